@@ -1,0 +1,49 @@
+# Everything a developer or CI does here. Each target installs what it needs the first time (tools/setup), says what it does and how long it took.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help rehearse test bench check clean
+
+TARGET := $(shell uname -m)-unknown-linux-musl
+BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
+CARGO_TARGET := --locked --target $(TARGET)
+EXAMPLE ?= examples/hello
+# The base images the example builds from: busybox takes seconds to make, all of them minutes.
+IMAGES ?= $(if $(filter %/hello,$(EXAMPLE)),busybox,busybox debian golang)
+# A static program needs musl's compiler for its C parts.
+export CC_x86_64_unknown_linux_musl ?= musl-gcc
+export CC_aarch64_unknown_linux_musl ?= musl-gcc
+
+# $(call step,WHAT,COMMAND): says what starts, and how many seconds it took.
+step = @printf '==> %s\n' "$(1)" >&2; SECONDS=0; $(2); printf '==> %s: done in %s s\n' "$(1)" "$$SECONDS" >&2
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+rehearse: ## build examples/hello and publish it with all its evidence, offline, to a registry in memory (EXAMPLE=DIR for another)
+	$(call step,setting up and building,tools/setup rehearse $(IMAGES) -- cargo build $(CARGO_TARGET))
+	$(call step,rehearsing a release of $(EXAMPLE),tools/with-buildkit bash -c 'exec "$$@" --registry-port "$$MIRROR_PORT" --out rehearsal' - $(BIN_DIR)/debug/supply-action rehearse $(EXAMPLE) $(IMAGES:%=--preload $$(tools/images --path)/%))
+
+# The judges must be the pinned ones, wherever this runs.
+test bench: export SUPPLY_ACTION_OWN_BUILDKIT := 1
+
+test: ## every test, then again with real builds, registries, Sigstore and verifiers as judges
+	$(call step,setting up and building,tools/setup oracles -- cargo test $(CARGO_TARGET) --no-run)
+	$(call step,building supply-action,cargo build $(CARGO_TARGET))
+	$(call step,cargo test,cargo test $(CARGO_TARGET))
+	$(call step,cargo test --test oracles,SUPPLY_ACTION_BIN=$(BIN_DIR)/debug/supply-action tools/with-tools tools/with-buildkit cargo test $(CARGO_TARGET) --test oracles)
+
+bench: ## time the evidence stage beside the cosign commands that do the same
+	$(call step,setting up and building,tools/setup oracles -- cargo build $(CARGO_TARGET) --release)
+	$(call step,cargo bench,SUPPLY_ACTION_BIN=$(BIN_DIR)/release/supply-action tools/with-tools tools/with-buildkit cargo bench $(CARGO_TARGET) --bench evidence)
+
+check: ## formatting, lints and documentation; warnings are errors
+	$(call step,setting up,tools/setup check)
+	$(call step,shellcheck,shellcheck tools/images tools/setup tools/with-buildkit tools/with-tools tools/lib.sh .ci/run)
+	$(call step,cargo fmt,cargo fmt --check)
+	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets -- -D warnings)
+	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)
+
+clean: ## remove what was built here (the cache of tools stays: its folder is supply-action in ~/.cache)
+	rm -rf rehearsal
+	cargo clean

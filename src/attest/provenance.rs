@@ -1,0 +1,82 @@
+//! The SLSA v1 provenance of a workflow run, as actions/attest-build-provenance writes it. Pure.
+//!
+//! Build type: <https://actions.github.io/buildtypes/workflow/v1>.
+
+use serde_json::{Value, json};
+
+use crate::github::Context;
+use crate::sigstore::identity::UnverifiedClaims;
+
+/// What the predicate says about the run.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    pub context: Context,
+    /// `owner/repo/path@ref` of the workflow that holds the job; differs from the run's own for reusable workflows.
+    pub job_workflow_ref: String,
+}
+
+impl Workflow {
+    pub fn new(context: &Context, claims: &UnverifiedClaims) -> Self {
+        Self { context: context.clone(), job_workflow_ref: claims.job_workflow_ref.clone() }
+    }
+}
+
+/// The predicate of type `https://slsa.dev/provenance/v1`.
+pub fn predicate(workflow: &Workflow) -> Value {
+    let run = &workflow.context;
+    let repository = run.repository.as_deref().unwrap_or_default();
+    let home = format!("{}/{repository}", run.server_url);
+    json!({
+        "buildDefinition": {
+            "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+            "externalParameters": { "workflow": { "ref": run.git_ref, "repository": home, "path": path(&run.workflow_ref, repository) } },
+            "internalParameters": { "github": {
+                "event_name": run.event_name,
+                "repository_id": run.repository_id,
+                "repository_owner_id": run.repository_owner_id,
+                "runner_environment": run.runner_environment,
+            } },
+            "resolvedDependencies": [{ "uri": format!("git+{home}@{}", run.git_ref), "digest": { "gitCommit": run.sha } }],
+        },
+        "runDetails": {
+            "builder": { "id": format!("{}/{}", run.server_url, workflow.job_workflow_ref) },
+            "metadata": { "invocationId": format!("{home}/actions/runs/{}/attempts/{}", run.run_id, run.run_attempt) },
+        },
+    })
+}
+
+/// `owner/repo/.github/workflows/x.yml@ref` → `.github/workflows/x.yml`.
+fn path<'a>(workflow_ref: &'a str, repository: &str) -> &'a str {
+    let inside = workflow_ref.strip_prefix(repository).and_then(|rest| rest.strip_prefix('/')).unwrap_or(workflow_ref);
+    inside.split('@').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_run_and_the_workflow_that_held_the_job() {
+        let context = Context {
+            server_url: "https://github.com".into(),
+            repository: Some("o/r".into()),
+            git_ref: "refs/tags/v1".into(),
+            sha: "abc".into(),
+            workflow_ref: "o/r/.github/workflows/release.yml@refs/tags/v1".into(),
+            run_id: "7".into(),
+            run_attempt: "2".into(),
+            ..Context::default()
+        };
+        let made = predicate(&Workflow { context, job_workflow_ref: "org/shared/.github/workflows/build.yml@refs/tags/v3".into() });
+        for (pointer, value) in [
+            ("/buildDefinition/externalParameters/workflow/path", ".github/workflows/release.yml"),
+            ("/buildDefinition/externalParameters/workflow/repository", "https://github.com/o/r"),
+            ("/buildDefinition/resolvedDependencies/0/uri", "git+https://github.com/o/r@refs/tags/v1"),
+            ("/buildDefinition/resolvedDependencies/0/digest/gitCommit", "abc"),
+            ("/runDetails/builder/id", "https://github.com/org/shared/.github/workflows/build.yml@refs/tags/v3"),
+            ("/runDetails/metadata/invocationId", "https://github.com/o/r/actions/runs/7/attempts/2"),
+        ] {
+            assert_eq!(made.pointer(pointer).and_then(Value::as_str), Some(value), "{pointer}");
+        }
+    }
+}

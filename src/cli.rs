@@ -1,0 +1,192 @@
+//! The command line: verbs and their arguments, the log, signals, the exit code. It never does a verb's work.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{WithExit, exit, exit_code};
+use crate::github::Environment;
+use crate::report::Report;
+use crate::verbs;
+
+/// Publishes container images only with complete, verified evidence.
+///
+/// Build (pushed by digest, no tag) → sign → attest → verify from the registry → only then tag.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    failed; nothing was tagged
+  2    an input is wrong; nothing was started
+  3    some tags were put and others not; run again to complete
+  130  interrupted, 143  terminated; nothing was tagged, or the log says which tags were
+
+Try it on this machine, offline, with your own Dockerfile:
+  supply-action rehearse .";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Build, sign, attest, verify, tag (the default). Inputs come from INPUT_* and GITHUB_*, as a workflow runner passes them
+    Publish,
+    /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its own
+    Rehearse(Rehearse),
+    /// Serve a registry, an OIDC issuer, Fulcio, Rekor and a timestamp authority on loopback
+    Sandbox(Sandbox),
+    /// Speak BuildKit's SBOM scanner protocol; BuildKit runs this inside the scanner image
+    #[command(name = crate::build::scanner::VERB, hide = true)]
+    SbomScanner,
+}
+
+#[derive(Debug, Args)]
+pub struct Rehearse {
+    /// The folder to build
+    #[arg(default_value = ".")]
+    pub context: PathBuf,
+    /// Dockerfile, if it is not in the context
+    #[arg(short, long)]
+    pub file: Option<PathBuf>,
+    /// Platforms to build
+    #[arg(long, default_value = "linux/amd64,linux/arm64")]
+    pub platforms: String,
+    /// Tags to put at the end
+    #[arg(short, long, default_value = "v1.2.3,latest")]
+    pub tags: String,
+    /// Build arguments, NAME=value
+    #[arg(long = "build-arg")]
+    pub build_args: Vec<String>,
+    /// Where evidence, image and bundles are kept
+    #[arg(short, long, default_value = "rehearsal")]
+    pub out: PathBuf,
+    /// BuildKit's address; without it, Docker's buildx is used
+    #[arg(long, env = "SUPPLY_ACTION_BUILDER")]
+    pub builder_endpoint: Option<String>,
+    /// OCI layouts to put into the registry first, under the names their index gives them
+    #[arg(long)]
+    pub preload: Vec<PathBuf>,
+    /// The registry's port; any free one by default
+    #[arg(long)]
+    pub registry_port: Option<u16>,
+    /// Keep the services up afterwards, until interrupted
+    #[arg(long)]
+    pub serve: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// Where state, trusted_root.json, signing_config.json and sandbox.env are kept
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// Added to every answer, such as 50ms
+    #[arg(long, value_parser = duration, default_value = "0ms")]
+    pub latency: Duration,
+    /// Serve no referrers API, as older registries
+    #[arg(long)]
+    pub no_referrers: bool,
+    /// The registry's port; any free one by default
+    #[arg(long)]
+    pub registry_port: Option<u16>,
+    /// OCI layouts to put into the registry first, under the names their index gives them
+    #[arg(long)]
+    pub preload: Vec<PathBuf>,
+}
+
+/// `50ms`, `2s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a duration such as `50ms` or `2s`");
+    let (digits, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        _ => Err(wrong()),
+    }
+}
+
+/// Runs a verb to its end, or until a signal ends it, and tells how it went.
+pub fn run(cli: Cli, env: Environment) -> ExitCode {
+    start_log(&env);
+    let report = Report::new(env.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"), env.contains_key("NO_COLOR"));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report.failure(&anyhow::Error::new(error).context("the program could not start"));
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    let result = runtime.block_on(async {
+        // Dropping the verb's future ends its child programs and removes its private files.
+        tokio::select! {
+            result = dispatch(cli.verb.unwrap_or(Verb::Publish), &env, &report) => result,
+            ended = signalled() => Err(ended.into()),
+        }
+    });
+    // A blocking task that still runs must not keep a terminated process alive.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report.failure(&error);
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Result<()> {
+    match verb {
+        Verb::Publish => verbs::publish::run(env, report).await,
+        Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
+        Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,
+        Verb::SbomScanner => verbs::sbom_scanner::run(env, report),
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn signalled() -> WithExit {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => WithExit { code: exit::INTERRUPTED, message: "interrupted".to_owned() },
+        _ = terminate.recv() => WithExit { code: exit::TERMINATED, message: "terminated".to_owned() },
+    }
+}
+
+/// Details for debugging, off unless asked for: `RUST_LOG`, or the runner's "enable debug logging".
+fn start_log(env: &Environment) {
+    use tracing_subscriber::EnvFilter;
+    let filter = match env.get("RUST_LOG") {
+        Some(filter) => EnvFilter::new(filter),
+        None if env.get("RUNNER_DEBUG").is_some_and(|value| value == "1") => EnvFilter::new("supply_action=debug"),
+        None => EnvFilter::new("warn"),
+    };
+    // A second start, in a test, is no failure.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
+        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        for wrong in ["", "50", "ms", "1h", "-1s"] {
+            duration(wrong).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! How a failure is told: consequence, causes, remedy, exit code. It never decides what is a failure.
+
+use std::fmt;
+
+/// Exit codes, as `--help` lists them.
+pub mod exit {
+    pub const FAILED: u8 = 1;
+    pub const BAD_INPUT: u8 = 2;
+    pub const PARTLY_PUBLISHED: u8 = 3;
+    /// 128 + SIGINT and 128 + SIGTERM, as shells report them.
+    pub const INTERRUPTED: u8 = 130;
+    pub const TERMINATED: u8 = 143;
+}
+
+/// What to do about it; attached to an error as context and rendered as `hint: …`.
+#[derive(Debug)]
+struct Hint(String);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{MARK}{}", self.0)
+    }
+}
+
+const MARK: &str = "hint: ";
+
+/// Adds a remedy to a failure.
+pub trait Remedy<T> {
+    fn hint(self, remedy: impl Into<String>) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> Remedy<T> for Result<T, E> {
+    fn hint(self, remedy: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| with_hint(error.into(), remedy))
+    }
+}
+
+/// Adds a remedy to an error at hand.
+pub fn with_hint(error: anyhow::Error, remedy: impl Into<String>) -> anyhow::Error {
+    error.context(Hint(remedy.into()))
+}
+
+/// An error of a module that knows remedies for its own situations.
+pub trait Remedied: std::error::Error + Send + Sync + 'static {
+    fn remedy(&self) -> Option<String>;
+}
+
+/// Attaches `Remedied::remedy` where an error leaves the outside for a stage.
+pub trait OrRemedy<T> {
+    fn remedied(self) -> anyhow::Result<T>;
+}
+
+impl<T, E: Remedied> OrRemedy<T> for Result<T, E> {
+    fn remedied(self) -> anyhow::Result<T> {
+        self.map_err(|error| {
+            let remedy = error.remedy();
+            let error = anyhow::Error::new(error);
+            match remedy {
+                Some(remedy) => with_hint(error, remedy),
+                None => error,
+            }
+        })
+    }
+}
+
+/// An error that knows the exit code it deserves; anything else exits with 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct WithExit {
+    pub code: u8,
+    pub message: String,
+}
+
+/// The exit code of a failure.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    error.downcast_ref::<WithExit>().map_or(exit::FAILED, |known| known.code)
+}
+
+/// The message of a failure: its chain on one line, most general first.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut links: Vec<String> = Vec::new();
+    for link in error.chain().map(ToString::to_string).filter(|link| !link.starts_with(MARK)) {
+        // Some libraries paste their cause into their own text; say it once.
+        if !links.iter().any(|said| said.contains(&link)) {
+            links.push(link);
+        }
+    }
+    links.join(": ")
+}
+
+/// The remedies of a failure, nearest to the cause first.
+pub fn hints(error: &anyhow::Error) -> Vec<String> {
+    let mut hints: Vec<String> = Vec::new();
+    for link in error.chain() {
+        if let Some(hint) = link.to_string().strip_prefix(MARK)
+            && !hints.iter().any(|said| said == hint)
+        {
+            hints.push(hint.to_owned());
+        }
+    }
+    hints.reverse();
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context as _, anyhow};
+
+    #[test]
+    fn a_failure_reads_consequence_cause_remedy() {
+        let error = Err::<(), _>(anyhow!("`GET /v2/` answered 503"))
+            .hint("try again later")
+            .context("the registry did not answer")
+            .context("nothing was tagged")
+            .unwrap_err();
+        assert_eq!(message(&error), "nothing was tagged: the registry did not answer: `GET /v2/` answered 503");
+        assert_eq!(hints(&error), ["try again later"]);
+        assert_eq!(exit_code(&error), exit::FAILED);
+    }
+
+    #[test]
+    fn the_exit_code_survives_context() {
+        let error = anyhow::Error::new(WithExit { code: exit::BAD_INPUT, message: "bad".into() }).context("nothing was built");
+        assert_eq!(exit_code(&error), exit::BAD_INPUT);
+    }
+}

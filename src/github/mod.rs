@@ -1,0 +1,82 @@
+//! What the runner says about this run: `GITHUB_*` and `ACTIONS_*` as one value. It never calls GitHub.
+
+pub mod workflow;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The process environment, captured once at the edge; stages and tests get it as a value.
+pub type Environment = BTreeMap<String, String>;
+
+/// The environment of this process without variables that are not UTF-8.
+pub fn environment() -> Environment {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// One run of a workflow, as its runner describes it.
+/// Reference: <https://docs.github.com/actions/reference/workflows-and-actions/variables>.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Whether a workflow runner started us.
+    pub in_actions: bool,
+    pub server_url: String,
+    pub repository: Option<String>,
+    pub repository_id: String,
+    pub repository_owner_id: String,
+    pub event_name: String,
+    pub git_ref: String,
+    pub sha: String,
+    /// `owner/repo/.github/workflows/x.yml@refs/heads/main`.
+    pub workflow_ref: String,
+    pub run_id: String,
+    pub run_attempt: String,
+    pub runner_environment: String,
+    pub workspace: Option<PathBuf>,
+    /// Where secrets may be written for the time of a step.
+    pub temp: Option<PathBuf>,
+    pub output_file: Option<PathBuf>,
+    pub summary_file: Option<PathBuf>,
+    pub id_token: Option<IdTokenRequest>,
+}
+
+/// How to ask the runner for an OIDC token; present only with `permissions: id-token: write`.
+#[derive(Clone)]
+pub struct IdTokenRequest {
+    pub url: String,
+    pub token: secrecy::SecretString,
+}
+
+impl std::fmt::Debug for IdTokenRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("IdTokenRequest").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    pub fn new(env: &Environment) -> Self {
+        let get = |name: &str| env.get(name).filter(|value| !value.trim().is_empty()).cloned();
+        let text = |name: &str| get(name).unwrap_or_default();
+        let id_token = get("ACTIONS_ID_TOKEN_REQUEST_URL")
+            .zip(get("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
+            .map(|(url, token)| IdTokenRequest { url, token: token.into() });
+        Self {
+            in_actions: get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            server_url: get("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned()),
+            repository: get("GITHUB_REPOSITORY"),
+            repository_id: text("GITHUB_REPOSITORY_ID"),
+            repository_owner_id: text("GITHUB_REPOSITORY_OWNER_ID"),
+            event_name: text("GITHUB_EVENT_NAME"),
+            git_ref: text("GITHUB_REF"),
+            sha: text("GITHUB_SHA"),
+            workflow_ref: text("GITHUB_WORKFLOW_REF"),
+            run_id: text("GITHUB_RUN_ID"),
+            run_attempt: text("GITHUB_RUN_ATTEMPT"),
+            runner_environment: text("RUNNER_ENVIRONMENT"),
+            workspace: get("GITHUB_WORKSPACE").map(PathBuf::from),
+            temp: get("RUNNER_TEMP").map(PathBuf::from),
+            output_file: get("GITHUB_OUTPUT").map(PathBuf::from),
+            summary_file: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            id_token,
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The words for what is published: repository, digest, tag, image reference, platform. Parsing only; it never talks to a registry.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A word that could not be read, with the value and what is wrong with it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ImageError {
+    #[error("`{0}` is not an image name: {1}")]
+    Repository(String, String),
+    #[error("`{0}` is not a tag: a tag is 1 to 128 letters, digits, `_`, `.` or `-`, and starts with a letter, a digit or `_`")]
+    Tag(String),
+    #[error("`{0}` is not a digest: expected `sha256:` and 64 lower-case hexadecimal digits")]
+    Digest(String),
+    #[error("`{0}` is not a platform: expected `os/architecture` or `os/architecture/variant`, such as `linux/arm64`")]
+    Platform(String),
+    #[error("`{0}` is not an image reference: expected `name@sha256:…`")]
+    ImageRef(String),
+}
+
+/// A SHA-256 digest as registries write it: `sha256:` and 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(format!("sha256:{}", hex::encode(Sha256::digest(bytes))))
+    }
+
+    /// The 64 hexadecimal digits without the algorithm.
+    pub fn hex(&self) -> &str {
+        &self.0["sha256:".len()..]
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first twelve digits, for people.
+    pub fn short(&self) -> &str {
+        &self.hex()[..12]
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ImageError;
+
+    fn from_str(text: &str) -> Result<Self, ImageError> {
+        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64);
+        match digits {
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(ImageError::Digest(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = ImageError;
+
+    fn try_from(text: String) -> Result<Self, ImageError> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A name in a registry, without tag or digest: `ghcr.io/octo/app`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Repository {
+    registry: String,
+    path: String,
+}
+
+impl Repository {
+    /// The registry as it stands in the name, such as `ghcr.io`, `docker.io` or `127.0.0.1:5000`.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// The path under `/v2/`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub fn at(&self, digest: &Digest) -> ImageRef {
+        ImageRef { repository: self.clone(), digest: digest.clone() }
+    }
+}
+
+impl FromStr for Repository {
+    type Err = ImageError;
+
+    /// Grammar: <https://github.com/distribution/reference>; Docker Hub's short names are completed as everywhere else.
+    fn from_str(text: &str) -> Result<Self, ImageError> {
+        let wrong = |why: &str| ImageError::Repository(text.to_owned(), why.to_owned());
+        if text.contains('@') {
+            return Err(wrong("it carries a digest; name the repository alone"));
+        }
+        let path = text.rsplit_once('/').map_or(text, |(_, last)| last);
+        if path.contains(':') {
+            return Err(wrong("it carries a tag; put the tag into `tags`"));
+        }
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(wrong("names are lower-case"));
+        }
+        let reference: oci_client::Reference = text.parse().map_err(|error| wrong(&format!("{error}")))?;
+        Ok(Self { registry: reference.registry().to_owned(), path: reference.repository().to_owned() })
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.registry, self.path)
+    }
+}
+
+/// A name that people pull.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Tag(String);
+
+impl Tag {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// How likely the tag is to move, 0 for names of one version: such names go up first, so that
+    /// a publication that stops half-way has moved as few floating names as possible.
+    pub fn floats(&self) -> u8 {
+        let version = self.0.strip_prefix('v').unwrap_or(&self.0);
+        let parts: Vec<&str> = version.split('.').collect();
+        let numeric = parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+        match (self.0.as_str(), numeric, parts.len()) {
+            ("latest", ..) => 4,
+            (_, true, 1) => 2,
+            (_, true, 2) => 1,
+            (name, false, _) if !name.bytes().any(|byte| byte.is_ascii_digit()) => 3,
+            _ => 0,
+        }
+    }
+}
+
+impl FromStr for Tag {
+    type Err = ImageError;
+
+    /// Grammar: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>.
+    fn from_str(text: &str) -> Result<Self, ImageError> {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let mut bytes = text.bytes();
+        let legal = text.len() <= 128
+            && bytes.next().is_some_and(word)
+            && bytes.all(|byte| word(byte) || byte == b'.' || byte == b'-');
+        if legal { Ok(Self(text.to_owned())) } else { Err(ImageError::Tag(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// One image, named by its digest and never by a tag.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageRef {
+    pub repository: Repository,
+    pub digest: Digest,
+}
+
+impl FromStr for ImageRef {
+    type Err = ImageError;
+
+    fn from_str(text: &str) -> Result<Self, ImageError> {
+        let (name, digest) = text.split_once('@').ok_or_else(|| ImageError::ImageRef(text.to_owned()))?;
+        Ok(Self { repository: name.parse()?, digest: digest.parse()? })
+    }
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.repository, self.digest)
+    }
+}
+
+/// An operating system and an architecture, as in `linux/arm64` or `linux/arm/v7`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Platform {
+    pub os: String,
+    pub architecture: String,
+    pub variant: Option<String>,
+}
+
+impl Platform {
+    /// Whether an image of platform `built` is what was asked for: BuildKit may add the default variant (`linux/arm64/v8`).
+    pub fn is_met_by(&self, built: &Self) -> bool {
+        self.os == built.os
+            && self.architecture == built.architecture
+            && (self.variant.is_none() || self.variant == built.variant || built.variant.is_none())
+    }
+}
+
+impl FromStr for Platform {
+    type Err = ImageError;
+
+    fn from_str(text: &str) -> Result<Self, ImageError> {
+        let wrong = || ImageError::Platform(text.to_owned());
+        let word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        let parts: Vec<&str> = text.split('/').collect();
+        if !parts.iter().all(|part| word(part)) {
+            return Err(wrong());
+        }
+        let (os, architecture, variant) = match parts.as_slice() {
+            [os, architecture] => (*os, *architecture, None),
+            [os, architecture, variant] => (*os, *architecture, Some((*variant).to_owned())),
+            _ => return Err(wrong()),
+        };
+        Ok(Self { os: os.to_lowercase(), architecture: normal_architecture(architecture), variant })
+    }
+}
+
+/// The names `uname -m` gives, as Docker reads them: <https://github.com/containerd/platforms>.
+fn normal_architecture(name: &str) -> String {
+    match name.to_lowercase().as_str() {
+        "x86_64" | "x86-64" => "amd64".to_owned(),
+        "aarch64" => "arm64".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(formatter, "/{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Serialised as its text.
+macro_rules! text_in_json {
+    ($($word:ty),+) => {$(
+        impl Serialize for $word {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )+};
+}
+text_in_json!(Repository, ImageRef, Platform);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_completed_as_docker_does() {
+        for (text, full) in [
+            ("alpine", "docker.io/library/alpine"),
+            ("octo/app", "docker.io/octo/app"),
+            ("ghcr.io/octo/app", "ghcr.io/octo/app"),
+            ("127.0.0.1:5000/app", "127.0.0.1:5000/app"),
+            ("localhost:5000/a/b/c", "localhost:5000/a/b/c"),
+        ] {
+            assert_eq!(text.parse::<Repository>().unwrap().to_string(), full);
+        }
+    }
+
+    #[test]
+    fn refuses_names_that_carry_more_or_are_illegal() {
+        for (text, why) in [
+            ("ghcr.io/Octo/app", "lower-case"),
+            ("ghcr.io/octo/app:v1", "carries a tag"),
+            ("ghcr.io/octo/app@sha256:00", "carries a digest"),
+            ("ghcr.io/octo//app", "not an image name"),
+            ("", "not an image name"),
+        ] {
+            let message = text.parse::<Repository>().unwrap_err().to_string();
+            assert!(message.contains(why), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn tags_follow_the_distribution_grammar() {
+        for legal in ["latest", "v1.2.3", "_x", "sha-0123", &"a".repeat(128)] {
+            legal.parse::<Tag>().unwrap();
+        }
+        for illegal in ["", ".x", "-x", "a/b", "a b", "v1:2", "é", &"a".repeat(129)] {
+            illegal.parse::<Tag>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn floating_tags_come_last() {
+        let mut tags: Vec<Tag> = ["latest", "v1", "main", "v1.2.3", "v1.2", "sha-0af3", "1.2.3-rc.1"].map(|tag| tag.parse().unwrap()).to_vec();
+        tags.sort_by_key(Tag::floats);
+        let order: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+        assert_eq!(order, ["v1.2.3", "sha-0af3", "1.2.3-rc.1", "v1.2", "v1", "main", "latest"]);
+    }
+
+    #[test]
+    fn platforms_are_normalised_and_matched() {
+        let arm: Platform = "linux/aarch64".parse().unwrap();
+        assert_eq!(arm.to_string(), "linux/arm64");
+        assert!(arm.is_met_by(&"linux/arm64/v8".parse().unwrap()));
+        assert!(!"linux/arm/v7".parse::<Platform>().unwrap().is_met_by(&"linux/arm/v6".parse().unwrap()));
+        for illegal in ["linux", "linux/", "linux/arm/v7/x", "linux arm64", ""] {
+            illegal.parse::<Platform>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn digests_are_lower_case_sha256_only() {
+        let digest = Digest::of(b"");
+        assert_eq!(digest.as_str(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(digest.as_str().parse::<Digest>().unwrap(), digest);
+        for illegal in ["sha256:E3", "sha512:00", "e3b0", "sha256:"] {
+            illegal.parse::<Digest>().unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use super::*;
+use proptest::prelude::*;
+
+fn env(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Inputs> {
+    let context = Context { repository: Some("Octo/App".into()), ..Context::default() };
+    Inputs::read(&env(pairs), &context)
+}
+
+#[test]
+fn defaults_do_it_all() {
+    let inputs = read(&[("INPUT_TAGS", "v1")]).unwrap();
+    assert_eq!(inputs.images[0].to_string(), "ghcr.io/octo/app");
+    assert_eq!(inputs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(), ["linux/amd64", "linux/arm64"]);
+    assert!(inputs.push && inputs.sbom && inputs.sign);
+    assert_eq!((inputs.provenance, inputs.context.as_str()), (Provenance::Max, "."));
+}
+
+#[test]
+fn an_empty_input_is_one_that_is_not_set() {
+    let inputs = read(&[("INPUT_TAGS", " "), ("INPUT_PUSH", ""), ("INPUT_BUILD-ARGS", "\n")]).unwrap();
+    assert!(inputs.tags.is_empty() && inputs.push && inputs.build_args.is_empty());
+}
+
+#[test]
+fn names_with_dashes_arrive_as_the_runner_passes_them() {
+    let inputs = read(&[("INPUT_BUILD-ARGS", "A=1,2\nB"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).unwrap();
+    assert_eq!(inputs.build_args, ["A=1,2", "B"]);
+    assert_eq!(inputs.on_tag_conflict, OnTagConflict::Overwrite);
+}
+
+#[test]
+fn every_bad_value_is_named_with_its_input_and_a_remedy() {
+    let error = read(&[
+        ("INPUT_IMAGES", "ghcr.io/Octo/app"),
+        ("INPUT_TAGS", "ok, a/b"),
+        ("INPUT_PLATFORMS", "linux"),
+        ("INPUT_BUILD-ARGS", "1X=y"),
+        ("INPUT_PUSH", "yes"),
+        ("INPUT_LABELS", "novalue"),
+        ("INPUT_PROVENANCE", "full"),
+        ("INPUT_ON-TAG-CONFLICT", "ask"),
+        ("INPUT_USERNAME", "octo"),
+    ])
+    .unwrap_err();
+    let message = crate::error::message(&error);
+    for part in ["input `images`: `ghcr.io/Octo/app`", "lower-case", "input `tags`: `a/b`", "input `platforms`: `linux`", "input `build-args`: `1X`", "input `push`: `yes`", "input `labels`: `novalue`", "input `provenance`: `full`", "input `on-tag-conflict`: `ask`", "input `password`"] {
+        assert!(message.contains(part), "{part} is missing in: {message}");
+    }
+    assert_eq!(crate::error::exit_code(&error), exit::BAD_INPUT);
+}
+
+#[test]
+fn a_secret_stands_in_no_error_and_no_debug_text() {
+    let error = read(&[("INPUT_SECRETS", "hunter2hunter2"), ("INPUT_REGISTRY-AUTH", "{hunter2hunter2: [")]).unwrap_err();
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    let inputs = read(&[("INPUT_SECRETS", "A=hunter2"), ("INPUT_GITHUB-TOKEN", "ghs_hunter2"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "hunter2")]).unwrap();
+    assert!(!format!("{inputs:?}").contains("hunter2"), "{inputs:?}");
+}
+
+#[test]
+fn secret_texts_hold_the_values_inside_lists() {
+    let texts = secret_texts(&env(&[("INPUT_REGISTRY-AUTH", "- registry: ghcr.io\n  password: \"hunter2\""), ("INPUT_SECRETS", "TOKEN=s3cr3t")]));
+    assert!(texts.contains(&"hunter2".to_owned()) && texts.contains(&"s3cr3t".to_owned()), "{texts:?}");
+}
+
+#[test]
+fn logins_come_from_yaml_json_the_pair_and_the_token() {
+    for text in ["- registry: r.io\n  username: u\n  password: p\n", r#"[{"registry":"r.io","username":"u","password":"p"}]"#] {
+        let inputs = read(&[("INPUT_REGISTRY-AUTH", text), ("INPUT_GITHUB-TOKEN", "t")]).unwrap();
+        let registries: Vec<&str> = inputs.registry_auth.iter().map(|login| login.registry.as_str()).collect();
+        assert_eq!(registries, ["r.io", "ghcr.io"]);
+    }
+    let inputs = read(&[("INPUT_IMAGES", "docker.io/octo/app"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "p")]).unwrap();
+    assert_eq!(inputs.registry_auth[0].registry, "docker.io");
+}
+
+#[test]
+fn build_secrets_may_span_lines() {
+    let inputs = read(&[("INPUT_SECRETS", "A=1\n\"KEY=-----BEGIN\nabc\n-----END\"")]).unwrap();
+    assert_eq!(inputs.secrets[1].id, "KEY");
+    assert_eq!(inputs.secrets[1].value.expose_secret(), "-----BEGIN\nabc\n-----END");
+}
+
+proptest! {
+    #[test]
+    fn no_input_panics(images in ".*", tags in ".*", platforms in ".*", args in ".*", secrets in ".*", auth in ".*") {
+        let _ = read(&[("INPUT_IMAGES", &images), ("INPUT_TAGS", &tags), ("INPUT_PLATFORMS", &platforms), ("INPUT_BUILD-ARGS", &args), ("INPUT_SECRETS", &secrets), ("INPUT_REGISTRY-AUTH", &auth)]);
+    }
+}

@@ -1,0 +1,31 @@
+//! Publishes container images only with complete, verified evidence.
+//!
+//! ```text
+//! Inputs ─plan→ Plan ─build→ BuiltImage ─sign→ SignedImage ─attest→ AttestedImage ─verify→ VerifiedImage ─publish→ Published ─summarize→ Summary
+//! ```
+//! Nothing is tagged before everything is verified from the registry. Modules in the order of reading:
+
+// words
+pub mod error;
+pub mod image;
+// outside
+pub mod command;
+pub mod github;
+pub mod registry;
+pub mod report;
+pub mod sigstore;
+// stages
+pub mod inputs;
+pub mod plan;
+pub mod build;
+pub mod sign;
+pub mod attest;
+pub mod verify;
+pub mod publish;
+pub mod summary;
+// verbs and edge
+pub mod cli;
+pub mod verbs;
+// apart: these import nothing of the above
+pub mod sandbox;
+pub mod sbom;

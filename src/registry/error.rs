@@ -1,0 +1,45 @@
+//! Why a registry could not be used, as situations with a remedy each.
+
+use reqwest::StatusCode;
+
+use crate::error::Remedied;
+use crate::image::Digest;
+
+/// A registry's refusal or failure. Only `Absent` means that something is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("{what} is not in the registry")]
+    Absent { what: String },
+    #[error("{what} does not hash to its digest: the bytes received are `{computed}`")]
+    Mismatch { what: String, computed: Digest },
+    #[error("{what} is larger than {limit} bytes")]
+    TooLarge { what: String, limit: usize },
+    #[error("`{request}` was refused: {status}{detail}")]
+    Refused { request: String, status: StatusCode, detail: String },
+    #[error("`{request}` did not succeed in {attempts} attempts: {status}{detail}")]
+    Unwell { request: String, attempts: u32, status: StatusCode, detail: String },
+    #[error("`{request}` got no answer in {attempts} attempts: {cause}")]
+    Unreachable { request: String, attempts: u32, cause: String },
+    #[error("no token from `{realm}`: {cause}")]
+    NoToken { realm: String, cause: String },
+    #[error("`{request}` was answered with {what}")]
+    Protocol { request: String, what: String },
+}
+
+impl Remedied for RegistryError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
+                "give credentials for this registry with `registry-auth`, or `username` and `password`; for ghcr.io the default `github-token` is enough"
+            }
+            Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
+                "the login lacks the right to push here; for ghcr.io add \"permissions: packages: write\" and let the package trust this repository"
+            }
+            Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => "the registry limits requests; run the workflow again later, or log in to raise the limit",
+            Self::Unwell { .. } | Self::Unreachable { .. } => "the registry seems unwell; look at its status page and run the workflow again: what is already there is reused",
+            Self::Mismatch { .. } => "somebody or something between here and the registry changes bytes; do not use this image",
+            _ => return None,
+        };
+        Some(remedy.to_owned())
+    }
+}

@@ -1,0 +1,138 @@
+//! The OCI distribution protocol: bytes in, bytes out, every digest recomputed. It never re-serialises a manifest
+//! and never reads a refusal, a time-out or a server's error as "absent".
+//!
+//! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
+
+mod auth;
+pub mod contents;
+mod error;
+pub mod manifest;
+mod referrers;
+mod transport;
+mod upload;
+
+use std::sync::Arc;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Method, StatusCode};
+
+pub use self::auth::Credentials;
+pub use self::error::RegistryError;
+pub use self::referrers::Artifact;
+pub(crate) use self::transport::{backoff, cause, is_loopback};
+use self::transport::{Access, Transport};
+use crate::image::{Digest, ImageRef, Repository, Tag};
+use self::manifest::{Descriptor, Manifest};
+
+/// No manifest is larger: registries agree on this limit.
+const MANIFEST_LIMIT: usize = 4 << 20;
+
+/// A client for every registry of a run; cheap to clone, shares connections, tokens and the concurrency limit.
+#[derive(Clone)]
+pub struct Registry {
+    transport: Arc<Transport>,
+    turns: Arc<referrers::Turns>,
+}
+
+type Result<T> = std::result::Result<T, RegistryError>;
+
+impl Registry {
+    pub fn new(http: reqwest::Client, credentials: Credentials) -> Self {
+        Self { transport: Arc::new(Transport::new(http, credentials)), turns: Arc::default() }
+    }
+
+    /// The manifest of this digest, its bytes hashed; `None` only when the registry says 404.
+    pub async fn manifest(&self, image: &ImageRef) -> Result<Option<Manifest>> {
+        let Some(manifest) = self.fetch_manifest(&image.repository, image.digest.as_str()).await? else { return Ok(None) };
+        if manifest.descriptor.digest != image.digest {
+            return Err(RegistryError::Mismatch { what: format!("manifest `{image}`"), computed: manifest.descriptor.digest });
+        }
+        Ok(Some(manifest))
+    }
+
+    /// As `manifest`, for one that must be there.
+    pub async fn expect_manifest(&self, image: &ImageRef) -> Result<Manifest> {
+        self.manifest(image).await?.ok_or_else(|| RegistryError::Absent { what: format!("manifest `{image}`") })
+    }
+
+    /// What a tag names now.
+    pub async fn tagged(&self, repository: &Repository, tag: &Tag) -> Result<Option<Manifest>> {
+        self.fetch_manifest(repository, tag.as_str()).await
+    }
+
+    async fn fetch_manifest(&self, repository: &Repository, reference: &str) -> Result<Option<Manifest>> {
+        let answer = self
+            .transport
+            .send(Method::GET, repository, &format!("manifests/{reference}"), Access::Pull, |request| {
+                request.header(ACCEPT, manifest::ACCEPTED)
+            })
+            .await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = answer.success()?;
+        let media_type = answer.header(CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
+        let bytes = answer.bytes(MANIFEST_LIMIT).await?;
+        Ok(Some(Manifest::new(bytes, &media_type)))
+    }
+
+    /// Puts a manifest under its own digest, which no one pulls by chance. Says whether the registry
+    /// keeps referrers itself (`OCI-Subject`).
+    pub async fn put_manifest(&self, repository: &Repository, manifest: &Manifest) -> Result<bool> {
+        self.put(repository, manifest.descriptor.digest.as_str(), manifest).await
+    }
+
+    /// Puts a name that people pull. The one caller is `publish`, which holds a `VerifiedImage`; clippy refuses any other.
+    pub async fn put_tag(&self, repository: &Repository, tag: &Tag, manifest: &Manifest) -> Result<()> {
+        self.put(repository, tag.as_str(), manifest).await.map(drop)
+    }
+
+    async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest) -> Result<bool> {
+        let answer = self
+            .transport
+            .send(Method::PUT, repository, &format!("manifests/{reference}"), Access::Push, |request| {
+                request.header(CONTENT_TYPE, manifest.descriptor.media_type.as_str()).body(manifest.bytes.clone())
+            })
+            .await?
+            .success()?;
+        match answer.header("docker-content-digest").map(str::parse::<Digest>) {
+            Some(Ok(stored)) if stored != manifest.descriptor.digest => {
+                Err(RegistryError::Mismatch { what: format!("manifest put to `{repository}`"), computed: stored })
+            }
+            _ => Ok(answer.header("oci-subject").is_some()),
+        }
+    }
+
+    /// A blob of at most `limit` bytes, its length and hash checked.
+    pub async fn blob(&self, repository: &Repository, blob: &Descriptor, limit: usize) -> Result<Vec<u8>> {
+        let what = || format!("blob `{repository}@{}`", blob.digest);
+        if blob.size > limit as u64 {
+            return Err(RegistryError::TooLarge { what: what(), limit });
+        }
+        let answer = self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(RegistryError::Absent { what: what() });
+        }
+        let bytes = answer.success()?.bytes(limit).await?;
+        let computed = Digest::of(&bytes);
+        if computed != blob.digest {
+            return Err(RegistryError::Mismatch { what: what(), computed });
+        }
+        Ok(bytes)
+    }
+
+    /// Streams a blob into `sink`, hashing on the way; for layers, which may be larger than memory.
+    pub async fn stream_blob(&self, repository: &Repository, blob: &Descriptor, sink: &mut (dyn std::io::Write + Send)) -> Result<()> {
+        let answer = self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
+        let computed = answer.success()?.copy_to(sink).await?;
+        if computed != blob.digest {
+            return Err(RegistryError::Mismatch { what: format!("blob `{repository}@{}`", blob.digest), computed });
+        }
+        Ok(())
+    }
+
+    /// Whether a push would be allowed: opens an upload and cancels it. Cheap, and an hour of building cheaper than finding out later.
+    pub async fn probe_push(&self, repository: &Repository) -> Result<()> {
+        self.transport.probe_push(repository).await
+    }
+}

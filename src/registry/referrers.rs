@@ -1,0 +1,151 @@
+//! Artifacts that refer to an image: pushing them, and finding them by the referrers API or the fallback tag.
+//! The fallback tag `sha256-<hex>` is a digest's name, not one that people pull.
+//!
+//! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Method, StatusCode};
+use tokio::sync::Mutex;
+
+use super::manifest::{Descriptor, EMPTY_JSON, Fields, Manifest, OCI_INDEX, OCI_MANIFEST};
+use super::transport::Access;
+use super::{MANIFEST_LIMIT, Registry, RegistryError, Result};
+use crate::image::{Digest, Repository, Tag};
+
+/// Pages of referrers that are read; beyond it the answer is refused rather than cut.
+const PAGES: usize = 50;
+/// How often a lost race for the fallback tag is run again.
+const RACES: u32 = 5;
+
+/// One lock for each fallback tag that this process writes.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<HashMap<(Repository, Digest), Arc<Mutex<()>>>>);
+
+impl Turns {
+    async fn of(&self, repository: &Repository, subject: &Digest) -> Arc<Mutex<()>> {
+        self.0.lock().await.entry((repository.clone(), subject.clone())).or_default().clone()
+    }
+}
+
+/// An artifact to be attached to a subject: one layer.
+pub struct Artifact {
+    pub artifact_type: &'static str,
+    pub layer: bytes::Bytes,
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Artifact {
+    /// The manifest that ties the layer to its subject.
+    fn manifest(&self, subject: &Descriptor) -> Manifest {
+        let layer = Descriptor::of(&self.layer, self.artifact_type);
+        let json = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": self.artifact_type,
+            "config": Descriptor::of(b"{}", EMPTY_JSON),
+            "layers": [layer],
+            "subject": subject.bare(),
+            "annotations": self.annotations,
+        });
+        Manifest::new(json.to_string().into_bytes(), OCI_MANIFEST)
+    }
+}
+
+impl Registry {
+    /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
+    pub async fn stage_artifact(&self, repository: &Repository, artifact: &Artifact) -> Result<()> {
+        let empty = bytes::Bytes::from_static(b"{}");
+        let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
+        let config = Descriptor::of(&empty, EMPTY_JSON);
+        futures_util::try_join!(
+            self.ensure_blob(repository, &empty, &config),
+            self.put_blob(repository, &artifact.layer, &layer),
+        )?;
+        Ok(())
+    }
+
+    /// Puts the manifest of a staged artifact, and lists it under the fallback tag where the registry keeps no referrers. Returns its digest.
+    pub async fn attach_artifact(&self, repository: &Repository, subject: &Descriptor, artifact: &Artifact) -> Result<Digest> {
+        let manifest = artifact.manifest(subject);
+        let kept_by_registry = self.put_manifest(repository, &manifest).await?;
+        if !kept_by_registry {
+            let entry = Descriptor {
+                artifact_type: Some(artifact.artifact_type.to_owned()),
+                annotations: artifact.annotations.clone(),
+                ..manifest.descriptor.clone()
+            };
+            self.list_under_fallback_tag(repository, &subject.digest, entry).await?;
+        }
+        Ok(manifest.descriptor.digest)
+    }
+
+    /// Every artifact that refers to this digest.
+    pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let first = self
+            .transport
+            .send(Method::GET, repository, &format!("referrers/{subject}"), Access::Pull, |request| request.header(ACCEPT, OCI_INDEX))
+            .await?;
+        if first.status == StatusCode::NOT_FOUND || !first.header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with(OCI_INDEX)) {
+            return self.referrers_by_tag(repository, subject).await;
+        }
+        let mut found = Vec::new();
+        let mut page = first;
+        for _ in 0..PAGES {
+            let next = page.next_page();
+            let bytes = page.bytes(MANIFEST_LIMIT).await?;
+            found.extend(listed(&bytes, repository)?);
+            match next {
+                None => return Ok(found),
+                Some(url) => page = self.transport.send_to(Method::GET, url, repository, Access::Pull, |request| request.header(ACCEPT, OCI_INDEX)).await?.success()?,
+            }
+        }
+        Err(RegistryError::TooLarge { what: format!("the list of referrers of `{subject}`"), limit: PAGES * MANIFEST_LIMIT })
+    }
+
+    async fn referrers_by_tag(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+        match self.tagged(repository, &fallback_tag(subject)?).await? {
+            None => Ok(Vec::new()),
+            Some(index) => listed(&index.bytes, repository),
+        }
+    }
+
+    /// Read, add, write, read again: no registry locks a tag, so a lost race is noticed and run again.
+    async fn list_under_fallback_tag(&self, repository: &Repository, subject: &Digest, entry: Descriptor) -> Result<()> {
+        let turn = self.turns.of(repository, subject).await;
+        let _ours = turn.lock().await; // our own writers take turns; other processes are met by the re-read
+        let tag = fallback_tag(subject)?;
+        for attempt in 1..=RACES {
+            let mut entries = self.referrers_by_tag(repository, subject).await?;
+            if entries.iter().any(|known| known.digest == entry.digest) {
+                return Ok(());
+            }
+            entries.push(entry.clone());
+            let json = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
+            self.put(repository, tag.as_str(), &Manifest::new(json.to_string().into_bytes(), OCI_INDEX)).await?;
+            let kept = self.referrers_by_tag(repository, subject).await?;
+            if entries.iter().all(|ours| kept.iter().any(|known| known.digest == ours.digest)) {
+                return Ok(());
+            }
+            tokio::time::sleep(super::transport::backoff(attempt)).await;
+        }
+        Err(RegistryError::Protocol {
+            request: format!("PUT /v2/{}/manifests/{tag}", repository.path()),
+            what: format!("another writer's list, {RACES} times in a row"),
+        })
+    }
+}
+
+/// `sha256-<hex>`: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>.
+fn fallback_tag(subject: &Digest) -> Result<Tag> {
+    let text = format!("sha256-{}", subject.hex());
+    text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
+}
+
+fn listed(bytes: &[u8], repository: &Repository) -> Result<Vec<Descriptor>> {
+    let unreadable = |what: String| RegistryError::Protocol { request: format!("GET /v2/{}/referrers", repository.path()), what };
+    let fields: Fields = serde_json::from_slice(bytes).map_err(|error| unreadable(format!("a list that cannot be read: {error}")))?;
+    fields.manifests.ok_or_else(|| unreadable("something that is not an image index".to_owned()))
+}

@@ -1,0 +1,276 @@
+//! One request to a registry: URL, token, retries, limits. It never decides what an answer means beyond "try again" and "refused".
+
+use std::time::Duration;
+
+use reqwest::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+use super::Result;
+use super::auth::{Credentials, Tokens};
+use super::error::RegistryError;
+use crate::image::{Digest, Repository};
+
+/// Requests in flight at once, over all registries.
+const CONCURRENCY: usize = 16;
+const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// Of a refusal's body, this much is quoted.
+const QUOTED: usize = 300;
+
+/// What a request needs the token for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Access {
+    Pull,
+    Push,
+}
+
+pub(super) struct Transport {
+    http: reqwest::Client,
+    tokens: Tokens,
+    places: Semaphore,
+}
+
+/// An answer whose body is still to be read.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    request: String,
+    response: Response,
+    detail: Option<String>,
+}
+
+impl Transport {
+    pub(super) fn new(http: reqwest::Client, credentials: Credentials) -> Self {
+        Self { tokens: Tokens::new(http.clone(), credentials), http, places: Semaphore::new(CONCURRENCY) }
+    }
+
+    /// Sends to `/v2/<repository>/<path>`.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        repository: &Repository,
+        path: &str,
+        access: Access,
+        shape: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer> {
+        let url = format!("{}/v2/{}/{path}", base(repository.registry()), repository.path());
+        let url = Url::parse(&url).map_err(|error| RegistryError::Protocol { request: format!("{method} {url}"), what: format!("an illegal URL: {error}") })?;
+        self.send_to(method, url, repository, access, shape).await
+    }
+
+    /// Sends to a URL the registry named (`Location`). The token travels only to the registry's own host.
+    pub(super) async fn send_to(
+        &self,
+        method: Method,
+        url: Url,
+        repository: &Repository,
+        access: Access,
+        shape: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer> {
+        let request = described(&method, &url);
+        let home = same_host(&url, repository.registry());
+        let mut authorised_again = false;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut builder = shape(self.http.request(method.clone(), url.clone()));
+            if home && let Some(authorization) = self.tokens.known(repository, access).await {
+                builder = builder.header(reqwest::header::AUTHORIZATION, authorization);
+            }
+            let place = self.places.acquire().await;
+            let outcome = builder.send().await;
+            drop(place);
+            let pause = match outcome {
+                Err(error) if attempt < ATTEMPTS && error_is_passing(&error) => backoff(attempt),
+                Err(error) => return Err(RegistryError::Unreachable { request, attempts: attempt, cause: cause(&error) }),
+                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && home && !authorised_again => {
+                    authorised_again = true;
+                    let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+                    if !self.tokens.obtain(&challenge, repository, access).await? {
+                        return Ok(Answer { status: response.status(), request, response, detail: None });
+                    }
+                    attempt -= 1;
+                    continue;
+                }
+                Ok(response) if is_passing(response.status()) && attempt < ATTEMPTS => asked_pause(&response).unwrap_or_else(|| backoff(attempt)),
+                Ok(response) if is_passing(response.status()) => {
+                    let status = response.status();
+                    let detail = Answer { status, request: request.clone(), response, detail: None }.read_detail().await;
+                    return Err(RegistryError::Unwell { request, attempts: attempt, status, detail });
+                }
+                Ok(response) => {
+                    let answer = Answer { status: response.status(), request, response, detail: None };
+                    return answer.with_detail().await;
+                }
+            };
+            tracing::debug!(%request, attempt, ?pause, "trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    pub(super) async fn probe_push(&self, repository: &Repository) -> Result<()> {
+        let opened = self.send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| request.header("content-length", "0")).await?.success()?;
+        if let Some(location) = opened.location()? {
+            // Registries collect what is left open; failing to cancel is no reason to stop.
+            let _ = self.send_to(Method::DELETE, location, repository, Access::Push, |request| request).await;
+        }
+        Ok(())
+    }
+}
+
+impl Answer {
+    /// For refusals the body is read at once, because it holds the reason.
+    async fn with_detail(self) -> Result<Self> {
+        if self.status.is_success() || self.status == StatusCode::NOT_FOUND {
+            return Ok(self);
+        }
+        let (status, request) = (self.status, self.request.clone());
+        let detail = self.read_detail().await;
+        Err(RegistryError::Refused { request, status, detail })
+    }
+
+    async fn read_detail(self) -> String {
+        let body = self.bytes(64 << 10).await.unwrap_or_default();
+        let told = serde_json::from_slice::<oci_client::errors::OciEnvelope>(&body).ok().and_then(|envelope| {
+            let first = envelope.errors.into_iter().next()?;
+            Some(if first.message.is_empty() { format!("{:?}", first.code) } else { first.message })
+        });
+        let text = told.unwrap_or_else(|| String::from_utf8_lossy(&body).trim().to_owned());
+        let quoted: String = text.chars().filter(|letter| !letter.is_control()).take(QUOTED).collect();
+        if quoted.is_empty() { quoted } else { format!(": {quoted}") }
+    }
+
+    pub(super) fn success(self) -> Result<Self> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let detail = self.detail.unwrap_or_default();
+        Err(RegistryError::Refused { request: self.request, status: self.status, detail })
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// `Location`, made absolute.
+    pub(super) fn location(&self) -> Result<Option<Url>> {
+        let Some(location) = self.header(LOCATION.as_str()) else { return Ok(None) };
+        let url = self.response.url().join(location);
+        url.map(Some).map_err(|error| RegistryError::Protocol { request: self.request.clone(), what: format!("an illegal `Location`: {error}") })
+    }
+
+    /// The next page, from `Link: <…>; rel="next"`.
+    pub(super) fn next_page(&self) -> Option<Url> {
+        let link = self.header("link")?;
+        let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
+        rest.contains("next").then(|| self.response.url().join(target).ok())?
+    }
+
+    /// The body, at most `limit` bytes.
+    pub(super) async fn bytes(mut self, limit: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if bytes.len() + chunk.len() > limit {
+                return Err(RegistryError::TooLarge { what: format!("the answer to `{}`", self.request), limit });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Copies the body and gives its digest.
+    pub(super) async fn copy_to(mut self, sink: &mut (dyn std::io::Write + Send)) -> Result<Digest> {
+        let mut hasher = Sha256::new();
+        while let Some(chunk) = self.chunk().await? {
+            hasher.update(&chunk);
+            sink.write_all(&chunk).map_err(|error| RegistryError::Protocol { request: self.request.clone(), what: format!("bytes that could not be kept: {error}") })?;
+        }
+        let text = format!("sha256:{}", hex::encode(hasher.finalize()));
+        text.parse().map_err(|_| RegistryError::Protocol { request: self.request.clone(), what: "bytes that could not be hashed".to_owned() })
+    }
+
+    async fn chunk(&mut self) -> Result<Option<bytes::Bytes>> {
+        self.response.chunk().await.map_err(|error| RegistryError::Unreachable { request: self.request.clone(), attempts: 1, cause: cause(&error) })
+    }
+}
+
+/// `https://`, but plain HTTP for loopback, where no certificate can be had. Docker Hub's API lives on another host than its name.
+fn base(registry: &str) -> String {
+    match registry {
+        "docker.io" | "index.docker.io" => "https://registry-1.docker.io".to_owned(),
+        host if is_loopback(host) => format!("http://{host}"),
+        host => format!("https://{host}"),
+    }
+}
+
+/// Whether plain HTTP is right: `localhost`, `127.0.0.0/8` or `[::1]`, with or without a port.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let name = name.trim_matches(['[', ']']);
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn same_host(url: &Url, registry: &str) -> bool {
+    Url::parse(&base(registry)).is_ok_and(|home| (home.scheme(), home.host_str(), home.port_or_known_default()) == (url.scheme(), url.host_str(), url.port_or_known_default()))
+}
+
+/// Method and URL without its query, which can hold upload state and signatures.
+fn described(method: &Method, url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    format!("{method} {shown}")
+}
+
+/// Answers that say "not now" rather than "no".
+fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+fn error_is_passing(error: &reqwest::Error) -> bool {
+    error.is_connect() || error.is_timeout() || error.is_request()
+}
+
+fn asked_pause(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+}
+
+/// Doubling pauses with up to half of jitter, so that a matrix of jobs does not knock in step.
+pub(crate) fn backoff(attempt: u32) -> Duration {
+    let pause = FIRST_PAUSE * 2_u32.saturating_pow(attempt.saturating_sub(1));
+    pause.mul_f64(1.0 + rand::random::<f64>() / 2.0).min(LONGEST_PAUSE)
+}
+
+/// The innermost reason of a transport error; the outer layers only repeat the URL.
+pub(crate) fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["ghcr.io", "127.0.0.1.example.com", "10.0.0.1:5000", "localhost.example.com:80"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn credentials_stay_with_their_host() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        assert!(same_host(&url("https://ghcr.io/v2/x/blobs/uploads/1"), "ghcr.io"));
+        assert!(!same_host(&url("https://cdn.example.com/v2/"), "ghcr.io"));
+        assert!(!same_host(&url("http://ghcr.io/v2/"), "ghcr.io"));
+    }
+}

@@ -1,0 +1,178 @@
+//! What a person sees while a run goes on: stages with their times, notices, the failure at the end. Everything goes to
+//! standard error; standard output is for data alone.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::error;
+use crate::github::workflow;
+
+/// Where the report is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// A workflow runner's log: groups and annotations.
+    Workflow,
+    /// A terminal; colours unless `NO_COLOR` is set.
+    Terminal { colour: bool },
+    /// A file or a pipe.
+    Plain,
+}
+
+/// The report of one run.
+pub struct Report {
+    reader: Reader,
+    started: Instant,
+    stages: Mutex<Vec<Stage>>,
+}
+
+/// One finished stage.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    pub name: &'static str,
+    pub took: Duration,
+    pub outcome: String,
+}
+
+impl Report {
+    pub fn new(in_actions: bool, no_colour: bool) -> Self {
+        let reader = match (in_actions, std::io::stderr().is_terminal()) {
+            (true, _) => Reader::Workflow,
+            (false, true) => Reader::Terminal { colour: !no_colour },
+            (false, false) => Reader::Plain,
+        };
+        Self { reader, started: Instant::now(), stages: Mutex::default() }
+    }
+
+    /// Whether child programs may draw on the terminal.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.reader, Reader::Terminal { .. })
+    }
+
+    /// Runs one stage: says that it begins, and how it ended and when.
+    pub async fn stage<T>(&self, name: &'static str, work: impl Future<Output = anyhow::Result<(T, String)>>) -> anyhow::Result<T> {
+        self.begin(name);
+        let began = Instant::now();
+        let result = work.await;
+        let took = began.elapsed();
+        self.end(name, took, result.as_ref().map(|(_, outcome)| outcome.as_str()).ok());
+        let (value, outcome) = result?;
+        if let Ok(mut stages) = self.stages.lock() {
+            stages.push(Stage { name, took, outcome });
+        }
+        Ok(value)
+    }
+
+    fn begin(&self, name: &str) {
+        match self.reader {
+            Reader::Workflow => self.line(&format!("::group::{name}")),
+            Reader::Terminal { .. } | Reader::Plain => self.line(&format!("{} {name}", self.dim("▸"))),
+        }
+    }
+
+    fn end(&self, name: &str, took: Duration, outcome: Option<&str>) {
+        if self.reader == Reader::Workflow {
+            self.line("::endgroup::");
+        }
+        let (mark, text) = match outcome {
+            Some(outcome) => (self.paint("✓", 32), outcome),
+            None => (self.paint("✗", 31), "failed"),
+        };
+        self.line(&format!("{mark} {name:<9} {:>7}  {text}", seconds(took)));
+    }
+
+    /// One line of fact.
+    pub fn say(&self, text: &str) {
+        self.line(text);
+    }
+
+    /// Something a user should know that stops nothing.
+    pub fn notice(&self, text: &str) {
+        match self.reader {
+            Reader::Workflow => self.line(&workflow::annotation("notice", "supply-action", text)),
+            _ => self.line(&format!("{} {text}", self.paint("note:", 33))),
+        }
+    }
+
+    /// Hides secrets in every log from here on.
+    pub fn mask(&self, secrets: &[String]) {
+        if self.reader == Reader::Workflow {
+            for secret in secrets {
+                self.raw(&workflow::mask(secret));
+            }
+        }
+    }
+
+    /// The failure that ends a run: consequence and cause, then what to do.
+    pub fn failure(&self, failure: &anyhow::Error) {
+        let message = error::message(failure);
+        let hints = error::hints(failure);
+        match self.reader {
+            Reader::Workflow => {
+                let remedy: String = hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
+                self.line(&workflow::annotation("error", "supply-action", &format!("{message}{remedy}")));
+            }
+            _ => {
+                self.line(&format!("{} {message}", self.paint("error:", 31)));
+                for hint in hints {
+                    self.line(&format!("{} {hint}", self.paint("hint:", 36)));
+                }
+            }
+        }
+    }
+
+    /// The finished stages, for a picture of the run.
+    pub fn stages(&self) -> Vec<Stage> {
+        self.stages.lock().map(|stages| stages.clone()).unwrap_or_default()
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub fn dim(&self, text: &str) -> String {
+        self.paint(text, 2)
+    }
+
+    pub fn bold(&self, text: &str) -> String {
+        self.paint(text, 1)
+    }
+
+    fn paint(&self, text: &str, code: u8) -> String {
+        match self.reader {
+            Reader::Terminal { colour: true } => format!("\x1b[{code}m{text}\x1b[0m"),
+            _ => text.to_owned(),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.raw(&format!("{text}\n"));
+    }
+
+    fn raw(&self, text: &str) {
+        // A closed log is no reason to stop publishing.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// `0.42 s`, `12.3 s`, `3 min 05 s`.
+pub fn seconds(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    match seconds {
+        ..10.0 => format!("{seconds:.2} s"),
+        10.0..60.0 => format!("{seconds:.1} s"),
+        _ => format!("{} min {:02} s", took.as_secs() / 60, took.as_secs() % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_well() {
+        for (millis, text) in [(420, "0.42 s"), (12_340, "12.3 s"), (185_000, "3 min 05 s")] {
+            assert_eq!(seconds(Duration::from_millis(millis)), text);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Sigstore's services: which to use, one signing session for a run, and the check of a bundle. The one module that knows the `sigstore-*` crates.
+
+pub mod identity;
+pub mod session;
+pub mod verifier;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use sigstore_trust_root::{SIGSTORE_PRODUCTION_SIGNING_CONFIG, SIGSTORE_PRODUCTION_TRUSTED_ROOT, SigningConfig, TrustedRoot};
+
+use crate::error::Remedy as _;
+
+/// The media type of a Sigstore bundle, which is also the artifact type of its referrer.
+pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// What a signature of an image states: <https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md>.
+pub const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
+pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+
+/// Where to sign. Read from a signing config: <https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto>.
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub fulcio: String,
+    /// `None`: nothing is logged, and a timestamp proves the time.
+    pub rekor: Option<Rekor>,
+    pub timestamp: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Rekor {
+    pub url: String,
+    pub version: u32,
+}
+
+impl Services {
+    /// Reads a signing config file, or takes the public-good instance's, which is part of this program.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let text = read_or(file, "signing-config", SIGSTORE_PRODUCTION_SIGNING_CONFIG)?;
+        let config = SigningConfig::from_json(&text)
+            .with_context(|| format!("input `signing-config`: {} is not a signing config", shown(file)))
+            .hint("make one with `cosign signing-config create`, version 0.2")?;
+        let fulcio = config.fulcio_url().with_context(|| format!("input `signing-config`: {} names no certificate authority that is valid now", shown(file)))?;
+        let rekor = config.rekor_url(None).map(|service| Rekor { url: trimmed(&service.url), version: service.major_api_version });
+        let timestamp = config.tsa_url().map(|service| service.url.clone());
+        if timestamp.is_none() && rekor.as_ref().is_none_or(|rekor| rekor.version > 1) {
+            anyhow::bail!("input `signing-config`: {} names neither a timestamp authority nor a version 1 log, so nothing could prove when an image was signed", shown(file));
+        }
+        Ok(Self { fulcio: trimmed(&fulcio.url), rekor, timestamp })
+    }
+}
+
+/// Whom to believe. Reads a trusted root file, or takes the public-good instance's, which is part of this program.
+pub fn load_trusted_root(file: Option<&Path>) -> anyhow::Result<TrustedRoot> {
+    let text = read_or(file, "trusted-root", SIGSTORE_PRODUCTION_TRUSTED_ROOT)?;
+    TrustedRoot::from_json(&text)
+        .with_context(|| format!("input `trusted-root`: {} is not a trusted root", shown(file)))
+        .hint("make one with `cosign trusted-root create`, or take the one your Sigstore instance serves")
+}
+
+fn read_or(file: Option<&Path>, input: &str, embedded: &str) -> anyhow::Result<String> {
+    match file {
+        None => Ok(embedded.to_owned()),
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("input `{input}`: `{}` cannot be read", path.display())),
+    }
+}
+
+fn shown(file: Option<&Path>) -> String {
+    file.map_or_else(|| "the embedded file".to_owned(), |path| format!("`{}`", path.display()))
+}
+
+fn trimmed(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}
+
+/// Why a Sigstore service could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SigstoreError {
+    #[error("{service} `{url}` refused: {detail}")]
+    Refused { service: &'static str, url: String, detail: String },
+    #[error("{service} `{url}` did not answer in {attempts} attempts: {detail}")]
+    Unreachable { service: &'static str, url: String, attempts: u32, detail: String },
+    #[error("{service} `{url}` gave an answer that cannot be used: {detail}")]
+    Unusable { service: &'static str, url: String, detail: String },
+}
+
+impl crate::error::Remedied for SigstoreError {
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::Refused { service: "Fulcio", .. } => "Fulcio must trust the issuer of this run's OIDC token, and the token must be fresh; see `signing-config`".to_owned(),
+            Self::Refused { .. } | Self::Unusable { .. } => "check the services that `signing-config` names".to_owned(),
+            Self::Unreachable { .. } => "look at https://status.sigstore.dev, or at the instance that `signing-config` names, and run the workflow again".to_owned(),
+        })
+    }
+}
+
+/// Runs a request to a service again while it fails in a passing way.
+async fn persistently<T, F>(service: &'static str, url: &str, mut request: impl FnMut() -> F) -> Result<T, SigstoreError>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    const ATTEMPTS: u32 = 4;
+    let mut attempt = 1;
+    loop {
+        let url = || url.to_owned();
+        match request().await {
+            Ok(value) => return Ok(value),
+            Err(Failure::Final(detail)) => return Err(SigstoreError::Refused { service, url: url(), detail }),
+            Err(Failure::Nonsense(detail)) => return Err(SigstoreError::Unusable { service, url: url(), detail }),
+            Err(Failure::Passing(detail)) if attempt == ATTEMPTS => return Err(SigstoreError::Unreachable { service, url: url(), attempts: attempt, detail }),
+            Err(Failure::Passing(_)) => tokio::time::sleep(crate::registry::backoff(attempt)).await,
+        }
+        attempt += 1;
+    }
+}
+
+/// One failed request, before it is known whether another helps.
+enum Failure {
+    Passing(String),
+    Final(String),
+    Nonsense(String),
+}
+
+impl Failure {
+    fn of_status(status: u16, detail: String) -> Self {
+        if matches!(status, 408 | 425 | 429 | 500..) { Self::Passing(format!("HTTP {status}: {detail}")) } else { Self::Final(format!("HTTP {status}: {detail}")) }
+    }
+}

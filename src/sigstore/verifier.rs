@@ -1,0 +1,105 @@
+//! The check of one bundle: cryptography by `sigstore-verify`, then issuer and identity, then what the statement says.
+//! It gets bytes and a policy and never fetches anything.
+
+use serde::Serialize;
+use serde_json::Value;
+use sigstore_trust_root::TrustedRoot;
+use sigstore_types::{Bundle, Sha256Hash, SignatureContent, Statement};
+use sigstore_verify::{VerificationPolicy, Verifier};
+
+use crate::image::Digest;
+
+/// Who must have signed, as the certificate says it. Compared exactly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Signer {
+    /// The URI of the workflow: `https://github.com/<owner>/<repo>/<path>@<ref>`.
+    pub identity: String,
+    pub issuer: String,
+}
+
+/// A statement whose signature, certificate, log entry, time, signer and subject have all been checked.
+#[derive(Debug, Clone)]
+pub struct CheckedStatement {
+    pub predicate_type: String,
+    pub predicate: Value,
+    pub log_index: Option<u64>,
+    /// RFC 3339; when the signature is proven to have existed.
+    pub signed_at: Option<String>,
+    /// Whether the certificate was logged in a CT log, and the entry in a transparency log.
+    pub logged: bool,
+}
+
+/// Why a bundle does not count.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("it is not a bundle that can be read: {0}")]
+    Unreadable(String),
+    #[error("it does not verify: {0}")]
+    Refused(String),
+}
+
+/// Checks bundles against one trusted root.
+pub struct BundleVerifier {
+    verifier: Verifier,
+    has_ct_log: bool,
+    has_log: bool,
+}
+
+impl BundleVerifier {
+    pub fn new(root: &TrustedRoot) -> anyhow::Result<Self> {
+        let verifier = Verifier::new(root).map_err(|error| anyhow::anyhow!("input `trusted-root`: it cannot be used: {error}"))?;
+        Ok(Self { verifier, has_ct_log: !root.ctlogs.is_empty(), has_log: !root.tlogs.is_empty() })
+    }
+
+    /// Checks that `signer` signed a statement about `subject`.
+    ///
+    /// A log entry and an SCT are demanded whenever the trusted root knows a log of that kind: an instance
+    /// without logs (a private one) says so by leaving them out of its root.
+    pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
+        let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
+        let text = std::str::from_utf8(bundle).map_err(|error| unreadable(&error))?;
+        let bundle = Bundle::from_json(text).map_err(|error| unreadable(&error))?;
+        let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
+        let mut policy = VerificationPolicy::new(signer.identity.clone(), signer.issuer.clone());
+        if !self.has_ct_log {
+            policy = policy.skip_sct();
+        }
+        if !self.has_log {
+            policy = policy.skip_tlog_unsafe();
+        }
+        let verified = self.verifier.verify(digest, &bundle, &policy).map_err(|error| BundleError::Refused(chain(&error)))?;
+        // The library skips what a policy leaves out; say here what must have happened.
+        let checked = verified.certificate_verified() && verified.identity_policy_checked() && (verified.sct_verified() || !self.has_ct_log) && (verified.tlog_verified() || !self.has_log);
+        if !checked {
+            return Err(BundleError::Refused("not every check was made".to_owned()));
+        }
+        let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+            return Err(BundleError::Refused("it signs bytes and not a statement".to_owned()));
+        };
+        let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes()).map_err(|error| unreadable(&error))?;
+        if !statement.matches_sha256(&digest) {
+            return Err(BundleError::Refused(format!("its statement is not about `{subject}`")));
+        }
+        let entry = bundle.verification_material.tlog_entries.first();
+        Ok(CheckedStatement {
+            predicate_type: statement.predicate_type,
+            predicate: statement.predicate,
+            log_index: entry.map(|entry| entry.log_index.get()),
+            signed_at: verified.verified_timestamps().iter().min().map(ToString::to_string),
+            logged: verified.tlog_verified(),
+        })
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut link = error.source();
+    while let Some(cause) = link {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        link = cause.source();
+    }
+    text
+}

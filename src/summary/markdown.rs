@@ -1,0 +1,54 @@
+//! `Published` → the job summary: what was published, its evidence as a table, how to check it. Pure.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::commands::Command;
+use crate::image::Platform;
+use crate::publish::Published;
+use crate::report::{Stage, seconds};
+use crate::verify::Statement;
+use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
+
+/// The summary that `GITHUB_STEP_SUMMARY` shows.
+pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], elapsed: Duration) -> String {
+    let mut text = String::new();
+    let Some(image) = published.images.first() else { return text };
+    // Writing into a string cannot fail.
+    let _ = writeln!(text, "## 📦 `{}`\n\nPublished with verified evidence in {}.\n", image.repository, seconds(elapsed));
+    let _ = writeln!(text, "| | |\n|---|---|\n| digest | `{}` |", image.digest);
+    for name in &published.names {
+        let _ = writeln!(text, "| tag | `{name}` |");
+    }
+    let _ = writeln!(text, "| signed by | `{}` |\n| issuer | `{}` |\n", published.evidence.signer.identity, published.evidence.signer.issuer);
+    let _ = writeln!(text, "| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|");
+    for subject in &published.evidence.subjects {
+        let part = subject.platform.as_ref().map_or_else(|| "index".to_owned(), Platform::to_string);
+        let mark = |present: bool| if present { "✅" } else { "–" };
+        let has = |kind: &str| subject.attestations.iter().any(|statement| statement.predicate_type == kind);
+        let log: Vec<String> = subject.signatures.iter().chain(&subject.attestations).filter_map(log_entry).collect();
+        let _ = writeln!(
+            text,
+            "| {part} | `{}` | {} | {} | {} | {} |",
+            subject.digest.short(),
+            mark(!subject.signatures.is_empty()),
+            mark(has(SPDX)),
+            mark(has(SLSA_PROVENANCE)),
+            if log.is_empty() { "–".to_owned() } else { log.join(", ") },
+        );
+    }
+    let _ = writeln!(text, "\n<details><summary>Check it yourself</summary>\n\n```sh");
+    for command in commands {
+        let _ = writeln!(text, "# {}\n{}", command.checks, command.text);
+    }
+    let _ = writeln!(text, "```\n\n</details>\n\n<details><summary>Stages</summary>\n\n| stage | time | |\n|---|---|---|");
+    for stage in stages {
+        let _ = writeln!(text, "| {} | {} | {} |", stage.name, seconds(stage.took), stage.outcome);
+    }
+    let _ = writeln!(text, "\n</details>\n");
+    text
+}
+
+fn log_entry(statement: &Statement) -> Option<String> {
+    statement.log_index.map(|index| index.to_string())
+}

@@ -1,0 +1,42 @@
+//! `Published` → what people and later steps read: outputs, evidence.json, Markdown, the commands that check it all. Pure.
+
+pub mod commands;
+pub mod markdown;
+pub mod picture;
+
+use serde_json::{Value, json};
+
+use crate::publish::Published;
+
+/// `evidence.json`: each subject with its signatures and attestations, log indexes and the signer.
+pub fn evidence(published: &Published) -> Value {
+    let images: Vec<String> = published.images.iter().map(ToString::to_string).collect();
+    json!({ "images": images, "signer": published.evidence.signer, "subjects": published.evidence.subjects })
+}
+
+/// The action's outputs by name, as `action.yml` documents them.
+pub fn outputs(published: &Published) -> Vec<(&'static str, String)> {
+    let Some(first) = published.images.first() else { return Vec::new() };
+    let names: Vec<String> = published.names.iter().map(ToString::to_string).collect();
+    let platforms: serde_json::Map<String, Value> = published
+        .evidence
+        .subjects
+        .iter()
+        .filter_map(|subject| Some((subject.platform.as_ref()?.to_string(), json!(subject.digest))))
+        .collect();
+    let metadata = json!({
+        "image.name": published.images.iter().map(|image| image.repository.to_string()).collect::<Vec<_>>().join(","),
+        "containerimage.digest": first.digest,
+        "tags": names,
+        "platforms": platforms,
+    });
+    vec![
+        ("digest", first.digest.to_string()),
+        ("image", first.repository.to_string()),
+        ("image-ref", first.to_string()),
+        ("tags", names.join("\n")),
+        ("platforms", Value::Object(platforms).to_string()),
+        ("metadata", metadata.to_string()),
+        ("evidence", evidence(published).to_string()),
+    ]
+}

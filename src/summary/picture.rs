@@ -1,0 +1,41 @@
+//! `Published` → the picture a terminal shows at the end: what was published, and how the time went. Pure.
+
+use std::time::Duration;
+
+use crate::image::Platform;
+use crate::publish::Published;
+use crate::report::{Stage, seconds};
+
+/// Columns of the bar of a stage.
+const BAR: f64 = 30.0;
+
+pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for stage in stages {
+        let share = stage.took.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
+        // At least one block, so that a quick stage is seen.
+        let blocks = ((share * BAR).round() as usize).clamp(1, BAR as usize);
+        lines.push(format!("  {:<9} {:>12}  {:<30}  {}", stage.name, seconds(stage.took), "█".repeat(blocks), stage.outcome));
+    }
+    lines.push(format!("  {:<9} {:>12}", "in all", seconds(elapsed)));
+    lines.push(String::new());
+    for subject in &published.evidence.subjects {
+        let part = subject.platform.as_ref().map_or_else(|| "index".to_owned(), Platform::to_string);
+        let kinds: Vec<&str> = subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
+        let signed = if subject.signatures.is_empty() { "unsigned" } else { "signed" };
+        lines.push(format!("  {part:<14} {}  {signed}{}{}", subject.digest.short(), if kinds.is_empty() { "" } else { ", " }, kinds.join(", ")));
+    }
+    lines.push(String::new());
+    lines.extend(published.names.iter().map(|name| format!("  → {name}")));
+    lines.extend(published.images.iter().map(|image| format!("  = {image}")));
+    lines.push(String::new());
+    lines
+}
+
+fn short(predicate_type: &str) -> &str {
+    match predicate_type {
+        crate::verify::policy::SPDX => "SBOM",
+        crate::verify::policy::SLSA_PROVENANCE => "provenance",
+        other => other,
+    }
+}

@@ -1,0 +1,238 @@
+//! Image reference + policy → `VerifiedImage`, read from the registry as a stranger would. It never sees what signing
+//! returned, and nothing else in the program can make a `VerifiedImage`.
+
+pub mod policy;
+
+use anyhow::bail;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
+
+use self::policy::Policy;
+use crate::error::{OrRemedy as _, Remedy as _};
+use crate::image::{Digest, ImageRef, Platform, Repository};
+use crate::registry::{Registry, RegistryError};
+use crate::registry::contents::{self, Contents};
+use crate::registry::manifest::{Descriptor, Manifest};
+use crate::sigstore::SIGNATURE_PREDICATE;
+use crate::sigstore::verifier::{BundleVerifier, CheckedStatement, Signer};
+
+/// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
+const BUNDLE_LIMIT: usize = 64 << 20;
+/// Referrers of one subject that are read; more is a flood and not evidence.
+const REFERRERS_LIMIT: usize = 1000;
+const CONCURRENCY: usize = 8;
+
+/// An image all of whose parts carry the evidence its policy asks for.
+#[derive(Debug, Clone)]
+#[must_use = "a verified image that is not published has no name"]
+pub struct VerifiedImage {
+    image: ImageRef,
+    manifest: Manifest,
+    evidence: Evidence,
+}
+
+impl VerifiedImage {
+    pub fn image(&self) -> &ImageRef {
+        &self.image
+    }
+
+    /// The verified bytes, which is what a tag is put on.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// The commits that the verified provenances name.
+    pub fn commits(&self) -> Vec<&str> {
+        self.evidence.subjects.iter().flat_map(|subject| &subject.attestations).filter_map(|statement| statement.commit.as_deref()).collect()
+    }
+}
+
+/// What was found and checked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Evidence {
+    pub signer: Signer,
+    pub subjects: Vec<SubjectEvidence>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct SubjectEvidence {
+    pub digest: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    pub signatures: Vec<Statement>,
+    pub attestations: Vec<Statement>,
+}
+
+/// One checked statement and where it is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Statement {
+    pub predicate_type: String,
+    /// The referrer's manifest.
+    pub manifest: Digest,
+    /// The bundle's blob.
+    pub bundle: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_index: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_at: Option<String>,
+    /// Whether a transparency log's inclusion proof was checked.
+    pub logged: bool,
+    /// The commit an SLSA provenance of a workflow names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+/// One part of an image and what it needs.
+struct Subject<'a> {
+    descriptor: &'a Descriptor,
+    platform: Option<&'a Platform>,
+    required: Vec<&'static str>,
+}
+
+/// Checks an image against a policy. Refuses with every reason it found.
+pub async fn verify(registry: &Registry, verifier: &BundleVerifier, image: &ImageRef, policy: &Policy) -> anyhow::Result<VerifiedImage> {
+    let contents = contents::read(registry, image).await.remedied()?;
+    let subjects = subjects(&contents, policy)?;
+    let checks = subjects.iter().map(|subject| check_subject(registry, verifier, &image.repository, subject, &policy.signer));
+    let found: Vec<SubjectEvidence> = stream::iter(checks).buffered(CONCURRENCY).try_collect().await?;
+    Ok(VerifiedImage {
+        image: image.clone(),
+        manifest: contents.root.clone(),
+        evidence: Evidence { signer: policy.signer.clone(), subjects: found },
+    })
+}
+
+/// The parts of the image with their requirements; a missing platform is a refusal.
+fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<Subject<'a>>> {
+    let requirements = &policy.requirements;
+    for wanted in &requirements.platforms {
+        if !contents.platforms.iter().any(|built| wanted.is_met_by(&built.platform)) {
+            let built: Vec<String> = contents.platforms.iter().map(|built| format!("`{}`", built.platform)).collect();
+            bail!("the image has no `{wanted}`; it has {}", if built.is_empty() { "no platform at all".to_owned() } else { built.join(", ") });
+        }
+    }
+    let root = &contents.root.descriptor;
+    let mut subjects = Vec::new();
+    if contents.root.is_index() {
+        subjects.push(Subject { descriptor: root, platform: None, required: requirements.index.clone() });
+    }
+    for part in &contents.platforms {
+        let mut required = requirements.platform.clone();
+        if part.descriptor.digest == root.digest {
+            required.extend(requirements.index.iter().filter(|kind| !requirements.platform.contains(kind)));
+        }
+        subjects.push(Subject { descriptor: &part.descriptor, platform: Some(&part.platform), required });
+    }
+    Ok(subjects)
+}
+
+async fn check_subject(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    repository: &Repository,
+    subject: &Subject<'_>,
+    signer: &Signer,
+) -> anyhow::Result<SubjectEvidence> {
+    let digest = &subject.descriptor.digest;
+    // An index may list what the registry does not hold.
+    registry.expect_manifest(&repository.at(digest)).await.remedied()?;
+    let referrers = registry.referrers(repository, digest).await.remedied()?;
+    if referrers.len() > REFERRERS_LIMIT {
+        bail!("`{repository}@{digest}` has {} referrers, more than {REFERRERS_LIMIT}: this is a flood, not evidence", referrers.len());
+    }
+    let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, signer));
+    let outcomes: Vec<Outcome> = stream::iter(read).buffered(CONCURRENCY).try_collect().await?;
+    let mut evidence = SubjectEvidence { digest: digest.clone(), platform: subject.platform.cloned(), signatures: Vec::new(), attestations: Vec::new() };
+    let mut refused = Vec::new();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Counts(statement) if statement.predicate_type == SIGNATURE_PREDICATE => evidence.signatures.push(statement),
+            Outcome::Counts(statement) => evidence.attestations.push(statement),
+            Outcome::DoesNotCount(why) => refused.push(why),
+            Outcome::Unrelated => {}
+        }
+    }
+    let name = subject.platform.map_or_else(|| "the index".to_owned(), |platform| format!("`{platform}`"));
+    let missing: Vec<&str> = subject
+        .required
+        .iter()
+        .filter(|kind| !evidence.signatures.iter().chain(&evidence.attestations).any(|statement| statement.predicate_type == **kind))
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        return Ok(evidence);
+    }
+    let missing: Vec<String> = missing.iter().map(|kind| format!("`{kind}`")).collect();
+    let mut message = format!("{name} (`{}`) has no valid {} by `{}`", digest.short(), missing.join(", "), signer.identity);
+    for why in refused {
+        message.push_str(&format!("; {why}"));
+    }
+    Err(anyhow::anyhow!(message)).hint("a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`")
+}
+
+enum Outcome {
+    Counts(Statement),
+    /// A bundle that fails a check: ours never counts then, a stranger's never does.
+    DoesNotCount(String),
+    /// Not a Sigstore bundle.
+    Unrelated,
+}
+
+/// Fetches and checks one referrer. Only the registry's failures are errors: anybody may attach anything to an image.
+async fn check_referrer(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    repository: &Repository,
+    subject: &Digest,
+    referrer: &Descriptor,
+    signer: &Signer,
+) -> anyhow::Result<Outcome> {
+    let refused = |why: String| Ok(Outcome::DoesNotCount(format!("referrer `{}` does not count: {why}", referrer.digest.short())));
+    // The list's own `artifactType` is only a hint; some registries show the config's there.
+    let manifest = match registry.manifest(&repository.at(&referrer.digest)).await {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => return refused("it is listed and not there".to_owned()),
+        Err(error @ RegistryError::Mismatch { .. }) => return refused(error.to_string()),
+        Err(error) => return Err(error).remedied(),
+    };
+    let Ok(fields) = manifest.fields() else { return Ok(Outcome::Unrelated) };
+    let is_bundle = |kind: &str| kind.starts_with("application/vnd.dev.sigstore.bundle");
+    let [layer] = fields.layers.as_slice() else { return Ok(Outcome::Unrelated) };
+    if !fields.artifact_type.as_deref().is_some_and(is_bundle) && !is_bundle(&layer.media_type) {
+        return Ok(Outcome::Unrelated);
+    }
+    if fields.subject.is_none_or(|named| named.digest != *subject) {
+        return refused("it names another subject".to_owned());
+    }
+    if layer.size > BUNDLE_LIMIT as u64 {
+        return refused(format!("its bundle is larger than {BUNDLE_LIMIT} bytes"));
+    }
+    let bytes = match registry.blob(repository, layer, BUNDLE_LIMIT).await {
+        Ok(bytes) => bytes,
+        Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => return refused(error.to_string()),
+        Err(error) => return Err(error).remedied(),
+    };
+    match verifier.check(&bytes, subject, signer) {
+        Ok(checked) => Ok(Outcome::Counts(statement(checked, &referrer.digest, &layer.digest))),
+        Err(error) => refused(error.to_string()),
+    }
+}
+
+fn statement(checked: CheckedStatement, manifest: &Digest, bundle: &Digest) -> Statement {
+    let dependency = checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
+    Statement {
+        commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
+        predicate_type: checked.predicate_type,
+        manifest: manifest.clone(),
+        bundle: bundle.clone(),
+        log_index: checked.log_index,
+        signed_at: checked.signed_at,
+        logged: checked.logged,
+    }
+}
+

@@ -1,0 +1,110 @@
+# Shared by the scripts in this folder: where things are cached, how progress is told, how Go tools are built.
+# It never downloads anything by itself and never touches the checkout.
+# shellcheck shell=bash
+set -euo pipefail
+shopt -s inherit_errexit
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/supply-action
+mkdir -p "$cache/tools" "$cache/images"
+PATH=$PATH:/usr/sbin:/sbin # where Debian keeps runc and update-binfmts, and a plain user's PATH does not look
+
+# The machine in the words of OCI, of Rust and of QEMU, and the other platform, which runs emulated.
+case $(uname -m) in
+  x86_64) arch=amd64 foreign=arm64 emulator=qemu-aarch64 rust_target=x86_64-unknown-linux-musl ;;
+  aarch64) arch=arm64 foreign=amd64 emulator=qemu-x86_64 rust_target=aarch64-unknown-linux-musl ;;
+  *) echo "error: no support for $(uname -m): x86_64 and aarch64 Linux only" >&2 && exit 1 ;;
+esac
+export arch foreign emulator rust_target
+
+# Bold on a terminal, plain in a log.
+say() { if [ -t 2 ]; then printf '\033[1m==> %s\033[0m\n' "$*" >&2; else printf '==> %s\n' "$*" >&2; fi; }
+die() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2; exit 1; }
+
+# as_root CMD…: runs it directly as root, through sudo otherwise.
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -E "$@" || die "\`$1\` needs root" "run as root, or allow \`sudo\` without a password"; fi; }
+
+# timed WHAT CMD…: says what starts, and how long it took.
+timed() {
+  local what=$1 started=$SECONDS
+  shift
+  say "$what"
+  "$@" # no `||` here: it would switch off `set -e` inside
+  say "$what: done in $((SECONDS - started)) s"
+}
+
+# beside NAME CMD…: starts CMD in the background, its lines marked by NAME so that lanes stay readable. join waits for all of them.
+lanes=()
+beside() {
+  local name=$1
+  shift
+  trap end_lanes EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  set -m # each lane its own process group, so that it can be ended whole
+  { "$@" 2>&1 </dev/null | sed -u "s/^/[$name] /" >&2; } &
+  set +m
+  lanes+=($!)
+}
+join() {
+  while [ ${#lanes[@]} -gt 0 ]; do
+    wait "${lanes[0]}" || die "a step above failed" # lanes are few: the slowest of the early ones may delay the news, not lose it
+    lanes=("${lanes[@]:1}")
+  done
+}
+end_lanes() { local pid; for pid in "${lanes[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done; }
+
+# docker_works: true where the user's own Docker with buildx can do the builds. SUPPLY_ACTION_OWN_BUILDKIT=1 says to leave it alone.
+docker_works() { [ -z "${SUPPLY_ACTION_OWN_BUILDKIT:-}" ] && docker info >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; }
+
+# debian PROGRAM=PACKAGE …: installs the Debian packages whose program (or file, where it starts with /) is missing.
+debian() {
+  local missing=() pair
+  for pair in "$@"; do command -v "${pair%%=*}" >/dev/null 2>&1 || [ -e "${pair%%=*}" ] || missing+=("${pair#*=}"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || die "missing: ${missing[*]}" "install them with this system's package manager"
+  say "installing from Debian: ${missing[*]}"
+  [ -n "${lists_are_fresh:-}" ] || as_root apt-get update -qq || say "apt-get update failed: trying with the lists that are there"
+  lists_are_fresh=1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >"$cache/apt.log" 2>&1 ||
+    { tail -n 20 "$cache/apt.log" >&2; die "apt-get could not install ${missing[*]}"; }
+}
+
+# go_tool NAME: prints the path of the program that tools/go/NAME pins by version and hash; builds it when it is not cached.
+# The cache key covers go.mod and go.sum, so that a changed pin is a new program.
+go_tool_path() {
+  local dir=$root/tools/go/$1
+  printf '%s/tools/%s-%s/%s\n' "$cache" "$1" "$(cat "$dir/go.mod" "$dir/go.sum" | sha256sum | cut -c1-12)" "$(basename "$(sed -n 's/^tool //p' "$dir/go.mod")")"
+}
+go_tool() {
+  local name=$1 dir=$root/tools/go/$1 package out started
+  package=$(sed -n 's/^tool //p' "$dir/go.mod")
+  out=$(go_tool_path "$name")
+  if [ ! -x "$out" ]; then
+    exec 8>"$cache/tools/$name.lock" && flock 8 # another checkout may be building it
+  fi
+  if [ ! -x "$out" ]; then
+    command -v go >/dev/null || die "Go is needed to build $name" "install Go 1.26 or newer"
+    started=$SECONDS
+    say "building $name from source (${package}; minutes the first time, then cached)"
+    mkdir -p "$(dirname "$out")"
+    (cd "$dir" && env -u GOROOT GOFLAGS=-mod=readonly CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $(ldflags "$name" "$dir")" -o "$out.part" "$package" 2>&1 |
+      { grep -v '^go: downloading ' || true; } >&2) ||
+      die "$name could not be built" "the Go module proxy must be reachable the first time"
+    mv "$out.part" "$out"
+    say "built $name in $((SECONDS - started)) s"
+  fi
+  printf '%s\n' "$out"
+}
+
+# buildx and cosign print "unknown" unless told their version.
+ldflags() {
+  case $1 in
+    buildx) printf -- '-X github.com/docker/buildx/version.Version=%s' "$(pinned "$2" github.com/docker/buildx)" ;;
+    cosign2 | cosign3) printf -- '-X sigs.k8s.io/release-utils/version.gitVersion=%s' "$(sed -nE 's#^\t?(require )?github.com/sigstore/cosign/v[23] (v[^ ]+).*#\2#p' "$2/go.mod")" ;;
+  esac
+}
+pinned() { sed -nE "s#^\t?(require )?$2 (v[^ ]+).*#\2#p" "$1/go.mod"; }
+
+# The Python tools' folder: a changed pin or another Python is another one.
+python_tools() { printf '%s/tools/python-%s\n' "$cache" "$(cat "$root/tools/python/requirements.txt" <(python3 -V) | sha256sum | cut -c1-12)"; }
