@@ -22,7 +22,7 @@ help: ## list the targets
 
 rehearse: ## build examples/hello and publish it with all its evidence, offline, to a registry in memory (EXAMPLE=DIR for another)
 	$(call step,setting up and building,tools/setup rehearse $(IMAGES) -- cargo build $(CARGO_TARGET))
-	$(call step,rehearsing a release of $(EXAMPLE),tools/with-buildkit bash -c 'exec "$$@" --registry-port "$$MIRROR_PORT" --out rehearsal' - $(BIN_DIR)/debug/supply-action rehearse $(EXAMPLE) $(IMAGES:%=--preload $$(tools/images --path)/%))
+	$(call step,rehearsing a release of $(EXAMPLE),layouts=(); for image in $(IMAGES); do layout=$$(tools/images --path)/$$image; [ ! -d "$$layout" ] || layouts+=(--preload "$$layout"); done; tools/with-buildkit bash -c 'exec "$$@" --registry-port "$$MIRROR_PORT" --out rehearsal' - $(BIN_DIR)/debug/supply-action rehearse $(EXAMPLE) "$${layouts[@]}")
 
 # The judges must be the pinned ones, wherever this runs.
 test bench: export SUPPLY_ACTION_OWN_BUILDKIT := 1

@@ -1,10 +1,9 @@
 //! The command line: verbs and their arguments, the log, signals, the exit code. It never does a verb's work.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::error::{WithExit, exit, exit_code};
 use crate::github::Environment;
@@ -36,77 +35,12 @@ enum Verb {
     /// Build, sign, attest, verify, tag (the default). Inputs come from INPUT_* and GITHUB_*, as a workflow runner passes them
     Publish,
     /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its own
-    Rehearse(Rehearse),
+    Rehearse(verbs::rehearse::Rehearse),
     /// Serve a registry, an OIDC issuer, Fulcio, Rekor and a timestamp authority on loopback
-    Sandbox(Sandbox),
+    Sandbox(verbs::sandbox::Sandbox),
     /// Speak BuildKit's SBOM scanner protocol; BuildKit runs this inside the scanner image
     #[command(name = crate::build::scanner::VERB, hide = true)]
     SbomScanner,
-}
-
-#[derive(Debug, Args)]
-pub struct Rehearse {
-    /// The folder to build
-    #[arg(default_value = ".")]
-    pub context: PathBuf,
-    /// Dockerfile, if it is not in the context
-    #[arg(short, long)]
-    pub file: Option<PathBuf>,
-    /// Platforms to build
-    #[arg(long, default_value = "linux/amd64,linux/arm64")]
-    pub platforms: String,
-    /// Tags to put at the end
-    #[arg(short, long, default_value = "v1.2.3,latest")]
-    pub tags: String,
-    /// Build arguments, NAME=value
-    #[arg(long = "build-arg")]
-    pub build_args: Vec<String>,
-    /// Where evidence, image and bundles are kept
-    #[arg(short, long, default_value = "rehearsal")]
-    pub out: PathBuf,
-    /// BuildKit's address; without it, Docker's buildx is used
-    #[arg(long, env = "SUPPLY_ACTION_BUILDER")]
-    pub builder_endpoint: Option<String>,
-    /// OCI layouts to put into the registry first, under the names their index gives them
-    #[arg(long)]
-    pub preload: Vec<PathBuf>,
-    /// The registry's port; any free one by default
-    #[arg(long)]
-    pub registry_port: Option<u16>,
-    /// Keep the services up afterwards, until interrupted
-    #[arg(long)]
-    pub serve: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Sandbox {
-    /// Where state, trusted_root.json, signing_config.json and sandbox.env are kept
-    #[arg(long)]
-    pub dir: PathBuf,
-    /// Added to every answer, such as 50ms
-    #[arg(long, value_parser = duration, default_value = "0ms")]
-    pub latency: Duration,
-    /// Serve no referrers API, as older registries
-    #[arg(long)]
-    pub no_referrers: bool,
-    /// The registry's port; any free one by default
-    #[arg(long)]
-    pub registry_port: Option<u16>,
-    /// OCI layouts to put into the registry first, under the names their index gives them
-    #[arg(long)]
-    pub preload: Vec<PathBuf>,
-}
-
-/// `50ms`, `2s`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration such as `50ms` or `2s`");
-    let (digits, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        _ => Err(wrong()),
-    }
 }
 
 /// Runs a verb to its end, or until a signal ends it, and tells how it went.
@@ -179,14 +113,5 @@ mod tests {
     fn the_command_line_is_sound() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_have_a_unit() {
-        assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
-        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
-        for wrong in ["", "50", "ms", "1h", "-1s"] {
-            duration(wrong).unwrap_err();
-        }
     }
 }

@@ -72,13 +72,14 @@ fn statement(repository: &Repository, subject: &Descriptor, predicate_type: &str
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Statement<'a> {
-        _type: &'static str,
+        #[serde(rename = "_type")]
+        kind: &'static str,
         subject: [serde_json::Value; 1],
         predicate_type: &'a str,
         predicate: &'a serde_json::value::RawValue,
     }
     let statement = Statement {
-        _type: "https://in-toto.io/Statement/v1",
+        kind: "https://in-toto.io/Statement/v1",
         subject: [serde_json::json!({ "name": repository.to_string(), "digest": { "sha256": subject.digest.hex() } })],
         predicate_type,
         predicate: serde_json::from_str(predicate)?,

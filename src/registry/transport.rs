@@ -38,7 +38,6 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     request: String,
     response: Response,
-    detail: Option<String>,
 }
 
 impl Transport {
@@ -89,7 +88,7 @@ impl Transport {
                     authorised_again = true;
                     let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
                     if !self.tokens.obtain(&challenge, repository, access).await? {
-                        return Ok(Answer { status: response.status(), request, response, detail: None });
+                        return Answer { status: response.status(), request, response }.checked().await;
                     }
                     attempt -= 1;
                     continue;
@@ -97,12 +96,11 @@ impl Transport {
                 Ok(response) if is_passing(response.status()) && attempt < ATTEMPTS => asked_pause(&response).unwrap_or_else(|| backoff(attempt)),
                 Ok(response) if is_passing(response.status()) => {
                     let status = response.status();
-                    let detail = Answer { status, request: request.clone(), response, detail: None }.read_detail().await;
+                    let detail = Answer { status, request: request.clone(), response }.read_detail().await;
                     return Err(RegistryError::Unwell { request, attempts: attempt, status, detail });
                 }
                 Ok(response) => {
-                    let answer = Answer { status: response.status(), request, response, detail: None };
-                    return answer.with_detail().await;
+                    return Answer { status: response.status(), request, response }.checked().await;
                 }
             };
             tracing::debug!(%request, attempt, ?pause, "trying again");
@@ -121,8 +119,8 @@ impl Transport {
 }
 
 impl Answer {
-    /// For refusals the body is read at once, because it holds the reason.
-    async fn with_detail(self) -> Result<Self> {
+    /// A success or a true 404; anything else is an error, with the reason from its body.
+    async fn checked(self) -> Result<Self> {
         if self.status.is_success() || self.status == StatusCode::NOT_FOUND {
             return Ok(self);
         }
@@ -146,8 +144,7 @@ impl Answer {
         if self.status.is_success() {
             return Ok(self);
         }
-        let detail = self.detail.unwrap_or_default();
-        Err(RegistryError::Refused { request: self.request, status: self.status, detail })
+        Err(RegistryError::Refused { request: self.request, status: self.status, detail: String::new() })
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {

@@ -104,16 +104,22 @@ async fn preflight(outside: &Outside, context: &Context, plan: &plan::Publish) -
 async fn build(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::Publish, outside: &Outside, report: &Report) -> anyhow::Result<(BuiltImage, String)> {
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
-    let scanner = match plan.build.sbom {
-        true => Some(Scanner::of_this_program()?.ensure(&outside.registry, &plan.images[0]).await?),
-        false => None,
-    };
+    let scanner = scanner(env, plan, outside).await?;
     let buildx = Buildx::set_up(&place, &credentials(inputs), inputs.builder_endpoint.as_deref()).await?;
     let built = buildx.build(&outside.registry, &plan.build, &inputs.secrets, &plan.images, scanner.as_ref()).await;
     buildx.close().await;
     let built = built?;
     let outcome = format!("{} for {}", built.root().digest, plural(built.platforms().len(), "platform"));
     Ok((built, outcome))
+}
+
+/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture.
+async fn scanner(env: &Environment, plan: &plan::Publish, outside: &Outside) -> anyhow::Result<Option<ImageRef>> {
+    match (plan.build.sbom, env.get("SUPPLY_ACTION_SCANNER")) {
+        (false, _) => Ok(None),
+        (true, Some(named)) => Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?)),
+        (true, None) => Scanner::of_this_program()?.ensure(&outside.registry, &plan.images[0]).await.map(Some),
+    }
 }
 
 /// Sign and attest: drafts are collected while the certificate is asked for, and signed while the signatures go up.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::Args;
 
-use crate::cli::Rehearse;
 use crate::github::{Context, Environment};
 use crate::inputs::Inputs;
 use crate::plan::{self, Plan};
@@ -14,6 +14,41 @@ use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sandbox::{self, Sandbox};
 use crate::summary;
+
+/// What `rehearse` may be told.
+#[derive(Debug, Args)]
+pub struct Rehearse {
+    /// The folder to build
+    #[arg(default_value = ".")]
+    pub context: PathBuf,
+    /// Dockerfile, if it is not in the context
+    #[arg(short, long)]
+    pub file: Option<PathBuf>,
+    /// Platforms to build
+    #[arg(long, default_value = "linux/amd64,linux/arm64")]
+    pub platforms: String,
+    /// Tags to put at the end
+    #[arg(short, long, default_value = "v1.2.3,latest")]
+    pub tags: String,
+    /// Build arguments, NAME=value
+    #[arg(long = "build-arg")]
+    pub build_args: Vec<String>,
+    /// Where evidence, image and bundles are kept
+    #[arg(short, long, default_value = "rehearsal")]
+    pub out: PathBuf,
+    /// BuildKit's address; without it, Docker's buildx is used
+    #[arg(long, env = "SUPPLY_ACTION_BUILDER")]
+    pub builder_endpoint: Option<String>,
+    /// OCI layouts to put into the registry first, under the names their index gives them
+    #[arg(long)]
+    pub preload: Vec<PathBuf>,
+    /// The registry's port; any free one by default
+    #[arg(long)]
+    pub registry_port: Option<u16>,
+    /// Keep the services up afterwards, until interrupted
+    #[arg(long)]
+    pub serve: bool,
+}
 
 pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let state = tempfile::Builder::new().prefix("supply-action-sandbox-").tempdir().context("no folder for the sandbox")?;

@@ -1,10 +1,33 @@
 //! `supply-action sandbox`: the embedded world as services, until interrupted.
 
-use anyhow::Context as _;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::cli::Sandbox;
+use anyhow::Context as _;
+use clap::Args;
+
 use crate::report::Report;
 use crate::sandbox;
+
+/// What `sandbox` may be told.
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// Where state, trusted_root.json, signing_config.json and sandbox.env are kept
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// Added to every answer, such as 50ms
+    #[arg(long, value_parser = duration, default_value = "0ms")]
+    pub latency: Duration,
+    /// Serve no referrers API, as older registries
+    #[arg(long)]
+    pub no_referrers: bool,
+    /// The registry's port; any free one by default
+    #[arg(long)]
+    pub registry_port: Option<u16>,
+    /// OCI layouts to put into the registry first, under the names their index gives them
+    #[arg(long)]
+    pub preload: Vec<PathBuf>,
+}
 
 pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
     let mut config = sandbox::Config::new(arguments.dir.clone());
@@ -19,4 +42,30 @@ pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
     report.say("ready");
     std::future::pending::<()>().await;
     Ok(())
+}
+
+/// `50ms`, `2s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a duration such as `50ms` or `2s`");
+    let (digits, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
+        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        for wrong in ["", "50", "ms", "1h", "-1s"] {
+            duration(wrong).unwrap_err();
+        }
+    }
 }

@@ -24,7 +24,6 @@ const CONCURRENCY: usize = 8;
 
 /// An image all of whose parts carry the evidence its policy asks for.
 #[derive(Debug, Clone)]
-#[must_use = "a verified image that is not published has no name"]
 pub struct VerifiedImage {
     image: ImageRef,
     manifest: Manifest,

@@ -1,0 +1,200 @@
+//! Makes the few GitHub API answers a publishing workflow asks for; it never checks a token's permissions.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::claims::Claims;
+use super::faults::held;
+
+const MAX_REQUEST: usize = 32 << 20;
+
+pub(super) struct GitHub {
+    claims: Claims,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    last_id: u64,
+    /// By `owner/name` and then by subject digest.
+    attestations: HashMap<String, Vec<(String, Value)>>,
+}
+
+impl Kept {
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
+impl GitHub {
+    pub(super) fn new(claims: Claims) -> Self {
+        Self {
+            claims,
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(super) fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/repos/{owner}/{name}", get(repository))
+            .route("/repos/{owner}/{name}/attestations", post(attest))
+            .route(
+                "/repos/{owner}/{name}/attestations/{digest}",
+                get(attestations),
+            )
+            .route(
+                "/repos/{owner}/{name}/code-scanning/sarifs",
+                post(upload_sarif),
+            )
+            .route(
+                "/repos/{owner}/{name}/code-scanning/sarifs/{id}",
+                get(sarif_status),
+            )
+            .route(
+                "/repos/{owner}/{name}/dependency-graph/snapshots",
+                post(submit_dependencies),
+            )
+            .fallback(absent)
+            .layer(DefaultBodyLimit::max(MAX_REQUEST))
+            .with_state(self)
+    }
+}
+
+/// The error document of GitHub's API.
+fn problem(status: StatusCode, message: &str) -> Response {
+    let body = json!({"message": message, "documentation_url": "https://docs.github.com/rest", "status": status.as_u16().to_string()});
+    (status, Json(body)).into_response()
+}
+
+async fn absent() -> Response {
+    problem(StatusCode::NOT_FOUND, "Not Found")
+}
+
+async fn repository(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name)): Path<(String, String)>,
+) -> Response {
+    let claims = &github.claims;
+    let full_name = format!("{owner}/{name}");
+    if full_name != claims.repository {
+        return problem(StatusCode::NOT_FOUND, "Not Found");
+    }
+    let id: u64 = claims.repository_id.parse().unwrap_or(0);
+    let owner_id: u64 = claims.repository_owner_id.parse().unwrap_or(0);
+    let page = format!("https://github.com/{full_name}");
+    Json(json!({
+        "id": id, "node_id": format!("R_{id}"), "name": name, "full_name": full_name,
+        "url": format!("https://api.github.com/repos/{full_name}"), "html_url": page,
+        "owner": {"id": owner_id, "login": owner},
+        "private": claims.repository_visibility != "public", "visibility": claims.repository_visibility,
+        "description": "A container image with evidence", "default_branch": "main", "fork": false,
+        "license": {"key": "apache-2.0", "name": "Apache License 2.0", "spdx_id": "Apache-2.0"},
+    }))
+    .into_response()
+}
+
+/// The digests of the statement in a bundle's DSSE envelope.
+fn subjects(bundle: &Value) -> Option<Vec<String>> {
+    let payload = STANDARD
+        .decode(bundle["dsseEnvelope"]["payload"].as_str()?)
+        .ok()?;
+    let statement: Value = serde_json::from_slice(&payload).ok()?;
+    let subjects = statement["subject"].as_array()?;
+    subjects
+        .iter()
+        .map(|subject| Some(format!("sha256:{}", subject["digest"]["sha256"].as_str()?)))
+        .collect()
+}
+
+async fn attest(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name)): Path<(String, String)>,
+    Json(request): Json<Value>,
+) -> Response {
+    let bundle = &request["bundle"];
+    let Some(digests) = subjects(bundle).filter(|digests| !digests.is_empty()) else {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "Invalid bundle");
+    };
+    let repository_id: u64 = github.claims.repository_id.parse().unwrap_or(0);
+    let mut kept = held(&github.kept);
+    let id = kept.next_id();
+    let stored = json!({"bundle": bundle, "repository_id": repository_id, "bundle_url": Value::Null, "initiator": "user"});
+    let of_repository = kept
+        .attestations
+        .entry(format!("{owner}/{name}"))
+        .or_default();
+    of_repository.extend(digests.into_iter().map(|digest| (digest, stored.clone())));
+    (StatusCode::CREATED, Json(json!({"id": id}))).into_response()
+}
+
+async fn attestations(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name, digest)): Path<(String, String, String)>,
+) -> Json<Value> {
+    let kept = held(&github.kept);
+    let of_repository = kept
+        .attestations
+        .get(&format!("{owner}/{name}"))
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let matching: Vec<&Value> = of_repository
+        .iter()
+        .filter(|(subject, _)| *subject == digest)
+        .map(|(_, stored)| stored)
+        .collect();
+    Json(json!({"attestations": matching}))
+}
+
+async fn upload_sarif(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name)): Path<(String, String)>,
+    Json(request): Json<Value>,
+) -> Response {
+    let complete = ["commit_sha", "ref", "sarif"]
+        .iter()
+        .all(|field| request[*field].is_string());
+    if !complete {
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "commit_sha, ref and sarif are required",
+        );
+    }
+    let id = held(&github.kept).next_id().to_string();
+    let url = format!("https://api.github.com/repos/{owner}/{name}/code-scanning/sarifs/{id}");
+    (StatusCode::ACCEPTED, Json(json!({"id": id, "url": url}))).into_response()
+}
+
+async fn sarif_status(Path((owner, name, id)): Path<(String, String, String)>) -> Json<Value> {
+    let analyses =
+        format!("https://api.github.com/repos/{owner}/{name}/code-scanning/analyses?sarif_id={id}");
+    Json(json!({"processing_status": "complete", "analyses_url": analyses}))
+}
+
+async fn submit_dependencies(
+    State(github): State<Arc<GitHub>>,
+    Json(request): Json<Value>,
+) -> Response {
+    let complete = ["sha", "ref", "scanned"]
+        .iter()
+        .all(|field| request[*field].is_string());
+    if !complete || !request["job"].is_object() || !request["detector"].is_object() {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "Invalid snapshot");
+    }
+    let id = held(&github.kept).next_id();
+    let body = json!({
+        "id": id, "created_at": Timestamp::now().to_string(), "result": "SUCCESS",
+        "message": "Dependency results for the repo have been successfully updated.",
+    });
+    (StatusCode::CREATED, Json(body)).into_response()
+}

@@ -1,0 +1,387 @@
+//! Makes an embedded world on loopback: registry, OIDC issuer, Fulcio, CT key, Rekor, timestamps and GitHub; it never uses the program it judges.
+
+mod claims;
+mod der;
+mod faults;
+mod files;
+mod fulcio;
+mod github;
+mod keys;
+mod merkle;
+mod oidc;
+mod proposed;
+mod registry;
+mod rekor;
+mod server;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod x509;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use claims::Claims;
+pub use faults::{Effect, Fault, Faults, Request, Service};
+
+use faults::held;
+use server::Edge;
+
+pub struct Config {
+    /// Keys, logs, registry content and the three files for clients; a second start on it continues the same world.
+    pub dir: PathBuf,
+    /// `false`: the referrers endpoint answers 404 and manifests with a subject get no `OCI-Subject`.
+    pub referrers_api: bool,
+    /// Added to every answer of every service.
+    pub latency: Duration,
+    pub registry_port: Option<u16>,
+    /// OCI layouts whose `org.opencontainers.image.ref.name` annotations say the names they get.
+    pub preload: Vec<PathBuf>,
+    /// User and password the registry's token endpoint takes; `None` leaves it open.
+    pub registry_login: Option<(String, String)>,
+    pub claims: Claims,
+}
+
+impl Config {
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            referrers_api: true,
+            latency: Duration::ZERO,
+            registry_port: None,
+            preload: Vec::new(),
+            registry_login: None,
+            claims: Claims::default(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("cannot use file `{}`", path.display())]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("file `{}` is not the JSON it should be", path.display())]
+    Json {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("key file `{}` holds no usable key", path.display())]
+    Key { path: PathBuf },
+    #[error("cannot make {what}")]
+    Crypto { what: &'static str },
+    #[error("cannot listen on port `{port}` of loopback")]
+    Bind { port: u16, source: std::io::Error },
+    #[error("OCI layout `{}` is unusable: {reason}", path.display())]
+    Layout { path: PathBuf, reason: String },
+    #[error("a start-up task ended early")]
+    Interrupted,
+}
+
+/// A running world; it ends with `stop` or when dropped.
+pub struct Sandbox {
+    registry: String,
+    trusted_root: PathBuf,
+    signing_config: PathBuf,
+    environment: Vec<(String, String)>,
+    faults: Faults,
+    log: server::Log,
+    servers: Vec<JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Host and port, as in an image name.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    pub fn trusted_root(&self) -> &Path {
+        &self.trusted_root
+    }
+
+    pub fn signing_config(&self) -> &Path {
+        &self.signing_config
+    }
+
+    /// The lines of `sandbox.env`.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        self.environment.clone()
+    }
+
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Every request seen so far, in the order of their answers.
+    pub fn requests(&self) -> Vec<Request> {
+        held(&self.log).clone()
+    }
+
+    /// Returns when no service listens any more.
+    pub async fn stop(mut self) {
+        for server in std::mem::take(&mut self.servers) {
+            server.abort();
+            let _ = server.await;
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.servers.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Returns when the files are written and every service listens.
+pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
+    let keys_dir = config.dir.join("keys");
+    let rekor_dir = config.dir.join("rekor");
+    for directory in [&config.dir, &keys_dir, &rekor_dir] {
+        tokio::fs::create_dir_all(directory)
+            .await
+            .map_err(|source| SandboxError::File {
+                path: directory.clone(),
+                source,
+            })?;
+    }
+    let listeners = Listeners::bind(&config).await?;
+    let addresses = listeners.addresses()?;
+    let registry_address = listeners.host(Service::Registry)?;
+    let faults = Faults::default();
+    let making = (keys_dir, rekor_dir, config.claims.clone(), faults.clone());
+    let (authorities, addresses) = tokio::task::spawn_blocking(move || {
+        let (keys_dir, rekor_dir, claims, faults) = making;
+        Authorities::kept_in(&keys_dir, &rekor_dir, &addresses, claims, faults)
+            .map(|made| (made, addresses))
+    })
+    .await
+    .map_err(|_| SandboxError::Interrupted)??;
+    let registry = registry::Registry::open(&config, registry_address.clone()).await?;
+    for layout in &config.preload {
+        registry.preload(layout).await?;
+    }
+
+    let trusted_root = config.dir.join("trusted_root.json");
+    let signing_config = config.dir.join("signing_config.json");
+    let anchors = authorities.anchors();
+    files::write_atomically(
+        &trusted_root,
+        format!("{:#}\n", files::trusted_root(&addresses, &anchors)).as_bytes(),
+    )?;
+    files::write_atomically(
+        &signing_config,
+        format!("{:#}\n", files::signing_config(&addresses, &anchors)).as_bytes(),
+    )?;
+    let github_address = format!("http://{}", listeners.host(Service::GitHub)?);
+    let environment = environment(
+        &config,
+        &authorities.issuer,
+        &registry_address,
+        &github_address,
+        &trusted_root,
+        &signing_config,
+    );
+    files::write_atomically(
+        &config.dir.join("sandbox.env"),
+        files::shell_exports(&environment).as_bytes(),
+    )?;
+
+    let routers = [
+        (Service::Registry, registry.router()),
+        (Service::Oidc, authorities.issuer.router()),
+        (Service::Fulcio, authorities.fulcio.router()),
+        (Service::Rekor, authorities.rekor.router()),
+        (Service::Timestamp, authorities.timestamp.router()),
+        (
+            Service::GitHub,
+            Arc::new(github::GitHub::new(config.claims.clone())).router(),
+        ),
+    ];
+    let log: server::Log = Arc::new(Mutex::new(Vec::new()));
+    let servers = listeners.serve(routers, &faults, config.latency, &log);
+    Ok(Sandbox {
+        registry: registry_address,
+        trusted_root,
+        signing_config,
+        environment,
+        faults,
+        log,
+        servers,
+    })
+}
+
+fn environment(
+    config: &Config,
+    issuer: &oidc::Issuer,
+    registry: &str,
+    github: &str,
+    trusted_root: &Path,
+    signing_config: &Path,
+) -> Vec<(String, String)> {
+    let mut environment: Vec<(String, String)> = [
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", issuer.request_url()),
+        (
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            issuer.request_token().to_owned(),
+        ),
+        (
+            "SUPPLY_ACTION_SIGNING_CONFIG",
+            signing_config.display().to_string(),
+        ),
+        (
+            "SUPPLY_ACTION_TRUSTED_ROOT",
+            trusted_root.display().to_string(),
+        ),
+        ("SUPPLY_ACTION_REGISTRY", registry.to_owned()),
+        ("SIGSTORE_ISSUER", issuer.url().to_owned()),
+        ("GITHUB_API_URL", github.to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    environment.extend(config.claims.environment_variables());
+    environment
+}
+
+/// The keys and logs behind the Sigstore services.
+struct Authorities {
+    issuer: Arc<oidc::Issuer>,
+    fulcio: Arc<fulcio::Fulcio>,
+    rekor: Arc<rekor::Log>,
+    timestamp: Arc<timestamp::TimestampAuthority>,
+}
+
+impl Authorities {
+    fn kept_in(
+        keys_dir: &Path,
+        rekor_dir: &Path,
+        addresses: &files::Addresses,
+        claims: Claims,
+        faults: Faults,
+    ) -> Result<Self, SandboxError> {
+        let issuer = Arc::new(oidc::Issuer::new(
+            addresses.oidc.clone(),
+            keys_dir,
+            claims,
+            faults,
+        )?);
+        let fulcio = fulcio::Fulcio {
+            authority: x509::Authority::kept_in(keys_dir, "fulcio", x509::CODE_SIGNING)?,
+            ct_key: keys::LogKey::kept_at(&keys_dir.join("ct-log.p8"))?,
+            issuer: issuer.clone(),
+        };
+        let rekor_key = keys::LogKey::kept_at(&keys_dir.join("rekor.p8"))?;
+        let rekor = rekor::Log::kept_in(rekor_dir, rekor_key, "127.0.0.1".to_owned())?;
+        let authority = x509::Authority::kept_in(keys_dir, "timestamp", x509::TIME_STAMPING)?;
+        let (leaf_key, leaf) = authority.timestamp_leaf(keys_dir, "timestamp")?;
+        let chain = std::iter::once(leaf).chain(authority.chain).collect();
+        let timestamp = timestamp::TimestampAuthority::new(leaf_key, chain)?;
+        Ok(Self {
+            issuer,
+            fulcio: Arc::new(fulcio),
+            rekor: Arc::new(rekor),
+            timestamp: Arc::new(timestamp),
+        })
+    }
+
+    fn anchors(&self) -> files::Anchors<'_> {
+        files::Anchors {
+            rekor: self.rekor.public_der(),
+            ct_log: self.fulcio.ct_key.public_der(),
+            fulcio_chain: &self.fulcio.authority.chain,
+            timestamp_chain: &self.timestamp.chain,
+        }
+    }
+}
+
+/// One socket per service: cosign's Rekor client drops the path of a base URL.
+struct Listeners(HashMap<Service, TcpListener>);
+
+impl Listeners {
+    const SERVICES: [(Service, &'static str); 6] = [
+        (Service::Registry, "registry"),
+        (Service::Oidc, "oidc"),
+        (Service::Fulcio, "fulcio"),
+        (Service::Rekor, "rekor"),
+        (Service::Timestamp, "timestamp"),
+        (Service::GitHub, "github"),
+    ];
+
+    /// Ports of an earlier start are taken again when free, so that issuer and image names stay true.
+    async fn bind(config: &Config) -> Result<Self, SandboxError> {
+        let path = config.dir.join("ports.json");
+        let earlier: HashMap<String, u16> = tokio::fs::read(&path)
+            .await
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let mut bound = HashMap::new();
+        let mut ports = HashMap::new();
+        for (service, name) in Self::SERVICES {
+            let fixed = config
+                .registry_port
+                .filter(|_| service == Service::Registry);
+            let listener = server::bind(fixed, earlier.get(name).copied()).await?;
+            ports.insert(name, port(&listener)?);
+            bound.insert(service, listener);
+        }
+        let text = serde_json::to_vec(&ports).map_err(|source| SandboxError::Json {
+            path: path.clone(),
+            source,
+        })?;
+        files::write_atomically(&path, &text)?;
+        Ok(Self(bound))
+    }
+
+    fn host(&self, service: Service) -> Result<String, SandboxError> {
+        let listener = self.0.get(&service).ok_or(SandboxError::Interrupted)?;
+        Ok(format!("127.0.0.1:{}", port(listener)?))
+    }
+
+    fn addresses(&self) -> Result<files::Addresses, SandboxError> {
+        let address = |service| Ok(format!("http://{}", self.host(service)?));
+        Ok(files::Addresses {
+            oidc: address(Service::Oidc)?,
+            fulcio: address(Service::Fulcio)?,
+            rekor: address(Service::Rekor)?,
+            timestamp: address(Service::Timestamp)?,
+        })
+    }
+
+    fn serve<const N: usize>(
+        mut self,
+        routers: [(Service, Router); N],
+        faults: &Faults,
+        latency: Duration,
+        log: &server::Log,
+    ) -> Vec<JoinHandle<()>> {
+        let mut servers = Vec::new();
+        for (service, router) in routers {
+            if let Some(listener) = self.0.remove(&service) {
+                let edge = Edge {
+                    service,
+                    faults: faults.clone(),
+                    latency,
+                    log: log.clone(),
+                };
+                servers.push(server::serve(listener, router, edge));
+            }
+        }
+        servers
+    }
+}
+
+fn port(listener: &TcpListener) -> Result<u16, SandboxError> {
+    listener
+        .local_addr()
+        .map(|address| address.port())
+        .map_err(|source| SandboxError::Bind { port: 0, source })
+}

@@ -1,0 +1,66 @@
+//! Makes the index of what refers to a manifest; it never lists what was not pushed with that subject.
+
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderValue, Method};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::Registry;
+use super::errors::RegistryError;
+use super::names::{Digest, Name};
+use super::store::Manifest;
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+
+/// The descriptor the referrers endpoint lists for a manifest with a subject.
+pub(super) fn descriptor(digest: &Digest, manifest: &Manifest, document: &Value) -> Value {
+    let mut descriptor = json!({
+        "mediaType": manifest.media_type, "digest": digest.as_str(), "size": manifest.bytes.len(),
+    });
+    let own_type = document["artifactType"]
+        .as_str()
+        .filter(|text| !text.is_empty());
+    if let Some(artifact_type) = own_type.or(document["config"]["mediaType"].as_str()) {
+        descriptor["artifactType"] = artifact_type.into();
+    }
+    if document["annotations"].is_object() {
+        descriptor["annotations"] = document["annotations"].clone();
+    }
+    descriptor
+}
+
+impl Registry {
+    pub(super) async fn referrers(
+        &self,
+        method: &Method,
+        name: &Name,
+        digest: &Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Response, RegistryError> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Err(RegistryError::Unsupported);
+        }
+        if !self.referrers_api {
+            return Err(RegistryError::ManifestUnknown {
+                reference: "referrers".to_owned(),
+            });
+        }
+        let stored = self.store.referrers(name, digest).await?;
+        let all = stored
+            .iter()
+            .filter_map(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+        let wanted = |descriptor: &Value| {
+            artifact_type.is_none_or(|wanted| descriptor["artifactType"] == wanted)
+        };
+        let manifests: Vec<Value> = all.filter(wanted).collect();
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
+        let mut response = ([(CONTENT_TYPE, INDEX)], index.to_string()).into_response();
+        if artifact_type.is_some() {
+            response
+                .headers_mut()
+                .insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,257 @@
+//! All packages of an image, once each and in order, with what depends on what. It reads no file: it joins what was collected.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::SbomError;
+use super::collect::Collected;
+use super::licence::Licence;
+use super::matchers::MATCHERS;
+use super::matchers::os_release::{PLACES, Release};
+use super::package::{Ecosystem, Found, Need, Package};
+use super::purl;
+use super::source::Source;
+
+/// What an image contains, as far as was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalog {
+    pub release: Option<Release>,
+    /// By ecosystem, name, version and purl.
+    pub packages: Vec<Listed>,
+    /// Pairs of indices into `packages`: the first depends on the second.
+    pub dependencies: BTreeSet<(usize, usize)>,
+    /// Sentences about what is missing or assumed.
+    pub warnings: Vec<String>,
+    /// The newest modification time of a file that held packages, in seconds since 1970.
+    pub newest: Option<i64>,
+}
+
+/// A package in the catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub package: Package,
+    /// No other package in the catalog has the same.
+    pub purl: String,
+    /// The files that told of it.
+    pub locations: BTreeSet<String>,
+}
+
+/// What is looked for in every image, one phrase each.
+pub fn looked_for() -> impl Iterator<Item = &'static str> {
+    MATCHERS.iter().filter_map(|matcher| matcher.looks_for)
+}
+
+impl Catalog {
+    /// Visits every file of the source.
+    pub fn of(source: &dyn Source) -> Result<Self, SbomError> {
+        let mut collected = Collected::default();
+        source.visit(&mut collected)?;
+        Ok(Self::from_collected(collected))
+    }
+
+    /// Joins the facts of one tree.
+    pub fn from_collected(mut collected: Collected) -> Self {
+        let release = release(&collected);
+        let licences = licences(&collected);
+        let mut warnings = Vec::new();
+        let mut found: Vec<(String, Found)> = Vec::new();
+        for (path, facts) in std::mem::take(&mut collected.facts) {
+            warnings.extend(facts.warnings);
+            found.extend(facts.packages.into_iter().map(|package| (path.clone(), package)));
+        }
+        for (_, found) in &mut found {
+            let told = found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
+            if let (Licence::Unknown, Some(licence)) = (&found.package.licence, told) {
+                found.package.licence = licence.clone();
+            }
+        }
+        if release.is_none() {
+            warnings.extend(assumed_distributions(&found));
+        }
+        let dependencies = dependencies(&found);
+        let (packages, places) = once_each(found, release.as_ref());
+        let dependencies = dependencies.into_iter().filter_map(|(from, to)| Some((*places.get(from)?, *places.get(to)?)));
+        let dependencies = dependencies.filter(|(from, to)| from != to).collect();
+        Self { release, packages, dependencies, warnings, newest: collected.newest }
+    }
+}
+
+fn release(collected: &Collected) -> Option<Release> {
+    let places = PLACES.iter().filter_map(|place| collected.links.resolve(place));
+    places.filter_map(|place| collected.facts.get(&place)?.release.clone()).next()
+}
+
+fn licences(collected: &Collected) -> BTreeMap<String, Licence> {
+    let told = collected.facts.iter().filter_map(|(path, facts)| Some((path.clone(), facts.licence.clone()?)));
+    told.collect()
+}
+
+fn assumed_distributions(found: &[(String, Found)]) -> Vec<String> {
+    let ecosystems: BTreeSet<Ecosystem> = found.iter().map(|(_, found)| found.package.ecosystem).collect();
+    let assumed = ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
+    assumed
+        .map(|ecosystem| {
+            format!("there is no os-release, so {} packages are taken for those of {}", ecosystem.as_str(), purl::default_namespace(ecosystem))
+        })
+        .collect()
+}
+
+/// Merges packages with the same purl; also tells where each of `found` went.
+fn once_each(found: Vec<(String, Found)>, release: Option<&Release>) -> (Vec<Listed>, Vec<usize>) {
+    type Key = (Ecosystem, String, Option<String>, String);
+    let mut listed: BTreeMap<Key, Listed> = BTreeMap::new();
+    let mut keys: Vec<Key> = Vec::with_capacity(found.len());
+    for (path, found) in found {
+        let package = found.package;
+        let purl = purl::of(&package, release);
+        let key = (package.ecosystem, package.name.clone(), package.version.clone(), purl.clone());
+        match listed.get_mut(&key) {
+            Some(known) => {
+                known.locations.insert(path);
+                merge(&mut known.package, package);
+            }
+            None => {
+                listed.insert(key.clone(), Listed { package, purl, locations: BTreeSet::from([path]) });
+            }
+        }
+        keys.push(key);
+    }
+    let order: BTreeMap<&Key, usize> = listed.keys().enumerate().map(|(index, key)| (key, index)).collect();
+    let places = keys.iter().filter_map(|key| order.get(key).copied()).collect();
+    (listed.into_values().collect(), places)
+}
+
+/// The first to tell is right; others fill gaps.
+fn merge(known: &mut Package, other: Package) {
+    known.supplier = known.supplier.take().or(other.supplier);
+    if known.licence == Licence::Unknown {
+        known.licence = other.licence;
+    }
+    for note in other.notes {
+        if !known.notes.contains(&note) {
+            known.notes.push(note);
+        }
+    }
+}
+
+/// Packages of one scope, by what they answer to.
+#[derive(Default)]
+struct Scope<'a> {
+    names: BTreeMap<&'a str, Vec<usize>>,
+    provided: BTreeMap<&'a str, Vec<usize>>,
+}
+
+/// Pairs of indices into `found`: the first depends on the second.
+fn dependencies(found: &[(String, Found)]) -> BTreeSet<(usize, usize)> {
+    let mut scopes: BTreeMap<(Ecosystem, &str), Scope<'_>> = BTreeMap::new();
+    for (index, (_, found)) in found.iter().enumerate() {
+        let scope = scopes.entry((found.package.ecosystem, &found.scope)).or_default();
+        scope.names.entry(&found.package.name).or_default().push(index);
+        for name in &found.provides {
+            scope.provided.entry(name).or_default().push(index);
+        }
+    }
+    let mut pairs = BTreeSet::new();
+    for (index, (_, needing)) in found.iter().enumerate() {
+        let Some(scope) = scopes.get(&(needing.package.ecosystem, needing.scope.as_str())) else { continue };
+        // Every installed alternative counts: nothing tells which one is used.
+        for need in needing.requires.iter().flatten() {
+            pairs.extend(candidates(scope, need, needing, found).into_iter().map(|candidate| (index, candidate)));
+        }
+    }
+    pairs
+}
+
+/// Packages of that name, or else those that provide it; of the wanted or the same architecture if there are any.
+fn candidates(scope: &Scope<'_>, need: &Need, needing: &Found, found: &[(String, Found)]) -> Vec<usize> {
+    let name = need.name.as_str();
+    let Some(candidates) = scope.names.get(name).or_else(|| scope.provided.get(name)) else { return Vec::new() };
+    let wanted = need.arch.as_deref().or(needing.package.arch.as_deref());
+    let fits = |index: &&usize| {
+        let arch = found.get(**index).and_then(|(_, found)| found.package.arch.as_deref());
+        arch == wanted || arch == Some("all")
+    };
+    let fitting: Vec<usize> = candidates.iter().filter(fits).copied().collect();
+    if fitting.is_empty() { candidates.clone() } else { fitting }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sbom::matchers::Facts;
+
+    fn found(name: &str, arch: &str, provides: &[&str], requires: &[&[&str]]) -> Found {
+        Found {
+            package: Package { version: Some("1".into()), arch: Some(arch.into()), ..Package::named(Ecosystem::Deb, name) },
+            scope: String::new(),
+            provides: provides.iter().map(ToString::to_string).collect(),
+            requires: requires.iter().map(|need| need.iter().map(|name| Need::named(*name)).collect()).collect(),
+            licence_at: Some(format!("usr/share/doc/{name}/copyright")),
+        }
+    }
+
+    fn catalog(facts: &[(&str, Facts)], links: &[(&str, &str)]) -> Catalog {
+        let mut collected = Collected::default();
+        collected.facts.extend(facts.iter().map(|(path, facts)| ((*path).to_owned(), facts.clone())));
+        for (path, target) in links {
+            collected.links.insert(path, target);
+        }
+        Catalog::from_collected(collected)
+    }
+
+    fn packages(packages: &[Found]) -> Facts {
+        Facts { packages: packages.to_vec(), ..Facts::default() }
+    }
+
+    #[test]
+    fn needs_are_met_by_name_then_by_provision_in_the_same_architecture() {
+        let check = |installed: &[Found], expected: &[(&str, &str)]| {
+            let catalog = catalog(&[("status", packages(installed))], &[]);
+            let label = |index: usize| format!("{}:{}", catalog.packages[index].package.name, catalog.packages[index].package.arch.as_deref().unwrap());
+            let pairs: Vec<(String, String)> = catalog.dependencies.iter().map(|(from, to)| (label(*from), label(*to))).collect();
+            let expected: Vec<(String, String)> = expected.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
+            assert_eq!(pairs, expected);
+        };
+        let needs_b = found("a", "amd64", &[], &[&["b"]]);
+        check(&[needs_b.clone(), found("b", "amd64", &[], &[])], &[("a:amd64", "b:amd64")]);
+        check(&[needs_b.clone(), found("b", "amd64", &[], &[]), found("c", "amd64", &["b"], &[])], &[("a:amd64", "b:amd64")]);
+        check(&[needs_b.clone(), found("c", "all", &["b"], &[])], &[("a:amd64", "c:all")]);
+        check(&[needs_b.clone(), found("b", "amd64", &[], &[]), found("b", "i386", &[], &[])], &[("a:amd64", "b:amd64")]);
+        check(&[needs_b.clone(), found("b", "i386", &[], &[])], &[("a:amd64", "b:i386")]);
+        check(&[needs_b], &[]);
+        let either = found("a", "amd64", &[], &[&["b", "c"]]);
+        let both = [either, found("b", "all", &[], &[]), found("c", "all", &[], &[])];
+        check(&both, &[("a:amd64", "b:all"), ("a:amd64", "c:all")]);
+        check(&[found("a", "all", &["self"], &[&["self"]])], &[]);
+    }
+
+    #[test]
+    fn one_package_in_two_files_is_listed_once() {
+        let one = packages(&[found("a", "all", &[], &[])]);
+        let catalog = catalog(&[("x", one.clone()), ("y", one)], &[]);
+        assert_eq!(catalog.packages.len(), 1);
+        assert_eq!(catalog.packages[0].locations.iter().collect::<Vec<_>>(), ["x", "y"]);
+    }
+
+    #[test]
+    fn licences_and_the_release_are_found_through_links() {
+        let licence = Facts { licence: Some(Licence::Expression("MIT".into())), ..Facts::default() };
+        let release = Facts { release: Some(Release { id: "debian".into(), version: None, name: None }), ..Facts::default() };
+        let catalog = catalog(
+            &[
+                ("status", packages(&[found("a", "all", &[], &[])])),
+                ("usr/share/doc/b/copyright", licence),
+                ("usr/lib/os-release", release),
+            ],
+            &[("usr/share/doc/a", "b"), ("etc/os-release", "/usr/lib/os-release")],
+        );
+        assert_eq!(catalog.packages[0].package.licence, Licence::Expression("MIT".into()));
+        assert_eq!(catalog.packages[0].purl, "pkg:deb/debian/a@1?arch=all&distro=debian");
+        assert!(catalog.warnings.is_empty());
+    }
+
+    #[test]
+    fn an_assumed_distribution_is_told() {
+        let catalog = catalog(&[("status", packages(&[found("a", "all", &[], &[])]))], &[]);
+        assert_eq!(catalog.warnings, ["there is no os-release, so deb packages are taken for those of debian"]);
+    }
+}

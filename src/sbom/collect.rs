@@ -1,0 +1,144 @@
+//! Reads the files that matchers want, at most as much of them as can be needed. It joins nothing: facts stay under the path they came from.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, SeekFrom};
+
+use super::SbomError;
+use super::matchers::{self, Facts, MATCHERS, Oversize, Wants};
+use super::source::{Contents, File, Links, Visitor};
+
+/// No executable that carries package data is smaller.
+const SMALLEST_EXECUTABLE: u64 = 1 << 10;
+
+/// What was found in one tree of files.
+///
+/// It depends on nothing outside that tree, so that one layer's can be kept and stacked under another's.
+#[derive(Debug, Default)]
+pub struct Collected {
+    pub facts: BTreeMap<String, Facts>,
+    pub links: Links,
+    /// The newest modification time among files that held packages, in seconds since 1970.
+    pub newest: Option<i64>,
+}
+
+impl Visitor for Collected {
+    fn wants(&self, path: &str) -> bool {
+        matching_path(path).is_some()
+    }
+
+    fn directories(&self) -> &'static [&'static str] {
+        matchers::DIRECTORIES
+    }
+
+    fn link(&mut self, path: &str, target: &str) {
+        self.links.insert(path, target);
+    }
+
+    fn file(&mut self, mut file: File<'_>) -> Result<(), SbomError> {
+        let facts = match matching_path(file.path) {
+            Some(wants) => read_whole(&mut file, wants)?,
+            None => read_executable(&mut file)?,
+        };
+        if !facts.packages.is_empty() {
+            self.newest = self.newest.max(Some(file.modified));
+        }
+        if facts != Facts::default() {
+            self.facts.insert(file.path.to_owned(), facts);
+        }
+        Ok(())
+    }
+}
+
+/// The matcher that reads this path as a whole, if any.
+fn matching_path(path: &str) -> Option<&'static Wants> {
+    MATCHERS.iter().map(|matcher| &matcher.wants).find(|wants| match wants {
+        Wants::Path { matches, .. } => matches(path),
+        Wants::Magic { .. } => false,
+    })
+}
+
+fn read_whole(file: &mut File<'_>, wants: &Wants) -> Result<Facts, SbomError> {
+    let Wants::Path { cap, oversize, read, .. } = wants else { return Ok(Facts::default()) };
+    let mut bytes = Vec::new();
+    if file.size <= *cap {
+        let contents = (file.open)().map_err(|source| unreadable(file.path, source))?;
+        // The size may have been wrong, so it is the read that is limited.
+        contents.take(cap + 1).read_to_end(&mut bytes).map_err(|source| unreadable(file.path, source))?;
+    }
+    if file.size > *cap || bytes.len() as u64 > *cap {
+        return match oversize {
+            Oversize::Refuse => Err(SbomError::TooLarge { path: file.path.to_owned(), cap: *cap }),
+            Oversize::Warn => Ok(Facts::warning(format!("`{}` has more than `{cap}` bytes and was not read", file.path))),
+        };
+    }
+    read(file.path, &bytes).map_err(|malformed| SbomError::Malformed { path: file.path.to_owned(), reason: malformed.0 })
+}
+
+fn read_executable(file: &mut File<'_>) -> Result<Facts, SbomError> {
+    if file.size < SMALLEST_EXECUTABLE {
+        return Ok(Facts::default());
+    }
+    let mut contents = (file.open)().map_err(|source| unreadable(file.path, source))?;
+    let start = first_bytes(&mut *contents).map_err(|source| unreadable(file.path, source))?;
+    let mut facts = Facts::default();
+    for matcher in MATCHERS {
+        if let Wants::Magic { matches, read } = &matcher.wants
+            && matches(&start)
+        {
+            facts.add(read(file.path, &mut *contents).map_err(|source| unreadable(file.path, source))?);
+        }
+    }
+    Ok(facts)
+}
+
+fn first_bytes(mut contents: &mut dyn Contents) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    (&mut contents).take(4).read_to_end(&mut start)?;
+    contents.seek(SeekFrom::Start(0))?;
+    Ok(start)
+}
+
+fn unreadable(path: &str, source: io::Error) -> SbomError {
+    SbomError::Unreadable { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn collect(path: &str, size: u64, text: &'static [u8]) -> Result<Collected, SbomError> {
+        let mut collected = Collected::default();
+        let mut open = || Ok(Box::new(Cursor::new(text)) as Box<dyn Contents>);
+        collected.file(File { path, size, modified: 7, open: &mut open })?;
+        Ok(collected)
+    }
+
+    const STATUS: &[u8] = b"Package: a\nStatus: install ok installed\nVersion: 1\n";
+
+    #[test]
+    fn only_files_with_packages_date_a_document() {
+        assert_eq!(collect("var/lib/dpkg/status", STATUS.len() as u64, STATUS).unwrap().newest, Some(7));
+        let release = collect("etc/os-release", 12, b"ID=debian\n").unwrap();
+        assert_eq!((release.newest, release.facts.len()), (None, 1));
+        assert!(collect("etc/passwd", 5000, b"root").unwrap().facts.is_empty());
+    }
+
+    #[test]
+    fn an_oversized_database_is_refused_unopened_and_an_oversized_licence_is_told() {
+        let error = collect("var/lib/dpkg/status", 1 << 40, STATUS).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no sbom was written: `var/lib/dpkg/status` has more than `268435456` bytes, which is more than such a file can need"
+        );
+        let collected = collect("usr/share/doc/a/copyright", 1 << 40, b"").unwrap();
+        let facts = &collected.facts["usr/share/doc/a/copyright"];
+        assert_eq!(facts.warnings, ["`usr/share/doc/a/copyright` has more than `16777216` bytes and was not read"]);
+    }
+
+    #[test]
+    fn a_malformed_database_is_an_error_that_names_it() {
+        let error = collect("lib/apk/db/installed", 4, b"\0\0\0\0").unwrap_err();
+        assert!(error.to_string().starts_with("no sbom was written: `lib/apk/db/installed` is malformed: "), "{error}");
+    }
+}

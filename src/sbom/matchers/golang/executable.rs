@@ -1,0 +1,378 @@
+//! The Go build information inside an ELF, PE or Mach-O file. It reads headers and the few places that matter, never the whole file.
+
+use std::cell::Cell;
+use std::io::{self, Read as _, SeekFrom};
+use std::ops::Range;
+
+use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
+use object::read::macho::{MachHeader, Section as _, Segment as _};
+use object::read::pe::{ImageNtHeaders, ImageOptionalHeader as _, optional_header_magic};
+use object::read::{ReadCache, ReadCacheOps, ReadRef};
+use object::{Endianness, elf, macho, pe};
+
+use crate::sbom::source::Contents;
+
+/// See Go's debug/buildinfo: the magic, pointer size, flags, then either two pointers or, from byte 32 on, two strings.
+const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
+const HEADER: usize = 32;
+
+/// What the linker wrote: the compiler's version, and lines about modules and settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BuildInfo {
+    pub(super) version: String,
+    pub(super) modules: String,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Search {
+    Absent,
+    /// It is a Go executable, but what it says makes no sense.
+    Broken(&'static str),
+    Present(BuildInfo),
+}
+
+/// Judges a file by its first four bytes.
+pub(in crate::sbom::matchers) fn is_executable(start: &[u8]) -> bool {
+    const MACHO: [&[u8]; 4] = [b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"];
+    start.starts_with(b"\x7fELF") || start.starts_with(b"MZ") || MACHO.contains(&start)
+}
+
+/// Errors are those of reading; a malformed executable is one without build information.
+pub(super) fn build_info(contents: &mut dyn Contents) -> io::Result<Search> {
+    let Some(layout) = layout(contents)? else { return Ok(Search::Absent) };
+    for marked in &layout.marked {
+        if let Some(info) = decode(contents, &layout, marked.start)? {
+            return Ok(Search::Present(info));
+        }
+    }
+    if !layout.marked.is_empty() {
+        return Ok(Search::Broken("the section for build information has none that can be read"));
+    }
+    scan(contents, &layout)
+}
+
+/// Where things are in the file.
+#[derive(Debug, Default)]
+struct Layout {
+    /// Sections named for build information.
+    marked: Vec<Range<u64>>,
+    /// Initialised, writable data: where build information is if nothing is marked.
+    data: Vec<Range<u64>>,
+    /// Address and file range of what gets loaded.
+    loaded: Vec<(u64, Range<u64>)>,
+}
+
+impl Layout {
+    /// The file offset of `size` bytes at an address.
+    fn offset(&self, address: u64, size: u64) -> Option<u64> {
+        self.loaded.iter().find_map(|(start, file)| {
+            let distance = address.checked_sub(*start)?;
+            let end = distance.checked_add(size)?;
+            (end <= file.end - file.start).then(|| file.start + distance)
+        })
+    }
+}
+
+fn range(offset: u64, size: u64) -> Option<Range<u64>> {
+    Some(offset..offset.checked_add(size)?).filter(|range| !range.is_empty())
+}
+
+fn layout(contents: &mut dyn Contents) -> io::Result<Option<Layout>> {
+    let mut start = [0; 4];
+    if !read_at(contents, 0, &mut start)? {
+        return Ok(None);
+    }
+    let bounded = Bounded { cache: ReadCache::new(Watched { contents, error: None }), spent: Cell::new(0) };
+    let layout = parse(&bounded, start);
+    match bounded.cache.into_inner().error {
+        Some(error) => Err(error),
+        None => Ok(layout),
+    }
+}
+
+fn parse<'data>(data: &'data Bounded<'_>, start: [u8; 4]) -> Option<Layout> {
+    let class = *data.read_bytes_at(4, 1).ok()?.first()?;
+    match (start, class) {
+        ([0x7f, b'E', b'L', b'F'], 1) => elf_layout::<elf::FileHeader32<Endianness>>(data),
+        ([0x7f, b'E', b'L', b'F'], _) => elf_layout::<elf::FileHeader64<Endianness>>(data),
+        ([b'M', b'Z', ..], _) => match optional_header_magic(data).ok()? {
+            pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC => pe_layout::<pe::ImageNtHeaders32>(data),
+            _ => pe_layout::<pe::ImageNtHeaders64>(data),
+        },
+        ([0xfe, 0xed, 0xfa, 0xce] | [0xce, 0xfa, 0xed, 0xfe], _) => macho_layout::<macho::MachHeader32<Endianness>>(data),
+        _ => macho_layout::<macho::MachHeader64<Endianness>>(data),
+    }
+}
+
+fn elf_layout<'data, Elf: FileHeader<Endian = Endianness>>(data: &'data Bounded<'_>) -> Option<Layout> {
+    let header = Elf::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    let mut layout = Layout::default();
+    for segment in header.program_headers(endian, data).ok()? {
+        let (offset, size) = segment.file_range(endian);
+        if let Some(file) = range(offset, size).filter(|_| segment.p_type(endian) == elf::PT_LOAD) {
+            let flags = segment.p_flags(endian).0;
+            if flags & (elf::PF_W.0 | elf::PF_X.0) == elf::PF_W.0 {
+                layout.data.push(file.clone());
+            }
+            layout.loaded.push((segment.p_vaddr(endian).into(), file));
+        }
+    }
+    // Without section headers, as after `sstrip`, the data is searched.
+    if let Ok(sections) = header.sections(endian, data) {
+        for section in sections.iter() {
+            if sections.section_name(endian, section).is_ok_and(|name| name == b".go.buildinfo")
+                && let Some((offset, size)) = section.file_range(endian)
+            {
+                layout.marked.extend(range(offset, size));
+            }
+        }
+    }
+    Some(layout)
+}
+
+fn pe_layout<'data, Pe: ImageNtHeaders>(data: &'data Bounded<'_>) -> Option<Layout> {
+    const WRITABLE_DATA: u32 = 0xc000_0040;
+    let dos = pe::ImageDosHeader::parse(data).ok()?;
+    let mut offset = u64::from(dos.nt_headers_offset());
+    let (headers, _) = Pe::parse(data, &mut offset).ok()?;
+    let base = headers.optional_header().image_base();
+    let mut layout = Layout::default();
+    for section in headers.sections(data, offset).ok()?.iter() {
+        let (offset, size) = section.pe_file_range();
+        let Some(file) = range(offset.into(), size.into()) else { continue };
+        // Go marks nothing by name in PE.
+        if section.characteristics.get(object::LittleEndian).0 & WRITABLE_DATA == WRITABLE_DATA {
+            layout.data.push(file.clone());
+        }
+        layout.loaded.push((base.saturating_add(section.virtual_address.get(object::LittleEndian).into()), file));
+    }
+    Some(layout)
+}
+
+fn macho_layout<'data, Mach: MachHeader<Endian = Endianness>>(data: &'data Bounded<'_>) -> Option<Layout> {
+    let header = Mach::parse(data, 0).ok()?;
+    let endian = header.endian().ok()?;
+    let mut layout = Layout::default();
+    let mut commands = header.load_commands(endian, data, 0).ok()?;
+    while let Some(command) = commands.next().ok()? {
+        let Ok(Some((segment, section_data))) = Mach::Segment::from_command(command) else { continue };
+        let (offset, size) = segment.file_range(endian);
+        let Some(file) = range(offset, size) else { continue };
+        if segment.name() == b"__DATA" {
+            layout.data.push(file.clone());
+        }
+        layout.loaded.push((segment.vmaddr(endian).into(), file));
+        for section in segment.sections(endian, section_data).ok()? {
+            if section.name() == b"__go_buildinfo" {
+                layout.marked.extend(range(u64::from(section.offset(endian)), section.size(endian).into()));
+            }
+        }
+    }
+    Some(layout)
+}
+
+/// Looks for the magic in the data, window by window.
+fn scan(contents: &mut dyn Contents, layout: &Layout) -> io::Result<Search> {
+    // Data that is stored, not zeroed at start, is small; a hostile file can claim any size.
+    const MOST: u64 = 256 << 20;
+    const WINDOW: usize = 64 << 10;
+    let mut window = vec![0; WINDOW + MAGIC.len()];
+    let mut spent = 0_u64;
+    for data in &layout.data {
+        let mut at = data.start;
+        while at < data.end {
+            let length = window.len().min(usize::try_from(data.end - at).unwrap_or(usize::MAX));
+            let Some(bytes) = window.get_mut(..length) else { break };
+            if !read_at(contents, at, bytes)? {
+                break;
+            }
+            for found in positions_of_magic(bytes) {
+                if let Some(info) = decode(contents, layout, at + found)? {
+                    return Ok(Search::Present(info));
+                }
+            }
+            // Windows overlap, so that the magic is never cut.
+            at += WINDOW as u64;
+            spent += WINDOW as u64;
+            if spent > MOST {
+                return Ok(Search::Broken("it has more data than any Go executable"));
+            }
+        }
+    }
+    Ok(Search::Absent)
+}
+
+fn positions_of_magic(bytes: &[u8]) -> Vec<u64> {
+    let candidates = bytes.iter().enumerate().filter(|(_, byte)| **byte == MAGIC[0]);
+    candidates.filter(|(start, _)| bytes[*start..].starts_with(MAGIC)).map(|(start, _)| start as u64).collect()
+}
+
+/// Reads the build information at an offset of the file, in either form.
+fn decode(contents: &mut dyn Contents, layout: &Layout, at: u64) -> io::Result<Option<BuildInfo>> {
+    const INLINE: u8 = 2;
+    let mut header = [0; HEADER];
+    if !read_at(contents, at, &mut header)? || !header.starts_with(MAGIC) {
+        return Ok(None);
+    }
+    let strings = if header[15] & INLINE != 0 {
+        inline_strings(contents, at.saturating_add(HEADER as u64))?
+    } else {
+        pointed_strings(contents, layout, &header)?
+    };
+    let Some((version, modules)) = strings else { return Ok(None) };
+    let version = String::from_utf8_lossy(&version).into_owned();
+    if !version.starts_with("go") && !version.starts_with("devel") {
+        return Ok(None);
+    }
+    Ok(Some(BuildInfo { version, modules: without_sentinels(&modules) }))
+}
+
+/// Go 1.18 and later: each string after its length.
+fn inline_strings(contents: &mut dyn Contents, at: u64) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let Some((version, at)) = inline_string(contents, at)? else { return Ok(None) };
+    Ok(inline_string(contents, at)?.map(|(modules, _)| (version, modules)))
+}
+
+fn inline_string(contents: &mut dyn Contents, mut at: u64) -> io::Result<Option<(Vec<u8>, u64)>> {
+    let mut length = 0_u64;
+    let mut shift = 0;
+    loop {
+        let mut byte = [0];
+        // No length that is accepted below needs more than five groups of seven bits.
+        if shift > 28 || !read_at(contents, at, &mut byte)? {
+            return Ok(None);
+        }
+        at = at.saturating_add(1);
+        length |= u64::from(byte[0] & 0x7f) << shift;
+        shift += 7;
+        if byte[0] & 0x80 == 0 {
+            break;
+        }
+    }
+    Ok(string(contents, at, length)?.map(|text| (text, at.saturating_add(length))))
+}
+
+/// Go 1.17 and earlier: pointers to string headers, which are a pointer and a length.
+fn pointed_strings(contents: &mut dyn Contents, layout: &Layout, header: &[u8; HEADER]) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let size = usize::from(header[14]);
+    if size != 4 && size != 8 {
+        return Ok(None);
+    }
+    let big_endian = header[15] & 1 != 0;
+    let Some(version) = pointed_string(contents, layout, word(&header[16..16 + size], big_endian), size, big_endian)? else {
+        return Ok(None);
+    };
+    // Without modules, as before Go 1.13 or outside of one, the second pointer leads nowhere.
+    let modules = pointed_string(contents, layout, word(&header[16 + size..16 + 2 * size], big_endian), size, big_endian)?;
+    Ok(Some((version, modules.unwrap_or_default())))
+}
+
+fn pointed_string(contents: &mut dyn Contents, layout: &Layout, address: u64, size: usize, big_endian: bool) -> io::Result<Option<Vec<u8>>> {
+    let mut words = [0; 16];
+    let words = &mut words[..2 * size];
+    let Some(at) = layout.offset(address, 2 * size as u64) else { return Ok(None) };
+    if !read_at(contents, at, words)? {
+        return Ok(None);
+    }
+    let (pointer, length) = (word(&words[..size], big_endian), word(&words[size..], big_endian));
+    match layout.offset(pointer, length) {
+        Some(at) => string(contents, at, length),
+        None => Ok(None),
+    }
+}
+
+fn word(bytes: &[u8], big_endian: bool) -> u64 {
+    let push = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
+    if big_endian { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
+}
+
+fn string(contents: &mut dyn Contents, at: u64, length: u64) -> io::Result<Option<Vec<u8>>> {
+    const LONGEST: u64 = 16 << 20;
+    if length > LONGEST {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    contents.seek(SeekFrom::Start(at))?;
+    contents.take(length).read_to_end(&mut text)?;
+    Ok(Some(text).filter(|text| text.len() as u64 == length))
+}
+
+/// The module lines stand between two marks of 16 bytes each.
+fn without_sentinels(modules: &[u8]) -> String {
+    let inner = modules.len().checked_sub(16).and_then(|end| modules.get(16..end)).filter(|inner| inner.last() == Some(&b'\n'));
+    String::from_utf8_lossy(inner.unwrap_or_default()).into_owned()
+}
+
+/// Whether the file has so many bytes at `at`.
+fn read_at(contents: &mut dyn Contents, at: u64, bytes: &mut [u8]) -> io::Result<bool> {
+    contents.seek(SeekFrom::Start(at))?;
+    match contents.read_exact(bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// What `object` may read of a foreign file: tables of plausible size, and few of them.
+struct Bounded<'contents> {
+    cache: ReadCache<Watched<'contents>>,
+    spent: Cell<u64>,
+}
+
+impl<'data> ReadRef<'data> for &'data Bounded<'_> {
+    fn len(self) -> Result<u64, ()> {
+        (&self.cache).len()
+    }
+
+    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'data [u8], ()> {
+        const MOST: u64 = 32 << 20;
+        self.spent.set(self.spent.get().saturating_add(size));
+        if self.spent.get() > MOST {
+            return Err(());
+        }
+        (&self.cache).read_bytes_at(offset, size)
+    }
+
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
+        (&self.cache).read_bytes_at_until(range, delimiter)
+    }
+}
+
+/// Keeps the error that `object` forgets: a bad disk must not look like a bad format.
+struct Watched<'contents> {
+    contents: &'contents mut dyn Contents,
+    error: Option<io::Error>,
+}
+
+impl Watched<'_> {
+    fn watch<T>(&mut self, outcome: io::Result<T>) -> Result<T, ()> {
+        outcome.map_err(|error| {
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                self.error.get_or_insert(error);
+            }
+        })
+    }
+}
+
+impl ReadCacheOps for Watched<'_> {
+    fn len(&mut self) -> Result<u64, ()> {
+        let length = self.contents.seek(SeekFrom::End(0));
+        self.watch(length)
+    }
+
+    fn seek(&mut self, position: u64) -> Result<u64, ()> {
+        let position = self.contents.seek(SeekFrom::Start(position));
+        self.watch(position)
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ()> {
+        let read = self.contents.read(bytes);
+        self.watch(read)
+    }
+
+    fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), ()> {
+        let read = self.contents.read_exact(bytes);
+        self.watch(read)
+    }
+}

@@ -1,0 +1,174 @@
+//! The table of matchers: which files tell about packages, and which function reads each. No matcher opens a file or knows another.
+
+use std::io;
+
+use super::licence::Licence;
+use super::package::Found;
+use super::source::Contents;
+
+pub mod apk;
+pub mod copyright;
+mod deb822;
+pub mod dpkg;
+pub mod golang;
+pub mod os_release;
+
+use os_release::Release;
+
+/// Reads one kind of file.
+#[derive(Debug)]
+pub struct Matcher {
+    pub name: &'static str,
+    /// For catalogers of packages, what the document says was looked for.
+    pub looks_for: Option<&'static str>,
+    pub wants: Wants,
+}
+
+/// How a matcher recognises its files, and the function that reads one.
+#[derive(Debug)]
+pub enum Wants {
+    /// By path; read as a whole.
+    Path { matches: fn(&str) -> bool, cap: u64, oversize: Oversize, read: fn(&str, &[u8]) -> Result<Facts, Malformed> },
+    /// By the first four bytes; read here and there. An error is one of input, not of format.
+    Magic { matches: fn(&[u8]) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
+}
+
+/// What to do with a file beyond its cap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oversize {
+    /// Packages would be missing: stop.
+    Refuse,
+    /// Only a detail would be missing: say so.
+    Warn,
+}
+
+/// Why a database is not one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Malformed(pub String);
+
+/// What one file tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub packages: Vec<Found>,
+    pub licence: Option<Licence>,
+    pub release: Option<Release>,
+    /// Sentences about what could not be understood.
+    pub warnings: Vec<String>,
+}
+
+impl Facts {
+    pub fn warning(sentence: String) -> Self {
+        Self { warnings: vec![sentence], ..Self::default() }
+    }
+
+    pub fn add(&mut self, other: Self) {
+        self.packages.extend(other.packages);
+        self.licence = self.licence.take().or(other.licence);
+        self.release = self.release.take().or(other.release);
+        self.warnings.extend(other.warnings);
+    }
+}
+
+const MIB: u64 = 1 << 20;
+
+/// Every matcher. A path is read by the first that wants it, an executable by all that want it.
+pub const MATCHERS: &[Matcher] = &[
+    Matcher {
+        name: "dpkg",
+        looks_for: Some("Debian packages in **/lib/dpkg/status and **/lib/dpkg/status.d/*"),
+        wants: Wants::Path { matches: dpkg::is_database, cap: 256 * MIB, oversize: Oversize::Refuse, read: dpkg::read },
+    },
+    Matcher {
+        name: "apk",
+        looks_for: Some("Alpine packages in **/lib/apk/db/installed"),
+        wants: Wants::Path { matches: apk::is_database, cap: 256 * MIB, oversize: Oversize::Refuse, read: apk::read },
+    },
+    Matcher {
+        name: "go-buildinfo",
+        looks_for: Some("Go modules in the build information of ELF, PE and Mach-O executables"),
+        wants: Wants::Magic { matches: golang::is_executable, read: golang::read },
+    },
+    Matcher {
+        name: "os-release",
+        looks_for: None,
+        wants: Wants::Path { matches: os_release::is_release, cap: MIB, oversize: Oversize::Refuse, read: os_release::read },
+    },
+    Matcher {
+        name: "copyright",
+        looks_for: None,
+        wants: Wants::Path { matches: copyright::is_copyright, cap: 16 * MIB, oversize: Oversize::Warn, read: copyright::read },
+    },
+];
+
+/// Usual places of databases, for images that keep them elsewhere and link there.
+pub const DIRECTORIES: &[&str] = &["var/lib/dpkg", "var/lib/dpkg/status.d", "lib/apk/db", "usr/lib/apk/db"];
+
+/// Whether `path` is `tail`, or is below some directory as `tail`.
+fn ends_with_path(path: &str, tail: &str) -> bool {
+    path.strip_suffix(tail).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+}
+
+/// The directory of `path` as a prefix: empty, or with a `/` at its end.
+fn parent(path: &str) -> &str {
+    path.rfind('/').map_or("", |slash| &path[..=slash])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_path_has_its_matcher() {
+        let check = |path: &str, expected: Option<&str>| {
+            let found = MATCHERS.iter().find(|matcher| matches!(&matcher.wants, Wants::Path { matches, .. } if matches(path)));
+            assert_eq!(found.map(|matcher| matcher.name), expected, "{path}");
+        };
+        check("var/lib/dpkg/status", Some("dpkg"));
+        check("opt/root/var/lib/dpkg/status", Some("dpkg"));
+        check("lib/dpkg/status", Some("dpkg"));
+        check("var/lib/dpkg/status-old", None);
+        check("var/xlib/dpkg/status", None);
+        check("var/lib/dpkg/status.d/libc6", Some("dpkg"));
+        check("var/lib/dpkg/status.d/libpython3.11", Some("dpkg"));
+        check("var/lib/dpkg/status.d/libc6.md5sums", None);
+        check("var/lib/dpkg/status.d/sub/libc6", None);
+        check("lib/apk/db/installed", Some("apk"));
+        check("usr/lib/apk/db/installed", Some("apk"));
+        check("lib/apk/db/scripts.tar", None);
+        check("etc/os-release", Some("os-release"));
+        check("usr/lib/os-release", Some("os-release"));
+        check("opt/usr/lib/os-release", None);
+        check("usr/share/doc/libc6/copyright", Some("copyright"));
+        check("usr/share/doc/libc6/x/copyright", None);
+    }
+
+    /// Lines that look like databases, with mistakes.
+    fn database() -> impl Strategy<Value = Vec<u8>> {
+        let words = prop_oneof![
+            Just("Package: a\n".to_owned()),
+            Just("Version: 1\n".to_owned()),
+            Just("Status: install ok installed\n".to_owned()),
+            Just("P:a\nV:1\n".to_owned()),
+            Just("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n".to_owned()),
+            "[A-Za-z-]{0,9}:.{0,20}\n",
+            "(Depends|Provides|Source|License|Maintainer|D|p|m|L|ID): ?.{0,40}\n",
+            " .{0,9}\n",
+            Just("\n".to_owned()),
+            ".{0,12}",
+        ];
+        let text = proptest::collection::vec(words, 0..20).prop_map(|lines| lines.concat().into_bytes());
+        prop_oneof![text, proptest::collection::vec(any::<u8>(), 0..300)]
+    }
+
+    proptest! {
+        #[test]
+        fn no_database_makes_a_matcher_panic(bytes in database()) {
+            for matcher in MATCHERS {
+                if let Wants::Path { read, .. } = matcher.wants {
+                    let _facts = read("some/lib/path", &bytes);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The words of a catalog: packages, suppliers, needs. It never reads a file and never decides what is installed.
+
+use super::licence::Licence;
+
+/// Where a package comes from; the name is the purl type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ecosystem {
+    Apk,
+    Deb,
+    Golang,
+}
+
+/// An installed package, as its database describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    pub ecosystem: Ecosystem,
+    pub name: String,
+    /// `None` where the database does not say, as for a Go main module built outside of a release.
+    pub version: Option<String>,
+    pub arch: Option<String>,
+    /// The source package it was built from, where that has another name or version.
+    pub upstream: Option<Upstream>,
+    pub supplier: Option<Supplier>,
+    pub licence: Licence,
+    /// Further facts for a human reader, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A source package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    pub name: String,
+    pub version: Option<String>,
+}
+
+/// Who distributes a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Supplier {
+    Person { name: String, email: Option<String> },
+    Organization { name: String, email: Option<String> },
+}
+
+/// What one matcher read about one package: the package and how it connects to others in the same scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub package: Package,
+    /// Needs are met only by packages of the same ecosystem and scope: one database, or one executable.
+    pub scope: String,
+    /// Other names it answers to.
+    pub provides: Vec<String>,
+    /// Each need is a list of alternatives.
+    pub requires: Vec<Vec<Need>>,
+    /// A file that may tell its licence.
+    pub licence_at: Option<String>,
+}
+
+/// A name that another package must answer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    pub name: String,
+    pub arch: Option<String>,
+}
+
+impl Ecosystem {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Apk => "apk",
+            Self::Deb => "deb",
+            Self::Golang => "golang",
+        }
+    }
+}
+
+impl Package {
+    /// A package of which only the name is known.
+    pub fn named(ecosystem: Ecosystem, name: impl Into<String>) -> Self {
+        Self {
+            ecosystem,
+            name: name.into(),
+            version: None,
+            arch: None,
+            upstream: None,
+            supplier: None,
+            licence: Licence::Unknown,
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl Need {
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), arch: None }
+    }
+}
+
+impl Supplier {
+    /// Reads `Name <mail>`, the form of Debian's `Maintainer` and Alpine's `m:`.
+    pub fn from_maintainer(text: &str) -> Option<Self> {
+        let (name, email) = match text.split_once('<') {
+            Some((name, rest)) => (name, rest.split('>').next().map(str::trim).filter(|email| is_plain_email(email))),
+            None => (text, None),
+        };
+        let name = spdx_name(name);
+        let email = email.map(str::to_owned);
+        match (name.is_empty(), email) {
+            (true, None) => None,
+            (true, Some(email)) => Some(Self::of(email, None)),
+            (false, email) => Some(Self::of(name, email)),
+        }
+    }
+
+    fn of(name: String, email: Option<String>) -> Self {
+        if is_group(&name, email.as_deref().unwrap_or_default()) {
+            Self::Organization { name, email }
+        } else {
+            Self::Person { name, email }
+        }
+    }
+
+    /// SPDX's spelling: `Person: Name (mail)`.
+    pub fn to_spdx(&self) -> String {
+        let (kind, name, email) = match self {
+            Self::Person { name, email } => ("Person", name, email),
+            Self::Organization { name, email } => ("Organization", name, email),
+        };
+        match email {
+            Some(email) => format!("{kind}: {name} ({email})"),
+            None => format!("{kind}: {name}"),
+        }
+    }
+}
+
+/// SPDX puts the mail address in round brackets, so a name must not contain any.
+fn spdx_name(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .map(|letter| match letter {
+            '(' => '[',
+            ')' => ']',
+            control if control.is_control() => ' ',
+            other => other,
+        })
+        .collect();
+    name.trim().trim_matches('"').trim().to_owned()
+}
+
+fn is_plain_email(email: &str) -> bool {
+    let well_formed = |letter: char| letter.is_ascii_graphic() && !"()<>,;:\"".contains(letter);
+    email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.') && !host.contains('@'))
+        && email.chars().all(well_formed)
+}
+
+/// Distributions sign packages as a team through a list address or a telling name; anybody else is a person.
+fn is_group(name: &str, email: &str) -> bool {
+    const WORDS: [&str; 22] = [
+        "team", "teams", "group", "maintainers", "developers", "packagers", "project", "foundation", "force", "committee", "list",
+        "packages", "packaging", "community", "inc", "inc.", "llc", "ltd", "gmbh", "corporation", "security", "bot",
+    ];
+    let host = email.rsplit('@').next().unwrap_or_default();
+    let listed = host.starts_with("lists.") || host.starts_with("alioth-lists.") || host.starts_with("packages.");
+    let tracked = host == "tracker.debian.org" || email.starts_with("team+") || email.starts_with("packages@");
+    let telling = name.split([' ', ',']).any(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()));
+    listed || tracked || telling
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maintainers_become_suppliers() {
+        let check = |maintainer: &str, expected: Option<&str>| {
+            assert_eq!(Supplier::from_maintainer(maintainer).map(|supplier| supplier.to_spdx()).as_deref(), expected, "{maintainer}");
+        };
+        check("Natanael Copa <ncopa@alpinelinux.org>", Some("Person: Natanael Copa (ncopa@alpinelinux.org)"));
+        check("Matthias Klose <doko@debian.org>", Some("Person: Matthias Klose (doko@debian.org)"));
+        check(
+            "GNU Libc Maintainers <debian-glibc@lists.debian.org>",
+            Some("Organization: GNU Libc Maintainers (debian-glibc@lists.debian.org)"),
+        );
+        check("dpkg <team+dpkg@tracker.debian.org>", Some("Organization: dpkg (team+dpkg@tracker.debian.org)"));
+        check("wolfi", Some("Person: wolfi"));
+        check("A (the B) <a@b.example>", Some("Person: A [the B] (a@b.example)"));
+        check("A <not a mail (really)>", Some("Person: A"));
+        check("<a@b.example>", Some("Person: a@b.example"));
+        check("", None);
+        check(" <> ", None);
+    }
+}

@@ -1,0 +1,120 @@
+//! Where files come from, and symbolic links among them. It never looks into a file: that is for matchers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Read, Seek};
+
+use super::SbomError;
+
+pub mod rootfs;
+
+/// Files and links of one image, told in any order.
+///
+/// A source pushes, so that one which can be read only once, front to back, fits as well as a directory.
+pub trait Source {
+    fn visit(&self, visitor: &mut dyn Visitor) -> Result<(), SbomError>;
+}
+
+/// Takes what a source tells. Paths are relative to the root, with `/` and without `.` or `..`.
+pub trait Visitor {
+    /// Whether a file would be read because of its path alone.
+    fn wants(&self, path: &str) -> bool;
+    /// Directories that must be looked into even where they are reached only through a link.
+    fn directories(&self) -> &'static [&'static str];
+    fn link(&mut self, path: &str, target: &str);
+    fn file(&mut self, file: File<'_>) -> Result<(), SbomError>;
+}
+
+/// A regular file that has not been opened.
+pub struct File<'a> {
+    pub path: &'a str,
+    pub size: u64,
+    /// Seconds since 1970.
+    pub modified: i64,
+    pub open: &'a mut dyn FnMut() -> io::Result<Box<dyn Contents>>,
+}
+
+/// An opened file.
+pub trait Contents: Read + Seek {}
+
+impl<T: Read + Seek> Contents for T {}
+
+/// Symbolic links by path; targets as they are written.
+#[derive(Debug, Clone, Default)]
+pub struct Links(BTreeMap<String, String>);
+
+impl Links {
+    pub fn insert(&mut self, path: &str, target: &str) {
+        self.0.insert(path.to_owned(), target.to_owned());
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(path, target)| (path.as_str(), target.as_str()))
+    }
+
+    /// The path that a program inside the image would reach: absolute targets start at the root and `..` stops there.
+    /// Nothing for links that never end.
+    pub fn resolve(&self, path: &str) -> Option<String> {
+        // Linux gives up after as many.
+        const HOPS: usize = 40;
+        let mut hops = 0;
+        let mut ahead: VecDeque<String> = path.split('/').map(str::to_owned).collect();
+        let mut reached: Vec<String> = Vec::new();
+        while let Some(part) = ahead.pop_front() {
+            match part.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    reached.pop();
+                    continue;
+                }
+                _ => reached.push(part),
+            }
+            if let Some(target) = self.0.get(&reached.join("/")) {
+                hops += 1;
+                if hops > HOPS {
+                    return None;
+                }
+                if target.starts_with('/') {
+                    reached.clear();
+                } else {
+                    reached.pop();
+                }
+                for part in target.split('/').rev() {
+                    ahead.push_front(part.to_owned());
+                }
+            }
+        }
+        Some(reached.join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_stay_inside_the_root_and_end() {
+        let mut links = Links::default();
+        for (path, target) in [
+            ("etc/os-release", "../usr/lib/os-release"),
+            ("lib", "usr/lib"),
+            ("up", "../../../../etc/passwd"),
+            ("absolute", "/usr/lib/x"),
+            ("a", "b"),
+            ("b", "a"),
+            ("deep", "deep/deep"),
+            ("usr/share/doc/one", "two"),
+        ] {
+            links.insert(path, target);
+        }
+        let check = |path: &str, expected: Option<&str>| assert_eq!(links.resolve(path).as_deref(), expected, "{path}");
+        check("etc/os-release", Some("usr/lib/os-release"));
+        check("lib/apk/db/installed", Some("usr/lib/apk/db/installed"));
+        check("up", Some("etc/passwd"));
+        check("absolute", Some("usr/lib/x"));
+        check("usr/share/doc/one/copyright", Some("usr/share/doc/two/copyright"));
+        check("plain/file", Some("plain/file"));
+        check("a", None);
+        check("deep/x", None);
+        check("", Some(""));
+    }
+}

@@ -1,0 +1,261 @@
+//! A catalog as an SPDX 2.3 document, the same bytes for the same facts. It lists no files and no CPEs, and states nothing that was not read.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::catalog::{Catalog, Listed, looked_for};
+use super::licence::Licence;
+use super::package::{Ecosystem, Supplier};
+
+/// Where SPDX wants namespaces of those who host none of their own.
+const NAMESPACE: &str = "https://spdx.org/spdxdocs/supply-action";
+const IMAGE: &str = "SPDXRef-Image";
+const UNKNOWN: &str = "NOASSERTION";
+
+/// What the document describes, beyond what is inside.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The image's name, such as `ghcr.io/owner/app`, or the name of a scan.
+    pub name: String,
+    /// `sha256:…`, where it is known.
+    pub digest: Option<String>,
+    /// Who supplies the image: an organization's name.
+    pub supplier: Option<String>,
+    pub created: jiff::Timestamp,
+}
+
+/// The document as JSON.
+pub fn document(catalog: &Catalog, about: &About) -> Value {
+    let identifiers: Vec<String> = catalog.packages.iter().map(identifier).collect();
+    let mut licences = BTreeMap::new();
+    let mut packages = vec![image(catalog, about)];
+    packages.extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| package(listed, identifier, &mut licences)));
+    let mut document = json!({
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "name": about.name,
+        "creationInfo": {
+            "created": about.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "creators": ["Organization: supply-action", concat!("Tool: supply-action-", env!("CARGO_PKG_VERSION"))],
+            "comment": coverage(),
+        },
+        "packages": packages,
+        "relationships": relationships(catalog, &identifiers),
+    });
+    if !catalog.warnings.is_empty() {
+        document["comment"] = Value::from(caveats(&catalog.warnings));
+    }
+    if !licences.is_empty() {
+        document["hasExtractedLicensingInfos"] = licences.into_values().collect();
+    }
+    document["documentNamespace"] = Value::from(namespace(&about.name, &document));
+    document
+}
+
+fn image(catalog: &Catalog, about: &About) -> Value {
+    let mut image = json!({
+        "SPDXID": IMAGE,
+        "name": about.name,
+        "versionInfo": about.digest.as_deref().unwrap_or(UNKNOWN),
+        "supplier": about.supplier.as_ref().map_or(UNKNOWN.to_owned(), |name| {
+            Supplier::Organization { name: name.clone(), email: None }.to_spdx()
+        }),
+        "primaryPackagePurpose": "CONTAINER",
+        "downloadLocation": UNKNOWN,
+        "filesAnalyzed": false,
+        "licenseConcluded": UNKNOWN,
+        "licenseDeclared": UNKNOWN,
+        "copyrightText": UNKNOWN,
+    });
+    if let Some(release) = &catalog.release {
+        let name = release.name.clone().unwrap_or_else(|| release.distro());
+        image["comment"] = Value::from(format!("The distribution is {name}."));
+    }
+    if let Some(hash) = about.digest.as_deref().and_then(|digest| digest.strip_prefix("sha256:")) {
+        image["checksums"] = json!([{ "algorithm": "SHA256", "checksumValue": hash }]);
+        image["externalRefs"] = json!([purl_reference(&oci_purl(&about.name, hash))]);
+    }
+    image
+}
+
+fn oci_purl(repository: &str, hash: &str) -> String {
+    let name = repository.rsplit('/').next().unwrap_or(repository);
+    format!("pkg:oci/{name}@sha256:{hash}?repository_url={}", repository.replace('/', "%2F"))
+}
+
+fn package(listed: &Listed, identifier: &str, licences: &mut BTreeMap<String, Value>) -> Value {
+    let package = &listed.package;
+    let mut written = json!({
+        "SPDXID": identifier,
+        "name": package.name,
+        "versionInfo": package.version.as_deref().unwrap_or(UNKNOWN),
+        "supplier": package.supplier.as_ref().map_or(UNKNOWN.to_owned(), Supplier::to_spdx),
+        "downloadLocation": UNKNOWN,
+        "filesAnalyzed": false,
+        "licenseConcluded": UNKNOWN,
+        "licenseDeclared": declared(listed, licences),
+        "copyrightText": UNKNOWN,
+        "sourceInfo": origin(listed),
+        "externalRefs": [purl_reference(&listed.purl)],
+    });
+    if !package.notes.is_empty() {
+        written["comment"] = Value::from(package.notes.join(" "));
+    }
+    written
+}
+
+fn purl_reference(purl: &str) -> Value {
+    json!({ "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl })
+}
+
+/// The licence field; words that are no SPDX expression are quoted in a licence of the document's own.
+fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> String {
+    match &listed.package.licence {
+        Licence::Unknown => UNKNOWN.to_owned(),
+        Licence::Expression(expression) => expression.clone(),
+        Licence::Named(words) => {
+            let reference = format!("LicenseRef-{}-{}", legal(words, 40), short_hash(words, 8));
+            let text = format!("The package database names this licence: {words}");
+            licences.insert(reference.clone(), json!({ "licenseId": reference, "extractedText": text }));
+            reference
+        }
+    }
+}
+
+/// Which files told of the package.
+fn origin(listed: &Listed) -> String {
+    const MOST: usize = 10;
+    let what = match listed.package.ecosystem {
+        Ecosystem::Apk => "apk database",
+        Ecosystem::Deb => "dpkg database",
+        Ecosystem::Golang => "Go build information",
+    };
+    let named: Vec<String> = listed.locations.iter().take(MOST).map(|path| format!("/{path}")).collect();
+    let more = match listed.locations.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("read from {what}: {}{more}", named.join(", "))
+}
+
+/// What was looked for, so that absence can be told from ignorance.
+fn coverage() -> String {
+    let looked_for: Vec<&str> = looked_for().collect();
+    format!(
+        "Looked for: {}. Nothing else was looked for: packages of other ecosystems, and files that no package lists, are not in this document.",
+        looked_for.join("; ")
+    )
+}
+
+fn caveats(warnings: &[String]) -> String {
+    const MOST: usize = 100;
+    let mut told: Vec<String> = warnings.iter().take(MOST).cloned().collect();
+    if warnings.len() > MOST {
+        told.push(format!("and {} more remarks", warnings.len() - MOST));
+    }
+    format!("Remarks: {}.", told.join("; "))
+}
+
+fn relationships(catalog: &Catalog, identifiers: &[String]) -> Vec<Value> {
+    let relationship = |from: &str, kind: &str, to: &str| json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to });
+    let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE)];
+    relationships.extend(identifiers.iter().map(|identifier| relationship(IMAGE, "CONTAINS", identifier)));
+    let named = catalog.dependencies.iter().filter_map(|(from, to)| Some((identifiers.get(*from)?, identifiers.get(*to)?)));
+    relationships.extend(named.map(|(dependent, dependency)| relationship(dependency, "DEPENDENCY_OF", dependent)));
+    relationships
+}
+
+/// Legal and stable: it changes only with the purl.
+fn identifier(listed: &Listed) -> String {
+    let package = &listed.package;
+    format!("SPDXRef-{}-{}-{}", package.ecosystem.as_str(), legal(&package.name, 60), short_hash(&listed.purl, 16))
+}
+
+/// Letters, digits, `.` and `-` are all that SPDX identifiers may have.
+fn legal(text: &str, longest: usize) -> String {
+    text.chars().take(longest).map(|letter| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' }).collect()
+}
+
+fn short_hash(text: &str, length: usize) -> String {
+    hex::encode(Sha256::digest(text)).chars().take(length).collect()
+}
+
+/// Unique by content: two documents that differ have different names.
+fn namespace(name: &str, document: &Value) -> String {
+    let family = Uuid::new_v5(&Uuid::NAMESPACE_URL, NAMESPACE.as_bytes());
+    let content = Uuid::new_v5(&family, document.to_string().as_bytes());
+    format!("{NAMESPACE}/{}-{content}", legal(name, 100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sbom::package::Package;
+    use std::collections::BTreeSet;
+
+    fn listed(name: &str, licence: Licence) -> Listed {
+        Listed {
+            package: Package { version: Some("1".into()), licence, ..Package::named(Ecosystem::Apk, name) },
+            purl: format!("pkg:apk/alpine/{name}@1"),
+            locations: BTreeSet::from(["lib/apk/db/installed".into()]),
+        }
+    }
+
+    fn catalog(packages: Vec<Listed>) -> Catalog {
+        Catalog { release: None, packages, dependencies: BTreeSet::from([(0, 1)]), warnings: vec!["a hint".into()], newest: None }
+    }
+
+    fn written() -> Value {
+        let packages = vec![listed("libc++_x", Licence::Named("MIT BSD".into())), listed("b", Licence::Expression("MIT".into()))];
+        let about = About { name: "ghcr.io/o/app".into(), digest: Some("sha256:00ff".into()), supplier: Some("o".into()), ..About::default() };
+        document(&catalog(packages), &about)
+    }
+
+    #[test]
+    fn a_document_describes_an_image_that_contains_packages() {
+        let document = written();
+        assert_eq!(document["creationInfo"]["created"], "1970-01-01T00:00:00Z");
+        assert_eq!(document["comment"], "Remarks: a hint.");
+        let image = &document["packages"][0];
+        assert_eq!(image["externalRefs"][0]["referenceLocator"], "pkg:oci/app@sha256:00ff?repository_url=ghcr.io%2Fo%2Fapp");
+        assert_eq!((&image["versionInfo"], &image["supplier"]), (&json!("sha256:00ff"), &json!("Organization: o")));
+        let package = &document["packages"][1];
+        assert_eq!(package["sourceInfo"], "read from apk database: /lib/apk/db/installed");
+        assert_eq!(package["licenseDeclared"], document["hasExtractedLicensingInfos"][0]["licenseId"]);
+        let relationships: Vec<String> = document["relationships"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| format!("{} {} {}", one["spdxElementId"], one["relationshipType"], one["relatedSpdxElement"]).replace('"', ""))
+            .collect();
+        let [a, b] = [&document["packages"][1]["SPDXID"], &document["packages"][2]["SPDXID"]].map(|id| id.as_str().unwrap());
+        assert!(a.starts_with("SPDXRef-apk-libc---x-"), "{a}");
+        assert_eq!(
+            relationships,
+            [
+                "SPDXRef-DOCUMENT DESCRIBES SPDXRef-Image".to_owned(),
+                format!("SPDXRef-Image CONTAINS {a}"),
+                format!("SPDXRef-Image CONTAINS {b}"),
+                format!("{b} DEPENDENCY_OF {a}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_same_facts_give_the_same_bytes_and_others_another_namespace() {
+        assert_eq!(written().to_string(), written().to_string());
+        let other = document(&catalog(Vec::new()), &About::default());
+        assert_ne!(other["documentNamespace"], written()["documentNamespace"]);
+    }
+
+    #[test]
+    fn many_locations_are_counted() {
+        let mut listed = listed("a", Licence::Unknown);
+        listed.locations = (0..12).map(|number| format!("bin/{number:02}")).collect();
+        assert!(origin(&listed).ends_with("/bin/09 and 2 more"), "{}", origin(&listed));
+    }
+}

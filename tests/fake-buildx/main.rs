@@ -1,0 +1,153 @@
+//! Stands in for `buildx` in the hermetic tests: pushes, by digest, the image that BuildKit would push, and writes the metadata
+//! file. It builds nothing. `FAKE_BUILDX` makes it misbehave.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mode = std::env::var("FAKE_BUILDX").unwrap_or_default();
+    match (arguments.first().map(String::as_str), mode.as_str()) {
+        (Some("create"), "no-builder") => fail("ERROR: failed to find driver for endpoint"),
+        (Some("create" | "rm"), _) => ExitCode::SUCCESS,
+        (Some("build"), "one-platform-fails") => {
+            eprintln!("#7 [linux/arm64 2/2] RUN make");
+            fail("ERROR: failed to build: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2")
+        }
+        (Some("build"), "slow") => {
+            eprintln!("#1 building slowly");
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            ExitCode::FAILURE
+        }
+        (Some("build"), _) => {
+            if let Ok(file) = std::env::var("FAKE_BUILDX_ARGUMENTS") {
+                std::fs::write(file, serde_json::to_vec(&arguments).unwrap()).unwrap();
+            }
+            build(&arguments, &mode).await;
+            ExitCode::SUCCESS
+        }
+        _ => fail("ERROR: unknown command"),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("{message}");
+    ExitCode::FAILURE
+}
+
+/// The value after each occurrence of an option.
+fn values<'a>(arguments: &'a [String], option: &str) -> Vec<&'a str> {
+    arguments.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].as_str()).collect()
+}
+
+async fn build(arguments: &[String], mode: &str) {
+    let output = values(arguments, "--output")[0];
+    if output == "type=cacheonly" {
+        return;
+    }
+    let attributes: BTreeMap<String, String> = csv::ReaderBuilder::new().has_headers(false).from_reader(output.as_bytes()).records().next().unwrap().unwrap()
+        .iter().filter_map(|field| field.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect();
+    assert_eq!(attributes["push-by-digest"], "true", "a tag would be put before the evidence");
+    let attests = values(arguments, "--attest");
+    let sbom = attests.iter().any(|attest| attest.starts_with("type=sbom,generator="));
+    let provenance = attests.iter().any(|attest| attest.starts_with("type=provenance,mode="));
+    let platforms: Vec<&str> = values(arguments, "--platform")[0].split(',').collect();
+    let mut digest = String::new();
+    for name in attributes["name"].split(',') {
+        let (host, path) = name.split_once('/').unwrap();
+        let pusher = Pusher { http: reqwest::Client::new(), base: format!("http://{host}/v2/{path}") };
+        digest = image(&pusher, &platforms, sbom, provenance, mode).await;
+    }
+    if mode == "wrong-digest" {
+        digest = format!("sha256:{}", "0".repeat(64));
+    }
+    let file = values(arguments, "--metadata-file")[0];
+    std::fs::write(file, json!({ "containerimage.digest": digest }).to_string()).unwrap();
+}
+
+async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool, mode: &str) -> String {
+    // A new build of the same commit differs, as BuildKit's provenance makes it.
+    let salt = std::env::var("FAKE_BUILDX_SALT").unwrap_or_default();
+    let mut entries = Vec::new();
+    let mut attestations = Vec::new();
+    for platform in platforms {
+        if mode == "missing-platform" && *platform == "linux/arm64" {
+            continue;
+        }
+        let (os, architecture) = platform.split_once('/').unwrap();
+        let layer = pusher.blob(format!("layer of {platform} {salt}").as_bytes(), "application/vnd.oci.image.layer.v1.tar").await;
+        let config = json!({ "os": os, "architecture": architecture, "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] } });
+        let config = pusher.blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json").await;
+        let mut image = pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] }), MANIFEST).await;
+        if sbom || provenance {
+            attestations.push(attestation(pusher, &image, sbom, provenance, mode).await);
+        }
+        image["platform"] = json!({ "os": os, "architecture": architecture });
+        entries.push(image);
+    }
+    if let ([only], []) = (entries.as_slice(), attestations.as_slice()) {
+        return only["digest"].as_str().unwrap().to_owned();
+    }
+    entries.extend(attestations);
+    let index = pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }), INDEX).await;
+    index["digest"].as_str().unwrap().to_owned()
+}
+
+async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: bool, mode: &str) -> Value {
+    let digest = image["digest"].as_str().unwrap();
+    let subject = if mode == "foreign-sbom" { "f".repeat(64) } else { digest["sha256:".len()..].to_owned() };
+    let mut layers = Vec::new();
+    let mut statement = async |kind: &str, predicate: Value| {
+        let statement = json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": kind, "subject": [{ "name": "_", "digest": { "sha256": subject } }], "predicate": predicate });
+        let mut layer = pusher.blob(statement.to_string().as_bytes(), "application/vnd.in-toto+json").await;
+        layer["annotations"] = json!({ "in-toto.io/predicate-type": kind });
+        layers.push(layer);
+    };
+    if sbom {
+        statement("https://spdx.dev/Document", json!({ "spdxVersion": "SPDX-2.3", "name": "sbom", "packages": [] })).await;
+    }
+    if provenance {
+        statement("https://slsa.dev/provenance/v1", json!({ "buildDefinition": { "buildType": "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md" }, "runDetails": {} })).await;
+    }
+    let config = pusher.blob(b"{}", "application/vnd.oci.empty.v1+json").await;
+    let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.docker.attestation.manifest.v1+json", "config": config, "layers": layers, "subject": image });
+    let mut entry = pusher.manifest(&manifest, MANIFEST).await;
+    entry["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
+    entry["annotations"] = json!({ "vnd.docker.reference.digest": digest, "vnd.docker.reference.type": "attestation-manifest" });
+    entry
+}
+
+struct Pusher {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Pusher {
+    async fn blob(&self, bytes: &[u8], media_type: &str) -> Value {
+        let described = described(bytes, media_type);
+        let url = format!("{}/blobs/uploads/?digest={}", self.base, described["digest"].as_str().unwrap());
+        let answer = self.http.post(url).header("content-type", "application/octet-stream").body(bytes.to_vec()).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+        described
+    }
+
+    async fn manifest(&self, manifest: &Value, media_type: &str) -> Value {
+        let bytes = manifest.to_string().into_bytes();
+        let described = described(&bytes, media_type);
+        let url = format!("{}/manifests/{}", self.base, described["digest"].as_str().unwrap());
+        let answer = self.http.put(url).header("content-type", media_type).body(bytes).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+        described
+    }
+}
+
+fn described(bytes: &[u8], media_type: &str) -> Value {
+    json!({ "mediaType": media_type, "digest": format!("sha256:{}", hex::encode(Sha256::digest(bytes))), "size": bytes.len() })
+}

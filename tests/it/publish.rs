@@ -1,0 +1,129 @@
+//! A publication that succeeds: what is in the registry, in which order it came there, and what later steps read.
+
+use serde_json::Value;
+use supply_action::sandbox::Service;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_verified_image_gets_its_names_and_the_workflow_its_outputs() {
+    let world = World::new().await;
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let digest = run.outputs["digest"].clone();
+    let tags = world.tags().await;
+    assert_eq!(tags.keys().map(String::as_str).collect::<Vec<_>>(), ["latest", "v1", "v1.2.3"]);
+    assert!(tags.values().all(|named| *named == digest), "{tags:?}");
+    let image = format!("{}/app", world.sandbox.registry());
+    assert_eq!(run.outputs["image"], image);
+    assert_eq!(run.outputs["image-ref"], format!("{image}@{digest}"));
+    assert_eq!(run.outputs["tags"], format!("{image}:v1.2.3\n{image}:v1\n{image}:latest"));
+    let platforms: Value = serde_json::from_str(&run.outputs["platforms"]).unwrap();
+    assert_eq!(platforms.as_object().unwrap().keys().collect::<Vec<_>>(), ["linux/amd64", "linux/arm64"]);
+    let metadata: Value = serde_json::from_str(&run.outputs["metadata"]).unwrap();
+    assert_eq!(metadata["containerimage.digest"], digest.as_str());
+    let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
+    assert_eq!(evidence["signer"]["identity"], world.signer().identity);
+    assert_eq!(evidence["subjects"].as_array().unwrap().len(), 3);
+    for subject in evidence["subjects"].as_array().unwrap() {
+        assert_eq!(subject["signatures"].as_array().unwrap().len(), 1, "{subject}");
+        assert!(subject["signatures"][0]["logIndex"].is_number() && subject["signatures"][0]["logged"] == true, "{subject}");
+    }
+    for part in [digest.as_str(), "cosign verify --certificate-identity", "verify-attestation --type spdxjson", "linux/arm64"] {
+        assert!(run.summary.contains(part), "{part} is missing in {}", run.summary);
+    }
+    world.verify(&digest).await.unwrap();
+    assert_eq!(world.left_behind(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test]
+async fn no_name_is_put_before_every_proof_is_read_back() {
+    let world = World::new().await;
+    assert_eq!(world.publish().await.code, Some(0));
+    let requests = world.sandbox.requests();
+    let is_tag = |path: &str| path.contains("/manifests/") && !path.contains("/manifests/sha256");
+    let first_tag = requests.iter().position(|request| request.method == "PUT" && is_tag(&request.path)).unwrap();
+    let last_proof = requests.iter().rposition(|request| request.method == "PUT" && !is_tag(&request.path)).unwrap();
+    let last_read = requests.iter().rposition(|request| request.method == "GET" && request.path.contains("/referrers/")).unwrap();
+    assert!(last_proof < last_read && last_read < first_tag, "{last_proof} {last_read} {first_tag}");
+    let count = |service: Service| requests.iter().filter(|request| request.service == service && request.method == "POST").count();
+    assert_eq!(count(Service::Fulcio), 1, "one certificate a run");
+    // 3 signatures, 2 SBOMs, 2 build provenances, 1 workflow provenance
+    assert_eq!((count(Service::Rekor), count(Service::Timestamp)), (8, 8));
+}
+
+#[tokio::test]
+async fn the_signature_of_a_subject_comes_before_its_attestations() {
+    let world = World::with(|config| config.referrers_api = false).await;
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    world.verify(&run.outputs["digest"]).await.unwrap();
+    // Under the fallback tag the order of writing is kept.
+    let platforms: Value = serde_json::from_str(&run.outputs["platforms"]).unwrap();
+    for digest in platforms.as_object().unwrap().values().map(|digest| digest.as_str().unwrap()).chain([run.outputs["digest"].as_str()]) {
+        let listed = world.registry().referrers(&world.repository(), &digest.parse().unwrap()).await.unwrap();
+        let kinds: Vec<&str> = listed.iter().filter_map(|entry| entry.annotations.get("dev.sigstore.bundle.predicateType")).map(String::as_str).collect();
+        assert_eq!(kinds[0], "https://sigstore.dev/cosign/sign/v1", "{kinds:?}");
+        assert!(kinds.len() >= 2, "{kinds:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_repository_gets_image_evidence_and_names() {
+    let mut world = World::new().await;
+    let images = format!("{0}/app, {0}/mirror/app", world.sandbox.registry());
+    let run = world.set("INPUT_IMAGES", &images).publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert_eq!(run.outputs["tags"].lines().count(), 6);
+    let requests = world.sandbox.requests();
+    let first_tag = requests.iter().position(|request| request.method == "PUT" && request.path.ends_with("/manifests/v1.2.3")).unwrap();
+    let last_read = requests.iter().rposition(|request| request.path.contains("/v2/mirror/app/referrers/")).unwrap();
+    assert!(last_read < first_tag, "all are verified before the first tag is put on any");
+    let certificates = requests.iter().filter(|request| request.service == Service::Fulcio && request.method == "POST").count();
+    assert_eq!(certificates, 1);
+}
+
+#[tokio::test]
+async fn a_login_is_used_and_never_shown() {
+    let mut world = World::with(|config| config.registry_login = Some(("octo".into(), "hunter2-is-secret".into()))).await;
+    // The fake buildx has no login, so the build is where this ends; the preflight is past by then.
+    let run = world.set("INPUT_USERNAME", "octo").set("INPUT_PASSWORD", "hunter2-is-secret").publish().await;
+    assert!(run.log.contains("preflight") && run.log.contains("may sign as"), "{}", run.log);
+    let unmasked = run.log.lines().filter(|line| !line.starts_with("::add-mask::")).any(|line| line.contains("hunter2"));
+    assert!(!unmasked, "{}", run.log);
+}
+
+#[tokio::test]
+async fn without_push_everything_is_built_and_nothing_needs_a_right() {
+    let mut world = World::new().await;
+    world.set("INPUT_PUSH", "false").unset("ACTIONS_ID_TOKEN_REQUEST_URL").unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN").unset("INPUT_TAGS");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(run.log.contains("nothing pushed"), "{}", run.log);
+    assert!(world.sandbox.requests().is_empty(), "{:?}", world.sandbox.requests());
+}
+
+#[tokio::test]
+async fn a_single_platform_without_attestations_is_signed_and_attested_on_its_manifest() {
+    let mut world = World::new().await;
+    world.set("INPUT_PLATFORMS", "linux/amd64").set("INPUT_SBOM", "false").set("INPUT_PROVENANCE", "false");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
+    assert_eq!(evidence["subjects"].as_array().unwrap().len(), 1);
+    assert_eq!(evidence["subjects"][0]["attestations"][0]["predicateType"], "https://slsa.dev/provenance/v1");
+}
+
+#[tokio::test]
+async fn secrets_reach_the_build_as_files_and_are_gone_afterwards() {
+    let mut world = World::new().await;
+    let arguments = world.folder.path().join("arguments");
+    world.set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap()).set("INPUT_SECRETS", "token=s3cr3t-value").set("INPUT_BUILD-ARGS", "A=1");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let arguments: Vec<String> = serde_json::from_slice(&std::fs::read(arguments).unwrap()).unwrap();
+    let secret = arguments.iter().find(|argument| argument.starts_with("id=token,src=")).unwrap();
+    assert!(!arguments.iter().any(|argument| argument.contains("s3cr3t")), "{arguments:?}");
+    assert!(!std::path::Path::new(secret.trim_start_matches("id=token,src=")).exists());
+    assert!(!run.log.lines().filter(|line| !line.starts_with("::add-mask::")).any(|line| line.contains("s3cr3t")), "{}", run.log);
+}

@@ -1,0 +1,151 @@
+//! A world for one test: a sandbox, an environment as a runner gives it, and the program. It asserts nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use supply_action::github::Environment;
+use supply_action::image::{ImageRef, Repository};
+use supply_action::registry::{Credentials, Registry};
+use supply_action::sandbox::{self, Config, Sandbox};
+use supply_action::sigstore::verifier::{BundleVerifier, Signer};
+use supply_action::verify::policy::{Policy, Requirements};
+use supply_action::verify::{self, VerifiedImage};
+use tempfile::TempDir;
+
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) folder: TempDir,
+    env: Environment,
+}
+
+/// How a run ended, and what it left for later steps.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) log: String,
+    pub(crate) outputs: BTreeMap<String, String>,
+    pub(crate) summary: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::new(folder.path().join("sandbox"));
+        change(&mut config);
+        let sandbox = sandbox::start(config).await.unwrap();
+        std::fs::create_dir(folder.path().join("context")).unwrap();
+        std::fs::create_dir(folder.path().join("temp")).unwrap();
+        let mut env: Environment = sandbox.environment().into_iter().collect();
+        let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
+        set("GITHUB_ACTIONS", "true".into());
+        set("RUNNER_TEMP", folder.path().join("temp").display().to_string());
+        set("BUILDX", fake_buildx().display().to_string());
+        // The test binary is linked dynamically; the fake never runs the scanner.
+        set("SUPPLY_ACTION_SCANNER", format!("{}/scanner@sha256:{}", sandbox.registry(), "0".repeat(64)));
+        set("INPUT_IMAGES", format!("{}/app", sandbox.registry()));
+        set("INPUT_TAGS", "v1.2.3, latest, v1".into());
+        set("INPUT_CONTEXT", folder.path().join("context").display().to_string());
+        set("INPUT_SIGNING-CONFIG", sandbox.signing_config().display().to_string());
+        set("INPUT_TRUSTED-ROOT", sandbox.trusted_root().display().to_string());
+        set("INPUT_BUILDER-ENDPOINT", "unix:///nowhere".into());
+        Self { sandbox, folder, env }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn unset(&mut self, name: &str) -> &mut Self {
+        self.env.remove(name);
+        self
+    }
+
+    pub(crate) fn command(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_supply-action"));
+        command.env_clear().envs(&self.env).stdin(Stdio::null()).kill_on_drop(true);
+        command.env("GITHUB_OUTPUT", self.output_file()).env("GITHUB_STEP_SUMMARY", self.folder.path().join("summary"));
+        command
+    }
+
+    fn output_file(&self) -> PathBuf {
+        self.folder.path().join("output")
+    }
+
+    /// Runs `supply-action` with no arguments, as the action's container does.
+    pub(crate) async fn publish(&self) -> Run {
+        for file in ["output", "summary"] {
+            let _ = std::fs::remove_file(self.folder.path().join(file));
+        }
+        let Output { status, stderr, .. } = self.command().output().await.unwrap();
+        self.run_of(status.code(), &stderr)
+    }
+
+    pub(crate) fn run_of(&self, code: Option<i32>, stderr: &[u8]) -> Run {
+        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        Run { code, log: String::from_utf8_lossy(stderr).into_owned(), outputs: parse_outputs(&read("output")), summary: read("summary") }
+    }
+
+    pub(crate) fn registry(&self) -> Registry {
+        Registry::new(reqwest::Client::new(), Credentials::default())
+    }
+
+    pub(crate) fn repository(&self) -> Repository {
+        format!("{}/app", self.sandbox.registry()).parse().unwrap()
+    }
+
+    /// What each of these tags names.
+    pub(crate) async fn tags(&self) -> BTreeMap<String, String> {
+        let url = format!("http://{}/v2/app/tags/list", self.sandbox.registry());
+        let list: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let mut found = BTreeMap::new();
+        for tag in list["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(|tag| !tag.starts_with("sha256-")) {
+            let manifest = self.registry().tagged(&self.repository(), &tag.parse().unwrap()).await.unwrap().unwrap();
+            found.insert(tag.to_owned(), manifest.descriptor.digest.to_string());
+        }
+        found
+    }
+
+    /// Verifies as a stranger would, with a policy of this test's own.
+    pub(crate) async fn verify(&self, digest: &str) -> anyhow::Result<VerifiedImage> {
+        let platforms = ["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
+        let policy = Policy { signer: self.signer(), requirements: Requirements::new(&platforms, true, true) };
+        let image: ImageRef = format!("{}@{digest}", self.repository()).parse().unwrap();
+        verify::verify(&self.registry(), &self.verifier(), &image, &policy).await
+    }
+
+    pub(crate) fn verifier(&self) -> BundleVerifier {
+        BundleVerifier::new(&supply_action::sigstore::load_trusted_root(Some(self.sandbox.trusted_root())).unwrap()).unwrap()
+    }
+
+    pub(crate) fn signer(&self) -> Signer {
+        Signer { identity: self.env["CERTIFICATE_IDENTITY"].clone(), issuer: self.env["SIGSTORE_ISSUER"].clone() }
+    }
+
+    /// Files under the runner's temporary folder, which must be gone after a run.
+    pub(crate) fn left_behind(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.folder.path().join("temp")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+/// Cargo puts examples beside the test binaries' folder.
+fn fake_buildx() -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    this.parent().unwrap().parent().unwrap().join("examples/fake-buildx")
+}
+
+/// `name<<delimiter`, lines, `delimiter`.
+fn parse_outputs(text: &str) -> BTreeMap<String, String> {
+    let mut outputs = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
+        let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+        outputs.insert(name.to_owned(), value.join("\n"));
+    }
+    outputs
+}
