@@ -52,14 +52,17 @@ pub trait OrRemedy<T> {
 
 impl<T, E: Remedied> OrRemedy<T> for Result<T, E> {
     fn remedied(self) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            let remedy = error.remedy();
-            let error = anyhow::Error::new(error);
-            match remedy {
-                Some(remedy) => with_hint(error, remedy),
-                None => error,
-            }
-        })
+        self.map_err(remedied)
+    }
+}
+
+/// As `OrRemedy`, for an error at hand.
+pub fn remedied(error: impl Remedied) -> anyhow::Error {
+    let remedy = error.remedy();
+    let error = anyhow::Error::new(error);
+    match remedy {
+        Some(remedy) => with_hint(error, remedy),
+        None => error,
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use serde::Serialize;
 
-use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, with_hint};
+use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::inputs::OnTagConflict;
 use crate::registry::{Registry, RegistryError};
@@ -73,7 +73,6 @@ pub async fn publish(registry: &Registry, verified: Vec<VerifiedImage>, tags: &[
     let evidence = first.evidence().clone();
     find_conflicts(registry, &verified, tags, terms).await?;
     let mut put: Vec<Name> = Vec::new();
-    let mut failed: Vec<(Name, anyhow::Error)> = Vec::new();
     for rank in 0..=4 {
         let ranked = tags.iter().filter(|tag| tag.floats() == rank);
         let attempts = ranked.flat_map(|tag| {
@@ -88,28 +87,50 @@ pub async fn publish(registry: &Registry, verified: Vec<VerifiedImage>, tags: &[
                 }
             })
         });
+        let mut failed: Vec<(Name, NotPut)> = Vec::new();
         for (name, outcome) in join_all(attempts).await {
             match outcome {
                 Ok(()) => put.push(name),
-                Err(error) => failed.push((name, error)),
+                Err(why) => failed.push((name, why)),
             }
         }
         if !failed.is_empty() {
-            return Err(partly(&put, failed, &verified, tags));
+            return Err(partly(&put, &failed, &verified, tags));
         }
     }
     Ok(Published { images: verified.iter().map(|image| image.image().clone()).collect(), names: put, evidence })
 }
 
-/// Puts one name on the verified bytes, unless it is there, and reads it back.
-async fn put_name(registry: &Registry, verified: &VerifiedImage, name: &Name) -> anyhow::Result<()> {
+/// Why a name is not known to be put.
+enum NotPut {
+    /// The registry said no.
+    Refused(anyhow::Error),
+    /// It may be there all the same: the answer was lost, or it could not be read back.
+    Unconfirmed(anyhow::Error),
+}
+
+impl NotPut {
+    fn error(&self) -> &anyhow::Error {
+        match self {
+            Self::Refused(error) | Self::Unconfirmed(error) => error,
+        }
+    }
+}
+
+/// Puts one name on the verified bytes and reads it back.
+async fn put_name(registry: &Registry, verified: &VerifiedImage, name: &Name) -> Result<(), NotPut> {
     let digest = &verified.image().digest;
     #[expect(clippy::disallowed_methods, reason = "the one place that names an image; it holds the proof")]
-    registry.put_tag(&name.repository, &name.tag, verified.manifest()).await.remedied()?;
-    match current(registry, name).await.remedied()? {
-        Some(found) if found == *digest => Ok(()),
-        Some(found) => anyhow::bail!("`{name}` names `{found}` right after it was put on `{digest}`: somebody else moves it"),
-        None => anyhow::bail!("`{name}` is not there right after it was put"),
+    match registry.put_tag(&name.repository, &name.tag, verified.manifest()).await {
+        Ok(()) => {}
+        Err(error @ RegistryError::Refused { .. }) => return Err(NotPut::Refused(remedied(error))),
+        Err(error) => return Err(NotPut::Unconfirmed(remedied(error))),
+    }
+    match current(registry, name).await {
+        Ok(Some(found)) if found == *digest => Ok(()),
+        Ok(Some(found)) => Err(NotPut::Unconfirmed(anyhow::anyhow!("it names `{found}` right after it was put on `{digest}`: somebody else moves it"))),
+        Ok(None) => Err(NotPut::Unconfirmed(anyhow::anyhow!("it is not there right after it was put"))),
+        Err(error) => Err(NotPut::Unconfirmed(remedied(error))),
     }
 }
 
@@ -140,19 +161,25 @@ async fn find_conflicts(registry: &Registry, verified: &[VerifiedImage], tags: &
         .hint("another run published meanwhile; run this workflow again if it should win, set `on-tag-conflict: overwrite`, or serialise runs with `concurrency`")
 }
 
-fn partly(put: &[Name], failed: Vec<(Name, anyhow::Error)>, verified: &[VerifiedImage], tags: &[Tag]) -> anyhow::Error {
+fn partly(put: &[Name], failed: &[(Name, NotPut)], verified: &[VerifiedImage], tags: &[Tag]) -> anyhow::Error {
     let quoted = |names: &[&Name]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let repositories: Vec<Repository> = verified.iter().map(|image| image.image().repository.clone()).collect();
     let all = names(&repositories, tags);
-    let missing: Vec<&Name> = all.iter().filter(|name| !put.contains(name)).collect();
-    let reasons: Vec<String> = failed.iter().map(|(name, error)| format!("`{name}`: {}", crate::error::message(error))).collect();
-    let hints: Vec<String> = failed.iter().flat_map(|(_, error)| crate::error::hints(error)).collect();
-    let message = if put.is_empty() {
-        format!("nothing was tagged: {}", reasons.join("; "))
+    let unconfirmed: Vec<&Name> = failed.iter().filter(|(_, why)| matches!(why, NotPut::Unconfirmed(_))).map(|(name, _)| name).collect();
+    let missing: Vec<&Name> = all.iter().filter(|name| !put.contains(name) && !unconfirmed.contains(name)).collect();
+    let reasons: Vec<String> = failed.iter().map(|(name, why)| format!("`{name}`: {}", crate::error::message(why.error()))).collect();
+    let reasons = reasons.join("; ");
+    let (code, message) = if put.is_empty() && unconfirmed.is_empty() {
+        (exit::FAILED, format!("nothing was tagged: {reasons}"))
     } else {
-        format!("only some names were put: {}; not put: {}; {}", quoted(&put.iter().collect::<Vec<_>>()), quoted(&missing), reasons.join("; "))
+        let mut parts = Vec::new();
+        for (what, names) in [("put", put.iter().collect()), ("perhaps put, it could not be read back", unconfirmed), ("not put", missing)] {
+            if !names.is_empty() {
+                parts.push(format!("{what}: {}", quoted(&names)));
+            }
+        }
+        (exit::PARTLY_PUBLISHED, format!("only some names were put; {}; {reasons}", parts.join("; ")))
     };
-    let code = if put.is_empty() { exit::FAILED } else { exit::PARTLY_PUBLISHED };
     let error = with_hint(WithExit { code, message }.into(), "the image and its evidence are complete; run the workflow again to put the remaining names");
-    hints.into_iter().fold(error, with_hint)
+    failed.iter().flat_map(|(_, why)| crate::error::hints(why.error())).fold(error, with_hint)
 }

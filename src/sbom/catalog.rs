@@ -35,6 +35,9 @@ pub struct Listed {
     pub locations: BTreeSet<String>,
 }
 
+/// More than any document could hold; hostile names can make everything depend on everything.
+const MOST_DEPENDENCIES: usize = 500_000;
+
 /// What is looked for in every image, one phrase each.
 pub fn looked_for() -> impl Iterator<Item = &'static str> {
     MATCHERS.iter().filter_map(|matcher| matcher.looks_for)
@@ -59,7 +62,8 @@ impl Catalog {
             found.extend(facts.packages.into_iter().map(|package| (path.clone(), package)));
         }
         for (_, found) in &mut found {
-            let told = found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
+            let told =
+                found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
             if let (Licence::Unknown, Some(licence)) = (&found.package.licence, told) {
                 found.package.licence = licence.clone();
             }
@@ -68,6 +72,9 @@ impl Catalog {
             warnings.extend(assumed_distributions(&found));
         }
         let dependencies = dependencies(&found);
+        if dependencies.len() > MOST_DEPENDENCIES {
+            warnings.push("there are more dependencies than a document can hold, so some are not listed".to_owned());
+        }
         let (packages, places) = once_each(found, release.as_ref());
         let dependencies = dependencies.into_iter().filter_map(|(from, to)| Some((*places.get(from)?, *places.get(to)?)));
         let dependencies = dependencies.filter(|(from, to)| from != to).collect();
@@ -90,7 +97,11 @@ fn assumed_distributions(found: &[(String, Found)]) -> Vec<String> {
     let assumed = ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
     assumed
         .map(|ecosystem| {
-            format!("there is no os-release, so {} packages are taken for those of {}", ecosystem.as_str(), purl::default_namespace(ecosystem))
+            format!(
+                "there is no os-release, so {} packages are taken for those of {}",
+                ecosystem.as_str(),
+                purl::default_namespace(ecosystem)
+            )
         })
         .collect()
 }
@@ -154,7 +165,10 @@ fn dependencies(found: &[(String, Found)]) -> BTreeSet<(usize, usize)> {
     for (index, (_, needing)) in found.iter().enumerate() {
         let Some(scope) = scopes.get(&(needing.package.ecosystem, needing.scope.as_str())) else { continue };
         // Every installed alternative counts: nothing tells which one is used.
-        for need in needing.requires.iter().flatten() {
+        for need in needing.requires.iter().flatten().collect::<BTreeSet<_>>() {
+            if pairs.len() > MOST_DEPENDENCIES {
+                return pairs;
+            }
             pairs.extend(candidates(scope, need, needing, found).into_iter().map(|candidate| (index, candidate)));
         }
     }
@@ -206,7 +220,9 @@ mod tests {
     fn needs_are_met_by_name_then_by_provision_in_the_same_architecture() {
         let check = |installed: &[Found], expected: &[(&str, &str)]| {
             let catalog = catalog(&[("status", packages(installed))], &[]);
-            let label = |index: usize| format!("{}:{}", catalog.packages[index].package.name, catalog.packages[index].package.arch.as_deref().unwrap());
+            let label = |index: usize| {
+                format!("{}:{}", catalog.packages[index].package.name, catalog.packages[index].package.arch.as_deref().unwrap())
+            };
             let pairs: Vec<(String, String)> = catalog.dependencies.iter().map(|(from, to)| (label(*from), label(*to))).collect();
             let expected: Vec<(String, String)> = expected.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
             assert_eq!(pairs, expected);

@@ -129,7 +129,7 @@ mod tests {
         let error = collect("var/lib/dpkg/status", 1 << 40, STATUS).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no sbom was written: `var/lib/dpkg/status` has more than `268435456` bytes, which is more than such a file can need"
+            "no sbom was written: `var/lib/dpkg/status` has more than `67108864` bytes, which is more than such a file can need"
         );
         let collected = collect("usr/share/doc/a/copyright", 1 << 40, b"").unwrap();
         let facts = &collected.facts["usr/share/doc/a/copyright"];

@@ -12,6 +12,8 @@ pub mod purl;
 pub mod scanner;
 pub mod source;
 pub mod spdx;
+#[cfg(test)]
+mod tests;
 
 /// Why there is no SBOM. There is never half of one: what cannot be read stops the scan.
 #[derive(Debug, thiserror::Error)]

@@ -55,7 +55,7 @@ pub struct Found {
 }
 
 /// A name that another package must answer to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
     pub name: String,
     pub arch: Option<String>,
@@ -117,6 +117,11 @@ impl Supplier {
         }
     }
 
+    /// An organization of which only the name is known.
+    pub fn organization(name: &str) -> Option<Self> {
+        Some(spdx_name(name)).filter(|name| !name.is_empty()).map(|name| Self::Organization { name, email: None })
+    }
+
     /// SPDX's spelling: `Person: Name (mail)`.
     pub fn to_spdx(&self) -> String {
         let (kind, name, email) = match self {
@@ -130,22 +135,26 @@ impl Supplier {
     }
 }
 
-/// SPDX puts the mail address in round brackets, so a name must not contain any.
+/// SPDX puts the mail address in round brackets, so a name must not contain any. Nor may it contain what JSON writers
+/// escape: BuildKit's SPDX library takes a supplier as it stands between the quotes, and would write `\\u0026` for `&`.
 fn spdx_name(name: &str) -> String {
-    let name: String = name
-        .chars()
-        .map(|letter| match letter {
-            '(' => '[',
-            ')' => ']',
-            control if control.is_control() => ' ',
-            other => other,
-        })
-        .collect();
-    name.trim().trim_matches('"').trim().to_owned()
+    let mut plain = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match letter {
+            '(' => plain.push('['),
+            ')' => plain.push(']'),
+            '&' => plain.push_str("and"),
+            '"' | '\\' | '<' | '>' => {}
+            '\u{2028}' | '\u{2029}' => plain.push(' '),
+            control if control.is_control() => plain.push(' '),
+            other => plain.push(other),
+        }
+    }
+    plain.trim().to_owned()
 }
 
 fn is_plain_email(email: &str) -> bool {
-    let well_formed = |letter: char| letter.is_ascii_graphic() && !"()<>,;:\"".contains(letter);
+    let well_formed = |letter: char| letter.is_ascii_graphic() && !"()<>,;:&\\\"".contains(letter);
     email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.') && !host.contains('@'))
         && email.chars().all(well_formed)
 }
@@ -153,8 +162,28 @@ fn is_plain_email(email: &str) -> bool {
 /// Distributions sign packages as a team through a list address or a telling name; anybody else is a person.
 fn is_group(name: &str, email: &str) -> bool {
     const WORDS: [&str; 22] = [
-        "team", "teams", "group", "maintainers", "developers", "packagers", "project", "foundation", "force", "committee", "list",
-        "packages", "packaging", "community", "inc", "inc.", "llc", "ltd", "gmbh", "corporation", "security", "bot",
+        "team",
+        "teams",
+        "group",
+        "maintainers",
+        "developers",
+        "packagers",
+        "project",
+        "foundation",
+        "force",
+        "committee",
+        "list",
+        "packages",
+        "packaging",
+        "community",
+        "inc",
+        "inc.",
+        "llc",
+        "ltd",
+        "gmbh",
+        "corporation",
+        "security",
+        "bot",
     ];
     let host = email.rsplit('@').next().unwrap_or_default();
     let listed = host.starts_with("lists.") || host.starts_with("alioth-lists.") || host.starts_with("packages.");
@@ -170,7 +199,11 @@ mod tests {
     #[test]
     fn maintainers_become_suppliers() {
         let check = |maintainer: &str, expected: Option<&str>| {
-            assert_eq!(Supplier::from_maintainer(maintainer).map(|supplier| supplier.to_spdx()).as_deref(), expected, "{maintainer}");
+            assert_eq!(
+                Supplier::from_maintainer(maintainer).map(|supplier| supplier.to_spdx()).as_deref(),
+                expected,
+                "{maintainer}"
+            );
         };
         check("Natanael Copa <ncopa@alpinelinux.org>", Some("Person: Natanael Copa (ncopa@alpinelinux.org)"));
         check("Matthias Klose <doko@debian.org>", Some("Person: Matthias Klose (doko@debian.org)"));
@@ -181,6 +214,8 @@ mod tests {
         check("dpkg <team+dpkg@tracker.debian.org>", Some("Organization: dpkg (team+dpkg@tracker.debian.org)"));
         check("wolfi", Some("Person: wolfi"));
         check("A (the B) <a@b.example>", Some("Person: A [the B] (a@b.example)"));
+        check("R&D \\ \"Team\" > x <a@b.example>", Some("Organization: RandD  Team  x (a@b.example)"));
+        check("A <a&b@b.example>", Some("Person: A"));
         check("A <not a mail (really)>", Some("Person: A"));
         check("<a@b.example>", Some("Person: a@b.example"));
         check("", None);

@@ -32,7 +32,8 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
     let identifiers: Vec<String> = catalog.packages.iter().map(identifier).collect();
     let mut licences = BTreeMap::new();
     let mut packages = vec![image(catalog, about)];
-    packages.extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| package(listed, identifier, &mut licences)));
+    packages
+        .extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| package(listed, identifier, &mut licences)));
     let mut document = json!({
         "SPDXID": "SPDXRef-DOCUMENT",
         "spdxVersion": "SPDX-2.3",
@@ -61,9 +62,7 @@ fn image(catalog: &Catalog, about: &About) -> Value {
         "SPDXID": IMAGE,
         "name": about.name,
         "versionInfo": about.digest.as_deref().unwrap_or(UNKNOWN),
-        "supplier": about.supplier.as_ref().map_or(UNKNOWN.to_owned(), |name| {
-            Supplier::Organization { name: name.clone(), email: None }.to_spdx()
-        }),
+        "supplier": about.supplier.as_deref().and_then(Supplier::organization).map_or(UNKNOWN.to_owned(), |supplier| supplier.to_spdx()),
         "primaryPackagePurpose": "CONTAINER",
         "downloadLocation": UNKNOWN,
         "filesAnalyzed": false,
@@ -161,7 +160,8 @@ fn caveats(warnings: &[String]) -> String {
 }
 
 fn relationships(catalog: &Catalog, identifiers: &[String]) -> Vec<Value> {
-    let relationship = |from: &str, kind: &str, to: &str| json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to });
+    let relationship =
+        |from: &str, kind: &str, to: &str| json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to });
     let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE)];
     relationships.extend(identifiers.iter().map(|identifier| relationship(IMAGE, "CONTAINS", identifier)));
     let named = catalog.dependencies.iter().filter_map(|(from, to)| Some((identifiers.get(*from)?, identifiers.get(*to)?)));
@@ -211,7 +211,12 @@ mod tests {
 
     fn written() -> Value {
         let packages = vec![listed("libc++_x", Licence::Named("MIT BSD".into())), listed("b", Licence::Expression("MIT".into()))];
-        let about = About { name: "ghcr.io/o/app".into(), digest: Some("sha256:00ff".into()), supplier: Some("o".into()), ..About::default() };
+        let about = About {
+            name: "ghcr.io/o/app".into(),
+            digest: Some("sha256:00ff".into()),
+            supplier: Some("o".into()),
+            ..About::default()
+        };
         document(&catalog(packages), &about)
     }
 
@@ -230,7 +235,9 @@ mod tests {
             .as_array()
             .unwrap()
             .iter()
-            .map(|one| format!("{} {} {}", one["spdxElementId"], one["relationshipType"], one["relatedSpdxElement"]).replace('"', ""))
+            .map(|one| {
+                format!("{} {} {}", one["spdxElementId"], one["relationshipType"], one["relatedSpdxElement"]).replace('"', "")
+            })
             .collect();
         let [a, b] = [&document["packages"][1]["SPDXID"], &document["packages"][2]["SPDXID"]].map(|id| id.as_str().unwrap());
         assert!(a.starts_with("SPDXRef-apk-libc---x-"), "{a}");

@@ -98,7 +98,7 @@ async fn a_failure_between_two_names_says_which_and_a_rerun_completes_them() {
     let run = world.publish().await;
     assert_eq!(run.code, Some(3), "{}", run.log);
     let image = format!("{}/app", world.sandbox.registry());
-    for word in [format!("only some names were put: `{image}:v1.2.3`; not put: `{image}:v1`, `{image}:latest`"), "403".into(), "run the workflow again".into()] {
+    for word in [format!("only some names were put; put: `{image}:v1.2.3`; not put: `{image}:v1`, `{image}:latest`"), "403".into(), "run the workflow again".into()] {
         assert!(run.log.contains(&word), "`{word}` is missing in {}", run.log);
     }
     world.sandbox.faults().clear();

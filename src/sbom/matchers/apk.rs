@@ -1,6 +1,6 @@
 //! Packages of Alpine, Wolfi and Chainguard, from apk's `installed` database. It ignores the files that each lists.
 
-use super::{Facts, Malformed, ends_with_path};
+use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
 
@@ -21,7 +21,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     for (index, line) in text.lines().chain([""]).enumerate() {
         if !line.trim_end().is_empty() {
             if !entry.accept(index + 1, line) {
-                facts.warnings.push(format!("line {} of `{path}` is not a field", index + 1));
+                facts.warn(format!("line {} of `{path}` is not a field", index + 1));
             }
             continue;
         }
@@ -31,9 +31,12 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
             (0, _) => {}
             (_, Some(found)) => facts.packages.push(found),
             (line, None) => {
-                facts.warnings.push(format!("the entry at line {line} of `{path}` is not listed: it has no name or version"));
+                facts.warn(format!("the entry at line {line} of `{path}` is not listed: it has no name or version"));
             }
         }
+    }
+    if facts.packages.len() > MOST_PACKAGES {
+        return Err(Malformed(format!("it lists more than {MOST_PACKAGES} packages")));
     }
     if facts.packages.is_empty() && !facts.warnings.is_empty() {
         return Err(Malformed("it has no entry for any package".into()));
@@ -92,7 +95,10 @@ impl<'a> Entry<'a> {
             upstream: given(self.origin).filter(|origin| origin != self.name).map(|name| Upstream { name, version: None }),
             supplier: Supplier::from_maintainer(self.maintainer),
             licence: Licence::from_field(self.licence),
-            notes: given(self.commit).map(|commit| format!("Built from commit {commit} of the packaging repository.")).into_iter().collect(),
+            notes: given(self.commit)
+                .map(|commit| format!("Built from commit {commit} of the packaging repository."))
+                .into_iter()
+                .collect(),
             ..Package::named(Ecosystem::Apk, self.name)
         };
         // `!name` is a conflict.
@@ -131,7 +137,10 @@ mod tests {
         assert_eq!((layout.package.name.as_str(), layout.package.version.as_deref()), ("alpine-baselayout", Some("3.4.3-r1")));
         assert_eq!(layout.package.upstream, None, "the origin has the same name");
         assert_eq!(layout.package.licence, Licence::Expression("GPL-2.0-only".into()));
-        assert_eq!(layout.package.notes, ["Built from commit 65502ca9379dd29d1ac4b0bf0dcf03a3dd1b324a of the packaging repository."]);
+        assert_eq!(
+            layout.package.notes,
+            ["Built from commit 65502ca9379dd29d1ac4b0bf0dcf03a3dd1b324a of the packaging repository."]
+        );
         let needs: Vec<&str> = layout.requires.iter().map(|need| need[0].name.as_str()).collect();
         assert_eq!(needs, ["alpine-baselayout-data", "/bin/sh", "so:libc.musl-x86_64.so.1"]);
         assert_eq!(busybox.package.upstream, Some(Upstream { name: "busybox".into(), version: None }));

@@ -1,7 +1,7 @@
 //! Packages that dpkg has unpacked, from `status` and from distroless images' `status.d`. It never lists what was removed.
 
 use super::deb822::{Stanza, stanzas};
-use super::{Facts, Malformed, ends_with_path, parent};
+use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
 use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
 
 const STATUS: &str = "lib/dpkg/status";
@@ -13,14 +13,32 @@ pub(super) fn is_database(path: &str) -> bool {
 /// One file per package; checksums and maintainer scripts lie beside them.
 fn is_fragment(path: &str) -> bool {
     const OTHERS: [&str; 12] = [
-        ".md5sums", ".sha256sums", ".list", ".conffiles", ".config", ".templates", ".triggers", ".shlibs", ".preinst", ".postinst",
-        ".prerm", ".postrm",
+        ".md5sums",
+        ".sha256sums",
+        ".list",
+        ".conffiles",
+        ".config",
+        ".templates",
+        ".triggers",
+        ".shlibs",
+        ".preinst",
+        ".postinst",
+        ".prerm",
+        ".postrm",
     ];
     parent(path).strip_suffix('/').is_some_and(|directory| ends_with_path(directory, "lib/dpkg/status.d"))
         && !OTHERS.iter().any(|suffix| path.ends_with(suffix))
 }
 
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+    match (entries(path, bytes), is_fragment(path)) {
+        // Whatever else lies in `status.d` does not make the rest of it worthless.
+        (Err(Malformed(reason)), true) => Ok(Facts::warning(format!("`{path}` is not listed: {reason}"))),
+        (facts, _) => facts,
+    }
+}
+
+fn entries(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     if bytes.contains(&0) {
         return Err(Malformed("it contains null bytes".into()));
     }
@@ -29,15 +47,18 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let mut understood = 0_usize;
     for stanza in stanzas(&text) {
         if let Some(line) = stanza.bad_line {
-            facts.warnings.push(format!("line {line} of `{path}` is not a field"));
+            facts.warn(format!("line {line} of `{path}` is not a field"));
         }
         match entry(path, &stanza) {
             Entry::Installed(found) => {
                 understood += 1;
                 facts.packages.push(*found);
+                if facts.packages.len() > MOST_PACKAGES {
+                    return Err(Malformed(format!("it lists more than {MOST_PACKAGES} packages")));
+                }
             }
             Entry::Absent => understood += 1,
-            Entry::Bad(what) => facts.warnings.push(format!("the entry at line {} of `{path}` is not listed: {what}", stanza.line)),
+            Entry::Bad(what) => facts.warn(format!("the entry at line {} of `{path}` is not listed: {what}", stanza.line)),
         }
     }
     if understood == 0 && !facts.warnings.is_empty() {
@@ -73,7 +94,9 @@ fn entry(path: &str, stanza: &Stanza<'_>) -> Entry {
     let root = root_of(path);
     Entry::Installed(Box::new(Found {
         scope: root.to_owned(),
-        provides: field("Provides").map(|provides| needs(provides).into_iter().flatten().map(|need| need.name).collect()).unwrap_or_default(),
+        provides: field("Provides")
+            .map(|provides| needs(provides).into_iter().flatten().map(|need| need.name).collect())
+            .unwrap_or_default(),
         requires,
         licence_at: Some(format!("{root}usr/share/doc/{name}/copyright")),
         package,
@@ -111,7 +134,8 @@ fn needs(field: &str) -> Vec<Vec<Need>> {
 }
 
 fn need(alternative: &str) -> Option<Need> {
-    let name = alternative.split(|letter: char| letter.is_whitespace() || "([<".contains(letter)).find(|word| !word.is_empty())?;
+    let name =
+        alternative.split(|letter: char| letter.is_whitespace() || "([<".contains(letter)).find(|word| !word.is_empty())?;
     let (name, arch) = name.split_once(':').map_or((name, None), |(name, arch)| (name, Some(arch)));
     let arch = arch.filter(|arch| !matches!(*arch, "any" | "native")).map(str::to_owned);
     (!name.is_empty()).then(|| Need { name: name.to_owned(), arch })
@@ -180,6 +204,16 @@ mod tests {
         assert_eq!(read("p", b"Package: a\0\n"), Err(Malformed("it contains null bytes".into())));
         assert_eq!(read("p", b"hello\nworld\n"), Err(Malformed("it has no entry for any package".into())));
         assert_eq!(read("p", b"\n \n"), Ok(Facts::default()));
+        let beside = read("var/lib/dpkg/status.d/README", b"hello\n").unwrap();
+        assert_eq!(beside.warnings, ["`var/lib/dpkg/status.d/README` is not listed: it has no entry for any package"]);
+    }
+
+    #[test]
+    fn a_hostile_database_is_refused_before_it_fills_the_memory() {
+        let many = "Package:a\nVersion:1\n\n".repeat(MOST_PACKAGES + 1);
+        assert_eq!(read("p", many.as_bytes()), Err(Malformed("it lists more than 200000 packages".into())));
+        let bad = read("p", format!("{LIBC}\n{}", "x\n\n".repeat(1000)).as_bytes()).unwrap();
+        assert_eq!((bad.packages.len(), bad.warnings.len()), (1, 21));
     }
 
     #[test]

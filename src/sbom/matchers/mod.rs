@@ -61,6 +61,16 @@ impl Facts {
         Self { warnings: vec![sentence], ..Self::default() }
     }
 
+    /// Remarks on one file are enough when they show what is wrong with it.
+    pub fn warn(&mut self, sentence: String) {
+        const MOST: usize = 20;
+        match self.warnings.len() {
+            0..MOST => self.warnings.push(sentence),
+            MOST => self.warnings.push("and so on for more of that file".to_owned()),
+            _ => {}
+        }
+    }
+
     pub fn add(&mut self, other: Self) {
         self.packages.extend(other.packages);
         self.licence = self.licence.take().or(other.licence);
@@ -71,17 +81,20 @@ impl Facts {
 
 const MIB: u64 = 1 << 20;
 
+/// More packages than any distribution has; a hostile database must not fill the memory.
+const MOST_PACKAGES: usize = 200_000;
+
 /// Every matcher. A path is read by the first that wants it, an executable by all that want it.
 pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "dpkg",
         looks_for: Some("Debian packages in **/lib/dpkg/status and **/lib/dpkg/status.d/*"),
-        wants: Wants::Path { matches: dpkg::is_database, cap: 256 * MIB, oversize: Oversize::Refuse, read: dpkg::read },
+        wants: Wants::Path { matches: dpkg::is_database, cap: 64 * MIB, oversize: Oversize::Refuse, read: dpkg::read },
     },
     Matcher {
         name: "apk",
         looks_for: Some("Alpine packages in **/lib/apk/db/installed"),
-        wants: Wants::Path { matches: apk::is_database, cap: 256 * MIB, oversize: Oversize::Refuse, read: apk::read },
+        wants: Wants::Path { matches: apk::is_database, cap: 64 * MIB, oversize: Oversize::Refuse, read: apk::read },
     },
     Matcher {
         name: "go-buildinfo",

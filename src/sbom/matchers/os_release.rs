@@ -33,9 +33,9 @@ pub(super) fn is_release(path: &str) -> bool {
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let text = String::from_utf8_lossy(bytes);
     let value = |key: &str| {
-        let assigned = text.lines().filter_map(|line| line.trim().split_once('='));
+        let mut assigned = text.lines().filter_map(|line| line.trim().split_once('='));
         // As in a shell, the last assignment counts.
-        assigned.filter(|(name, _)| *name == key).last().map(|(_, value)| unquoted(value)).filter(|value| !value.is_empty())
+        assigned.rfind(|(name, _)| *name == key).map(|(_, value)| unquoted(value)).filter(|value| !value.is_empty())
     };
     match value("ID") {
         Some(id) => {

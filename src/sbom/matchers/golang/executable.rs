@@ -90,7 +90,7 @@ fn layout(contents: &mut dyn Contents) -> io::Result<Option<Layout>> {
     }
 }
 
-fn parse<'data>(data: &'data Bounded<'_>, start: [u8; 4]) -> Option<Layout> {
+fn parse(data: &Bounded<'_>, start: [u8; 4]) -> Option<Layout> {
     let class = *data.read_bytes_at(4, 1).ok()?.first()?;
     match (start, class) {
         ([0x7f, b'E', b'L', b'F'], 1) => elf_layout::<elf::FileHeader32<Endianness>>(data),
@@ -104,7 +104,7 @@ fn parse<'data>(data: &'data Bounded<'_>, start: [u8; 4]) -> Option<Layout> {
     }
 }
 
-fn elf_layout<'data, Elf: FileHeader<Endian = Endianness>>(data: &'data Bounded<'_>) -> Option<Layout> {
+fn elf_layout<Elf: FileHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Option<Layout> {
     let header = Elf::parse(data).ok()?;
     let endian = header.endian().ok()?;
     let mut layout = Layout::default();
@@ -131,7 +131,7 @@ fn elf_layout<'data, Elf: FileHeader<Endian = Endianness>>(data: &'data Bounded<
     Some(layout)
 }
 
-fn pe_layout<'data, Pe: ImageNtHeaders>(data: &'data Bounded<'_>) -> Option<Layout> {
+fn pe_layout<Pe: ImageNtHeaders>(data: &Bounded<'_>) -> Option<Layout> {
     const WRITABLE_DATA: u32 = 0xc000_0040;
     let dos = pe::ImageDosHeader::parse(data).ok()?;
     let mut offset = u64::from(dos.nt_headers_offset());
@@ -150,7 +150,7 @@ fn pe_layout<'data, Pe: ImageNtHeaders>(data: &'data Bounded<'_>) -> Option<Layo
     Some(layout)
 }
 
-fn macho_layout<'data, Mach: MachHeader<Endian = Endianness>>(data: &'data Bounded<'_>) -> Option<Layout> {
+fn macho_layout<Mach: MachHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Option<Layout> {
     let header = Mach::parse(data, 0).ok()?;
     let endian = header.endian().ok()?;
     let mut layout = Layout::default();
@@ -254,7 +254,11 @@ fn inline_string(contents: &mut dyn Contents, mut at: u64) -> io::Result<Option<
 }
 
 /// Go 1.17 and earlier: pointers to string headers, which are a pointer and a length.
-fn pointed_strings(contents: &mut dyn Contents, layout: &Layout, header: &[u8; HEADER]) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+fn pointed_strings(
+    contents: &mut dyn Contents,
+    layout: &Layout,
+    header: &[u8; HEADER],
+) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let size = usize::from(header[14]);
     if size != 4 && size != 8 {
         return Ok(None);
@@ -268,7 +272,13 @@ fn pointed_strings(contents: &mut dyn Contents, layout: &Layout, header: &[u8; H
     Ok(Some((version, modules.unwrap_or_default())))
 }
 
-fn pointed_string(contents: &mut dyn Contents, layout: &Layout, address: u64, size: usize, big_endian: bool) -> io::Result<Option<Vec<u8>>> {
+fn pointed_string(
+    contents: &mut dyn Contents,
+    layout: &Layout,
+    address: u64,
+    size: usize,
+    big_endian: bool,
+) -> io::Result<Option<Vec<u8>>> {
     let mut words = [0; 16];
     let words = &mut words[..2 * size];
     let Some(at) = layout.offset(address, 2 * size as u64) else { return Ok(None) };
@@ -374,5 +384,174 @@ impl ReadCacheOps for Watched<'_> {
     fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), ()> {
         let read = self.contents.read_exact(bytes);
         self.watch(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    const MODULES: &str = "path\tp\nmod\texample.com/m\tv1.0.0\t\n";
+    const BASE: u64 = 0x40_0000;
+    const DATA: usize = 0x200;
+
+    /// How a made-up executable is made.
+    #[derive(Debug, Clone, Copy)]
+    struct Shape {
+        wide: bool,
+        big_endian: bool,
+        inline: bool,
+        sections: bool,
+    }
+
+    impl Shape {
+        fn bytes(self, value: u64, length: usize) -> Vec<u8> {
+            let little = value.to_le_bytes()[..length].to_vec();
+            if self.big_endian { little.into_iter().rev().collect() } else { little }
+        }
+
+        fn word(self, value: u64) -> Vec<u8> {
+            self.bytes(value, if self.wide { 8 } else { 4 })
+        }
+
+        /// Build information for address `at`, with its strings.
+        fn build_info(self, at: u64) -> Vec<u8> {
+            let size = self.word(0).len();
+            let modules = [&[b'<'; 16], MODULES.as_bytes(), &[b'>'; 16]].concat();
+            let mut info = MAGIC.to_vec();
+            if self.inline {
+                info.extend([size as u8, 2]);
+                info.resize(HEADER, 0);
+                info.extend([6]);
+                info.extend(b"go1.20");
+                info.extend([(modules.len() & 0x7f) as u8 | 0x80, (modules.len() >> 7) as u8]);
+            } else {
+                info.extend([size as u8, u8::from(self.big_endian)]);
+                let strings = at + HEADER as u64;
+                let text = strings + 4 * size as u64;
+                for word in [strings, strings + 2 * size as u64] {
+                    info.extend(self.word(word));
+                }
+                info.resize(HEADER, 0);
+                for word in [text, 6, text + 6, modules.len() as u64] {
+                    info.extend(self.word(word));
+                }
+                info.extend(b"go1.17");
+            }
+            info.extend(modules);
+            info
+        }
+
+        fn elf(self) -> Vec<u8> {
+            let info = self.build_info(BASE + DATA as u64 + 32);
+            let data = [vec![0xff; 32], info.clone()].concat();
+            let names = b"\0.go.buildinfo\0.names\0";
+            let names_at = DATA + data.len();
+            let sections_at = names_at + names.len();
+            let half = |value: usize| self.bytes(value as u64, 2);
+            let int = |value: usize| self.bytes(value as u64, 4);
+            let word = |value: usize| self.word(value as u64);
+            let (header, program_header, section_header) = if self.wide { (64, 56, 64) } else { (52, 32, 40) };
+            let (class, order) = (if self.wide { 2 } else { 1 }, if self.big_endian { 2 } else { 1 });
+            let mut file = vec![0x7f, b'E', b'L', b'F', class, order, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            file.extend([half(2), half(0), int(1), word(0), word(header)].concat());
+            file.extend(word(if self.sections { sections_at } else { 0 }));
+            file.extend([int(0), half(header), half(program_header), half(1), half(section_header)].concat());
+            file.extend(if self.sections { [half(3), half(2)] } else { [half(0), half(0)] }.concat());
+            let (address, size) = (word(BASE as usize + DATA), word(data.len()));
+            if self.wide {
+                file.extend([int(1), int(6), word(DATA), address.clone(), address, size.clone(), size, word(1)].concat());
+            } else {
+                file.extend([int(1), word(DATA), address.clone(), address, size.clone(), size, int(6), word(1)].concat());
+            }
+            file.resize(DATA, 0);
+            file.extend(data);
+            file.extend(names);
+            file.extend(vec![0; section_header]);
+            for (name, at, size) in [(1, DATA + 32, info.len()), (15, names_at, names.len())] {
+                file.extend(
+                    [int(name), int(1), word(0), word(0), word(at), word(size), int(0), int(0), word(1), word(0)].concat(),
+                );
+            }
+            file
+        }
+    }
+
+    fn shapes() -> Vec<Shape> {
+        let flag = |number: u8, bit: u8| number & bit != 0;
+        let shape = |n| Shape { wide: flag(n, 1), big_endian: flag(n, 2), inline: flag(n, 4), sections: flag(n, 8) };
+        (0..16).map(shape).collect()
+    }
+
+    fn search(file: &[u8]) -> Search {
+        build_info(&mut Cursor::new(file)).unwrap()
+    }
+
+    #[test]
+    fn every_shape_of_elf_is_read() {
+        for shape in shapes() {
+            let version = if shape.inline { "go1.20" } else { "go1.17" };
+            let expected = BuildInfo { version: version.into(), modules: MODULES.into() };
+            assert_eq!(search(&shape.elf()), Search::Present(expected), "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn a_marked_section_that_makes_no_sense_is_told() {
+        let mut file = Shape { wide: true, big_endian: false, inline: true, sections: true }.elf();
+        file[DATA + 32 + HEADER] = 0xff;
+        assert_eq!(search(&file), Search::Broken("the section for build information has none that can be read"));
+    }
+
+    #[test]
+    fn other_files_have_none() {
+        let check = |file: &[u8]| assert_eq!(search(file), Search::Absent, "{file:?}");
+        check(b"");
+        check(b"\x7fELF");
+        check(&[b"\x7fELF\x02\x01".to_vec(), vec![0xff; 100]].concat());
+        check(&[b"MZ".to_vec(), vec![0; 100]].concat());
+        check(&[b"\xcf\xfa\xed\xfe".to_vec(), vec![0xff; 100]].concat());
+        assert!(!is_executable(b"#!/b") && !is_executable(b""));
+    }
+
+    #[test]
+    fn a_bad_disk_is_not_a_bad_format() {
+        struct Failing(Cursor<Vec<u8>>);
+        impl io::Read for Failing {
+            fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+                if self.0.position() >= 64 { Err(io::Error::other("bad sector")) } else { io::Read::read(&mut self.0, bytes) }
+            }
+        }
+        impl io::Seek for Failing {
+            fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+                io::Seek::seek(&mut self.0, position)
+            }
+        }
+        for shape in shapes() {
+            let error = build_info(&mut Failing(Cursor::new(shape.elf()))).unwrap_err();
+            assert_eq!(error.to_string(), "bad sector");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_executable_makes_it_panic(number in 0_usize..16, changes in proptest::collection::vec((0_usize..900, any::<u8>()), 0..12), length in 0_usize..900) {
+            let mut file = shapes()[number].elf();
+            for (at, byte) in changes {
+                if let Some(place) = file.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            file.truncate(length);
+            let _found = search(&file);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(magic in 0_usize..4, rest in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let magic: &[u8] = [b"\x7fELF".as_slice(), b"MZ", b"\xfe\xed\xfa\xce", b"\xcf\xfa\xed\xfe"][magic];
+            let _found = search(&[magic, &rest].concat());
+        }
     }
 }

@@ -5,17 +5,21 @@ use std::io;
 use super::Facts;
 use crate::sbom::package::{Ecosystem, Found, Need, Package};
 use crate::sbom::source::Contents;
-use executable::BuildInfo;
+use executable::{BuildInfo, Search};
 
 mod executable;
 
 pub(super) use executable::is_executable;
 
 pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+    // More than any program has; a hostile one must not fill the memory.
+    const MOST_LINES: usize = 100_000;
+    let unlisted = |reason| Facts::warning(format!("the Go modules of `{path}`, if it has any, are not listed: {reason}"));
     Ok(match executable::build_info(contents)? {
-        executable::Search::Absent => Facts::default(),
-        executable::Search::Broken(reason) => Facts::warning(format!("the Go modules of `{path}` are not listed: {reason}")),
-        executable::Search::Present(info) => Facts { packages: modules(path, &info), ..Facts::default() },
+        Search::Absent => Facts::default(),
+        Search::Broken(reason) => unlisted(reason),
+        Search::Present(info) if info.modules.lines().count() > MOST_LINES => unlisted("they are more than any program has"),
+        Search::Present(info) => Facts { packages: modules(path, &info), ..Facts::default() },
     })
 }
 
@@ -40,20 +44,30 @@ impl<'a> Module<'a> {
 
     /// A replacement by a directory of the builder's machine.
     fn is_local(&self) -> bool {
-        self.path.starts_with("./") || self.path.starts_with("../") || self.path.starts_with('/') || matches!(self.path, "." | "..")
+        self.path.starts_with("./")
+            || self.path.starts_with("../")
+            || self.path.starts_with('/')
+            || matches!(self.path, "." | "..")
     }
 
     fn package(&self) -> Package {
         let sum = (!self.sum.is_empty()).then(|| format!("The go.sum hash is {}.", self.sum));
-        Package { version: self.known_version(), notes: sum.into_iter().collect(), ..Package::named(Ecosystem::Golang, self.path) }
+        Package {
+            version: self.known_version(),
+            notes: sum.into_iter().collect(),
+            ..Package::named(Ecosystem::Golang, self.path)
+        }
     }
 }
+
+/// More lines than any program has; a hostile one must not fill the memory.
+const MOST_LINES: usize = 100_000;
 
 /// The main module, its dependencies as they were compiled in, and the standard library.
 fn modules(path: &str, info: &BuildInfo) -> Vec<Found> {
     let mut main: Option<Package> = None;
     let mut packages: Vec<Package> = Vec::new();
-    for line in info.modules.lines() {
+    for line in info.modules.lines().take(MOST_LINES) {
         let mut fields = line.split('\t');
         let key = fields.next().unwrap_or_default();
         let module = Module::from_fields(fields);
