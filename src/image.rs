@@ -53,9 +53,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64);
         match digits {
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) => {
-                Ok(Self(text.to_owned()))
-            }
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) => Ok(Self(text.to_owned())),
             _ => Err(ImageError::Digest(text.to_owned())),
         }
     }
@@ -163,9 +161,7 @@ impl FromStr for Tag {
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let mut bytes = text.bytes();
-        let legal = text.len() <= 128
-            && bytes.next().is_some_and(word)
-            && bytes.all(|byte| word(byte) || byte == b'.' || byte == b'-');
+        let legal = text.len() <= 128 && bytes.next().is_some_and(word) && bytes.all(|byte| word(byte) || byte == b'.' || byte == b'-');
         if legal { Ok(Self(text.to_owned())) } else { Err(ImageError::Tag(text.to_owned())) }
     }
 }
@@ -308,7 +304,8 @@ mod tests {
 
     #[test]
     fn floating_tags_come_last() {
-        let mut tags: Vec<Tag> = ["latest", "v1", "main", "v1.2.3", "v1.2", "sha-0af3", "1.2.3-rc.1"].map(|tag| tag.parse().unwrap()).to_vec();
+        let mut tags: Vec<Tag> =
+            ["latest", "v1", "main", "v1.2.3", "v1.2", "sha-0af3", "1.2.3-rc.1"].map(|tag| tag.parse().unwrap()).to_vec();
         tags.sort_by_key(Tag::floats);
         let order: Vec<&str> = tags.iter().map(Tag::as_str).collect();
         assert_eq!(order, ["v1.2.3", "sha-0af3", "1.2.3-rc.1", "v1.2", "v1", "main", "latest"]);

@@ -15,14 +15,14 @@ pub mod registry;
 pub mod report;
 pub mod sigstore;
 // stages
+pub mod attest;
+pub mod build;
 pub mod inputs;
 pub mod plan;
-pub mod build;
-pub mod sign;
-pub mod attest;
-pub mod verify;
 pub mod publish;
+pub mod sign;
 pub mod summary;
+pub mod verify;
 // verbs and edge
 pub mod cli;
 pub mod verbs;

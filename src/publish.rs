@@ -128,7 +128,9 @@ async fn put_name(registry: &Registry, verified: &VerifiedImage, name: &Name) ->
     }
     match current(registry, name).await {
         Ok(Some(found)) if found == *digest => Ok(()),
-        Ok(Some(found)) => Err(NotPut::Unconfirmed(anyhow::anyhow!("it names `{found}` right after it was put on `{digest}`: somebody else moves it"))),
+        Ok(Some(found)) => {
+            Err(NotPut::Unconfirmed(anyhow::anyhow!("it names `{found}` right after it was put on `{digest}`: somebody else moves it")))
+        }
         Ok(None) => Err(NotPut::Unconfirmed(anyhow::anyhow!("it is not there right after it was put"))),
         Err(error) => Err(NotPut::Unconfirmed(remedied(error))),
     }
@@ -146,7 +148,11 @@ async fn find_conflicts(registry: &Registry, verified: &[VerifiedImage], tags: &
         for (name, now) in names.into_iter().zip(now) {
             let before = terms.baseline.0.get(&name).cloned().flatten();
             match now {
-                Some(now) if Some(&now) != before.as_ref() && now != image.image().digest && !(terms.same_commit)(name.repository.at(&now)).await => {
+                Some(now)
+                    if Some(&now) != before.as_ref()
+                        && now != image.image().digest
+                        && !(terms.same_commit)(name.repository.at(&now)).await =>
+                {
                     let before = before.map_or_else(|| "nothing".to_owned(), |before| format!("`{before}`"));
                     moved.push(format!("`{name}` named {before} when this run began and names `{now}` now"));
                 }
@@ -173,13 +179,17 @@ fn partly(put: &[Name], failed: &[(Name, NotPut)], verified: &[VerifiedImage], t
         (exit::FAILED, format!("nothing was tagged: {reasons}"))
     } else {
         let mut parts = Vec::new();
-        for (what, names) in [("put", put.iter().collect()), ("perhaps put, it could not be read back", unconfirmed), ("not put", missing)] {
+        for (what, names) in [("put", put.iter().collect()), ("perhaps put, it could not be read back", unconfirmed), ("not put", missing)]
+        {
             if !names.is_empty() {
                 parts.push(format!("{what}: {}", quoted(&names)));
             }
         }
         (exit::PARTLY_PUBLISHED, format!("only some names were put; {}; {reasons}", parts.join("; ")))
     };
-    let error = with_hint(WithExit { code, message }.into(), "the image and its evidence are complete; run the workflow again to put the remaining names");
+    let error = with_hint(
+        WithExit { code, message }.into(),
+        "the image and its evidence are complete; run the workflow again to put the remaining names",
+    );
     failed.iter().flat_map(|(_, why)| crate::error::hints(why.error())).fold(error, with_hint)
 }

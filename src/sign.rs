@@ -69,11 +69,20 @@ pub(crate) fn artifact(signed: SignedStatement, predicate_type: &str, now: jiff:
 }
 
 pub(crate) async fn stage_everywhere(registry: &Registry, repositories: &[Repository], artifact: &Artifact) -> anyhow::Result<()> {
-    futures_util::future::try_join_all(repositories.iter().map(|repository| registry.stage_artifact(repository, artifact))).await.remedied()?;
+    futures_util::future::try_join_all(repositories.iter().map(|repository| registry.stage_artifact(repository, artifact)))
+        .await
+        .remedied()?;
     Ok(())
 }
 
-pub(crate) async fn attach_everywhere(registry: &Registry, repositories: &[Repository], subject: &Descriptor, artifact: &Artifact) -> anyhow::Result<()> {
-    futures_util::future::try_join_all(repositories.iter().map(|repository| registry.attach_artifact(repository, subject, artifact))).await.remedied()?;
+pub(crate) async fn attach_everywhere(
+    registry: &Registry,
+    repositories: &[Repository],
+    subject: &Descriptor,
+    artifact: &Artifact,
+) -> anyhow::Result<()> {
+    futures_util::future::try_join_all(repositories.iter().map(|repository| registry.attach_artifact(repository, subject, artifact)))
+        .await
+        .remedied()?;
     Ok(())
 }

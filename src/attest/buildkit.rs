@@ -63,14 +63,16 @@ async fn of_platform(registry: &Registry, repository: &Repository, part: &Platfo
 
 /// Checks that the statement is about this platform's image, and makes ours of it; other predicate types are left alone.
 fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage) -> anyhow::Result<Option<Draft>> {
-    let unsigned: Unsigned<'_> = serde_json::from_slice(bytes).with_context(|| format!("a statement that BuildKit made for `{}` cannot be read", part.platform))?;
+    let unsigned: Unsigned<'_> =
+        serde_json::from_slice(bytes).with_context(|| format!("a statement that BuildKit made for `{}` cannot be read", part.platform))?;
     let kind = unsigned.predicate_type.as_str();
     if ![SPDX, SLSA_PROVENANCE].contains(&kind) {
         return Ok(None);
     }
     let about = |subject: &Subject| subject.digest.get("sha256").map(String::as_str) == Some(part.descriptor.digest.hex());
     if unsigned.subject.is_empty() || !unsigned.subject.iter().all(about) {
-        let named: Vec<String> = unsigned.subject.iter().flat_map(|subject| subject.digest.values()).map(|digest| format!("`{digest}`")).collect();
+        let named: Vec<String> =
+            unsigned.subject.iter().flat_map(|subject| subject.digest.values()).map(|digest| format!("`{digest}`")).collect();
         let named = if named.is_empty() { "no image".to_owned() } else { named.join(", ") };
         bail!("BuildKit's `{kind}` for `{}` is about {named}, not about `{}`", part.platform, part.descriptor.digest);
     }
@@ -90,7 +92,9 @@ mod tests {
     fn unsigned(kind: &str, subjects: &[&str]) -> String {
         let subjects: Vec<_> = subjects.iter().map(|digest| serde_json::json!({ "name": "_", "digest": { "sha256": digest } })).collect();
         let subjects = serde_json::to_string(&subjects).unwrap();
-        format!(r#"{{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"{kind}","subject":{subjects},"predicate":{{"n": 1.0, "b":[ ]}}}}"#)
+        format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"{kind}","subject":{subjects},"predicate":{{"n": 1.0, "b":[ ]}}}}"#
+        )
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::error::OrRemedy as _;
 use crate::image::Repository;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Artifact, Registry};
-use crate::sigstore::session::Session;
 use crate::sign::{SignedImage, artifact, attach_everywhere, stage_everywhere};
+use crate::sigstore::session::Session;
 
 const CONCURRENCY: usize = 8;
 
@@ -43,13 +43,24 @@ impl AttestedImage {
 /// Collects what is to be attested: BuildKit's statements, fetched and checked, and the workflow's provenance.
 pub async fn draft(registry: &Registry, built: &BuiltImage, workflow: &provenance::Workflow) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = buildkit::drafts(registry, built).await?;
-    let statement = statement(&built.repositories()[0], built.root(), crate::verify::policy::SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
+    let statement = statement(
+        &built.repositories()[0],
+        built.root(),
+        crate::verify::policy::SLSA_PROVENANCE,
+        &provenance::predicate(workflow).to_string(),
+    )?;
     drafts.push(Draft { subject: built.root().clone(), predicate_type: crate::verify::policy::SLSA_PROVENANCE.to_owned(), statement });
     Ok(drafts)
 }
 
 /// Signs every draft and uploads the bundles' blobs.
-pub async fn seal(registry: &Registry, session: &Session, repositories: &[Repository], drafts: Vec<Draft>, now: jiff::Timestamp) -> anyhow::Result<Sealed> {
+pub async fn seal(
+    registry: &Registry,
+    session: &Session,
+    repositories: &[Repository],
+    drafts: Vec<Draft>,
+    now: jiff::Timestamp,
+) -> anyhow::Result<Sealed> {
     let sealed = drafts.into_iter().map(|draft| async move {
         let artifact = artifact(session.sign(&draft.statement).await.remedied()?, &draft.predicate_type, now);
         stage_everywhere(registry, repositories, &artifact).await?;

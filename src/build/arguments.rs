@@ -48,20 +48,26 @@ pub fn build(build: &Build, builder: &str, destination: &Destination<'_>, secret
     match destination {
         Destination::Cache => push("--output", "type=cacheonly".to_owned()),
         Destination::ByDigest { repositories, metadata, scanner } => {
-            push("--attest", match scanner {
-                Some(scanner) => csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")]),
-                None => "type=sbom,disabled=true".to_owned(),
-            });
+            push(
+                "--attest",
+                match scanner {
+                    Some(scanner) => csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")]),
+                    None => "type=sbom,disabled=true".to_owned(),
+                },
+            );
             push("--metadata-file", metadata.display().to_string());
             let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
-            push("--output", csv_row(&[
-                "type=image".to_owned(),
-                format!("name={}", names.join(",")),
-                "push=true".to_owned(),
-                "push-by-digest=true".to_owned(),
-                "name-canonical=true".to_owned(),
-                "oci-mediatypes=true".to_owned(),
-            ]));
+            push(
+                "--output",
+                csv_row(&[
+                    "type=image".to_owned(),
+                    format!("name={}", names.join(",")),
+                    "push=true".to_owned(),
+                    "push-by-digest=true".to_owned(),
+                    "name-canonical=true".to_owned(),
+                    "oci-mediatypes=true".to_owned(),
+                ]),
+            );
         }
     }
     arguments.push(build.context.clone());
@@ -110,18 +116,46 @@ mod tests {
         let destination = Destination::ByDigest { repositories: &repositories, metadata: Path::new("/p/md.json"), scanner: Some(&scanner) };
         let secrets = [SecretFile { id: "tok", file: Path::new("/p/s,0") }];
         let arguments = build(&plain(), "b", &destination, &secrets);
-        assert_eq!(arguments, [
-            "build", "--builder", "b", "--platform", "linux/amd64,linux/arm64", "--file", "a/Dockerfile", "--target", "run", "--build-arg", "A=1,2", "--label", "l=1",
-            "--annotation", "index:a=b", "--secret", "id=tok,\"src=/p/s,0\"", "--attest", "type=provenance,mode=max,version=v1", "--attest",
-            &format!("type=sbom,generator={scanner}"), "--metadata-file", "/p/md.json", "--output",
-            "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true", ".",
-        ]);
+        assert_eq!(
+            arguments,
+            [
+                "build",
+                "--builder",
+                "b",
+                "--platform",
+                "linux/amd64,linux/arm64",
+                "--file",
+                "a/Dockerfile",
+                "--target",
+                "run",
+                "--build-arg",
+                "A=1,2",
+                "--label",
+                "l=1",
+                "--annotation",
+                "index:a=b",
+                "--secret",
+                "id=tok,\"src=/p/s,0\"",
+                "--attest",
+                "type=provenance,mode=max,version=v1",
+                "--attest",
+                &format!("type=sbom,generator={scanner}"),
+                "--metadata-file",
+                "/p/md.json",
+                "--output",
+                "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true",
+                ".",
+            ]
+        );
         assert!(!arguments.iter().any(|argument| argument == "--tag" || argument == "-t" || argument == "--push"));
     }
 
     #[test]
     fn a_build_that_publishes_nothing_leaves_nothing() {
         let arguments = build(&Build { provenance: Provenance::Off, sbom: false, ..plain() }, "b", &Destination::Cache, &[]);
-        assert!(arguments.contains(&"type=cacheonly".to_owned()) && !arguments.iter().any(|argument| argument.contains("push")), "{arguments:?}");
+        assert!(
+            arguments.contains(&"type=cacheonly".to_owned()) && !arguments.iter().any(|argument| argument.contains("push")),
+            "{arguments:?}"
+        );
     }
 }

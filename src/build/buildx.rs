@@ -70,7 +70,14 @@ impl Buildx {
     }
 
     /// Builds, pushes by digest, and reads back what the registry then holds.
-    pub async fn build(&self, registry: &Registry, build: &Build, secrets: &[BuildSecret], to: &[Repository], scanner: Option<&ImageRef>) -> anyhow::Result<BuiltImage> {
+    pub async fn build(
+        &self,
+        registry: &Registry,
+        build: &Build,
+        secrets: &[BuildSecret],
+        to: &[Repository],
+        scanner: Option<&ImageRef>,
+    ) -> anyhow::Result<BuiltImage> {
         let metadata = self.folder.join("metadata.json");
         self.run(build, secrets, &Destination::ByDigest { repositories: to, metadata: &metadata, scanner }).await?;
         let digest = reported_digest(&metadata)?;
@@ -83,7 +90,8 @@ impl Buildx {
         for (file, secret) in files.iter().zip(secrets) {
             write_private(file, secret.value.expose_secret().as_bytes())?;
         }
-        let secret_files: Vec<SecretFile<'_>> = files.iter().zip(secrets).map(|(file, secret)| SecretFile { id: &secret.id, file }).collect();
+        let secret_files: Vec<SecretFile<'_>> =
+            files.iter().zip(secrets).map(|(file, secret)| SecretFile { id: &secret.id, file }).collect();
         let mut arguments = arguments::build(build, &self.builder, destination, &secret_files);
         arguments.insert(1, format!("--progress={}", if self.output == Output::Inherited { "auto" } else { "plain" }));
         let result = self.program.run(&arguments, self.output).await.context("the build failed");
@@ -114,7 +122,9 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
     }
     match find("docker", env) {
         Some(docker) => Ok((docker, &["buildx"])),
-        None => Err(anyhow::anyhow!("`buildx` is not installed")).hint("install docker buildx, or name it with the environment variable BUILDX"),
+        None => {
+            Err(anyhow::anyhow!("`buildx` is not installed")).hint("install docker buildx, or name it with the environment variable BUILDX")
+        }
     }
 }
 

@@ -30,8 +30,11 @@ impl Scanner {
         let path = std::env::current_exe().context("the path of this program")?;
         let program = std::fs::read(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
         if is_dynamic(&program) {
-            return Err(anyhow::anyhow!("`{}` is linked dynamically and cannot run in an empty image, so there would be no SBOM", path.display()))
-                .hint("build it for a musl target (`make build`), or set `sbom: false`");
+            return Err(anyhow::anyhow!(
+                "`{}` is linked dynamically and cannot run in an empty image, so there would be no SBOM",
+                path.display()
+            ))
+            .hint("build it for a musl target (`make build`), or set `sbom: false`");
         }
         Self::new(&program)
     }
@@ -64,7 +67,11 @@ impl Scanner {
             return Ok(image);
         }
         let (layer, config) = (Descriptor::of(&self.layer, LAYER), Descriptor::of(&self.config, CONFIG));
-        futures_util::try_join!(registry.ensure_blob(repository, &self.layer, &layer), registry.ensure_blob(repository, &self.config, &config)).remedied()?;
+        futures_util::try_join!(
+            registry.ensure_blob(repository, &self.layer, &layer),
+            registry.ensure_blob(repository, &self.config, &config)
+        )
+        .remedied()?;
         registry.put_manifest(repository, &self.manifest).await.remedied()?;
         Ok(image)
     }

@@ -99,10 +99,17 @@ const SECRET: [&str; 4] = ["INPUT_PASSWORD", "INPUT_GITHUB-TOKEN", "INPUT_REGIST
 
 /// The secret texts in the environment, for masking: whole values, and the values inside lists.
 pub fn secret_texts(env: &Environment) -> Vec<String> {
-    SECRET.iter().filter_map(|name| env.get(*name)).flat_map(|text| {
-        let inner = text.lines().filter_map(|line| line.split_once(['=', ':'])).map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned());
-        std::iter::once(text.clone()).chain(inner).collect::<Vec<_>>()
-    }).collect()
+    SECRET
+        .iter()
+        .filter_map(|name| env.get(*name))
+        .flat_map(|text| {
+            let inner = text
+                .lines()
+                .filter_map(|line| line.split_once(['=', ':']))
+                .map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned());
+            std::iter::once(text.clone()).chain(inner).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 impl Inputs {
@@ -218,7 +225,8 @@ fn default_image(context: &Context, problems: &mut Problems) -> Vec<Repository> 
     match &context.repository {
         Some(repository) => problems.each("images", &[format!("ghcr.io/{}", repository.to_lowercase())]),
         None => {
-            problems.say("images", "not set, and there is no `GITHUB_REPOSITORY` to take the name from; write for example `ghcr.io/octo/app`");
+            problems
+                .say("images", "not set, and there is no `GITHUB_REPOSITORY` to take the name from; write for example `ghcr.io/octo/app`");
             Vec::new()
         }
     }

@@ -47,7 +47,18 @@ fn every_bad_value_is_named_with_its_input_and_a_remedy() {
     ])
     .unwrap_err();
     let message = crate::error::message(&error);
-    for part in ["input `images`: `ghcr.io/Octo/app`", "lower-case", "input `tags`: `a/b`", "input `platforms`: `linux`", "input `build-args`: `1X`", "input `push`: `yes`", "input `labels`: `novalue`", "input `provenance`: `full`", "input `on-tag-conflict`: `ask`", "input `password`"] {
+    for part in [
+        "input `images`: `ghcr.io/Octo/app`",
+        "lower-case",
+        "input `tags`: `a/b`",
+        "input `platforms`: `linux`",
+        "input `build-args`: `1X`",
+        "input `push`: `yes`",
+        "input `labels`: `novalue`",
+        "input `provenance`: `full`",
+        "input `on-tag-conflict`: `ask`",
+        "input `password`",
+    ] {
         assert!(message.contains(part), "{part} is missing in: {message}");
     }
     assert_eq!(crate::error::exit_code(&error), exit::BAD_INPUT);
@@ -57,13 +68,20 @@ fn every_bad_value_is_named_with_its_input_and_a_remedy() {
 fn a_secret_stands_in_no_error_and_no_debug_text() {
     let error = read(&[("INPUT_SECRETS", "hunter2hunter2"), ("INPUT_REGISTRY-AUTH", "{hunter2hunter2: [")]).unwrap_err();
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
-    let inputs = read(&[("INPUT_SECRETS", "A=hunter2"), ("INPUT_GITHUB-TOKEN", "ghs_hunter2"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "hunter2")]).unwrap();
+    let inputs = read(&[
+        ("INPUT_SECRETS", "A=hunter2"),
+        ("INPUT_GITHUB-TOKEN", "ghs_hunter2"),
+        ("INPUT_USERNAME", "u"),
+        ("INPUT_PASSWORD", "hunter2"),
+    ])
+    .unwrap();
     assert!(!format!("{inputs:?}").contains("hunter2"), "{inputs:?}");
 }
 
 #[test]
 fn secret_texts_hold_the_values_inside_lists() {
-    let texts = secret_texts(&env(&[("INPUT_REGISTRY-AUTH", "- registry: ghcr.io\n  password: \"hunter2\""), ("INPUT_SECRETS", "TOKEN=s3cr3t")]));
+    let texts =
+        secret_texts(&env(&[("INPUT_REGISTRY-AUTH", "- registry: ghcr.io\n  password: \"hunter2\""), ("INPUT_SECRETS", "TOKEN=s3cr3t")]));
     assert!(texts.contains(&"hunter2".to_owned()) && texts.contains(&"s3cr3t".to_owned()), "{texts:?}");
 }
 

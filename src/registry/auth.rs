@@ -84,7 +84,9 @@ impl Tokens {
         let authorization = match scheme.to_ascii_lowercase().as_str() {
             "bearer" => self.exchange(&parameters(rest), repository, access).await?,
             "basic" => match self.credentials.get(repository.registry()) {
-                Some((username, password)) => header(&format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose_secret()))))?,
+                Some((username, password)) => {
+                    header(&format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose_secret()))))?
+                }
                 None => return Ok(false),
             },
             _ => return Ok(false),
@@ -125,7 +127,10 @@ impl Tokens {
 }
 
 fn header(value: &str) -> Result<HeaderValue> {
-    let mut header = HeaderValue::from_str(value).map_err(|_| RegistryError::NoToken { realm: String::new(), cause: "the credential has characters a header cannot carry".to_owned() })?;
+    let mut header = HeaderValue::from_str(value).map_err(|_| RegistryError::NoToken {
+        realm: String::new(),
+        cause: "the credential has characters a header cannot carry".to_owned(),
+    })?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -151,7 +156,8 @@ mod tests {
 
     #[test]
     fn challenges_are_read_with_commas_in_quotes() {
-        let read = parameters(r#"realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a:pull,push",error=x"#);
+        let read =
+            parameters(r#"realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a:pull,push",error=x"#);
         assert_eq!(read["realm"], "https://auth.docker.io/token");
         assert_eq!(read["scope"], "repository:a:pull,push");
         assert_eq!(read["error"], "x");

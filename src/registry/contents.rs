@@ -47,7 +47,8 @@ pub async fn read(registry: &Registry, image: &ImageRef) -> Result<Contents, Reg
     }
     let config = fields.config.ok_or_else(|| unreadable(image, "a manifest without a config"))?;
     let bytes = registry.blob(&image.repository, &config, CONFIG_LIMIT).await?;
-    let config: Config = serde_json::from_slice(&bytes).map_err(|error| unreadable(image, &format!("a config that cannot be read: {error}")))?;
+    let config: Config =
+        serde_json::from_slice(&bytes).map_err(|error| unreadable(image, &format!("a config that cannot be read: {error}")))?;
     let platform = Platform { os: config.os, architecture: config.architecture, variant: config.variant };
     let only = PlatformImage { platform, descriptor: root.descriptor.clone(), attestations: None };
     Ok(Contents { platforms: vec![only], root })

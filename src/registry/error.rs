@@ -35,8 +35,12 @@ impl Remedied for RegistryError {
             Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
                 "the login lacks the right to push here; for ghcr.io add \"permissions: packages: write\" and let the package trust this repository"
             }
-            Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => "the registry limits requests; run the workflow again later, or log in to raise the limit",
-            Self::Unwell { .. } | Self::Unreachable { .. } => "the registry seems unwell; look at its status page and run the workflow again: what is already there is reused",
+            Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
+                "the registry limits requests; run the workflow again later, or log in to raise the limit"
+            }
+            Self::Unwell { .. } | Self::Unreachable { .. } => {
+                "the registry seems unwell; look at its status page and run the workflow again: what is already there is reused"
+            }
             Self::Mismatch { .. } => "somebody or something between here and the registry changes bytes; do not use this image",
             _ => return None,
         };

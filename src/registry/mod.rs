@@ -18,11 +18,11 @@ use reqwest::{Method, StatusCode};
 
 pub use self::auth::Credentials;
 pub use self::error::RegistryError;
-pub use self::referrers::Artifact;
-pub(crate) use self::transport::{backoff, cause, is_loopback};
-use self::transport::{Access, Transport};
-use crate::image::{Digest, ImageRef, Repository, Tag};
 use self::manifest::{Descriptor, Manifest};
+pub use self::referrers::Artifact;
+use self::transport::{Access, Transport};
+pub(crate) use self::transport::{backoff, cause, is_loopback};
+use crate::image::{Digest, ImageRef, Repository, Tag};
 
 /// No manifest is larger: registries agree on this limit.
 const MANIFEST_LIMIT: usize = 4 << 20;
@@ -109,7 +109,8 @@ impl Registry {
         if blob.size > limit as u64 {
             return Err(RegistryError::TooLarge { what: what(), limit });
         }
-        let answer = self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
+        let answer =
+            self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(RegistryError::Absent { what: what() });
         }
@@ -123,7 +124,8 @@ impl Registry {
 
     /// Streams a blob into `sink`, hashing on the way; for layers, which may be larger than memory.
     pub async fn stream_blob(&self, repository: &Repository, blob: &Descriptor, sink: &mut (dyn std::io::Write + Send)) -> Result<()> {
-        let answer = self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
+        let answer =
+            self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
         let computed = answer.success()?.copy_to(sink).await?;
         if computed != blob.digest {
             return Err(RegistryError::Mismatch { what: format!("blob `{repository}@{}`", blob.digest), computed });

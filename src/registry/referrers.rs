@@ -22,10 +22,12 @@ const RACES: u32 = 5;
 
 /// One lock for each fallback tag that this process writes.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<(Repository, Digest), Arc<Mutex<()>>>>);
+pub(super) struct Turns(Mutex<HashMap<(Repository, Digest), Turn>>);
+
+type Turn = Arc<Mutex<()>>;
 
 impl Turns {
-    async fn of(&self, repository: &Repository, subject: &Digest) -> Arc<Mutex<()>> {
+    async fn of(&self, repository: &Repository, subject: &Digest) -> Turn {
         self.0.lock().await.entry((repository.clone(), subject.clone())).or_default().clone()
     }
 }
@@ -60,10 +62,7 @@ impl Registry {
         let empty = bytes::Bytes::from_static(b"{}");
         let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
         let config = Descriptor::of(&empty, EMPTY_JSON);
-        futures_util::try_join!(
-            self.ensure_blob(repository, &empty, &config),
-            self.put_blob(repository, &artifact.layer, &layer),
-        )?;
+        futures_util::try_join!(self.ensure_blob(repository, &empty, &config), self.put_blob(repository, &artifact.layer, &layer),)?;
         Ok(())
     }
 
@@ -99,7 +98,13 @@ impl Registry {
             found.extend(listed(&bytes, repository)?);
             match next {
                 None => return Ok(found),
-                Some(url) => page = self.transport.send_to(Method::GET, url, repository, Access::Pull, |request| request.header(ACCEPT, OCI_INDEX)).await?.success()?,
+                Some(url) => {
+                    page = self
+                        .transport
+                        .send_to(Method::GET, url, repository, Access::Pull, |request| request.header(ACCEPT, OCI_INDEX))
+                        .await?
+                        .success()?
+                }
             }
         }
         Err(RegistryError::TooLarge { what: format!("the list of referrers of `{subject}`"), limit: PAGES * MANIFEST_LIMIT })

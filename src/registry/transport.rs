@@ -55,7 +55,8 @@ impl Transport {
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer> {
         let url = format!("{}/v2/{}/{path}", base(repository.registry()), repository.path());
-        let url = Url::parse(&url).map_err(|error| RegistryError::Protocol { request: format!("{method} {url}"), what: format!("an illegal URL: {error}") })?;
+        let url = Url::parse(&url)
+            .map_err(|error| RegistryError::Protocol { request: format!("{method} {url}"), what: format!("an illegal URL: {error}") })?;
         self.send_to(method, url, repository, access, shape).await
     }
 
@@ -86,14 +87,17 @@ impl Transport {
                 Err(error) => return Err(RegistryError::Unreachable { request, attempts: attempt, cause: cause(&error) }),
                 Ok(response) if response.status() == StatusCode::UNAUTHORIZED && home && !authorised_again => {
                     authorised_again = true;
-                    let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+                    let challenge =
+                        response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
                     if !self.tokens.obtain(&challenge, repository, access).await? {
                         return Answer { status: response.status(), request, response }.checked().await;
                     }
                     attempt -= 1;
                     continue;
                 }
-                Ok(response) if is_passing(response.status()) && attempt < ATTEMPTS => asked_pause(&response).unwrap_or_else(|| backoff(attempt)),
+                Ok(response) if is_passing(response.status()) && attempt < ATTEMPTS => {
+                    asked_pause(&response).unwrap_or_else(|| backoff(attempt))
+                }
                 Ok(response) if is_passing(response.status()) => {
                     let status = response.status();
                     let detail = Answer { status, request: request.clone(), response }.read_detail().await;
@@ -109,7 +113,10 @@ impl Transport {
     }
 
     pub(super) async fn probe_push(&self, repository: &Repository) -> Result<()> {
-        let opened = self.send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| request.header("content-length", "0")).await?.success()?;
+        let opened = self
+            .send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| request.header("content-length", "0"))
+            .await?
+            .success()?;
         if let Some(location) = opened.location()? {
             // Registries collect what is left open; failing to cancel is no reason to stop.
             let _ = self.send_to(Method::DELETE, location, repository, Access::Push, |request| request).await;
@@ -155,7 +162,8 @@ impl Answer {
     pub(super) fn location(&self) -> Result<Option<Url>> {
         let Some(location) = self.header(LOCATION.as_str()) else { return Ok(None) };
         let url = self.response.url().join(location);
-        url.map(Some).map_err(|error| RegistryError::Protocol { request: self.request.clone(), what: format!("an illegal `Location`: {error}") })
+        url.map(Some)
+            .map_err(|error| RegistryError::Protocol { request: self.request.clone(), what: format!("an illegal `Location`: {error}") })
     }
 
     /// The next page, from `Link: <…>; rel="next"`.
@@ -182,14 +190,22 @@ impl Answer {
         let mut hasher = Sha256::new();
         while let Some(chunk) = self.chunk().await? {
             hasher.update(&chunk);
-            sink.write_all(&chunk).map_err(|error| RegistryError::Protocol { request: self.request.clone(), what: format!("bytes that could not be kept: {error}") })?;
+            sink.write_all(&chunk).map_err(|error| RegistryError::Protocol {
+                request: self.request.clone(),
+                what: format!("bytes that could not be kept: {error}"),
+            })?;
         }
         let text = format!("sha256:{}", hex::encode(hasher.finalize()));
-        text.parse().map_err(|_| RegistryError::Protocol { request: self.request.clone(), what: "bytes that could not be hashed".to_owned() })
+        text.parse()
+            .map_err(|_| RegistryError::Protocol { request: self.request.clone(), what: "bytes that could not be hashed".to_owned() })
     }
 
     async fn chunk(&mut self) -> Result<Option<bytes::Bytes>> {
-        self.response.chunk().await.map_err(|error| RegistryError::Unreachable { request: self.request.clone(), attempts: 1, cause: cause(&error) })
+        self.response.chunk().await.map_err(|error| RegistryError::Unreachable {
+            request: self.request.clone(),
+            attempts: 1,
+            cause: cause(&error),
+        })
     }
 }
 
@@ -210,7 +226,9 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 }
 
 fn same_host(url: &Url, registry: &str) -> bool {
-    Url::parse(&base(registry)).is_ok_and(|home| (home.scheme(), home.host_str(), home.port_or_known_default()) == (url.scheme(), url.host_str(), url.port_or_known_default()))
+    Url::parse(&base(registry)).is_ok_and(|home| {
+        (home.scheme(), home.host_str(), home.port_or_known_default()) == (url.scheme(), url.host_str(), url.port_or_known_default())
+    })
 }
 
 /// Method and URL without its query, which can hold upload state and signatures.

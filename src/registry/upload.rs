@@ -11,13 +11,18 @@ use crate::image::Repository;
 impl Registry {
     /// Whether the registry holds this blob.
     pub async fn has_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<bool> {
-        let answer = self.transport.send(Method::HEAD, repository, &format!("blobs/{}", blob.digest), Access::Push, |request| request).await?;
+        let answer =
+            self.transport.send(Method::HEAD, repository, &format!("blobs/{}", blob.digest), Access::Push, |request| request).await?;
         Ok(answer.status != StatusCode::NOT_FOUND)
     }
 
     /// Uploads bytes in one piece: POST for a place, PUT with the digest.
     pub async fn put_blob(&self, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
-        let opened = self.transport.send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| request.header(CONTENT_LENGTH, "0")).await?.success()?;
+        let opened = self
+            .transport
+            .send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| request.header(CONTENT_LENGTH, "0"))
+            .await?
+            .success()?;
         let mut place = opened.location()?.ok_or_else(|| RegistryError::Protocol {
             request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
             what: "no `Location`".to_owned(),

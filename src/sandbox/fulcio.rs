@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, StatusCode};
@@ -37,6 +38,8 @@ pub(super) struct Fulcio {
 enum FulcioError {
     #[error("There was an error processing the identity token")]
     Token(#[from] TokenError),
+    #[error("proto: syntax error")]
+    Syntax,
     #[error("The public key supplied in the request could not be parsed")]
     PublicKey,
     #[error("The certificate signing request could not be parsed")]
@@ -342,12 +345,17 @@ fn token(headers: &HeaderMap, body: &Value) -> Result<String, FulcioError> {
     }
 }
 
+/// The JSON of a request, whatever content type it was sent with.
+fn document(body: &[u8]) -> Result<Value, FulcioError> {
+    serde_json::from_slice(body).map_err(|_| FulcioError::Syntax)
+}
+
 async fn signing_certificate(
     State(fulcio): State<Arc<Fulcio>>,
     headers: HeaderMap,
-    Json(body): Json<Value>,
+    body: Bytes,
 ) -> Result<Json<Value>, FulcioError> {
-    let chain = fulcio.chain_for(&headers, &body, ProvenKey::from_v2)?;
+    let chain = fulcio.chain_for(&headers, &document(&body)?, ProvenKey::from_v2)?;
     Ok(Json(
         json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}),
     ))
@@ -356,9 +364,9 @@ async fn signing_certificate(
 async fn legacy_signing_certificate(
     State(fulcio): State<Arc<Fulcio>>,
     headers: HeaderMap,
-    Json(body): Json<Value>,
+    body: Bytes,
 ) -> Result<Response, FulcioError> {
-    let chain = fulcio.chain_for(&headers, &body, ProvenKey::from_v1)?;
+    let chain = fulcio.chain_for(&headers, &document(&body)?, ProvenKey::from_v1)?;
     Ok((StatusCode::CREATED, [PEM_CHAIN], chain.join("\n")).into_response())
 }
 

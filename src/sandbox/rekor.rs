@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
@@ -48,6 +49,12 @@ struct Entry {
     integrated_time: i64,
     /// `sha256:<hex>` of what the index endpoint finds this entry by.
     hashes: Vec<String>,
+}
+
+impl Entry {
+    fn leaf(&self) -> Vec<u8> {
+        merkle::leaf_hash(&STANDARD.decode(&self.body).unwrap_or_default())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -103,8 +110,8 @@ impl Log {
                 path: log.path.clone(),
                 source,
             })?;
-            let body = STANDARD.decode(&entry.body).unwrap_or_default();
-            held(&log.kept).append(entry, merkle::leaf_hash(&body));
+            let leaf = entry.leaf();
+            held(&log.kept).append(entry, leaf);
         }
         Ok(log)
     }
@@ -219,10 +226,7 @@ impl Log {
         let index = index.ok_or_else(|| LogError::Absent {
             wanted: format!("{wanted:?}"),
         })?;
-        let body = STANDARD
-            .decode(&kept.entries[index].body)
-            .unwrap_or_default();
-        let uuid = self.uuid(&merkle::leaf_hash(&body));
+        let uuid = self.uuid(&kept.entries[index].leaf());
         Ok(json!({uuid: self.presented(&kept, index)?}))
     }
 
@@ -255,11 +259,13 @@ impl Kept {
     }
 }
 
-async fn create(
-    State(log): State<Arc<Log>>,
-    Json(request): Json<Value>,
-) -> Result<Response, LogError> {
-    let (uuid, entry) = log.add(&request)?;
+/// The JSON of a request, whatever content type it was sent with.
+fn document(body: &[u8]) -> Result<Value, LogError> {
+    serde_json::from_slice(body).map_err(|_| Refused::Field { field: "body" }.into())
+}
+
+async fn create(State(log): State<Arc<Log>>, body: Bytes) -> Result<Response, LogError> {
+    let (uuid, entry) = log.add(&document(&body)?)?;
     let headers = [(ETAG, uuid.clone()), (LOCATION, entry_path(&uuid))];
     Ok((StatusCode::CREATED, headers, Json(json!({uuid: entry}))).into_response())
 }
@@ -284,27 +290,27 @@ async fn by_index(
     log.found(&Wanted::Index(query.log_index)).map(Json)
 }
 
-#[derive(Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-#[derive(Default)]
-struct Retrieval {
-    log_indexes: Vec<usize>,
-    #[serde(rename = "entryUUIDs")]
-    entry_uuids: Vec<String>,
-    entries: Vec<Value>,
-}
-
-async fn retrieve(
-    State(log): State<Arc<Log>>,
-    Json(request): Json<Retrieval>,
-) -> Result<Json<Value>, LogError> {
-    let proposed = request.entries.iter().map(|entry| {
-        proposed::accepted(entry)
-            .map(|accepted| Wanted::Id(hex::encode(merkle::leaf_hash(&accepted.body))))
-    });
-    let mut wanted: Vec<Wanted> = proposed.collect::<Result<_, _>>()?;
-    wanted.extend(request.entry_uuids.into_iter().map(Wanted::Id));
-    wanted.extend(request.log_indexes.into_iter().map(Wanted::Index));
+/// Entries by proposed content, by id and by index; go-openapi clients send `null` for a list they do not use.
+async fn retrieve(State(log): State<Arc<Log>>, body: Bytes) -> Result<Json<Value>, LogError> {
+    let request = document(&body)?;
+    let list = |field: &str| request[field].as_array().cloned().unwrap_or_default();
+    let mut wanted = Vec::new();
+    for entry in list("entries") {
+        let leaf = merkle::leaf_hash(&proposed::accepted(&entry)?.body);
+        wanted.push(Wanted::Id(hex::encode(leaf)));
+    }
+    let ids = list("entryUUIDs")
+        .into_iter()
+        .filter_map(|id| id.as_str().map(str::to_owned));
+    wanted.extend(ids.map(Wanted::Id));
+    let indexes = list("logIndexes")
+        .into_iter()
+        .filter_map(|index| index.as_u64());
+    wanted.extend(
+        indexes
+            .filter_map(|index| usize::try_from(index).ok())
+            .map(Wanted::Index),
+    );
     let found: Vec<Value> = wanted
         .iter()
         .filter_map(|wanted| log.found(wanted).ok())
@@ -312,15 +318,11 @@ async fn retrieve(
     Ok(Json(found.into()))
 }
 
-#[derive(Deserialize)]
-struct Search {
-    hash: Option<String>,
-}
-
-async fn search(State(log): State<Arc<Log>>, Json(search): Json<Search>) -> Json<Value> {
-    let hash = search.hash.unwrap_or_default();
+async fn search(State(log): State<Arc<Log>>, body: Bytes) -> Result<Json<Value>, LogError> {
+    let request = document(&body)?;
+    let hash = request["hash"].as_str().unwrap_or_default();
     let hash = if hash.contains(':') {
-        hash
+        hash.to_owned()
     } else {
         format!("sha256:{hash}")
     };
@@ -329,14 +331,8 @@ async fn search(State(log): State<Arc<Log>>, Json(search): Json<Search>) -> Json
         .entries
         .iter()
         .filter(|entry| entry.hashes.contains(&hash));
-    let uuids: Vec<String> = matching
-        .map(|entry| {
-            log.uuid(&merkle::leaf_hash(
-                &STANDARD.decode(&entry.body).unwrap_or_default(),
-            ))
-        })
-        .collect();
-    Json(json!(uuids))
+    let uuids: Vec<String> = matching.map(|entry| log.uuid(&entry.leaf())).collect();
+    Ok(Json(json!(uuids)))
 }
 
 async fn log_info(State(log): State<Arc<Log>>) -> Result<Json<Value>, LogError> {

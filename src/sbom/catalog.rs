@@ -62,8 +62,7 @@ impl Catalog {
             found.extend(facts.packages.into_iter().map(|package| (path.clone(), package)));
         }
         for (_, found) in &mut found {
-            let told =
-                found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
+            let told = found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
             if let (Licence::Unknown, Some(licence)) = (&found.package.licence, told) {
                 found.package.licence = licence.clone();
             }

@@ -163,10 +163,7 @@ mod tests {
         let check = |field: &str, expected: Licence| assert_eq!(Licence::from_field(field), expected, "{field}");
         check("MIT", Licence::Expression("MIT".into()));
         check("GPL-2.0-only AND MIT", Licence::Expression("GPL-2.0-only AND MIT".into()));
-        check(
-            "GPL-2.0-or-later WITH Autoconf-exception-2.0",
-            Licence::Expression("GPL-2.0-or-later WITH Autoconf-exception-2.0".into()),
-        );
+        check("GPL-2.0-or-later WITH Autoconf-exception-2.0", Licence::Expression("GPL-2.0-or-later WITH Autoconf-exception-2.0".into()));
         check("MIT BSD GPL2+", Licence::Named("MIT BSD GPL2+".into()));
         check("custom", Licence::Named("custom".into()));
         check("LicenseRef-somewhere", Licence::Named("LicenseRef-somewhere".into()));

@@ -199,11 +199,7 @@ mod tests {
     #[test]
     fn maintainers_become_suppliers() {
         let check = |maintainer: &str, expected: Option<&str>| {
-            assert_eq!(
-                Supplier::from_maintainer(maintainer).map(|supplier| supplier.to_spdx()).as_deref(),
-                expected,
-                "{maintainer}"
-            );
+            assert_eq!(Supplier::from_maintainer(maintainer).map(|supplier| supplier.to_spdx()).as_deref(), expected, "{maintainer}");
         };
         check("Natanael Copa <ncopa@alpinelinux.org>", Some("Person: Natanael Copa (ncopa@alpinelinux.org)"));
         check("Matthias Klose <doko@debian.org>", Some("Person: Matthias Klose (doko@debian.org)"));

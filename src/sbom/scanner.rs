@@ -86,11 +86,7 @@ fn scan(root: &Path, destination: &Path, epoch: Option<jiff::Timestamp>, supplie
         return Err(SbomError::DocumentTooLarge { name, size: bytes.len(), cap: LARGEST });
     }
     let path = destination.join(format!("{name}.spdx.json"));
-    fs::write(&path, &bytes).map_err(|source| SbomError::Unwritable {
-        name: name.clone(),
-        path: path.display().to_string(),
-        source,
-    })?;
+    fs::write(&path, &bytes).map_err(|source| SbomError::Unwritable { name: name.clone(), path: path.display().to_string(), source })?;
     Ok(Scan { name, packages: catalog.packages.len(), bytes: bytes.len() })
 }
 
@@ -111,8 +107,7 @@ mod tests {
     #[test]
     fn every_root_gets_one_statement() {
         let directory = tempfile::tempdir().unwrap();
-        let (core, extras, out) =
-            (directory.path().join("core/sbom"), directory.path().join("extras"), directory.path().join("out"));
+        let (core, extras, out) = (directory.path().join("core/sbom"), directory.path().join("extras"), directory.path().join("out"));
         write(&core.join("var/lib/dpkg/status.d/a"), "Package: a\nVersion: 1\n");
         write(&extras.join("sbom-build/lib/apk/db/installed"), "P:b\nV:2\n");
         fs::create_dir(&out).unwrap();
@@ -121,8 +116,7 @@ mod tests {
         let scans = run(&env).unwrap();
         let told: Vec<(&str, usize)> = scans.iter().map(|scan| (scan.name.as_str(), scan.packages)).collect();
         assert_eq!(told, [("sbom", 1), ("sbom-build", 1)]);
-        let mut files: Vec<_> =
-            fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut files: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         files.sort();
         assert_eq!(files, ["sbom-build.spdx.json", "sbom.spdx.json"]);
         let first = fs::read(out.join("sbom.spdx.json")).unwrap();

@@ -32,8 +32,7 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
     let identifiers: Vec<String> = catalog.packages.iter().map(identifier).collect();
     let mut licences = BTreeMap::new();
     let mut packages = vec![image(catalog, about)];
-    packages
-        .extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| package(listed, identifier, &mut licences)));
+    packages.extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| package(listed, identifier, &mut licences)));
     let mut document = json!({
         "SPDXID": "SPDXRef-DOCUMENT",
         "spdxVersion": "SPDX-2.3",
@@ -211,12 +210,8 @@ mod tests {
 
     fn written() -> Value {
         let packages = vec![listed("libc++_x", Licence::Named("MIT BSD".into())), listed("b", Licence::Expression("MIT".into()))];
-        let about = About {
-            name: "ghcr.io/o/app".into(),
-            digest: Some("sha256:00ff".into()),
-            supplier: Some("o".into()),
-            ..About::default()
-        };
+        let about =
+            About { name: "ghcr.io/o/app".into(), digest: Some("sha256:00ff".into()), supplier: Some("o".into()), ..About::default() };
         document(&catalog(packages), &about)
     }
 
@@ -235,9 +230,7 @@ mod tests {
             .as_array()
             .unwrap()
             .iter()
-            .map(|one| {
-                format!("{} {} {}", one["spdxElementId"], one["relationshipType"], one["relatedSpdxElement"]).replace('"', "")
-            })
+            .map(|one| format!("{} {} {}", one["spdxElementId"], one["relationshipType"], one["relatedSpdxElement"]).replace('"', ""))
             .collect();
         let [a, b] = [&document["packages"][1]["SPDXID"], &document["packages"][2]["SPDXID"]].map(|id| id.as_str().unwrap());
         assert!(a.starts_with("SPDXRef-apk-libc---x-"), "{a}");

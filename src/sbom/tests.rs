@@ -57,8 +57,7 @@ fn facts(document: &Value) -> Vec<(String, String)> {
 }
 
 fn check(tree: &Tree, expected: &[(&str, &str)]) {
-    let expected: Vec<(String, String)> =
-        expected.iter().map(|(purl, licence)| (purl.to_string(), licence.to_string())).collect();
+    let expected: Vec<(String, String)> = expected.iter().map(|(purl, licence)| (purl.to_string(), licence.to_string())).collect();
     assert_eq!(facts(&tree.document()), expected);
 }
 
@@ -91,10 +90,7 @@ fn a_distroless_tree_is_cataloged() {
 #[test]
 fn an_alpine_tree_with_merged_usr_is_cataloged_once() {
     let tree = Tree::new(
-        &[
-            ("usr/lib/os-release", "ID=wolfi\nVERSION_ID=\"20230201\"\n"),
-            ("usr/lib/apk/db/installed", "P:musl\nV:1-r0\nA:x86_64\nL:MIT\n"),
-        ],
+        &[("usr/lib/os-release", "ID=wolfi\nVERSION_ID=\"20230201\"\n"), ("usr/lib/apk/db/installed", "P:musl\nV:1-r0\nA:x86_64\nL:MIT\n")],
         &[("lib", "usr/lib"), ("etc/os-release", "/usr/lib/os-release")],
     );
     check(&tree, &[("pkg:apk/wolfi/musl@1-r0?arch=x86_64&distro=wolfi-20230201", "MIT")]);
@@ -113,9 +109,7 @@ fn the_order_of_creation_does_not_show() {
 
 #[test]
 fn links_to_the_machine_are_not_followed() {
-    let tree = Tree::new(
-        &[("etc/x", "")],
-        &[("var/lib/dpkg", "/var/lib/dpkg"), ("etc/os-release", "/etc/os-release"), ("a", "/"), ("b", "b")],
-    );
+    let tree =
+        Tree::new(&[("etc/x", "")], &[("var/lib/dpkg", "/var/lib/dpkg"), ("etc/os-release", "/etc/os-release"), ("a", "/"), ("b", "b")]);
     check(&tree, &[]);
 }

@@ -1,6 +1,5 @@
 //! Who this run is: the OIDC token from the runner, and what it claims. The claims are unverified until Fulcio has put them into a certificate.
 
-
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -86,7 +85,8 @@ pub fn claims(jwt: &str) -> anyhow::Result<UnverifiedClaims> {
 /// Refuses a token that is stale or not about this run, before anything is built.
 fn check(claims: &UnverifiedClaims, context: &Context, now: i64) -> anyhow::Result<()> {
     if claims.exp <= now {
-        return Err(anyhow::anyhow!("the OIDC token expired {} s ago", now - claims.exp)).hint("check the clock of the runner; a token lives for minutes");
+        return Err(anyhow::anyhow!("the OIDC token expired {} s ago", now - claims.exp))
+            .hint("check the clock of the runner; a token lives for minutes");
     }
     if let Some(repository) = &context.repository
         && !claims.repository.eq_ignore_ascii_case(repository)
@@ -97,7 +97,8 @@ fn check(claims: &UnverifiedClaims, context: &Context, now: i64) -> anyhow::Resu
         bail!("the OIDC token is about commit `{}`, and this run is of `{}`", claims.sha, context.sha);
     }
     if claims.job_workflow_ref.is_empty() {
-        return Err(anyhow::anyhow!("the OIDC token of issuer `{}` names no workflow (`job_workflow_ref`)", claims.iss)).hint("keyless signing here needs a token of GitHub Actions");
+        return Err(anyhow::anyhow!("the OIDC token of issuer `{}` names no workflow (`job_workflow_ref`)", claims.iss))
+            .hint("keyless signing here needs a token of GitHub Actions");
     }
     Ok(())
 }
@@ -107,14 +108,22 @@ mod tests {
     use super::*;
 
     fn given(exp: i64, repository: &str, sha: &str) -> UnverifiedClaims {
-        UnverifiedClaims { iss: "https://i".into(), exp, repository: repository.into(), sha: sha.into(), job_workflow_ref: "o/r/.github/workflows/x.yml@refs/heads/main".into() }
+        UnverifiedClaims {
+            iss: "https://i".into(),
+            exp,
+            repository: repository.into(),
+            sha: sha.into(),
+            job_workflow_ref: "o/r/.github/workflows/x.yml@refs/heads/main".into(),
+        }
     }
 
     #[test]
     fn refuses_stale_and_foreign_tokens() {
         let context = Context { repository: Some("o/r".into()), sha: "abc".into(), ..Context::default() };
         check(&given(11, "O/r", "abc"), &context, 10).unwrap();
-        for (claims, why) in [(given(10, "o/r", "abc"), "expired"), (given(11, "o/other", "abc"), "repository"), (given(11, "o/r", "abd"), "commit")] {
+        for (claims, why) in
+            [(given(10, "o/r", "abc"), "expired"), (given(11, "o/other", "abc"), "repository"), (given(11, "o/r", "abd"), "commit")]
+        {
             let message = crate::error::message(&check(&claims, &context, 10).unwrap_err());
             assert!(message.contains(why), "{message}");
         }

@@ -39,11 +39,16 @@ impl Services {
         let config = SigningConfig::from_json(&text)
             .with_context(|| format!("input `signing-config`: {} is not a signing config", shown(file)))
             .hint("make one with `cosign signing-config create`, version 0.2")?;
-        let fulcio = config.fulcio_url().with_context(|| format!("input `signing-config`: {} names no certificate authority that is valid now", shown(file)))?;
+        let fulcio = config
+            .fulcio_url()
+            .with_context(|| format!("input `signing-config`: {} names no certificate authority that is valid now", shown(file)))?;
         let rekor = config.rekor_url(None).map(|service| Rekor { url: trimmed(&service.url), version: service.major_api_version });
         let timestamp = config.tsa_url().map(|service| service.url.clone());
         if timestamp.is_none() && rekor.as_ref().is_none_or(|rekor| rekor.version > 1) {
-            anyhow::bail!("input `signing-config`: {} names neither a timestamp authority nor a version 1 log, so nothing could prove when an image was signed", shown(file));
+            anyhow::bail!(
+                "input `signing-config`: {} names neither a timestamp authority nor a version 1 log, so nothing could prove when an image was signed",
+                shown(file)
+            );
         }
         Ok(Self { fulcio: trimmed(&fulcio.url), rekor, timestamp })
     }
@@ -86,9 +91,13 @@ pub enum SigstoreError {
 impl crate::error::Remedied for SigstoreError {
     fn remedy(&self) -> Option<String> {
         Some(match self {
-            Self::Refused { service: "Fulcio", .. } => "Fulcio must trust the issuer of this run's OIDC token, and the token must be fresh; see `signing-config`".to_owned(),
+            Self::Refused { service: "Fulcio", .. } => {
+                "Fulcio must trust the issuer of this run's OIDC token, and the token must be fresh; see `signing-config`".to_owned()
+            }
             Self::Refused { .. } | Self::Unusable { .. } => "check the services that `signing-config` names".to_owned(),
-            Self::Unreachable { .. } => "look at https://status.sigstore.dev, or at the instance that `signing-config` names, and run the workflow again".to_owned(),
+            Self::Unreachable { .. } => {
+                "look at https://status.sigstore.dev, or at the instance that `signing-config` names, and run the workflow again".to_owned()
+            }
         })
     }
 }
@@ -106,7 +115,9 @@ where
             Ok(value) => return Ok(value),
             Err(Failure::Final(detail)) => return Err(SigstoreError::Refused { service, url: url(), detail }),
             Err(Failure::Nonsense(detail)) => return Err(SigstoreError::Unusable { service, url: url(), detail }),
-            Err(Failure::Passing(detail)) if attempt == ATTEMPTS => return Err(SigstoreError::Unreachable { service, url: url(), attempts: attempt, detail }),
+            Err(Failure::Passing(detail)) if attempt == ATTEMPTS => {
+                return Err(SigstoreError::Unreachable { service, url: url(), attempts: attempt, detail });
+            }
             Err(Failure::Passing(_)) => tokio::time::sleep(crate::registry::backoff(attempt)).await,
         }
         attempt += 1;
@@ -122,6 +133,10 @@ enum Failure {
 
 impl Failure {
     fn of_status(status: u16, detail: String) -> Self {
-        if matches!(status, 408 | 425 | 429 | 500..) { Self::Passing(format!("HTTP {status}: {detail}")) } else { Self::Final(format!("HTTP {status}: {detail}")) }
+        if matches!(status, 408 | 425 | 429 | 500..) {
+            Self::Passing(format!("HTTP {status}: {detail}"))
+        } else {
+            Self::Final(format!("HTTP {status}: {detail}"))
+        }
     }
 }

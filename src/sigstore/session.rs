@@ -33,9 +33,11 @@ impl Session {
         let url = services.fulcio.clone();
         let unusable = |detail: String| SigstoreError::Unusable { service: "Fulcio", url: url.clone(), detail };
         let key = KeyPair::generate_ecdsa_p256().map_err(|error| unusable(error.to_string()))?;
-        let identity = IdentityToken::from_jwt(token.jwt.expose_secret()).map_err(|_| unusable("the OIDC token cannot be read".to_owned()))?;
+        let identity =
+            IdentityToken::from_jwt(token.jwt.expose_secret()).map_err(|_| unusable("the OIDC token cannot be read".to_owned()))?;
         let client = FulcioClient::builder(&url).with_http_client(http.clone()).build().map_err(|error| unusable(error.to_string()))?;
-        let granted = persistently("Fulcio", &url, async || client.create_signing_certificate(&identity, &key).await.map_err(fulcio_failure)).await?;
+        let granted =
+            persistently("Fulcio", &url, async || client.create_signing_certificate(&identity, &key).await.map_err(fulcio_failure)).await?;
         let certificate = granted.leaf_certificate().clone();
         Ok(Self { http: http.clone(), services: services.clone(), key, certificate })
     }
@@ -63,13 +65,20 @@ impl Session {
         let Some(Rekor { url, version }) = &self.services.rekor else { return Ok(None) };
         let unusable = |detail: String| SigstoreError::Unusable { service: "Rekor", url: url.clone(), detail };
         let entry = if *version == 1 {
-            let client = RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
+            let client =
+                RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
             let request = DsseEntry::new(envelope, &self.certificate).map_err(|error| unusable(error.to_string()))?;
             let entry = persistently("Rekor", url, async || client.create_dsse_entry(request.clone()).await.map_err(rekor_failure)).await?;
             entry.to_bundle_entry(KindVersion::DsseV001).map_err(|error| unusable(error.to_string()))?
         } else {
-            let client = RekorV2Client::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
-            let request = HashedRekordV2::new_with_certificate(&sha256(pae), &envelope.signature.sig, &self.certificate, RekorV2KeyDetails::PkixEcdsaP256Sha256);
+            let client =
+                RekorV2Client::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
+            let request = HashedRekordV2::new_with_certificate(
+                &sha256(pae),
+                &envelope.signature.sig,
+                &self.certificate,
+                RekorV2KeyDetails::PkixEcdsaP256Sha256,
+            );
             persistently("Rekor", url, async || client.create_entry(request.clone()).await.map_err(rekor_failure)).await?
         };
         Ok(Some(entry))
@@ -81,7 +90,9 @@ impl Session {
             .with_http_client(self.http.clone())
             .build()
             .map_err(|error| SigstoreError::Unusable { service: "the timestamp authority", url: url.clone(), detail: error.to_string() })?;
-        persistently("the timestamp authority", url, async || client.timestamp_signature(signature).await.map_err(timestamp_failure)).await.map(Some)
+        persistently("the timestamp authority", url, async || client.timestamp_signature(signature).await.map_err(timestamp_failure))
+            .await
+            .map(Some)
     }
 }
 

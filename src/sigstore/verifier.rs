@@ -69,7 +69,10 @@ impl BundleVerifier {
         }
         let verified = self.verifier.verify(digest, &bundle, &policy).map_err(|error| BundleError::Refused(chain(&error)))?;
         // The library skips what a policy leaves out; say here what must have happened.
-        let checked = verified.certificate_verified() && verified.identity_policy_checked() && (verified.sct_verified() || !self.has_ct_log) && (verified.tlog_verified() || !self.has_log);
+        let checked = verified.certificate_verified()
+            && verified.identity_policy_checked()
+            && (verified.sct_verified() || !self.has_ct_log)
+            && (verified.tlog_verified() || !self.has_log);
         if !checked {
             return Err(BundleError::Refused("not every check was made".to_owned()));
         }

@@ -20,7 +20,8 @@ pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], el
     for name in &published.names {
         let _ = writeln!(text, "| tag | `{name}` |");
     }
-    let _ = writeln!(text, "| signed by | `{}` |\n| issuer | `{}` |\n", published.evidence.signer.identity, published.evidence.signer.issuer);
+    let _ =
+        writeln!(text, "| signed by | `{}` |\n| issuer | `{}` |\n", published.evidence.signer.identity, published.evidence.signer.issuer);
     let _ = writeln!(text, "| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|");
     for subject in &published.evidence.subjects {
         let part = subject.platform.as_ref().map_or_else(|| "index".to_owned(), Platform::to_string);

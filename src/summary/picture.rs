@@ -23,7 +23,12 @@ pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration) -> Ve
         let part = subject.platform.as_ref().map_or_else(|| "index".to_owned(), Platform::to_string);
         let kinds: Vec<&str> = subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
         let signed = if subject.signatures.is_empty() { "unsigned" } else { "signed" };
-        lines.push(format!("  {part:<14} {}  {signed}{}{}", subject.digest.short(), if kinds.is_empty() { "" } else { ", " }, kinds.join(", ")));
+        lines.push(format!(
+            "  {part:<14} {}  {signed}{}{}",
+            subject.digest.short(),
+            if kinds.is_empty() { "" } else { ", " },
+            kinds.join(", ")
+        ));
     }
     lines.push(String::new());
     lines.extend(published.names.iter().map(|name| format!("  → {name}")));

@@ -4,9 +4,9 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
 use crate::attest::{self, AttestedImage, provenance::Workflow};
+use crate::build::BuiltImage;
 use crate::build::buildx::{Buildx, Place};
 use crate::build::scanner::Scanner;
-use crate::build::BuiltImage;
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::{Context, Environment, workflow};
 use crate::image::ImageRef;
@@ -79,7 +79,13 @@ impl Outside {
 }
 
 /// The pipeline.
-pub async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::Publish, report: &Report) -> anyhow::Result<Published> {
+pub async fn publish(
+    env: &Environment,
+    context: &Context,
+    inputs: &Inputs,
+    plan: &plan::Publish,
+    report: &Report,
+) -> anyhow::Result<Published> {
     let outside = Outside::new(inputs)?;
     let (token, baseline) = report.stage("preflight", preflight(&outside, context, plan)).await?;
     let policy = Policy { signer: signer(&token, context), requirements: plan.requirements.clone() };
@@ -101,7 +107,14 @@ async fn preflight(outside: &Outside, context: &Context, plan: &plan::Publish) -
     Ok(((token, baseline), outcome))
 }
 
-async fn build(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::Publish, outside: &Outside, report: &Report) -> anyhow::Result<(BuiltImage, String)> {
+async fn build(
+    env: &Environment,
+    context: &Context,
+    inputs: &Inputs,
+    plan: &plan::Publish,
+    outside: &Outside,
+    report: &Report,
+) -> anyhow::Result<(BuiltImage, String)> {
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let scanner = scanner(env, plan, outside).await?;
@@ -149,7 +162,11 @@ async fn verify_all(outside: &Outside, attested: &AttestedImage, policy: &Policy
     let images: Vec<ImageRef> = attested.built().images().collect();
     let checks = images.iter().map(|image| verify::verify(&outside.registry, &outside.verifier, image, policy));
     let verified = futures_util::future::try_join_all(checks).await.context("what the registry holds does not verify")?;
-    let statements: usize = verified.iter().flat_map(|image| &image.evidence().subjects).map(|subject| subject.signatures.len() + subject.attestations.len()).sum();
+    let statements: usize = verified
+        .iter()
+        .flat_map(|image| &image.evidence().subjects)
+        .map(|subject| subject.signatures.len() + subject.attestations.len())
+        .sum();
     Ok((verified, format!("{} read back and checked", plural(statements, "statement"))))
 }
 
@@ -169,7 +186,8 @@ async fn name(
         }
         .boxed_local()
     };
-    let terms = Terms { baseline, rule: plan.on_tag_conflict, same_commit: &same_commit, on_put: &|name| report.say(&format!("put {name}")) };
+    let terms =
+        Terms { baseline, rule: plan.on_tag_conflict, same_commit: &same_commit, on_put: &|name| report.say(&format!("put {name}")) };
     let published = publish::publish(&outside.registry, verified, &plan.tags, &terms).await?;
     let outcome = plural(published.names.len(), "name");
     Ok((published, outcome))
@@ -223,7 +241,10 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
 /// A folder only this user can enter, gone when the value is dropped.
 fn private_folder(context: &Context) -> anyhow::Result<tempfile::TempDir> {
     let parent = context.temp.clone().filter(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir);
-    tempfile::Builder::new().prefix("supply-action-").tempdir_in(&parent).with_context(|| format!("no private folder could be made in `{}`", parent.display()))
+    tempfile::Builder::new()
+        .prefix("supply-action-")
+        .tempdir_in(&parent)
+        .with_context(|| format!("no private folder could be made in `{}`", parent.display()))
 }
 
 /// `1 tag`, `2 tags`, `2 repositories`.

@@ -56,10 +56,18 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
     config.registry_port = arguments.registry_port;
     config.preload = arguments.preload.clone();
     let world = sandbox::start(config).await.context("nothing was rehearsed: the sandbox could not start")?;
-    report.say(&format!("rehearsing `{}` against a registry ({}) and a Sigstore on this machine; nothing leaves it", arguments.context.display(), world.registry()));
+    report.say(&format!(
+        "rehearsing `{}` against a registry ({}) and a Sigstore on this machine; nothing leaves it",
+        arguments.context.display(),
+        world.registry()
+    ));
     let result = rehearse(arguments, env, &world, report).await;
     if result.is_ok() && arguments.serve {
-        report.say(&format!("serving until interrupted: registry {}, environment `. {}`", world.registry(), state.path().join("sandbox.env").display()));
+        report.say(&format!(
+            "serving until interrupted: registry {}, environment `. {}`",
+            world.registry(),
+            state.path().join("sandbox.env").display()
+        ));
         std::future::pending::<()>().await;
     }
     world.stop().await;
@@ -71,7 +79,8 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing was rehearsed")?;
     let Plan::Publish(plan) = plan::plan(&inputs).context("nothing was rehearsed")? else { anyhow::bail!("a rehearsal publishes") };
-    let published = super::publish::publish(&env, &context, &inputs, &plan, report).await.context("the release would fail: nothing was tagged")?;
+    let published =
+        super::publish::publish(&env, &context, &inputs, &plan, report).await.context("the release would fail: nothing was tagged")?;
     report.stage("keep", keep(arguments, &inputs, &published)).await?;
     for line in summary::picture::picture(&published, &report.stages(), report.elapsed()) {
         report.say(&line);
@@ -86,7 +95,11 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
 
 /// The environment a workflow on a tag push would have, with the sandbox's services in place of GitHub's and Sigstore's.
 fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> Environment {
-    let mut made: Environment = env.iter().filter(|(name, _)| !["INPUT_", "GITHUB_", "ACTIONS_"].iter().any(|prefix| name.starts_with(prefix))).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut made: Environment = env
+        .iter()
+        .filter(|(name, _)| !["INPUT_", "GITHUB_", "ACTIONS_"].iter().any(|prefix| name.starts_with(prefix)))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     made.extend(world.environment());
     let input = |name: &str, value: String| (format!("INPUT_{name}"), value);
     made.extend([
@@ -106,7 +119,14 @@ fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> Envi
 /// The image is called as its folder is, made legal.
 fn name_of(context: &Path) -> String {
     let folder = context.canonicalize().unwrap_or_else(|_| context.to_owned());
-    let name: String = folder.file_name().unwrap_or_default().to_string_lossy().to_lowercase().chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+    let name: String = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase()
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
     let name = name.trim_matches('-').split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
     if name.is_empty() { "app".to_owned() } else { name }
 }
@@ -169,7 +189,8 @@ fn bundle_files(published: &Published) -> Vec<BundleFile> {
 /// A script that checks every bundle with cosign, offline, without the registry.
 fn script(published: &Published, checks: &[BundleFile]) -> String {
     let signer = &published.evidence.signer;
-    let mut text = "#!/bin/sh\n# Checks every bundle of this rehearsal with cosign 3, offline.\nset -eu\ncd \"$(dirname \"$0\")\"\n".to_owned();
+    let mut text =
+        "#!/bin/sh\n# Checks every bundle of this rehearsal with cosign 3, offline.\nset -eu\ncd \"$(dirname \"$0\")\"\n".to_owned();
     for check in checks {
         text.push_str(&format!(
             "cosign verify-blob-attestation --trusted-root trusted_root.json --bundle bundles/{} --type {} --certificate-identity '{}' --certificate-oidc-issuer '{}' --digest {} --digestAlg sha256\n",

@@ -10,9 +10,9 @@ use serde::Serialize;
 use self::policy::Policy;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository};
-use crate::registry::{Registry, RegistryError};
 use crate::registry::contents::{self, Contents};
 use crate::registry::manifest::{Descriptor, Manifest};
+use crate::registry::{Registry, RegistryError};
 use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::verifier::{BundleVerifier, CheckedStatement, Signer};
 
@@ -46,7 +46,12 @@ impl VerifiedImage {
 
     /// The commits that the verified provenances name.
     pub fn commits(&self) -> Vec<&str> {
-        self.evidence.subjects.iter().flat_map(|subject| &subject.attestations).filter_map(|statement| statement.commit.as_deref()).collect()
+        self.evidence
+            .subjects
+            .iter()
+            .flat_map(|subject| &subject.attestations)
+            .filter_map(|statement| statement.commit.as_deref())
+            .collect()
     }
 }
 
@@ -112,7 +117,10 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
     for wanted in &requirements.platforms {
         if !contents.platforms.iter().any(|built| wanted.is_met_by(&built.platform)) {
             let built: Vec<String> = contents.platforms.iter().map(|built| format!("`{}`", built.platform)).collect();
-            bail!("the image has no `{wanted}`; it has {}", if built.is_empty() { "no platform at all".to_owned() } else { built.join(", ") });
+            bail!(
+                "the image has no `{wanted}`; it has {}",
+                if built.is_empty() { "no platform at all".to_owned() } else { built.join(", ") }
+            );
         }
     }
     let root = &contents.root.descriptor;
@@ -146,7 +154,8 @@ async fn check_subject(
     }
     let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, signer));
     let outcomes: Vec<Outcome> = stream::iter(read).buffered(CONCURRENCY).try_collect().await?;
-    let mut evidence = SubjectEvidence { digest: digest.clone(), platform: subject.platform.cloned(), signatures: Vec::new(), attestations: Vec::new() };
+    let mut evidence =
+        SubjectEvidence { digest: digest.clone(), platform: subject.platform.cloned(), signatures: Vec::new(), attestations: Vec::new() };
     let mut refused = Vec::new();
     for outcome in outcomes {
         match outcome {
@@ -234,4 +243,3 @@ fn statement(checked: CheckedStatement, manifest: &Digest, bundle: &Digest) -> S
         logged: checked.logged,
     }
 }
-

@@ -1,5 +1,6 @@
 //! Stands in for `buildx` in the hermetic tests: pushes, by digest, the image that BuildKit would push, and writes the metadata
 //! file. It builds nothing. `FAKE_BUILDX` makes it misbehave.
+#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods, reason = "a stand-in for a program, for tests alone")]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -52,8 +53,17 @@ async fn build(arguments: &[String], mode: &str) {
     if output == "type=cacheonly" {
         return;
     }
-    let attributes: BTreeMap<String, String> = csv::ReaderBuilder::new().has_headers(false).from_reader(output.as_bytes()).records().next().unwrap().unwrap()
-        .iter().filter_map(|field| field.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect();
+    let attributes: BTreeMap<String, String> = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(output.as_bytes())
+        .records()
+        .next()
+        .unwrap()
+        .unwrap()
+        .iter()
+        .filter_map(|field| field.split_once('='))
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect();
     assert_eq!(attributes["push-by-digest"], "true", "a tag would be put before the evidence");
     let attests = values(arguments, "--attest");
     let sbom = attests.iter().any(|attest| attest.starts_with("type=sbom,generator="));
@@ -85,7 +95,8 @@ async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool
         let layer = pusher.blob(format!("layer of {platform} {salt}").as_bytes(), "application/vnd.oci.image.layer.v1.tar").await;
         let config = json!({ "os": os, "architecture": architecture, "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] } });
         let config = pusher.blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json").await;
-        let mut image = pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] }), MANIFEST).await;
+        let mut image =
+            pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] }), MANIFEST).await;
         if sbom || provenance {
             attestations.push(attestation(pusher, &image, sbom, provenance, mode).await);
         }

@@ -24,7 +24,14 @@ async fn move_tag(world: &World, tag: &str, digest: &str) {
 /// Starts a publication, lets it plan, moves `latest` while it builds, and lets it end.
 async fn raced(world: &mut World, to: &str) -> crate::support::Run {
     // The build's first own request is held up long enough for the race.
-    world.sandbox.faults().add(Fault { service: Service::Fulcio, method: Some("POST"), path_contains: String::new(), skip: 0, times: 1, effect: Effect::Delay(std::time::Duration::from_millis(1500)) });
+    world.sandbox.faults().add(Fault {
+        service: Service::Fulcio,
+        method: Some("POST"),
+        path_contains: String::new(),
+        skip: 0,
+        times: 1,
+        effect: Effect::Delay(std::time::Duration::from_millis(1500)),
+    });
     let fulcio_before = certificates(world);
     let child = world.command().stderr(std::process::Stdio::piped()).spawn().unwrap();
     while certificates(world) == fulcio_before && !waiting_for_certificate(world) {
@@ -53,7 +60,8 @@ async fn a_name_that_somebody_moved_is_reported_and_not_overwritten() {
     // Another image, by somebody else: it lies in the registry without our evidence.
     let first = published(&world).await;
     let platform: serde_json::Value = {
-        let bytes = reqwest::get(format!("http://{}/v2/app/manifests/{first}", world.sandbox.registry())).await.unwrap().bytes().await.unwrap();
+        let bytes =
+            reqwest::get(format!("http://{}/v2/app/manifests/{first}", world.sandbox.registry())).await.unwrap().bytes().await.unwrap();
         serde_json::from_slice(&bytes).unwrap()
     };
     let stranger = platform["manifests"][0]["digest"].as_str().unwrap().to_owned();
@@ -94,11 +102,22 @@ async fn a_run_of_the_same_commit_is_no_conflict() {
 #[tokio::test]
 async fn a_failure_between_two_names_says_which_and_a_rerun_completes_them() {
     let world = World::new().await;
-    world.sandbox.faults().add(Fault { service: Service::Registry, method: Some("PUT"), path_contains: "/manifests/v1".into(), skip: 1, times: usize::MAX, effect: Effect::Status(403) });
+    world.sandbox.faults().add(Fault {
+        service: Service::Registry,
+        method: Some("PUT"),
+        path_contains: "/manifests/v1".into(),
+        skip: 1,
+        times: usize::MAX,
+        effect: Effect::Status(403),
+    });
     let run = world.publish().await;
     assert_eq!(run.code, Some(3), "{}", run.log);
     let image = format!("{}/app", world.sandbox.registry());
-    for word in [format!("only some names were put; put: `{image}:v1.2.3`; not put: `{image}:v1`, `{image}:latest`"), "403".into(), "run the workflow again".into()] {
+    for word in [
+        format!("only some names were put; put: `{image}:v1.2.3`; not put: `{image}:v1`, `{image}:latest`"),
+        "403".into(),
+        "run the workflow again".into(),
+    ] {
         assert!(run.log.contains(&word), "`{word}` is missing in {}", run.log);
     }
     world.sandbox.faults().clear();

@@ -15,12 +15,22 @@ async fn whatever_request_fails_no_name_is_without_proof() {
     let mut partly = 0;
     for skip in 0..total {
         let world = World::new().await;
-        world.sandbox.faults().add(Fault { service: Service::Registry, method: None, path_contains: String::new(), skip, times: usize::MAX, effect: Effect::Status(403) });
+        world.sandbox.faults().add(Fault {
+            service: Service::Registry,
+            method: None,
+            path_contains: String::new(),
+            skip,
+            times: usize::MAX,
+            effect: Effect::Status(403),
+        });
         let run = world.publish().await;
         world.sandbox.faults().clear();
         let tags = world.tags().await;
         for digest in tags.values() {
-            world.verify(digest).await.unwrap_or_else(|error| panic!("after {skip} requests `{digest}` has a name and no proof: {error:#}\n{}", run.log));
+            world
+                .verify(digest)
+                .await
+                .unwrap_or_else(|error| panic!("after {skip} requests `{digest}` has a name and no proof: {error:#}\n{}", run.log));
         }
         // The order of concurrent requests differs from run to run, so the last ones may never come.
         match run.code {
@@ -46,10 +56,18 @@ async fn an_image_that_lacks_any_part_of_its_evidence_does_not_verify() {
         let whole = reqwest::get(&url).await.unwrap().bytes().await.unwrap();
         let index: serde_json::Value = serde_json::from_slice(&whole).unwrap();
         let put = async |body: Vec<u8>| {
-            let answer = reqwest::Client::new().put(&url).header("content-type", "application/vnd.oci.image.index.v1+json").body(body).send().await.unwrap();
+            let answer = reqwest::Client::new()
+                .put(&url)
+                .header("content-type", "application/vnd.oci.image.index.v1+json")
+                .body(body)
+                .send()
+                .await
+                .unwrap();
             assert!(answer.status().is_success());
         };
-        let bundles: Vec<usize> = (0..index["manifests"].as_array().unwrap().len()).filter(|at| index["manifests"][at]["artifactType"].as_str().is_some_and(|kind| kind.contains("sigstore"))).collect();
+        let bundles: Vec<usize> = (0..index["manifests"].as_array().unwrap().len())
+            .filter(|at| index["manifests"][at]["artifactType"].as_str().is_some_and(|kind| kind.contains("sigstore")))
+            .collect();
         assert!(bundles.len() >= 2);
         for at in bundles {
             let mut without = index.clone();

@@ -62,7 +62,8 @@ async fn the_signature_of_a_subject_comes_before_its_attestations() {
     let platforms: Value = serde_json::from_str(&run.outputs["platforms"]).unwrap();
     for digest in platforms.as_object().unwrap().values().map(|digest| digest.as_str().unwrap()).chain([run.outputs["digest"].as_str()]) {
         let listed = world.registry().referrers(&world.repository(), &digest.parse().unwrap()).await.unwrap();
-        let kinds: Vec<&str> = listed.iter().filter_map(|entry| entry.annotations.get("dev.sigstore.bundle.predicateType")).map(String::as_str).collect();
+        let kinds: Vec<&str> =
+            listed.iter().filter_map(|entry| entry.annotations.get("dev.sigstore.bundle.predicateType")).map(String::as_str).collect();
         assert_eq!(kinds[0], "https://sigstore.dev/cosign/sign/v1", "{kinds:?}");
         assert!(kinds.len() >= 2, "{kinds:?}");
     }
@@ -118,7 +119,10 @@ async fn a_single_platform_without_attestations_is_signed_and_attested_on_its_ma
 async fn secrets_reach_the_build_as_files_and_are_gone_afterwards() {
     let mut world = World::new().await;
     let arguments = world.folder.path().join("arguments");
-    world.set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap()).set("INPUT_SECRETS", "token=s3cr3t-value").set("INPUT_BUILD-ARGS", "A=1");
+    world
+        .set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap())
+        .set("INPUT_SECRETS", "token=s3cr3t-value")
+        .set("INPUT_BUILD-ARGS", "A=1");
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     let arguments: Vec<String> = serde_json::from_slice(&std::fs::read(arguments).unwrap()).unwrap();

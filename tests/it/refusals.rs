@@ -64,7 +64,12 @@ async fn a_registry_without_a_login() {
 
 #[tokio::test]
 async fn a_registry_that_refuses() {
-    for (status, words) in [(401, ["401", "hint: give credentials"]), (403, ["403", "packages: write"]), (429, ["429", "limits requests"]), (500, ["500", "seems unwell"])] {
+    for (status, words) in [
+        (401, ["401", "hint: give credentials"]),
+        (403, ["403", "packages: write"]),
+        (429, ["429", "limits requests"]),
+        (500, ["500", "seems unwell"]),
+    ] {
         let world = World::new().await;
         world.sandbox.faults().add(always(Service::Registry, Some("POST"), "/blobs/uploads", Effect::Status(status)));
         refused(&world, &["nothing was tagged", words[0], words[1]]).await;
@@ -83,7 +88,12 @@ async fn a_registry_that_refuses_to_list_evidence_is_not_one_without() {
 
 #[tokio::test]
 async fn services_that_cannot_be_reached() {
-    for (service, name) in [(Service::Fulcio, "Fulcio"), (Service::Rekor, "Rekor"), (Service::Timestamp, "the timestamp authority"), (Service::Oidc, "the OIDC token service")] {
+    for (service, name) in [
+        (Service::Fulcio, "Fulcio"),
+        (Service::Rekor, "Rekor"),
+        (Service::Timestamp, "the timestamp authority"),
+        (Service::Oidc, "the OIDC token service"),
+    ] {
         let world = World::new().await;
         world.sandbox.faults().add(always(service, None, "", Effect::Drop));
         refused(&world, &["nothing was tagged", name, "did not answer in 4 attempts"]).await;

@@ -38,7 +38,9 @@ fn module(file: &Path) -> String {
 /// The top modules that a source names as `crate::x`, in imports or in paths.
 fn uses(text: &str) -> Vec<&str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    code.flat_map(|line| line.split("crate::").skip(1)).map(|rest| rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap()).collect()
+    code.flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap())
+        .collect()
 }
 
 #[test]

@@ -1,29 +1,59 @@
 //! Makes signatures with the sigstore crates against the embedded services and judges them with sigstore-verify; it never skips a check.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sigstore_bundle::BundleV03;
+use sigstore_crypto::KeyPair;
+use sigstore_fulcio::FulcioClient;
 use sigstore_oidc::IdentityToken;
-use sigstore_sign::{SigningContext, SigningServices};
-use sigstore_trust_root::{SigningConfig, TrustedRoot};
-use sigstore_types::Bundle;
+use sigstore_rekor::{DsseEntry, RekorClient};
+use sigstore_trust_root::TrustedRoot;
+use sigstore_tsa::TimestampClient;
+use sigstore_types::{Bundle, DsseEnvelope, DsseSignature, KeyId, KindVersion, PayloadBytes};
 use sigstore_verify::{VerificationPolicy, Verifier};
 
 use super::{Effect, Service, World};
-use crate::sandbox::keys;
+use crate::sandbox::{keys, proposed};
 
-async fn signed(world: &World, artifact: &[u8]) -> Result<Bundle, sigstore_sign::Error> {
+const IN_TOTO: &str = "application/vnd.in-toto+json";
+
+/// The address of a service, as the written signing config says.
+fn address(world: &World, list: &str) -> String {
+    let config = std::fs::read(world.sandbox.signing_config()).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    config[list][0]["url"].as_str().unwrap().to_owned()
+}
+
+async fn signed(world: &World, artifact: &[u8]) -> anyhow::Result<Bundle> {
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": "artifact", "digest": {"sha256": hex::encode(keys::sha256(artifact))}}],
         "predicateType": "https://example.com/predicate/v1",
         "predicate": {},
     });
-    let config = SigningConfig::from_file(world.sandbox.signing_config()).unwrap();
-    let services = SigningServices::from_signing_config(&config).unwrap();
-    let token = IdentityToken::from_jwt(&world.token().await).unwrap();
-    SigningContext::new(services)
-        .signer(token)
-        .sign_raw_statement(statement.to_string().as_bytes())
-        .await
+    let payload = statement.to_string().into_bytes();
+    let key = KeyPair::generate_ecdsa_p256()?;
+    let token = IdentityToken::from_jwt(&world.token().await)?;
+    let fulcio = FulcioClient::builder(address(world, "caUrls")).build()?;
+    let issued = fulcio.create_signing_certificate(&token, &key).await?;
+    let certificate = issued.leaf_certificate().clone();
+    let signature = key.sign(&proposed::pre_authentication_encoding(IN_TOTO, &payload))?;
+    let envelope = DsseEnvelope::new(
+        IN_TOTO.to_owned(),
+        PayloadBytes::new(payload),
+        DsseSignature::new(signature.clone(), KeyId::default()),
+    );
+    let rekor = RekorClient::new(address(world, "rekorTlogUrls"))?;
+    let entry = rekor
+        .create_dsse_entry(DsseEntry::new(&envelope, &certificate)?)
+        .await?;
+    let authority = TimestampClient::new(address(world, "tsaUrls"))?;
+    let timestamp = authority.timestamp_signature(&signature).await?;
+    Ok(BundleV03::with_certificate_and_dsse(certificate, envelope)
+        .with_tlog_entry(entry.to_bundle_entry(KindVersion::DsseV001)?)
+        .with_rfc3161_timestamp(timestamp)
+        .into_bundle())
 }
 
 fn verified(world: &World, artifact: &[u8], bundle: &Bundle, identity: &str) -> bool {
@@ -129,21 +159,14 @@ async fn the_log_answers_a_repeated_entry_with_its_place() {
     let world = World::new().await;
     let dir = tempfile::tempdir().unwrap();
     let key = keys::LogKey::kept_at(&dir.path().join("key.p8")).unwrap();
-    let encode =
-        |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
     let entry = json!({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
         "data": {"hash": {"algorithm": "sha256", "value": hex::encode(keys::sha256(b"artifact"))}},
         "signature": {
-            "content": encode(&key.sign(b"artifact").unwrap()),
-            "publicKey": {"content": encode(keys::pem("PUBLIC KEY", key.public_der()).as_bytes())},
+            "content": STANDARD.encode(key.sign(b"artifact").unwrap()),
+            "publicKey": {"content": STANDARD.encode(keys::pem("PUBLIC KEY", key.public_der()))},
         },
     }});
-    let config: Value =
-        serde_json::from_slice(&std::fs::read(world.sandbox.signing_config()).unwrap()).unwrap();
-    let base = config["rekorTlogUrls"][0]["url"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let base = address(&world, "rekorTlogUrls");
     let post = || {
         world
             .client

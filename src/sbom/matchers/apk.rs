@@ -137,10 +137,7 @@ mod tests {
         assert_eq!((layout.package.name.as_str(), layout.package.version.as_deref()), ("alpine-baselayout", Some("3.4.3-r1")));
         assert_eq!(layout.package.upstream, None, "the origin has the same name");
         assert_eq!(layout.package.licence, Licence::Expression("GPL-2.0-only".into()));
-        assert_eq!(
-            layout.package.notes,
-            ["Built from commit 65502ca9379dd29d1ac4b0bf0dcf03a3dd1b324a of the packaging repository."]
-        );
+        assert_eq!(layout.package.notes, ["Built from commit 65502ca9379dd29d1ac4b0bf0dcf03a3dd1b324a of the packaging repository."]);
         let needs: Vec<&str> = layout.requires.iter().map(|need| need[0].name.as_str()).collect();
         assert_eq!(needs, ["alpine-baselayout-data", "/bin/sh", "so:libc.musl-x86_64.so.1"]);
         assert_eq!(busybox.package.upstream, Some(Upstream { name: "busybox".into(), version: None }));

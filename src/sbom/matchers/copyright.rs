@@ -32,8 +32,7 @@ pub(super) fn read(_path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         return Ok(Facts::default());
     }
     let expressions: Option<BTreeSet<String>> = synopses.iter().map(|synopsis| from_debian_synopsis(synopsis)).collect();
-    let licence =
-        expressions.filter(|expressions| !expressions.is_empty()).map(|expressions| Licence::from_field(&all_of(&expressions)));
+    let licence = expressions.filter(|expressions| !expressions.is_empty()).map(|expressions| Licence::from_field(&all_of(&expressions)));
     Ok(Facts { licence: licence.filter(|licence| matches!(licence, Licence::Expression(_))), ..Facts::default() })
 }
 

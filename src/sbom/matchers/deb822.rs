@@ -61,8 +61,7 @@ mod tests {
 
     #[test]
     fn stanzas_have_fields_and_continuations() {
-        let text =
-            "\n\nPackage: a\nDescription: short\n long\n .\n\tlonger \nVERSION:1\n \n# comment\nPackage: b\r\nbroken line\n";
+        let text = "\n\nPackage: a\nDescription: short\n long\n .\n\tlonger \nVERSION:1\n \n# comment\nPackage: b\r\nbroken line\n";
         let stanzas: Vec<Stanza<'_>> = stanzas(text).collect();
         assert_eq!(stanzas.len(), 2);
         assert_eq!(stanzas[0].get("description"), Some("short\nlong\n.\nlonger"));

@@ -134,8 +134,7 @@ fn needs(field: &str) -> Vec<Vec<Need>> {
 }
 
 fn need(alternative: &str) -> Option<Need> {
-    let name =
-        alternative.split(|letter: char| letter.is_whitespace() || "([<".contains(letter)).find(|word| !word.is_empty())?;
+    let name = alternative.split(|letter: char| letter.is_whitespace() || "([<".contains(letter)).find(|word| !word.is_empty())?;
     let (name, arch) = name.split_once(':').map_or((name, None), |(name, arch)| (name, Some(arch)));
     let arch = arch.filter(|arch| !matches!(*arch, "any" | "native")).map(str::to_owned);
     (!name.is_empty()).then(|| Need { name: name.to_owned(), arch })

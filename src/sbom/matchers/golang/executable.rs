@@ -254,11 +254,7 @@ fn inline_string(contents: &mut dyn Contents, mut at: u64) -> io::Result<Option<
 }
 
 /// Go 1.17 and earlier: pointers to string headers, which are a pointer and a length.
-fn pointed_strings(
-    contents: &mut dyn Contents,
-    layout: &Layout,
-    header: &[u8; HEADER],
-) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+fn pointed_strings(contents: &mut dyn Contents, layout: &Layout, header: &[u8; HEADER]) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let size = usize::from(header[14]);
     if size != 4 && size != 8 {
         return Ok(None);
@@ -471,9 +467,7 @@ mod tests {
             file.extend(names);
             file.extend(vec![0; section_header]);
             for (name, at, size) in [(1, DATA + 32, info.len()), (15, names_at, names.len())] {
-                file.extend(
-                    [int(name), int(1), word(0), word(0), word(at), word(size), int(0), int(0), word(1), word(0)].concat(),
-                );
+                file.extend([int(name), int(1), word(0), word(0), word(at), word(size), int(0), int(0), word(1), word(0)].concat());
             }
             file
         }

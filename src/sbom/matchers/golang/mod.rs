@@ -44,19 +44,12 @@ impl<'a> Module<'a> {
 
     /// A replacement by a directory of the builder's machine.
     fn is_local(&self) -> bool {
-        self.path.starts_with("./")
-            || self.path.starts_with("../")
-            || self.path.starts_with('/')
-            || matches!(self.path, "." | "..")
+        self.path.starts_with("./") || self.path.starts_with("../") || self.path.starts_with('/') || matches!(self.path, "." | "..")
     }
 
     fn package(&self) -> Package {
         let sum = (!self.sum.is_empty()).then(|| format!("The go.sum hash is {}.", self.sum));
-        Package {
-            version: self.known_version(),
-            notes: sum.into_iter().collect(),
-            ..Package::named(Ecosystem::Golang, self.path)
-        }
+        Package { version: self.known_version(), notes: sum.into_iter().collect(), ..Package::named(Ecosystem::Golang, self.path) }
     }
 }
 
