@@ -85,18 +85,11 @@ impl Claims {
     }
 
     fn ref_type(&self) -> &'static str {
-        if self.git_ref.starts_with("refs/tags/") {
-            "tag"
-        } else {
-            "branch"
-        }
+        if self.git_ref.starts_with("refs/tags/") { "tag" } else { "branch" }
     }
 
     fn ref_name(&self) -> &str {
-        ["refs/heads/", "refs/tags/", "refs/pull/"]
-            .iter()
-            .find_map(|prefix| self.git_ref.strip_prefix(prefix))
-            .unwrap_or(&self.git_ref)
+        ["refs/heads/", "refs/tags/", "refs/pull/"].iter().find_map(|prefix| self.git_ref.strip_prefix(prefix)).unwrap_or(&self.git_ref)
     }
 
     pub(super) fn as_json(&self) -> Value {

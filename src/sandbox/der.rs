@@ -75,9 +75,7 @@ impl<'a> Reader<'a> {
             0x81..=0x84 => {
                 let count = usize::from(first & 0x7f);
                 let (octets, body) = after_first.split_at_checked(count).ok_or(Malformed)?;
-                let length = octets
-                    .iter()
-                    .fold(0usize, |sum, octet| (sum << 8) | usize::from(*octet));
+                let length = octets.iter().fold(0usize, |sum, octet| (sum << 8) | usize::from(*octet));
                 (length, body)
             }
             _ => return Err(Malformed),
@@ -85,20 +83,12 @@ impl<'a> Reader<'a> {
         let (content, rest) = body.split_at_checked(length).ok_or(Malformed)?;
         let whole = &self.rest[..self.rest.len() - rest.len()];
         self.rest = rest;
-        Ok(Element {
-            tag,
-            content,
-            whole,
-        })
+        Ok(Element { tag, content, whole })
     }
 
     pub(super) fn expect(&mut self, tag: u8) -> Result<Element<'a>, Malformed> {
         let element = self.any()?;
-        if element.tag == tag {
-            Ok(element)
-        } else {
-            Err(Malformed)
-        }
+        if element.tag == tag { Ok(element) } else { Err(Malformed) }
     }
 
     /// The next element if it has this tag; otherwise nothing is consumed.
@@ -114,11 +104,7 @@ impl<'a> Reader<'a> {
 pub(super) fn only_sequence(bytes: &[u8]) -> Result<Reader<'_>, Malformed> {
     let mut reader = Reader::new(bytes);
     let sequence = reader.expect(SEQUENCE)?;
-    if reader.is_empty() {
-        Ok(sequence.reader())
-    } else {
-        Err(Malformed)
-    }
+    if reader.is_empty() { Ok(sequence.reader()) } else { Err(Malformed) }
 }
 
 pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -129,10 +115,7 @@ pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         out.push(length as u8);
     } else {
         let octets = length.to_be_bytes();
-        let significant = octets
-            .iter()
-            .position(|octet| *octet != 0)
-            .unwrap_or(octets.len());
+        let significant = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len());
         out.push(0x80 | (octets.len() - significant) as u8);
         out.extend_from_slice(&octets[significant..]);
     }
@@ -165,10 +148,7 @@ pub(super) fn implicit(number: u8, content: &[u8]) -> Vec<u8> {
 
 /// A non-negative INTEGER from big-endian bytes.
 pub(super) fn unsigned(bytes: &[u8]) -> Vec<u8> {
-    let start = bytes
-        .iter()
-        .position(|byte| *byte != 0)
-        .unwrap_or(bytes.len());
+    let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
     let significant = &bytes[start..];
     match significant.first() {
         Some(first) if *first < 0x80 => element(INTEGER, &[significant]),
@@ -195,28 +175,15 @@ pub(super) fn truth() -> Vec<u8> {
 /// RFC 5280 §4.1.2.5: UTCTime until 2049, GeneralizedTime after.
 pub(super) fn validity_time(time: Timestamp) -> Vec<u8> {
     let year = time.to_zoned(jiff::tz::TimeZone::UTC).year();
-    if year < 2050 {
-        element(
-            UTC_TIME,
-            &[time.strftime("%y%m%d%H%M%SZ").to_string().as_bytes()],
-        )
-    } else {
-        generalized_time(time)
-    }
+    if year < 2050 { element(UTC_TIME, &[time.strftime("%y%m%d%H%M%SZ").to_string().as_bytes()]) } else { generalized_time(time) }
 }
 
 pub(super) fn utc_time(time: Timestamp) -> Vec<u8> {
-    element(
-        UTC_TIME,
-        &[time.strftime("%y%m%d%H%M%SZ").to_string().as_bytes()],
-    )
+    element(UTC_TIME, &[time.strftime("%y%m%d%H%M%SZ").to_string().as_bytes()])
 }
 
 pub(super) fn generalized_time(time: Timestamp) -> Vec<u8> {
-    element(
-        GENERALIZED_TIME,
-        &[time.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes()],
-    )
+    element(GENERALIZED_TIME, &[time.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes()])
 }
 
 /// An OBJECT IDENTIFIER from its dotted form, which must be one of this program's constants.
@@ -240,10 +207,7 @@ mod tests {
 
     #[test]
     fn writes_object_identifiers_as_x690_says() {
-        assert_eq!(
-            oid("1.2.840.113549"),
-            [0x06, 6, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]
-        );
+        assert_eq!(oid("1.2.840.113549"), [0x06, 6, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]);
         assert_eq!(oid("2.5.29.17"), [0x06, 3, 0x55, 0x1d, 0x11]);
     }
 

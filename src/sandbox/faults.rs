@@ -103,18 +103,11 @@ impl Faults {
     }
 
     /// The effect the first due fault has on this request; every matching fault before it counts the request.
-    pub(super) fn effect(
-        &self,
-        service: Service,
-        method: &str,
-        path_and_query: &str,
-    ) -> Option<Effect> {
+    pub(super) fn effect(&self, service: Service, method: &str, path_and_query: &str) -> Option<Effect> {
         let mut programmed = held(&self.shared.programmed);
         for fault in programmed.iter_mut() {
             let matches = fault.service == service
-                && fault
-                    .method
-                    .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+                && fault.method.is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
                 && path_and_query.contains(&fault.path_contains);
             if !matches || fault.times == 0 {
                 continue;
@@ -142,27 +135,14 @@ mod tests {
     use super::*;
 
     fn fault(skip: usize, times: usize) -> Fault {
-        Fault {
-            service: Service::Rekor,
-            method: Some("POST"),
-            path_contains: "/entries".into(),
-            skip,
-            times,
-            effect: Effect::Status(503),
-        }
+        Fault { service: Service::Rekor, method: Some("POST"), path_contains: "/entries".into(), skip, times, effect: Effect::Status(503) }
     }
 
     #[test]
     fn a_fault_skips_then_fires_then_rests() {
         let faults = Faults::default();
         faults.add(fault(1, 2));
-        let fired: Vec<bool> = (0..4)
-            .map(|_| {
-                faults
-                    .effect(Service::Rekor, "POST", "/api/v1/log/entries")
-                    .is_some()
-            })
-            .collect();
+        let fired: Vec<bool> = (0..4).map(|_| faults.effect(Service::Rekor, "POST", "/api/v1/log/entries").is_some()).collect();
         assert_eq!(fired, [false, true, true, false]);
     }
 

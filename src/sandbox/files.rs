@@ -28,10 +28,7 @@ pub(super) struct Anchors<'a> {
 }
 
 pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SandboxError> {
-    let failed = |source| SandboxError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| SandboxError::File { path: path.to_owned(), source };
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
@@ -42,12 +39,8 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SandboxE
 /// Keys kept from an earlier start were valid then already, so the oldest certificate decides.
 fn valid_since(anchors: &Anchors<'_>) -> Timestamp {
     let certificates = anchors.fulcio_chain.iter().chain(anchors.timestamp_chain);
-    let starts = certificates
-        .filter_map(|certificate| x509::fields(certificate).ok())
-        .map(|fields| fields.not_before);
-    starts
-        .min()
-        .unwrap_or(Timestamp::now() - SignedDuration::from_hours(1))
+    let starts = certificates.filter_map(|certificate| x509::fields(certificate).ok()).map(|fields| fields.not_before);
+    starts.min().unwrap_or(Timestamp::now() - SignedDuration::from_hours(1))
 }
 
 fn log_entry(base_url: &str, public_der: &[u8], valid_for: &Value) -> Value {
@@ -64,10 +57,7 @@ fn log_entry(base_url: &str, public_der: &[u8], valid_for: &Value) -> Value {
 }
 
 fn authority_entry(uri: &str, common_name: &str, chain: &[Vec<u8>], valid_for: &Value) -> Value {
-    let certificates: Vec<Value> = chain
-        .iter()
-        .map(|der| json!({"rawBytes": STANDARD.encode(der)}))
-        .collect();
+    let certificates: Vec<Value> = chain.iter().map(|der| json!({"rawBytes": STANDARD.encode(der)})).collect();
     json!({
         "subject": {"organization": "sandbox.local", "commonName": common_name},
         "uri": uri,
@@ -77,8 +67,7 @@ fn authority_entry(uri: &str, common_name: &str, chain: &[Vec<u8>], valid_for: &
 }
 
 pub(super) fn trusted_root(addresses: &Addresses, anchors: &Anchors<'_>) -> Value {
-    let valid_for =
-        json!({"start": valid_since(anchors).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
+    let valid_for = json!({"start": valid_since(anchors).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
     json!({
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
         "tlogs": [log_entry(&addresses.rekor, anchors.rekor, &valid_for)],
@@ -89,8 +78,7 @@ pub(super) fn trusted_root(addresses: &Addresses, anchors: &Anchors<'_>) -> Valu
 }
 
 pub(super) fn signing_config(addresses: &Addresses, anchors: &Anchors<'_>) -> Value {
-    let valid_for =
-        json!({"start": valid_since(anchors).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
+    let valid_for = json!({"start": valid_since(anchors).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
     let service = |url: &str| json!([{"url": url, "majorApiVersion": 1, "validFor": valid_for, "operator": "sandbox.local"}]);
     json!({
         "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
@@ -105,10 +93,7 @@ pub(super) fn signing_config(addresses: &Addresses, anchors: &Anchors<'_>) -> Va
 
 /// `export KEY='value'` lines for a POSIX shell.
 pub(super) fn shell_exports(environment: &[(String, String)]) -> String {
-    environment
-        .iter()
-        .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
-        .collect()
+    environment.iter().map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''"))).collect()
 }
 
 #[cfg(test)]

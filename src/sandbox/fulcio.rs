@@ -57,11 +57,7 @@ impl IntoResponse for FulcioError {
             // Observed of fulcio 1.8: a missing or bad token is an invalid argument too.
             _ => (StatusCode::BAD_REQUEST, 3),
         };
-        (
-            status,
-            Json(json!({"code": code, "message": self.to_string(), "details": []})),
-        )
-            .into_response()
+        (status, Json(json!({"code": code, "message": self.to_string(), "details": []}))).into_response()
     }
 }
 
@@ -86,10 +82,7 @@ impl Fulcio {
         let claims = self.issuer.verified(&token(headers, body)?, AUDIENCE)?;
         let public_der = key_in(body)?.verified(&claims)?;
         let leaf = self.leaf(&public_der, &claims)?;
-        Ok(std::iter::once(leaf)
-            .chain(self.authority.chain.iter().cloned())
-            .map(|der| pem(&der))
-            .collect())
+        Ok(std::iter::once(leaf).chain(self.authority.chain.iter().cloned()).map(|der| pem(&der)).collect())
     }
 
     fn authority_chain(&self) -> Vec<String> {
@@ -115,9 +108,7 @@ impl Fulcio {
         };
         contents.extensions.extend(claim_extensions(claims));
         let list = self.sct_list(&contents.to_be_signed(), now)?;
-        contents
-            .extensions
-            .push(x509::extension(SCT_LIST, false, &der::octets(&list)));
+        contents.extensions.push(x509::extension(SCT_LIST, false, &der::octets(&list)));
         contents.signed_by(&self.authority.key)
     }
 
@@ -126,27 +117,10 @@ impl Fulcio {
         let milliseconds = (now.as_millisecond() as u64).to_be_bytes();
         let length = (to_be_signed.len() as u32).to_be_bytes();
         let issuer_key_hash = keys::sha256(self.authority.key.public_der());
-        let signed = [
-            &[0, 0][..],
-            &milliseconds,
-            &[0, 1],
-            &issuer_key_hash,
-            &length[1..],
-            to_be_signed,
-            &[0, 0],
-        ]
-        .concat();
+        let signed = [&[0, 0][..], &milliseconds, &[0, 1], &issuer_key_hash, &length[1..], to_be_signed, &[0, 0]].concat();
         let signature = self.ct_key.sign(&signed)?;
         let sha256_with_ecdsa = [4, 3];
-        let sct = [
-            &[0][..],
-            &self.ct_key.log_id(),
-            &milliseconds,
-            &[0, 0],
-            &sha256_with_ecdsa,
-            &prefixed(&signature),
-        ]
-        .concat();
+        let sct = [&[0][..], &self.ct_key.log_id(), &milliseconds, &[0, 0], &sha256_with_ecdsa, &prefixed(&signature)].concat();
         Ok(prefixed(&prefixed(&sct)))
     }
 }
@@ -176,12 +150,7 @@ fn text<'a>(claims: &'a Value, name: &str) -> &'a str {
 fn claim_extensions(claims: &Value) -> Vec<Vec<u8>> {
     let claim = |name: &str| text(claims, name).to_owned();
     let at_server = |path: String| format!("https://github.com/{path}");
-    let run = format!(
-        "{}/actions/runs/{}/attempts/{}",
-        claim("repository"),
-        claim("run_id"),
-        claim("run_attempt")
-    );
+    let run = format!("{}/actions/runs/{}/attempts/{}", claim("repository"), claim("run_id"), claim("run_attempt"));
     let raw = [
         (1, claim("iss")),
         (2, claim("event_name")),
@@ -207,24 +176,15 @@ fn claim_extensions(claims: &Value) -> Vec<Vec<u8>> {
         (21, at_server(run)),
         (22, claim("repository_visibility")),
     ];
-    let raw = raw
-        .into_iter()
-        .map(|(arc, value)| (arc, value.into_bytes()));
-    let encoded = encoded
-        .into_iter()
-        .map(|(arc, value)| (arc, der::utf8(&value)));
-    raw.chain(encoded)
-        .map(|(arc, value)| x509::extension(&format!("{EXTENSION_ARC}.{arc}"), false, &value))
-        .collect()
+    let raw = raw.into_iter().map(|(arc, value)| (arc, value.into_bytes()));
+    let encoded = encoded.into_iter().map(|(arc, value)| (arc, der::utf8(&value)));
+    raw.chain(encoded).map(|(arc, value)| x509::extension(&format!("{EXTENSION_ARC}.{arc}"), false, &value)).collect()
 }
 
 /// A public key and how its holder proves to have the private one.
 enum ProvenKey {
     /// A signature over the token's subject.
-    Challenge {
-        public_der: Vec<u8>,
-        signature: Vec<u8>,
-    },
+    Challenge { public_der: Vec<u8>, signature: Vec<u8> },
     /// A PKCS #10 request, which signs itself.
     Request { der: Vec<u8> },
 }
@@ -232,28 +192,19 @@ enum ProvenKey {
 impl ProvenKey {
     fn from_v2(body: &Value) -> Result<Self, FulcioError> {
         if let Some(encoded) = body["certificateSigningRequest"].as_str() {
-            let pem = STANDARD
-                .decode(encoded)
-                .map_err(|_| FulcioError::SigningRequest)?;
+            let pem = STANDARD.decode(encoded).map_err(|_| FulcioError::SigningRequest)?;
             let block = keys::first_pem_block(&String::from_utf8_lossy(&pem));
             let (_, der) = block.ok_or(FulcioError::SigningRequest)?;
             return Ok(Self::Request { der });
         }
         let request = &body["publicKeyRequest"];
-        let content = request["publicKey"]["content"]
-            .as_str()
-            .ok_or(FulcioError::PublicKey)?;
+        let content = request["publicKey"]["content"].as_str().ok_or(FulcioError::PublicKey)?;
         let (label, public_der) = keys::first_pem_block(content).ok_or(FulcioError::PublicKey)?;
         if label != "PUBLIC KEY" {
             return Err(FulcioError::PublicKey);
         }
-        let signature = request["proofOfPossession"]
-            .as_str()
-            .and_then(|text| STANDARD.decode(text).ok());
-        Ok(Self::Challenge {
-            public_der,
-            signature: signature.ok_or(FulcioError::Possession)?,
-        })
+        let signature = request["proofOfPossession"].as_str().and_then(|text| STANDARD.decode(text).ok());
+        Ok(Self::Challenge { public_der, signature: signature.ok_or(FulcioError::Possession)? })
     }
 
     /// The v1 request: the key is base64 of PEM or of DER.
@@ -261,48 +212,22 @@ impl ProvenKey {
         if body["certificateSigningRequest"].is_string() {
             return Self::from_v2(body);
         }
-        let content = body["publicKey"]["content"]
-            .as_str()
-            .and_then(|text| STANDARD.decode(text).ok());
+        let content = body["publicKey"]["content"].as_str().and_then(|text| STANDARD.decode(text).ok());
         let content = content.ok_or(FulcioError::PublicKey)?;
-        let block = std::str::from_utf8(&content)
-            .ok()
-            .and_then(keys::first_pem_block);
+        let block = std::str::from_utf8(&content).ok().and_then(keys::first_pem_block);
         let public_der = block.map_or(content, |(_, der)| der);
-        let signature = body["signedEmailAddress"]
-            .as_str()
-            .and_then(|text| STANDARD.decode(text).ok());
-        Ok(Self::Challenge {
-            public_der,
-            signature: signature.ok_or(FulcioError::Possession)?,
-        })
+        let signature = body["signedEmailAddress"].as_str().and_then(|text| STANDARD.decode(text).ok());
+        Ok(Self::Challenge { public_der, signature: signature.ok_or(FulcioError::Possession)? })
     }
 
     /// The key, if its holder signed what was to be signed.
     fn verified(&self, claims: &Value) -> Result<Vec<u8>, FulcioError> {
         let possession = match self {
-            Self::Challenge {
-                public_der,
-                signature,
-            } => Possession {
-                public_der,
-                signed: text(claims, "sub").as_bytes(),
-                signature,
-            },
-            Self::Request { der } => {
-                Possession::in_request(der).map_err(|_| FulcioError::SigningRequest)?
-            }
+            Self::Challenge { public_der, signature } => Possession { public_der, signed: text(claims, "sub").as_bytes(), signature },
+            Self::Request { der } => Possession::in_request(der).map_err(|_| FulcioError::SigningRequest)?,
         };
-        let Possession {
-            public_der,
-            signed,
-            signature,
-        } = possession;
-        if keys::verifies(public_der, Signed::Message(signed), signature) {
-            Ok(public_der.to_vec())
-        } else {
-            Err(FulcioError::Possession)
-        }
+        let Possession { public_der, signed, signature } = possession;
+        if keys::verifies(public_der, Signed::Message(signed), signature) { Ok(public_der.to_vec()) } else { Err(FulcioError::Possession) }
     }
 }
 
@@ -323,11 +248,7 @@ impl<'a> Possession<'a> {
         fields.expect(der::INTEGER)?;
         fields.expect(der::SEQUENCE)?;
         let public_der = fields.expect(der::SEQUENCE)?.whole;
-        Ok(Self {
-            public_der,
-            signed: information.whole,
-            signature,
-        })
+        Ok(Self { public_der, signed: information.whole, signature })
     }
 }
 
@@ -336,9 +257,7 @@ fn token(headers: &HeaderMap, body: &Value) -> Result<String, FulcioError> {
     if let Some(token) = body["credentials"]["oidcIdentityToken"].as_str() {
         return Ok(token.to_owned());
     }
-    let header = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     match header.and_then(|value| value.split_once(' ')) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.to_owned()),
         _ => Err(TokenError::Malformed.into()),
@@ -350,22 +269,12 @@ fn document(body: &[u8]) -> Result<Value, FulcioError> {
     serde_json::from_slice(body).map_err(|_| FulcioError::Syntax)
 }
 
-async fn signing_certificate(
-    State(fulcio): State<Arc<Fulcio>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Value>, FulcioError> {
+async fn signing_certificate(State(fulcio): State<Arc<Fulcio>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, FulcioError> {
     let chain = fulcio.chain_for(&headers, &document(&body)?, ProvenKey::from_v2)?;
-    Ok(Json(
-        json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}),
-    ))
+    Ok(Json(json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})))
 }
 
-async fn legacy_signing_certificate(
-    State(fulcio): State<Arc<Fulcio>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, FulcioError> {
+async fn legacy_signing_certificate(State(fulcio): State<Arc<Fulcio>>, headers: HeaderMap, body: Bytes) -> Result<Response, FulcioError> {
     let chain = fulcio.chain_for(&headers, &document(&body)?, ProvenKey::from_v1)?;
     Ok((StatusCode::CREATED, [PEM_CHAIN], chain.join("\n")).into_response())
 }

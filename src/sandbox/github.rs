@@ -39,32 +39,17 @@ impl Kept {
 
 impl GitHub {
     pub(super) fn new(claims: Claims) -> Self {
-        Self {
-            claims,
-            kept: Mutex::default(),
-        }
+        Self { claims, kept: Mutex::default() }
     }
 
     pub(super) fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/repos/{owner}/{name}", get(repository))
             .route("/repos/{owner}/{name}/attestations", post(attest))
-            .route(
-                "/repos/{owner}/{name}/attestations/{digest}",
-                get(attestations),
-            )
-            .route(
-                "/repos/{owner}/{name}/code-scanning/sarifs",
-                post(upload_sarif),
-            )
-            .route(
-                "/repos/{owner}/{name}/code-scanning/sarifs/{id}",
-                get(sarif_status),
-            )
-            .route(
-                "/repos/{owner}/{name}/dependency-graph/snapshots",
-                post(submit_dependencies),
-            )
+            .route("/repos/{owner}/{name}/attestations/{digest}", get(attestations))
+            .route("/repos/{owner}/{name}/code-scanning/sarifs", post(upload_sarif))
+            .route("/repos/{owner}/{name}/code-scanning/sarifs/{id}", get(sarif_status))
+            .route("/repos/{owner}/{name}/dependency-graph/snapshots", post(submit_dependencies))
             .fallback(absent)
             .layer(DefaultBodyLimit::max(MAX_REQUEST))
             .with_state(self)
@@ -81,10 +66,7 @@ async fn absent() -> Response {
     problem(StatusCode::NOT_FOUND, "Not Found")
 }
 
-async fn repository(
-    State(github): State<Arc<GitHub>>,
-    Path((owner, name)): Path<(String, String)>,
-) -> Response {
+async fn repository(State(github): State<Arc<GitHub>>, Path((owner, name)): Path<(String, String)>) -> Response {
     let claims = &github.claims;
     let full_name = format!("{owner}/{name}");
     if full_name != claims.repository {
@@ -106,22 +88,13 @@ async fn repository(
 
 /// The digests of the statement in a bundle's DSSE envelope.
 fn subjects(bundle: &Value) -> Option<Vec<String>> {
-    let payload = STANDARD
-        .decode(bundle["dsseEnvelope"]["payload"].as_str()?)
-        .ok()?;
+    let payload = STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str()?).ok()?;
     let statement: Value = serde_json::from_slice(&payload).ok()?;
     let subjects = statement["subject"].as_array()?;
-    subjects
-        .iter()
-        .map(|subject| Some(format!("sha256:{}", subject["digest"]["sha256"].as_str()?)))
-        .collect()
+    subjects.iter().map(|subject| Some(format!("sha256:{}", subject["digest"]["sha256"].as_str()?))).collect()
 }
 
-async fn attest(
-    State(github): State<Arc<GitHub>>,
-    Path((owner, name)): Path<(String, String)>,
-    Json(request): Json<Value>,
-) -> Response {
+async fn attest(State(github): State<Arc<GitHub>>, Path((owner, name)): Path<(String, String)>, Json(request): Json<Value>) -> Response {
     let bundle = &request["bundle"];
     let Some(digests) = subjects(bundle).filter(|digests| !digests.is_empty()) else {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "Invalid bundle");
@@ -130,29 +103,15 @@ async fn attest(
     let mut kept = held(&github.kept);
     let id = kept.next_id();
     let stored = json!({"bundle": bundle, "repository_id": repository_id, "bundle_url": Value::Null, "initiator": "user"});
-    let of_repository = kept
-        .attestations
-        .entry(format!("{owner}/{name}"))
-        .or_default();
+    let of_repository = kept.attestations.entry(format!("{owner}/{name}")).or_default();
     of_repository.extend(digests.into_iter().map(|digest| (digest, stored.clone())));
     (StatusCode::CREATED, Json(json!({"id": id}))).into_response()
 }
 
-async fn attestations(
-    State(github): State<Arc<GitHub>>,
-    Path((owner, name, digest)): Path<(String, String, String)>,
-) -> Json<Value> {
+async fn attestations(State(github): State<Arc<GitHub>>, Path((owner, name, digest)): Path<(String, String, String)>) -> Json<Value> {
     let kept = held(&github.kept);
-    let of_repository = kept
-        .attestations
-        .get(&format!("{owner}/{name}"))
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let matching: Vec<&Value> = of_repository
-        .iter()
-        .filter(|(subject, _)| *subject == digest)
-        .map(|(_, stored)| stored)
-        .collect();
+    let of_repository = kept.attestations.get(&format!("{owner}/{name}")).map(Vec::as_slice).unwrap_or_default();
+    let matching: Vec<&Value> = of_repository.iter().filter(|(subject, _)| *subject == digest).map(|(_, stored)| stored).collect();
     Json(json!({"attestations": matching}))
 }
 
@@ -161,14 +120,9 @@ async fn upload_sarif(
     Path((owner, name)): Path<(String, String)>,
     Json(request): Json<Value>,
 ) -> Response {
-    let complete = ["commit_sha", "ref", "sarif"]
-        .iter()
-        .all(|field| request[*field].is_string());
+    let complete = ["commit_sha", "ref", "sarif"].iter().all(|field| request[*field].is_string());
     if !complete {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "commit_sha, ref and sarif are required",
-        );
+        return problem(StatusCode::BAD_REQUEST, "commit_sha, ref and sarif are required");
     }
     let id = held(&github.kept).next_id().to_string();
     let url = format!("https://api.github.com/repos/{owner}/{name}/code-scanning/sarifs/{id}");
@@ -176,18 +130,12 @@ async fn upload_sarif(
 }
 
 async fn sarif_status(Path((owner, name, id)): Path<(String, String, String)>) -> Json<Value> {
-    let analyses =
-        format!("https://api.github.com/repos/{owner}/{name}/code-scanning/analyses?sarif_id={id}");
+    let analyses = format!("https://api.github.com/repos/{owner}/{name}/code-scanning/analyses?sarif_id={id}");
     Json(json!({"processing_status": "complete", "analyses_url": analyses}))
 }
 
-async fn submit_dependencies(
-    State(github): State<Arc<GitHub>>,
-    Json(request): Json<Value>,
-) -> Response {
-    let complete = ["sha", "ref", "scanned"]
-        .iter()
-        .all(|field| request[*field].is_string());
+async fn submit_dependencies(State(github): State<Arc<GitHub>>, Json(request): Json<Value>) -> Response {
+    let complete = ["sha", "ref", "scanned"].iter().all(|field| request[*field].is_string());
     if !complete || !request["job"].is_object() || !request["detector"].is_object() {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "Invalid snapshot");
     }

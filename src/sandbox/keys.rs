@@ -7,9 +7,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA256_ASN1,
-    ECDSA_P384_SHA384_ASN1, ED25519, EcdsaKeyPair, KeyPair, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, EcdsaKeyPair, KeyPair,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,24 +22,17 @@ pub(super) fn sha256(bytes: &[u8]) -> Vec<u8> {
 
 pub(super) fn random_hex(bytes: usize) -> Result<String, SandboxError> {
     let mut buffer = vec![0u8; bytes];
-    aws_lc_rs::rand::fill(&mut buffer).map_err(|_| SandboxError::Crypto {
-        what: "random bytes",
-    })?;
+    aws_lc_rs::rand::fill(&mut buffer).map_err(|_| SandboxError::Crypto { what: "random bytes" })?;
     Ok(hex::encode(buffer))
 }
 
 /// RFC 8785, whatever order serde_json's map keeps.
 pub(super) fn canonical_json(value: &serde_json::Value) -> Result<Vec<u8>, SandboxError> {
-    serde_json_canonicalizer::to_vec(value).map_err(|_| SandboxError::Crypto {
-        what: "canonical JSON",
-    })
+    serde_json_canonicalizer::to_vec(value).map_err(|_| SandboxError::Crypto { what: "canonical JSON" })
 }
 
 /// Returns what `path` holds, or makes it and keeps it there for the next start.
-pub(super) fn kept(
-    path: &Path,
-    make: impl FnOnce() -> Result<Vec<u8>, SandboxError>,
-) -> Result<Vec<u8>, SandboxError> {
+pub(super) fn kept(path: &Path, make: impl FnOnce() -> Result<Vec<u8>, SandboxError>) -> Result<Vec<u8>, SandboxError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -48,10 +40,7 @@ pub(super) fn kept(
             super::files::write_atomically(path, &bytes)?;
             Ok(bytes)
         }
-        Err(source) => Err(SandboxError::File {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(SandboxError::File { path: path.to_owned(), source }),
     }
 }
 
@@ -63,23 +52,15 @@ pub(super) struct LogKey {
 
 impl LogKey {
     pub(super) fn kept_at(path: &Path) -> Result<Self, SandboxError> {
-        let unusable = |_| SandboxError::Key {
-            path: path.to_owned(),
-        };
+        let unusable = |_| SandboxError::Key { path: path.to_owned() };
         let pkcs8 = kept(path, || {
             EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)
                 .and_then(|pair| pair.to_pkcs8v1())
                 .map(|document| document.as_ref().to_vec())
-                .map_err(|_| SandboxError::Crypto {
-                    what: "an ECDSA key",
-                })
+                .map_err(|_| SandboxError::Crypto { what: "an ECDSA key" })
         })?;
         let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).map_err(|_| {
-                SandboxError::Key {
-                    path: path.to_owned(),
-                }
-            })?;
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).map_err(|_| SandboxError::Key { path: path.to_owned() })?;
         let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(unusable)?;
         let public_der = public.as_ref().to_vec();
         Ok(Self { pair, public_der })
@@ -98,9 +79,7 @@ impl LogKey {
         self.pair
             .sign(&SystemRandom::new(), message)
             .map(|signature| signature.as_ref().to_vec())
-            .map_err(|_| SandboxError::Crypto {
-                what: "an ECDSA signature",
-            })
+            .map_err(|_| SandboxError::Crypto { what: "an ECDSA signature" })
     }
 }
 
@@ -114,15 +93,9 @@ impl TokenKey {
         let pkcs8 = kept(path, || {
             let pair = RsaKeyPair::generate(KeySize::Rsa2048);
             let document = pair.and_then(|pair| AsDer::<Pkcs8V1Der<'_>>::as_der(&pair));
-            document
-                .map(|document| document.as_ref().to_vec())
-                .map_err(|_| SandboxError::Crypto { what: "an RSA key" })
+            document.map(|document| document.as_ref().to_vec()).map_err(|_| SandboxError::Crypto { what: "an RSA key" })
         })?;
-        RsaKeyPair::from_pkcs8(&pkcs8)
-            .map(|pair| Self { pair })
-            .map_err(|_| SandboxError::Key {
-                path: path.to_owned(),
-            })
+        RsaKeyPair::from_pkcs8(&pkcs8).map(|pair| Self { pair }).map_err(|_| SandboxError::Key { path: path.to_owned() })
     }
 
     /// Modulus and exponent, big-endian, as a JWK wants them.
@@ -130,10 +103,7 @@ impl TokenKey {
         let mut fields = der::only_sequence(self.pair.public_key().as_ref())?;
         let modulus = fields.expect(der::INTEGER)?.content;
         let exponent = fields.expect(der::INTEGER)?.content;
-        Ok((
-            modulus.strip_prefix(&[0]).unwrap_or(modulus).to_vec(),
-            exponent.to_vec(),
-        ))
+        Ok((modulus.strip_prefix(&[0]).unwrap_or(modulus).to_vec(), exponent.to_vec()))
     }
 
     pub(super) fn key_id(&self) -> String {
@@ -143,22 +113,13 @@ impl TokenKey {
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SandboxError> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                message,
-                &mut signature,
-            )
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
             .map(|()| signature)
-            .map_err(|_| SandboxError::Crypto {
-                what: "an RSA signature",
-            })
+            .map_err(|_| SandboxError::Crypto { what: "an RSA signature" })
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref())
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref()).verify(message, signature).is_ok()
     }
 }
 
@@ -171,27 +132,17 @@ pub(super) enum Signed<'a> {
 
 /// Whether `public_der` (SubjectPublicKeyInfo) made `signature`, under the algorithms Fulcio accepts.
 pub(super) fn verifies(public_der: &[u8], signed: Signed<'_>, signature: &[u8]) -> bool {
-    let ecdsa_and_rsa: [&'static dyn VerificationAlgorithm; 4] = [
-        &ECDSA_P256_SHA256_ASN1,
-        &ECDSA_P384_SHA384_ASN1,
-        &ECDSA_P384_SHA256_ASN1,
-        &RSA_PKCS1_2048_8192_SHA256,
-    ];
+    let ecdsa_and_rsa: [&'static dyn VerificationAlgorithm; 4] =
+        [&ECDSA_P256_SHA256_ASN1, &ECDSA_P384_SHA384_ASN1, &ECDSA_P384_SHA256_ASN1, &RSA_PKCS1_2048_8192_SHA256];
     match signed {
         Signed::Message(message) => ecdsa_and_rsa
             .into_iter()
             .chain([&ED25519 as &'static dyn VerificationAlgorithm])
-            .any(|algorithm| {
-                UnparsedPublicKey::new(algorithm, public_der)
-                    .verify(message, signature)
-                    .is_ok()
-            }),
+            .any(|algorithm| UnparsedPublicKey::new(algorithm, public_der).verify(message, signature).is_ok()),
         Signed::Sha256(hash) => match Digest::import_less_safe(hash, &digest::SHA256) {
-            Ok(digest) => ecdsa_and_rsa.into_iter().any(|algorithm| {
-                UnparsedPublicKey::new(algorithm, public_der)
-                    .verify_digest(&digest, signature)
-                    .is_ok()
-            }),
+            Ok(digest) => ecdsa_and_rsa
+                .into_iter()
+                .any(|algorithm| UnparsedPublicKey::new(algorithm, public_der).verify_digest(&digest, signature).is_ok()),
             Err(_) => false,
         },
     }
@@ -216,10 +167,7 @@ pub(super) fn first_pem_block(text: &str) -> Option<(String, Vec<u8>)> {
     let (_, after_begin) = text.split_once("-----BEGIN ")?;
     let (label, after_label) = after_begin.split_once("-----")?;
     let (body, _) = after_label.split_once(&format!("-----END {label}-----"))?;
-    let compact: String = body
-        .chars()
-        .filter(|character| !character.is_ascii_whitespace())
-        .collect();
+    let compact: String = body.chars().filter(|character| !character.is_ascii_whitespace()).collect();
     Some((label.to_owned(), STANDARD.decode(compact).ok()?))
 }
 
@@ -235,30 +183,15 @@ mod tests {
         let second = LogKey::kept_at(&path).unwrap();
         assert_eq!(first.public_der(), second.public_der());
         let signature = second.sign(b"message").unwrap();
-        assert!(verifies(
-            first.public_der(),
-            Signed::Message(b"message"),
-            &signature
-        ));
-        assert!(verifies(
-            first.public_der(),
-            Signed::Sha256(&sha256(b"message")),
-            &signature
-        ));
-        assert!(!verifies(
-            first.public_der(),
-            Signed::Message(b"another"),
-            &signature
-        ));
+        assert!(verifies(first.public_der(), Signed::Message(b"message"), &signature));
+        assert!(verifies(first.public_der(), Signed::Sha256(&sha256(b"message")), &signature));
+        assert!(!verifies(first.public_der(), Signed::Message(b"another"), &signature));
     }
 
     #[test]
     fn pem_survives_carriage_returns() {
         let text = pem("CERTIFICATE", &[9; 100]).replace('\n', "\r\n");
-        assert_eq!(
-            first_pem_block(&text),
-            Some(("CERTIFICATE".to_owned(), vec![9; 100]))
-        );
+        assert_eq!(first_pem_block(&text), Some(("CERTIFICATE".to_owned(), vec![9; 100])));
         assert_eq!(first_pem_block("nothing"), None);
     }
 }

@@ -129,10 +129,7 @@ mod tests {
             assert_eq!(tree.root(), naive_root(&leaves));
             for (index, leaf) in leaves.iter().enumerate() {
                 let path = tree.inclusion_proof(index);
-                assert_eq!(
-                    root_from_proof(leaf, index, leaves.len(), &path),
-                    tree.root()
-                );
+                assert_eq!(root_from_proof(leaf, index, leaves.len(), &path), tree.root());
             }
         }
     }

@@ -65,15 +65,9 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error("cannot use file `{}`", path.display())]
-    File {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    File { path: PathBuf, source: std::io::Error },
     #[error("file `{}` is not the JSON it should be", path.display())]
-    Json {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
+    Json { path: PathBuf, source: serde_json::Error },
     #[error("key file `{}` holds no usable key", path.display())]
     Key { path: PathBuf },
     #[error("cannot make {what}")]
@@ -145,12 +139,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let keys_dir = config.dir.join("keys");
     let rekor_dir = config.dir.join("rekor");
     for directory in [&config.dir, &keys_dir, &rekor_dir] {
-        tokio::fs::create_dir_all(directory)
-            .await
-            .map_err(|source| SandboxError::File {
-                path: directory.clone(),
-                source,
-            })?;
+        tokio::fs::create_dir_all(directory).await.map_err(|source| SandboxError::File { path: directory.clone(), source })?;
     }
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
@@ -159,8 +148,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let making = (keys_dir, rekor_dir, config.claims.clone(), faults.clone());
     let (authorities, addresses) = tokio::task::spawn_blocking(move || {
         let (keys_dir, rekor_dir, claims, faults) = making;
-        Authorities::kept_in(&keys_dir, &rekor_dir, &addresses, claims, faults)
-            .map(|made| (made, addresses))
+        Authorities::kept_in(&keys_dir, &rekor_dir, &addresses, claims, faults).map(|made| (made, addresses))
     })
     .await
     .map_err(|_| SandboxError::Interrupted)??;
@@ -172,27 +160,11 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let trusted_root = config.dir.join("trusted_root.json");
     let signing_config = config.dir.join("signing_config.json");
     let anchors = authorities.anchors();
-    files::write_atomically(
-        &trusted_root,
-        format!("{:#}\n", files::trusted_root(&addresses, &anchors)).as_bytes(),
-    )?;
-    files::write_atomically(
-        &signing_config,
-        format!("{:#}\n", files::signing_config(&addresses, &anchors)).as_bytes(),
-    )?;
+    files::write_atomically(&trusted_root, format!("{:#}\n", files::trusted_root(&addresses, &anchors)).as_bytes())?;
+    files::write_atomically(&signing_config, format!("{:#}\n", files::signing_config(&addresses, &anchors)).as_bytes())?;
     let github_address = format!("http://{}", listeners.host(Service::GitHub)?);
-    let environment = environment(
-        &config,
-        &authorities.issuer,
-        &registry_address,
-        &github_address,
-        &trusted_root,
-        &signing_config,
-    );
-    files::write_atomically(
-        &config.dir.join("sandbox.env"),
-        files::shell_exports(&environment).as_bytes(),
-    )?;
+    let environment = environment(&config, &authorities.issuer, &registry_address, &github_address, &trusted_root, &signing_config);
+    files::write_atomically(&config.dir.join("sandbox.env"), files::shell_exports(&environment).as_bytes())?;
 
     let routers = [
         (Service::Registry, registry.router()),
@@ -200,22 +172,11 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         (Service::Fulcio, authorities.fulcio.router()),
         (Service::Rekor, authorities.rekor.router()),
         (Service::Timestamp, authorities.timestamp.router()),
-        (
-            Service::GitHub,
-            Arc::new(github::GitHub::new(config.claims.clone())).router(),
-        ),
+        (Service::GitHub, Arc::new(github::GitHub::new(config.claims.clone())).router()),
     ];
     let log: server::Log = Arc::new(Mutex::new(Vec::new()));
     let servers = listeners.serve(routers, &faults, config.latency, &log);
-    Ok(Sandbox {
-        registry: registry_address,
-        trusted_root,
-        signing_config,
-        environment,
-        faults,
-        log,
-        servers,
-    })
+    Ok(Sandbox { registry: registry_address, trusted_root, signing_config, environment, faults, log, servers })
 }
 
 fn environment(
@@ -228,18 +189,9 @@ fn environment(
 ) -> Vec<(String, String)> {
     let mut environment: Vec<(String, String)> = [
         ("ACTIONS_ID_TOKEN_REQUEST_URL", issuer.request_url()),
-        (
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-            issuer.request_token().to_owned(),
-        ),
-        (
-            "SUPPLY_ACTION_SIGNING_CONFIG",
-            signing_config.display().to_string(),
-        ),
-        (
-            "SUPPLY_ACTION_TRUSTED_ROOT",
-            trusted_root.display().to_string(),
-        ),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", issuer.request_token().to_owned()),
+        ("SUPPLY_ACTION_SIGNING_CONFIG", signing_config.display().to_string()),
+        ("SUPPLY_ACTION_TRUSTED_ROOT", trusted_root.display().to_string()),
         ("SUPPLY_ACTION_REGISTRY", registry.to_owned()),
         ("SIGSTORE_ISSUER", issuer.url().to_owned()),
         ("GITHUB_API_URL", github.to_owned()),
@@ -267,12 +219,7 @@ impl Authorities {
         claims: Claims,
         faults: Faults,
     ) -> Result<Self, SandboxError> {
-        let issuer = Arc::new(oidc::Issuer::new(
-            addresses.oidc.clone(),
-            keys_dir,
-            claims,
-            faults,
-        )?);
+        let issuer = Arc::new(oidc::Issuer::new(addresses.oidc.clone(), keys_dir, claims, faults)?);
         let fulcio = fulcio::Fulcio {
             authority: x509::Authority::kept_in(keys_dir, "fulcio", x509::CODE_SIGNING)?,
             ct_key: keys::LogKey::kept_at(&keys_dir.join("ct-log.p8"))?,
@@ -284,12 +231,7 @@ impl Authorities {
         let (leaf_key, leaf) = authority.timestamp_leaf(keys_dir, "timestamp")?;
         let chain = std::iter::once(leaf).chain(authority.chain).collect();
         let timestamp = timestamp::TimestampAuthority::new(leaf_key, chain)?;
-        Ok(Self {
-            issuer,
-            fulcio: Arc::new(fulcio),
-            rekor: Arc::new(rekor),
-            timestamp: Arc::new(timestamp),
-        })
+        Ok(Self { issuer, fulcio: Arc::new(fulcio), rekor: Arc::new(rekor), timestamp: Arc::new(timestamp) })
     }
 
     fn anchors(&self) -> files::Anchors<'_> {
@@ -318,25 +260,17 @@ impl Listeners {
     /// Ports of an earlier start are taken again when free, so that issuer and image names stay true.
     async fn bind(config: &Config) -> Result<Self, SandboxError> {
         let path = config.dir.join("ports.json");
-        let earlier: HashMap<String, u16> = tokio::fs::read(&path)
-            .await
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+        let earlier: HashMap<String, u16> =
+            tokio::fs::read(&path).await.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let mut bound = HashMap::new();
         let mut ports = HashMap::new();
         for (service, name) in Self::SERVICES {
-            let fixed = config
-                .registry_port
-                .filter(|_| service == Service::Registry);
+            let fixed = config.registry_port.filter(|_| service == Service::Registry);
             let listener = server::bind(fixed, earlier.get(name).copied()).await?;
             ports.insert(name, port(&listener)?);
             bound.insert(service, listener);
         }
-        let text = serde_json::to_vec(&ports).map_err(|source| SandboxError::Json {
-            path: path.clone(),
-            source,
-        })?;
+        let text = serde_json::to_vec(&ports).map_err(|source| SandboxError::Json { path: path.clone(), source })?;
         files::write_atomically(&path, &text)?;
         Ok(Self(bound))
     }
@@ -366,12 +300,7 @@ impl Listeners {
         let mut servers = Vec::new();
         for (service, router) in routers {
             if let Some(listener) = self.0.remove(&service) {
-                let edge = Edge {
-                    service,
-                    faults: faults.clone(),
-                    latency,
-                    log: log.clone(),
-                };
+                let edge = Edge { service, faults: faults.clone(), latency, log: log.clone() };
                 servers.push(server::serve(listener, router, edge));
             }
         }
@@ -380,8 +309,5 @@ impl Listeners {
 }
 
 fn port(listener: &TcpListener) -> Result<u16, SandboxError> {
-    listener
-        .local_addr()
-        .map(|address| address.port())
-        .map_err(|source| SandboxError::Bind { port: 0, source })
+    listener.local_addr().map(|address| address.port()).map_err(|source| SandboxError::Bind { port: 0, source })
 }

@@ -47,15 +47,8 @@ pub(super) enum TokenError {
 }
 
 impl Issuer {
-    pub(super) fn new(
-        url: String,
-        keys_dir: &Path,
-        claims: Claims,
-        faults: Faults,
-    ) -> Result<Self, SandboxError> {
-        let request_token = keys::kept(&keys_dir.join("request-token"), || {
-            Ok(keys::random_hex(24)?.into_bytes())
-        })?;
+    pub(super) fn new(url: String, keys_dir: &Path, claims: Claims, faults: Faults) -> Result<Self, SandboxError> {
+        let request_token = keys::kept(&keys_dir.join("request-token"), || Ok(keys::random_hex(24)?.into_bytes()))?;
         Ok(Self {
             url,
             key: TokenKey::kept_at(&keys_dir.join("oidc.p8"))?,
@@ -89,16 +82,8 @@ impl Issuer {
 
     fn token(&self, audience: &str) -> Result<String, SandboxError> {
         let foreign = self.faults.tokens_are_foreign();
-        let (issuer, key) = if foreign {
-            (FOREIGN_ISSUER, self.foreign_key()?)
-        } else {
-            (self.url.as_str(), &self.key)
-        };
-        let age = if self.faults.tokens_are_expired() {
-            3600
-        } else {
-            0
-        };
+        let (issuer, key) = if foreign { (FOREIGN_ISSUER, self.foreign_key()?) } else { (self.url.as_str(), &self.key) };
+        let age = if self.faults.tokens_are_expired() { 3600 } else { 0 };
         let issued = Timestamp::now().as_second() - age;
         let mut claims = self.claims.as_json();
         claims["iss"] = issuer.into();
@@ -108,8 +93,7 @@ impl Issuer {
         // GitHub's tokens are valid from a little before they are issued, against clocks that lag.
         claims["nbf"] = (issued - 600).into();
         claims["exp"] = (issued + LIFETIME_SECONDS).into();
-        let header =
-            json!({"alg": "RS256", "kid": key.key_id(), "typ": "JWT", "x5t": key.key_id()});
+        let header = json!({"alg": "RS256", "kid": key.key_id(), "typ": "JWT", "x5t": key.key_id()});
         let signed = format!("{}.{}", part(&header), part(&claims));
         let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
         Ok(format!("{signed}.{signature}"))
@@ -119,24 +103,15 @@ impl Issuer {
     pub(super) fn verified(&self, token: &str, audience: &str) -> Result<Value, TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (_, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-        let signature = URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| TokenError::Malformed)?;
-        let payload = URL_SAFE_NO_PAD
-            .decode(payload)
-            .map_err(|_| TokenError::Malformed)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Malformed)?;
         let claims: Value = serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)?;
-        let signed_by_us =
-            self.key.verifies(signed.as_bytes(), &signature) && claims["iss"] == self.url.as_str();
+        let signed_by_us = self.key.verifies(signed.as_bytes(), &signature) && claims["iss"] == self.url.as_str();
         if !signed_by_us {
-            return Err(TokenError::Signature {
-                issuer: self.url.clone(),
-            });
+            return Err(TokenError::Signature { issuer: self.url.clone() });
         }
         if claims["aud"] != audience {
-            return Err(TokenError::Audience {
-                audience: claims["aud"].to_string(),
-            });
+            return Err(TokenError::Audience { audience: claims["aud"].to_string() });
         }
         let expiry = claims["exp"].as_i64().unwrap_or(0);
         if expiry < Timestamp::now().as_second() {
@@ -163,45 +138,24 @@ struct TokenQuery {
     audience: Option<String>,
 }
 
-async fn give_token(
-    State(issuer): State<Arc<Issuer>>,
-    Query(query): Query<TokenQuery>,
-    headers: HeaderMap,
-) -> Response {
-    let presented = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '));
-    let authorized = presented.is_some_and(|(scheme, token)| {
-        scheme.eq_ignore_ascii_case("bearer") && token == issuer.request_token
-    });
+async fn give_token(State(issuer): State<Arc<Issuer>>, Query(query): Query<TokenQuery>, headers: HeaderMap) -> Response {
+    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
+    let authorized = presented.is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token == issuer.request_token);
     if !authorized {
         let body = json!({"message": "Unauthorized", "statusCode": 401});
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
-    let audience = query
-        .audience
-        .unwrap_or_else(|| format!("https://github.com/{}", issuer.claims.repository_owner));
+    let audience = query.audience.unwrap_or_else(|| format!("https://github.com/{}", issuer.claims.repository_owner));
     match issuer.token(&audience) {
         Ok(token) => Json(json!({"value": token})).into_response(),
-        Err(error) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            Json(json!({"message": error.to_string()})),
-        )
-            .into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"message": error.to_string()}))).into_response(),
     }
 }
 
 async fn discovery(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
     let own = issuer.claims.as_json();
-    let own = own
-        .as_object()
-        .into_iter()
-        .flat_map(|claims| claims.keys().map(String::as_str));
-    let claims: Vec<&str> = ["aud", "exp", "iat", "iss", "jti", "nbf"]
-        .into_iter()
-        .chain(own)
-        .collect();
+    let own = own.as_object().into_iter().flat_map(|claims| claims.keys().map(String::as_str));
+    let claims: Vec<&str> = ["aud", "exp", "iat", "iss", "jti", "nbf"].into_iter().chain(own).collect();
     Json(json!({
         "issuer": issuer.url,
         "jwks_uri": format!("{}/.well-known/jwks", issuer.url),

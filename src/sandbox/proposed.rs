@@ -47,16 +47,12 @@ pub(super) fn accepted(request: &Value) -> Result<Accepted, Refused> {
     match (kind, version) {
         ("dsse", "0.0.1") => dsse(&request["spec"]),
         ("hashedrekord", "0.0.1") => hashedrekord(&request["spec"]),
-        _ => Err(Refused::Kind {
-            kind: kind.to_owned(),
-            version: version.to_owned(),
-        }),
+        _ => Err(Refused::Kind { kind: kind.to_owned(), version: version.to_owned() }),
     }
 }
 
 fn decoded(text: Option<&str>, field: &'static str) -> Result<Vec<u8>, Refused> {
-    text.and_then(|text| STANDARD.decode(text).ok())
-        .ok_or(Refused::Field { field })
+    text.and_then(|text| STANDARD.decode(text).ok()).ok_or(Refused::Field { field })
 }
 
 /// Public key and canonical PEM of a base64 PEM verifier.
@@ -71,35 +67,22 @@ fn sha256_entry(hash: &[u8]) -> Value {
 
 fn dsse(spec: &Value) -> Result<Accepted, Refused> {
     let proposed = &spec["proposedContent"];
-    let text = proposed["envelope"]
-        .as_str()
-        .ok_or(Refused::Field { field: "envelope" })?;
-    let envelope: Envelope =
-        serde_json::from_str(text).map_err(|_| Refused::Field { field: "envelope" })?;
+    let text = proposed["envelope"].as_str().ok_or(Refused::Field { field: "envelope" })?;
+    let envelope: Envelope = serde_json::from_str(text).map_err(|_| Refused::Field { field: "envelope" })?;
     let payload = decoded(Some(&envelope.payload), "payload")?;
-    let verifiers = proposed["verifiers"]
-        .as_array()
-        .filter(|all| !all.is_empty());
+    let verifiers = proposed["verifiers"].as_array().filter(|all| !all.is_empty());
     let verifiers = verifiers.ok_or(Refused::Field { field: "verifiers" })?;
-    let verifiers: Vec<(Vec<u8>, String)> = verifiers
-        .iter()
-        .map(|one| verifier(one.as_str(), "verifiers"))
-        .collect::<Result<_, _>>()?;
+    let verifiers: Vec<(Vec<u8>, String)> = verifiers.iter().map(|one| verifier(one.as_str(), "verifiers")).collect::<Result<_, _>>()?;
     if envelope.signatures.is_empty() {
-        return Err(Refused::Field {
-            field: "signatures",
-        });
+        return Err(Refused::Field { field: "signatures" });
     }
     let encoding = pre_authentication_encoding(&envelope.payload_type, &payload);
     let mut signatures = Vec::new();
     for (number, signature) in envelope.signatures.iter().enumerate() {
         let bytes = decoded(Some(&signature.sig), "sig")?;
-        let by = verifiers
-            .iter()
-            .find(|(key, _)| keys::verifies(key, Signed::Message(&encoding), &bytes));
+        let by = verifiers.iter().find(|(key, _)| keys::verifies(key, Signed::Message(&encoding), &bytes));
         let (_, pem) = by.ok_or(Refused::Signature { number })?;
-        signatures
-            .push(json!({"signature": STANDARD.encode(&bytes), "verifier": STANDARD.encode(pem)}));
+        signatures.push(json!({"signature": STANDARD.encode(&bytes), "verifier": STANDARD.encode(pem)}));
     }
     let envelope_hash = keys::sha256(text.as_bytes());
     let payload_hash = keys::sha256(&payload);
@@ -108,34 +91,21 @@ fn dsse(spec: &Value) -> Result<Accepted, Refused> {
         "payloadHash": sha256_entry(&payload_hash),
         "signatures": signatures,
     }});
-    let mut hashes = vec![
-        found_by(&hex::encode(envelope_hash)),
-        found_by(&hex::encode(payload_hash)),
-    ];
+    let mut hashes = vec![found_by(&hex::encode(envelope_hash)), found_by(&hex::encode(payload_hash))];
     hashes.extend(subjects(&payload).iter().map(|subject| found_by(subject)));
-    Ok(Accepted {
-        body: keys::canonical_json(&body)?,
-        hashes,
-    })
+    Ok(Accepted { body: keys::canonical_json(&body)?, hashes })
 }
 
 fn hashedrekord(spec: &Value) -> Result<Accepted, Refused> {
     let hash = &spec["data"]["hash"];
-    let value = hash["value"].as_str().ok_or(Refused::Field {
-        field: "data.hash.value",
-    })?;
-    let digest = hex::decode(value).map_err(|_| Refused::Field {
-        field: "data.hash.value",
-    })?;
+    let value = hash["value"].as_str().ok_or(Refused::Field { field: "data.hash.value" })?;
+    let digest = hex::decode(value).map_err(|_| Refused::Field { field: "data.hash.value" })?;
     if hash["algorithm"] != "sha256" || digest.len() != 32 {
         return Err(Refused::Field { field: "data.hash" });
     }
     let signature = &spec["signature"];
     let bytes = decoded(signature["content"].as_str(), "signature.content")?;
-    let (key, pem) = verifier(
-        signature["publicKey"]["content"].as_str(),
-        "signature.publicKey.content",
-    )?;
+    let (key, pem) = verifier(signature["publicKey"]["content"].as_str(), "signature.publicKey.content")?;
     if !keys::verifies(&key, Signed::Sha256(&digest), &bytes) {
         return Err(Refused::Signature { number: 0 });
     }
@@ -143,19 +113,12 @@ fn hashedrekord(spec: &Value) -> Result<Accepted, Refused> {
         "data": {"hash": sha256_entry(&digest)},
         "signature": {"content": STANDARD.encode(&bytes), "publicKey": {"content": STANDARD.encode(pem)}},
     }});
-    Ok(Accepted {
-        body: keys::canonical_json(&body)?,
-        hashes: vec![found_by(&hex::encode(digest))],
-    })
+    Ok(Accepted { body: keys::canonical_json(&body)?, hashes: vec![found_by(&hex::encode(digest))] })
 }
 
 /// <https://github.com/secure-systems-lab/dsse/blob/master/protocol.md>
 pub(super) fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "DSSEv1 {} {payload_type} {} ",
-        payload_type.len(),
-        payload.len()
-    );
+    let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
     [head.as_bytes(), payload].concat()
 }
 
@@ -166,10 +129,7 @@ fn found_by(hash: &str) -> String {
 fn subjects(payload: &[u8]) -> Vec<String> {
     let statement: Value = serde_json::from_slice(payload).unwrap_or_default();
     let subjects = statement["subject"].as_array().cloned().unwrap_or_default();
-    subjects
-        .iter()
-        .filter_map(|subject| subject["digest"]["sha256"].as_str().map(str::to_owned))
-        .collect()
+    subjects.iter().filter_map(|subject| subject["digest"]["sha256"].as_str().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
@@ -180,9 +140,7 @@ mod tests {
     fn proposed_dsse(signed_payload: &[u8], sent_payload: &[u8]) -> Value {
         let dir = tempfile::tempdir().unwrap();
         let key = LogKey::kept_at(&dir.path().join("key.p8")).unwrap();
-        let signature = key
-            .sign(&pre_authentication_encoding("text/plain", signed_payload))
-            .unwrap();
+        let signature = key.sign(&pre_authentication_encoding("text/plain", signed_payload)).unwrap();
         let envelope = json!({
             "payload": STANDARD.encode(sent_payload), "payloadType": "text/plain",
             "signatures": [{"sig": STANDARD.encode(signature)}],
@@ -196,10 +154,7 @@ mod tests {
     #[test]
     fn encodes_as_the_dsse_example() {
         let encoding = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world");
-        assert_eq!(
-            encoding,
-            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
-        );
+        assert_eq!(encoding, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
     }
 
     #[test]
@@ -211,10 +166,7 @@ mod tests {
 
     #[test]
     fn refuses_an_envelope_whose_signature_is_for_another_payload() {
-        assert!(matches!(
-            accepted(&proposed_dsse(b"x", b"y")),
-            Err(Refused::Signature { number: 0 })
-        ));
+        assert!(matches!(accepted(&proposed_dsse(b"x", b"y")), Err(Refused::Signature { number: 0 })));
     }
 
     #[test]

@@ -79,9 +79,7 @@ impl IntoResponse for LogError {
         };
         let body = Json(json!({"code": status.as_u16(), "message": self.to_string()}));
         match self {
-            Self::Exists { uuid } => {
-                (status, [(LOCATION, entry_path(&uuid))], body).into_response()
-            }
+            Self::Exists { uuid } => (status, [(LOCATION, entry_path(&uuid))], body).into_response(),
             _ => (status, body).into_response(),
         }
     }
@@ -99,17 +97,9 @@ impl Log {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(SandboxError::File { path, source }),
         };
-        let log = Self {
-            key,
-            host,
-            path,
-            kept: Mutex::default(),
-        };
+        let log = Self { key, host, path, kept: Mutex::default() };
         for line in text.lines() {
-            let entry: Entry = serde_json::from_str(line).map_err(|source| SandboxError::Json {
-                path: log.path.clone(),
-                source,
-            })?;
+            let entry: Entry = serde_json::from_str(line).map_err(|source| SandboxError::Json { path: log.path.clone(), source })?;
             let leaf = entry.leaf();
             held(&log.kept).append(entry, leaf);
         }
@@ -126,11 +116,7 @@ impl Log {
 
     /// A positive 63-bit number that stays with the key.
     fn tree_id(&self) -> u64 {
-        self.log_id()
-            .iter()
-            .take(8)
-            .fold(0u64, |id, byte| (id << 8) | u64::from(*byte))
-            >> 1
+        self.log_id().iter().take(8).fold(0u64, |id, byte| (id << 8) | u64::from(*byte)) >> 1
     }
 
     fn uuid(&self, leaf: &[u8]) -> String {
@@ -145,48 +131,24 @@ impl Log {
         if kept.by_leaf.contains_key(&hex::encode(&leaf)) {
             return Err(LogError::Exists { uuid });
         }
-        let entry = Entry {
-            body: STANDARD.encode(&accepted.body),
-            integrated_time: Timestamp::now().as_second(),
-            hashes: accepted.hashes,
-        };
+        let entry = Entry { body: STANDARD.encode(&accepted.body), integrated_time: Timestamp::now().as_second(), hashes: accepted.hashes };
         self.write(&entry)?;
         let index = kept.append(entry, leaf);
         Ok((uuid, self.presented(&kept, index)?))
     }
 
     fn write(&self, entry: &Entry) -> Result<(), SandboxError> {
-        let failed = |source| SandboxError::File {
-            path: self.path.clone(),
-            source,
-        };
-        let line = serde_json::to_string(entry).map_err(|source| SandboxError::Json {
-            path: self.path.clone(),
-            source,
-        })?;
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path)
-            .map_err(failed)?;
-        file.write_all(format!("{line}\n").as_bytes())
-            .map_err(failed)
+        let failed = |source| SandboxError::File { path: self.path.clone(), source };
+        let line = serde_json::to_string(entry).map_err(|source| SandboxError::Json { path: self.path.clone(), source })?;
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path).map_err(failed)?;
+        file.write_all(format!("{line}\n").as_bytes()).map_err(failed)
     }
 
     fn checkpoint(&self, kept: &Kept) -> Result<String, SandboxError> {
         let root = STANDARD.encode(kept.tree.root());
-        let note = format!(
-            "{} - {}\n{}\n{root}\n",
-            self.host,
-            self.tree_id(),
-            kept.tree.len()
-        );
+        let note = format!("{} - {}\n{}\n{root}\n", self.host, self.tree_id(), kept.tree.len());
         let signature = [&self.log_id()[..4], &self.key.sign(note.as_bytes())?].concat();
-        Ok(format!(
-            "{note}\n\u{2014} {} {}\n",
-            self.host,
-            STANDARD.encode(signature)
-        ))
+        Ok(format!("{note}\n\u{2014} {} {}\n", self.host, STANDARD.encode(signature)))
     }
 
     fn presented(&self, kept: &Kept, index: usize) -> Result<Value, SandboxError> {
@@ -215,17 +177,10 @@ impl Log {
     fn found(&self, wanted: &Wanted) -> Result<Value, LogError> {
         let kept = held(&self.kept);
         let index = match wanted {
-            Wanted::Id(id) => id
-                .get(id.len().saturating_sub(64)..)
-                .and_then(|leaf| kept.by_leaf.get(leaf))
-                .copied(),
-            Wanted::Index(index) => index
-                .checked_sub(EARLIER_ENTRIES)
-                .filter(|index| *index < kept.entries.len()),
+            Wanted::Id(id) => id.get(id.len().saturating_sub(64)..).and_then(|leaf| kept.by_leaf.get(leaf)).copied(),
+            Wanted::Index(index) => index.checked_sub(EARLIER_ENTRIES).filter(|index| *index < kept.entries.len()),
         };
-        let index = index.ok_or_else(|| LogError::Absent {
-            wanted: format!("{wanted:?}"),
-        })?;
+        let index = index.ok_or_else(|| LogError::Absent { wanted: format!("{wanted:?}") })?;
         let uuid = self.uuid(&kept.entries[index].leaf());
         Ok(json!({uuid: self.presented(&kept, index)?}))
     }
@@ -270,10 +225,7 @@ async fn create(State(log): State<Arc<Log>>, body: Bytes) -> Result<Response, Lo
     Ok((StatusCode::CREATED, headers, Json(json!({uuid: entry}))).into_response())
 }
 
-async fn by_id(
-    State(log): State<Arc<Log>>,
-    UrlPath(id): UrlPath<String>,
-) -> Result<Json<Value>, LogError> {
+async fn by_id(State(log): State<Arc<Log>>, UrlPath(id): UrlPath<String>) -> Result<Json<Value>, LogError> {
     log.found(&Wanted::Id(id)).map(Json)
 }
 
@@ -283,10 +235,7 @@ struct IndexQuery {
     log_index: usize,
 }
 
-async fn by_index(
-    State(log): State<Arc<Log>>,
-    Query(query): Query<IndexQuery>,
-) -> Result<Json<Value>, LogError> {
+async fn by_index(State(log): State<Arc<Log>>, Query(query): Query<IndexQuery>) -> Result<Json<Value>, LogError> {
     log.found(&Wanted::Index(query.log_index)).map(Json)
 }
 
@@ -299,38 +248,20 @@ async fn retrieve(State(log): State<Arc<Log>>, body: Bytes) -> Result<Json<Value
         let leaf = merkle::leaf_hash(&proposed::accepted(&entry)?.body);
         wanted.push(Wanted::Id(hex::encode(leaf)));
     }
-    let ids = list("entryUUIDs")
-        .into_iter()
-        .filter_map(|id| id.as_str().map(str::to_owned));
+    let ids = list("entryUUIDs").into_iter().filter_map(|id| id.as_str().map(str::to_owned));
     wanted.extend(ids.map(Wanted::Id));
-    let indexes = list("logIndexes")
-        .into_iter()
-        .filter_map(|index| index.as_u64());
-    wanted.extend(
-        indexes
-            .filter_map(|index| usize::try_from(index).ok())
-            .map(Wanted::Index),
-    );
-    let found: Vec<Value> = wanted
-        .iter()
-        .filter_map(|wanted| log.found(wanted).ok())
-        .collect();
+    let indexes = list("logIndexes").into_iter().filter_map(|index| index.as_u64());
+    wanted.extend(indexes.filter_map(|index| usize::try_from(index).ok()).map(Wanted::Index));
+    let found: Vec<Value> = wanted.iter().filter_map(|wanted| log.found(wanted).ok()).collect();
     Ok(Json(found.into()))
 }
 
 async fn search(State(log): State<Arc<Log>>, body: Bytes) -> Result<Json<Value>, LogError> {
     let request = document(&body)?;
     let hash = request["hash"].as_str().unwrap_or_default();
-    let hash = if hash.contains(':') {
-        hash.to_owned()
-    } else {
-        format!("sha256:{hash}")
-    };
+    let hash = if hash.contains(':') { hash.to_owned() } else { format!("sha256:{hash}") };
     let kept = held(&log.kept);
-    let matching = kept
-        .entries
-        .iter()
-        .filter(|entry| entry.hashes.contains(&hash));
+    let matching = kept.entries.iter().filter(|entry| entry.hashes.contains(&hash));
     let uuids: Vec<String> = matching.map(|entry| log.uuid(&entry.leaf())).collect();
     Ok(Json(json!(uuids)))
 }
@@ -347,9 +278,5 @@ async fn log_info(State(log): State<Arc<Log>>) -> Result<Json<Value>, LogError> 
 }
 
 async fn public_key(State(log): State<Arc<Log>>) -> Response {
-    (
-        [(CONTENT_TYPE, "application/x-pem-file")],
-        keys::pem("PUBLIC KEY", log.public_der()),
-    )
-        .into_response()
+    ([(CONTENT_TYPE, "application/x-pem-file")], keys::pem("PUBLIC KEY", log.public_der())).into_response()
 }

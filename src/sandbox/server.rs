@@ -37,22 +37,14 @@ pub(super) struct Edge {
 struct Dropped;
 
 /// Binds `port`, or a free one; `preferred` is tried first so that a restarted sandbox keeps its addresses.
-pub(super) async fn bind(
-    port: Option<u16>,
-    preferred: Option<u16>,
-) -> Result<TcpListener, SandboxError> {
+pub(super) async fn bind(port: Option<u16>, preferred: Option<u16>) -> Result<TcpListener, SandboxError> {
     if let (None, Some(preferred)) = (port, preferred)
         && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, preferred)).await
     {
         return Ok(listener);
     }
     let wanted = port.unwrap_or(0);
-    TcpListener::bind((Ipv4Addr::LOCALHOST, wanted))
-        .await
-        .map_err(|source| SandboxError::Bind {
-            port: wanted,
-            source,
-        })
+    TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)).await.map_err(|source| SandboxError::Bind { port: wanted, source })
 }
 
 /// Serves until the returned task is aborted, which also ends its connections.
@@ -83,33 +75,18 @@ pub(super) fn serve(listener: TcpListener, router: Router, edge: Edge) -> JoinHa
 }
 
 impl Edge {
-    async fn answer(
-        &self,
-        request: hyper::Request<Incoming>,
-        router: TowerToHyperService<Router>,
-    ) -> Result<Response, Dropped> {
+    async fn answer(&self, request: hyper::Request<Incoming>, router: TowerToHyperService<Router>) -> Result<Response, Dropped> {
         let method = request.method().to_string();
         let path = request.uri().path().to_owned();
         let query = request.uri().query().map(str::to_owned);
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or(path.as_str(), |whole| whole.as_str());
+        let target = request.uri().path_and_query().map_or(path.as_str(), |whole| whole.as_str());
         let effect = self.faults.effect(self.service, &method, target);
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
         let answer = self.affected(effect, request, router).await;
-        let status = answer
-            .as_ref()
-            .map_or(0, |response| response.status().as_u16());
-        held(&self.log).push(Request {
-            service: self.service,
-            method,
-            path,
-            query,
-            status,
-        });
+        let status = answer.as_ref().map_or(0, |response| response.status().as_u16());
+        held(&self.log).push(Request { service: self.service, method, path, query, status });
         answer
     }
 
@@ -143,9 +120,7 @@ impl Edge {
             Some(Effect::StatusRetryAfter(status, seconds)) => {
                 drain(request).await;
                 let mut response = refusal(status);
-                response
-                    .headers_mut()
-                    .insert(RETRY_AFTER, HeaderValue::from(seconds));
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
                 Ok(response)
             }
             Some(Effect::Body(bytes)) => {
@@ -182,21 +157,13 @@ fn refusal(status: u16) -> Response {
     let body = serde_json::json!({
         "code": status.as_u16(), "message": message, "errors": [{"code": code, "message": message}]
     });
-    (
-        status,
-        [(CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
-        .into_response()
+    (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 /// The media type a replaced body claims for itself, so that a client judges the body and not its header.
 fn declared_type(bytes: &[u8]) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
-    match document
-        .as_ref()
-        .map(|document| document["mediaType"].as_str())
-    {
+    match document.as_ref().map(|document| document["mediaType"].as_str()) {
         Some(Some(own)) => own.to_owned(),
         Some(None) => "application/json".to_owned(),
         None => "application/octet-stream".to_owned(),

@@ -56,11 +56,7 @@ impl IntoResponse for TimestampError {
             Self::Request(_) | Self::Hash => StatusCode::BAD_REQUEST,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (
-            status,
-            Json(json!({"code": status.as_u16(), "message": self.to_string()})),
-        )
-            .into_response()
+        (status, Json(json!({"code": status.as_u16(), "message": self.to_string()}))).into_response()
     }
 }
 
@@ -80,39 +76,23 @@ impl Query {
         }
         let imprint = fields.expect(der::SEQUENCE)?;
         let mut parts = imprint.reader();
-        let algorithm = parts
-            .expect(der::SEQUENCE)?
-            .reader()
-            .expect(der::OBJECT_IDENTIFIER)?
-            .whole;
+        let algorithm = parts.expect(der::SEQUENCE)?.reader().expect(der::OBJECT_IDENTIFIER)?.whole;
         let hash = parts.expect(der::OCTET_STRING)?.content;
-        let known = [(SHA256, 32), (SHA384, 48), (SHA512, 64)]
-            .iter()
-            .any(|(oid, length)| der::oid(oid) == algorithm && hash.len() == *length);
+        let known =
+            [(SHA256, 32), (SHA384, 48), (SHA512, 64)].iter().any(|(oid, length)| der::oid(oid) == algorithm && hash.len() == *length);
         if !known {
             return Err(TimestampError::Hash);
         }
-        let policy = fields
-            .optional(der::OBJECT_IDENTIFIER)?
-            .map(|policy| policy.whole.to_vec());
-        let nonce = fields
-            .optional(der::INTEGER)?
-            .map(|nonce| nonce.whole.to_vec());
+        let policy = fields.optional(der::OBJECT_IDENTIFIER)?.map(|policy| policy.whole.to_vec());
+        let nonce = fields.optional(der::INTEGER)?.map(|nonce| nonce.whole.to_vec());
         let flag = fields.optional(der::BOOLEAN)?;
         let wants_certificates = flag.is_some_and(|flag| flag.content != [0]);
-        Ok(Self {
-            imprint: imprint.whole.to_vec(),
-            policy,
-            nonce,
-            wants_certificates,
-        })
+        Ok(Self { imprint: imprint.whole.to_vec(), policy, nonce, wants_certificates })
     }
 
     /// The JSON form of the Sigstore timestamp authority.
     fn from_json(request: &Value) -> Result<Self, TimestampError> {
-        let hash = request["artifactHash"]
-            .as_str()
-            .and_then(|text| STANDARD.decode(text).ok());
+        let hash = request["artifactHash"].as_str().and_then(|text| STANDARD.decode(text).ok());
         let hash = hash.ok_or(TimestampError::Hash)?;
         let (oid, length) = match request["hashAlgorithm"].as_str() {
             Some("sha256") => (SHA256, 32),
@@ -123,9 +103,7 @@ impl Query {
         if hash.len() != length {
             return Err(TimestampError::Hash);
         }
-        let nonce = request["nonce"]
-            .as_u64()
-            .map(|nonce| der::unsigned(&nonce.to_be_bytes()));
+        let nonce = request["nonce"].as_u64().map(|nonce| der::unsigned(&nonce.to_be_bytes()));
         Ok(Self {
             imprint: der::sequence(&[&algorithm(oid), &der::octets(&hash)]),
             policy: None,
@@ -141,24 +119,11 @@ fn algorithm(oid: &str) -> Vec<u8> {
 
 impl TimestampAuthority {
     pub(super) fn new(key: LogKey, chain: Vec<Vec<u8>>) -> Result<Self, SandboxError> {
-        let leaf = chain
-            .first()
-            .map(|leaf| x509::fields(leaf))
-            .ok_or(SandboxError::Crypto {
-                what: "a timestamp chain",
-            })?;
-        let leaf = leaf.map_err(|_| SandboxError::Crypto {
-            what: "a timestamp chain",
-        })?;
+        let leaf = chain.first().map(|leaf| x509::fields(leaf)).ok_or(SandboxError::Crypto { what: "a timestamp chain" })?;
+        let leaf = leaf.map_err(|_| SandboxError::Crypto { what: "a timestamp chain" })?;
         // Serial numbers continue to grow over restarts.
         let issued = AtomicU64::new(Timestamp::now().as_microsecond() as u64);
-        Ok(Self {
-            key,
-            chain,
-            issuer: leaf.issuer,
-            serial: leaf.serial,
-            issued,
-        })
+        Ok(Self { key, chain, issuer: leaf.issuer, serial: leaf.serial, issued })
     }
 
     pub(super) fn router(self: Arc<Self>) -> Router {
@@ -193,10 +158,7 @@ impl TimestampAuthority {
         let signed_data = der::sequence(&[
             &der::unsigned(&[3]),
             &der::set_of(vec![algorithm(SHA256)]),
-            &der::sequence(&[
-                &der::oid(TST_INFO),
-                &der::context(0, &[&der::octets(&info)]),
-            ]),
+            &der::sequence(&[&der::oid(TST_INFO), &der::context(0, &[&der::octets(&info)])]),
             &certificates,
             &der::set_of(vec![signer]),
         ]);
@@ -221,8 +183,7 @@ impl TimestampAuthority {
     }
 
     fn signed_attributes(&self, info: &[u8], now: Timestamp) -> Vec<Vec<u8>> {
-        let attribute =
-            |oid: &str, value: Vec<u8>| der::sequence(&[&der::oid(oid), &der::set_of(vec![value])]);
+        let attribute = |oid: &str, value: Vec<u8>| der::sequence(&[&der::oid(oid), &der::set_of(vec![value])]);
         let leaf_hash = keys::sha256(self.chain.first().map(Vec::as_slice).unwrap_or_default());
         // ESSCertIDv2 without a hash algorithm means SHA-256, its default.
         let identifier = der::sequence(&[&der::octets(&leaf_hash)]);
@@ -230,55 +191,31 @@ impl TimestampAuthority {
             attribute(CONTENT_TYPE_ATTRIBUTE, der::oid(TST_INFO)),
             attribute(SIGNING_TIME, der::utc_time(now)),
             attribute(MESSAGE_DIGEST, der::octets(&keys::sha256(info))),
-            attribute(
-                SIGNING_CERTIFICATE_V2,
-                der::sequence(&[&der::sequence(&[&identifier])]),
-            ),
+            attribute(SIGNING_CERTIFICATE_V2, der::sequence(&[&der::sequence(&[&identifier])])),
         ]
     }
 
     /// All but the root, as `[0] IMPLICIT` SET OF.
     fn embedded_certificates(&self) -> Vec<u8> {
         let without_root = self.chain.len().saturating_sub(1);
-        let mut certificates: Vec<&[u8]> = self
-            .chain
-            .iter()
-            .take(without_root)
-            .map(Vec::as_slice)
-            .collect();
+        let mut certificates: Vec<&[u8]> = self.chain.iter().take(without_root).map(Vec::as_slice).collect();
         certificates.sort();
         der::context(0, &certificates)
     }
 }
 
-async fn timestamp(
-    State(authority): State<Arc<TimestampAuthority>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, TimestampError> {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+async fn timestamp(State(authority): State<Arc<TimestampAuthority>>, headers: HeaderMap, body: Bytes) -> Result<Response, TimestampError> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let query = if content_type.starts_with("application/json") {
         Query::from_json(&serde_json::from_slice(&body).map_err(|_| Malformed)?)?
     } else {
         Query::from_der(&body)?
     };
     let response = authority.response(&query, Timestamp::now())?;
-    Ok((
-        StatusCode::CREATED,
-        [(CONTENT_TYPE, "application/timestamp-reply")],
-        response,
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, [(CONTENT_TYPE, "application/timestamp-reply")], response).into_response())
 }
 
 async fn certificate_chain(State(authority): State<Arc<TimestampAuthority>>) -> Response {
-    let chain: String = authority
-        .chain
-        .iter()
-        .map(|der| keys::pem("CERTIFICATE", der))
-        .collect();
+    let chain: String = authority.chain.iter().map(|der| keys::pem("CERTIFICATE", der)).collect();
     ([(CONTENT_TYPE, "application/pem-certificate-chain")], chain).into_response()
 }

@@ -36,10 +36,7 @@ impl Contents<'_> {
             &der::unsigned(&self.serial),
             &signature_algorithm(),
             self.issuer,
-            &der::sequence(&[
-                &der::validity_time(self.not_before),
-                &der::validity_time(self.not_after),
-            ]),
+            &der::sequence(&[&der::validity_time(self.not_before), &der::validity_time(self.not_after)]),
             self.subject,
             self.public_der,
             &der::context(3, &[&der::sequence(&extensions)]),
@@ -49,11 +46,7 @@ impl Contents<'_> {
     pub(super) fn signed_by(&self, key: &LogKey) -> Result<Vec<u8>, SandboxError> {
         let to_be_signed = self.to_be_signed();
         let signature = key.sign(&to_be_signed)?;
-        Ok(der::sequence(&[
-            &to_be_signed,
-            &signature_algorithm(),
-            &der::bits(&signature),
-        ]))
+        Ok(der::sequence(&[&to_be_signed, &signature_algorithm(), &der::bits(&signature)]))
     }
 }
 
@@ -71,42 +64,18 @@ impl Authority {
         let root_key = LogKey::kept_at(&dir.join(format!("{label}-root.p8")))?;
         let root_subject = name("sandbox.local", &format!("{label} root"));
         let root = keys::kept(&dir.join(format!("{label}-root.der")), || {
-            authority_contents(
-                &root_subject,
-                &root_subject,
-                root_key.public_der(),
-                &root_key,
-                None,
-                1,
-            )?
-            .signed_by(&root_key)
+            authority_contents(&root_subject, &root_subject, root_key.public_der(), &root_key, None, 1)?.signed_by(&root_key)
         })?;
         let key = LogKey::kept_at(&dir.join(format!("{label}-intermediate.p8")))?;
         let subject = name("sandbox.local", &format!("{label} intermediate"));
         let certificate = keys::kept(&dir.join(format!("{label}-intermediate.der")), || {
-            authority_contents(
-                &root_subject,
-                &subject,
-                key.public_der(),
-                &root_key,
-                Some(purpose),
-                0,
-            )?
-            .signed_by(&root_key)
+            authority_contents(&root_subject, &subject, key.public_der(), &root_key, Some(purpose), 0)?.signed_by(&root_key)
         })?;
-        Ok(Self {
-            key,
-            subject,
-            chain: vec![certificate, root],
-        })
+        Ok(Self { key, subject, chain: vec![certificate, root] })
     }
 
     /// The kept timestamping leaf under this authority: its key and certificate.
-    pub(super) fn timestamp_leaf(
-        &self,
-        dir: &Path,
-        label: &str,
-    ) -> Result<(LogKey, Vec<u8>), SandboxError> {
+    pub(super) fn timestamp_leaf(&self, dir: &Path, label: &str) -> Result<(LogKey, Vec<u8>), SandboxError> {
         let key = LogKey::kept_at(&dir.join(format!("{label}-leaf.p8")))?;
         let certificate = keys::kept(&dir.join(format!("{label}-leaf.der")), || {
             let now = Timestamp::now();
@@ -147,15 +116,7 @@ fn authority_contents<'a>(
         authority_key_identifier(issuer_key.public_der()),
     ];
     extensions.extend(purpose.map(|purpose| extended_key_usage(purpose, false)));
-    Ok(Contents {
-        serial: serial()?,
-        issuer,
-        subject,
-        not_before: now - HOUR,
-        not_after: now + TEN_YEARS,
-        public_der,
-        extensions,
-    })
+    Ok(Contents { serial: serial()?, issuer, subject, not_before: now - HOUR, not_after: now + TEN_YEARS, public_der, extensions })
 }
 
 pub(super) fn signature_algorithm() -> Vec<u8> {
@@ -164,22 +125,15 @@ pub(super) fn signature_algorithm() -> Vec<u8> {
 
 pub(super) fn serial() -> Result<Vec<u8>, SandboxError> {
     let mut bytes = [0u8; 20];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SandboxError::Crypto {
-        what: "a serial number",
-    })?;
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SandboxError::Crypto { what: "a serial number" })?;
     // RFC 5280 §4.1.2.2: positive and at most 20 octets, so the top bit is clear.
     bytes[0] = (bytes[0] & 0x7f) | 0x01;
     Ok(bytes.to_vec())
 }
 
 pub(super) fn name(organization: &str, common_name: &str) -> Vec<u8> {
-    let attribute = |oid: &str, value: &str| {
-        der::set_of(vec![der::sequence(&[&der::oid(oid), &der::utf8(value)])])
-    };
-    der::sequence(&[
-        &attribute("2.5.4.10", organization),
-        &attribute("2.5.4.3", common_name),
-    ])
+    let attribute = |oid: &str, value: &str| der::set_of(vec![der::sequence(&[&der::oid(oid), &der::utf8(value)])]);
+    der::sequence(&[&attribute("2.5.4.10", organization), &attribute("2.5.4.3", common_name)])
 }
 
 pub(super) fn extension(oid: &str, critical: bool, value: &[u8]) -> Vec<u8> {
@@ -200,11 +154,7 @@ pub(super) fn extended_key_usage(purpose: &str, critical: bool) -> Vec<u8> {
 }
 
 pub(super) fn subject_key_identifier(public_der: &[u8]) -> Vec<u8> {
-    extension(
-        "2.5.29.14",
-        false,
-        &der::octets(&keys::sha256(public_der)[..20]),
-    )
+    extension("2.5.29.14", false, &der::octets(&keys::sha256(public_der)[..20]))
 }
 
 pub(super) fn authority_key_identifier(public_der: &[u8]) -> Vec<u8> {
@@ -221,9 +171,7 @@ pub(super) struct Fields {
 }
 
 pub(super) fn fields(certificate: &[u8]) -> Result<Fields, Malformed> {
-    let mut contents = der::only_sequence(certificate)?
-        .expect(der::SEQUENCE)?
-        .reader();
+    let mut contents = der::only_sequence(certificate)?.expect(der::SEQUENCE)?.reader();
     contents.optional(0xa0)?;
     let serial = contents.expect(der::INTEGER)?.content.to_vec();
     contents.expect(der::SEQUENCE)?;
@@ -231,12 +179,7 @@ pub(super) fn fields(certificate: &[u8]) -> Result<Fields, Malformed> {
     let not_before = contents.expect(der::SEQUENCE)?.reader().any()?.time()?;
     contents.expect(der::SEQUENCE)?;
     let public_der = contents.expect(der::SEQUENCE)?.whole.to_vec();
-    Ok(Fields {
-        serial,
-        issuer,
-        not_before,
-        public_der,
-    })
+    Ok(Fields { serial, issuer, not_before, public_der })
 }
 
 /// The key a PEM certificate or a PEM public key holds, and the block again in canonical form.

@@ -55,6 +55,7 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
     let mut config = sandbox::Config::new(state.path().to_owned());
     config.registry_port = arguments.registry_port;
     config.preload = arguments.preload.clone();
+    config.claims = sandbox::Claims::of("example/hello", "refs/tags/v1.2.3", "push");
     let world = sandbox::start(config).await.context("nothing was rehearsed: the sandbox could not start")?;
     report.say(&format!(
         "rehearsing `{}` against a registry ({}) and a Sigstore on this machine; nothing leaves it",

@@ -37,42 +37,23 @@ struct Grant {
 
 impl Auth {
     pub(super) fn new(login: (String, String), host: String) -> Self {
-        Self {
-            login,
-            host,
-            granted: Mutex::default(),
-        }
+        Self { login, host, granted: Mutex::default() }
     }
 
     fn challenge(&self, scopes: &[String], failure: Option<&str>) -> RegistryError {
-        let scope = if scopes.is_empty() {
-            String::new()
-        } else {
-            format!(",scope=\"{}\"", scopes.join(" "))
-        };
-        let failure = failure
-            .map(|failure| format!(",error=\"{failure}\""))
-            .unwrap_or_default();
-        let challenge = format!(
-            "Bearer realm=\"http://{0}/token\",service=\"{0}\"{scope}{failure}",
-            self.host
-        );
+        let scope = if scopes.is_empty() { String::new() } else { format!(",scope=\"{}\"", scopes.join(" ")) };
+        let failure = failure.map(|failure| format!(",error=\"{failure}\"")).unwrap_or_default();
+        let challenge = format!("Bearer realm=\"http://{0}/token\",service=\"{0}\"{scope}{failure}", self.host);
         RegistryError::Unauthorized { challenge }
     }
 
     /// Passes a request whose bearer token covers every one of `needed`.
-    pub(super) fn check(
-        &self,
-        headers: &HeaderMap,
-        needed: &[String],
-    ) -> Result<(), RegistryError> {
+    pub(super) fn check(&self, headers: &HeaderMap, needed: &[String]) -> Result<(), RegistryError> {
         let bearer = credentials(headers).filter(|(scheme, _)| scheme == "bearer");
         let (_, token) = bearer.ok_or_else(|| self.challenge(needed, None))?;
         let mut granted = held(&self.granted);
         granted.retain(|_, grant| grant.expires > Instant::now());
-        let grant = granted
-            .get(&token)
-            .ok_or_else(|| self.challenge(needed, Some("invalid_token")))?;
+        let grant = granted.get(&token).ok_or_else(|| self.challenge(needed, Some("invalid_token")))?;
         match needed.iter().all(|needed| grant.covers(needed)) {
             true => Ok(()),
             false => Err(self.challenge(needed, Some("insufficient_scope"))),
@@ -87,10 +68,7 @@ impl Auth {
         let Ok(token) = keys::random_hex(24) else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
-        let grant = Grant {
-            scopes,
-            expires: Instant::now() + LIFETIME,
-        };
+        let grant = Grant { scopes, expires: Instant::now() + LIFETIME };
         held(&self.granted).insert(token.clone(), grant);
         Json(json!({
             "token": token, "access_token": token, "token_type": "Bearer",
@@ -106,15 +84,9 @@ impl Grant {
             return false;
         };
         actions.split(',').all(|action| {
-            self.scopes
-                .iter()
-                .filter_map(|scope| scope.rsplit_once(':'))
-                .any(|(granted, granted_actions)| {
-                    granted == resource
-                        && granted_actions
-                            .split(',')
-                            .any(|granted| granted == action || granted == "*")
-                })
+            self.scopes.iter().filter_map(|scope| scope.rsplit_once(':')).any(|(granted, granted_actions)| {
+                granted == resource && granted_actions.split(',').any(|granted| granted == action || granted == "*")
+            })
         })
     }
 }
@@ -139,25 +111,16 @@ type Pairs = Vec<(String, String)>;
 
 fn scopes(parameters: &Pairs) -> Vec<String> {
     let asked = parameters.iter().filter(|(name, _)| name == "scope");
-    asked
-        .flat_map(|(_, value)| value.split(' '))
-        .map(str::to_owned)
-        .collect()
+    asked.flat_map(|(_, value)| value.split(' ')).map(str::to_owned).collect()
 }
 
 fn refused() -> Response {
-    let body = Json(
-        json!({"errors": [{"code": "UNAUTHORIZED", "message": "wrong user or password", "detail": {}}]}),
-    );
+    let body = Json(json!({"errors": [{"code": "UNAUTHORIZED", "message": "wrong user or password", "detail": {}}]}));
     (StatusCode::UNAUTHORIZED, body).into_response()
 }
 
 /// `GET /token` with Basic credentials.
-pub(super) async fn give_token(
-    State(registry): State<Arc<Registry>>,
-    Query(parameters): Query<Pairs>,
-    headers: HeaderMap,
-) -> Response {
+pub(super) async fn give_token(State(registry): State<Arc<Registry>>, Query(parameters): Query<Pairs>, headers: HeaderMap) -> Response {
     let Some(auth) = &registry.auth else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -165,39 +128,24 @@ pub(super) async fn give_token(
     let decoded = basic.and_then(|(_, encoded)| STANDARD.decode(encoded).ok());
     let login = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     match login.as_deref().and_then(|login| login.split_once(':')) {
-        Some((user, password)) if auth.logs_in(user, password) => {
-            auth.token_for(scopes(&parameters))
-        }
+        Some((user, password)) if auth.logs_in(user, password) => auth.token_for(scopes(&parameters)),
         _ => refused(),
     }
 }
 
 /// `POST /token` as OAuth2 with the password grant, which containerd and BuildKit try first.
-pub(super) async fn exchange_password(
-    State(registry): State<Arc<Registry>>,
-    body: Bytes,
-) -> Response {
+pub(super) async fn exchange_password(State(registry): State<Arc<Registry>>, body: Bytes) -> Response {
     let Some(auth) = &registry.auth else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let form = format!("/?{}", String::from_utf8_lossy(&body).trim());
-    let parameters = form
-        .parse()
-        .ok()
-        .and_then(|uri| Query::<Pairs>::try_from_uri(&uri).ok());
+    let parameters = form.parse().ok().and_then(|uri| Query::<Pairs>::try_from_uri(&uri).ok());
     let Some(Query(parameters)) = parameters else {
         return refused();
     };
-    let value = |wanted: &str| {
-        parameters
-            .iter()
-            .find(|(name, _)| name == wanted)
-            .map(|(_, value)| value.as_str())
-    };
+    let value = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     match (value("grant_type"), value("username"), value("password")) {
-        (Some("password"), Some(user), Some(password)) if auth.logs_in(user, password) => {
-            auth.token_for(scopes(&parameters))
-        }
+        (Some("password"), Some(user), Some(password)) if auth.logs_in(user, password) => auth.token_for(scopes(&parameters)),
         _ => refused(),
     }
 }
@@ -208,10 +156,7 @@ mod tests {
 
     #[test]
     fn a_grant_covers_only_its_repository_and_actions() {
-        let grant = Grant {
-            scopes: vec!["repository:a/b:pull".to_owned()],
-            expires: Instant::now(),
-        };
+        let grant = Grant { scopes: vec!["repository:a/b:pull".to_owned()], expires: Instant::now() };
         assert!(grant.covers("repository:a/b:pull"));
         assert!(!grant.covers("repository:a/b:pull,push"));
         assert!(!grant.covers("repository:a:pull"));

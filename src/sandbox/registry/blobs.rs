@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::body::{Body, Bytes};
-use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RANGE,
-};
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RANGE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
@@ -49,13 +47,7 @@ pub(super) fn received(size: u64) -> String {
 }
 
 impl Registry {
-    pub(super) async fn blob(
-        &self,
-        method: &Method,
-        name: &Name,
-        digest: &Digest,
-        headers: &HeaderMap,
-    ) -> Result<Response, RegistryError> {
+    pub(super) async fn blob(&self, method: &Method, name: &Name, digest: &Digest, headers: &HeaderMap) -> Result<Response, RegistryError> {
         match *method {
             Method::GET | Method::HEAD => self.read_blob(method, name, digest, headers).await,
             Method::DELETE => {
@@ -66,25 +58,14 @@ impl Registry {
         }
     }
 
-    async fn read_blob(
-        &self,
-        method: &Method,
-        name: &Name,
-        digest: &Digest,
-        headers: &HeaderMap,
-    ) -> Result<Response, RegistryError> {
+    async fn read_blob(&self, method: &Method, name: &Name, digest: &Digest, headers: &HeaderMap) -> Result<Response, RegistryError> {
         if !self.store.has_blob(name, digest).await {
-            return Err(RegistryError::BlobUnknown {
-                digest: digest.as_str().to_owned(),
-            });
+            return Err(RegistryError::BlobUnknown { digest: digest.as_str().to_owned() });
         }
         let mut file = tokio::fs::File::open(self.store.blob_path(digest)).await?;
         let size = file.metadata().await?.len();
         let asked = headers.get(RANGE).and_then(|value| value.to_str().ok());
-        let range = asked
-            .map(|text| byte_range(text, size))
-            .transpose()?
-            .flatten();
+        let range = asked.map(|text| byte_range(text, size)).transpose()?.flatten();
         let (start, end) = range.unwrap_or((0, size));
         let mut response = Response::new(match *method {
             Method::HEAD => Body::empty(),
@@ -111,12 +92,7 @@ impl Registry {
         Ok(response)
     }
 
-    pub(super) async fn begin_upload(
-        &self,
-        name: &Name,
-        parameters: &Parameters,
-        body: Body,
-    ) -> Result<Response, RegistryError> {
+    pub(super) async fn begin_upload(&self, name: &Name, parameters: &Parameters, body: Body) -> Result<Response, RegistryError> {
         if let (Some(mount), Some(from)) = (&parameters.mount, &parameters.from) {
             let (digest, from) = (Digest::parse(mount)?, Name::parse(from)?);
             if self.store.has_blob(&from, &digest).await {
@@ -124,22 +100,13 @@ impl Registry {
                 return Ok(created(name, &digest));
             }
         }
-        let id = keys::random_hex(16)
-            .map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
+        let id = keys::random_hex(16).map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
         let path = self.store.upload_path(&id);
         tokio::fs::File::create(&path).await?;
-        let upload = Upload {
-            name: name.clone(),
-            path,
-            size: 0,
-            hash: Context::new(&SHA256),
-        };
+        let upload = Upload { name: name.clone(), path, size: 0, hash: Context::new(&SHA256) };
         held(&self.uploads.0).insert(id.clone(), Arc::new(tokio::sync::Mutex::new(upload)));
         match &parameters.digest {
-            Some(digest) => {
-                self.finish_upload(name, &id, digest, &HeaderMap::new(), body)
-                    .await
-            }
+            Some(digest) => self.finish_upload(name, &id, digest, &HeaderMap::new(), body).await,
             None => Ok(in_progress(StatusCode::ACCEPTED, name, &id, 0)),
         }
     }
@@ -166,9 +133,7 @@ impl Registry {
                 Ok(in_progress(StatusCode::ACCEPTED, name, id, upload.size))
             }
             ("PUT", Some(digest)) => self.finish_upload(name, id, digest, headers, body).await,
-            ("PUT", None) => Err(RegistryError::DigestInvalid {
-                digest: String::new(),
-            }),
+            ("PUT", None) => Err(RegistryError::DigestInvalid { digest: String::new() }),
             ("DELETE", _) => {
                 self.known_upload(name, id).await?;
                 self.forget_upload(id).await;
@@ -178,23 +143,14 @@ impl Registry {
         }
     }
 
-    async fn finish_upload(
-        &self,
-        name: &Name,
-        id: &str,
-        digest: &str,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Response, RegistryError> {
+    async fn finish_upload(&self, name: &Name, id: &str, digest: &str, headers: &HeaderMap, body: Body) -> Result<Response, RegistryError> {
         let digest = Digest::parse(digest)?;
         let upload = self.known_upload(name, id).await?;
         let mut upload = upload.lock().await;
         upload.append(headers, body).await?;
         if hex::encode(upload.hash.clone().finish()) != digest.hex() {
             self.forget_upload(id).await;
-            return Err(RegistryError::DigestInvalid {
-                digest: digest.as_str().to_owned(),
-            });
+            return Err(RegistryError::DigestInvalid { digest: digest.as_str().to_owned() });
         }
         tokio::fs::rename(&upload.path, self.store.blob_path(&digest)).await?;
         held(&self.uploads.0).remove(id);
@@ -202,11 +158,7 @@ impl Registry {
         Ok(created(name, &digest))
     }
 
-    async fn known_upload(
-        &self,
-        name: &Name,
-        id: &str,
-    ) -> Result<Arc<tokio::sync::Mutex<Upload>>, RegistryError> {
+    async fn known_upload(&self, name: &Name, id: &str) -> Result<Arc<tokio::sync::Mutex<Upload>>, RegistryError> {
         let unknown = || RegistryError::UploadUnknown { id: id.to_owned() };
         let upload = held(&self.uploads.0).get(id).cloned().ok_or_else(unknown)?;
         let of_this_repository = upload.lock().await.name == *name;
@@ -223,25 +175,14 @@ impl Registry {
 impl Upload {
     /// Adds the whole body or nothing: an interrupted one leaves size and hash as they were.
     async fn append(&mut self, headers: &HeaderMap, body: Body) -> Result<(), RegistryError> {
-        if let Some(range) = headers
-            .get(CONTENT_RANGE)
-            .and_then(|value| value.to_str().ok())
-        {
+        if let Some(range) = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()) {
             let text = range.trim_start_matches("bytes ");
-            let start = text
-                .split_once('-')
-                .and_then(|(start, _)| start.parse::<u64>().ok());
+            let start = text.split_once('-').and_then(|(start, _)| start.parse::<u64>().ok());
             if start != Some(self.size) {
-                return Err(RegistryError::UploadRange {
-                    size: self.size,
-                    range: range.to_owned(),
-                });
+                return Err(RegistryError::UploadRange { size: self.size, range: range.to_owned() });
             }
         }
-        let mut file = tokio::fs::OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .await?;
+        let mut file = tokio::fs::OpenOptions::new().write(true).open(&self.path).await?;
         file.set_len(self.size).await?;
         file.seek(SeekFrom::Start(self.size)).await?;
         let (mut size, mut hash) = (self.size, self.hash.clone());
@@ -260,67 +201,35 @@ impl Upload {
 
 /// `Location` carries a query, as the reference implementation's does: clients must add `digest` to it, not replace it.
 fn in_progress(status: StatusCode, name: &Name, id: &str, size: u64) -> Response {
-    let headers = [
-        (
-            LOCATION,
-            format!("/v2/{}/blobs/uploads/{id}?_state={id}", name.as_str()),
-        ),
-        (RANGE, received(size)),
-        (UPLOAD_ID, id.to_owned()),
-    ];
+    let headers =
+        [(LOCATION, format!("/v2/{}/blobs/uploads/{id}?_state={id}", name.as_str())), (RANGE, received(size)), (UPLOAD_ID, id.to_owned())];
     (status, headers).into_response()
 }
 
 fn created(name: &Name, digest: &Digest) -> Response {
     let location = format!("/v2/{}/blobs/{}", name.as_str(), digest.as_str());
-    (
-        StatusCode::CREATED,
-        [
-            (LOCATION, location),
-            (CONTENT_DIGEST, digest.as_str().to_owned()),
-        ],
-    )
-        .into_response()
+    (StatusCode::CREATED, [(LOCATION, location), (CONTENT_DIGEST, digest.as_str().to_owned())]).into_response()
 }
 
 /// First byte and end (exclusive) of a single `bytes` range; several ranges are answered whole, as RFC 9110 allows.
 fn byte_range(text: &str, size: u64) -> Result<Option<(u64, u64)>, RegistryError> {
-    let refused = || RegistryError::Range {
-        size,
-        range: text.to_owned(),
-    };
-    let Some(single) = text
-        .strip_prefix("bytes=")
-        .filter(|ranges| !ranges.contains(','))
-    else {
+    let refused = || RegistryError::Range { size, range: text.to_owned() };
+    let Some(single) = text.strip_prefix("bytes=").filter(|ranges| !ranges.contains(',')) else {
         return Ok(None);
     };
     let (first, last) = single.split_once('-').ok_or_else(refused)?;
     let (start, end) = match (first, last) {
-        ("", last) => (
-            size.saturating_sub(last.parse().map_err(|_| refused())?),
-            size,
-        ),
+        ("", last) => (size.saturating_sub(last.parse().map_err(|_| refused())?), size),
         (first, "") => (first.parse().map_err(|_| refused())?, size),
         (first, last) => {
             let last: u64 = last.parse().map_err(|_| refused())?;
-            (
-                first.parse().map_err(|_| refused())?,
-                last.saturating_add(1).min(size),
-            )
+            (first.parse().map_err(|_| refused())?, last.saturating_add(1).min(size))
         }
     };
-    if start < end {
-        Ok(Some((start, end)))
-    } else {
-        Err(refused())
-    }
+    if start < end { Ok(Some((start, end))) } else { Err(refused()) }
 }
 
-fn pieces(
-    file: tokio::fs::File,
-    length: u64,
-) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
+fn pieces(file: tokio::fs::File, length: u64) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
     futures_util::stream::try_unfold((file, length), |(mut file, left)| async move {
         if left == 0 {
             return Ok(None);
@@ -341,9 +250,7 @@ mod tests {
 
     #[test]
     fn ranges_are_cut_to_the_blob() {
-        let check = |text: &str, expected: Option<(u64, u64)>| {
-            assert_eq!(byte_range(text, 10), Ok(expected), "{text}")
-        };
+        let check = |text: &str, expected: Option<(u64, u64)>| assert_eq!(byte_range(text, 10), Ok(expected), "{text}");
         check("bytes=0-3", Some((0, 4)));
         check("bytes=4-", Some((4, 10)));
         check("bytes=-4", Some((6, 10)));

@@ -59,9 +59,7 @@ impl RegistryError {
             Self::DigestInvalid { .. } => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
             Self::BlobUnknown { .. } => (StatusCode::NOT_FOUND, "BLOB_UNKNOWN"),
             Self::UploadUnknown { .. } => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
-            Self::UploadRange { .. } | Self::Range { .. } => {
-                (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID")
-            }
+            Self::UploadRange { .. } | Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
             Self::ManifestUnknown { .. } => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             Self::ManifestInvalid { .. } => (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),
             Self::ManifestBlobUnknown { .. } => (StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN"),
@@ -78,18 +76,11 @@ impl RegistryError {
 impl IntoResponse for RegistryError {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let body =
-            Json(json!({"errors": [{"code": code, "message": self.to_string(), "detail": {}}]}));
+        let body = Json(json!({"errors": [{"code": code, "message": self.to_string(), "detail": {}}]}));
         match self {
-            Self::Unauthorized { challenge } => {
-                (status, [(WWW_AUTHENTICATE, challenge)], body).into_response()
-            }
-            Self::UploadRange { size, .. } => {
-                (status, [("range", super::blobs::received(size))], body).into_response()
-            }
-            Self::Range { size, .. } => {
-                (status, [(CONTENT_RANGE, format!("bytes */{size}"))], body).into_response()
-            }
+            Self::Unauthorized { challenge } => (status, [(WWW_AUTHENTICATE, challenge)], body).into_response(),
+            Self::UploadRange { size, .. } => (status, [("range", super::blobs::received(size))], body).into_response(),
+            Self::Range { size, .. } => (status, [(CONTENT_RANGE, format!("bytes */{size}"))], body).into_response(),
             _ => (status, body).into_response(),
         }
     }

@@ -2,9 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK, LOCATION,
-};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -32,11 +30,8 @@ impl Registry {
         match *method {
             Method::GET | Method::HEAD => self.read_manifest(method, name, reference).await,
             Method::PUT => {
-                let bytes = axum::body::to_bytes(body, LIMIT)
-                    .await
-                    .map_err(|_| RegistryError::TooLarge { limit: LIMIT })?;
-                self.put_manifest(name, reference, headers, bytes.to_vec())
-                    .await
+                let bytes = axum::body::to_bytes(body, LIMIT).await.map_err(|_| RegistryError::TooLarge { limit: LIMIT })?;
+                self.put_manifest(name, reference, headers, bytes.to_vec()).await
             }
             Method::DELETE => self.delete_manifest(name, reference).await,
             _ => Err(RegistryError::Unsupported),
@@ -48,39 +43,22 @@ impl Registry {
             Reference::Digest(digest) => Ok(digest.clone()),
             Reference::Tag(tag) => {
                 let digest = self.store.tag(name, tag).await?;
-                digest.ok_or_else(|| RegistryError::ManifestUnknown {
-                    reference: tag.clone(),
-                })
+                digest.ok_or_else(|| RegistryError::ManifestUnknown { reference: tag.clone() })
             }
         }
     }
 
-    async fn read_manifest(
-        &self,
-        method: &Method,
-        name: &Name,
-        reference: &Reference,
-    ) -> Result<Response, RegistryError> {
+    async fn read_manifest(&self, method: &Method, name: &Name, reference: &Reference) -> Result<Response, RegistryError> {
         let digest = self.resolved(name, reference).await?;
-        let unknown = || RegistryError::ManifestUnknown {
-            reference: digest.as_str().to_owned(),
-        };
-        let manifest = self
-            .store
-            .manifest(name, &digest)
-            .await?
-            .ok_or_else(unknown)?;
+        let unknown = || RegistryError::ManifestUnknown { reference: digest.as_str().to_owned() };
+        let manifest = self.store.manifest(name, &digest).await?.ok_or_else(unknown)?;
         let headers = [
             (CONTENT_TYPE, manifest.media_type),
             (CONTENT_LENGTH, manifest.bytes.len().to_string()),
             (CONTENT_DIGEST, digest.as_str().to_owned()),
             (ETAG, etag(&digest)),
         ];
-        let body = if *method == Method::HEAD {
-            Body::empty()
-        } else {
-            Body::from(manifest.bytes)
-        };
+        let body = if *method == Method::HEAD { Body::empty() } else { Body::from(manifest.bytes) };
         Ok((headers, body).into_response())
     }
 
@@ -95,14 +73,10 @@ impl Registry {
         if let Reference::Digest(expected) = reference
             && *expected != digest
         {
-            return Err(RegistryError::DigestInvalid {
-                digest: expected.as_str().to_owned(),
-            });
+            return Err(RegistryError::DigestInvalid { digest: expected.as_str().to_owned() });
         }
         let document: Value =
-            serde_json::from_slice(&bytes).map_err(|error| RegistryError::ManifestInvalid {
-                reason: error.to_string(),
-            })?;
+            serde_json::from_slice(&bytes).map_err(|error| RegistryError::ManifestInvalid { reason: error.to_string() })?;
         let media_type = media_type(headers, &document)?;
         self.require_parts(name, &document).await?;
         let subject = subject(&document)?;
@@ -110,36 +84,15 @@ impl Registry {
         if let Reference::Tag(tag) = reference {
             self.require_match(name, tag, headers).await?;
         }
-        self.store_manifest(
-            name,
-            &digest,
-            &Manifest { bytes, media_type },
-            &document,
-            subject.as_ref(),
-        )
-        .await?;
+        self.store_manifest(name, &digest, &Manifest { bytes, media_type }, &document, subject.as_ref()).await?;
         if let Reference::Tag(tag) = reference {
             self.store.put_tag(name, tag, &digest).await?;
         }
         let location = format!("/v2/{}/manifests/{}", name.as_str(), digest.as_str());
-        let mut response = (
-            StatusCode::CREATED,
-            [(LOCATION, location), (ETAG, etag(&digest))],
-        )
-            .into_response();
-        response.headers_mut().extend(
-            digest
-                .as_str()
-                .parse::<HeaderValue>()
-                .map(|value| (CONTENT_DIGEST, value)),
-        );
+        let mut response = (StatusCode::CREATED, [(LOCATION, location), (ETAG, etag(&digest))]).into_response();
+        response.headers_mut().extend(digest.as_str().parse::<HeaderValue>().map(|value| (CONTENT_DIGEST, value)));
         if let Some(subject) = subject.filter(|_| self.referrers_api) {
-            response.headers_mut().extend(
-                subject
-                    .as_str()
-                    .parse::<HeaderValue>()
-                    .map(|value| (OCI_SUBJECT, value)),
-            );
+            response.headers_mut().extend(subject.as_str().parse::<HeaderValue>().map(|value| (OCI_SUBJECT, value)));
         }
         Ok(response)
     }
@@ -155,11 +108,8 @@ impl Registry {
         self.store.put_manifest(name, digest, manifest).await?;
         match subject {
             Some(subject) => {
-                let descriptor =
-                    super::referrers::descriptor(digest, manifest, document).to_string();
-                self.store
-                    .put_referrer(name, subject, digest, descriptor.as_bytes())
-                    .await
+                let descriptor = super::referrers::descriptor(digest, manifest, document).to_string();
+                self.store.put_referrer(name, subject, digest, descriptor.as_bytes()).await
             }
             None => Ok(()),
         }
@@ -169,66 +119,40 @@ impl Registry {
     async fn require_parts(&self, name: &Name, document: &Value) -> Result<(), RegistryError> {
         let list = |field: &str| document[field].as_array().cloned().unwrap_or_default();
         let config = document.get("config").cloned();
-        let blobs = config
-            .into_iter()
-            .chain(list("layers"))
-            .chain(list("blobs"));
+        let blobs = config.into_iter().chain(list("layers")).chain(list("blobs"));
         for descriptor in blobs.filter(|descriptor| !is_foreign(descriptor)) {
             let digest = descriptor_digest(&descriptor)?;
             if !self.store.has_blob(name, &digest).await {
-                return Err(RegistryError::ManifestBlobUnknown {
-                    digest: digest.as_str().to_owned(),
-                });
+                return Err(RegistryError::ManifestBlobUnknown { digest: digest.as_str().to_owned() });
             }
         }
         for descriptor in list("manifests") {
             let digest = descriptor_digest(&descriptor)?;
-            let known = self.store.manifest(name, &digest).await?.is_some()
-                || self.store.has_blob(name, &digest).await;
+            let known = self.store.manifest(name, &digest).await?.is_some() || self.store.has_blob(name, &digest).await;
             if !known {
-                return Err(RegistryError::ManifestBlobUnknown {
-                    digest: digest.as_str().to_owned(),
-                });
+                return Err(RegistryError::ManifestBlobUnknown { digest: digest.as_str().to_owned() });
             }
         }
         Ok(())
     }
 
     /// `If-Match` on a tag: the writer says which digest it read, so that no update is lost.
-    async fn require_match(
-        &self,
-        name: &Name,
-        tag: &str,
-        headers: &HeaderMap,
-    ) -> Result<(), RegistryError> {
+    async fn require_match(&self, name: &Name, tag: &str, headers: &HeaderMap) -> Result<(), RegistryError> {
         let Some(expected) = headers.get(IF_MATCH).and_then(|value| value.to_str().ok()) else {
             return Ok(());
         };
         let current = self.store.tag(name, tag).await?;
-        let matches = current.is_some_and(|digest| {
-            expected == "*" || expected == etag(&digest) || expected == digest.as_str()
-        });
-        if matches {
-            Ok(())
-        } else {
-            Err(RegistryError::Precondition {
-                expected: expected.to_owned(),
-            })
-        }
+        let matches = current.is_some_and(|digest| expected == "*" || expected == etag(&digest) || expected == digest.as_str());
+        if matches { Ok(()) } else { Err(RegistryError::Precondition { expected: expected.to_owned() }) }
     }
 
-    async fn delete_manifest(
-        &self,
-        name: &Name,
-        reference: &Reference,
-    ) -> Result<Response, RegistryError> {
+    async fn delete_manifest(&self, name: &Name, reference: &Reference) -> Result<Response, RegistryError> {
         let _one_writer = self.manifest_writes.lock().await;
         let removed = match reference {
             Reference::Tag(tag) => self.store.remove_tag(name, tag).await?,
             Reference::Digest(digest) => {
                 let manifest = self.store.manifest(name, digest).await?;
-                let document = manifest
-                    .and_then(|manifest| serde_json::from_slice::<Value>(&manifest.bytes).ok());
+                let document = manifest.and_then(|manifest| serde_json::from_slice::<Value>(&manifest.bytes).ok());
                 if let Some(subject) = document.as_ref().map(subject).transpose()?.flatten() {
                     self.store.remove_referrer(name, &subject, digest).await?;
                 }
@@ -237,38 +161,21 @@ impl Registry {
         };
         match removed {
             true => Ok(StatusCode::ACCEPTED.into_response()),
-            false => Err(RegistryError::ManifestUnknown {
-                reference: format!("{reference:?}"),
-            }),
+            false => Err(RegistryError::ManifestUnknown { reference: format!("{reference:?}") }),
         }
     }
 
-    pub(super) async fn tags(
-        &self,
-        name: &Name,
-        limit: Option<usize>,
-        last: Option<&str>,
-    ) -> Result<Response, RegistryError> {
+    pub(super) async fn tags(&self, name: &Name, limit: Option<usize>, last: Option<&str>) -> Result<Response, RegistryError> {
         if !self.store.knows_repository(name).await {
-            return Err(RegistryError::NameUnknown {
-                name: name.as_str().to_owned(),
-            });
+            return Err(RegistryError::NameUnknown { name: name.as_str().to_owned() });
         }
         let all = self.store.tags(name).await?;
-        let after: Vec<&String> = all
-            .iter()
-            .filter(|tag| last.is_none_or(|last| tag.as_str() > last))
-            .collect();
+        let after: Vec<&String> = all.iter().filter(|tag| last.is_none_or(|last| tag.as_str() > last)).collect();
         let page = &after[..limit.unwrap_or(after.len()).min(after.len())];
         let mut response = Json(json!({"name": name.as_str(), "tags": page})).into_response();
         if let (Some(limit), Some(end), true) = (limit, page.last(), page.len() < after.len()) {
-            let next = format!(
-                "</v2/{}/tags/list?last={end}&n={limit}>; rel=\"next\"",
-                name.as_str()
-            );
-            response
-                .headers_mut()
-                .extend(next.parse::<HeaderValue>().map(|value| (LINK, value)));
+            let next = format!("</v2/{}/tags/list?last={end}&n={limit}>; rel=\"next\"", name.as_str());
+            response.headers_mut().extend(next.parse::<HeaderValue>().map(|value| (LINK, value)));
         }
         Ok(response)
     }
@@ -280,13 +187,9 @@ fn etag(digest: &Digest) -> String {
 
 /// The type the client declared, which must be the one the document declares if it does.
 fn media_type(headers: &HeaderMap, document: &Value) -> Result<String, RegistryError> {
-    let declared = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match (declared, document["mediaType"].as_str()) {
-        _ if !document.is_object() => Err(RegistryError::ManifestInvalid {
-            reason: "not a JSON object".to_owned(),
-        }),
+        _ if !document.is_object() => Err(RegistryError::ManifestInvalid { reason: "not a JSON object".to_owned() }),
         (Some(declared), Some(own)) if declared != own => {
             let reason = format!("content type `{declared}` but media type `{own}`");
             Err(RegistryError::ManifestInvalid { reason })
@@ -298,18 +201,12 @@ fn media_type(headers: &HeaderMap, document: &Value) -> Result<String, RegistryE
 
 fn descriptor_digest(descriptor: &Value) -> Result<Digest, RegistryError> {
     let text = descriptor["digest"].as_str();
-    let text = text.ok_or_else(|| RegistryError::ManifestInvalid {
-        reason: "a descriptor has no digest".to_owned(),
-    })?;
+    let text = text.ok_or_else(|| RegistryError::ManifestInvalid { reason: "a descriptor has no digest".to_owned() })?;
     Digest::parse(text)
 }
 
 pub(super) fn subject(document: &Value) -> Result<Option<Digest>, RegistryError> {
-    document
-        .get("subject")
-        .filter(|subject| !subject.is_null())
-        .map(descriptor_digest)
-        .transpose()
+    document.get("subject").filter(|subject| !subject.is_null()).map(descriptor_digest).transpose()
 }
 
 /// Layers that live elsewhere and are never pushed.

@@ -39,49 +39,27 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) async fn open(config: &Config, host: String) -> Result<Arc<Self>, SandboxError> {
         let root = config.dir.join("registry");
-        let store = Store::open(root.clone())
-            .await
-            .map_err(|source| SandboxError::File { path: root, source })?;
+        let store = Store::open(root.clone()).await.map_err(|source| SandboxError::File { path: root, source })?;
         Ok(Arc::new(Self {
             store,
             uploads: Uploads::default(),
             referrers_api: config.referrers_api,
-            auth: config
-                .registry_login
-                .clone()
-                .map(|login| Auth::new(login, host)),
+            auth: config.registry_login.clone().map(|login| Auth::new(login, host)),
             manifest_writes: tokio::sync::Mutex::new(()),
         }))
     }
 
     pub(super) fn router(self: Arc<Self>) -> Router {
-        Router::new()
-            .route(
-                "/token",
-                get(auth::give_token).post(auth::exchange_password),
-            )
-            .fallback(answer)
-            .with_state(self)
+        Router::new().route("/token", get(auth::give_token).post(auth::exchange_password)).fallback(answer).with_state(self)
     }
 
     async fn dispatch(&self, request: Request) -> Result<Response, RegistryError> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().replace("%3A", ":").replace("%3a", ":");
         let target = Target::parse(&parts.method, &path)?;
-        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map(|Query(pairs)| pairs)
-            .unwrap_or_default();
-        let parameter = |wanted: &str| {
-            query
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.clone())
-        };
-        let parameters = Parameters {
-            digest: parameter("digest"),
-            mount: parameter("mount"),
-            from: parameter("from"),
-        };
+        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs).unwrap_or_default();
+        let parameter = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        let parameters = Parameters { digest: parameter("digest"), mount: parameter("mount"), from: parameter("from") };
         let parameters = self.authorized(&parts.method, &target, &parts.headers, parameters)?;
         let (method, headers) = (&parts.method, &parts.headers);
         match &target {
@@ -90,19 +68,11 @@ impl Registry {
                 let limit = parameter("n").and_then(|text| text.parse().ok());
                 self.tags(name, limit, parameter("last").as_deref()).await
             }
-            Target::Manifest(name, reference) => {
-                self.manifest(method, name, reference, headers, body).await
-            }
+            Target::Manifest(name, reference) => self.manifest(method, name, reference, headers, body).await,
             Target::Blob(name, digest) => self.blob(method, name, digest, headers).await,
             Target::NewUpload(name) => self.begin_upload(name, &parameters, body).await,
-            Target::Upload(name, id) => {
-                self.upload(method, name, id, &parameters, headers, body)
-                    .await
-            }
-            Target::Referrers(name, digest) => {
-                self.referrers(method, name, digest, parameter("artifactType").as_deref())
-                    .await
-            }
+            Target::Upload(name, id) => self.upload(method, name, id, &parameters, headers, body).await,
+            Target::Referrers(name, digest) => self.referrers(method, name, digest, parameter("artifactType").as_deref()).await,
         }
     }
 
@@ -117,37 +87,19 @@ impl Registry {
         let Some(auth) = &self.auth else {
             return Ok(parameters);
         };
-        let needed: Vec<String> = target
-            .name()
-            .map(|name| auth::scope(method, name))
-            .into_iter()
-            .collect();
+        let needed: Vec<String> = target.name().map(|name| auth::scope(method, name)).into_iter().collect();
         auth.check(headers, &needed)?;
-        let source = parameters
-            .from
-            .as_deref()
-            .and_then(|from| Name::parse(from).ok());
-        let readable = source.is_none_or(|from| {
-            auth.check(headers, &[auth::scope(&Method::GET, &from)])
-                .is_ok()
-        });
+        let source = parameters.from.as_deref().and_then(|from| Name::parse(from).ok());
+        let readable = source.is_none_or(|from| auth.check(headers, &[auth::scope(&Method::GET, &from)]).is_ok());
         let mount = parameters.mount.filter(|_| readable);
-        Ok(Parameters {
-            mount,
-            ..parameters
-        })
+        Ok(Parameters { mount, ..parameters })
     }
 }
 
 async fn answer(State(registry): State<Arc<Registry>>, request: Request) -> Response {
-    let mut response = registry
-        .dispatch(request)
-        .await
-        .unwrap_or_else(IntoResponse::into_response);
+    let mut response = registry.dispatch(request).await.unwrap_or_else(IntoResponse::into_response);
     if response.status() == StatusCode::OK || response.status() == StatusCode::UNAUTHORIZED {
-        response
-            .headers_mut()
-            .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     }
     response
 }
@@ -166,16 +118,12 @@ enum Target {
 impl Target {
     /// Reads from the right, because a name may have any number of components.
     fn parse(method: &Method, path: &str) -> Result<Self, RegistryError> {
-        let unknown = || RegistryError::NameUnknown {
-            name: path.to_owned(),
-        };
+        let unknown = || RegistryError::NameUnknown { name: path.to_owned() };
         let rest = match path {
             "/v2" | "/v2/" => return Ok(Self::Ping),
             _ => path.strip_prefix("/v2/").ok_or_else(unknown)?,
         };
-        if let Some(name) = rest
-            .strip_suffix("/blobs/uploads/")
-            .or_else(|| rest.strip_suffix("/blobs/uploads"))
+        if let Some(name) = rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads"))
             && method == Method::POST
         {
             return Name::parse(name).map(Self::NewUpload);

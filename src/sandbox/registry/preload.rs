@@ -17,10 +17,7 @@ struct Layout<'a> {
 
 impl Layout<'_> {
     fn refused(&self, reason: impl ToString) -> SandboxError {
-        SandboxError::Layout {
-            path: self.path.to_owned(),
-            reason: reason.to_string(),
-        }
+        SandboxError::Layout { path: self.path.to_owned(), reason: reason.to_string() }
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -28,9 +25,7 @@ impl Layout<'_> {
     }
 
     async fn json(&self, path: &Path) -> Result<(Vec<u8>, Value), SandboxError> {
-        let bytes = tokio::fs::read(path)
-            .await
-            .map_err(|error| self.refused(format!("`{}`: {error}", path.display())))?;
+        let bytes = tokio::fs::read(path).await.map_err(|error| self.refused(format!("`{}`: {error}", path.display())))?;
         let document = serde_json::from_slice(&bytes).map_err(|error| self.refused(error))?;
         Ok((bytes, document))
     }
@@ -49,11 +44,7 @@ impl Registry {
             let name = Name::parse(name).map_err(|error| layout.refused(error))?;
             let digest = self.preload_manifest(&layout, &name, descriptor).await?;
             match Reference::parse(tag).map_err(|error| layout.refused(error))? {
-                Reference::Tag(tag) => self
-                    .store
-                    .put_tag(&name, &tag, &digest)
-                    .await
-                    .map_err(|error| layout.refused(error))?,
+                Reference::Tag(tag) => self.store.put_tag(&name, &tag, &digest).await.map_err(|error| layout.refused(error))?,
                 Reference::Digest(_) => {
                     return Err(layout.refused(format!("`{full_name}` has no tag")));
                 }
@@ -63,12 +54,7 @@ impl Registry {
     }
 
     /// The manifest after its children and blobs, so that it never lacks a part.
-    async fn preload_manifest(
-        &self,
-        layout: &Layout<'_>,
-        name: &Name,
-        descriptor: &Value,
-    ) -> Result<Digest, SandboxError> {
+    async fn preload_manifest(&self, layout: &Layout<'_>, name: &Name, descriptor: &Value) -> Result<Digest, SandboxError> {
         let text = descriptor["digest"].as_str().unwrap_or_default();
         let digest = Digest::parse(text).map_err(|error| layout.refused(error))?;
         let (bytes, document) = layout.json(&layout.blob_path(&digest)).await?;
@@ -79,51 +65,27 @@ impl Registry {
         for child in list("manifests") {
             Box::pin(self.preload_manifest(layout, name, &child)).await?;
         }
-        for blob in document
-            .get("config")
-            .cloned()
-            .into_iter()
-            .chain(list("layers"))
-        {
+        for blob in document.get("config").cloned().into_iter().chain(list("layers")) {
             self.preload_blob(layout, name, &blob).await?;
         }
-        let own_type = document["mediaType"]
-            .as_str()
-            .or(descriptor["mediaType"].as_str());
+        let own_type = document["mediaType"].as_str().or(descriptor["mediaType"].as_str());
         let media_type = own_type.unwrap_or_default().to_owned();
-        let subject =
-            super::manifests::subject(&document).map_err(|error| layout.refused(error))?;
-        self.store_manifest(
-            name,
-            &digest,
-            &Manifest { bytes, media_type },
-            &document,
-            subject.as_ref(),
-        )
-        .await
-        .map_err(|error| layout.refused(error))?;
+        let subject = super::manifests::subject(&document).map_err(|error| layout.refused(error))?;
+        self.store_manifest(name, &digest, &Manifest { bytes, media_type }, &document, subject.as_ref())
+            .await
+            .map_err(|error| layout.refused(error))?;
         Ok(digest)
     }
 
     /// Linked where the file system allows it: base images are large and never change.
-    async fn preload_blob(
-        &self,
-        layout: &Layout<'_>,
-        name: &Name,
-        descriptor: &Value,
-    ) -> Result<(), SandboxError> {
+    async fn preload_blob(&self, layout: &Layout<'_>, name: &Name, descriptor: &Value) -> Result<(), SandboxError> {
         let text = descriptor["digest"].as_str().unwrap_or_default();
         let digest = Digest::parse(text).map_err(|error| layout.refused(error))?;
         let (from, to) = (layout.blob_path(&digest), self.store.blob_path(&digest));
         let known = super::store::exists(&to).await;
         if !known && tokio::fs::hard_link(&from, &to).await.is_err() {
-            tokio::fs::copy(&from, &to)
-                .await
-                .map_err(|error| layout.refused(format!("blob `{text}`: {error}")))?;
+            tokio::fs::copy(&from, &to).await.map_err(|error| layout.refused(format!("blob `{text}`: {error}")))?;
         }
-        self.store
-            .link_blob(name, &digest)
-            .await
-            .map_err(|error| layout.refused(error))
+        self.store.link_blob(name, &digest).await.map_err(|error| layout.refused(error))
     }
 }

@@ -18,9 +18,7 @@ pub(super) fn descriptor(digest: &Digest, manifest: &Manifest, document: &Value)
     let mut descriptor = json!({
         "mediaType": manifest.media_type, "digest": digest.as_str(), "size": manifest.bytes.len(),
     });
-    let own_type = document["artifactType"]
-        .as_str()
-        .filter(|text| !text.is_empty());
+    let own_type = document["artifactType"].as_str().filter(|text| !text.is_empty());
     if let Some(artifact_type) = own_type.or(document["config"]["mediaType"].as_str()) {
         descriptor["artifactType"] = artifact_type.into();
     }
@@ -42,24 +40,16 @@ impl Registry {
             return Err(RegistryError::Unsupported);
         }
         if !self.referrers_api {
-            return Err(RegistryError::ManifestUnknown {
-                reference: "referrers".to_owned(),
-            });
+            return Err(RegistryError::ManifestUnknown { reference: "referrers".to_owned() });
         }
         let stored = self.store.referrers(name, digest).await?;
-        let all = stored
-            .iter()
-            .filter_map(|bytes| serde_json::from_slice::<Value>(bytes).ok());
-        let wanted = |descriptor: &Value| {
-            artifact_type.is_none_or(|wanted| descriptor["artifactType"] == wanted)
-        };
+        let all = stored.iter().filter_map(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+        let wanted = |descriptor: &Value| artifact_type.is_none_or(|wanted| descriptor["artifactType"] == wanted);
         let manifests: Vec<Value> = all.filter(wanted).collect();
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
         let mut response = ([(CONTENT_TYPE, INDEX)], index.to_string()).into_response();
         if artifact_type.is_some() {
-            response
-                .headers_mut()
-                .insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+            response.headers_mut().insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
         }
         Ok(response)
     }

@@ -44,10 +44,7 @@ impl Store {
     }
 
     fn in_repository(&self, name: &Name, folder: &str) -> PathBuf {
-        self.root
-            .join("repositories")
-            .join(name.as_str())
-            .join(folder)
+        self.root.join("repositories").join(name.as_str()).join(folder)
     }
 
     pub(super) async fn knows_repository(&self, name: &Name) -> bool {
@@ -60,66 +57,33 @@ impl Store {
     }
 
     /// Makes a stored blob visible in a repository.
-    pub(super) async fn link_blob(
-        &self,
-        name: &Name,
-        digest: &Digest,
-    ) -> Result<(), RegistryError> {
-        self.write(
-            &self.in_repository(name, BLOB_LINKS).join(digest.hex()),
-            b"",
-        )
-        .await
+    pub(super) async fn link_blob(&self, name: &Name, digest: &Digest) -> Result<(), RegistryError> {
+        self.write(&self.in_repository(name, BLOB_LINKS).join(digest.hex()), b"").await
     }
 
-    pub(super) async fn unlink_blob(
-        &self,
-        name: &Name,
-        digest: &Digest,
-    ) -> Result<(), RegistryError> {
+    pub(super) async fn unlink_blob(&self, name: &Name, digest: &Digest) -> Result<(), RegistryError> {
         let link = self.in_repository(name, BLOB_LINKS).join(digest.hex());
-        let unknown = || RegistryError::BlobUnknown {
-            digest: digest.as_str().to_owned(),
-        };
+        let unknown = || RegistryError::BlobUnknown { digest: digest.as_str().to_owned() };
         remove(&link).await?.then_some(()).ok_or_else(unknown)
     }
 
-    pub(super) async fn manifest(
-        &self,
-        name: &Name,
-        digest: &Digest,
-    ) -> Result<Option<Manifest>, RegistryError> {
+    pub(super) async fn manifest(&self, name: &Name, digest: &Digest) -> Result<Option<Manifest>, RegistryError> {
         let path = self.in_repository(name, MANIFESTS).join(digest.hex());
         let Some(bytes) = read(&path).await? else {
             return Ok(None);
         };
-        let media_type = read(&path.with_extension("type"))
-            .await?
-            .unwrap_or_default();
-        Ok(Some(Manifest {
-            bytes,
-            media_type: String::from_utf8_lossy(&media_type).into_owned(),
-        }))
+        let media_type = read(&path.with_extension("type")).await?.unwrap_or_default();
+        Ok(Some(Manifest { bytes, media_type: String::from_utf8_lossy(&media_type).into_owned() }))
     }
 
-    pub(super) async fn put_manifest(
-        &self,
-        name: &Name,
-        digest: &Digest,
-        manifest: &Manifest,
-    ) -> Result<(), RegistryError> {
+    pub(super) async fn put_manifest(&self, name: &Name, digest: &Digest, manifest: &Manifest) -> Result<(), RegistryError> {
         let path = self.in_repository(name, MANIFESTS).join(digest.hex());
         // The type first: a manifest that is visible has one.
-        self.write(&path.with_extension("type"), manifest.media_type.as_bytes())
-            .await?;
+        self.write(&path.with_extension("type"), manifest.media_type.as_bytes()).await?;
         self.write(&path, &manifest.bytes).await
     }
 
-    pub(super) async fn remove_manifest(
-        &self,
-        name: &Name,
-        digest: &Digest,
-    ) -> Result<bool, RegistryError> {
+    pub(super) async fn remove_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, RegistryError> {
         let path = self.in_repository(name, MANIFESTS).join(digest.hex());
         let removed = remove(&path).await?;
         remove(&path.with_extension("type")).await?;
@@ -131,27 +95,13 @@ impl Store {
         Ok(removed)
     }
 
-    pub(super) async fn tag(
-        &self,
-        name: &Name,
-        tag: &str,
-    ) -> Result<Option<Digest>, RegistryError> {
+    pub(super) async fn tag(&self, name: &Name, tag: &str) -> Result<Option<Digest>, RegistryError> {
         let text = read(&self.in_repository(name, TAGS).join(tag)).await?;
-        text.map(|text| Digest::parse(&String::from_utf8_lossy(&text)))
-            .transpose()
+        text.map(|text| Digest::parse(&String::from_utf8_lossy(&text))).transpose()
     }
 
-    pub(super) async fn put_tag(
-        &self,
-        name: &Name,
-        tag: &str,
-        digest: &Digest,
-    ) -> Result<(), RegistryError> {
-        self.write(
-            &self.in_repository(name, TAGS).join(tag),
-            digest.as_str().as_bytes(),
-        )
-        .await
+    pub(super) async fn put_tag(&self, name: &Name, tag: &str, digest: &Digest) -> Result<(), RegistryError> {
+        self.write(&self.in_repository(name, TAGS).join(tag), digest.as_str().as_bytes()).await
     }
 
     pub(super) async fn remove_tag(&self, name: &Name, tag: &str) -> Result<bool, RegistryError> {
@@ -170,34 +120,16 @@ impl Store {
         referrer: &Digest,
         descriptor: &[u8],
     ) -> Result<(), RegistryError> {
-        let path = self
-            .in_repository(name, REFERRERS)
-            .join(subject.hex())
-            .join(referrer.hex());
+        let path = self.in_repository(name, REFERRERS).join(subject.hex()).join(referrer.hex());
         self.write(&path, descriptor).await
     }
 
-    pub(super) async fn remove_referrer(
-        &self,
-        name: &Name,
-        subject: &Digest,
-        referrer: &Digest,
-    ) -> Result<bool, RegistryError> {
-        remove(
-            &self
-                .in_repository(name, REFERRERS)
-                .join(subject.hex())
-                .join(referrer.hex()),
-        )
-        .await
+    pub(super) async fn remove_referrer(&self, name: &Name, subject: &Digest, referrer: &Digest) -> Result<bool, RegistryError> {
+        remove(&self.in_repository(name, REFERRERS).join(subject.hex()).join(referrer.hex())).await
     }
 
     /// The descriptors of what refers to `subject`, in the order of their digests.
-    pub(super) async fn referrers(
-        &self,
-        name: &Name,
-        subject: &Digest,
-    ) -> Result<Vec<Vec<u8>>, RegistryError> {
+    pub(super) async fn referrers(&self, name: &Name, subject: &Digest) -> Result<Vec<Vec<u8>>, RegistryError> {
         let folder = self.in_repository(name, REFERRERS).join(subject.hex());
         let mut descriptors = Vec::new();
         for file in file_names(&folder).await? {
@@ -207,8 +139,7 @@ impl Store {
     }
 
     async fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
-        let id = keys::random_hex(16)
-            .map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
+        let id = keys::random_hex(16).map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
         let temporary = self.upload_path(&id);
         tokio::fs::write(&temporary, bytes).await?;
         if let Some(parent) = path.parent() {

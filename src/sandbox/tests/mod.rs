@@ -26,11 +26,7 @@ impl World {
         let mut config = Config::new(dir.path().to_owned());
         change(&mut config);
         let sandbox = start(config).await.unwrap();
-        Self {
-            sandbox,
-            client: reqwest::Client::new(),
-            dir,
-        }
+        Self { sandbox, client: reqwest::Client::new(), dir }
     }
 
     /// The same world after a stop and a start.
@@ -40,40 +36,21 @@ impl World {
     }
 
     fn variable(&self, wanted: &str) -> String {
-        let found = self
-            .sandbox
-            .environment()
-            .into_iter()
-            .find(|(name, _)| name == wanted);
+        let found = self.sandbox.environment().into_iter().find(|(name, _)| name == wanted);
         found.unwrap().1
     }
 
     async fn token(&self) -> String {
-        let url = format!(
-            "{}&audience=sigstore",
-            self.variable("ACTIONS_ID_TOKEN_REQUEST_URL")
-        );
+        let url = format!("{}&audience=sigstore", self.variable("ACTIONS_ID_TOKEN_REQUEST_URL"));
         let authorization = format!("bearer {}", self.variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
-        let answer = self
-            .client
-            .get(url)
-            .header("Authorization", authorization)
-            .send()
-            .await;
+        let answer = self.client.get(url).header("Authorization", authorization).send().await;
         let answer: Value = answer.unwrap().json().await.unwrap();
         answer["value"].as_str().unwrap().to_owned()
     }
 
     fn fault(&self, service: Service, method: &'static str, path_contains: &str, effect: Effect) {
         let path_contains = path_contains.to_owned();
-        self.sandbox.faults().add(Fault {
-            service,
-            method: Some(method),
-            path_contains,
-            skip: 0,
-            times: 1,
-            effect,
-        });
+        self.sandbox.faults().add(Fault { service, method: Some(method), path_contains, skip: 0, times: 1, effect });
     }
 }
 
@@ -82,21 +59,11 @@ async fn the_written_environment_is_the_one_returned() {
     let world = World::new().await;
     let text = std::fs::read_to_string(world.dir.path().join("sandbox.env")).unwrap();
     for (name, value) in world.sandbox.environment() {
-        assert!(
-            text.contains(&format!("export {name}='{value}'\n")),
-            "{name}"
-        );
+        assert!(text.contains(&format!("export {name}='{value}'\n")), "{name}");
     }
     let issuer = world.variable("SIGSTORE_ISSUER");
-    assert!(
-        world
-            .variable("ACTIONS_ID_TOKEN_REQUEST_URL")
-            .starts_with(&format!("{issuer}/token?"))
-    );
-    assert_eq!(
-        world.variable("SUPPLY_ACTION_REGISTRY"),
-        world.sandbox.registry()
-    );
+    assert!(world.variable("ACTIONS_ID_TOKEN_REQUEST_URL").starts_with(&format!("{issuer}/token?")));
+    assert_eq!(world.variable("SUPPLY_ACTION_REGISTRY"), world.sandbox.registry());
 }
 
 #[tokio::test]
@@ -104,21 +71,9 @@ async fn every_request_is_remembered_without_headers() {
     let world = World::new().await;
     world.token().await;
     let seen = world.sandbox.requests();
-    let [request] = seen.as_slice() else {
-        panic!("{seen:?}")
-    };
-    assert_eq!(
-        (
-            request.service,
-            request.method.as_str(),
-            request.path.as_str()
-        ),
-        (Service::Oidc, "GET", "/token")
-    );
-    assert_eq!(
-        (request.query.as_deref(), request.status),
-        (Some("api-version=2.0&audience=sigstore"), 200)
-    );
+    let [request] = seen.as_slice() else { panic!("{seen:?}") };
+    assert_eq!((request.service, request.method.as_str(), request.path.as_str()), (Service::Oidc, "GET", "/token"));
+    assert_eq!((request.query.as_deref(), request.status), (Some("api-version=2.0&audience=sigstore"), 200));
 }
 
 #[tokio::test]
@@ -126,21 +81,14 @@ async fn a_token_needs_the_request_token() {
     let world = World::new().await;
     let url = world.variable("ACTIONS_ID_TOKEN_REQUEST_URL");
     for authorization in ["", "bearer wrong", "basic x"] {
-        let answer = world
-            .client
-            .get(&url)
-            .header("Authorization", authorization)
-            .send()
-            .await
-            .unwrap();
+        let answer = world.client.get(&url).header("Authorization", authorization).send().await.unwrap();
         assert_eq!(answer.status(), 401, "{authorization}");
     }
 }
 
 #[tokio::test]
 async fn latency_is_added_to_every_answer() {
-    let world =
-        World::configured(|config| config.latency = std::time::Duration::from_millis(60)).await;
+    let world = World::configured(|config| config.latency = std::time::Duration::from_millis(60)).await;
     let before = std::time::Instant::now();
     world.token().await;
     assert!(before.elapsed().as_millis() >= 60);
@@ -154,42 +102,10 @@ async fn the_github_api_keeps_attestations_by_subject() {
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, payload);
     let url = format!("{api}/repos/example/hello/attestations");
     let body = serde_json::json!({"bundle": {"dsseEnvelope": {"payload": encoded}}});
-    assert_eq!(
-        world
-            .client
-            .post(&url)
-            .json(&body)
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        201
-    );
-    assert_eq!(
-        world
-            .client
-            .post(&url)
-            .json(&serde_json::json!({"bundle": {}}))
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        422
-    );
+    assert_eq!(world.client.post(&url).json(&body).send().await.unwrap().status(), 201);
+    assert_eq!(world.client.post(&url).json(&serde_json::json!({"bundle": {}})).send().await.unwrap().status(), 422);
     for (digest, expected) in [("sha256:ab", 1), ("sha256:cd", 0)] {
-        let found: Value = world
-            .client
-            .get(format!("{url}/{digest}"))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        assert_eq!(
-            found["attestations"].as_array().unwrap().len(),
-            expected,
-            "{digest}"
-        );
+        let found: Value = world.client.get(format!("{url}/{digest}")).send().await.unwrap().json().await.unwrap();
+        assert_eq!(found["attestations"].as_array().unwrap().len(), expected, "{digest}");
     }
 }

@@ -13,23 +13,10 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 impl World {
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Response {
+    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
         let url = format!("http://{}{path}", self.sandbox.registry());
         let request = self.client.request(method, url).body(body.to_owned());
-        headers
-            .iter()
-            .fold(request, |request, (name, value)| {
-                request.header(*name, *value)
-            })
-            .send()
-            .await
-            .unwrap()
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -39,17 +26,13 @@ impl World {
     async fn push_blob(&self, repository: &str, content: &str) -> String {
         let digest = digest(content.as_bytes());
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-        assert_eq!(
-            self.ask(Method::POST, &path, &[], content).await.status(),
-            201
-        );
+        assert_eq!(self.ask(Method::POST, &path, &[], content).await.status(), 201);
         digest
     }
 
     async fn put_manifest(&self, repository: &str, reference: &str, manifest: &str) -> Response {
         let path = format!("/v2/{repository}/manifests/{reference}");
-        self.ask(Method::PUT, &path, &[("content-type", IMAGE)], manifest)
-            .await
+        self.ask(Method::PUT, &path, &[("content-type", IMAGE)], manifest).await
     }
 
     /// An image in `repository`, written so that no serialiser would write it again.
@@ -69,81 +52,37 @@ impl World {
 
 fn referring(image: &str, artifact_type: &str) -> String {
     let mut document: Value = serde_json::from_str(image).unwrap();
-    document["subject"] =
-        json!({"mediaType": IMAGE, "digest": digest(image.as_bytes()), "size": image.len()});
+    document["subject"] = json!({"mediaType": IMAGE, "digest": digest(image.as_bytes()), "size": image.len()});
     document["artifactType"] = artifact_type.into();
     document["annotations"] = json!({"note": "copied"});
     document.to_string()
 }
 
 fn header(response: &Response, name: &str) -> String {
-    response
-        .headers()
-        .get(name)
-        .map(|value| value.to_str().unwrap().to_owned())
-        .unwrap_or_default()
+    response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
 #[tokio::test]
 async fn uploads_continue_where_they_are_and_end_with_their_digest() {
     let world = World::new().await;
-    let begun = world
-        .ask(Method::POST, "/v2/a/b/blobs/uploads/", &[], "")
-        .await;
+    let begun = world.ask(Method::POST, "/v2/a/b/blobs/uploads/", &[], "").await;
     let location = header(&begun, "location");
-    assert!(
-        begun.status() == 202 && location.contains('?'),
-        "{location}"
-    );
-    let part = world
-        .ask(
-            Method::PATCH,
-            &location,
-            &[("content-range", "0-4")],
-            "hello",
-        )
-        .await;
-    assert_eq!(
-        (part.status().as_u16(), header(&part, "range")),
-        (202, "0-4".to_owned())
-    );
-    let gap = world
-        .ask(
-            Method::PATCH,
-            &location,
-            &[("content-range", "9-13")],
-            "world",
-        )
-        .await;
+    assert!(begun.status() == 202 && location.contains('?'), "{location}");
+    let part = world.ask(Method::PATCH, &location, &[("content-range", "0-4")], "hello").await;
+    assert_eq!((part.status().as_u16(), header(&part, "range")), (202, "0-4".to_owned()));
+    let gap = world.ask(Method::PATCH, &location, &[("content-range", "9-13")], "world").await;
     assert_eq!(gap.status(), 416);
     let state = world.get(&location).await;
-    assert_eq!(
-        (state.status().as_u16(), header(&state, "range")),
-        (204, "0-4".to_owned())
-    );
+    assert_eq!((state.status().as_u16(), header(&state, "range")), (204, "0-4".to_owned()));
     let elsewhere = location.replace("/a/b/", "/a/c/");
     assert_eq!(world.get(&elsewhere).await.status(), 404);
     let path = format!("{location}&digest={}", digest(b"helloworld"));
-    assert_eq!(
-        world.ask(Method::PUT, &path, &[], "world").await.status(),
-        201
-    );
+    assert_eq!(world.ask(Method::PUT, &path, &[], "world").await.status(), 201);
     let blob = format!("/v2/a/b/blobs/{}", digest(b"helloworld"));
-    let tail = world
-        .ask(Method::GET, &blob, &[("range", "bytes=5-")], "")
-        .await;
-    assert_eq!(
-        (tail.status().as_u16(), header(&tail, "content-range")),
-        (206, "bytes 5-9/10".to_owned())
-    );
+    let tail = world.ask(Method::GET, &blob, &[("range", "bytes=5-")], "").await;
+    assert_eq!((tail.status().as_u16(), header(&tail, "content-range")), (206, "bytes 5-9/10".to_owned()));
     assert_eq!(tail.text().await.unwrap(), "world");
-    assert_eq!(
-        header(
-            &world.ask(Method::HEAD, &blob, &[], "").await,
-            "content-length"
-        ),
-        "10"
-    );
+    assert_eq!(header(&world.ask(Method::HEAD, &blob, &[], "").await, "content-length"), "10");
 }
 
 #[tokio::test]
@@ -153,40 +92,19 @@ async fn a_wrong_digest_stores_nothing() {
     let refused = world.ask(Method::POST, &path, &[], "wrong").await;
     assert_eq!(refused.status(), 400);
     assert!(refused.text().await.unwrap().contains("DIGEST_INVALID"));
-    assert_eq!(
-        world
-            .get(&format!("/v2/a/b/blobs/{}", digest(b"right")))
-            .await
-            .status(),
-        404
-    );
+    assert_eq!(world.get(&format!("/v2/a/b/blobs/{}", digest(b"right"))).await.status(), 404);
 }
 
 #[tokio::test]
 async fn blobs_belong_to_repositories_and_can_be_mounted() {
     let world = World::new().await;
     let blob = world.push_blob("a/b", "content").await;
-    assert_eq!(
-        world.get(&format!("/v2/a/c/blobs/{blob}")).await.status(),
-        404
-    );
+    assert_eq!(world.get(&format!("/v2/a/c/blobs/{blob}")).await.status(), 404);
     for (from, expected) in [("a/nowhere", 202), ("a/b", 201)] {
         let path = format!("/v2/a/c/blobs/uploads/?mount={blob}&from={from}");
-        assert_eq!(
-            world.ask(Method::POST, &path, &[], "").await.status(),
-            expected,
-            "{from}"
-        );
+        assert_eq!(world.ask(Method::POST, &path, &[], "").await.status(), expected, "{from}");
     }
-    assert_eq!(
-        world
-            .get(&format!("/v2/a/c/blobs/{blob}"))
-            .await
-            .text()
-            .await
-            .unwrap(),
-        "content"
-    );
+    assert_eq!(world.get(&format!("/v2/a/c/blobs/{blob}")).await.text().await.unwrap(), "content");
 }
 
 #[tokio::test]
@@ -195,38 +113,17 @@ async fn manifests_keep_their_bytes_and_need_their_parts() {
     let image = world.image("a/b").await;
     let lacking = world.put_manifest("a/other", "v1", &image).await;
     assert_eq!(lacking.status(), 404);
-    assert!(
-        lacking
-            .text()
-            .await
-            .unwrap()
-            .contains("MANIFEST_BLOB_UNKNOWN")
-    );
+    assert!(lacking.text().await.unwrap().contains("MANIFEST_BLOB_UNKNOWN"));
     let put = world.put_manifest("a/b", "v1", &image).await;
-    assert_eq!(
-        (put.status().as_u16(), header(&put, "docker-content-digest")),
-        (201, digest(image.as_bytes()))
-    );
+    assert_eq!((put.status().as_u16(), header(&put, "docker-content-digest")), (201, digest(image.as_bytes())));
     for reference in ["v1", &digest(image.as_bytes())] {
         let got = world.get(&format!("/v2/a/b/manifests/{reference}")).await;
         assert_eq!(header(&got, "content-type"), IMAGE);
         assert_eq!(got.text().await.unwrap(), image);
     }
-    assert_eq!(
-        world
-            .put_manifest("a/b", &digest(b"other"), &image)
-            .await
-            .status(),
-        400
-    );
+    assert_eq!(world.put_manifest("a/b", &digest(b"other"), &image).await.status(), 400);
     assert_eq!(world.put_manifest("a/b", "v1", "[]").await.status(), 400);
-    assert_eq!(
-        world
-            .put_manifest("a/b", "v1", &" ".repeat((4 << 20) + 1))
-            .await
-            .status(),
-        413
-    );
+    assert_eq!(world.put_manifest("a/b", "v1", &" ".repeat((4 << 20) + 1)).await.status(), 413);
 }
 
 #[tokio::test]
@@ -234,14 +131,9 @@ async fn a_stale_if_match_does_not_move_a_tag() {
     let world = World::new().await;
     let image = world.image("a/b").await;
     world.put_manifest("a/b", "v1", &image).await;
-    for (etag, expected) in [
-        ("\"sha256:stale\"", 412),
-        (&*format!("\"{}\"", digest(image.as_bytes())), 201),
-    ] {
+    for (etag, expected) in [("\"sha256:stale\"", 412), (&*format!("\"{}\"", digest(image.as_bytes())), 201)] {
         let headers = [("content-type", IMAGE), ("if-match", etag)];
-        let put = world
-            .ask(Method::PUT, "/v2/a/b/manifests/v1", &headers, &image)
-            .await;
+        let put = world.ask(Method::PUT, "/v2/a/b/manifests/v1", &headers, &image).await;
         assert_eq!(put.status(), expected, "{etag}");
     }
 }
@@ -255,22 +147,11 @@ async fn referrers_are_listed_filtered_and_removed() {
     let reference = digest(evidence.as_bytes());
     let put = world.put_manifest("a/b", &reference, &evidence).await;
     assert_eq!(header(&put, "oci-subject"), digest(image.as_bytes()));
-    for (filter, expected) in [
-        ("", 1),
-        ("?artifactType=application/x", 1),
-        ("?artifactType=other", 0),
-    ] {
+    for (filter, expected) in [("", 1), ("?artifactType=application/x", 1), ("?artifactType=other", 0)] {
         let listed = world.get(&format!("{path}{filter}")).await;
-        assert_eq!(
-            header(&listed, "oci-filters-applied").is_empty(),
-            filter.is_empty()
-        );
+        assert_eq!(header(&listed, "oci-filters-applied").is_empty(), filter.is_empty());
         let listed: Value = listed.json().await.unwrap();
-        assert_eq!(
-            listed["manifests"].as_array().unwrap().len(),
-            expected,
-            "{filter}"
-        );
+        assert_eq!(listed["manifests"].as_array().unwrap().len(), expected, "{filter}");
     }
     let listed: Value = world.get(&path).await.json().await.unwrap();
     let expected = json!({
@@ -278,14 +159,7 @@ async fn referrers_are_listed_filtered_and_removed() {
         "artifactType": "application/x", "annotations": {"note": "copied"},
     });
     assert_eq!(listed["manifests"][0], expected);
-    let removed = world
-        .ask(
-            Method::DELETE,
-            &format!("/v2/a/b/manifests/{reference}"),
-            &[],
-            "",
-        )
-        .await;
+    let removed = world.ask(Method::DELETE, &format!("/v2/a/b/manifests/{reference}"), &[], "").await;
     assert_eq!(removed.status(), 202);
     let listed: Value = world.get(&path).await.json().await.unwrap();
     assert_eq!(listed["manifests"], json!([]));
@@ -297,23 +171,10 @@ async fn without_the_referrers_api_there_is_no_subject_header() {
     let image = world.image("a/b").await;
     world.put_manifest("a/b", "v1", &image).await;
     let world = world.restarted(|config| config.referrers_api = false).await;
-    assert_eq!(
-        world
-            .get("/v2/a/b/manifests/v1")
-            .await
-            .text()
-            .await
-            .unwrap(),
-        image
-    );
+    assert_eq!(world.get("/v2/a/b/manifests/v1").await.text().await.unwrap(), image);
     let evidence = referring(&image, "application/x");
-    let put = world
-        .put_manifest("a/b", &digest(evidence.as_bytes()), &evidence)
-        .await;
-    assert_eq!(
-        (put.status().as_u16(), header(&put, "oci-subject")),
-        (201, String::new())
-    );
+    let put = world.put_manifest("a/b", &digest(evidence.as_bytes()), &evidence).await;
+    assert_eq!((put.status().as_u16(), header(&put, "oci-subject")), (201, String::new()));
     let path = format!("/v2/a/b/referrers/{}", digest(image.as_bytes()));
     assert_eq!(world.get(&path).await.status(), 404);
 }
@@ -326,24 +187,12 @@ async fn tags_are_listed_in_pages() {
         world.put_manifest("a/b", tag, &image).await;
     }
     let page = world.get("/v2/a/b/tags/list?n=2").await;
-    assert_eq!(
-        header(&page, "link"),
-        "</v2/a/b/tags/list?last=v1&n=2>; rel=\"next\""
-    );
-    assert_eq!(
-        page.json::<Value>().await.unwrap()["tags"],
-        json!(["v0", "v1"])
-    );
+    assert_eq!(header(&page, "link"), "</v2/a/b/tags/list?last=v1&n=2>; rel=\"next\"");
+    assert_eq!(page.json::<Value>().await.unwrap()["tags"], json!(["v0", "v1"]));
     let last = world.get("/v2/a/b/tags/list?last=v1&n=2").await;
     assert!(header(&last, "link").is_empty());
     assert_eq!(last.json::<Value>().await.unwrap()["tags"], json!(["v2"]));
-    assert_eq!(
-        world
-            .ask(Method::DELETE, "/v2/a/b/manifests/v2", &[], "")
-            .await
-            .status(),
-        202
-    );
+    assert_eq!(world.ask(Method::DELETE, "/v2/a/b/manifests/v2", &[], "").await.status(), 202);
     assert_eq!(world.get("/v2/a/b/manifests/v2").await.status(), 404);
     assert_eq!(world.get("/v2/unknown/tags/list").await.status(), 404);
 }
@@ -351,13 +200,7 @@ async fn tags_are_listed_in_pages() {
 #[tokio::test]
 async fn paths_never_leave_the_registry() {
     let world = World::new().await;
-    for path in [
-        "/v2/a%2f..%2f..%2fb/manifests/x",
-        "/v2/A/manifests/x",
-        "/v2/a/manifests/.hidden",
-        "/v2/a/blobs/sha256:..",
-        "/v2/a/b",
-    ] {
+    for path in ["/v2/a%2f..%2f..%2fb/manifests/x", "/v2/A/manifests/x", "/v2/a/manifests/.hidden", "/v2/a/blobs/sha256:..", "/v2/a/b"] {
         let status = world.get(path).await.status();
         assert!(status.is_client_error(), "{path}: {status}");
     }
@@ -365,56 +208,30 @@ async fn paths_never_leave_the_registry() {
 
 #[tokio::test]
 async fn a_login_is_a_challenge_a_token_and_its_scope() {
-    let world =
-        World::configured(|config| config.registry_login = Some(("robot".into(), "secret".into())))
-            .await;
+    let world = World::configured(|config| config.registry_login = Some(("robot".into(), "secret".into()))).await;
     let host = world.sandbox.registry().to_owned();
     for method in [Method::POST, Method::HEAD] {
-        let path = if method == Method::POST {
-            "/v2/o/r/blobs/uploads/"
-        } else {
-            "/v2/o/r/manifests/x"
-        };
+        let path = if method == Method::POST { "/v2/o/r/blobs/uploads/" } else { "/v2/o/r/manifests/x" };
         let refused = world.ask(method.clone(), path, &[], "").await;
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-        let actions = if method == Method::POST {
-            "pull,push"
-        } else {
-            "pull"
-        };
+        let actions = if method == Method::POST { "pull,push" } else { "pull" };
         let scope = format!("repository:o/r:{actions}");
-        let expected =
-            format!("Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"{scope}\"");
+        let expected = format!("Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"{scope}\"");
         assert_eq!(header(&refused, "www-authenticate"), expected);
     }
     let path = "/token?service=x&scope=repository:o/r:pull,push";
     assert_eq!(world.get(path).await.status(), 401);
     let basic = [("authorization", "Basic cm9ib3Q6c2VjcmV0")];
-    let given: Value = world
-        .ask(Method::GET, path, &basic, "")
-        .await
-        .json()
-        .await
-        .unwrap();
+    let given: Value = world.ask(Method::GET, path, &basic, "").await.json().await.unwrap();
     let form = "grant_type=password&username=robot&password=secret&scope=repository%3Ao%2Fr%3Apull";
     let form_type = [("content-type", "application/x-www-form-urlencoded")];
-    let exchanged: Value = world
-        .ask(Method::POST, "/token", &form_type, form)
-        .await
-        .json()
-        .await
-        .unwrap();
-    for (token, repository, expected) in [
-        (&given["token"], "o/r", 202),
-        (&given["token"], "o/other", 401),
-        (&exchanged["access_token"], "o/r", 401),
-    ] {
+    let exchanged: Value = world.ask(Method::POST, "/token", &form_type, form).await.json().await.unwrap();
+    for (token, repository, expected) in
+        [(&given["token"], "o/r", 202), (&given["token"], "o/other", 401), (&exchanged["access_token"], "o/r", 401)]
+    {
         let bearer = format!("Bearer {}", token.as_str().unwrap());
         let path = format!("/v2/{repository}/blobs/uploads/");
-        let status = world
-            .ask(Method::POST, &path, &[("authorization", &bearer)], "")
-            .await
-            .status();
+        let status = world.ask(Method::POST, &path, &[("authorization", &bearer)], "").await.status();
         assert_eq!(status, expected, "{repository}");
     }
 }
@@ -425,29 +242,12 @@ async fn corruption_is_one_byte_and_a_header_can_go_missing() {
     let image = world.image("a/b").await;
     world.put_manifest("a/b", "v1", &image).await;
     world.fault(Service::Registry, "GET", "/manifests/v1", Effect::Corrupt);
-    let got = world
-        .get("/v2/a/b/manifests/v1")
-        .await
-        .bytes()
-        .await
-        .unwrap();
-    let differing = got
-        .iter()
-        .zip(image.as_bytes())
-        .filter(|(left, right)| left != right)
-        .count();
+    let got = world.get("/v2/a/b/manifests/v1").await.bytes().await.unwrap();
+    let differing = got.iter().zip(image.as_bytes()).filter(|(left, right)| left != right).count();
     assert_eq!((got.len(), differing), (image.len(), 1));
-    world.fault(
-        Service::Registry,
-        "PUT",
-        "/manifests/",
-        Effect::WithoutHeader("location"),
-    );
+    world.fault(Service::Registry, "PUT", "/manifests/", Effect::WithoutHeader("location"));
     let put = world.put_manifest("a/b", "v1", &image).await;
-    assert_eq!(
-        (put.status().as_u16(), header(&put, "location")),
-        (201, String::new())
-    );
+    assert_eq!((put.status().as_u16(), header(&put, "location")), (201, String::new()));
 }
 
 #[tokio::test]
@@ -466,15 +266,7 @@ async fn a_layout_is_preloaded_under_its_name() {
     let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": IMAGE, "digest": keep(&image), "annotations": named}]});
     std::fs::write(layout.path().join("index.json"), index.to_string()).unwrap();
     let world = World::configured(|config| config.preload.push(layout.path().to_owned())).await;
-    assert_eq!(
-        world
-            .get("/v2/library/busybox/manifests/latest")
-            .await
-            .text()
-            .await
-            .unwrap(),
-        image
-    );
+    assert_eq!(world.get("/v2/library/busybox/manifests/latest").await.text().await.unwrap(), image);
     let layer = format!("/v2/library/busybox/blobs/{}", digest(b"layer"));
     assert_eq!(world.get(&layer).await.text().await.unwrap(), "layer");
 }

@@ -1,0 +1,111 @@
+//! cosign and buildx on what the pipeline published with real builds: every signature and attestation of every subject, and refusals.
+
+use serde_json::Value;
+
+use crate::support::{accepts, cosigns, judge, published, tool, trust, world};
+
+fn signer() -> (String, String) {
+    let evidence = published().json("evidence");
+    let text = |field: &str| evidence["signer"][field].as_str().unwrap().to_owned();
+    (text("identity"), text("issuer"))
+}
+
+#[test]
+fn cosign_accepts_every_signature_and_attestation() {
+    let run = published();
+    let (identity, issuer) = signer();
+    let root = world().sandbox.trusted_root().to_str().unwrap();
+    for (cosign, extra) in cosigns() {
+        for (platform, digest) in run.subjects() {
+            let image = format!("{}@{digest}", run.outputs["image"]);
+            let check = |verb: &[&str]| accepts(&cosign, &[verb, extra, &trust(root, &identity, &issuer), &[image.as_str()]].concat());
+            check(&["verify"]);
+            let provenance = check(&["verify-attestation", "--type", "slsaprovenance1"]);
+            match platform {
+                None => assert!(
+                    statement_of(&provenance)["predicate"]["buildDefinition"]["buildType"].as_str().unwrap().contains("actions.github.io")
+                ),
+                Some(_) => {
+                    assert!(
+                        statement_of(&provenance)["predicate"]["buildDefinition"]["buildType"].as_str().unwrap().contains("moby/buildkit")
+                    );
+                    let sbom = check(&["verify-attestation", "--type", "spdxjson"]);
+                    assert_eq!(statement_of(&sbom)["predicate"]["spdxVersion"], "SPDX-2.3");
+                }
+            }
+        }
+    }
+}
+
+/// The statement in the envelope that `verify-attestation` prints.
+fn statement_of(said: &str) -> Value {
+    use base64::Engine as _;
+    let envelope: Value =
+        said.lines().find_map(|line| serde_json::from_str(line).ok().filter(|value: &Value| value["payload"].is_string())).unwrap();
+    let payload = base64::engine::general_purpose::STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
+#[test]
+fn cosign_refuses_another_identity_another_issuer_and_another_kind() {
+    let run = published();
+    let (identity, issuer) = signer();
+    let root = world().sandbox.trusted_root().to_str().unwrap();
+    let image = run.outputs["image-ref"].as_str();
+    let other = identity.replace("release.yml", "other.yml");
+    for (cosign, extra) in cosigns() {
+        let refuses = |verb: &[&str], identity: &str, issuer: &str, why: &str| {
+            let (success, said) = judge(&cosign, &[verb, extra, &trust(root, identity, issuer), &[image]].concat());
+            assert!(!success && said.contains(why), "{said}");
+        };
+        refuses(&["verify"], &other, &issuer, "expected SAN value");
+        refuses(&["verify"], &identity, "https://token.actions.githubusercontent.com", "expected issuer value");
+        // The index carries no SBOM of its own: each platform does.
+        refuses(&["verify-attestation", "--type", "spdxjson"], &identity, &issuer, "none of the attestations matched");
+    }
+}
+
+#[test]
+fn the_commands_of_the_job_summary_work_as_they_stand() {
+    let run = published();
+    let block = run.summary.split("```sh").nth(1).unwrap().split("```").next().unwrap();
+    let commands: Vec<&str> = block.lines().filter(|line| line.starts_with("cosign ")).collect();
+    assert_eq!(commands.len(), 8, "{block}");
+    let folder = tool("COSIGN3");
+    let path = format!("PATH={}:$PATH; ", folder.parent().unwrap().display());
+    for command in commands {
+        accepts("/bin/sh".as_ref(), &["-c", &format!("{path}{command}")]);
+    }
+}
+
+#[test]
+fn buildx_lists_both_platforms_with_sbom_and_provenance() {
+    let run = published();
+    let image = run.outputs["tags"].lines().next().unwrap();
+    let shown = |what: &str| -> Value {
+        let format = format!("{{{{json .{what}}}}}");
+        serde_json::from_str(&accepts(&tool("BUILDX"), &["imagetools", "inspect", image, "--format", &format])).unwrap()
+    };
+    let (sbom, provenance, manifest) = (shown("SBOM"), shown("Provenance"), shown("Manifest"));
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let packages = sbom[platform]["SPDX"]["packages"].as_array().unwrap_or_else(|| panic!("{platform}: {sbom}"));
+        assert!(packages.len() > 60, "{platform} has {} packages", packages.len());
+        assert!(provenance[platform]["SLSA"]["buildDefinition"].is_object(), "{platform}: {provenance}");
+    }
+    assert_eq!(manifest["digest"], run.outputs["digest"].as_str());
+}
+
+#[test]
+fn the_built_program_was_run_on_both_platforms_and_its_go_modules_are_in_the_sbom() {
+    let run = published();
+    assert!(run.log.contains("::group::build") && run.log.contains("[linux/arm64"), "progress is shown live in a group: {}", run.log);
+    let evidence = run.json("evidence");
+    for subject in evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["platform"].is_string()) {
+        let sbom =
+            subject["attestations"].as_array().unwrap().iter().find(|found| found["predicateType"] == "https://spdx.dev/Document").unwrap();
+        let text = crate::sbom::document(&run.outputs["image"], sbom["bundle"].as_str().unwrap()).to_string();
+        for part in ["pkg:golang/stdlib@", "pkg:deb/debian/libc6@"] {
+            assert!(text.contains(part), "{part} is missing for {}", subject["platform"]);
+        }
+    }
+}

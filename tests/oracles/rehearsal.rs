@@ -1,0 +1,96 @@
+//! What a rehearsal leaves on disk, and real builds that fail.
+
+use std::process::Command;
+
+use crate::support::{accepts, publish, required, tool, world};
+
+#[test]
+fn the_rehearsed_release_checks_itself_with_cosign() {
+    let world = world();
+    let out = world.folder.path().join("rehearsal");
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");
+    let images = required("SUPPLY_ACTION_IMAGES");
+    let output = Command::new(required("SUPPLY_ACTION_BIN"))
+        .env_clear()
+        .env("PATH", required("PATH"))
+        .env("BUILDX", tool("BUILDX"))
+        .env("SUPPLY_ACTION_BUILDER", required("SUPPLY_ACTION_BUILDER"))
+        .args([
+            "rehearse",
+            example.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+            "--preload",
+            images.join("busybox").to_str().unwrap(),
+        ])
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    let cosign = tool("COSIGN3");
+    let script = format!("PATH={}:$PATH sh {}/verify.sh", cosign.parent().unwrap().display(), out.display());
+    let said = accepts("/bin/sh".as_ref(), &["-c", &script]);
+    assert_eq!(said.matches("Verified OK").count(), 8, "{said}");
+    // The image on disk is whole: crane reads and checks every blob of it.
+    let port = crate::support::free_port();
+    let address = format!("127.0.0.1:{port}");
+    let _registry = crate::support::Server::start("crane-layout", &tool("CRANE"), &["registry", "serve", "--address", &address], &[], port);
+    accepts(&tool("CRANE"), &["push", "--index", out.join("image").to_str().unwrap(), &format!("{address}/copy:all")]);
+    accepts(&tool("CRANE"), &["validate", "--remote", &format!("{address}/copy:all")]);
+}
+
+#[test]
+fn a_real_build_that_fails_on_one_platform_tags_nothing() {
+    let world = world();
+    let context = world.folder.path().join("fails-on-arm64");
+    std::fs::create_dir_all(&context).unwrap();
+    std::fs::write(
+        context.join("Dockerfile"),
+        "FROM busybox:1.35\nRUN [ \"$(uname -m)\" = x86_64 ] || { echo no $(uname -m) here; exit 9; }\n",
+    )
+    .unwrap();
+    let image = format!("{}/fails", world.sandbox.registry());
+    let run = publish("hello", &image, &[("INPUT_CONTEXT", context.to_str().unwrap())]);
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    for part in ["nothing was tagged", "the build failed", "no aarch64 here", "exit code: 9"] {
+        assert!(run.log.contains(part), "{part} is missing in {}", run.log);
+    }
+    assert!(!crate::support::judge(&tool("CRANE"), &["ls", &image]).1.contains("latest"));
+}
+
+#[test]
+fn a_terminated_real_build_tags_nothing_and_leaves_no_file() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+    let world = world();
+    let context = world.folder.path().join("sleeps");
+    let temp = world.folder.path().join("sleeps-temp");
+    std::fs::create_dir_all(&context).unwrap();
+    std::fs::create_dir_all(&temp).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM busybox:1.35\nRUN --mount=type=secret,id=token echo asleep; sleep 300\n").unwrap();
+    let image = format!("{}/sleeps", world.sandbox.registry());
+    let mut child = Command::new(required("SUPPLY_ACTION_BIN"))
+        .env_clear()
+        .envs(world.sandbox.environment())
+        .env("PATH", required("PATH"))
+        .env("BUILDX", tool("BUILDX"))
+        .env("RUNNER_TEMP", &temp)
+        .env("INPUT_IMAGES", &image)
+        .env("INPUT_TAGS", "latest")
+        .env("INPUT_SECRETS", "token=s3cr3t")
+        .env("INPUT_CONTEXT", &context)
+        .env("INPUT_SIGNING-CONFIG", world.sandbox.signing_config())
+        .env("INPUT_TRUSTED-ROOT", world.sandbox.trusted_root())
+        .env("INPUT_BUILDER-ENDPOINT", required("SUPPLY_ACTION_BUILDER"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut lines = stderr.lines();
+    assert!(lines.by_ref().any(|line| line.unwrap().contains("asleep")), "the build never slept");
+    assert!(std::fs::read_dir(&temp).unwrap().next().is_some());
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(std::fs::read_dir(&temp).unwrap().next().is_none());
+    assert!(!crate::support::judge(&tool("CRANE"), &["ls", &image]).1.contains("latest"));
+}

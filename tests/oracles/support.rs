@@ -1,0 +1,196 @@
+//! One world for all oracle tests: a sandbox with real base images at the port that BuildKit's mirror expects, and real programs. It asserts only
+//! that programs succeed when they must.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use supply_action::sandbox::{self, Claims, Config, Sandbox};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// What a set-up variable holds; without it there is no judge, and no verdict.
+pub(crate) fn required(name: &str) -> PathBuf {
+    std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run these tests with `make test`")).into()
+}
+
+pub(crate) fn tool(name: &str) -> PathBuf {
+    required(&format!("SUPPLY_ACTION_TOOLS_{name}"))
+}
+
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) folder: TempDir,
+}
+
+/// Keeps the sandbox's servers running between tests.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// The world, made once.
+pub(crate) fn world() -> &'static World {
+    static WORLD: LazyLock<World> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let images = required("SUPPLY_ACTION_IMAGES");
+        let mut config = Config::new(folder.path().join("sandbox"));
+        config.registry_port = Some(required("MIRROR_PORT").to_str().unwrap().parse().unwrap());
+        config.preload = ["busybox", "debian", "golang"].map(|image| images.join(image)).to_vec();
+        config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push");
+        World { sandbox: RUNTIME.block_on(sandbox::start(config)).unwrap(), folder }
+    });
+    &WORLD
+}
+
+pub(crate) fn get(url: &str) -> Vec<u8> {
+    RUNTIME.block_on(async { reqwest::get(url).await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec() })
+}
+
+/// How one run of the program ended.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) log: String,
+    pub(crate) outputs: BTreeMap<String, String>,
+    pub(crate) summary: String,
+}
+
+impl Run {
+    pub(crate) fn json(&self, output: &str) -> Value {
+        serde_json::from_str(&self.outputs[output]).unwrap()
+    }
+
+    /// Every signed digest with its platform, the index first.
+    pub(crate) fn subjects(&self) -> Vec<(Option<String>, String)> {
+        let evidence = self.json("evidence");
+        let subjects = evidence["subjects"].as_array().unwrap();
+        subjects
+            .iter()
+            .map(|subject| (subject["platform"].as_str().map(str::to_owned), subject["digest"].as_str().unwrap().to_owned()))
+            .collect()
+    }
+}
+
+/// Publishes an example with the real program, the real buildx and the real BuildKit, as a workflow step would.
+pub(crate) fn publish(example: &str, image: &str, change: &[(&str, &str)]) -> Run {
+    let world = world();
+    let folder = tempfile::tempdir_in(world.folder.path()).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(required("SUPPLY_ACTION_BIN"));
+    command.env_clear().envs(world.sandbox.environment());
+    command.env("PATH", required("PATH")).env("BUILDX", tool("BUILDX")).env("GITHUB_ACTIONS", "true").env("RUNNER_TEMP", folder.path());
+    command.env("GITHUB_OUTPUT", folder.path().join("output")).env("GITHUB_STEP_SUMMARY", folder.path().join("summary"));
+    for (input, value) in [
+        ("IMAGES", image),
+        ("TAGS", "v1.2.3, v1.2, latest"),
+        ("PLATFORMS", "linux/amd64,linux/arm64"),
+        ("CONTEXT", root.join("examples").join(example).to_str().unwrap()),
+        ("SIGNING-CONFIG", world.sandbox.signing_config().to_str().unwrap()),
+        ("TRUSTED-ROOT", world.sandbox.trusted_root().to_str().unwrap()),
+        ("BUILDER-ENDPOINT", required("SUPPLY_ACTION_BUILDER").to_str().unwrap()),
+    ] {
+        command.env(format!("INPUT_{input}"), value);
+    }
+    for (name, value) in change {
+        command.env(name, value);
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    Run { code: output.status.code(), log, outputs: parse_outputs(&read("output")), summary: read("summary") }
+}
+
+/// The compiled example, published once for all judges.
+pub(crate) fn published() -> &'static Run {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let run = publish("greeter", &format!("{}/greeter", world().sandbox.registry()), &[]);
+        assert_eq!(run.code, Some(0), "{}", run.log);
+        run
+    })
+}
+
+/// Runs a judge; gives its exit and everything it said.
+pub(crate) fn judge(program: &Path, arguments: &[&str]) -> (bool, String) {
+    let home = world().folder.path();
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", required("PATH"))
+        .env("HOME", home)
+        .env("DOCKER_CONFIG", home)
+        .env("BUILDX_CONFIG", home.join("buildx"));
+    let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), said)
+}
+
+/// As `judge`, for one that must succeed.
+pub(crate) fn accepts(program: &Path, arguments: &[&str]) -> String {
+    let (success, said) = judge(program, arguments);
+    assert!(success, "`{} {}` said:\n{said}", program.display(), arguments.join(" "));
+    said
+}
+
+/// A server that ends with its value.
+pub(crate) struct Server {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts a server and waits until its port answers.
+    pub(crate) fn start(name: &str, program: &Path, arguments: &[&str], env: &[(&str, &str)], port: u16) -> Self {
+        let log = world().folder.path().join(format!("{name}-{port}.log"));
+        let file = std::fs::File::create(&log).unwrap();
+        let mut command = Command::new(program);
+        command.args(arguments).envs(env.iter().copied()).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        let mut server = Self { child: command.spawn().unwrap(), log };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = server.child.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "{name} did not start ({ended:?}):\n{}", server.said());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
+    fn said(&self) -> String {
+        let mut text = String::new();
+        std::fs::File::open(&self.log).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on now.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn parse_outputs(text: &str) -> BTreeMap<String, String> {
+    let mut outputs = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
+        let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+        outputs.insert(name.to_owned(), value.join("\n"));
+    }
+    outputs
+}
+
+/// cosign 3 and 2; the older one must be told to look for bundles.
+pub(crate) fn cosigns() -> [(PathBuf, &'static [&'static str]); 2] {
+    [(tool("COSIGN3"), &[]), (tool("COSIGN2"), &["--new-bundle-format"])]
+}
+
+/// The flags that say whom to believe and who must have signed.
+pub(crate) fn trust<'a>(root: &'a str, identity: &'a str, issuer: &'a str) -> Vec<&'a str> {
+    vec!["--trusted-root", root, "--certificate-identity", identity, "--certificate-oidc-issuer", issuer, "--allow-http-registry"]
+}
