@@ -33,7 +33,11 @@ Try it on this machine, offline, with your own Dockerfile:
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Build, sign, attest, verify, tag (the default). Inputs come from INPUT_* and GITHUB_*, as a workflow runner passes them
-    Publish,
+    Publish {
+        /// An input of action.yml as NAME=VALUE; stands for INPUT_NAME, which a shell cannot set when the name has a dash
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
+        inputs: Vec<(String, String)>,
+    },
     /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its own
     Rehearse(verbs::rehearse::Rehearse),
     /// Serve a registry, an OIDC issuer, Fulcio, Rekor and a timestamp authority on loopback
@@ -57,8 +61,8 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
     let result = runtime.block_on(async {
         // Dropping the verb's future ends its child programs and removes its private files.
         tokio::select! {
-            result = dispatch(cli.verb.unwrap_or(Verb::Publish), &env, &report) => result,
-            ended = signalled() => Err(ended.into()),
+            result = dispatch(cli.verb.unwrap_or(Verb::Publish { inputs: Vec::new() }), &env, &report) => result,
+            ended = signalled() => if report.is_serving() { Ok(()) } else { Err(ended.into()) },
         }
     });
     // A blocking task that still runs must not keep a terminated process alive.
@@ -74,11 +78,24 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
 
 async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Result<()> {
     match verb {
-        Verb::Publish => verbs::publish::run(env, report).await,
+        Verb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,
         Verb::SbomScanner => verbs::sbom_scanner::run(env, report),
     }
+}
+
+/// The environment with inputs from the command line, which win.
+fn with_inputs(env: &Environment, inputs: Vec<(String, String)>) -> Environment {
+    let mut env = env.clone();
+    env.extend(inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)));
+    env
+}
+
+/// `tags=v1`; spaces in a name become underscores on a runner, and no input of ours has any.
+fn input(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 /// Waits for SIGINT or SIGTERM.

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod publish;
 pub mod sign;
 pub mod summary;
+pub mod trigger;
 pub mod verify;
 // verbs and edge
 pub mod cli;

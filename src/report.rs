@@ -3,6 +3,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error;
@@ -24,6 +25,7 @@ pub struct Report {
     reader: Reader,
     started: Instant,
     stages: Mutex<Vec<Stage>>,
+    serving: AtomicBool,
 }
 
 /// One finished stage.
@@ -41,7 +43,7 @@ impl Report {
             (false, true) => Reader::Terminal { colour: !no_colour },
             (false, false) => Reader::Plain,
         };
-        Self { reader, started: Instant::now(), stages: Mutex::default() }
+        Self { reader, started: Instant::now(), stages: Mutex::default(), serving: AtomicBool::new(false) }
     }
 
     /// Whether child programs may draw on the terminal.
@@ -79,6 +81,15 @@ impl Report {
             None => (self.paint("✗", 31), "failed"),
         };
         self.line(&format!("{mark} {name:<9} {:>7}  {text}", seconds(took)));
+    }
+
+    /// From here on the work is done and services stay up: being interrupted is then how it ends.
+    pub fn serve(&self) {
+        self.serving.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
     }
 
     /// One line of fact.

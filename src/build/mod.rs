@@ -1,7 +1,9 @@
 //! `Plan` → `BuiltImage`: pushed by digest, confirmed by fetching and hashing, not named by any tag.
 
 pub mod arguments;
+pub mod builder;
 pub mod buildx;
+pub mod emulation;
 pub mod scanner;
 
 use anyhow::bail;

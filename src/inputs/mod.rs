@@ -97,6 +97,13 @@ struct Raw {
 /// The inputs whose values are secret; their texts are masked before anything parses them.
 const SECRET: [&str; 4] = ["INPUT_PASSWORD", "INPUT_GITHUB-TOKEN", "INPUT_REGISTRY-AUTH", "INPUT_SECRETS"];
 
+/// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell cannot set names with dashes.
+const STANDING_IN: [(&str, &str); 3] = [
+    ("SUPPLY_ACTION_SIGNING_CONFIG", "INPUT_SIGNING-CONFIG"),
+    ("SUPPLY_ACTION_TRUSTED_ROOT", "INPUT_TRUSTED-ROOT"),
+    ("SUPPLY_ACTION_BUILDER", "INPUT_BUILDER-ENDPOINT"),
+];
+
 /// The secret texts in the environment, for masking: whole values, and the values inside lists.
 pub fn secret_texts(env: &Environment) -> Vec<String> {
     SECRET
@@ -115,10 +122,14 @@ pub fn secret_texts(env: &Environment) -> Vec<String> {
 impl Inputs {
     /// Reads and parses every input, and reports all bad ones at once.
     pub fn read(env: &Environment, context: &Context) -> anyhow::Result<Self> {
-        let given = env
-            .iter()
-            .filter(|(_, value)| !value.trim().is_empty()) // the runner passes an input that is not set as ""
-            .map(|(name, value)| (name.clone(), value.clone()));
+        // The runner passes an input that is not set as "".
+        let set = |(_, value): &(&String, &String)| !value.trim().is_empty();
+        let standing_in = STANDING_IN.iter().filter_map(|(variable, input)| Some((env.get_key_value(*variable)?, input)));
+        let given = standing_in
+            .map(|((_, value), input)| ((*input).to_owned(), value))
+            .chain(env.iter().filter(set).map(|(name, value)| (name.clone(), value)));
+        let given: BTreeMap<String, String> =
+            given.filter(|(_, value)| !value.trim().is_empty()).map(|(name, value)| (name, value.clone())).collect();
         // `Raw` holds only strings, so that no error of envy's can carry a value.
         let raw: Raw = envy::prefixed("INPUT_").from_iter(given)?;
         parse(raw, context)

@@ -26,6 +26,18 @@ fn an_empty_input_is_one_that_is_not_set() {
 }
 
 #[test]
+fn variables_of_a_sandbox_stand_in_for_inputs_that_are_not_set() {
+    let inputs = read(&[
+        ("SUPPLY_ACTION_TRUSTED_ROOT", "/s/root.json"),
+        ("SUPPLY_ACTION_SIGNING_CONFIG", "/s/c.json"),
+        ("INPUT_SIGNING-CONFIG", "/mine.json"),
+    ])
+    .unwrap();
+    assert_eq!(inputs.trusted_root.unwrap().to_str(), Some("/s/root.json"));
+    assert_eq!(inputs.signing_config.unwrap().to_str(), Some("/mine.json"));
+}
+
+#[test]
 fn names_with_dashes_arrive_as_the_runner_passes_them() {
     let inputs = read(&[("INPUT_BUILD-ARGS", "A=1,2\nB"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).unwrap();
     assert_eq!(inputs.build_args, ["A=1,2", "B"]);

@@ -69,6 +69,7 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
             world.registry(),
             state.path().join("sandbox.env").display()
         ));
+        report.serve();
         std::future::pending::<()>().await;
     }
     world.stop().await;

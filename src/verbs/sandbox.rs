@@ -30,7 +30,10 @@ pub struct Sandbox {
 }
 
 pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
-    let mut config = sandbox::Config::new(arguments.dir.clone());
+    // `sandbox.env` is sourced from anywhere, so the paths in it are absolute.
+    std::fs::create_dir_all(&arguments.dir).with_context(|| format!("`{}` cannot be made", arguments.dir.display()))?;
+    let dir = arguments.dir.canonicalize().with_context(|| format!("`{}` cannot be entered", arguments.dir.display()))?;
+    let mut config = sandbox::Config::new(dir.clone());
     config.latency = arguments.latency;
     config.referrers_api = !arguments.no_referrers;
     config.registry_port = arguments.registry_port;
@@ -38,8 +41,9 @@ pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
     let world = sandbox::start(config).await.context("the sandbox could not start")?;
     report.say(&format!("registry      {}", world.registry()));
     report.say(&format!("trusted root  {}", world.trusted_root().display()));
-    report.say(&format!("environment   . {}", arguments.dir.join("sandbox.env").display()));
+    report.say(&format!("environment   . {}", dir.join("sandbox.env").display()));
     report.say("ready");
+    report.serve();
     std::future::pending::<()>().await;
     Ok(())
 }

@@ -94,3 +94,40 @@ fn a_terminated_real_build_tags_nothing_and_leaves_no_file() {
     assert!(std::fs::read_dir(&temp).unwrap().next().is_none());
     assert!(!crate::support::judge(&tool("CRANE"), &["ls", &image]).1.contains("latest"));
 }
+
+#[test]
+fn a_sandbox_of_its_own_serves_our_publish_and_anybodys_cosign() {
+    let world = world(); // its registry is the mirror that base images come from
+    let dir = world.folder.path().join("sandbox-verb");
+    let bin = required("SUPPLY_ACTION_BIN");
+    let mut server = Command::new(&bin)
+        .args(["sandbox", "--dir", dir.to_str().unwrap(), "--latency", "5ms"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(server.stderr.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap() == "ready"), "the sandbox never was ready");
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");
+    let script = format!(
+        r#"set -eu
+        . {dir}/sandbox.env
+        image=$SUPPLY_ACTION_REGISTRY/by-hand
+        {bin} publish -i images=$image -i tags=v1 -i context={example}
+        digest=$({crane} digest $image:v1)
+        {cosign} sign -y --signing-config $SUPPLY_ACTION_SIGNING_CONFIG --trusted-root $SUPPLY_ACTION_TRUSTED_ROOT --allow-http-registry $image@$digest
+        {cosign} verify --trusted-root $SUPPLY_ACTION_TRUSTED_ROOT --certificate-identity $CERTIFICATE_IDENTITY --certificate-oidc-issuer $SIGSTORE_ISSUER --allow-http-registry $image:v1
+        "#,
+        dir = dir.display(),
+        bin = bin.display(),
+        example = example.display(),
+        crane = tool("CRANE").display(),
+        cosign = tool("COSIGN3").display(),
+    );
+    let mut shell = Command::new("/bin/sh");
+    shell.env("BUILDX", tool("BUILDX")).env("HOME", world.folder.path()).args(["-c", &script]);
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // Being asked to end is how a sandbox ends.
+    assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,202 @@
+//! The event that started the run → whether it publishes, why, and which tag rules it gets when the user wrote none. Pure.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// The input `push`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Push {
+    /// As the event suggests.
+    Auto,
+    Always,
+    Never,
+}
+
+/// What the run will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    Publish,
+    BuildOnly,
+}
+
+/// What is known of the event.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    pub name: &'a str,
+    /// `refs/heads/main`, `refs/tags/v1`, `refs/pull/1/merge`; empty outside a workflow.
+    pub git_ref: &'a str,
+    pub payload: &'a Value,
+    pub default_branch: Option<&'a str>,
+    /// Whether the commit of a tag is on the default branch; `None` when nobody could say.
+    pub on_default_branch: Option<bool>,
+}
+
+/// The answer for one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub decision: Decision,
+    pub reason: String,
+    /// Lines of the input `tags`, for when it is not set.
+    pub tag_rules: Vec<String>,
+    /// What a user should know about it.
+    pub notices: Vec<String>,
+}
+
+/// Decides.
+pub fn decide(push: Push, event: &Event<'_>) -> Answer {
+    let (decision, reason) = match push {
+        Push::Never => (Decision::BuildOnly, "`push: false`".to_owned()),
+        Push::Always => (Decision::Publish, "`push: true`".to_owned()),
+        Push::Auto => automatic(event),
+    };
+    let (tag_rules, notices) = tag_rules(event);
+    Answer { decision, reason, tag_rules, notices }
+}
+
+fn automatic(event: &Event<'_>) -> (Decision, String) {
+    let build_only = |why: &str| (Decision::BuildOnly, why.to_owned());
+    let publish = |why: String| (Decision::Publish, why);
+    match event.name {
+        "pull_request" | "pull_request_target" | "pull_request_review" => {
+            build_only("a pull request is built and checked, and publishes nothing")
+        }
+        "merge_group" => build_only("a merge queue builds and checks; the push to the branch publishes"),
+        "release" => match event.payload["action"].as_str() {
+            Some("published" | "released" | "prereleased") => publish(format!("a release of `{}`", short(event.git_ref))),
+            action => {
+                build_only(&format!("a release that is `{}` publishes nothing; one that is `published` does", action.unwrap_or("changed")))
+            }
+        },
+        "push" if event.payload["deleted"] == true => build_only("a deleted ref has nothing to publish"),
+        "push" => publish(match kind(event.git_ref) {
+            Ref::Tag(tag) => format!("a push of tag `{tag}`"),
+            _ => format!("a push to `{}`", short(event.git_ref)),
+        }),
+        "workflow_dispatch" => publish(format!("started by hand on `{}`", short(event.git_ref))),
+        "schedule" => publish("a scheduled build of the default branch".to_owned()),
+        "repository_dispatch" => publish("asked for by `repository_dispatch`".to_owned()),
+        "workflow_run" => publish("another workflow ended".to_owned()),
+        "" => publish("not in a workflow".to_owned()),
+        other => build_only(&format!("event `{other}` publishes nothing by itself; set `push: true` if it should")),
+    }
+}
+
+enum Ref<'a> {
+    Branch(&'a str),
+    Tag(&'a str),
+    Other,
+}
+
+fn kind(git_ref: &str) -> Ref<'_> {
+    match (git_ref.strip_prefix("refs/heads/"), git_ref.strip_prefix("refs/tags/")) {
+        (Some(branch), _) => Ref::Branch(branch),
+        (_, Some(tag)) => Ref::Tag(tag),
+        _ => Ref::Other,
+    }
+}
+
+fn short(git_ref: &str) -> &str {
+    git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/")
+}
+
+/// The commit's full hash, as Git writes it.
+const SHA: &str = "type=sha,format=long";
+const NO_LATEST: &str = "no `latest` by itself";
+
+/// The rules for a run without the input `tags`.
+fn tag_rules(event: &Event<'_>) -> (Vec<String>, Vec<String>) {
+    let rules = |rules: &[&str]| rules.iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>();
+    match kind(event.git_ref) {
+        Ref::Tag(tag) => of_tag(tag, event),
+        Ref::Branch(branch) if event.default_branch == Some(branch) => {
+            (rules(&[SHA, "type=ref,event=branch", "type=raw,value=latest"]), Vec::new())
+        }
+        Ref::Branch(_) => (rules(&[SHA, "type=ref,event=branch"]), Vec::new()),
+        Ref::Other if event.git_ref.starts_with("refs/pull/") => (rules(&["type=ref,event=pr"]), Vec::new()),
+        Ref::Other => (rules(&[SHA]), Vec::new()),
+    }
+}
+
+/// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets nothing that floats.
+fn of_tag(tag: &str, event: &Event<'_>) -> (Vec<String>, Vec<String>) {
+    let (prefix, version) = match tag.strip_prefix('v') {
+        Some(rest) => ("v", rest),
+        None => ("", tag),
+    };
+    let raw = |value: String| format!("type=raw,value={value}");
+    let Some(version) = semver::Version::parse(version).ok() else {
+        return (vec!["type=ref,event=tag".to_owned(), SHA.to_owned()], Vec::new());
+    };
+    let mut rules = vec!["type=ref,event=tag".to_owned()];
+    let mut notices = Vec::new();
+    if version.pre.is_empty() {
+        rules.push(raw(format!("{prefix}{}.{}", version.major, version.minor)));
+        // Before 1.0.0 any change may break, so `v0` would promise what nobody keeps.
+        if version.major > 0 {
+            rules.push(raw(format!("{prefix}{}", version.major)));
+        }
+    }
+    rules.push(SHA.to_owned());
+    match (version.pre.is_empty(), event.on_default_branch) {
+        (true, Some(true)) => rules.push(raw("latest".to_owned())),
+        (true, Some(false)) => notices.push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
+        (true, None) => notices.push(format!("nobody could say whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}")),
+        (false, _) => notices.push(format!("`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}")),
+    }
+    (rules, notices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rules_for(git_ref: &str, on_default_branch: Option<bool>) -> Vec<String> {
+        let event = Event { name: "push", git_ref, payload: &Value::Null, default_branch: Some("main"), on_default_branch };
+        decide(Push::Auto, &event).tag_rules
+    }
+
+    #[test]
+    fn each_ref_has_its_tags() {
+        let latest = "type=raw,value=latest";
+        for (git_ref, on_default, expected) in [
+            ("refs/heads/main", None, vec![SHA, "type=ref,event=branch", latest]),
+            ("refs/heads/dev", None, vec![SHA, "type=ref,event=branch"]),
+            ("refs/tags/v1.2.3", Some(true), vec!["type=ref,event=tag", "type=raw,value=v1.2", "type=raw,value=v1", SHA, latest]),
+            ("refs/tags/1.2.3", Some(false), vec!["type=ref,event=tag", "type=raw,value=1.2", "type=raw,value=1", SHA]),
+            ("refs/tags/v0.2.3", None, vec!["type=ref,event=tag", "type=raw,value=v0.2", SHA]),
+            ("refs/tags/v2.0.0-rc.1", Some(true), vec!["type=ref,event=tag", SHA]),
+            ("refs/tags/nightly", Some(true), vec!["type=ref,event=tag", SHA]),
+            ("refs/pull/7/merge", None, vec!["type=ref,event=pr"]),
+        ] {
+            assert_eq!(rules_for(git_ref, on_default), expected, "{git_ref}");
+        }
+    }
+
+    #[test]
+    fn each_event_has_a_stated_answer() {
+        let published = json!({ "action": "published" });
+        let edited = json!({ "action": "edited" });
+        for (name, payload, decision) in [
+            ("push", &Value::Null, Decision::Publish),
+            ("pull_request", &Value::Null, Decision::BuildOnly),
+            ("pull_request_target", &Value::Null, Decision::BuildOnly),
+            ("merge_group", &Value::Null, Decision::BuildOnly),
+            ("workflow_dispatch", &Value::Null, Decision::Publish),
+            ("schedule", &Value::Null, Decision::Publish),
+            ("repository_dispatch", &Value::Null, Decision::Publish),
+            ("release", &published, Decision::Publish),
+            ("release", &edited, Decision::BuildOnly),
+            ("issue_comment", &Value::Null, Decision::BuildOnly),
+            ("", &Value::Null, Decision::Publish),
+        ] {
+            let event = Event { name, git_ref: "refs/heads/main", payload, default_branch: Some("main"), on_default_branch: None };
+            let answer = decide(Push::Auto, &event);
+            assert_eq!(answer.decision, decision, "{name}");
+            assert!(!answer.reason.is_empty());
+            assert_eq!(decide(Push::Never, &event).decision, Decision::BuildOnly);
+            assert_eq!(decide(Push::Always, &event).decision, Decision::Publish);
+        }
+    }
+}
