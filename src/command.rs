@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
 
 use crate::error::Remedy as _;
 use crate::github::Environment;
@@ -51,32 +51,58 @@ impl Program {
         self
     }
 
+    /// Runs to the end and gives what it wrote to standard output; an error quotes the last lines of its standard error.
+    pub async fn capture(&self, arguments: &[String]) -> anyhow::Result<String> {
+        let mut child = self.start(arguments, Output::Kept, Stdio::piped())?;
+        let mut text = String::new();
+        let read = async {
+            match child.stdout.take() {
+                Some(mut stdout) => stdout.read_to_string(&mut text).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        let (tail, read) = tokio::join!(follow(child.stderr.take(), Output::Kept), read);
+        read.context("reading the output of a program")?;
+        self.end(&mut child, tail?, Output::Kept).await?;
+        Ok(text)
+    }
+
     /// Runs to the end; an error quotes the last lines it wrote. Dropping the future kills the program.
     pub async fn run(&self, arguments: &[String], output: Output) -> anyhow::Result<()> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut child = self.start(arguments, output, Stdio::null())?;
+        let tail = follow(child.stderr.take(), output).await?;
+        self.end(&mut child, tail, output).await
+    }
+
+    /// Runs to the end without a runtime, for clean-up while everything is being dropped. Its output is not shown.
+    pub fn run_blocking(&self, arguments: &[String]) {
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
+        let mut command = std::process::Command::new(&self.path);
+        command.args(&self.leading).args(arguments).env_clear().envs(&self.environment);
+        // Nobody is left to tell.
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+
+    fn start(&self, arguments: &[String], output: Output, stdout: Stdio) -> anyhow::Result<Child> {
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
         let mut command = Command::new(&self.path);
-        command.args(&self.leading).args(arguments).env_clear().envs(&self.environment).stdin(Stdio::null()).kill_on_drop(true);
-        command.stdout(Stdio::null());
+        command
+            .args(&self.leading)
+            .args(arguments)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .kill_on_drop(true);
         command.stderr(if output == Output::Inherited { Stdio::inherit() } else { Stdio::piped() });
-        let mut child = command
+        command
             .spawn()
             .with_context(|| format!("`{}` could not be started", self.path.display()))
-            .hint("install buildx, or name it with the environment variable BUILDX")?;
-        let mut tail = VecDeque::new();
-        if let Some(stderr) = child.stderr.take() {
-            let mut lines = BufReader::new(stderr).split(b'\n');
-            while let Some(line) = lines.next_segment().await.context("reading the output of a program")? {
-                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                if output == Output::Relayed {
-                    relay(&line);
-                }
-                if tail.len() == TAIL {
-                    tail.pop_front();
-                }
-                tail.push_back(line);
-            }
-        }
+            .hint("install buildx, or name it with the environment variable BUILDX")
+    }
+
+    async fn end(&self, child: &mut Child, tail: VecDeque<String>, output: Output) -> anyhow::Result<()> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let status = child.wait().await.with_context(|| format!("waiting for `{name}`"))?;
         if status.success() {
             return Ok(());
@@ -88,6 +114,24 @@ impl Program {
             None => bail!("`{name}` ended with {status}"),
         }
     }
+}
+
+/// Reads a child's standard error to its end, and gives the last lines.
+async fn follow(stderr: Option<ChildStderr>, output: Output) -> anyhow::Result<VecDeque<String>> {
+    let mut tail = VecDeque::new();
+    let Some(stderr) = stderr else { return Ok(tail) };
+    let mut lines = BufReader::new(stderr).split(b'\n');
+    while let Some(line) = lines.next_segment().await.context("reading the output of a program")? {
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if output == Output::Relayed {
+            relay(&line);
+        }
+        if tail.len() == TAIL {
+            tail.pop_front();
+        }
+        tail.push_back(line);
+    }
+    Ok(tail)
 }
 
 fn relay(line: &str) {

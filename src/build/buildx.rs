@@ -5,22 +5,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
 
-use super::BuiltImage;
 use super::arguments::{self, Destination, SecretFile};
+use super::builder::{self, Builder, Config, Created, Driver, Inspected};
+use super::{BuiltImage, emulation};
 use crate::command::{Output, Program, find};
 use crate::error::Remedy as _;
 use crate::github::Environment;
-use crate::image::{Digest, ImageRef, Repository};
+use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::inputs::BuildSecret;
 use crate::plan::Build;
 use crate::registry::{Credentials, Registry};
 
-/// A builder of this run: buildx with private configuration, and what it builds with.
+/// buildx with private configuration, and the builder it builds with.
 pub struct Buildx {
     program: Program,
     builder: String,
-    /// A builder that must be removed when the run ends.
-    owned: bool,
+    /// How to remove a builder that must not outlive the run.
+    removal: Option<Vec<String>>,
     folder: PathBuf,
     output: Output,
 }
@@ -33,10 +34,16 @@ pub struct Place<'a> {
 }
 
 impl Buildx {
-    /// Sets buildx up in a private folder: logins, and a builder on `endpoint` or in Docker.
-    pub async fn set_up(place: &Place<'_>, credentials: &Credentials, endpoint: Option<&str>) -> anyhow::Result<Self> {
+    /// Sets buildx up in a private folder: logins, and the builder, started and able to build `platforms`.
+    pub async fn set_up(
+        place: &Place<'_>,
+        credentials: &Credentials,
+        builder: &Builder,
+        platforms: &[Platform],
+        notice: &dyn Fn(&str),
+    ) -> anyhow::Result<Self> {
         let (path, leading) = locate(place.env)?;
-        let mut program = Program::new(path, leading, place.env).with_env("BUILDX_CONFIG", &place.private.join("buildx"));
+        let mut program = Program::new(path, leading, place.env);
         let config = credentials.docker_config();
         if config["auths"].as_object().is_some_and(|auths| !auths.is_empty()) {
             let folder = place.private.join("docker");
@@ -45,23 +52,67 @@ impl Buildx {
             program = program.with_env("DOCKER_CONFIG", &folder);
         }
         // A big provenance in the metadata file would be read by nobody: evidence comes from the registry.
-        let program = program.with_env("BUILDX_METADATA_PROVENANCE", Path::new("disabled"));
-        let builder = format!("supply-action-{}", std::process::id());
-        let mut create: Vec<String> = ["create", "--name", builder.as_str()].map(str::to_owned).to_vec();
-        match endpoint {
-            Some(endpoint) => create.extend(["--driver", "remote", endpoint].map(str::to_owned)),
-            None => create.extend(["--driver", "docker-container", "--bootstrap"].map(str::to_owned)),
-        }
-        program
-            .run(&create, Output::Kept)
-            .await
-            .with_context(|| match endpoint {
-                Some(endpoint) => format!("no builder at input `builder-endpoint`: `{endpoint}`"),
-                None => "no builder could be started in Docker".to_owned(),
-            })
-            .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")?;
+        program = program.with_env("BUILDX_METADATA_PROVENANCE", Path::new("disabled"));
         let output = if place.terminal { Output::Inherited } else { Output::Relayed };
-        Ok(Self { program, builder, owned: endpoint.is_none(), folder: place.private.to_owned(), output })
+        let (name, removal) = match builder {
+            // The user's builders are in the user's configuration.
+            Builder::Existing(name) => (name.clone(), None),
+            Builder::Created(created) => {
+                program = program.with_env("BUILDX_CONFIG", &place.private.join("buildx"));
+                let name = format!("supply-action-{}", std::process::id());
+                create(&program, created, &name, place).await?;
+                let removal = (created.cleanup && created.driver != Driver::Remote).then(|| created.removal(&name));
+                (name, removal)
+            }
+        };
+        let buildx = Self { program, builder: name, removal, folder: place.private.to_owned(), output };
+        match buildx.make_ready(place.env, platforms, notice).await {
+            Ok(()) => Ok(buildx),
+            Err(error) => {
+                buildx.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the builder, and teaches it platforms that it can neither run nor emulate.
+    async fn make_ready(&self, env: &Environment, platforms: &[Platform], notice: &dyn Fn(&str)) -> anyhow::Result<()> {
+        let inspected = self.inspect().await?;
+        if inspected.driver.as_deref() == Some("docker") {
+            return Err(anyhow::anyhow!("builder `{}` has driver `docker`, which cannot push several platforms by digest", self.builder))
+                .hint("leave `builder` out, or name one with driver `docker-container`, `remote` or `kubernetes`");
+        }
+        let missing = inspected.missing(platforms);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let listed = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let socket = docker_socket(env);
+        if inspected.driver.as_deref() != Some("docker-container") || !socket.exists() {
+            return Err(anyhow::anyhow!("builder `{}` can build neither natively nor by emulation: {listed}", self.builder)).hint(
+                "install QEMU on the builder's machine, add a node for these platforms with `append`, or leave them out of `platforms`",
+            );
+        }
+        notice(&format!(
+            "installing QEMU for {listed} through Docker: emulated builds are slow, a native runner for each platform is faster"
+        ));
+        emulation::install(&socket, emulation::BINFMT_IMAGE, &missing).await?;
+        // BuildKit looks for emulators when it starts.
+        self.program.run(&["stop".to_owned(), self.builder.clone()], Output::Kept).await.context("the builder could not be restarted")?;
+        let inspected = self.inspect().await?;
+        let still = inspected.missing(platforms);
+        if still.is_empty() { Ok(()) } else { bail!("QEMU was installed, and builder `{}` still cannot build {listed}", self.builder) }
+    }
+
+    async fn inspect(&self) -> anyhow::Result<Inspected> {
+        let arguments = ["inspect", "--bootstrap", self.builder.as_str()].map(str::to_owned);
+        let text = self
+            .program
+            .capture(&arguments)
+            .await
+            .with_context(|| format!("builder `{}` does not start", self.builder))
+            .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")?;
+        Ok(builder::inspected(&text))
     }
 
     /// Builds every platform and keeps nothing.
@@ -102,14 +153,52 @@ impl Buildx {
     }
 
     /// Removes a builder that this run started.
-    pub async fn close(self) {
-        if self.owned {
-            let arguments = ["rm", "--force", self.builder.as_str()].map(str::to_owned);
-            if let Err(error) = self.program.run(&arguments, Output::Kept).await {
-                tracing::warn!(%error, "the builder could not be removed");
-            }
+    pub async fn close(mut self) {
+        if let Some(removal) = self.removal.take()
+            && let Err(error) = self.program.run(&removal, Output::Kept).await
+        {
+            tracing::warn!(%error, "the builder could not be removed");
         }
     }
+}
+
+impl Drop for Buildx {
+    /// A run that is interrupted must not leave a container behind.
+    fn drop(&mut self) {
+        if let Some(removal) = self.removal.take() {
+            self.program.run_blocking(&removal);
+        }
+    }
+}
+
+async fn create(program: &Program, created: &Created, name: &str, place: &Place<'_>) -> anyhow::Result<()> {
+    let config = match &created.config {
+        None => None,
+        Some(Config::File(path)) => Some(path.clone()),
+        Some(Config::Inline(toml)) => {
+            let file = place.private.join("buildkitd.toml");
+            write_private(&file, toml.as_bytes())?;
+            Some(file.display().to_string())
+        }
+    };
+    for (number, command) in created.commands(name, config.as_deref()).into_iter().enumerate() {
+        let endpoint = created.nodes[number].endpoint.clone();
+        program
+            .run(&command, Output::Kept)
+            .await
+            .with_context(|| match (&endpoint, created.driver) {
+                (Some(endpoint), _) => format!("no builder at input `builder-endpoint`: `{endpoint}`"),
+                (None, driver) => format!("no builder with driver `{}` could be made", driver.as_str()),
+            })
+            .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")?;
+    }
+    Ok(())
+}
+
+/// Where Docker listens: `DOCKER_HOST` if it is a socket, else the usual place, which runners mount into container actions.
+fn docker_socket(env: &Environment) -> PathBuf {
+    let named = env.get("DOCKER_HOST").and_then(|host| host.strip_prefix("unix://"));
+    PathBuf::from(named.unwrap_or("/var/run/docker.sock"))
 }
 
 /// `BUILDX`, else `buildx` as a program of its own, else Docker's plugin.

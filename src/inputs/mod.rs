@@ -1,5 +1,6 @@
 //! `INPUT_*` → `Inputs`: every input of action.yml, parsed into the words the program uses. It never acts on one.
 
+mod builder;
 pub mod lists;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use crate::build::builder::Builder;
 use crate::error::{WithExit, exit};
 use crate::github::{Context, Environment};
 use crate::image::{Platform, Repository, Tag};
@@ -30,7 +32,7 @@ pub struct Inputs {
     pub provenance: Provenance,
     pub sign: bool,
     pub registry_auth: Vec<Login>,
-    pub builder_endpoint: Option<String>,
+    pub builder: Builder,
     pub signing_config: Option<PathBuf>,
     pub trusted_root: Option<PathBuf>,
     pub on_tag_conflict: OnTagConflict,
@@ -88,7 +90,16 @@ struct Raw {
     username: Option<String>,
     password: Option<SecretString>,
     github_token: Option<SecretString>,
+    builder: Option<String>,
     builder_endpoint: Option<String>,
+    driver: Option<String>,
+    driver_opts: Option<String>,
+    buildkitd_flags: Option<String>,
+    buildkitd_config: Option<String>,
+    buildkitd_config_inline: Option<String>,
+    append: Option<String>,
+    cleanup: Option<String>,
+    keep_state: Option<String>,
     signing_config: Option<String>,
     trusted_root: Option<String>,
     on_tag_conflict: Option<String>,
@@ -211,7 +222,21 @@ fn parse(raw: Raw, context: &Context) -> anyhow::Result<Inputs> {
         },
         file: raw.file,
         target: raw.target,
-        builder_endpoint: raw.builder_endpoint,
+        builder: builder::builder(
+            builder::BuilderTexts {
+                builder: raw.builder,
+                driver: raw.driver,
+                driver_opts: raw.driver_opts,
+                endpoint: raw.builder_endpoint,
+                buildkitd_flags: raw.buildkitd_flags,
+                buildkitd_config: raw.buildkitd_config,
+                buildkitd_config_inline: raw.buildkitd_config_inline,
+                append: raw.append,
+                cleanup: raw.cleanup,
+                keep_state: raw.keep_state,
+            },
+            &mut problems,
+        ),
         signing_config: raw.signing_config.map(PathBuf::from),
         trusted_root: raw.trusted_root.map(PathBuf::from),
     };

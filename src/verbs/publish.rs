@@ -46,7 +46,9 @@ fn with_consequence(error: anyhow::Error) -> anyhow::Error {
 async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, build: &plan::Build, report: &Report) -> anyhow::Result<()> {
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
-    let buildx = Buildx::set_up(&place, &credentials(inputs), inputs.builder_endpoint.as_deref()).await.context("nothing was built")?;
+    let notice = |text: &str| report.notice(text);
+    let buildx =
+        Buildx::set_up(&place, &credentials(inputs), &inputs.builder, &build.platforms, &notice).await.context("nothing was built")?;
     let built = report
         .stage("build", async {
             buildx.check(build, &inputs.secrets).await?;
@@ -118,7 +120,8 @@ async fn build(
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let scanner = scanner(env, plan, outside).await?;
-    let buildx = Buildx::set_up(&place, &credentials(inputs), inputs.builder_endpoint.as_deref()).await?;
+    let notice = |text: &str| report.notice(text);
+    let buildx = Buildx::set_up(&place, &credentials(inputs), &inputs.builder, &plan.build.platforms, &notice).await?;
     let built = buildx.build(&outside.registry, &plan.build, &inputs.secrets, &plan.images, scanner.as_ref()).await;
     buildx.close().await;
     let built = built?;

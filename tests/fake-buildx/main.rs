@@ -1,6 +1,12 @@
 //! Stands in for `buildx` in the hermetic tests: pushes, by digest, the image that BuildKit would push, and writes the metadata
 //! file. It builds nothing. `FAKE_BUILDX` makes it misbehave.
-#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods, reason = "a stand-in for a program, for tests alone")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a stand-in for a program, for tests alone"
+)]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -17,7 +23,12 @@ async fn main() -> ExitCode {
     let mode = std::env::var("FAKE_BUILDX").unwrap_or_default();
     match (arguments.first().map(String::as_str), mode.as_str()) {
         (Some("create"), "no-builder") => fail("ERROR: failed to find driver for endpoint"),
-        (Some("create" | "rm"), _) => ExitCode::SUCCESS,
+        (Some("create" | "rm" | "stop"), _) => ExitCode::SUCCESS,
+        (Some("inspect"), _) => {
+            let platforms = if mode == "native-only" { "linux/amd64*" } else { "linux/amd64*, linux/arm64" };
+            println!("Name: b\nDriver: remote\n\nNodes:\nName: b0\nBuildKit version: v0.33.0\nPlatforms: {platforms}");
+            ExitCode::SUCCESS
+        }
         (Some("build"), "one-platform-fails") => {
             eprintln!("#7 [linux/arm64 2/2] RUN make");
             fail("ERROR: failed to build: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2")
