@@ -1,5 +1,6 @@
 //! What the runner says about this run: `GITHUB_*` and `ACTIONS_*` as one value. It never calls GitHub.
 
+pub mod api;
 pub mod workflow;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub struct Context {
     /// Whether a workflow runner started us.
     pub in_actions: bool,
     pub server_url: String,
+    pub api_url: String,
     pub repository: Option<String>,
     pub repository_id: String,
     pub repository_owner_id: String,
@@ -62,6 +64,7 @@ impl Context {
         Self {
             in_actions: get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             server_url: get("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned()),
+            api_url: get("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned()),
             repository: get("GITHUB_REPOSITORY"),
             repository_id: text("GITHUB_REPOSITORY_ID"),
             repository_owner_id: text("GITHUB_REPOSITORY_OWNER_ID"),
