@@ -113,6 +113,8 @@ fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> Envi
         input("SIGNING-CONFIG", world.signing_config().display().to_string()),
         input("TRUSTED-ROOT", world.trusted_root().display().to_string()),
         input("BUILDER-ENDPOINT", arguments.builder_endpoint.clone().unwrap_or_default()),
+        // A builder in Docker sees this machine's loopback, where the registry is, only on the host's network.
+        input("DRIVER-OPTS", if arguments.builder_endpoint.is_none() { "network=host".to_owned() } else { String::new() }),
         input("FILE", arguments.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()),
     ]);
     made

@@ -32,8 +32,8 @@ fn tags(image: &str) -> Vec<String> {
 #[test]
 fn a_registry_without_the_referrers_api() {
     let port = free_port();
-    let state = world().folder.path().join("distribution");
-    let config = world().folder.path().join("distribution.yml");
+    let state = world().folder.join("distribution");
+    let config = world().folder.join("distribution.yml");
     std::fs::write(
         &config,
         format!(

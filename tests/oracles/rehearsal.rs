@@ -7,7 +7,7 @@ use crate::support::{accepts, publish, required, tool, world};
 #[test]
 fn the_rehearsed_release_checks_itself_with_cosign() {
     let world = world();
-    let out = world.folder.path().join("rehearsal");
+    let out = world.folder.join("rehearsal");
     let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");
     let images = required("SUPPLY_ACTION_IMAGES");
     let output = Command::new(required("SUPPLY_ACTION_BIN"))
@@ -42,7 +42,7 @@ fn the_rehearsed_release_checks_itself_with_cosign() {
 #[test]
 fn a_real_build_that_fails_on_one_platform_tags_nothing() {
     let world = world();
-    let context = world.folder.path().join("fails-on-arm64");
+    let context = world.folder.join("fails-on-arm64");
     std::fs::create_dir_all(&context).unwrap();
     std::fs::write(
         context.join("Dockerfile"),
@@ -63,8 +63,8 @@ fn a_terminated_real_build_tags_nothing_and_leaves_no_file() {
     use std::io::{BufRead as _, BufReader};
     use std::process::Stdio;
     let world = world();
-    let context = world.folder.path().join("sleeps");
-    let temp = world.folder.path().join("sleeps-temp");
+    let context = world.folder.join("sleeps");
+    let temp = world.folder.join("sleeps-temp");
     std::fs::create_dir_all(&context).unwrap();
     std::fs::create_dir_all(&temp).unwrap();
     std::fs::write(context.join("Dockerfile"), "FROM busybox:1.35\nRUN --mount=type=secret,id=token echo asleep; sleep 300\n").unwrap();
@@ -98,7 +98,7 @@ fn a_terminated_real_build_tags_nothing_and_leaves_no_file() {
 #[test]
 fn a_sandbox_of_its_own_serves_our_publish_and_anybodys_cosign() {
     let world = world(); // its registry is the mirror that base images come from
-    let dir = world.folder.path().join("sandbox-verb");
+    let dir = world.folder.join("sandbox-verb");
     let bin = required("SUPPLY_ACTION_BIN");
     let mut server = Command::new(&bin)
         .args(["sandbox", "--dir", dir.to_str().unwrap(), "--latency", "5ms"])
@@ -124,7 +124,7 @@ fn a_sandbox_of_its_own_serves_our_publish_and_anybodys_cosign() {
         cosign = tool("COSIGN3").display(),
     );
     let mut shell = Command::new("/bin/sh");
-    shell.env("BUILDX", tool("BUILDX")).env("HOME", world.folder.path()).args(["-c", &script]);
+    shell.env("BUILDX", tool("BUILDX")).env("HOME", &world.folder).args(["-c", &script]);
     let output = shell.output().unwrap();
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // Being asked to end is how a sandbox ends.

@@ -23,7 +23,7 @@ fn pyspdxtools_accepts_the_sbom_of_every_platform() {
         for statement in
             subject["attestations"].as_array().unwrap().iter().filter(|found| found["predicateType"] == "https://spdx.dev/Document")
         {
-            let file = world().folder.path().join(format!("{checked}.spdx.json"));
+            let file = world().folder.join(format!("{checked}.spdx.json"));
             std::fs::write(&file, document(&run.outputs["image"], statement["bundle"].as_str().unwrap()).to_string()).unwrap();
             accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
             checked += 1;

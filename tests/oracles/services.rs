@@ -29,7 +29,7 @@ ci-issuer-metadata:
 "#;
 
 fn write(name: &str, bytes: &[u8]) -> PathBuf {
-    let file = world().folder.path().join(name);
+    let file = world().folder.join(name);
     std::fs::write(&file, bytes).unwrap();
     file
 }
@@ -59,7 +59,7 @@ fn trusted_root(fulcio: &str, tsa: &str, rekor: &str) -> PathBuf {
     let ca = write("fulcio.pem", chain.join("\n").as_bytes());
     let tsa_chain = write("tsa.pem", &get(&format!("{tsa}/api/v1/timestamp/certchain")));
     let log_key = write("rekor.pub", &get(&format!("{rekor}/api/v1/log/publicKey")));
-    let out = world().folder.path().join("real_trusted_root.json");
+    let out = world().folder.join("real_trusted_root.json");
     let described = |url: &str, key: &str, file: &Path| format!("url={url},{key}={},start-time=2020-01-01T00:00:00Z", file.display());
     #[rustfmt::skip]
     accepts(&tool("COSIGN3"), &[
@@ -71,7 +71,7 @@ fn trusted_root(fulcio: &str, tsa: &str, rekor: &str) -> PathBuf {
 }
 
 fn signing_config(fulcio: &str, tsa: &str, rekor: &str) -> PathBuf {
-    let out = world().folder.path().join("real_signing_config.json");
+    let out = world().folder.join("real_signing_config.json");
     let service = |url: &str| format!("url={url},api-version=1,start-time=2020-01-01T00:00:00Z,operator=test");
     #[rustfmt::skip]
     accepts(&tool("COSIGN3"), &[

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use supply_action::sandbox::{self, Claims, Config, Sandbox};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// What a set-up variable holds; without it there is no judge, and no verdict.
@@ -24,7 +23,7 @@ pub(crate) fn tool(name: &str) -> PathBuf {
 
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
-    pub(crate) folder: TempDir,
+    pub(crate) folder: PathBuf,
 }
 
 /// Keeps the sandbox's servers running between tests.
@@ -33,9 +32,12 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 /// The world, made once.
 pub(crate) fn world() -> &'static World {
     static WORLD: LazyLock<World> = LazyLock::new(|| {
-        let folder = tempfile::tempdir().unwrap();
+        // A static is never dropped, so what an earlier run left goes now.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracles");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
         let images = required("SUPPLY_ACTION_IMAGES");
-        let mut config = Config::new(folder.path().join("sandbox"));
+        let mut config = Config::new(folder.join("sandbox"));
         config.registry_port = Some(required("MIRROR_PORT").to_str().unwrap().parse().unwrap());
         config.preload = ["busybox", "debian", "golang"].map(|image| images.join(image)).to_vec();
         config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push");
@@ -75,7 +77,7 @@ impl Run {
 /// Publishes an example with the real program, the real buildx and the real BuildKit, as a workflow step would.
 pub(crate) fn publish(example: &str, image: &str, change: &[(&str, &str)]) -> Run {
     let world = world();
-    let folder = tempfile::tempdir_in(world.folder.path()).unwrap();
+    let folder = tempfile::tempdir_in(world.folder.as_path()).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(required("SUPPLY_ACTION_BIN"));
     command.env_clear().envs(world.sandbox.environment());
@@ -113,7 +115,7 @@ pub(crate) fn published() -> &'static Run {
 
 /// Runs a judge; gives its exit and everything it said.
 pub(crate) fn judge(program: &Path, arguments: &[&str]) -> (bool, String) {
-    let home = world().folder.path();
+    let home = world().folder.as_path();
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -142,7 +144,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until its port answers.
     pub(crate) fn start(name: &str, program: &Path, arguments: &[&str], env: &[(&str, &str)], port: u16) -> Self {
-        let log = world().folder.path().join(format!("{name}-{port}.log"));
+        let log = world().folder.as_path().join(format!("{name}-{port}.log"));
         let file = std::fs::File::create(&log).unwrap();
         let mut command = Command::new(program);
         command.args(arguments).envs(env.iter().copied()).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);

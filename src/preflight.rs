@@ -1,0 +1,150 @@
+//! What can be known to fail before anything is built, as one list: a user mends everything in one go. The checks that need no service are pure.
+
+use crate::error::{self, Remedy as _};
+use crate::image::Tag;
+
+/// Everything that is missing or wrong.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<anyhow::Error>);
+
+impl Problems {
+    pub fn add(&mut self, error: anyhow::Error) {
+        self.0.push(error);
+    }
+
+    /// Keeps the value, or notes the failure.
+    pub fn take<T>(&mut self, result: anyhow::Result<T>) -> Option<T> {
+        result.map_err(|error| self.add(error)).ok()
+    }
+
+    /// All of them as one error; a single one stays as it is.
+    pub fn into_result(mut self) -> anyhow::Result<()> {
+        match (self.0.len(), self.0.pop()) {
+            (_, None) => Ok(()),
+            (1, Some(only)) => Err(only),
+            (count, Some(last)) => {
+                self.0.push(last);
+                let listed: Vec<String> =
+                    self.0.iter().enumerate().map(|(at, error)| format!("({}) {}", at + 1, error::message(error))).collect();
+                let all = anyhow::anyhow!("{count} things stand in the way: {}", listed.join(" "));
+                Err(self.0.iter().rev().flat_map(error::hints).fold(all, error::with_hint))
+            }
+        }
+    }
+}
+
+/// What the log of a public Sigstore instance would tell about a private repository.
+pub fn public_log(repository: &str, private: bool, log: Option<&str>, allowed: bool) -> anyhow::Result<()> {
+    let public = log.is_some_and(|url| url.trim_end_matches('/').ends_with(".sigstore.dev"));
+    if !(private && public) || allowed {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!(
+        "repository `{repository}` is private, and signing writes to the public log `{}`: the names of repository and workflow, the commit and the digests would be public for ever",
+        log.unwrap_or_default()
+    ))
+    .hint("set `allow-public-log: true` if they may be public, or give a `signing-config` of a private instance, or one without a log")
+}
+
+/// Names of build arguments that hold secrets more often than not, as whole words of the name.
+const SECRET_WORDS: [&str; 9] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASS", "APIKEY", "CREDENTIAL", "CREDENTIALS", "PAT"];
+const SECRET_PAIRS: [(&str, &str); 3] = [("API", "KEY"), ("PRIVATE", "KEY"), ("ACCESS", "KEY")];
+/// How well-known tokens begin.
+const SECRET_VALUES: [&str; 10] = ["ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "npm_", "xoxb-", "AKIA", "-----BEGIN "];
+
+/// Refuses build arguments that look like secrets: a provenance with `mode=max` publishes every one of them.
+pub fn secret_build_args(build_args: &[String]) -> anyhow::Result<()> {
+    let suspicious: Vec<&str> = build_args
+        .iter()
+        .filter_map(|argument| argument.split_once('='))
+        .filter(|(name, value)| looks_secret(name, value))
+        .map(|(name, _)| name)
+        .collect();
+    if suspicious.is_empty() {
+        return Ok(());
+    }
+    // The values are not shown.
+    let listed: Vec<String> = suspicious.iter().map(|name| format!("`{name}`")).collect();
+    Err(anyhow::anyhow!(
+        "input `build-args`: {} looks like a secret, and the provenance (`mode=max`) publishes build arguments",
+        listed.join(", ")
+    ))
+    .hint("pass it with `secrets` and `RUN --mount=type=secret`, or set `provenance: mode=min`")
+}
+
+fn looks_secret(name: &str, value: &str) -> bool {
+    let value = value.trim();
+    let words: Vec<String> = name.split(['_', '-', '.']).map(str::to_uppercase).collect();
+    let named = words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
+        || words.windows(2).any(|pair| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())));
+    // A URL, a path, a switch or a number beside such a name is about a secret rather than one.
+    let harmless = value.len() < 8
+        || value.contains("://")
+        || value.starts_with('/')
+        || value.starts_with("./")
+        || value.bytes().all(|byte| byte.is_ascii_digit());
+    SECRET_VALUES.iter().any(|start| value.starts_with(start)) || (named && !harmless)
+}
+
+/// Whether a tag names one version for ever: `v1.2.3`, `1.2.3-rc.1`.
+pub fn is_immutable(tag: &Tag) -> bool {
+    let text = tag.as_str();
+    semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_listed_at_once() {
+        let mut problems = Problems::default();
+        problems.add(Err::<(), _>(anyhow::anyhow!("no `id-token`")).hint("add it").unwrap_err());
+        problems.add(Err::<(), _>(anyhow::anyhow!("no push")).hint("log in").unwrap_err());
+        let error = problems.into_result().unwrap_err();
+        assert_eq!(error::message(&error), "2 things stand in the way: (1) no `id-token` (2) no push");
+        assert_eq!(error::hints(&error).len(), 2);
+        Problems::default().into_result().unwrap();
+    }
+
+    #[test]
+    fn a_private_repository_needs_consent_for_a_public_log() {
+        let rekor = Some("https://rekor.sigstore.dev");
+        let message = public_log("o/r", true, rekor, false).unwrap_err();
+        assert!(error::message(&message).contains("would be public for ever"));
+        public_log("o/r", true, rekor, true).unwrap();
+        public_log("o/r", false, rekor, false).unwrap();
+        public_log("o/r", true, None, false).unwrap();
+        public_log("o/r", true, Some("http://127.0.0.1:3000"), false).unwrap();
+    }
+
+    #[test]
+    fn secrets_among_build_arguments_are_found_and_not_shown() {
+        for (argument, found) in [
+            ("NPM_TOKEN=npm_0123456789", true),
+            ("API_KEY=0123456789abcdef", true),
+            ("ANYTHING=ghs_0123456789abcdef", true),
+            ("DB_PASSWORD=correct horse", true),
+            ("TOKEN_URL=https://auth.example.com/token", false),
+            ("SECRET_PATH=/run/secrets/x", false),
+            ("COMPASS=north-northwest", false),
+            ("PASSES=12345678901", false),
+            ("VERSION=1.2.3-rc.1+build", false),
+            ("TOKEN=", false),
+        ] {
+            let outcome = secret_build_args(&[argument.to_owned()]);
+            assert_eq!(outcome.is_err(), found, "{argument}");
+            if let Err(error) = outcome {
+                let (name, value) = argument.split_once('=').unwrap();
+                assert!(error::message(&error).contains(name) && !format!("{error:?}").contains(value));
+            }
+        }
+    }
+
+    #[test]
+    fn full_versions_are_names_for_ever() {
+        for (tag, immutable) in [("v1.2.3", true), ("1.2.3-rc.1", true), ("v1.2", false), ("latest", false), ("sha-0f1e", false)] {
+            assert_eq!(is_immutable(&tag.parse().unwrap()), immutable, "{tag}");
+        }
+    }
+}
