@@ -63,7 +63,7 @@ impl Tree {
         path
     }
 
-    /// MTH(D[start:end]): looked up where the range is a complete subtree, else composed.
+    /// `MTH(D[start:end])`: looked up where the range is a complete subtree, else composed.
     fn head(&self, start: usize, end: usize) -> Hash {
         let size = end - start;
         if size.is_power_of_two() {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "a test fails by panicking, and starts programs")]
 
 mod conflicts;
+mod contract;
 mod faults;
 mod publish;
 mod refusals;

@@ -1,0 +1,41 @@
+# syntax=docker/dockerfile:1
+# The action's image: one static program, buildx and CA certificates; no shell, no package manager.
+# Every source can be replaced, so that it builds where Docker Hub is not: RUST_IMAGE and GO_IMAGE by --build-arg, and a
+# program that was built before by --build-context program=DIR (holding supply-action and buildx).
+ARG RUST_IMAGE=rust:1.95-bookworm
+ARG GO_IMAGE=golang:1.26-bookworm
+
+FROM ${RUST_IMAGE} AS supply-action
+RUN apt-get update && apt-get install -y --no-install-recommends musl-tools && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+# Targets that Cargo.toml names and this build does not need.
+RUN mkdir -p tests/it tests/oracles tests/fake-buildx benches \
+ && for file in tests/it/main.rs tests/oracles/main.rs tests/fake-buildx/main.rs benches/evidence.rs; do echo 'fn main() {}' > "$file"; done \
+ && target="$(uname -m)-unknown-linux-musl" && rustup target add "$target" \
+ && cargo build --locked --release --bin supply-action --target "$target" \
+ && mkdir /out && cp "target/$target/release/supply-action" /out/
+
+FROM ${GO_IMAGE} AS buildx
+WORKDIR /src
+COPY tools/go/buildx .
+# Version and hash of every module are pinned in go.mod and go.sum.
+RUN version="$(sed -n 's#.*github.com/docker/buildx \(v[^ ]*\).*#\1#p' go.mod)" \
+ && mkdir /out && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath \
+      -ldflags "-s -w -X github.com/docker/buildx/version.Version=$version" -o /out/buildx github.com/docker/buildx/cmd/buildx
+
+FROM scratch AS program
+COPY --from=supply-action /out/supply-action /supply-action
+COPY --from=buildx /out/buildx /buildx
+
+FROM ${GO_IMAGE} AS base
+RUN mkdir -p /root-fs/tmp && chmod 1777 /root-fs/tmp \
+ && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /root-fs/etc/ssl/certs/ca-certificates.crt
+
+FROM scratch
+COPY --from=base /root-fs /
+COPY --from=program /supply-action /supply-action
+COPY --from=program /buildx /usr/local/bin/buildx
+ENV PATH=/usr/local/bin
+ENTRYPOINT ["/supply-action"]

@@ -1,0 +1,105 @@
+//! One list of inputs and outputs: what `action.yml` declares is what the program reads and writes, and what the README shows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Action {
+    inputs: BTreeMap<String, Described>,
+    outputs: BTreeMap<String, Described>,
+    runs: Runs,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    description: String,
+    #[serde(default)]
+    default: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Runs {
+    using: String,
+    image: String,
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+fn action() -> Action {
+    serde_saphyr::from_str(&read("action.yml")).unwrap()
+}
+
+/// The fields of `struct Raw`, spelt as inputs.
+fn read_by_the_program() -> Vec<String> {
+    let source = read("src/inputs/mod.rs");
+    let body = source.split("struct Raw {").nth(1).unwrap().split('}').next().unwrap();
+    let mut fields: Vec<String> = body
+        .lines()
+        .filter_map(|line| line.trim().split_once(':'))
+        .map(|(name, _)| name.trim_start_matches("pub(super) ").replace('_', "-"))
+        .collect();
+    fields.sort();
+    fields
+}
+
+/// The text between `<!-- NAME -->` and `<!-- /NAME -->` of the README.
+fn section(name: &str) -> String {
+    let readme = read("README.md");
+    let after = readme.split(&format!("<!-- {name} -->\n")).nth(1).unwrap_or_else(|| panic!("README.md has no section {name}"));
+    after.split(&format!("<!-- /{name} -->")).next().unwrap().to_owned()
+}
+
+fn table(head: &str, rows: &BTreeMap<String, Described>) -> String {
+    let mut text = head.to_owned();
+    for (name, row) in rows {
+        let default = row.default.as_deref().map(|default| format!(" Default `{default}`.")).unwrap_or_default();
+        text.push_str(&format!("| `{name}` | {}{default} |\n", row.description.trim()));
+    }
+    text
+}
+
+#[test]
+fn the_program_reads_exactly_the_inputs_that_are_declared() {
+    let declared: Vec<String> = action().inputs.into_keys().collect();
+    assert_eq!(declared, read_by_the_program());
+}
+
+#[test]
+fn the_program_writes_exactly_the_outputs_that_are_declared() {
+    let source = read("src/summary/mod.rs");
+    let body = source.split("pub fn outputs").nth(1).unwrap();
+    let mut written: Vec<String> =
+        body.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split('"').next()).map(str::to_owned).collect();
+    written.sort();
+    assert_eq!(action().outputs.into_keys().collect::<Vec<_>>(), written);
+}
+
+#[test]
+fn the_readme_shows_what_is_declared() {
+    let action = action();
+    let inputs = table("| input | meaning |\n|---|---|\n", &action.inputs);
+    let outputs = table("| output | meaning |\n|---|---|\n", &action.outputs);
+    assert_eq!(section("inputs"), inputs, "put this between the markers of README.md:\n{inputs}");
+    assert_eq!(section("outputs"), outputs, "put this between the markers of README.md:\n{outputs}");
+}
+
+#[test]
+fn the_container_runs_the_program_with_nothing_between() {
+    let action = action();
+    assert_eq!((action.runs.using.as_str(), action.runs.image.as_str()), ("docker", "Dockerfile"));
+    let dockerfile = read("Dockerfile");
+    assert!(dockerfile.trim_end().ends_with("ENTRYPOINT [\"/supply-action\"]"));
+    // What the program starts by name must be in the image.
+    assert!(dockerfile.contains("/usr/local/bin/buildx") && dockerfile.contains("ca-certificates.crt"));
+}
+
+#[test]
+fn the_documents_are_short_and_name_the_two_commands() {
+    let readme = read("README.md");
+    assert!(readme.contains("make rehearse") && readme.contains("make test"));
+    assert!(read("ARCHITECTURE.md").lines().count() <= 150);
+}
