@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The action's image: one static program, buildx and CA certificates; no shell, no package manager.
 # Every source can be replaced, so that it builds where Docker Hub is not: RUST_IMAGE and GO_IMAGE by --build-arg, and a
 # program that was built before by --build-context program=DIR (holding supply-action and buildx).

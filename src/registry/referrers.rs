@@ -20,14 +20,14 @@ const PAGES: usize = 50;
 /// How often a lost race for the fallback tag is run again.
 const RACES: u32 = 5;
 
-/// One lock for each fallback tag that this process writes.
+/// One lock for each fallback tag that this process writes, and for each blob that it makes sure of; whether that is done.
 #[derive(Default)]
 pub(super) struct Turns(Mutex<HashMap<(Repository, Digest), Turn>>);
 
-type Turn = Arc<Mutex<()>>;
+type Turn = Arc<Mutex<bool>>;
 
 impl Turns {
-    async fn of(&self, repository: &Repository, subject: &Digest) -> Turn {
+    pub(super) async fn of(&self, repository: &Repository, subject: &Digest) -> Turn {
         self.0.lock().await.entry((repository.clone(), subject.clone())).or_default().clone()
     }
 }
@@ -57,12 +57,16 @@ impl Artifact {
 }
 
 impl Registry {
+    /// Uploads the empty config that every artifact has; may run long before the first artifact.
+    pub async fn stage_empty_config(&self, repository: &Repository) -> Result<()> {
+        let empty = bytes::Bytes::from_static(b"{}");
+        self.ensure_blob(repository, &empty, &Descriptor::of(&empty, EMPTY_JSON)).await
+    }
+
     /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
     pub async fn stage_artifact(&self, repository: &Repository, artifact: &Artifact) -> Result<()> {
-        let empty = bytes::Bytes::from_static(b"{}");
         let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
-        let config = Descriptor::of(&empty, EMPTY_JSON);
-        futures_util::try_join!(self.ensure_blob(repository, &empty, &config), self.put_blob(repository, &artifact.layer, &layer),)?;
+        futures_util::try_join!(self.stage_empty_config(repository), self.put_blob(repository, &artifact.layer, &layer))?;
         Ok(())
     }
 

@@ -144,12 +144,14 @@ async fn prove(outside: &Outside, context: &Context, token: OidcToken, built: Bu
     let now = jiff::Timestamp::now();
     let workflow = Workflow::new(context, &token.unverified);
     let repositories = built.repositories().to_vec();
-    let (session, drafts) = futures_util::try_join!(
+    let empty_configs = futures_util::future::try_join_all(repositories.iter().map(|repository| registry.stage_empty_config(repository)));
+    let (session, drafts, ()) = futures_util::try_join!(
         async {
             let token = identity::refreshed(http, context, token).await?;
             Session::open(http, services, &token).await.remedied()
         },
         attest::draft(registry, &built, &workflow),
+        async { empty_configs.await.remedied().map(drop) },
     )?;
     let (signatures, attestations) = (built.subjects().len(), drafts.len());
     let (signed, sealed) = futures_util::try_join!(

@@ -94,6 +94,7 @@ pub struct Statement {
 /// One part of an image and what it needs.
 struct Subject<'a> {
     descriptor: &'a Descriptor,
+    is_root: bool,
     platform: Option<&'a Platform>,
     required: Vec<&'static str>,
 }
@@ -126,14 +127,15 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
     let root = &contents.root.descriptor;
     let mut subjects = Vec::new();
     if contents.root.is_index() {
-        subjects.push(Subject { descriptor: root, platform: None, required: requirements.index.clone() });
+        subjects.push(Subject { descriptor: root, is_root: true, platform: None, required: requirements.index.clone() });
     }
     for part in &contents.platforms {
         let mut required = requirements.platform.clone();
-        if part.descriptor.digest == root.digest {
+        let is_root = part.descriptor.digest == root.digest;
+        if is_root {
             required.extend(requirements.index.iter().filter(|kind| !requirements.platform.contains(kind)));
         }
-        subjects.push(Subject { descriptor: &part.descriptor, platform: Some(&part.platform), required });
+        subjects.push(Subject { descriptor: &part.descriptor, is_root, platform: Some(&part.platform), required });
     }
     Ok(subjects)
 }
@@ -146,9 +148,10 @@ async fn check_subject(
     signer: &Signer,
 ) -> anyhow::Result<SubjectEvidence> {
     let digest = &subject.descriptor.digest;
-    // An index may list what the registry does not hold.
-    registry.expect_manifest(&repository.at(digest)).await.remedied()?;
-    let referrers = registry.referrers(repository, digest).await.remedied()?;
+    // The root was fetched before; an index may list what the registry does not hold.
+    let image = repository.at(digest);
+    let present = async { if subject.is_root { Ok(()) } else { registry.expect_manifest(&image).await.map(drop) } };
+    let ((), referrers) = futures_util::try_join!(present, registry.referrers(repository, digest)).remedied()?;
     if referrers.len() > REFERRERS_LIMIT {
         bail!("`{repository}@{digest}` has {} referrers, more than {REFERRERS_LIMIT}: this is a flood, not evidence", referrers.len());
     }

@@ -107,6 +107,11 @@ async fn a_bundle_with_a_changed_byte_does_not_count() {
             *byte = if *byte == b'A' { b'B' } else { b'A' };
             *changed.pointer_mut(&pointer).unwrap() = String::from_utf8(bytes).unwrap().into();
             let refused = verifier.check(changed.to_string().as_bytes(), &subject.digest, &world.signer()).is_err();
+            // The name beside a checkpoint's signature only says which key to try; the signature is over the lines above it.
+            let key_name = text.find("\u{2014} ").map(|dash| dash..text[dash + 4..].find(' ').map_or(text.len(), |space| dash + 4 + space));
+            if pointer.ends_with("/checkpoint/envelope") && key_name.is_some_and(|name| name.contains(&at)) {
+                continue;
+            }
             if pointer.ends_with("/signedTimestamp") {
                 *timestamp.entry(refused).or_default() += 1;
             } else {
