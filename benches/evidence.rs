@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use supply_action::github::facts::Facts;
 use supply_action::github::{Context, Environment};
 use supply_action::inputs::Inputs;
 use supply_action::plan::{self, Plan};
@@ -120,7 +121,7 @@ async fn ours(sandbox: &Sandbox, folder: &Path, run: usize) -> (Duration, Publis
     }
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).unwrap();
-    let Plan::Publish(plan) = plan::plan(&inputs).unwrap() else { panic!("a bench publishes") };
+    let Plan::Publish(plan) = plan::plan(&inputs, &context, &Facts::default()).unwrap() else { panic!("a bench publishes") };
     let report = Report::silent();
     let published = verbs::publish::publish(&env, &context, &inputs, &plan, &report).await.unwrap();
     let evidence = report.stages().into_iter().filter(|stage| ["preflight", "prove", "verify"].contains(&stage.name));

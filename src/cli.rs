@@ -38,6 +38,14 @@ enum Verb {
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
         inputs: Vec<(String, String)>,
     },
+    /// Say what `publish` would do, for this environment or another event, and do nothing
+    Plan {
+        #[command(flatten)]
+        arguments: verbs::plan::Arguments,
+        /// An input of action.yml as NAME=VALUE
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
+        inputs: Vec<(String, String)>,
+    },
     /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its own
     Rehearse(verbs::rehearse::Rehearse),
     /// Serve a registry, an OIDC issuer, Fulcio, Rekor and a timestamp authority on loopback
@@ -79,6 +87,7 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
 async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Result<()> {
     match verb {
         Verb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
+        Verb::Plan { arguments, inputs } => verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await,
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,
         Verb::SbomScanner => verbs::sbom_scanner::run(env, report),

@@ -38,6 +38,13 @@ impl Baseline {
     }
 }
 
+impl Baseline {
+    /// The names that stood on an image when the plan was made.
+    pub fn taken(&self) -> impl Iterator<Item = (&Name, ImageRef)> {
+        self.0.iter().filter_map(|(name, digest)| Some((name, name.repository.at(digest.as_ref()?))))
+    }
+}
+
 fn names(repositories: &[Repository], tags: &[Tag]) -> Vec<Name> {
     tags.iter().flat_map(|tag| repositories.iter().map(|repository| Name { repository: repository.clone(), tag: tag.clone() })).collect()
 }

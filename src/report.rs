@@ -99,6 +99,11 @@ impl Report {
         self.serving.load(Ordering::Relaxed)
     }
 
+    /// What a program may read: to standard output, alone.
+    pub fn data(&self, text: &str) {
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
+
     /// One line of fact.
     pub fn say(&self, text: &str) {
         self.line(text);

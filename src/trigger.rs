@@ -1,4 +1,4 @@
-//! The event that started the run → whether it publishes, why, and which tag rules it gets when the user wrote none. Pure.
+//! The event that started the run → whether it publishes, why, and which tags it gets when the user wrote none. Pure.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -26,6 +26,7 @@ pub struct Event<'a> {
     pub name: &'a str,
     /// `refs/heads/main`, `refs/tags/v1`, `refs/pull/1/merge`; empty outside a workflow.
     pub git_ref: &'a str,
+    pub sha: &'a str,
     pub payload: &'a Value,
     pub default_branch: Option<&'a str>,
     /// Whether the commit of a tag is on the default branch; `None` when nobody could say.
@@ -37,8 +38,8 @@ pub struct Event<'a> {
 pub struct Answer {
     pub decision: Decision,
     pub reason: String,
-    /// Lines of the input `tags`, for when it is not set.
-    pub tag_rules: Vec<String>,
+    /// The tags for when the input `tags` is not set.
+    pub tags: Vec<String>,
     /// What a user should know about it.
     pub notices: Vec<String>,
 }
@@ -50,8 +51,8 @@ pub fn decide(push: Push, event: &Event<'_>) -> Answer {
         Push::Always => (Decision::Publish, "`push: true`".to_owned()),
         Push::Auto => automatic(event),
     };
-    let (tag_rules, notices) = tag_rules(event);
-    Answer { decision, reason, tag_rules, notices }
+    let (tags, notices) = tags(event);
+    Answer { decision, reason, tags, notices }
 }
 
 fn automatic(event: &Event<'_>) -> (Decision, String) {
@@ -100,51 +101,67 @@ fn short(git_ref: &str) -> &str {
     git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/")
 }
 
-/// The commit's full hash, as Git writes it.
-const SHA: &str = "type=sha,format=long";
 const NO_LATEST: &str = "no `latest` by itself";
 
-/// The rules for a run without the input `tags`.
-fn tag_rules(event: &Event<'_>) -> (Vec<String>, Vec<String>) {
-    let rules = |rules: &[&str]| rules.iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>();
+/// The tags of a run without the input `tags`: names of one version or commit first.
+fn tags(event: &Event<'_>) -> (Vec<String>, Vec<String>) {
+    let mut tags = Vec::new();
+    let mut notices = Vec::new();
     match kind(event.git_ref) {
-        Ref::Tag(tag) => of_tag(tag, event),
-        Ref::Branch(branch) if event.default_branch == Some(branch) => {
-            (rules(&[SHA, "type=ref,event=branch", "type=raw,value=latest"]), Vec::new())
+        Ref::Tag(tag) => of_tag(tag, event, &mut tags, &mut notices),
+        Ref::Branch(branch) => {
+            tags.push(sanitised(branch));
+            if event.default_branch == Some(branch) {
+                tags.push("latest".to_owned());
+            }
         }
-        Ref::Branch(_) => (rules(&[SHA, "type=ref,event=branch"]), Vec::new()),
-        Ref::Other if event.git_ref.starts_with("refs/pull/") => (rules(&["type=ref,event=pr"]), Vec::new()),
-        Ref::Other => (rules(&[SHA]), Vec::new()),
+        Ref::Other => {
+            if let Some(number) = event.git_ref.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next()) {
+                tags.push(format!("pr-{number}"));
+            }
+        }
     }
+    if !event.sha.is_empty() {
+        tags.push(format!("sha-{}", event.sha));
+    }
+    (tags, notices)
 }
 
 /// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets nothing that floats.
-fn of_tag(tag: &str, event: &Event<'_>) -> (Vec<String>, Vec<String>) {
+fn of_tag(tag: &str, event: &Event<'_>, tags: &mut Vec<String>, notices: &mut Vec<String>) {
+    tags.push(sanitised(tag));
     let (prefix, version) = match tag.strip_prefix('v') {
         Some(rest) => ("v", rest),
         None => ("", tag),
     };
-    let raw = |value: String| format!("type=raw,value={value}");
-    let Some(version) = semver::Version::parse(version).ok() else {
-        return (vec!["type=ref,event=tag".to_owned(), SHA.to_owned()], Vec::new());
-    };
-    let mut rules = vec!["type=ref,event=tag".to_owned()];
-    let mut notices = Vec::new();
-    if version.pre.is_empty() {
-        rules.push(raw(format!("{prefix}{}.{}", version.major, version.minor)));
-        // Before 1.0.0 any change may break, so `v0` would promise what nobody keeps.
-        if version.major > 0 {
-            rules.push(raw(format!("{prefix}{}", version.major)));
+    let Ok(version) = semver::Version::parse(version) else { return };
+    if !version.pre.is_empty() {
+        notices.push(format!("`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}"));
+        return;
+    }
+    tags.push(format!("{prefix}{}.{}", version.major, version.minor));
+    // Before 1.0.0 any change may break, so `v0` would promise what nobody keeps.
+    if version.major > 0 {
+        tags.push(format!("{prefix}{}", version.major));
+    }
+    match event.on_default_branch {
+        Some(true) => tags.push("latest".to_owned()),
+        Some(false) => notices.push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
+        None => notices.push(format!("nobody could say whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}")),
+    }
+}
+
+/// A branch or tag as an image's tag: runs of characters that are illegal there become `-`, as docker/metadata-action writes them.
+fn sanitised(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-') {
+            text.push(letter);
+        } else if !text.ends_with('-') {
+            text.push('-');
         }
     }
-    rules.push(SHA.to_owned());
-    match (version.pre.is_empty(), event.on_default_branch) {
-        (true, Some(true)) => rules.push(raw("latest".to_owned())),
-        (true, Some(false)) => notices.push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
-        (true, None) => notices.push(format!("nobody could say whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}")),
-        (false, _) => notices.push(format!("`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}")),
-    }
-    (rules, notices)
+    text
 }
 
 #[cfg(test)]
@@ -152,25 +169,25 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn rules_for(git_ref: &str, on_default_branch: Option<bool>) -> Vec<String> {
-        let event = Event { name: "push", git_ref, payload: &Value::Null, default_branch: Some("main"), on_default_branch };
-        decide(Push::Auto, &event).tag_rules
+    fn tags_for(git_ref: &str, on_default_branch: Option<bool>) -> Vec<String> {
+        let event = Event { name: "push", git_ref, sha: "abc", payload: &Value::Null, default_branch: Some("main"), on_default_branch };
+        decide(Push::Auto, &event).tags
     }
 
     #[test]
     fn each_ref_has_its_tags() {
-        let latest = "type=raw,value=latest";
         for (git_ref, on_default, expected) in [
-            ("refs/heads/main", None, vec![SHA, "type=ref,event=branch", latest]),
-            ("refs/heads/dev", None, vec![SHA, "type=ref,event=branch"]),
-            ("refs/tags/v1.2.3", Some(true), vec!["type=ref,event=tag", "type=raw,value=v1.2", "type=raw,value=v1", SHA, latest]),
-            ("refs/tags/1.2.3", Some(false), vec!["type=ref,event=tag", "type=raw,value=1.2", "type=raw,value=1", SHA]),
-            ("refs/tags/v0.2.3", None, vec!["type=ref,event=tag", "type=raw,value=v0.2", SHA]),
-            ("refs/tags/v2.0.0-rc.1", Some(true), vec!["type=ref,event=tag", SHA]),
-            ("refs/tags/nightly", Some(true), vec!["type=ref,event=tag", SHA]),
-            ("refs/pull/7/merge", None, vec!["type=ref,event=pr"]),
+            ("refs/heads/main", None, vec!["main", "latest", "sha-abc"]),
+            ("refs/heads/feature/x y", None, vec!["feature-x-y", "sha-abc"]),
+            ("refs/tags/v1.2.3", Some(true), vec!["v1.2.3", "v1.2", "v1", "latest", "sha-abc"]),
+            ("refs/tags/1.2.3", Some(false), vec!["1.2.3", "1.2", "1", "sha-abc"]),
+            ("refs/tags/v1.2.3", None, vec!["v1.2.3", "v1.2", "v1", "sha-abc"]),
+            ("refs/tags/v0.2.3", None, vec!["v0.2.3", "v0.2", "sha-abc"]),
+            ("refs/tags/v2.0.0-rc.1", Some(true), vec!["v2.0.0-rc.1", "sha-abc"]),
+            ("refs/tags/nightly", Some(true), vec!["nightly", "sha-abc"]),
+            ("refs/pull/7/merge", None, vec!["pr-7", "sha-abc"]),
         ] {
-            assert_eq!(rules_for(git_ref, on_default), expected, "{git_ref}");
+            assert_eq!(tags_for(git_ref, on_default), expected, "{git_ref}");
         }
     }
 
@@ -191,7 +208,8 @@ mod tests {
             ("issue_comment", &Value::Null, Decision::BuildOnly),
             ("", &Value::Null, Decision::Publish),
         ] {
-            let event = Event { name, git_ref: "refs/heads/main", payload, default_branch: Some("main"), on_default_branch: None };
+            let event =
+                Event { name, git_ref: "refs/heads/main", sha: "abc", payload, default_branch: Some("main"), on_default_branch: None };
             let answer = decide(Push::Auto, &event);
             assert_eq!(answer.decision, decision, "{name}");
             assert!(!answer.reason.is_empty());

@@ -218,7 +218,7 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
 }
 
 /// A local context that is not there would fail late and obscurely.
-fn check_context(build: &Build) -> anyhow::Result<()> {
+pub fn check_context(build: &Build) -> anyhow::Result<()> {
     let context = &build.context;
     let remote = context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/") || context == "-";
     if !remote && !Path::new(context).is_dir() {

@@ -1,6 +1,7 @@
 //! What the runner says about this run: `GITHUB_*` and `ACTIONS_*` as one value. It never calls GitHub.
 
 pub mod api;
+pub mod facts;
 pub mod workflow;
 
 use std::collections::BTreeMap;

@@ -13,6 +13,7 @@ use crate::build::builder::Builder;
 use crate::error::{WithExit, exit};
 use crate::github::{Context, Environment};
 use crate::image::{Platform, Repository, Tag};
+use crate::trigger::Push;
 
 /// What the user asked for. Each field has the name of its input with `_` for `-`.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Inputs {
     pub target: Option<String>,
     pub build_args: Vec<String>,
     pub secrets: Vec<BuildSecret>,
-    pub push: bool,
+    pub push: Push,
     pub sbom: bool,
     pub provenance: Provenance,
     pub sign: bool,
@@ -36,6 +37,10 @@ pub struct Inputs {
     pub signing_config: Option<PathBuf>,
     pub trusted_root: Option<PathBuf>,
     pub on_tag_conflict: OnTagConflict,
+    pub source_args: bool,
+    pub allow_public_log: bool,
+    /// For questions to GitHub; the login at ghcr.io is among `registry_auth`.
+    pub github_token: Option<SecretString>,
 }
 
 /// A secret for `RUN --mount=type=secret,id=…`.
@@ -103,6 +108,8 @@ struct Raw {
     signing_config: Option<String>,
     trusted_root: Option<String>,
     on_tag_conflict: Option<String>,
+    source_args: Option<String>,
+    allow_public_log: Option<String>,
 }
 
 /// The inputs whose values are secret; their texts are masked before anything parses them.
@@ -207,7 +214,10 @@ fn parse(raw: Raw, context: &Context) -> anyhow::Result<Inputs> {
         context: raw.context.clone().unwrap_or_else(|| ".".to_owned()),
         build_args: build_args(&text(&raw.build_args), &mut problems),
         secrets: secrets(raw.secrets.as_ref(), &mut problems),
-        push: problems.switch("push", raw.push.as_deref(), true),
+        push: push(raw.push.as_deref(), &mut problems),
+        source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
+        allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
+        github_token: raw.github_token.clone(),
         sbom: problems.switch("sbom", raw.sbom.as_deref(), true),
         provenance: provenance(raw.provenance.as_deref(), &mut problems),
         sign: problems.switch("sign", raw.sign.as_deref(), true),
@@ -243,6 +253,21 @@ fn parse(raw: Raw, context: &Context) -> anyhow::Result<Inputs> {
     match problems.0.as_slice() {
         [] => Ok(inputs),
         problems => Err(WithExit { code: exit::BAD_INPUT, message: problems.join("; ") }.into()),
+    }
+}
+
+/// `auto`, or a switch.
+fn push(text: Option<&str>, problems: &mut Problems) -> Push {
+    match text.map(str::trim) {
+        None | Some("auto") => Push::Auto,
+        Some(text) => match lists::boolean(text) {
+            Some(true) => Push::Always,
+            Some(false) => Push::Never,
+            None => {
+                problems.say("push", format_args!("`{text}` is none of `auto`, `true`, `false`"));
+                Push::Auto
+            }
+        },
     }
 }
 

@@ -15,14 +15,14 @@ fn defaults_do_it_all() {
     let inputs = read(&[("INPUT_TAGS", "v1")]).unwrap();
     assert_eq!(inputs.images[0].to_string(), "ghcr.io/octo/app");
     assert_eq!(inputs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(), ["linux/amd64", "linux/arm64"]);
-    assert!(inputs.push && inputs.sbom && inputs.sign);
+    assert!(inputs.push == Push::Auto && inputs.sbom && inputs.sign);
     assert_eq!((inputs.provenance, inputs.context.as_str()), (Provenance::Max, "."));
 }
 
 #[test]
 fn an_empty_input_is_one_that_is_not_set() {
     let inputs = read(&[("INPUT_TAGS", " "), ("INPUT_PUSH", ""), ("INPUT_BUILD-ARGS", "\n")]).unwrap();
-    assert!(inputs.tags.is_empty() && inputs.push && inputs.build_args.is_empty());
+    assert!(inputs.tags.is_empty() && inputs.push == Push::Auto && inputs.build_args.is_empty());
 }
 
 #[test]

@@ -4,14 +4,15 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
 use crate::attest::{self, AttestedImage, provenance::Workflow};
-use crate::build::BuiltImage;
 use crate::build::buildx::{Buildx, Place};
 use crate::build::scanner::Scanner;
+use crate::build::{self, BuiltImage};
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
-use crate::github::{Context, Environment, workflow};
+use crate::github::{Context, Environment, facts, workflow};
 use crate::image::ImageRef;
-use crate::inputs::{Inputs, secret_texts};
+use crate::inputs::{Inputs, OnTagConflict, Provenance, secret_texts};
 use crate::plan::{self, Plan};
+use crate::preflight;
 use crate::publish::{self, Baseline, Published, Terms};
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
@@ -28,12 +29,25 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let inputs = Inputs::read(env, &context).context("nothing was built")?;
-    match plan::plan(&inputs).context("nothing was built")? {
-        Plan::BuildOnly(build) => build_only(env, &context, &inputs, &build, report).await,
+    let facts = facts::gather(&context, env, inputs.github_token.as_ref()).await.context("nothing was built")?;
+    let plan = plan::plan(&inputs, &context, &facts).context("nothing was built")?;
+    say_plan(&plan, report);
+    match plan {
+        Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan.build, report).await,
         Plan::Publish(plan) => {
             let published = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             hand_over(&published, &context, &inputs, report)
         }
+    }
+}
+
+/// What will be done opens every run's log.
+pub(super) fn say_plan(plan: &Plan, report: &Report) {
+    for line in plan.lines() {
+        report.say(&line);
+    }
+    for notice in &plan.about().notices {
+        report.notice(notice);
     }
 }
 
@@ -52,7 +66,7 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, build
     let built = report
         .stage("build", async {
             buildx.check(build, &inputs.secrets).await?;
-            Ok(((), format!("{} built, nothing pushed (`push: false`)", plural(build.platforms.len(), "platform"))))
+            Ok(((), format!("{} built, nothing pushed", plural(build.platforms.len(), "platform"))))
         })
         .await;
     buildx.close().await;
@@ -89,39 +103,96 @@ pub async fn publish(
     report: &Report,
 ) -> anyhow::Result<Published> {
     let outside = Outside::new(inputs)?;
-    let (token, baseline) = report.stage("preflight", preflight(&outside, context, plan)).await?;
-    let policy = Policy { signer: signer(&token, context), requirements: plan.requirements.clone() };
-    let built = report.stage("build", build(env, context, inputs, plan, &outside, report)).await?;
-    let attested = report.stage("prove", prove(&outside, context, token, built)).await?;
+    // Declared before what uses it, so that it is removed after.
+    let private = private_folder(context)?;
+    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
+    let ready = report.stage("preflight", preflight(&outside, context, inputs, plan, &place, report)).await?;
+    let policy = Policy { signer: signer(&ready.token, context), requirements: plan.requirements.clone() };
+    let built = report.stage("build", build(env, inputs, plan, &outside, ready.buildx)).await?;
+    let attested = report.stage("prove", prove(&outside, context, ready.token, built)).await?;
     let verified = report.stage("verify", verify_all(&outside, &attested, &policy)).await?;
-    report.stage("publish", name(&outside, context, plan, &baseline, &policy, verified, report)).await
+    report.stage("publish", name(&outside, context, plan, &ready.baseline, &policy, verified, report)).await
 }
 
-/// Everything that can be known to fail before an hour of building: the right to sign, to push, and what the names mean now.
-async fn preflight(outside: &Outside, context: &Context, plan: &plan::Publish) -> anyhow::Result<((OidcToken, Baseline), String)> {
-    let probes = futures_util::future::try_join_all(plan.images.iter().map(|repository| outside.registry.probe_push(repository)));
-    let (token, baseline, ()) = futures_util::try_join!(
-        identity::token(&outside.http, context),
-        Baseline::observe(&outside.registry, &plan.images, &plan.tags),
-        async { probes.await.remedied().map(drop) },
-    )?;
+/// What the preflight found and set up.
+struct Ready {
+    token: OidcToken,
+    baseline: Baseline,
+    buildx: Buildx,
+}
+
+/// Everything that can be known to fail before an hour of building, as one list: the right to sign and to push, what the names mean now,
+/// the builder and its platforms, and what would become public.
+async fn preflight(
+    outside: &Outside,
+    context: &Context,
+    inputs: &Inputs,
+    plan: &plan::Publish,
+    place: &Place<'_>,
+    report: &Report,
+) -> anyhow::Result<(Ready, String)> {
+    let Outside { http, registry, services, .. } = outside;
+    let mut problems = preflight::Problems::default();
+    problems.take(preflight::public_log(
+        context.repository.as_deref().unwrap_or_default(),
+        plan.private,
+        services.rekor.as_ref().map(|rekor| rekor.url.as_str()),
+        plan.allow_public_log,
+    ));
+    if plan.build.provenance == Provenance::Max {
+        problems.take(preflight::secret_build_args(&plan.build.build_args));
+    }
+    problems.take(build::buildx::check_context(&plan.build));
+    let notice = |text: &str| report.notice(text);
+    let credentials = credentials(inputs);
+    let (token, baseline, probes, buildx) = tokio::join!(
+        identity::token(http, context),
+        Baseline::observe(registry, &plan.images, &plan.tags),
+        futures_util::future::join_all(plan.images.iter().map(|repository| registry.probe_push(repository))),
+        Buildx::set_up(place, &credentials, &inputs.builder, &plan.build.platforms, &notice),
+    );
+    let token = problems.take(token);
+    let baseline = problems.take(baseline);
+    let buildx = problems.take(buildx);
+    for probe in probes {
+        problems.take(probe.remedied());
+    }
+    problems.into_result()?;
+    let (Some(token), Some(baseline), Some(buildx)) = (token, baseline, buildx) else { anyhow::bail!("the preflight lost a result") };
+    let policy = Policy { signer: signer(&token, context), requirements: plan.requirements.clone() };
+    if plan.on_tag_conflict == OnTagConflict::Fail {
+        taken_versions(outside, context, &policy, &baseline).await?;
+    }
     let outcome = format!("may sign as {} and push to {}", token.unverified.job_workflow_ref, plural(plan.images.len(), "repository"));
-    Ok(((token, baseline), outcome))
+    Ok((Ready { token, baseline, buildx }, outcome))
+}
+
+/// A full version names one image for ever: refuses when it names one that no run of this commit published.
+async fn taken_versions(outside: &Outside, context: &Context, policy: &Policy, baseline: &Baseline) -> anyhow::Result<()> {
+    let mut problems = preflight::Problems::default();
+    for (name, image) in baseline.taken().filter(|(name, _)| preflight::is_immutable(&name.tag)) {
+        if !is_of_this_commit(outside, context, policy, &image).await {
+            let taken = anyhow::anyhow!("`{name}` is taken: it names `{}`, which no run of this commit published", image.digest);
+            problems.take(Err::<(), _>(taken).hint("publish under a new version, or set `on-tag-conflict: overwrite`"));
+        }
+    }
+    problems.into_result()
+}
+
+/// Whether an image carries our evidence with a provenance of this very commit.
+async fn is_of_this_commit(outside: &Outside, context: &Context, policy: &Policy, image: &ImageRef) -> bool {
+    let theirs = verify::verify(&outside.registry, &outside.verifier, image, policy).await;
+    theirs.is_ok_and(|theirs| !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str()))
 }
 
 async fn build(
     env: &Environment,
-    context: &Context,
     inputs: &Inputs,
     plan: &plan::Publish,
     outside: &Outside,
-    report: &Report,
+    buildx: Buildx,
 ) -> anyhow::Result<(BuiltImage, String)> {
-    let private = private_folder(context)?;
-    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let scanner = scanner(env, plan, outside).await?;
-    let notice = |text: &str| report.notice(text);
-    let buildx = Buildx::set_up(&place, &credentials(inputs), &inputs.builder, &plan.build.platforms, &notice).await?;
     let built = buildx.build(&outside.registry, &plan.build, &inputs.secrets, &plan.images, scanner.as_ref()).await;
     buildx.close().await;
     let built = built?;

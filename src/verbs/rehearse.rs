@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::github::{Context, Environment};
+use crate::github::{Context, Environment, facts};
 use crate::inputs::Inputs;
 use crate::plan::{self, Plan};
 use crate::publish::Published;
@@ -27,8 +27,8 @@ pub struct Rehearse {
     /// Platforms to build
     #[arg(long, default_value = "linux/amd64,linux/arm64")]
     pub platforms: String,
-    /// Tags to put at the end
-    #[arg(short, long, default_value = "v1.2.3,latest")]
+    /// Tags to put at the end; by default those of a push of tag v1.2.3
+    #[arg(short, long, default_value = "")]
     pub tags: String,
     /// Build arguments, NAME=value
     #[arg(long = "build-arg")]
@@ -80,7 +80,10 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
     let env = environment(arguments, env, world);
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing was rehearsed")?;
-    let Plan::Publish(plan) = plan::plan(&inputs).context("nothing was rehearsed")? else { anyhow::bail!("a rehearsal publishes") };
+    let facts = facts::gather(&context, &env, None).await.context("nothing was rehearsed")?;
+    let plan = plan::plan(&inputs, &context, &facts).context("nothing was rehearsed")?;
+    super::publish::say_plan(&plan, report);
+    let Plan::Publish(plan) = plan else { anyhow::bail!("a rehearsal publishes") };
     let published =
         super::publish::publish(&env, &context, &inputs, &plan, report).await.context("the release would fail: nothing was tagged")?;
     report.stage("keep", keep(arguments, &inputs, &published)).await?;

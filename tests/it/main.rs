@@ -9,3 +9,4 @@ mod refusals;
 mod signals;
 mod support;
 mod tidy;
+mod triggers;

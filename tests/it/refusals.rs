@@ -175,7 +175,7 @@ async fn inputs_that_are_wrong_stop_everything_before_it_starts() {
         ("INPUT_IMAGES", "ghcr.io/Octo/App", ["input `images`", "lower-case"]),
         ("INPUT_BUILD-ARGS", "=x", ["input `build-args`", "not a name for an ARG"]),
         ("INPUT_SIGN", "false", ["input `sign`", "without proof"]),
-        ("INPUT_TAGS", "", ["input `tags`", "no name"]),
+        ("INPUT_PUSH", "yes", ["input `push`", "none of `auto`"]),
     ] {
         let mut world = World::new().await;
         world.set(input, value);

@@ -42,6 +42,9 @@ impl World {
         std::fs::create_dir(folder.path().join("temp")).unwrap();
         let mut env: Environment = sandbox.environment().into_iter().collect();
         let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
+        let event = folder.path().join("event.json");
+        std::fs::write(&event, r#"{"repository":{"default_branch":"main","private":false}}"#).unwrap();
+        set("GITHUB_EVENT_PATH", event.display().to_string());
         set("GITHUB_ACTIONS", "true".into());
         set("RUNNER_TEMP", folder.path().join("temp").display().to_string());
         set("BUILDX", fake_buildx().display().to_string());
