@@ -18,6 +18,7 @@ pub mod sigstore;
 pub mod attest;
 pub mod build;
 pub mod inputs;
+pub mod login;
 pub mod plan;
 pub mod preflight;
 pub mod publish;

@@ -44,11 +44,10 @@ impl Buildx {
     ) -> anyhow::Result<Self> {
         let (path, leading) = locate(place.env)?;
         let mut program = Program::new(path, leading, place.env);
-        let config = credentials.docker_config();
-        if config["auths"].as_object().is_some_and(|auths| !auths.is_empty()) {
+        if !credentials.is_empty() {
             let folder = place.private.join("docker");
             std::fs::create_dir_all(&folder)?;
-            write_private(&folder.join("config.json"), config.to_string().as_bytes())?;
+            write_private(&folder.join("config.json"), credentials.docker_config().to_string().as_bytes())?;
             program = program.with_env("DOCKER_CONFIG", &folder);
         }
         // A big provenance in the metadata file would be read by nobody: evidence comes from the registry.

@@ -2,6 +2,8 @@
 
 mod builder;
 pub mod lists;
+mod logins;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +15,10 @@ use crate::build::builder::Builder;
 use crate::error::{WithExit, exit};
 use crate::github::{Context, Environment};
 use crate::image::{Platform, Repository, Tag};
+use crate::registry::exchange::Method;
 use crate::trigger::Push;
+
+pub use self::secrets::secret_texts;
 
 /// What the user asked for. Each field has the name of its input with `_` for `-`.
 #[derive(Debug)]
@@ -66,11 +71,10 @@ pub enum OnTagConflict {
 }
 
 /// A login at one registry.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Login {
     pub registry: String,
-    pub username: String,
-    pub password: SecretString,
+    pub method: Method,
 }
 
 /// The inputs as they stand in the environment; what `envy` reads.
@@ -92,6 +96,7 @@ struct Raw {
     provenance: Option<String>,
     sign: Option<String>,
     registry_auth: Option<SecretString>,
+    registry: Option<String>,
     username: Option<String>,
     password: Option<SecretString>,
     github_token: Option<SecretString>,
@@ -112,30 +117,12 @@ struct Raw {
     allow_public_log: Option<String>,
 }
 
-/// The inputs whose values are secret; their texts are masked before anything parses them.
-const SECRET: [&str; 4] = ["INPUT_PASSWORD", "INPUT_GITHUB-TOKEN", "INPUT_REGISTRY-AUTH", "INPUT_SECRETS"];
-
 /// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell cannot set names with dashes.
 const STANDING_IN: [(&str, &str); 3] = [
     ("SUPPLY_ACTION_SIGNING_CONFIG", "INPUT_SIGNING-CONFIG"),
     ("SUPPLY_ACTION_TRUSTED_ROOT", "INPUT_TRUSTED-ROOT"),
     ("SUPPLY_ACTION_BUILDER", "INPUT_BUILDER-ENDPOINT"),
 ];
-
-/// The secret texts in the environment, for masking: whole values, and the values inside lists.
-pub fn secret_texts(env: &Environment) -> Vec<String> {
-    SECRET
-        .iter()
-        .filter_map(|name| env.get(*name))
-        .flat_map(|text| {
-            let inner = text
-                .lines()
-                .filter_map(|line| line.split_once(['=', ':']))
-                .map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned());
-            std::iter::once(text.clone()).chain(inner).collect::<Vec<_>>()
-        })
-        .collect()
-}
 
 impl Inputs {
     /// Reads and parses every input, and reports all bad ones at once.
@@ -150,7 +137,7 @@ impl Inputs {
             given.filter(|(_, value)| !value.trim().is_empty()).map(|(name, value)| (name, value.clone())).collect();
         // `Raw` holds only strings, so that no error of envy's can carry a value.
         let raw: Raw = envy::prefixed("INPUT_").from_iter(given)?;
-        parse(raw, context)
+        parse(raw, env, context)
     }
 }
 
@@ -194,7 +181,7 @@ impl Problems {
     }
 }
 
-fn parse(raw: Raw, context: &Context) -> anyhow::Result<Inputs> {
+fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let images = match &raw.images {
@@ -221,7 +208,7 @@ fn parse(raw: Raw, context: &Context) -> anyhow::Result<Inputs> {
         sbom: problems.switch("sbom", raw.sbom.as_deref(), true),
         provenance: provenance(raw.provenance.as_deref(), &mut problems),
         sign: problems.switch("sign", raw.sign.as_deref(), true),
-        registry_auth: logins(&raw, &mut problems),
+        registry_auth: logins::logins(&raw, env, &mut problems),
         on_tag_conflict: match raw.on_tag_conflict.as_deref() {
             None | Some("fail") => OnTagConflict::Fail,
             Some("overwrite") => OnTagConflict::Overwrite,
@@ -339,34 +326,6 @@ fn provenance(text: Option<&str>, problems: &mut Problems) -> Provenance {
             Provenance::Max
         }
     }
-}
-
-/// `registry-auth`, then `username`/`password` for the registry of the first image, then `github-token` for ghcr.io.
-fn logins(raw: &Raw, problems: &mut Problems) -> Vec<Login> {
-    let mut logins: Vec<Login> = match raw.registry_auth.as_ref().map(|text| serde_saphyr::from_str(text.expose_secret())) {
-        None => Vec::new(),
-        Some(Ok(list)) => list,
-        Some(Err(_)) => {
-            // The parser's message quotes the text, and the text holds passwords.
-            problems.say("registry-auth", "not a list of `registry`, `username`, `password` in YAML or JSON");
-            Vec::new()
-        }
-    };
-    let first_registry = raw.images.as_ref().and_then(|images| lists::words(images).first()?.parse::<Repository>().ok());
-    let registry = first_registry.map_or_else(|| "ghcr.io".to_owned(), |image| image.registry().to_owned());
-    match (&raw.username, &raw.password) {
-        (Some(username), Some(password)) => logins.push(Login { registry, username: username.clone(), password: password.clone() }),
-        (Some(_), None) => problems.say("password", "`username` is set, so `password` must be too"),
-        (None, Some(_)) => problems.say("username", "`password` is set, so `username` must be too"),
-        (None, None) => {}
-    }
-    if let Some(token) = &raw.github_token
-        && !logins.iter().any(|login| login.registry == "ghcr.io")
-    {
-        // GHCR takes any user name beside a workflow token.
-        logins.push(Login { registry: "ghcr.io".to_owned(), username: "x-access-token".to_owned(), password: token.clone() });
-    }
-    logins
 }
 
 #[cfg(test)]

@@ -91,13 +91,6 @@ fn a_secret_stands_in_no_error_and_no_debug_text() {
 }
 
 #[test]
-fn secret_texts_hold_the_values_inside_lists() {
-    let texts =
-        secret_texts(&env(&[("INPUT_REGISTRY-AUTH", "- registry: ghcr.io\n  password: \"hunter2\""), ("INPUT_SECRETS", "TOKEN=s3cr3t")]));
-    assert!(texts.contains(&"hunter2".to_owned()) && texts.contains(&"s3cr3t".to_owned()), "{texts:?}");
-}
-
-#[test]
 fn logins_come_from_yaml_json_the_pair_and_the_token() {
     for text in ["- registry: r.io\n  username: u\n  password: p\n", r#"[{"registry":"r.io","username":"u","password":"p"}]"#] {
         let inputs = read(&[("INPUT_REGISTRY-AUTH", text), ("INPUT_GITHUB-TOKEN", "t")]).unwrap();
@@ -106,6 +99,24 @@ fn logins_come_from_yaml_json_the_pair_and_the_token() {
     }
     let inputs = read(&[("INPUT_IMAGES", "docker.io/octo/app"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "p")]).unwrap();
     assert_eq!(inputs.registry_auth[0].registry, "docker.io");
+    let inputs = read(&[("INPUT_REGISTRY", "r.io"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "p")]).unwrap();
+    assert_eq!(inputs.registry_auth[0].registry, "r.io");
+}
+
+#[test]
+fn an_entry_that_mixes_ways_of_logging_in_is_refused_without_showing_a_password() {
+    let text = "- registry: 123456789012.dkr.ecr.eu-west-1.amazonaws.com\n  aws-role: arn:aws:iam::123456789012:role/push\n  username: u\n  password: hunter2\n";
+    let error = read(&[("INPUT_REGISTRY-AUTH", text)]).unwrap_err();
+    let message = crate::error::message(&error);
+    assert!(
+        message.contains("input `registry-auth`") && message.contains("keep one way") && !format!("{error:?}").contains("hunter2"),
+        "{message}"
+    );
+    let good = "- registry: 123456789012.dkr.ecr.eu-west-1.amazonaws.com\n  aws-role: arn:aws:iam::123456789012:role/push\n";
+    assert!(matches!(
+        read(&[("INPUT_REGISTRY-AUTH", good)]).unwrap().registry_auth[0].method,
+        crate::registry::exchange::Method::AwsRole { .. }
+    ));
 }
 
 #[test]

@@ -18,31 +18,63 @@ use super::error::RegistryError;
 use super::transport::{Access, cause, is_loopback};
 use crate::image::Repository;
 
-/// User name and password by registry name.
-#[derive(Debug, Clone, Default)]
-pub struct Credentials(BTreeMap<String, (String, SecretString)>);
+/// What is proven with at a registry.
+#[derive(Debug, Clone)]
+pub enum Secret {
+    Password(SecretString),
+    /// For the token service's refresh-token grant: <https://distribution.github.io/distribution/spec/auth/oauth/>.
+    IdentityToken(SecretString),
+}
+
+/// User name and secret by registry name.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    logins: BTreeMap<String, (String, Secret)>,
+    /// The caller's `config.json`: logins at other registries, and settings, for buildx.
+    docker_config: serde_json::Map<String, serde_json::Value>,
+}
 
 impl Credentials {
-    pub fn add(&mut self, registry: &str, username: &str, password: SecretString) {
-        self.0.insert(canonical(registry).to_owned(), (username.to_owned(), password));
+    pub fn add(&mut self, registry: &str, username: &str, secret: Secret) {
+        self.logins.insert(canonical(registry).to_owned(), (username.to_owned(), secret));
     }
 
-    pub fn get(&self, registry: &str) -> Option<(&str, &SecretString)> {
-        self.0.get(canonical(registry)).map(|(username, password)| (username.as_str(), password))
+    /// Lets buildx see a caller's `config.json`, with our logins in it.
+    pub fn keep_docker_config(&mut self, text: &str) {
+        self.docker_config = serde_json::from_str(text).unwrap_or_default();
+    }
+
+    pub fn get(&self, registry: &str) -> Option<(&str, &Secret)> {
+        self.logins.get(canonical(registry)).map(|(username, secret)| (username.as_str(), secret))
+    }
+
+    /// Whether there is nothing that buildx would not know by itself.
+    pub fn is_empty(&self) -> bool {
+        self.logins.is_empty()
     }
 
     /// The same logins as a Docker `config.json`, for buildx and BuildKit.
     pub fn docker_config(&self) -> serde_json::Value {
-        let auths: serde_json::Map<String, serde_json::Value> = self
-            .0
-            .iter()
-            .map(|(registry, (username, password))| {
-                let key = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
-                (key.to_owned(), serde_json::json!({ "auth": STANDARD.encode(format!("{username}:{}", password.expose_secret())) }))
-            })
-            .collect();
-        serde_json::json!({ "auths": auths })
+        let mut config = self.docker_config.clone();
+        let mut auths = config.get("auths").and_then(|auths| auths.as_object()).cloned().unwrap_or_default();
+        for (registry, (username, secret)) in &self.logins {
+            let key = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
+            let entry = match secret {
+                Secret::Password(password) => serde_json::json!({ "auth": basic(username, password) }),
+                Secret::IdentityToken(token) => {
+                    serde_json::json!({ "auth": STANDARD.encode("<token>:"), "identitytoken": token.expose_secret() })
+                }
+            };
+            auths.insert(key.to_owned(), entry);
+        }
+        config.insert("auths".to_owned(), auths.into());
+        config.into()
     }
+}
+
+/// `username:password` in base64.
+fn basic(username: &str, password: &SecretString) -> String {
+    STANDARD.encode(format!("{username}:{}", password.expose_secret()))
 }
 
 /// Docker Hub has many names.
@@ -84,10 +116,8 @@ impl Tokens {
         let authorization = match scheme.to_ascii_lowercase().as_str() {
             "bearer" => self.exchange(&parameters(rest), repository, access).await?,
             "basic" => match self.credentials.get(repository.registry()) {
-                Some((username, password)) => {
-                    header(&format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose_secret()))))?
-                }
-                None => return Ok(false),
+                Some((username, Secret::Password(password))) => header(&format!("Basic {}", basic(username, password)))?,
+                _ => return Ok(false),
             },
             _ => return Ok(false),
         };
@@ -107,14 +137,31 @@ impl Tokens {
             Access::Pull => "pull",
             Access::Push => "pull,push",
         };
-        if let Some(service) = challenge.get("service") {
-            url.query_pairs_mut().append_pair("service", service);
-        }
-        url.query_pairs_mut().append_pair("scope", &format!("repository:{}:{actions}", repository.path()));
-        let mut request = self.http.get(url);
-        if let Some((username, password)) = self.credentials.get(repository.registry()) {
-            request = request.basic_auth(username, Some(password.expose_secret()));
-        }
+        let scope = format!("repository:{}:{actions}", repository.path());
+        let service = challenge.get("service").map(String::as_str).unwrap_or_default();
+        let request = match self.credentials.get(repository.registry()) {
+            Some((_, Secret::IdentityToken(token))) => {
+                let form = [
+                    ("grant_type", "refresh_token"),
+                    ("service", service),
+                    ("scope", &scope),
+                    ("client_id", "supply-action"),
+                    ("refresh_token", token.expose_secret()),
+                ];
+                self.http.post(url).form(&form)
+            }
+            login => {
+                if !service.is_empty() {
+                    url.query_pairs_mut().append_pair("service", service);
+                }
+                url.query_pairs_mut().append_pair("scope", &scope);
+                let request = self.http.get(url);
+                match login {
+                    Some((username, Secret::Password(password))) => request.basic_auth(username, Some(password.expose_secret())),
+                    _ => request,
+                }
+            }
+        };
         let answer = request.send().await.map_err(|error| refused(cause(&error)))?;
         let status = answer.status();
         if !status.is_success() {
@@ -166,8 +213,42 @@ mod tests {
     #[test]
     fn docker_hub_is_one_registry_under_all_its_names() {
         let mut credentials = Credentials::default();
-        credentials.add("https://index.docker.io/v1/", "u", "p".to_owned().into());
+        credentials.add("https://index.docker.io/v1/", "u", Secret::Password("p".to_owned().into()));
         assert!(credentials.get("docker.io").is_some() && credentials.get("ghcr.io").is_none());
         assert_eq!(credentials.docker_config()["auths"]["https://index.docker.io/v1/"]["auth"], "dTpw");
+    }
+
+    #[test]
+    fn a_callers_config_is_kept_with_our_logins_in_it() {
+        let mut credentials = Credentials::default();
+        credentials.keep_docker_config(r#"{"auths":{"other.io":{"auth":"eA=="},"r.io":{"auth":"b2xk"}},"HttpHeaders":{"a":"b"}}"#);
+        credentials.add("r.io", "u", Secret::Password("p".to_owned().into()));
+        let config = credentials.docker_config();
+        assert_eq!((config["auths"]["other.io"]["auth"].as_str(), config["auths"]["r.io"]["auth"].as_str()), (Some("eA=="), Some("dTpw")));
+        assert_eq!(config["HttpHeaders"]["a"], "b");
+    }
+
+    #[tokio::test]
+    async fn an_identity_token_is_sent_as_a_refresh_token_and_never_as_a_password() {
+        use axum::extract::Form;
+        let app = axum::Router::new().route(
+            "/token",
+            axum::routing::post(|Form(form): Form<BTreeMap<String, String>>| async move {
+                assert_eq!(
+                    (form["grant_type"].as_str(), form["refresh_token"].as_str(), form["scope"].as_str()),
+                    ("refresh_token", "idt", "repository:app:pull,push")
+                );
+                axum::Json(serde_json::json!({ "access_token": "granted" }))
+            }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let mut credentials = Credentials::default();
+        credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
+        let tokens = Tokens::new(reqwest::Client::new(), credentials);
+        let repository: Repository = format!("{host}/app").parse().unwrap();
+        assert!(tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, Access::Push).await.unwrap());
+        assert_eq!(tokens.known(&repository, Access::Push).await.unwrap().to_str().unwrap(), "Bearer granted");
     }
 }

@@ -6,6 +6,7 @@
 mod auth;
 pub mod contents;
 mod error;
+pub mod exchange;
 pub mod manifest;
 mod referrers;
 mod transport;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
 
-pub use self::auth::Credentials;
+pub use self::auth::{Credentials, Secret};
 pub use self::error::RegistryError;
 use self::manifest::{Descriptor, Manifest};
 pub use self::referrers::Artifact;

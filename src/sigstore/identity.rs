@@ -36,13 +36,18 @@ pub struct UnverifiedClaims {
 
 /// Asks the runner for a token: <https://docs.github.com/actions/reference/security/oidc>.
 pub async fn token(http: &reqwest::Client, context: &Context) -> anyhow::Result<OidcToken> {
-    let Some(request) = &context.id_token else {
-        return Err(anyhow::anyhow!("this job may not ask for an OIDC token, so nothing can be signed")).hint(PERMISSION);
-    };
-    let jwt = persistently("the OIDC token service", shown(&request.url), || ask(http, request)).await.remedied()?;
+    let jwt = raw_token(http, context, AUDIENCE).await?;
     let token = OidcToken { unverified: claims(jwt.expose_secret())?, jwt };
     check(&token.unverified, context, jiff::Timestamp::now().as_second())?;
     Ok(token)
+}
+
+/// A token for whoever `audience` names, unread.
+pub async fn raw_token(http: &reqwest::Client, context: &Context, audience: &str) -> anyhow::Result<SecretString> {
+    let Some(request) = &context.id_token else {
+        return Err(anyhow::anyhow!("this job may not ask for an OIDC token, so nothing can be signed")).hint(PERMISSION);
+    };
+    persistently("the OIDC token service", shown(&request.url), || ask(http, request, audience)).await.remedied()
 }
 
 /// The token itself while it has minutes to live, a new one otherwise: a build may take an hour.
@@ -55,14 +60,14 @@ fn shown(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
-async fn ask(http: &reqwest::Client, request: &IdTokenRequest) -> Result<SecretString, Failure> {
+async fn ask(http: &reqwest::Client, request: &IdTokenRequest, audience: &str) -> Result<SecretString, Failure> {
     #[derive(Deserialize)]
     struct Answer {
         value: SecretString,
     }
-    let separator = if request.url.contains('?') { '&' } else { '?' };
     let answer = http
-        .get(format!("{}{separator}audience={AUDIENCE}", request.url))
+        .get(&request.url)
+        .query(&[("audience", audience)])
         .header("authorization", format!("bearer {}", request.token.expose_secret()))
         .send()
         .await

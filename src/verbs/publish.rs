@@ -11,9 +11,11 @@ use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::{Context, Environment, facts, workflow};
 use crate::image::ImageRef;
 use crate::inputs::{Inputs, OnTagConflict, Provenance, secret_texts};
+use crate::login::{self, Asked};
 use crate::plan::{self, Plan};
 use crate::preflight;
 use crate::publish::{self, Baseline, Published, Terms};
+use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sigstore::identity::{self, OidcToken};
@@ -61,8 +63,9 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, build
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
-    let buildx =
-        Buildx::set_up(&place, &credentials(inputs), &inputs.builder, &build.platforms, &notice).await.context("nothing was built")?;
+    let asked = Asked { logins: &inputs.registry_auth, images: &inputs.images, env, context };
+    let credentials = login::stored_credentials(&asked).context("nothing was built")?;
+    let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, &build.platforms, &notice).await.context("nothing was built")?;
     let built = report
         .stage("build", async {
             buildx.check(build, &inputs.secrets).await?;
@@ -82,11 +85,11 @@ struct Outside {
 }
 
 impl Outside {
-    fn new(inputs: &Inputs) -> anyhow::Result<Self> {
+    fn new(inputs: &Inputs, credentials: &Credentials) -> anyhow::Result<Self> {
         let http = http_client()?;
         let root = sigstore::load_trusted_root(inputs.trusted_root.as_deref())?;
         Ok(Self {
-            registry: Registry::new(http.clone(), credentials(inputs)),
+            registry: Registry::new(http.clone(), credentials.clone()),
             services: Services::load(inputs.signing_config.as_deref())?,
             verifier: BundleVerifier::new(&root)?,
             http,
@@ -102,11 +105,13 @@ pub async fn publish(
     plan: &plan::Publish,
     report: &Report,
 ) -> anyhow::Result<Published> {
-    let outside = Outside::new(inputs)?;
+    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context };
+    let credentials = login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
+    let outside = Outside::new(inputs, &credentials)?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
-    let ready = report.stage("preflight", preflight(&outside, context, inputs, plan, &place, report)).await?;
+    let ready = report.stage("preflight", preflight(&outside, context, inputs, plan, &credentials, &place, report)).await?;
     let policy = Policy { signer: signer(&ready.token, context), requirements: plan.requirements.clone() };
     let built = report.stage("build", build(env, inputs, plan, &outside, ready.buildx)).await?;
     let attested = report.stage("prove", prove(&outside, context, ready.token, built)).await?;
@@ -128,6 +133,7 @@ async fn preflight(
     context: &Context,
     inputs: &Inputs,
     plan: &plan::Publish,
+    credentials: &Credentials,
     place: &Place<'_>,
     report: &Report,
 ) -> anyhow::Result<(Ready, String)> {
@@ -144,12 +150,11 @@ async fn preflight(
     }
     problems.take(build::buildx::check_context(&plan.build));
     let notice = |text: &str| report.notice(text);
-    let credentials = credentials(inputs);
     let (token, baseline, probes, buildx) = tokio::join!(
         identity::token(http, context),
         Baseline::observe(registry, &plan.images, &plan.tags),
         futures_util::future::join_all(plan.images.iter().map(|repository| registry.probe_push(repository))),
-        Buildx::set_up(place, &credentials, &inputs.builder, &plan.build.platforms, &notice),
+        Buildx::set_up(place, credentials, &inputs.builder, &plan.build.platforms, &notice),
     );
     let token = problems.take(token);
     let baseline = problems.take(baseline);
@@ -255,13 +260,7 @@ async fn name(
     verified: Vec<VerifiedImage>,
     report: &Report,
 ) -> anyhow::Result<(Published, String)> {
-    let same_commit = |image: ImageRef| {
-        async move {
-            let theirs = verify::verify(&outside.registry, &outside.verifier, &image, policy).await;
-            theirs.is_ok_and(|theirs| !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str()))
-        }
-        .boxed_local()
-    };
+    let same_commit = |image: ImageRef| async move { is_of_this_commit(outside, context, policy, &image).await }.boxed_local();
     let terms =
         Terms { baseline, rule: plan.on_tag_conflict, same_commit: &same_commit, on_put: &|name| report.say(&format!("put {name}")) };
     let published = publish::publish(&outside.registry, verified, &plan.tags, &terms).await?;
@@ -293,14 +292,6 @@ fn hand_over(published: &Published, context: &Context, inputs: &Inputs, report: 
 
 fn signer(token: &OidcToken, context: &Context) -> Signer {
     Signer { identity: format!("{}/{}", context.server_url, token.unverified.job_workflow_ref), issuer: token.unverified.iss.clone() }
-}
-
-fn credentials(inputs: &Inputs) -> Credentials {
-    let mut credentials = Credentials::default();
-    for login in &inputs.registry_auth {
-        credentials.add(&login.registry, &login.username, login.password.clone());
-    }
-    credentials
 }
 
 /// One client for everything: connections are reused, certificates come from the system.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 5] = [
     &["error", "image"],
     &["command", "github", "registry", "report", "sigstore"],
-    &["inputs", "trigger", "metadata", "plan", "preflight", "build", "sign", "attest", "verify", "publish", "summary"],
+    &["inputs", "login", "trigger", "metadata", "plan", "preflight", "build", "sign", "attest", "verify", "publish", "summary"],
     &["verbs"],
     &["cli", "main", "lib"],
 ];
