@@ -34,8 +34,8 @@ test: ## every test, then again with real builds, registries, Sigstore and verif
 	$(call step,cargo test --test oracles,SUPPLY_ACTION_BIN=$(BIN_DIR)/debug/supply-action tools/with-tools tools/with-buildkit cargo test $(CARGO_TARGET) --test oracles)
 
 bench: ## time the evidence stage beside the cosign commands that do the same
-	$(call step,setting up and building,tools/setup oracles -- cargo build $(CARGO_TARGET) --release --bins --examples)
-	$(call step,cargo bench,SUPPLY_ACTION_BIN=$(BIN_DIR)/release/supply-action tools/with-tools cargo bench $(CARGO_TARGET) --bench evidence)
+	$(call step,setting up and building,tools/setup oracles -- cargo build $(CARGO_TARGET) --release)
+	$(call step,cargo bench,tools/with-tools cargo bench $(CARGO_TARGET) --bench evidence)
 
 check: ## formatting, lints and documentation; warnings are errors
 	$(call step,setting up,tools/setup check)

@@ -18,8 +18,6 @@ enum Reader {
     Terminal { colour: bool },
     /// A file or a pipe.
     Plain,
-    /// Nobody: a library's or a bench's run, of which only the stages are asked for.
-    Nobody,
 }
 
 /// The report of one run.
@@ -48,11 +46,6 @@ impl Report {
         Self { reader, started: Instant::now(), stages: Mutex::default(), serving: AtomicBool::new(false) }
     }
 
-    /// A report that only keeps the stages.
-    pub fn silent() -> Self {
-        Self { reader: Reader::Nobody, started: Instant::now(), stages: Mutex::default(), serving: AtomicBool::new(false) }
-    }
-
     /// Whether child programs may draw on the terminal.
     pub fn is_terminal(&self) -> bool {
         matches!(self.reader, Reader::Terminal { .. })
@@ -75,7 +68,7 @@ impl Report {
     fn begin(&self, name: &str) {
         match self.reader {
             Reader::Workflow => self.line(&format!("::group::{name}")),
-            Reader::Terminal { .. } | Reader::Plain | Reader::Nobody => self.line(&format!("{} {name}", self.dim("▸"))),
+            Reader::Terminal { .. } | Reader::Plain => self.line(&format!("{} {name}", self.dim("▸"))),
         }
     }
 
@@ -173,9 +166,6 @@ impl Report {
     }
 
     fn raw(&self, text: &str) {
-        if self.reader == Reader::Nobody {
-            return;
-        }
         // A closed log is no reason to stop publishing.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }

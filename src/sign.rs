@@ -37,8 +37,7 @@ impl SignedImage {
 pub async fn sign(registry: &Registry, session: &Session, built: BuiltImage, now: jiff::Timestamp) -> anyhow::Result<SignedImage> {
     let repositories = built.repositories();
     let signatures = built.subjects().into_iter().map(|subject| async move {
-        let artifact = artifact(session.sign(&statement(subject)).await.remedied()?, SIGNATURE_PREDICATE, now);
-        stage_everywhere(registry, repositories, &artifact).await?;
+        let artifact = sealed(registry, session, repositories, &statement(subject), SIGNATURE_PREDICATE, now).await?;
         attach_everywhere(registry, repositories, subject, &artifact).await
     });
     stream::iter(signatures).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
@@ -58,7 +57,7 @@ fn statement(subject: &Descriptor) -> Vec<u8> {
 }
 
 /// A bundle as an artifact with the annotations cosign and actions/attest write.
-pub(crate) fn artifact(signed: SignedStatement, predicate_type: &str, now: jiff::Timestamp) -> Artifact {
+fn artifact(signed: SignedStatement, predicate_type: &str, now: jiff::Timestamp) -> Artifact {
     let created = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
     let annotations = BTreeMap::from([
         ("dev.sigstore.bundle.content".to_owned(), "dsse-envelope".to_owned()),
@@ -68,11 +67,21 @@ pub(crate) fn artifact(signed: SignedStatement, predicate_type: &str, now: jiff:
     Artifact { artifact_type: BUNDLE, layer: signed.bundle.into(), annotations }
 }
 
-pub(crate) async fn stage_everywhere(registry: &Registry, repositories: &[Repository], artifact: &Artifact) -> anyhow::Result<()> {
-    futures_util::future::try_join_all(repositories.iter().map(|repository| registry.stage_artifact(repository, artifact)))
-        .await
-        .remedied()?;
-    Ok(())
+/// Signs a statement and uploads its bundle everywhere; the uploads are opened while log and timestamp authority answer.
+pub(crate) async fn sealed(
+    registry: &Registry,
+    session: &Session,
+    repositories: &[Repository],
+    statement: &[u8],
+    predicate_type: &str,
+    now: jiff::Timestamp,
+) -> anyhow::Result<Artifact> {
+    let places = futures_util::future::try_join_all(repositories.iter().map(|repository| registry.open_upload(repository)));
+    let (signed, places) = futures_util::try_join!(async { session.sign(statement).await.remedied() }, async { places.await.remedied() })?;
+    let artifact = artifact(signed, predicate_type, now);
+    let staged = repositories.iter().zip(places).map(|(repository, place)| registry.stage_artifact(repository, place, &artifact));
+    futures_util::future::try_join_all(staged).await.remedied()?;
+    Ok(artifact)
 }
 
 pub(crate) async fn attach_everywhere(

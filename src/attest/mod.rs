@@ -7,11 +7,10 @@ pub mod provenance;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::build::BuiltImage;
-use crate::error::OrRemedy as _;
 use crate::image::Repository;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Artifact, Registry};
-use crate::sign::{SignedImage, artifact, attach_everywhere, stage_everywhere};
+use crate::sign::{SignedImage, attach_everywhere, sealed};
 use crate::sigstore::session::Session;
 
 const CONCURRENCY: usize = 8;
@@ -43,13 +42,9 @@ impl AttestedImage {
 /// Collects what is to be attested: BuildKit's statements, fetched and checked, and the workflow's provenance.
 pub async fn draft(registry: &Registry, built: &BuiltImage, workflow: &provenance::Workflow) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = buildkit::drafts(registry, built).await?;
-    let statement = statement(
-        &built.repositories()[0],
-        built.root(),
-        crate::verify::policy::SLSA_PROVENANCE,
-        &provenance::predicate(workflow).to_string(),
-    )?;
-    drafts.push(Draft { subject: built.root().clone(), predicate_type: crate::verify::policy::SLSA_PROVENANCE.to_owned(), statement });
+    let (of, root) = (&built.repositories()[0], built.root());
+    let statement = statement(of, root, crate::verify::policy::SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
+    drafts.push(Draft { subject: root.clone(), predicate_type: crate::verify::policy::SLSA_PROVENANCE.to_owned(), statement });
     Ok(drafts)
 }
 
@@ -62,8 +57,7 @@ pub async fn seal(
     now: jiff::Timestamp,
 ) -> anyhow::Result<Sealed> {
     let sealed = drafts.into_iter().map(|draft| async move {
-        let artifact = artifact(session.sign(&draft.statement).await.remedied()?, &draft.predicate_type, now);
-        stage_everywhere(registry, repositories, &artifact).await?;
+        let artifact = sealed(registry, session, repositories, &draft.statement, &draft.predicate_type, now).await?;
         anyhow::Ok((draft.subject, artifact))
     });
     stream::iter(sealed).buffered(CONCURRENCY).try_collect().await.map(Sealed)

@@ -64,9 +64,9 @@ impl Registry {
     }
 
     /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
-    pub async fn stage_artifact(&self, repository: &Repository, artifact: &Artifact) -> Result<()> {
+    pub async fn stage_artifact(&self, repository: &Repository, place: reqwest::Url, artifact: &Artifact) -> Result<()> {
         let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
-        futures_util::try_join!(self.stage_empty_config(repository), self.put_blob(repository, &artifact.layer, &layer))?;
+        futures_util::try_join!(self.stage_empty_config(repository), self.put_blob_at(place, repository, &artifact.layer, &layer))?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Uploading blobs that fit into memory: evidence and the scanner's layer. It never uploads what is already there.
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
 
 use super::manifest::Descriptor;
 use super::transport::Access;
@@ -16,21 +16,28 @@ impl Registry {
         Ok(answer.status != StatusCode::NOT_FOUND)
     }
 
-    /// Uploads bytes: small ones with the request that opens the upload, which a registry may take or leave; else POST for a place, PUT with the digest.
+    /// Uploads bytes in one piece: POST for a place, PUT with the digest.
     pub async fn put_blob(&self, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
-        const AT_ONCE: usize = 512 << 10;
-        let at_once = bytes.len() <= AT_ONCE;
-        let path = if at_once { format!("blobs/uploads/?digest={}", blob.digest) } else { "blobs/uploads/".to_owned() };
-        let body = if at_once { bytes.clone() } else { bytes::Bytes::new() };
-        let opened =
-            self.transport.send(Method::POST, repository, &path, Access::Push, |request| whole(request, &body)).await?.success()?;
-        if opened.status == StatusCode::CREATED {
-            return Ok(());
-        }
-        let mut place = opened.location()?.ok_or_else(|| RegistryError::Protocol {
+        let place = self.open_upload(repository).await?;
+        self.put_blob_at(place, repository, bytes, blob).await
+    }
+
+    /// A place for a blob whose bytes are still to come.
+    pub async fn open_upload(&self, repository: &Repository) -> Result<Url> {
+        let none = bytes::Bytes::new();
+        let opened = self
+            .transport
+            .send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| whole(request, &none))
+            .await?
+            .success()?;
+        opened.location()?.ok_or_else(|| RegistryError::Protocol {
             request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
             what: "no `Location`".to_owned(),
-        })?;
+        })
+    }
+
+    /// Uploads bytes to a place that `open_upload` gave.
+    pub async fn put_blob_at(&self, mut place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
         place.query_pairs_mut().append_pair("digest", blob.digest.as_str());
         self.transport.send_to(Method::PUT, place, repository, Access::Push, |request| whole(request, bytes)).await?.success().map(drop)
     }

@@ -77,7 +77,7 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, build
 }
 
 /// What every stage of a release talks to.
-struct Outside {
+pub struct Outside {
     http: reqwest::Client,
     registry: Registry,
     services: Services,
@@ -85,7 +85,7 @@ struct Outside {
 }
 
 impl Outside {
-    fn new(inputs: &Inputs, credentials: &Credentials) -> anyhow::Result<Self> {
+    pub fn new(inputs: &Inputs, credentials: &Credentials) -> anyhow::Result<Self> {
         let http = http_client()?;
         let root = sigstore::load_trusted_root(inputs.trusted_root.as_deref())?;
         Ok(Self {
@@ -190,7 +190,8 @@ async fn is_of_this_commit(outside: &Outside, context: &Context, policy: &Policy
     theirs.is_ok_and(|theirs| !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str()))
 }
 
-async fn build(
+/// Builds with what the preflight set up.
+pub async fn build(
     env: &Environment,
     inputs: &Inputs,
     plan: &plan::Publish,
@@ -215,7 +216,7 @@ async fn scanner(env: &Environment, plan: &plan::Publish, outside: &Outside) -> 
 }
 
 /// Sign and attest: drafts are collected while the certificate is asked for, and signed while the signatures go up.
-async fn prove(outside: &Outside, context: &Context, token: OidcToken, built: BuiltImage) -> anyhow::Result<(AttestedImage, String)> {
+pub async fn prove(outside: &Outside, context: &Context, token: OidcToken, built: BuiltImage) -> anyhow::Result<(AttestedImage, String)> {
     let Outside { http, registry, services, .. } = outside;
     let now = jiff::Timestamp::now();
     let workflow = Workflow::new(context, &token.unverified);
@@ -239,7 +240,7 @@ async fn prove(outside: &Outside, context: &Context, token: OidcToken, built: Bu
 }
 
 /// All repositories, before the first name is put on any.
-async fn verify_all(outside: &Outside, attested: &AttestedImage, policy: &Policy) -> anyhow::Result<(Vec<VerifiedImage>, String)> {
+pub async fn verify_all(outside: &Outside, attested: &AttestedImage, policy: &Policy) -> anyhow::Result<(Vec<VerifiedImage>, String)> {
     let images: Vec<ImageRef> = attested.built().images().collect();
     let checks = images.iter().map(|image| verify::verify(&outside.registry, &outside.verifier, image, policy));
     let verified = futures_util::future::try_join_all(checks).await.context("what the registry holds does not verify")?;
