@@ -34,7 +34,7 @@ Try it on this machine, offline, with your own Dockerfile:
 enum Verb {
     /// Build, sign, attest, verify, tag (the default). Inputs come from INPUT_* and GITHUB_*, as a workflow runner passes them
     Publish {
-        /// An input of action.yml as NAME=VALUE; stands for INPUT_NAME, which a shell cannot set when the name has a dash
+        /// An input of action.yml as NAME=VALUE; stands for the variable INPUT_NAME
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
         inputs: Vec<(String, String)>,
     },

@@ -75,11 +75,12 @@ pub fn plan(inputs: &Inputs, context: &Context, facts: &Facts) -> anyhow::Result
     };
     let answer = trigger::decide(inputs.push, &event);
     let tags_are_ours = inputs.tags.is_empty();
+    let of_tags = tags_are_ours && answer.decision == Decision::Publish;
     let about = About {
         event: context.event_name.clone(),
         git_ref: context.git_ref.clone(),
         reason: answer.reason,
-        notices: if tags_are_ours && answer.decision == Decision::Publish { answer.notices } else { Vec::new() },
+        notices: inputs.notices.iter().cloned().chain(answer.notices.into_iter().filter(|_| of_tags)).collect(),
     };
     let build = Build {
         context: inputs.context.clone(),

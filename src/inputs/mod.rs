@@ -3,6 +3,7 @@
 mod builder;
 pub mod lists;
 mod logins;
+pub mod names;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ pub struct Inputs {
     pub allow_public_log: bool,
     /// For questions to GitHub; the login at ghcr.io is among `registry_auth`.
     pub github_token: Option<SecretString>,
+    /// What a user should know about the inputs themselves.
+    pub notices: Vec<String>,
 }
 
 /// A secret for `RUN --mount=type=secret,id=…`.
@@ -128,13 +131,16 @@ impl Inputs {
     /// Reads and parses every input, and reports all bad ones at once.
     pub fn read(env: &Environment, context: &Context) -> anyhow::Result<Self> {
         // The runner passes an input that is not set as "".
-        let set = |(_, value): &(&String, &String)| !value.trim().is_empty();
-        let standing_in = STANDING_IN.iter().filter_map(|(variable, input)| Some((env.get_key_value(*variable)?, input)));
-        let given = standing_in
-            .map(|((_, value), input)| ((*input).to_owned(), value))
-            .chain(env.iter().filter(set).map(|(name, value)| (name.clone(), value)));
-        let given: BTreeMap<String, String> =
-            given.filter(|(_, value)| !value.trim().is_empty()).map(|(name, value)| (name, value.clone())).collect();
+        let set: Vec<(&String, &String)> = env.iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+        let mut given: BTreeMap<String, String> = BTreeMap::new();
+        let standing_in = |name: &str| STANDING_IN.iter().find(|(variable, _)| *variable == name).map(|(_, input)| (*input).to_owned());
+        // Later ones win: variables that stand in, then underscores for dashes (a shell can write no dashes), then the exact names.
+        given.extend(set.iter().filter_map(|(name, value)| Some((standing_in(name)?, (*value).clone()))));
+        given.extend(
+            set.iter()
+                .filter_map(|(name, value)| Some((format!("INPUT_{}", name.strip_prefix("INPUT_")?.replace('_', "-")), (*value).clone()))),
+        );
+        given.extend(set.iter().filter(|(name, _)| name.starts_with("INPUT_")).map(|(name, value)| ((*name).clone(), (*value).clone())));
         // `Raw` holds only strings, so that no error of envy's can carry a value.
         let raw: Raw = envy::prefixed("INPUT_").from_iter(given)?;
         parse(raw, env, context)
@@ -183,6 +189,7 @@ impl Problems {
 
 fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
+    let notices = names::unknown(env, &mut problems);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let images = match &raw.images {
         Some(names) => problems.each("images", &lists::words(names)),
@@ -205,6 +212,7 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
         allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
         github_token: raw.github_token.clone(),
+        notices,
         sbom: problems.switch("sbom", raw.sbom.as_deref(), true),
         provenance: provenance(raw.provenance.as_deref(), &mut problems),
         sign: problems.switch("sign", raw.sign.as_deref(), true),

@@ -26,6 +26,12 @@ fn an_empty_input_is_one_that_is_not_set() {
 }
 
 #[test]
+fn a_shell_may_write_underscores_for_dashes() {
+    let inputs = read(&[("INPUT_BUILD_ARGS", "A=1"), ("INPUT_ON_TAG_CONFLICT", "fail"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).unwrap();
+    assert_eq!((inputs.build_args, inputs.on_tag_conflict), (vec!["A=1".to_owned()], OnTagConflict::Overwrite));
+}
+
+#[test]
 fn variables_of_a_sandbox_stand_in_for_inputs_that_are_not_set() {
     let inputs = read(&[
         ("SUPPLY_ACTION_TRUSTED_ROOT", "/s/root.json"),
@@ -35,6 +41,21 @@ fn variables_of_a_sandbox_stand_in_for_inputs_that_are_not_set() {
     .unwrap();
     assert_eq!(inputs.trusted_root.unwrap().to_str(), Some("/s/root.json"));
     assert_eq!(inputs.signing_config.unwrap().to_str(), Some("/mine.json"));
+}
+
+#[test]
+fn a_misspelt_input_is_not_silently_ignored() {
+    for (given, meant) in [
+        ("INPUT_PLATFROMS", "platforms"),
+        ("INPUT_BUILD_ARG", "build-args"),
+        ("INPUT_TAG", "tags"),
+        ("INPUT_REGISTRY-AUTHS", "registry-auth"),
+    ] {
+        let message = crate::error::message(&read(&[(given, "x")]).unwrap_err());
+        assert!(message.contains(&format!("did you mean `{meant}`?")), "{message}");
+    }
+    let inputs = read(&[("INPUT_WEBHOOK", "x"), ("INPUT_QUX", "")]).unwrap();
+    assert_eq!(inputs.notices, ["input `webhook` is not one of this action's and is ignored"]);
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn table(head: &str, rows: &BTreeMap<String, Described>) -> String {
 fn the_program_reads_exactly_the_inputs_that_are_declared() {
     let declared: Vec<String> = action().inputs.into_keys().collect();
     assert_eq!(declared, read_by_the_program());
+    assert_eq!(declared, supply_action::inputs::names::NAMES);
 }
 
 #[test]

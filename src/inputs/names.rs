@@ -1,0 +1,60 @@
+//! Every input by its name, and what a misspelt one was meant to be. Pure.
+
+use super::Problems;
+use crate::github::Environment;
+
+/// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
+pub const NAMES: [&str; 34] = [
+    "allow-public-log",
+    "annotations",
+    "append",
+    "build-args",
+    "builder",
+    "builder-endpoint",
+    "buildkitd-config",
+    "buildkitd-config-inline",
+    "buildkitd-flags",
+    "cleanup",
+    "context",
+    "driver",
+    "driver-opts",
+    "file",
+    "github-token",
+    "images",
+    "keep-state",
+    "labels",
+    "on-tag-conflict",
+    "password",
+    "platforms",
+    "provenance",
+    "push",
+    "registry",
+    "registry-auth",
+    "sbom",
+    "secrets",
+    "sign",
+    "signing-config",
+    "source-args",
+    "tags",
+    "target",
+    "trusted-root",
+    "username",
+];
+
+/// How alike two names must be for one to be a slip of the other.
+const ALIKE: f64 = 0.84;
+
+/// Says which given inputs do not exist: a slip of one that does is a problem, because it would be ignored; any other is only told.
+pub(super) fn unknown(env: &Environment, problems: &mut Problems) -> Vec<String> {
+    let given = env.iter().filter(|(_, value)| !value.trim().is_empty()).filter_map(|(name, _)| name.strip_prefix("INPUT_"));
+    let mut notices = Vec::new();
+    // A runner makes an input's name upper-case and its spaces underscores, and leaves dashes alone.
+    for name in given.map(|name| name.to_lowercase().replace('_', "-")).filter(|name| !NAMES.contains(&name.as_str())) {
+        let nearest = NAMES.iter().map(|known| (strsim::jaro_winkler(&name, known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
+        match nearest {
+            Some((alike, known)) if alike >= ALIKE => problems.say(&name, format_args!("there is no such input; did you mean `{known}`?")),
+            _ => notices.push(format!("input `{name}` is not one of this action's and is ignored")),
+        }
+    }
+    notices
+}
