@@ -22,7 +22,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    done
-  1    failed; nothing was tagged
+  1    failed; nothing was tagged, unless the message says that the image is published
   2    an input is wrong; nothing was started
   3    some tags were put and others not; run again to complete
   130  interrupted, 143  terminated; nothing was tagged, or the log says which tags were
