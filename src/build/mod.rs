@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod builder;
 pub mod buildx;
 pub mod emulation;
+pub mod flags;
 pub mod scanner;
 
 use anyhow::bail;

@@ -10,20 +10,33 @@ pub fn words(text: &str) -> Vec<String> {
     lines(text).iter().flat_map(|line| line.split(',')).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// Lines in which a double-quoted field may itself hold line breaks, as `secrets` of docker/build-push-action:
-/// `"key=first line\nsecond line"`, a quote inside is doubled.
-pub fn quoted_lines(text: &str) -> Result<Vec<String>, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(0x1f) // a line is one field: nothing separates within it
-        .from_reader(text.as_bytes());
-    let mut found = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| error.to_string())?;
-        found.extend(record.iter().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+/// Records as docker/actions-toolkit reads lists: CSV in which quotes may also stand inside a field, one record a line. With `whole`, a
+/// record is one entry and its commas are text; without, each field is an entry. Entries are trimmed, empty ones dropped.
+pub fn records(text: &str, whole: bool) -> Result<Vec<String>, String> {
+    let entries = if whole { untrimmed_records(text)? } else { csv_records(text)?.concat() };
+    Ok(entries.into_iter().map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect())
+}
+
+/// As whole records, with the spaces around them: they may belong to a secret.
+pub fn untrimmed_records(text: &str) -> Result<Vec<String>, String> {
+    let records = csv_records(text)?;
+    Ok(records.into_iter().map(|fields| fields.join(",")).filter(|entry| !entry.trim().is_empty()).collect())
+}
+
+fn csv_records(text: &str) -> Result<Vec<Vec<String>>, String> {
+    // A quote that is never closed would swallow what follows it.
+    if text.lines().any(|line| line.trim_start().starts_with('"')) && text.matches('"').count() % 2 == 1 {
+        return Err("a quote is not closed".to_owned());
     }
-    Ok(found)
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let records =
+        reader.records().map(|record| record.map(|record| record.iter().map(str::to_owned).collect()).map_err(|error| error.to_string()));
+    records.collect()
+}
+
+/// Lines whose quotes are kept, for attributes that buildx itself splits.
+pub fn lines_with_quotes(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 /// `key=value`; the key is not empty.
@@ -48,7 +61,10 @@ mod tests {
     fn lists_split_as_the_field_expects() {
         assert_eq!(lines(" a \n\n# no\nb,c\r\n"), ["a", "b,c"]);
         assert_eq!(words("linux/amd64, linux/arm64\nlinux/s390x,"), ["linux/amd64", "linux/arm64", "linux/s390x"]);
-        assert_eq!(quoted_lines("A=1\n\"B=x\ny \"\"z\"\"\"\nC=a,b").unwrap(), ["A=1", "B=x\ny \"z\"", "C=a,b"]);
+        assert_eq!(records("A=1\n\"B=x\ny \"\"z\"\"\"\nC=a,b", true).unwrap(), ["A=1", "B=x\ny \"z\"", "C=a,b"]);
+        assert_eq!(records("a, b\nc\r\n\n", false).unwrap(), ["a", "b", "c"]);
+        assert_eq!(untrimmed_records("A= x ").unwrap(), ["A= x "]);
+        records("\"A=1\nB=2", true).unwrap_err();
         assert_eq!(key_value("A=b=c"), Some(("A", "b=c")));
         assert_eq!(key_value("=c"), None);
         assert_eq!(boolean("yes"), None);

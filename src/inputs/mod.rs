@@ -304,7 +304,7 @@ fn build_args(text: &str, problems: &mut Problems) -> Vec<String> {
 
 fn secrets(text: Option<&SecretString>, problems: &mut Problems) -> Vec<BuildSecret> {
     let Some(text) = text else { return Vec::new() };
-    let lines = match lists::quoted_lines(text.expose_secret()) {
+    let lines = match lists::untrimmed_records(text.expose_secret()) {
         Ok(lines) => lines,
         Err(_) => {
             problems.say("secrets", "the quotes do not match; write `ID=value`, one a line, values of several lines in double quotes");

@@ -22,7 +22,7 @@ pub fn secret_texts(env: &Environment) -> Vec<String> {
 
 /// The values of `ID=value` lines; all of a text that cannot be split.
 fn of_build(list: &str) -> Vec<String> {
-    match lists::quoted_lines(list) {
+    match lists::untrimmed_records(list) {
         Ok(lines) => lines.iter().map(|line| line.split_once('=').map_or(line.as_str(), |(_, value)| value).to_owned()).collect(),
         Err(_) => vec![list.to_owned()],
     }
