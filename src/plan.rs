@@ -2,11 +2,14 @@
 
 use serde_json::{Value, json};
 
+use crate::build::arguments::{self, Destination};
+use crate::build::caches;
+use crate::build::flags::{self, Flags};
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::github::Context;
 use crate::github::facts::Facts;
+use crate::github::{Context, Environment};
 use crate::image::{ImageError, Platform, Repository, Tag};
-use crate::inputs::{Inputs, OnTagConflict, Provenance};
+use crate::inputs::{Inputs, OnTagConflict};
 use crate::trigger::{self, Decision, Event};
 use crate::verify::policy::Requirements;
 
@@ -35,17 +38,32 @@ pub struct BuildOnly {
 }
 
 /// What is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Build {
-    pub context: String,
-    pub file: Option<String>,
-    pub target: Option<String>,
+    pub flags: Flags,
     pub platforms: Vec<Platform>,
-    pub build_args: Vec<String>,
-    pub labels: Vec<String>,
-    pub annotations: Vec<String>,
-    pub provenance: Provenance,
-    pub sbom: bool,
+    pub sbom: Sbom,
+}
+
+/// Who makes the SBOMs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sbom {
+    /// Our own scanner.
+    Ours,
+    /// A generator that the user names, in `sbom` or `attests`.
+    Given,
+    Off,
+}
+
+impl Build {
+    /// Whether BuildKit writes a provenance, and whether it holds every build argument.
+    fn provenance(&self) -> Option<&str> {
+        self.flags.values("--attest").find(|attest| attest.contains("type=provenance")).filter(|attest| !attest.contains("disabled=true"))
+    }
+
+    pub fn publishes_build_args(&self) -> bool {
+        self.provenance().is_some_and(|attest| attest.contains("mode=max"))
+    }
 }
 
 /// What is published, and what must be proven before.
@@ -64,7 +82,7 @@ pub struct Publish {
 }
 
 /// Decides.
-pub fn plan(inputs: &Inputs, context: &Context, facts: &Facts) -> anyhow::Result<Plan> {
+pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
     let event = Event {
         name: &context.event_name,
         git_ref: &context.git_ref,
@@ -76,26 +94,20 @@ pub fn plan(inputs: &Inputs, context: &Context, facts: &Facts) -> anyhow::Result
     let answer = trigger::decide(inputs.push, &event);
     let tags_are_ours = inputs.tags.is_empty();
     let of_tags = tags_are_ours && answer.decision == Decision::Publish;
-    let about = About {
+    let mut about = About {
         event: context.event_name.clone(),
         git_ref: context.git_ref.clone(),
         reason: answer.reason,
         notices: inputs.notices.iter().cloned().chain(answer.notices.into_iter().filter(|_| of_tags)).collect(),
     };
-    let build = Build {
-        context: inputs.context.clone(),
-        file: inputs.file.clone(),
-        target: inputs.target.clone(),
-        platforms: inputs.platforms.clone(),
-        build_args: build_args(inputs, context),
-        labels: inputs.labels.clone(),
-        annotations: inputs.annotations.clone(),
-        provenance: inputs.provenance,
-        sbom: inputs.sbom,
-    };
+    let (build, mut notices) = build(inputs, context, env, facts)?;
+    about.notices.append(&mut notices);
     if answer.decision == Decision::BuildOnly {
-        // There is no image in a registry that evidence could be attached to.
-        return Ok(Plan::BuildOnly(BuildOnly { about, build: Build { provenance: Provenance::Off, sbom: false, ..build } }));
+        return Ok(Plan::BuildOnly(BuildOnly { about, build }));
+    }
+    if build.flags.values("--call").any(|call| call != "build") {
+        about.reason = format!("`call: {}` looks at the build and makes no image", inputs.build.call);
+        return Ok(Plan::BuildOnly(BuildOnly { about, build }));
     }
     if !inputs.sign {
         return refuse("input `sign`: `false` beside publishing would put a name on an image without proof")
@@ -107,7 +119,7 @@ pub fn plan(inputs: &Inputs, context: &Context, facts: &Facts) -> anyhow::Result
     }
     Ok(Plan::Publish(Publish {
         about,
-        requirements: Requirements::new(&build.platforms, inputs.sbom, inputs.provenance != Provenance::Off),
+        requirements: Requirements::new(&build.platforms, build.sbom != Sbom::Off, build.provenance().is_some()),
         images: inputs.images.clone(),
         tags: in_order(tags),
         on_tag_conflict: inputs.on_tag_conflict,
@@ -121,21 +133,42 @@ fn refuse<T>(message: &str) -> Result<T, WithExit> {
     Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
 }
 
-/// The user's build arguments, and where the source is from when that is asked for; the user's own values win.
-fn build_args(inputs: &Inputs, context: &Context) -> Vec<String> {
-    let mut arguments = inputs.build_args.clone();
+/// The user's flags, with what this action adds: caches that work, our SBOM, where the source is from.
+fn build(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<(Build, Vec<String>)> {
+    let mut texts = inputs.build.clone();
     if inputs.source_args {
-        let repository = context.repository.as_ref().map(|repository| format!("{}/{repository}", context.server_url)).unwrap_or_default();
-        for (name, value) in
-            [("SOURCE_REPOSITORY", &repository), ("SOURCE_COMMIT", &context.sha), ("BUILD_WORKFLOW", &context.workflow_ref)]
-        {
-            let given = arguments.iter().any(|argument| argument.split('=').next() == Some(name));
-            if !given && !value.is_empty() {
-                arguments.push(format!("{name}={value}"));
-            }
+        texts.build_args = with_source(&texts.build_args, context);
+    }
+    let sbom = match texts.sbom.trim() {
+        "" if texts.attests.contains("type=sbom") => Sbom::Given,
+        "" | "true" | "True" | "TRUE" => Sbom::Ours,
+        "false" | "False" | "FALSE" => Sbom::Off,
+        _ => Sbom::Given,
+    };
+    match sbom {
+        Sbom::Ours => texts.sbom.clear(), // its generator is known only when it lies in the registry
+        Sbom::Off => texts.sbom = "false".to_owned(),
+        Sbom::Given => {}
+    }
+    let file_exists = |path: &str| std::path::Path::new(path).is_file();
+    let facts = flags::Facts { env, event: &facts.event, file_exists: &file_exists };
+    let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
+    caches::complete(&mut flags, env);
+    let notices = std::mem::take(&mut flags.notices);
+    Ok((Build { flags, platforms: inputs.platforms.clone(), sbom }, notices))
+}
+
+/// Where the source is from, as build arguments; the user's own values win.
+fn with_source(given: &str, context: &Context) -> String {
+    let repository = context.repository.as_ref().map(|repository| format!("{}/{repository}", context.server_url)).unwrap_or_default();
+    let mut text = given.trim_end().to_owned();
+    for (name, value) in [("SOURCE_REPOSITORY", &repository), ("SOURCE_COMMIT", &context.sha), ("BUILD_WORKFLOW", &context.workflow_ref)] {
+        let set = given.lines().any(|line| line.trim().split('=').next() == Some(name));
+        if !set && !value.is_empty() {
+            text.push_str(&format!("\n{name}={value}"));
         }
     }
-    arguments
+    text
 }
 
 fn own_tags(names: &[String]) -> anyhow::Result<Vec<Tag>> {
@@ -173,8 +206,9 @@ impl Plan {
             "notices": about.notices,
             "event": { "name": about.event, "ref": about.git_ref },
             "platforms": build.platforms,
-            "labels": build.labels,
-            "annotations": build.annotations,
+            "labels": build.flags.values("--label").collect::<Vec<_>>(),
+            "annotations": build.flags.values("--annotation").collect::<Vec<_>>(),
+            "buildx": self.arguments(),
             "images": [], "tags": [], "tag_names": [], "subjects": [], "permissions": ["contents: read"],
         });
         if let Self::Publish(plan) = self {
@@ -185,6 +219,18 @@ impl Plan {
             json["permissions"] = json!(["contents: read", "packages: write", "id-token: write"]);
         }
         json
+    }
+
+    /// What buildx will be told, with `<…>` for what is known only then.
+    fn arguments(&self) -> Vec<String> {
+        let secrets: Vec<&str> = self.build().flags.secrets.iter().map(|_| "<file>").collect();
+        match self {
+            Self::BuildOnly(plan) => arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets),
+            Self::Publish(plan) => {
+                let destination = Destination::ByDigest { repositories: &plan.images, metadata: "<metadata-file>".as_ref(), scanner: None };
+                arguments::build(&plan.build, "<builder>", &destination, &secrets)
+            }
+        }
     }
 
     /// The plan for people, a line each.
@@ -209,7 +255,7 @@ impl Plan {
                 let tags: Vec<String> = plan.tags.iter().map(ToString::to_string).collect();
                 lines.push(format!("Images:     {}", list(&images)));
                 lines.push(format!("Tags:       {}", list(&tags)));
-                let attested = match (build.sbom, build.provenance != Provenance::Off) {
+                let attested = match (build.sbom != Sbom::Off, build.provenance().is_some()) {
                     (true, true) => "SBOM and provenance of each platform, ",
                     (true, false) => "SBOM of each platform, ",
                     (false, true) => "provenance of each platform, ",

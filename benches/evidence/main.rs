@@ -157,12 +157,14 @@ impl World {
         let env = self.step(&repository, &pushed);
         let context = Context::new(&env);
         let inputs = Inputs::read(&env, &context).unwrap();
-        let Plan::Publish(plan) = plan::plan(&inputs, &context, &Facts::default()).unwrap() else { panic!("the step does not publish") };
+        let Plan::Publish(plan) = plan::plan(&inputs, &context, &env, &Facts::default()).unwrap() else {
+            panic!("the step does not publish")
+        };
         let (http, policy) = (publish::http_client().unwrap(), self.policy());
         let outside = publish::Outside::new(&inputs, &Credentials::default()).unwrap();
         let place = Place { env: &env, private: self.folder.path(), terminal: false };
         let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
-        let (built, _) = publish::build(&env, &inputs, &plan, &outside, buildx).await.unwrap();
+        let (built, _) = publish::build(&env, &plan, &outside, buildx).await.unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
         let token = identity::token(&http, &context).await.unwrap();

@@ -1,60 +1,42 @@
-//! `Build` → the arguments of `buildx build`. Pure; secrets appear as the paths of files only.
+//! `Build` → the arguments of `buildx build`: the user's flags, less what says where the image goes, plus where it goes with us. Pure; secrets
+//! appear as the paths of files only.
 
 use std::path::Path;
 
+use super::flags::{Flag, FlagValue, Flags};
 use crate::image::{ImageRef, Repository};
-use crate::inputs::Provenance;
-use crate::plan::Build;
+use crate::plan::{Build, Sbom};
 
 /// Where a build's result goes.
 pub enum Destination<'a> {
-    /// Nowhere: the build itself is the check.
-    Cache,
+    /// Nowhere but where the user's own `outputs` and `load` say: the build itself is the check.
+    Check,
     /// To these repositories, under its digest alone.
     ByDigest { repositories: &'a [Repository], metadata: &'a Path, scanner: Option<&'a ImageRef> },
 }
 
-/// A secret's id and the file that holds it.
-pub struct SecretFile<'a> {
-    pub id: &'a str,
-    pub file: &'a Path,
-}
-
-/// Reference: <https://docs.docker.com/reference/cli/docker/buildx/build/>.
-pub fn build(build: &Build, builder: &str, destination: &Destination<'_>, secrets: &[SecretFile<'_>]) -> Vec<String> {
+/// Reference: <https://docs.docker.com/reference/cli/docker/buildx/build/>. `secrets` holds the files of `Flags::secrets`, in their order.
+pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destination<'_>, secrets: &[P]) -> Vec<String> {
     let mut arguments: Vec<String> = vec!["build".into(), "--builder".into(), builder.into()];
+    for flag in &build.flags.flags {
+        if let Some(value) = value(flag, &build.flags, destination, secrets) {
+            arguments.push(flag.name.to_owned());
+            arguments.extend(value);
+        }
+    }
     let mut push = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-    let platforms: Vec<String> = build.platforms.iter().map(ToString::to_string).collect();
-    push("--platform", platforms.join(","));
-    if let Some(file) = &build.file {
-        push("--file", file.clone());
-    }
-    if let Some(target) = &build.target {
-        push("--target", target.clone());
-    }
-    for argument in &build.build_args {
-        push("--build-arg", argument.clone());
-    }
-    for label in &build.labels {
-        push("--label", label.clone());
-    }
-    for annotation in &build.annotations {
-        push("--annotation", annotation.clone());
-    }
-    for secret in secrets {
-        push("--secret", csv_row(&[format!("id={}", secret.id), format!("src={}", secret.file.display())]));
-    }
-    push("--attest", provenance(build.provenance));
     match destination {
-        Destination::Cache => push("--output", "type=cacheonly".to_owned()),
+        Destination::Check => {
+            let goes_somewhere =
+                build.flags.flags.iter().any(|flag| flag.name == "--load" || flag.name == "--call" || is_kept_output(flag));
+            if !goes_somewhere {
+                push("--output", "type=cacheonly".to_owned());
+            }
+        }
         Destination::ByDigest { repositories, metadata, scanner } => {
-            push(
-                "--attest",
-                match scanner {
-                    Some(scanner) => csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")]),
-                    None => "type=sbom,disabled=true".to_owned(),
-                },
-            );
+            if let (Sbom::Ours, Some(scanner)) = (build.sbom, scanner) {
+                push("--attest", csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")]));
+            }
             push("--metadata-file", metadata.display().to_string());
             let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
             push(
@@ -70,17 +52,38 @@ pub fn build(build: &Build, builder: &str, destination: &Destination<'_>, secret
             );
         }
     }
-    arguments.push(build.context.clone());
+    arguments.push(build.flags.context.clone());
     arguments
 }
 
-fn provenance(provenance: Provenance) -> String {
-    match provenance {
-        // v1 is what verifiers read today; BuildKit's default has changed over time.
-        Provenance::Max => "type=provenance,mode=max,version=v1".to_owned(),
-        Provenance::Min => "type=provenance,mode=min,version=v1".to_owned(),
-        Provenance::Off => "type=provenance,disabled=true".to_owned(),
+/// The flag's value as an argument; `None` when the flag is set aside.
+fn value<P: AsRef<Path>>(flag: &Flag, flags: &Flags, destination: &Destination<'_>, secrets: &[P]) -> Option<Option<String>> {
+    let publishes = matches!(destination, Destination::ByDigest { .. });
+    let text = match &flag.value {
+        FlagValue::None => return (flag.name != "--load" || !publishes).then_some(None),
+        FlagValue::Text(text) => text.clone(),
+        FlagValue::Secret(at) => csv_row(&[format!("id={}", flags.secrets[*at].id), format!("src={}", secrets[*at].as_ref().display())]),
+    };
+    match flag.name {
+        "--output" if !is_kept_output(flag) || (publishes && has(&text, "type=docker")) => None,
+        // Verifiers read v1; builders before BuildKit 0.28 write 0.2 unless told.
+        "--attest" if publishes && has(&text, "type=provenance") && !text.contains("version=") && !has(&text, "disabled=true") => {
+            Some(Some(format!("{text},version=v1")))
+        }
+        // Evidence of an image that nobody gets is none.
+        "--attest" if !publishes => None,
+        _ => Some(Some(text)),
     }
+}
+
+/// An output that pushes is ours to make, because it would push tags; any other is the user's.
+fn is_kept_output(flag: &Flag) -> bool {
+    let FlagValue::Text(text) = &flag.value else { return false };
+    flag.name == "--output" && !has(text, "type=registry") && !has(text, "type=image")
+}
+
+fn has(attributes: &str, field: &str) -> bool {
+    attributes.split(',').any(|found| found.trim().trim_matches('"') == field)
 }
 
 /// One row of CSV, which is how buildx splits attributes; fields with commas or quotes get quotes.
@@ -94,18 +97,28 @@ fn csv_row(fields: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::flags::{self, BuildTexts, Facts};
+    use crate::github::Environment;
 
-    fn plain() -> Build {
-        Build {
+    fn made(texts: BuildTexts, sbom: Sbom) -> Build {
+        let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true };
+        let platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
+        Build { flags: flags::flags(&texts, &facts).unwrap(), platforms, sbom }
+    }
+
+    fn everything() -> BuildTexts {
+        BuildTexts {
             context: ".".into(),
-            file: Some("a/Dockerfile".into()),
-            target: Some("run".into()),
-            platforms: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
-            build_args: vec!["A=1,2".into()],
-            labels: vec!["l=1".into()],
-            annotations: vec!["index:a=b".into()],
-            provenance: Provenance::Max,
-            sbom: true,
+            file: "a/Dockerfile".into(),
+            target: "run".into(),
+            platforms: "linux/amd64,linux/arm64".into(),
+            build_args: "A=1,2".into(),
+            labels: "l=1".into(),
+            annotations: "index:a=b".into(),
+            secrets: Some("tok=x".to_owned().into()),
+            outputs: "type=image,name=evil,push=true\ntype=local,dest=out\ntype=registry\ntype=docker".into(),
+            load: true,
+            ..BuildTexts::default()
         }
     }
 
@@ -114,48 +127,40 @@ mod tests {
         let repositories = ["ghcr.io/o/a".parse().unwrap(), "docker.io/o/a".parse().unwrap()];
         let scanner: ImageRef = format!("ghcr.io/o/a@{}", crate::image::Digest::of(b"")).parse().unwrap();
         let destination = Destination::ByDigest { repositories: &repositories, metadata: Path::new("/p/md.json"), scanner: Some(&scanner) };
-        let secrets = [SecretFile { id: "tok", file: Path::new("/p/s,0") }];
-        let arguments = build(&plain(), "b", &destination, &secrets);
-        assert_eq!(
-            arguments,
-            [
-                "build",
-                "--builder",
-                "b",
-                "--platform",
-                "linux/amd64,linux/arm64",
-                "--file",
-                "a/Dockerfile",
-                "--target",
-                "run",
-                "--build-arg",
-                "A=1,2",
-                "--label",
-                "l=1",
-                "--annotation",
-                "index:a=b",
-                "--secret",
-                "id=tok,\"src=/p/s,0\"",
-                "--attest",
-                "type=provenance,mode=max,version=v1",
-                "--attest",
-                &format!("type=sbom,generator={scanner}"),
-                "--metadata-file",
-                "/p/md.json",
-                "--output",
-                "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true",
-                ".",
-            ]
-        );
-        assert!(!arguments.iter().any(|argument| argument == "--tag" || argument == "-t" || argument == "--push"));
+        let arguments = build(&made(BuildTexts { load: false, ..everything() }, Sbom::Ours), "b", &destination, &["/p/s,0"]);
+        #[rustfmt::skip]
+        assert_eq!(arguments, [
+            "build", "--builder", "b", "--annotation", "index:a=b", "--build-arg", "A=1,2", "--file", "a/Dockerfile", "--label", "l=1",
+            "--output", "type=local,dest=out", "--platform", "linux/amd64,linux/arm64", "--secret", "id=tok,\"src=/p/s,0\"", "--target", "run",
+            "--attest", &format!("type=sbom,generator={scanner}"), "--metadata-file", "/p/md.json",
+            "--output", "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true", ".",
+        ]);
     }
 
     #[test]
-    fn a_build_that_publishes_nothing_leaves_nothing() {
-        let arguments = build(&Build { provenance: Provenance::Off, sbom: false, ..plain() }, "b", &Destination::Cache, &[]);
+    fn provenance_is_of_the_version_that_verifiers_read() {
+        let destination = Destination::ByDigest { repositories: &[], metadata: Path::new("/p/md.json"), scanner: None };
+        for (given, attest) in [
+            ("", "type=provenance,mode=max,version=v1"),
+            ("mode=min,version=v0.2", "type=provenance,mode=min,version=v0.2"),
+            ("false", "type=provenance,disabled=true"),
+        ] {
+            let texts = BuildTexts { context: ".".into(), provenance: given.into(), ..BuildTexts::default() };
+            let arguments = build(&made(texts, Sbom::Off), "b", &destination, &[] as &[&str]);
+            assert!(arguments.contains(&attest.to_owned()), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_build_that_publishes_nothing_pushes_nothing_whatever_its_outputs_say() {
+        let arguments = build(&made(everything(), Sbom::Ours), "b", &Destination::Check, &["/p/s0"]);
         assert!(
-            arguments.contains(&"type=cacheonly".to_owned()) && !arguments.iter().any(|argument| argument.contains("push")),
+            !arguments.iter().any(|argument| argument.contains("push") || argument.contains("registry") || argument == "--attest"),
             "{arguments:?}"
         );
+        assert!(arguments.contains(&"type=local,dest=out".to_owned()) && arguments.contains(&"--load".to_owned()));
+        let plain =
+            build(&made(BuildTexts { context: ".".into(), ..BuildTexts::default() }, Sbom::Off), "b", &Destination::Check, &[] as &[&str]);
+        assert_eq!(plain, ["build", "--builder", "b", "--output", "type=cacheonly", "."]);
     }
 }

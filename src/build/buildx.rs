@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
 
-use super::arguments::{self, Destination, SecretFile};
+use super::arguments::{self, Destination};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::{BuiltImage, emulation};
 use crate::command::{Output, Program, find};
 use crate::error::Remedy as _;
 use crate::github::Environment;
 use crate::image::{Digest, ImageRef, Platform, Repository};
-use crate::inputs::BuildSecret;
 use crate::plan::Build;
 use crate::registry::{Credentials, Registry};
 
@@ -114,9 +113,9 @@ impl Buildx {
         Ok(builder::inspected(&text))
     }
 
-    /// Builds every platform and keeps nothing.
-    pub async fn check(&self, build: &Build, secrets: &[BuildSecret]) -> anyhow::Result<()> {
-        self.run(build, secrets, &Destination::Cache).await
+    /// Builds every platform and pushes nothing.
+    pub async fn check(&self, build: &Build) -> anyhow::Result<()> {
+        self.run(build, &Destination::Check).await
     }
 
     /// Builds, pushes by digest, and reads back what the registry then holds.
@@ -124,25 +123,23 @@ impl Buildx {
         &self,
         registry: &Registry,
         build: &Build,
-        secrets: &[BuildSecret],
         to: &[Repository],
         scanner: Option<&ImageRef>,
     ) -> anyhow::Result<BuiltImage> {
         let metadata = self.folder.join("metadata.json");
-        self.run(build, secrets, &Destination::ByDigest { repositories: to, metadata: &metadata, scanner }).await?;
+        self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, scanner }).await?;
         let digest = reported_digest(&metadata)?;
         BuiltImage::confirm(registry, to, &digest, &build.platforms).await.context("what was built cannot be confirmed")
     }
 
-    async fn run(&self, build: &Build, secrets: &[BuildSecret], destination: &Destination<'_>) -> anyhow::Result<()> {
+    async fn run(&self, build: &Build, destination: &Destination<'_>) -> anyhow::Result<()> {
         check_context(build)?;
+        let secrets = &build.flags.secrets;
         let files: Vec<PathBuf> = (0..secrets.len()).map(|number| self.folder.join(format!("secret-{number}"))).collect();
         for (file, secret) in files.iter().zip(secrets) {
             write_private(file, secret.value.expose_secret().as_bytes())?;
         }
-        let secret_files: Vec<SecretFile<'_>> =
-            files.iter().zip(secrets).map(|(file, secret)| SecretFile { id: &secret.id, file }).collect();
-        let mut arguments = arguments::build(build, &self.builder, destination, &secret_files);
+        let mut arguments = arguments::build(build, &self.builder, destination, &files);
         arguments.insert(1, format!("--progress={}", if self.output == Output::Inherited { "auto" } else { "plain" }));
         let result = self.program.run(&arguments, self.output).await.context("the build failed");
         for file in &files {
@@ -218,7 +215,7 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
 
 /// A local context that is not there would fail late and obscurely.
 pub fn check_context(build: &Build) -> anyhow::Result<()> {
-    let context = &build.context;
+    let context = &build.flags.context;
     let remote = context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/") || context == "-";
     if !remote && !Path::new(context).is_dir() {
         return Err(anyhow::anyhow!("input `context`: there is no folder `{context}`"))

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod builder;
 pub mod buildx;
+pub mod caches;
 pub mod emulation;
 pub mod flags;
 pub mod scanner;

@@ -9,10 +9,11 @@ mod secrets;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::build::builder::Builder;
+use crate::build::flags::BuildTexts;
 use crate::error::{WithExit, exit};
 use crate::github::{Context, Environment};
 use crate::image::{Platform, Repository, Tag};
@@ -26,17 +27,10 @@ pub use self::secrets::secret_texts;
 pub struct Inputs {
     pub images: Vec<Repository>,
     pub tags: Vec<Tag>,
-    pub labels: Vec<String>,
-    pub annotations: Vec<String>,
     pub platforms: Vec<Platform>,
-    pub context: String,
-    pub file: Option<String>,
-    pub target: Option<String>,
-    pub build_args: Vec<String>,
-    pub secrets: Vec<BuildSecret>,
+    /// The inputs of docker/build-push-action, as texts; `build::flags` reads them.
+    pub build: BuildTexts,
     pub push: Push,
-    pub sbom: bool,
-    pub provenance: Provenance,
     pub sign: bool,
     pub registry_auth: Vec<Login>,
     pub builder: Builder,
@@ -49,21 +43,6 @@ pub struct Inputs {
     pub github_token: Option<SecretString>,
     /// What a user should know about the inputs themselves.
     pub notices: Vec<String>,
-}
-
-/// A secret for `RUN --mount=type=secret,id=…`.
-#[derive(Debug)]
-pub struct BuildSecret {
-    pub id: String,
-    pub value: SecretString,
-}
-
-/// How much BuildKit writes into its provenance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provenance {
-    Off,
-    Min,
-    Max,
 }
 
 /// What happens when somebody moved a tag between plan and publish.
@@ -89,11 +68,30 @@ struct Raw {
     labels: Option<String>,
     annotations: Option<String>,
     platforms: Option<String>,
+    add_hosts: Option<String>,
+    allow: Option<String>,
+    attests: Option<String>,
+    build_args: Option<String>,
+    build_contexts: Option<String>,
+    cache_from: Option<String>,
+    cache_to: Option<String>,
+    call: Option<String>,
+    cgroup_parent: Option<String>,
     context: Option<String>,
     file: Option<String>,
-    target: Option<String>,
-    build_args: Option<String>,
+    load: Option<String>,
+    network: Option<String>,
+    no_cache: Option<String>,
+    no_cache_filters: Option<String>,
+    outputs: Option<String>,
+    pull: Option<String>,
+    secret_envs: Option<String>,
+    secret_files: Option<String>,
     secrets: Option<SecretString>,
+    shm_size: Option<String>,
+    ssh: Option<String>,
+    target: Option<String>,
+    ulimit: Option<String>,
     push: Option<String>,
     sbom: Option<String>,
     provenance: Option<String>,
@@ -175,16 +173,6 @@ impl Problems {
             })
         })
     }
-
-    fn key_values(&mut self, input: &str, text: Option<&str>) -> Vec<String> {
-        let lines = lists::lines(text.unwrap_or_default());
-        for line in &lines {
-            if lists::key_value(line).is_none() {
-                self.say(input, format_args!("`{line}` has no `=`; write `KEY=value`, one a line"));
-            }
-        }
-        lines
-    }
 }
 
 fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
@@ -199,22 +187,17 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
         Some(list) => problems.each("platforms", &lists::words(list)),
         None => problems.each("platforms", &["linux/amd64".to_owned(), "linux/arm64".to_owned()]),
     };
+    let build = build_texts(&raw, &platforms, &mut problems);
     let inputs = Inputs {
         tags: unique(problems.each("tags", &lists::words(&text(&raw.tags)))),
-        labels: problems.key_values("labels", raw.labels.as_deref()),
-        annotations: problems.key_values("annotations", raw.annotations.as_deref()),
         platforms: unique(platforms),
         images: unique(images),
-        context: raw.context.clone().unwrap_or_else(|| ".".to_owned()),
-        build_args: build_args(&text(&raw.build_args), &mut problems),
-        secrets: secrets(raw.secrets.as_ref(), &mut problems),
+        build,
         push: push(raw.push.as_deref(), &mut problems),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
         allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
         github_token: raw.github_token.clone(),
         notices,
-        sbom: problems.switch("sbom", raw.sbom.as_deref(), true),
-        provenance: provenance(raw.provenance.as_deref(), &mut problems),
         sign: problems.switch("sign", raw.sign.as_deref(), true),
         registry_auth: logins::logins(&raw, env, &mut problems),
         on_tag_conflict: match raw.on_tag_conflict.as_deref() {
@@ -225,8 +208,6 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
                 OnTagConflict::Fail
             }
         },
-        file: raw.file,
-        target: raw.target,
         builder: builder::builder(
             builder::BuilderTexts {
                 builder: raw.builder,
@@ -248,6 +229,43 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
     match problems.0.as_slice() {
         [] => Ok(inputs),
         problems => Err(WithExit { code: exit::BAD_INPUT, message: problems.join("; ") }.into()),
+    }
+}
+
+fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> BuildTexts {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let listed: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    BuildTexts {
+        add_hosts: text(&raw.add_hosts),
+        allow: text(&raw.allow),
+        annotations: text(&raw.annotations),
+        attests: text(&raw.attests),
+        build_args: text(&raw.build_args),
+        build_contexts: text(&raw.build_contexts),
+        cache_from: text(&raw.cache_from),
+        cache_to: text(&raw.cache_to),
+        call: text(&raw.call),
+        cgroup_parent: text(&raw.cgroup_parent),
+        context: text(&raw.context),
+        file: text(&raw.file),
+        github_token: raw.github_token.clone(),
+        labels: text(&raw.labels),
+        load: problems.switch("load", raw.load.as_deref(), false),
+        network: text(&raw.network),
+        no_cache: problems.switch("no-cache", raw.no_cache.as_deref(), false),
+        no_cache_filters: text(&raw.no_cache_filters),
+        outputs: text(&raw.outputs),
+        platforms: listed.join(","),
+        provenance: text(&raw.provenance),
+        pull: problems.switch("pull", raw.pull.as_deref(), false),
+        sbom: text(&raw.sbom),
+        secret_envs: text(&raw.secret_envs),
+        secret_files: text(&raw.secret_files),
+        secrets: raw.secrets.clone(),
+        shm_size: text(&raw.shm_size),
+        ssh: text(&raw.ssh),
+        target: text(&raw.target),
+        ulimit: text(&raw.ulimit),
     }
 }
 
@@ -284,54 +302,6 @@ fn default_image(context: &Context, problems: &mut Problems) -> Vec<Repository> 
             problems
                 .say("images", "not set, and there is no `GITHUB_REPOSITORY` to take the name from; write for example `ghcr.io/octo/app`");
             Vec::new()
-        }
-    }
-}
-
-fn build_args(text: &str, problems: &mut Problems) -> Vec<String> {
-    let lines = lists::lines(text);
-    for line in &lines {
-        // `NAME` alone takes its value from the environment, as with `docker build --build-arg NAME`.
-        let name = line.split('=').next().unwrap_or_default();
-        let legal = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
-        if !legal {
-            problems.say("build-args", format_args!("`{name}` is not a name for an ARG; write `NAME=value`, one a line"));
-        }
-    }
-    lines
-}
-
-fn secrets(text: Option<&SecretString>, problems: &mut Problems) -> Vec<BuildSecret> {
-    let Some(text) = text else { return Vec::new() };
-    let lines = match lists::untrimmed_records(text.expose_secret()) {
-        Ok(lines) => lines,
-        Err(_) => {
-            problems.say("secrets", "the quotes do not match; write `ID=value`, one a line, values of several lines in double quotes");
-            return Vec::new();
-        }
-    };
-    let mut found: BTreeMap<String, SecretString> = BTreeMap::new();
-    for (number, line) in lines.iter().enumerate() {
-        match lists::key_value(line) {
-            Some((id, value)) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) => {
-                found.insert(id.to_owned(), value.to_owned().into());
-            }
-            // The line is not shown: it may be the secret.
-            _ => problems.say("secrets", format_args!("entry {} is not `ID=value`", number + 1)),
-        }
-    }
-    found.into_iter().map(|(id, value)| BuildSecret { id, value }).collect()
-}
-
-fn provenance(text: Option<&str>, problems: &mut Problems) -> Provenance {
-    match text.map(str::trim) {
-        None | Some("true" | "mode=max" | "max") => Provenance::Max,
-        Some("mode=min" | "min") => Provenance::Min,
-        Some("false") => Provenance::Off,
-        Some(other) => {
-            problems.say("provenance", format_args!("`{other}` is none of `mode=max`, `mode=min`, `true`, `false`"));
-            Provenance::Max
         }
     }
 }

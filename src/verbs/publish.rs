@@ -10,9 +10,9 @@ use crate::build::{self, BuiltImage};
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::{Context, Environment, facts, workflow};
 use crate::image::ImageRef;
-use crate::inputs::{Inputs, OnTagConflict, Provenance, secret_texts};
+use crate::inputs::{Inputs, OnTagConflict, secret_texts};
 use crate::login::{self, Asked};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Sbom};
 use crate::preflight;
 use crate::publish::{self, Baseline, Published, Terms};
 use crate::registry::exchange::Endpoints;
@@ -32,7 +32,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let context = Context::new(env);
     let inputs = Inputs::read(env, &context).context("nothing was built")?;
     let facts = facts::gather(&context, env, inputs.github_token.as_ref()).await.context("nothing was built")?;
-    let plan = plan::plan(&inputs, &context, &facts).context("nothing was built")?;
+    let plan = plan::plan(&inputs, &context, env, &facts).context("nothing was built")?;
     say_plan(&plan, report);
     match plan {
         Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan.build, report).await,
@@ -68,7 +68,7 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, build
     let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, &build.platforms, &notice).await.context("nothing was built")?;
     let built = report
         .stage("build", async {
-            buildx.check(build, &inputs.secrets).await?;
+            buildx.check(build).await?;
             Ok(((), format!("{} built, nothing pushed", plural(build.platforms.len(), "platform"))))
         })
         .await;
@@ -113,7 +113,7 @@ pub async fn publish(
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let ready = report.stage("preflight", preflight(&outside, context, inputs, plan, &credentials, &place, report)).await?;
     let policy = Policy { signer: signer(&ready.token, context), requirements: plan.requirements.clone() };
-    let built = report.stage("build", build(env, inputs, plan, &outside, ready.buildx)).await?;
+    let built = report.stage("build", build(env, plan, &outside, ready.buildx)).await?;
     let attested = report.stage("prove", prove(&outside, context, ready.token, built)).await?;
     let verified = report.stage("verify", verify_all(&outside, &attested, &policy)).await?;
     report.stage("publish", name(&outside, context, plan, &ready.baseline, &policy, verified, report)).await
@@ -145,8 +145,9 @@ async fn preflight(
         services.rekor.as_ref().map(|rekor| rekor.url.as_str()),
         plan.allow_public_log,
     ));
-    if plan.build.provenance == Provenance::Max {
-        problems.take(preflight::secret_build_args(&plan.build.build_args));
+    if plan.build.publishes_build_args() {
+        let given: Vec<String> = plan.build.flags.values("--build-arg").map(str::to_owned).collect();
+        problems.take(preflight::secret_build_args(&given));
     }
     problems.take(build::buildx::check_context(&plan.build));
     let notice = |text: &str| report.notice(text);
@@ -191,15 +192,9 @@ async fn is_of_this_commit(outside: &Outside, context: &Context, policy: &Policy
 }
 
 /// Builds with what the preflight set up.
-pub async fn build(
-    env: &Environment,
-    inputs: &Inputs,
-    plan: &plan::Publish,
-    outside: &Outside,
-    buildx: Buildx,
-) -> anyhow::Result<(BuiltImage, String)> {
+pub async fn build(env: &Environment, plan: &plan::Publish, outside: &Outside, buildx: Buildx) -> anyhow::Result<(BuiltImage, String)> {
     let scanner = scanner(env, plan, outside).await?;
-    let built = buildx.build(&outside.registry, &plan.build, &inputs.secrets, &plan.images, scanner.as_ref()).await;
+    let built = buildx.build(&outside.registry, &plan.build, &plan.images, scanner.as_ref()).await;
     buildx.close().await;
     let built = built?;
     let outcome = format!("{} for {}", built.root().digest, plural(built.platforms().len(), "platform"));
@@ -209,9 +204,9 @@ pub async fn build(
 /// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture.
 async fn scanner(env: &Environment, plan: &plan::Publish, outside: &Outside) -> anyhow::Result<Option<ImageRef>> {
     match (plan.build.sbom, env.get("SUPPLY_ACTION_SCANNER")) {
-        (false, _) => Ok(None),
-        (true, Some(named)) => Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?)),
-        (true, None) => Scanner::of_this_program()?.ensure(&outside.registry, &plan.images[0]).await.map(Some),
+        (Sbom::Given | Sbom::Off, _) => Ok(None),
+        (Sbom::Ours, Some(named)) => Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?)),
+        (Sbom::Ours, None) => Scanner::of_this_program()?.ensure(&outside.registry, &plan.images[0]).await.map(Some),
     }
 }
 

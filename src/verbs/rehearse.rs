@@ -81,7 +81,7 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing was rehearsed")?;
     let facts = facts::gather(&context, &env, None).await.context("nothing was rehearsed")?;
-    let plan = plan::plan(&inputs, &context, &facts).context("nothing was rehearsed")?;
+    let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing was rehearsed")?;
     super::publish::say_plan(&plan, report);
     let Plan::Publish(plan) = plan else { anyhow::bail!("a rehearsal publishes") };
     let published =

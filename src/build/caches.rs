@@ -1,0 +1,70 @@
+//! `type=gha` caches inside a container action: what buildx needs to know of the runner's cache service is added, and where there is none they are
+//! left out with a notice. Pure.
+//!
+//! Reference: <https://docs.docker.com/build/cache/backends/gha/>.
+
+use super::flags::{FlagValue, Flags};
+use crate::github::Environment;
+
+/// Completes or drops the entries; gives the notice that says so.
+pub fn complete(flags: &mut Flags, env: &Environment) {
+    let get = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let service = get("ACTIONS_RESULTS_URL").or(get("ACTIONS_CACHE_URL")).filter(|_| get("ACTIONS_RUNTIME_TOKEN").is_some());
+    let before = flags.flags.len();
+    flags.flags.retain_mut(|flag| {
+        let FlagValue::Text(text) = &mut flag.value else { return true };
+        let fields: Vec<&str> = text.split(',').map(str::trim).collect();
+        if !["--cache-from", "--cache-to"].contains(&flag.name) || !fields.contains(&"type=gha") {
+            return true;
+        }
+        let has = |name: &str| fields.iter().any(|field| field.split('=').next() == Some(name));
+        // Its own address: the user knows better. The token is buildx's to find, in its environment.
+        if has("url") || has("url_v2") {
+            return true;
+        }
+        // A container action gets the address of version 2, and not the variable that says so.
+        if let (Some(url), false) = (get("ACTIONS_RESULTS_URL"), has("version")) {
+            *text = format!("{text},version=2,url_v2={url}");
+        }
+        service.is_some()
+    });
+    if flags.flags.len() < before {
+        flags.notices.push("there is no GitHub Actions cache here, so `type=gha` caches are left out".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::flags::{self, BuildTexts, Facts};
+
+    fn cached(env: &[(&str, &str)]) -> Flags {
+        let env: Environment = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let texts = BuildTexts {
+            cache_from: "type=gha,scope=a\ntype=registry,ref=r".into(),
+            cache_to: "type=gha,mode=max,url_v2=mine".into(),
+            ..BuildTexts::default()
+        };
+        let mut flags = flags::flags(&texts, &Facts { env: &env, event: &serde_json::Value::Null, file_exists: &|_| true }).unwrap();
+        complete(&mut flags, &env);
+        flags
+    }
+
+    #[test]
+    fn a_container_action_is_told_where_the_cache_is() {
+        let flags = cached(&[("ACTIONS_RESULTS_URL", "https://results/"), ("ACTIONS_RUNTIME_TOKEN", "t")]);
+        assert_eq!(
+            flags.values("--cache-from").collect::<Vec<_>>(),
+            ["type=gha,scope=a,version=2,url_v2=https://results/", "type=registry,ref=r"]
+        );
+        assert_eq!(flags.values("--cache-to").collect::<Vec<_>>(), ["type=gha,mode=max,url_v2=mine"]);
+        assert!(flags.notices.is_empty());
+    }
+
+    #[test]
+    fn without_a_cache_service_a_notice_and_no_failure() {
+        let flags = cached(&[]);
+        assert_eq!(flags.values("--cache-from").collect::<Vec<_>>(), ["type=registry,ref=r"]);
+        assert_eq!(flags.notices.len(), 1);
+    }
+}
