@@ -131,3 +131,40 @@ fn a_sandbox_of_its_own_serves_our_publish_and_anybodys_cosign() {
     assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_private_repository_gets_a_lean_provenance_that_is_still_there() {
+    let world = world();
+    let event = world.folder.join("private.json");
+    std::fs::write(&event, r#"{"repository":{"default_branch":"main","private":true}}"#).unwrap();
+    let run = publish("hello", &format!("{}/hello-private", world.sandbox.registry()), &[("GITHUB_EVENT_PATH", event.to_str().unwrap())]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(run.json("evidence")["subjects"].as_array().unwrap().iter().all(|subject| {
+        subject["attestations"].as_array().unwrap().iter().any(|statement| statement["predicateType"] == "https://slsa.dev/provenance/v1")
+    }));
+}
+
+#[test]
+fn a_rehearsal_can_be_left_standing() {
+    let world = world();
+    let out = world.folder.join("standing");
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");
+    let mut child = Command::new(required("SUPPLY_ACTION_BIN"))
+        .env_clear()
+        .env("PATH", required("PATH"))
+        .env("BUILDX", tool("BUILDX"))
+        .env("SUPPLY_ACTION_BUILDER", required("SUPPLY_ACTION_BUILDER"))
+        .args(["rehearse", example.to_str().unwrap(), "--serve", "--out", out.to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let said = lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("serving until interrupted")).unwrap();
+    let registry = said.split("registry ").nth(1).unwrap().split(',').next().unwrap();
+    let tags = accepts(&tool("CRANE"), &["ls", &format!("{registry}/hello")]);
+    for tag in ["v1.2.3", "v1.2", "v1", "latest"] {
+        assert!(tags.lines().any(|found| found == tag), "{tag} is missing in {tags}");
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
