@@ -91,6 +91,8 @@ pub(super) struct Tokens {
     http: reqwest::Client,
     credentials: Credentials,
     known: Mutex<HashMap<(Repository, Access), HeaderValue>>,
+    /// Held while a token is asked for: of many requests that are refused at once, one asks.
+    asking: Mutex<()>,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +103,7 @@ struct TokenAnswer {
 
 impl Tokens {
     pub(super) fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { http, credentials, known: Mutex::default() }
+        Self { http, credentials, known: Mutex::default(), asking: Mutex::default() }
     }
 
     pub(super) async fn known(&self, repository: &Repository, access: Access) -> Option<HeaderValue> {
@@ -110,8 +112,18 @@ impl Tokens {
         known.get(&(repository.clone(), access)).or_else(|| known.get(&(repository.clone(), Access::Push))).cloned()
     }
 
-    /// Answers a challenge; `false` when nothing better than what was sent can be had.
-    pub(super) async fn obtain(&self, challenge: &str, repository: &Repository, access: Access) -> Result<bool> {
+    /// Answers a challenge to a request that was sent with `used`; `false` when nothing better can be had.
+    pub(super) async fn obtain(
+        &self,
+        challenge: &str,
+        repository: &Repository,
+        access: Access,
+        used: Option<&HeaderValue>,
+    ) -> Result<bool> {
+        let _asking = self.asking.lock().await;
+        if self.known(repository, access).await.as_ref().is_some_and(|known| Some(known) != used) {
+            return Ok(true); // another request was quicker
+        }
         let (scheme, rest) = challenge.trim().split_once(' ').unwrap_or((challenge.trim(), ""));
         let authorization = match scheme.to_ascii_lowercase().as_str() {
             "bearer" => self.exchange(&parameters(rest), repository, access).await?,
@@ -248,7 +260,9 @@ mod tests {
         credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
         let tokens = Tokens::new(reqwest::Client::new(), credentials);
         let repository: Repository = format!("{host}/app").parse().unwrap();
-        assert!(tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, Access::Push).await.unwrap());
+        assert!(
+            tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, Access::Push, None).await.unwrap()
+        );
         assert_eq!(tokens.known(&repository, Access::Push).await.unwrap().to_str().unwrap(), "Bearer granted");
     }
 }

@@ -38,8 +38,14 @@ pub struct Registry {
 type Result<T> = std::result::Result<T, RegistryError>;
 
 impl Registry {
+    /// For reading.
     pub fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { transport: Arc::new(Transport::new(http, credentials)), turns: Arc::default() }
+        Self { transport: Arc::new(Transport::new(http, credentials, false)), turns: Arc::default() }
+    }
+
+    /// For a run that pushes: its tokens are asked for with the right to.
+    pub fn for_publishing(http: reqwest::Client, credentials: Credentials) -> Self {
+        Self { transport: Arc::new(Transport::new(http, credentials, true)), turns: Arc::default() }
     }
 
     /// The manifest of this digest, its bytes hashed; `None` only when the registry says 404.
@@ -132,10 +138,5 @@ impl Registry {
             return Err(RegistryError::Mismatch { what: format!("blob `{repository}@{}`", blob.digest), computed });
         }
         Ok(())
-    }
-
-    /// Whether a push would be allowed: opens an upload and cancels it. Cheap, and an hour of building cheaper than finding out later.
-    pub async fn probe_push(&self, repository: &Repository) -> Result<()> {
-        self.transport.probe_push(repository).await
     }
 }

@@ -57,10 +57,21 @@ impl Artifact {
 }
 
 impl Registry {
-    /// Uploads the empty config that every artifact has; may run long before the first artifact.
+    /// Pushes the empty config that every artifact has, whether it is there or not: the surest way to know that this run may push, and
+    /// cheaper before an hour of building than after.
+    pub async fn probe_push(&self, repository: &Repository) -> Result<()> {
+        let (empty, config) = empty_config();
+        let turn = self.turns.of(repository, &config.digest).await;
+        let mut ensured = turn.lock().await;
+        self.put_blob(repository, &empty, &config).await?;
+        *ensured = true;
+        Ok(())
+    }
+
+    /// Makes sure of the empty config; nothing is asked when it was pushed before in this run.
     pub async fn stage_empty_config(&self, repository: &Repository) -> Result<()> {
-        let empty = bytes::Bytes::from_static(b"{}");
-        self.ensure_blob(repository, &empty, &Descriptor::of(&empty, EMPTY_JSON)).await
+        let (empty, config) = empty_config();
+        self.ensure_blob(repository, &empty, &config).await
     }
 
     /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
@@ -145,6 +156,12 @@ impl Registry {
             what: format!("another writer's list, {RACES} times in a row"),
         })
     }
+}
+
+fn empty_config() -> (bytes::Bytes, Descriptor) {
+    let empty = bytes::Bytes::from_static(b"{}");
+    let config = Descriptor::of(&empty, EMPTY_JSON);
+    (empty, config)
 }
 
 /// `sha256-<hex>`: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>.

@@ -31,6 +31,7 @@ pub(super) struct Transport {
     http: reqwest::Client,
     tokens: Tokens,
     places: Semaphore,
+    publishing: bool,
 }
 
 /// An answer whose body is still to be read.
@@ -41,8 +42,8 @@ pub(super) struct Answer {
 }
 
 impl Transport {
-    pub(super) fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { tokens: Tokens::new(http.clone(), credentials), http, places: Semaphore::new(CONCURRENCY) }
+    pub(super) fn new(http: reqwest::Client, credentials: Credentials, publishing: bool) -> Self {
+        Self { publishing, tokens: Tokens::new(http.clone(), credentials), http, places: Semaphore::new(CONCURRENCY) }
     }
 
     /// Sends to `/v2/<repository>/<path>`.
@@ -69,6 +70,8 @@ impl Transport {
         access: Access,
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer> {
+        // A run that publishes asks for one token that may do everything: some registries deny reading a name that does not exist yet.
+        let access = if self.publishing { Access::Push } else { access };
         let request = described(&method, &url);
         let home = same_host(&url, repository.registry());
         let mut authorised_again = false;
@@ -76,7 +79,8 @@ impl Transport {
         loop {
             attempt += 1;
             let mut builder = shape(self.http.request(method.clone(), url.clone()));
-            if home && let Some(authorization) = self.tokens.known(repository, access).await {
+            let authorization = if home { self.tokens.known(repository, access).await } else { None };
+            if let Some(authorization) = &authorization {
                 builder = builder.header(reqwest::header::AUTHORIZATION, authorization);
             }
             let place = self.places.acquire().await;
@@ -89,7 +93,7 @@ impl Transport {
                     authorised_again = true;
                     let challenge =
                         response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-                    if !self.tokens.obtain(&challenge, repository, access).await? {
+                    if !self.tokens.obtain(&challenge, repository, access, authorization.as_ref()).await? {
                         return Answer { status: response.status(), request, response }.checked().await;
                     }
                     attempt -= 1;
@@ -110,18 +114,6 @@ impl Transport {
             tracing::debug!(%request, attempt, ?pause, "trying again");
             tokio::time::sleep(pause).await;
         }
-    }
-
-    pub(super) async fn probe_push(&self, repository: &Repository) -> Result<()> {
-        let opened = self
-            .send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| request.header("content-length", "0"))
-            .await?
-            .success()?;
-        if let Some(location) = opened.location()? {
-            // Registries collect what is left open; failing to cancel is no reason to stop.
-            let _ = self.send_to(Method::DELETE, location, repository, Access::Push, |request| request).await;
-        }
-        Ok(())
     }
 }
 

@@ -89,7 +89,7 @@ impl Outside {
         let http = http_client()?;
         let root = sigstore::load_trusted_root(inputs.trusted_root.as_deref())?;
         Ok(Self {
-            registry: Registry::new(http.clone(), credentials.clone()),
+            registry: Registry::for_publishing(http.clone(), credentials.clone()),
             services: Services::load(inputs.signing_config.as_deref())?,
             verifier: BundleVerifier::new(&root)?,
             http,

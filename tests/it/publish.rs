@@ -90,6 +90,8 @@ async fn a_login_is_used_and_never_shown() {
     // The fake buildx has no login, so the build is where this ends; the preflight is past by then.
     let run = world.set("INPUT_USERNAME", "octo").set("INPUT_PASSWORD", "hunter2-is-secret").publish().await;
     assert!(run.log.contains("preflight") && run.log.contains("may sign as"), "{}", run.log);
+    let tokens = world.sandbox.requests().iter().filter(|request| request.path == "/token" && request.service == Service::Registry).count();
+    assert_eq!(tokens, 1, "one token serves a run: {:#?}", world.sandbox.requests());
     let unmasked = run.log.lines().filter(|line| !line.starts_with("::add-mask::")).any(|line| line.contains("hunter2"));
     assert!(!unmasked, "{}", run.log);
 }
