@@ -62,3 +62,45 @@ fn a_registry_with_the_referrers_api() {
     check(&run);
     assert_eq!(tags(&image), ["latest", "v1.2", "v1.2.3"]);
 }
+
+/// Made with `crypt.crypt` for this test alone: user `octo`, password `hunter2-of-a-test`.
+const HTPASSWD: &str = "octo:$2b$05$Z3osLfpZScLV/i6VcdRPgekqEpFgGtr4VhD6zm5B.gwcoMIW.2qAa\n";
+
+#[test]
+fn a_registry_that_wants_a_login_gets_it_from_us_and_from_buildx() {
+    let port = free_port();
+    let place = world().folder.join("with-login");
+    std::fs::create_dir_all(&place).unwrap();
+    let (config, users) = (place.join("config.yml"), place.join("htpasswd"));
+    std::fs::write(&users, HTPASSWD).unwrap();
+    let text = format!(
+        "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\nauth: {{htpasswd: {{realm: test, path: {}}}}}\n",
+        place.join("data").display(),
+        users.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let _registry =
+        Server::start("with-login", &tool("REGISTRY"), &["serve", config.to_str().unwrap()], &[("OTEL_TRACES_EXPORTER", "none")], port);
+    let image = format!("127.0.0.1:{port}/hello");
+    let refused = publish("hello", &image, &[]);
+    assert_eq!(refused.code, Some(1), "{}", refused.log);
+    assert!(
+        refused.log.contains("401") && refused.log.contains("hint: give credentials") || refused.log.contains("give credentials"),
+        "{}",
+        refused.log
+    );
+    let auth = format!("- registry: 127.0.0.1:{port}\n  username: octo\n  password: hunter2-of-a-test\n");
+    let run = publish("hello", &image, &[("INPUT_REGISTRY-AUTH", &auth)]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let shown = run.log.lines().filter(|line| !line.starts_with("::add-mask::")).any(|line| line.contains("hunter2"));
+    assert!(!shown, "{}", run.log);
+}
+
+#[test]
+fn a_registry_that_wants_tokens_gets_them_from_us_and_from_buildx() {
+    let folder = world().folder.join("with-tokens");
+    let sandbox = crate::support::another_sandbox(&folder, ("octo", "hunter2-of-a-test"));
+    let image = format!("{}/hello", sandbox.registry());
+    let run = publish("hello", &image, &[("INPUT_USERNAME", "octo"), ("INPUT_PASSWORD", "hunter2-of-a-test")]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+}

@@ -46,6 +46,13 @@ pub(crate) fn world() -> &'static World {
     &WORLD
 }
 
+/// A sandbox whose registry demands tokens.
+pub(crate) fn another_sandbox(folder: &Path, login: (&str, &str)) -> Sandbox {
+    let mut config = Config::new(folder.to_owned());
+    config.registry_login = Some((login.0.to_owned(), login.1.to_owned()));
+    RUNTIME.block_on(sandbox::start(config)).unwrap()
+}
+
 pub(crate) fn get(url: &str) -> Vec<u8> {
     RUNTIME.block_on(async { reqwest::get(url).await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec() })
 }
