@@ -51,6 +51,19 @@ impl Report {
         matches!(self.reader, Reader::Terminal { .. })
     }
 
+    /// How many columns a line may have; a log has no end.
+    pub fn width(&self) -> Option<usize> {
+        match self.reader {
+            Reader::Terminal { .. } => terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0)),
+            Reader::Workflow | Reader::Plain => None,
+        }
+    }
+
+    /// The text cut to what is left of a line after `used` columns.
+    fn fitted(&self, text: &str, used: usize) -> String {
+        self.width().map_or_else(|| text.to_owned(), |width| cut(text, width.saturating_sub(used)))
+    }
+
     /// Runs one stage: says that it begins, and how it ended and when.
     pub async fn stage<T>(&self, name: &'static str, work: impl Future<Output = anyhow::Result<(T, String)>>) -> anyhow::Result<T> {
         self.begin(name);
@@ -80,7 +93,7 @@ impl Report {
             Some(outcome) => (self.paint("✓", 32), outcome),
             None => (self.paint("✗", 31), "failed"),
         };
-        self.line(&format!("{mark} {name:<9} {:>7}  {text}", seconds(took)));
+        self.line(&format!("{mark} {name:<9} {:>7}  {}", seconds(took), self.fitted(text, 22)));
     }
 
     /// From here on the work is done and services stay up: being interrupted is then how it ends.
@@ -171,6 +184,15 @@ impl Report {
     }
 }
 
+/// At most `columns` letters, the last an ellipsis when something is missing.
+pub fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
 /// `0.42 s`, `12.3 s`, `3 min 05 s`.
 pub fn seconds(took: Duration) -> String {
     let seconds = took.as_secs_f64();
@@ -184,6 +206,11 @@ pub fn seconds(took: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_cut_by_letters_and_not_by_bytes() {
+        assert_eq!((cut("größer", 6).as_str(), cut("größer", 4).as_str(), cut("x", 0).as_str()), ("größer", "grö…", "…"));
+    }
 
     #[test]
     fn times_read_well() {

@@ -4,18 +4,26 @@ use std::time::Duration;
 
 use crate::image::Platform;
 use crate::publish::Published;
-use crate::report::{Stage, seconds};
+use crate::report::{Stage, cut, seconds};
 
 /// Columns of the bar of a stage.
 const BAR: f64 = 30.0;
+/// Narrower terminals get no bars.
+const ROOM_FOR_BARS: usize = 100;
 
-pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration) -> Vec<String> {
+/// `width` is a terminal's; lines of stages are cut to it, names never.
+pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration, width: Option<usize>) -> Vec<String> {
     let mut lines = vec![String::new()];
     for stage in stages {
         let share = stage.took.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
         // At least one block, so that a quick stage is seen.
         let blocks = ((share * BAR).round() as usize).clamp(1, BAR as usize);
-        lines.push(format!("  {:<9} {:>12}  {:<30}  {}", stage.name, seconds(stage.took), "█".repeat(blocks), stage.outcome));
+        let bar = match width {
+            Some(width) if width < ROOM_FOR_BARS => String::new(),
+            _ => format!("  {:<30}", "█".repeat(blocks)),
+        };
+        let line = format!("  {:<9} {:>12}{bar}  {}", stage.name, seconds(stage.took), stage.outcome);
+        lines.push(width.map_or(line.clone(), |width| cut(&line, width)));
     }
     lines.push(format!("  {:<9} {:>12}", "in all", seconds(elapsed)));
     lines.push(String::new());

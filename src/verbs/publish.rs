@@ -290,7 +290,7 @@ fn hand_over(published: &Published, context: &Context, inputs: &Inputs, report: 
         let markdown = summary::markdown::summary(published, &commands, &report.stages(), report.elapsed());
         workflow::append_summary(file, &markdown).context("the job summary").context(unwritten)?;
     }
-    for line in summary::picture::picture(published, &report.stages(), report.elapsed()) {
+    for line in summary::picture::picture(published, &report.stages(), report.elapsed(), report.width()) {
         report.say(&line);
     }
     if let Some(first) = commands.first() {

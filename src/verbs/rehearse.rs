@@ -87,7 +87,7 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
     let published =
         super::publish::publish(&env, &context, &inputs, &plan, report).await.context("the release would fail: nothing was tagged")?;
     report.stage("keep", keep(arguments, &inputs, &published)).await?;
-    for line in summary::picture::picture(&published, &report.stages(), report.elapsed()) {
+    for line in summary::picture::picture(&published, &report.stages(), report.elapsed(), report.width()) {
         report.say(&line);
     }
     let out = arguments.out.display();
