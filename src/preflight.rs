@@ -86,6 +86,17 @@ fn looks_secret(name: &str, value: &str) -> bool {
     SECRET_VALUES.iter().any(|start| value.starts_with(start)) || (named && !harmless)
 }
 
+/// Refuses a cache that would be written under a name that is published: a cache is no image, and carries no proof.
+pub fn cache_under_a_name(caches: &[&str], names: &[String]) -> anyhow::Result<()> {
+    let written = caches.iter().flat_map(|cache| cache.split(',')).filter_map(|field| field.trim().trim_matches('"').strip_prefix("ref="));
+    let same = |one: &str, other: &str| one.trim_start_matches("docker.io/") == other.trim_start_matches("docker.io/");
+    match written.into_iter().find(|written| names.iter().any(|name| same(written, name))) {
+        Some(name) => Err(anyhow::anyhow!("input `cache-to`: `{name}` is one of the names to publish"))
+            .hint("write the cache under a name of its own, such as `:buildcache`"),
+        None => Ok(()),
+    }
+}
+
 /// Whether a tag names one version for ever: `v1.2.3`, `1.2.3-rc.1`.
 pub fn is_immutable(tag: &Tag) -> bool {
     let text = tag.as_str();
@@ -139,6 +150,13 @@ mod tests {
                 assert!(error::message(&error).contains(name) && !format!("{error:?}").contains(value));
             }
         }
+    }
+
+    #[test]
+    fn a_cache_has_a_name_of_its_own() {
+        let names = ["ghcr.io/o/a:latest".to_owned()];
+        cache_under_a_name(&["type=registry,ref=ghcr.io/o/a:buildcache,mode=max", "type=gha"], &names).unwrap();
+        cache_under_a_name(&["type=registry,mode=max,ref=ghcr.io/o/a:latest"], &names).unwrap_err();
     }
 
     #[test]

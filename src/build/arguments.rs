@@ -76,10 +76,23 @@ fn value<P: AsRef<Path>>(flag: &Flag, flags: &Flags, destination: &Destination<'
     }
 }
 
-/// An output that pushes is ours to make, because it would push tags; any other is the user's.
+/// Outputs that stay on this machine are the user's; every other could put a name on an image without proof, and is left out.
 fn is_kept_output(flag: &Flag) -> bool {
     let FlagValue::Text(text) = &flag.value else { return false };
-    flag.name == "--output" && !has(text, "type=registry") && !has(text, "type=image")
+    // A path alone, or `-`, is a local output.
+    flag.name == "--output" && kind(text).is_none_or(|kind| ["local", "tar", "oci", "docker", "cacheonly"].contains(&kind.as_str()))
+}
+
+/// The `type` of attributes, read as leniently as buildx does; `None` for a path alone.
+fn kind(attributes: &str) -> Option<String> {
+    if !attributes.contains('=') {
+        return None;
+    }
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(attributes.as_bytes());
+    let fields: Vec<String> =
+        reader.records().filter_map(Result::ok).flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let named = fields.iter().filter_map(|field| field.split_once('=')).rfind(|(key, _)| key.trim().eq_ignore_ascii_case("type"));
+    Some(named.map_or_else(String::new, |(_, value)| value.trim().to_lowercase()))
 }
 
 fn has(attributes: &str, field: &str) -> bool {
@@ -135,6 +148,25 @@ mod tests {
             "--attest", &format!("type=sbom,generator={scanner}"), "--metadata-file", "/p/md.json",
             "--output", "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true", ".",
         ]);
+    }
+
+    #[test]
+    fn no_spelling_of_an_output_gets_past() {
+        for (output, kept) in [
+            ("type=local,dest=o", true),
+            ("./out", true),
+            ("type=oci,dest=o.tar", true),
+            ("type=image,push=true,name=x:latest", false),
+            (" TYPE = image ,name=x:latest,push=true", false),
+            ("\"type=image\",\"name=x:latest\",push=true", false),
+            ("type=local,type=registry,name=x:latest", false),
+            ("name=x:latest,push=true", false),
+            ("type=registry", false),
+            ("type=something-new", false),
+        ] {
+            let flag = Flag { name: "--output", value: FlagValue::Text(output.to_owned()) };
+            assert_eq!(is_kept_output(&flag), kept, "{output}");
+        }
     }
 
     #[test]

@@ -149,6 +149,8 @@ async fn preflight(
         let given: Vec<String> = plan.build.flags.values("--build-arg").map(str::to_owned).collect();
         problems.take(preflight::secret_build_args(&given));
     }
+    let caches: Vec<&str> = plan.build.flags.values("--cache-to").collect();
+    problems.take(preflight::cache_under_a_name(&caches, &plan.names()));
     problems.take(build::buildx::check_context(&plan.build));
     let notice = |text: &str| report.notice(text);
     let (token, baseline, probes, buildx) = tokio::join!(
