@@ -29,6 +29,10 @@ pub struct About {
     pub git_ref: String,
     pub reason: String,
     pub notices: Vec<String>,
+    /// How the builder is made, or its name.
+    pub builder: Value,
+    /// Where the run logs in, and how; no secret.
+    pub logins: Value,
 }
 
 #[derive(Debug)]
@@ -95,6 +99,8 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     let tags_are_ours = inputs.tags.is_empty();
     let of_tags = tags_are_ours && answer.decision == Decision::Publish;
     let mut about = About {
+        builder: inputs.builder.json(),
+        logins: inputs.registry_auth.iter().map(|login| json!({ "registry": login.registry, "method": login.method.name() })).collect(),
         event: context.event_name.clone(),
         git_ref: context.git_ref.clone(),
         reason: answer.reason,
@@ -205,6 +211,9 @@ impl Plan {
             "reason": about.reason,
             "notices": about.notices,
             "event": { "name": about.event, "ref": about.git_ref },
+            "builder": about.builder,
+            "logins": about.logins,
+            "version": "",
             "platforms": build.platforms,
             "labels": build.flags.values("--label").collect::<Vec<_>>(),
             "annotations": build.flags.values("--annotation").collect::<Vec<_>>(),
@@ -213,6 +222,7 @@ impl Plan {
         });
         if let Self::Publish(plan) = self {
             json["images"] = json!(plan.images);
+            json["version"] = json!(plan.tags.first());
             json["tag_names"] = json!(plan.tags);
             json["tags"] = json!(plan.names());
             json["subjects"] = plan.subjects();

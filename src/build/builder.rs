@@ -20,6 +20,19 @@ pub enum Builder {
     Created(Created),
 }
 
+impl Builder {
+    /// For a plan that machines read.
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Existing(name) => serde_json::json!({ "name": name }),
+            Self::Created(created) => {
+                let endpoints: Vec<&str> = created.nodes.iter().filter_map(|node| node.endpoint.as_deref()).collect();
+                serde_json::json!({ "driver": created.driver.as_str(), "endpoints": endpoints, "cleanup": created.cleanup })
+            }
+        }
+    }
+}
+
 /// A builder of this run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {

@@ -30,12 +30,15 @@ async fn a_pull_request_builds_every_platform_and_needs_no_right() {
 #[tokio::test]
 async fn a_version_tag_publishes_what_was_planned() {
     let mut world = World::with(|config| config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push")).await;
-    world.unset("INPUT_TAGS");
+    world.unset("INPUT_TAGS").set("INPUT_REGISTRY-AUTH", "[{registry: r.io, username: u, password: hunter2}]");
     let planned = plan(&world, &[]).await;
+    assert_eq!(planned["logins"], json!([{ "registry": "r.io", "method": "password" }]));
     let sha = format!("sha-{}", Claims::default().sha);
     assert_eq!(planned["tag_names"], json!(["v1.2.3", sha, "v1.2", "v1", "latest"]));
     assert_eq!(planned["permissions"], json!(["contents: read", "packages: write", "id-token: write"]));
     assert_eq!(planned["subjects"].as_array().unwrap().len(), 3);
+    assert_eq!((planned["version"].as_str(), planned["builder"]["driver"].as_str()), (Some("v1.2.3"), Some("remote")));
+    assert!(planned["buildx"].as_array().unwrap().iter().any(|argument| argument.as_str().unwrap().contains("push-by-digest=true")));
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert_eq!(run.outputs["tags"].lines().map(|name| json!(name)).collect::<Vec<_>>(), *planned["tags"].as_array().unwrap());

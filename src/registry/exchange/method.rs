@@ -90,6 +90,17 @@ impl Entry {
 }
 
 impl Method {
+    /// How this way of logging in is called, for people and plans.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Password { .. } => "password",
+            Self::AwsRole { .. } => "aws-role",
+            Self::AwsKeys { .. } => "aws-keys",
+            Self::Google { .. } => "gcp-workload-identity",
+            Self::Azure { .. } => "azure",
+        }
+    }
+
     /// `keys` are those of the environment; they serve registries of Amazon ECR that have no other login.
     pub fn new(entry: &Entry, keys: Option<&AwsKeys>) -> Result<Self, MethodError> {
         let registry = entry.registry()?.to_owned();
