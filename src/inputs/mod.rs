@@ -165,6 +165,15 @@ impl Problems {
         values
     }
 
+    /// As `each`, for a list that may not be empty.
+    fn some<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, input: &str, text: &str) -> Vec<T> {
+        let words = lists::words(text);
+        if words.is_empty() {
+            self.say(input, format_args!("`{}` lists nothing", text.trim()));
+        }
+        self.each(input, &words)
+    }
+
     fn switch(&mut self, input: &str, text: Option<&str>, default: bool) -> bool {
         text.map_or(default, |text| {
             lists::boolean(text).unwrap_or_else(|| {
@@ -180,11 +189,11 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
     let notices = names::unknown(env, &mut problems);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let images = match &raw.images {
-        Some(names) => problems.each("images", &lists::words(names)),
+        Some(names) => problems.some("images", names),
         None => default_image(context, &mut problems),
     };
     let platforms = match &raw.platforms {
-        Some(list) => problems.each("platforms", &lists::words(list)),
+        Some(list) => problems.some("platforms", list),
         None => problems.each("platforms", &["linux/amd64".to_owned(), "linux/arm64".to_owned()]),
     };
     let build = build_texts(&raw, &platforms, &mut problems);

@@ -43,6 +43,14 @@ fn variables_of_a_sandbox_stand_in_for_inputs_that_are_not_set() {
 }
 
 #[test]
+fn a_list_of_nothing_is_no_list() {
+    for input in ["images", "platforms"] {
+        let message = crate::error::message(&read(&[(&format!("INPUT_{}", input.to_uppercase()), " , ")]).unwrap_err());
+        assert_eq!(message, format!("input `{input}`: `,` lists nothing"));
+    }
+}
+
+#[test]
 fn a_misspelt_input_is_not_silently_ignored() {
     for (given, meant) in [
         ("INPUT_PLATFROMS", "platforms"),

@@ -10,7 +10,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
 use tokio::sync::Mutex;
 
-use super::manifest::{Descriptor, EMPTY_JSON, Fields, Manifest, OCI_INDEX, OCI_MANIFEST};
+use super::manifest::{Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST};
 use super::transport::Access;
 use super::{MANIFEST_LIMIT, Registry, RegistryError, Result};
 use crate::image::{Digest, Repository, Tag};
@@ -170,8 +170,38 @@ fn fallback_tag(subject: &Digest) -> Result<Tag> {
     text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
 }
 
+/// The entries that can be read. Anybody may attach anything, so one that cannot (another digest algorithm, say) hides no other; it is no evidence.
 fn listed(bytes: &[u8], repository: &Repository) -> Result<Vec<Descriptor>> {
-    let unreadable = |what: String| RegistryError::Protocol { request: format!("GET /v2/{}/referrers", repository.path()), what };
-    let fields: Fields = serde_json::from_slice(bytes).map_err(|error| unreadable(format!("a list that cannot be read: {error}")))?;
-    fields.manifests.ok_or_else(|| unreadable("something that is not an image index".to_owned()))
+    #[derive(serde::Deserialize)]
+    struct List {
+        manifests: Vec<serde_json::Value>,
+    }
+    let list: List = serde_json::from_slice(bytes).map_err(|error| RegistryError::Protocol {
+        request: format!("GET /v2/{}/referrers", repository.path()),
+        what: format!("something that is not an image index: {error}"),
+    })?;
+    let read = list.manifests.into_iter().filter_map(|entry| match serde_json::from_value(entry) {
+        Ok(descriptor) => Some(descriptor),
+        Err(error) => {
+            tracing::debug!(%error, "a referrer that cannot be read");
+            None
+        }
+    });
+    Ok(read.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_referrer_that_cannot_be_read_hides_no_other() {
+        let good = Descriptor::of(b"x", OCI_MANIFEST);
+        let list = serde_json::json!({ "manifests": [{ "digest": "sha512:00", "mediaType": "m", "size": 1 }, good, 7, null] });
+        let repository = "r.io/a".parse().unwrap();
+        assert_eq!(listed(list.to_string().as_bytes(), &repository).unwrap(), [good]);
+        for nonsense in ["", "[]", "{}", "{\"manifests\":1}"] {
+            listed(nonsense.as_bytes(), &repository).unwrap_err();
+        }
+    }
 }
