@@ -138,15 +138,12 @@ impl Registry {
         let _ours = turn.lock().await; // our own writers take turns; other processes are met by the re-read
         let tag = fallback_tag(subject)?;
         for attempt in 1..=RACES {
-            let mut entries = self.referrers_by_tag(repository, subject).await?;
-            if entries.iter().any(|known| known.digest == entry.digest) {
-                return Ok(());
-            }
-            entries.push(entry.clone());
-            let json = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
-            self.put(repository, tag.as_str(), &Manifest::new(json.to_string().into_bytes(), OCI_INDEX)).await?;
-            let kept = self.referrers_by_tag(repository, subject).await?;
-            if entries.iter().all(|ours| kept.iter().any(|known| known.digest == ours.digest)) {
+            let before = self.tagged(repository, &tag).await?;
+            let Some(index) = with_entry(before.as_ref(), &entry, repository)? else { return Ok(()) };
+            let manifest = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
+            self.put(repository, tag.as_str(), &manifest).await?;
+            let kept = self.tagged(repository, &tag).await?.map(|kept| digests(&kept.bytes)).unwrap_or_default();
+            if digests(&manifest.bytes).iter().all(|ours| kept.contains(ours)) {
                 return Ok(());
             }
             tokio::time::sleep(super::transport::backoff(attempt)).await;
@@ -168,6 +165,31 @@ fn empty_config() -> (bytes::Bytes, Descriptor) {
 fn fallback_tag(subject: &Digest) -> Result<Tag> {
     let text = format!("sha256-{}", subject.hex());
     text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
+}
+
+/// The fallback index with one more entry; everything that others wrote stays as it is. `None` when the entry is there.
+fn with_entry(before: Option<&Manifest>, entry: &Descriptor, repository: &Repository) -> Result<Option<serde_json::Value>> {
+    let unreadable = |what: String| RegistryError::Protocol { request: format!("GET /v2/{}/referrers", repository.path()), what };
+    let mut index = match before {
+        None => serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] }),
+        Some(manifest) => {
+            serde_json::from_slice(&manifest.bytes).map_err(|error| unreadable(format!("a list that cannot be read: {error}")))?
+        }
+    };
+    let Some(entries) = index.get_mut("manifests").and_then(|entries| entries.as_array_mut()) else {
+        return Err(unreadable("something that is not an image index".to_owned()));
+    };
+    if entries.iter().any(|known| known["digest"] == entry.digest.as_str()) {
+        return Ok(None);
+    }
+    entries.push(serde_json::json!(entry));
+    Ok(Some(index))
+}
+
+/// The digests that an index lists, read leniently.
+fn digests(index: &[u8]) -> Vec<String> {
+    let index: serde_json::Value = serde_json::from_slice(index).unwrap_or_default();
+    index["manifests"].as_array().into_iter().flatten().filter_map(|entry| Some(entry["digest"].as_str()?.to_owned())).collect()
 }
 
 /// The entries that can be read. Anybody may attach anything, so one that cannot (another digest algorithm, say) hides no other; it is no evidence.
@@ -193,6 +215,21 @@ fn listed(bytes: &[u8], repository: &Repository) -> Result<Vec<Descriptor>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_wrote_into_the_fallback_index_stays_as_it_is() {
+        let theirs = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","annotations":{"a":"b"},"manifests":[{"digest":"sha512:00","x":1.0}]}"#;
+        let (before, entry, repository) =
+            (Manifest::new(theirs.into(), OCI_INDEX), Descriptor::of(b"x", OCI_MANIFEST), "r.io/a".parse().unwrap());
+        let index = with_entry(Some(&before), &entry, &repository).unwrap().unwrap();
+        assert_eq!(
+            (&index["annotations"]["a"], &index["manifests"][0]["x"], index["manifests"].as_array().unwrap().len()),
+            (&"b".into(), &1.0.into(), 2)
+        );
+        let again = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
+        assert!(with_entry(Some(&again), &entry, &repository).unwrap().is_none());
+        with_entry(Some(&Manifest::new(b"[]".to_vec(), OCI_INDEX)), &entry, &repository).unwrap_err();
+    }
 
     #[test]
     fn a_referrer_that_cannot_be_read_hides_no_other() {
