@@ -1,12 +1,16 @@
 # The action's image: one static program, buildx and CA certificates; no shell, no package manager.
-# Every source can be replaced, so that it builds where Docker Hub is not: RUST_IMAGE and GO_IMAGE by --build-arg, and a
-# program that was built before by --build-context program=DIR (holding supply-action and buildx).
-ARG RUST_IMAGE=rust:1.95-bookworm
-ARG GO_IMAGE=golang:1.26-bookworm
+# Every source can be replaced, so that it builds where Docker Hub is not: RUST_IMAGE, GO_IMAGE and CA_IMAGE (whose CA certificates are
+# taken) by --build-arg, and a program that was built before by --build-context program=DIR (holding supply-action and buildx).
+# Base images are pinned by version here; a release pins them by digest as well.
+ARG RUST_IMAGE=rust:1.95.0-bookworm
+ARG GO_IMAGE=golang:1.26.3-bookworm
+ARG CA_IMAGE=${GO_IMAGE}
 
 FROM ${RUST_IMAGE} AS supply-action
 RUN apt-get update && apt-get install -y --no-install-recommends musl-tools && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
+# As in the Makefile: a static program needs musl's compiler for its C parts.
+ENV CC_x86_64_unknown_linux_musl=musl-gcc CC_aarch64_unknown_linux_musl=musl-gcc
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 # Targets that Cargo.toml names and this build does not need.
@@ -28,7 +32,7 @@ FROM scratch AS program
 COPY --from=supply-action /out/supply-action /supply-action
 COPY --from=buildx /out/buildx /buildx
 
-FROM ${GO_IMAGE} AS base
+FROM ${CA_IMAGE} AS base
 RUN mkdir -p /root-fs/tmp && chmod 1777 /root-fs/tmp \
  && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /root-fs/etc/ssl/certs/ca-certificates.crt
 

@@ -104,3 +104,61 @@ fn the_documents_are_short_and_name_the_two_commands() {
     assert!(readme.contains("make rehearse") && readme.contains("make test"));
     assert!(read("ARCHITECTURE.md").lines().count() <= 150);
 }
+
+#[test]
+fn the_readme_lists_every_exit_code_and_only_variables_that_are_read() {
+    use supply_action::error::exit;
+    let readme = read("README.md");
+    let codes = readme.split("| exit code | meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut listed: Vec<u8> = codes
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
+        .flat_map(|cell| cell.split(", ").map(|code| code.parse().unwrap()))
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, [0, exit::FAILED, exit::BAD_INPUT, exit::PARTLY_PUBLISHED, exit::INTERRUPTED, exit::TERMINATED]);
+    for (variable, reader) in [
+        ("BUILDX", "src/build/buildx.rs"),
+        ("SUPPLY_ACTION_BUILDER", "src/verbs/rehearse.rs"),
+        ("SUPPLY_ACTION_BUILDER", "src/inputs/mod.rs"),
+        ("SUPPLY_ACTION_SCANNER", "src/verbs/publish.rs"),
+    ] {
+        assert!(readme.contains(&format!("| `{variable}` |")) && read(reader).contains(&format!("\"{variable}\"")), "{variable} {reader}");
+    }
+}
+
+/// A path or a command in backticks that is gone is how documents rot.
+#[test]
+fn what_the_documents_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let makefile = read("Makefile");
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        for word in read(document).split('`').skip(1).step_by(2) {
+            let is_path = ["tests/", "src/", "tools/", "examples/"].iter().any(|folder| word.starts_with(folder));
+            assert!(!is_path || root.join(word).exists(), "{document} names `{word}`, which is not there");
+            let target = word.strip_prefix("make ").map(|target| format!("\n{target}: ## "));
+            let known = target.as_ref().is_none_or(|target| makefile.contains(target.as_str()));
+            assert!(known, "{document} names `{word}`, which is no target of the Makefile");
+        }
+    }
+}
+
+#[test]
+fn the_workflow_pins_its_actions_and_has_no_rights_by_default() {
+    let workflow = read(".github/workflows/ci.yml");
+    assert!(workflow.contains("\npermissions: {}\n"));
+    let used: Vec<&str> = workflow.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("uses: ")).collect();
+    assert!(!used.is_empty());
+    for action in &used {
+        let pinned = action.split_once('@').and_then(|(_, pin)| pin.split_once(" # v"));
+        assert!(pinned.is_some_and(|(sha, _)| sha.len() == 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit())), "{action}");
+    }
+    assert_eq!(workflow.matches("actions/checkout@").count(), workflow.matches("persist-credentials: false").count());
+}
+
+#[test]
+fn the_image_is_built_with_the_rust_that_cargo_asks_for() {
+    let cargo = read("Cargo.toml");
+    let wanted = cargo.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"')).unwrap();
+    assert!(read("Dockerfile").contains(&format!("ARG RUST_IMAGE=rust:{wanted}.")), "Cargo.toml asks for Rust {wanted}");
+}
