@@ -19,6 +19,7 @@ pub mod attest;
 pub mod build;
 pub mod inputs;
 pub mod login;
+pub mod metadata;
 pub mod plan;
 pub mod preflight;
 pub mod publish;

@@ -80,3 +80,10 @@ async fn is_ancestor(context: &Context, env: &Environment, branch: &str) -> Opti
         Err(_) => None,
     }
 }
+
+/// When the commit was made, as the event of a push says.
+pub fn commit_date_of_event(event: &Value, sha: &str) -> Option<jiff::Timestamp> {
+    let commits = event["commits"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let commit = commits.iter().chain([&event["head_commit"]]).find(|commit| commit["id"] == sha && commit["timestamp"].is_string())?;
+    commit["timestamp"].as_str()?.parse().ok()
+}

@@ -1,6 +1,7 @@
 //! `INPUT_*` → `Inputs`: every input of action.yml, parsed into the words the program uses. It never acts on one.
 
 mod builder;
+pub mod csv;
 pub mod lists;
 mod logins;
 pub mod names;

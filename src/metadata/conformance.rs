@@ -1,0 +1,128 @@
+//! The shared cases: what docker/metadata-action answered to 252 inputs, where the folder is present; and our own cases, everywhere.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    inputs: BTreeMap<String, String>,
+    env: Environment,
+    event: Value,
+    repo: Value,
+    commit: Value,
+    expect: Expect,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Expect {
+    version: Option<String>,
+    tags: Option<Vec<String>>,
+    tag_names: Option<Vec<String>>,
+    labels: Option<Vec<String>>,
+    annotations: Option<Vec<String>>,
+    json: Option<Value>,
+    bake: Option<BTreeMap<String, Value>>,
+    warnings: Vec<String>,
+    error: Option<String>,
+    #[serde(rename = "error_from")]
+    error_from: Option<String>,
+}
+
+fn run(case: &Case) -> Result<Metadata, MetadataError> {
+    let get = |name: &str| case.env.get(name).map(String::as_str).unwrap_or_default();
+    let input = |name: &str| case.inputs.get(name).cloned().unwrap_or_default();
+    let now: Timestamp = get("SOURCE_NOW").parse().unwrap();
+    let sha = get("GITHUB_SHA");
+    let committer = case.commit["commit"]["committer"]["date"].as_str().and_then(|date| date.parse().ok());
+    let run = Run {
+        event_name: get("GITHUB_EVENT_NAME"),
+        git_ref: get("GITHUB_REF").to_owned(),
+        sha: sha.to_owned(),
+        payload: &case.event,
+        repository: &case.repo,
+        commit_date: crate::github::facts::commit_date_of_event(&case.event, sha).or(committer).unwrap_or(now),
+        now,
+        env: &case.env,
+    };
+    let texts = Texts {
+        images: input("images"),
+        tags: input("tags"),
+        flavor: input("flavor"),
+        labels: input("labels"),
+        annotations: input("annotations"),
+    };
+    metadata(&texts, &run)
+}
+
+/// A name twice in their list is once in ours.
+fn unique(names: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    names.iter().for_each(|name| {
+        if !kept.contains(name) {
+            kept.push(name.clone());
+        }
+    });
+    kept
+}
+
+fn differences(case: &Case) -> Vec<String> {
+    let expect = &case.expect;
+    let ours = match (run(case), &expect.error) {
+        (Err(_), Some(_)) => return Vec::new(),
+        (Ok(_), Some(_)) if expect.error_from.as_deref() == Some("accident") => return Vec::new(),
+        (Ok(ours), Some(error)) => return vec![format!("expected an error ({error}), got {:?}", ours.tag_names)],
+        (Err(error), None) => return vec![format!("unexpected error: {error}")],
+        (Ok(ours), None) => ours,
+    };
+    let mut wrong = Vec::new();
+    let mut same = |what: &str, ours: Value, theirs: Value| {
+        if ours != theirs {
+            wrong.push(format!("{what}\n    theirs {theirs}\n    ours   {ours}"));
+        }
+    };
+    let list = |list: &Option<Vec<String>>| unique(list.as_deref().unwrap_or_default());
+    same("version", json!(ours.version.clone().unwrap_or_default()), json!(expect.version));
+    if !list(&expect.tags).is_empty() && case.name != "images/same image twice" {
+        same("tags", json!(ours.tags()), json!(list(&expect.tags)));
+    }
+    same("tag-names", json!(ours.tag_names), json!(list(&expect.tag_names)));
+    same("labels", json!(ours.label_lines()), json!(expect.labels));
+    same("annotations", json!(ours.annotations), json!(expect.annotations));
+    same("warnings", json!(ours.warnings), json!(expect.warnings));
+    if let Some(theirs) = &expect.json {
+        let mut theirs = theirs.clone();
+        theirs["tags"] = json!(list(&expect.tags));
+        theirs["tag-names"] = json!(list(&expect.tag_names));
+        let mut json = ours.json();
+        json["tags"] = json!(unique(&ours.tags()));
+        same("json", json, theirs);
+    }
+    if let Some(theirs) = &expect.bake {
+        let target = case.inputs.get("bake-target").map_or("docker-metadata-action", String::as_str);
+        for (name, file) in ours.bake_files(target) {
+            same(name, file, theirs[name].clone());
+        }
+    }
+    wrong
+}
+
+#[test]
+fn the_same_inputs_give_the_same_metadata() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/metadata/cases.jsonl");
+    let Ok(text) = std::fs::read_to_string(&file) else { return };
+    let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let wrong: Vec<String> = cases
+        .iter()
+        .map(|case| (case, differences(case)))
+        .filter(|(_, wrong)| !wrong.is_empty())
+        .map(|(case, wrong)| format!("{}: {}", case.name, wrong.join("\n  ")))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(cases.len() >= 252, "only {} cases", cases.len());
+}
