@@ -10,7 +10,8 @@ use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
 use crate::image::{ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict};
-use crate::trigger::{self, Decision, Event};
+use crate::metadata::{self, Metadata};
+use crate::trigger::{self, Answer, Decision, Event, Push};
 use crate::verify::policy::Requirements;
 
 /// What this run will do.
@@ -29,6 +30,8 @@ pub struct About {
     pub git_ref: String,
     pub reason: String,
     pub notices: Vec<String>,
+    /// What the image is called and says of itself; a name is put only by a plan that publishes.
+    pub metadata: Metadata,
     /// How the builder is made, or its name.
     pub builder: Value,
     /// Where the run logs in, and how; no secret.
@@ -39,6 +42,8 @@ pub struct About {
 pub struct BuildOnly {
     pub about: About,
     pub build: Build,
+    /// What a registry's caches and base images may need a login for.
+    pub images: Vec<Repository>,
 }
 
 /// What is built.
@@ -96,37 +101,52 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         on_default_branch: facts.on_default_branch,
     };
     let answer = trigger::decide(inputs.push, &event);
-    let tags_are_ours = inputs.tags.is_empty();
+    let tags_are_ours = metadata::entries("tags", &inputs.metadata.tags).is_ok_and(|entries| entries.is_empty());
     let of_tags = tags_are_ours && answer.decision == Decision::Publish;
+    let metadata = named(inputs, context, env, facts, tags_are_ours.then_some(&answer))?;
+    let (build, mut notices) = build(inputs, context, env, facts, &metadata)?;
     let mut about = About {
         builder: inputs.builder.json(),
         logins: inputs.registry_auth.iter().map(|login| json!({ "registry": login.registry, "method": login.method.name() })).collect(),
         event: context.event_name.clone(),
         git_ref: context.git_ref.clone(),
         reason: answer.reason,
-        notices: inputs.notices.iter().cloned().chain(answer.notices.into_iter().filter(|_| of_tags)).collect(),
+        notices: inputs.notices.iter().chain(&metadata.warnings).cloned().chain(answer.notices.into_iter().filter(|_| of_tags)).collect(),
+        metadata,
     };
-    let (build, mut notices) = build(inputs, context, env, facts)?;
     about.notices.append(&mut notices);
+    let images = images(&about.metadata)?;
+    let tags = tags(&about.metadata);
+    let build_only = |about, build| Ok(Plan::BuildOnly(BuildOnly { about, build, images: images.clone() }));
     if answer.decision == Decision::BuildOnly {
-        return Ok(Plan::BuildOnly(BuildOnly { about, build }));
+        about.notices.extend(tags.err().map(|error| format!("to publish this would be refused: {error}")));
+        return build_only(about, build);
     }
     if build.flags.values("--call").any(|call| call != "build") {
         about.reason = format!("`call: {}` looks at the build and makes no image", inputs.build.call);
-        return Ok(Plan::BuildOnly(BuildOnly { about, build }));
+        return build_only(about, build);
     }
     if !inputs.sign {
         return refuse("input `sign`: `false` beside publishing would put a name on an image without proof")
             .hint("set `push: false` to build without publishing, or leave `sign` out");
     }
-    let tags = if tags_are_ours { own_tags(&answer.tags)? } else { inputs.tags.clone() };
+    let tags = tags
+        .map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `tags`: {error}") })
+        .hint(if tags_are_ours { "name the tags with the input `tags`" } else { "a prefix or a pattern in `tags` can make it legal" })?;
+    if images.is_empty() {
+        return refuse("input `images`: none is enabled, so nothing could be named").hint("set `push: false` to build without publishing");
+    }
+    if tags.is_empty() && inputs.push == Push::Auto && !tags_are_ours {
+        about.reason = "no rule of `tags` gives this ref a name; `push: true` would make that an error".to_owned();
+        return build_only(about, build);
+    }
     if tags.is_empty() {
-        return refuse("input `tags`: not set, and there is no commit or ref to take a name from").hint("write for example `tags: v1.2.3`");
+        return refuse("input `tags`: there is no tag for this ref").hint("write for example `tags: v1.2.3`");
     }
     Ok(Plan::Publish(Publish {
         about,
         requirements: Requirements::new(&build.platforms, build.sbom != Sbom::Off, build.provenance().is_some()),
-        images: inputs.images.clone(),
+        images,
         tags: in_order(tags),
         on_tag_conflict: inputs.on_tag_conflict,
         private: facts.private,
@@ -135,13 +155,64 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     }))
 }
 
+/// What the image is called: by the user's rules, or by the event's.
+fn named(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts, ours: Option<&Answer>) -> Result<Metadata, WithExit> {
+    let mut texts = inputs.metadata.clone();
+    if let Some(answer) = ours {
+        texts.tags = answer.rules.join("\n");
+        // The user's own flavor comes later and wins.
+        texts.flavor = format!("latest={}\n{}", answer.latest, texts.flavor);
+    }
+    if ours.is_some_and(|answer| answer.rules.is_empty()) {
+        texts.tags = "type=ref,event=tag".to_owned(); // outside a workflow nothing gives a name
+    }
+    let (git_ref, sha) = match &facts.checkout {
+        Some(checkout) => (checkout.git_ref.clone(), checkout.sha.clone()),
+        None => (context.git_ref.clone(), context.sha.clone()),
+    };
+    let run = metadata::Run {
+        event_name: &context.event_name,
+        git_ref,
+        sha,
+        payload: &facts.event,
+        repository: &facts.repository,
+        commit_date: facts.commit_date.unwrap_or(facts.now),
+        now: facts.now,
+        env,
+    };
+    metadata::metadata(&texts, &run).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })
+}
+
+fn images(metadata: &Metadata) -> Result<Vec<Repository>, WithExit> {
+    let mut images: Vec<Repository> = Vec::new();
+    for name in &metadata.images {
+        let image = name.parse().map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `images`: {error}") })?;
+        if !images.contains(&image) {
+            images.push(image);
+        }
+    }
+    Ok(images)
+}
+
+fn tags(metadata: &Metadata) -> Result<Vec<Tag>, ImageError> {
+    metadata.tag_names.iter().map(|name| name.parse()).collect()
+}
+
 fn refuse<T>(message: &str) -> Result<T, WithExit> {
     Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
 }
 
 /// The user's flags, with what this action adds: caches that work, our SBOM, where the source is from.
-fn build(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<(Build, Vec<String>)> {
+fn build(
+    inputs: &Inputs,
+    context: &Context,
+    env: &Environment,
+    facts: &Facts,
+    metadata: &Metadata,
+) -> anyhow::Result<(Build, Vec<String>)> {
     let mut texts = inputs.build.clone();
+    texts.labels = quoted(&metadata.label_lines());
+    texts.annotations = quoted(&metadata.annotations);
     if inputs.source_args {
         texts.build_args = with_source(&texts.build_args, context);
     }
@@ -164,6 +235,11 @@ fn build(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -
     Ok((Build { flags, platforms: inputs.platforms.clone(), sbom }, notices))
 }
 
+/// A list whose entries stay as they are when the list is read again.
+fn quoted(entries: &[String]) -> String {
+    entries.iter().map(|entry| format!("\"{}\"\n", entry.replace('"', "\"\""))).collect()
+}
+
 /// Where the source is from, as build arguments; the user's own values win.
 fn with_source(given: &str, context: &Context) -> String {
     let repository = context.repository.as_ref().map(|repository| format!("{}/{repository}", context.server_url)).unwrap_or_default();
@@ -175,12 +251,6 @@ fn with_source(given: &str, context: &Context) -> String {
         }
     }
     text
-}
-
-fn own_tags(names: &[String]) -> anyhow::Result<Vec<Tag>> {
-    let tags: Result<Vec<Tag>, ImageError> = names.iter().map(|name| name.parse()).collect();
-    tags.map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("the ref gives an image's tag that is not legal: {error}") })
-        .hint("name the tags with the input `tags`")
 }
 
 fn in_order(mut tags: Vec<Tag>) -> Vec<Tag> {
@@ -213,18 +283,17 @@ impl Plan {
             "event": { "name": about.event, "ref": about.git_ref },
             "builder": about.builder,
             "logins": about.logins,
-            "version": "",
+            "version": about.metadata.version.as_deref().unwrap_or_default(),
+            "images": about.metadata.images,
+            "tags": about.metadata.tags(),
+            "tag_names": about.metadata.tag_names,
             "platforms": build.platforms,
-            "labels": build.flags.values("--label").collect::<Vec<_>>(),
-            "annotations": build.flags.values("--annotation").collect::<Vec<_>>(),
+            "labels": about.metadata.label_lines(),
+            "annotations": about.metadata.annotations,
             "buildx": self.arguments(),
-            "images": [], "tags": [], "tag_names": [], "subjects": [], "permissions": ["contents: read"],
+            "subjects": [], "permissions": ["contents: read"],
         });
         if let Self::Publish(plan) = self {
-            json["images"] = json!(plan.images);
-            json["version"] = json!(plan.tags.first());
-            json["tag_names"] = json!(plan.tags);
-            json["tags"] = json!(plan.names());
             json["subjects"] = plan.subjects();
             json["permissions"] = json!(["contents: read", "packages: write", "id-token: write"]);
         }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::metadata::sanitised;
+
 /// The input `push`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Push {
@@ -38,8 +40,9 @@ pub struct Event<'a> {
 pub struct Answer {
     pub decision: Decision,
     pub reason: String,
-    /// The tags for when the input `tags` is not set.
-    pub tags: Vec<String>,
+    /// The tags for when the input `tags` is not set: rules for `metadata`, and whether `latest` is among them.
+    pub rules: Vec<String>,
+    pub latest: bool,
     /// What a user should know about it.
     pub notices: Vec<String>,
 }
@@ -51,8 +54,9 @@ pub fn decide(push: Push, event: &Event<'_>) -> Answer {
         Push::Always => (Decision::Publish, "`push: true`".to_owned()),
         Push::Auto => automatic(event),
     };
-    let (tags, notices) = tags(event);
-    Answer { decision, reason, tags, notices }
+    let mut answer = Answer { decision, reason, rules: Vec::new(), latest: false, notices: Vec::new() };
+    rules(event, &mut answer);
+    answer
 }
 
 fn automatic(event: &Event<'_>) -> (Decision, String) {
@@ -104,64 +108,50 @@ fn short(git_ref: &str) -> &str {
 const NO_LATEST: &str = "no `latest` by itself";
 
 /// The tags of a run without the input `tags`: names of one version or commit first.
-fn tags(event: &Event<'_>) -> (Vec<String>, Vec<String>) {
-    let mut tags = Vec::new();
-    let mut notices = Vec::new();
+fn rules(event: &Event<'_>, answer: &mut Answer) {
     match kind(event.git_ref) {
-        Ref::Tag(tag) => of_tag(tag, event, &mut tags, &mut notices),
+        Ref::Tag(tag) => of_tag(tag, event, answer),
         Ref::Branch(branch) => {
-            tags.push(sanitised(branch));
-            if event.default_branch == Some(branch) {
-                tags.push("latest".to_owned());
-            }
+            answer.rules.push(raw(branch));
+            answer.latest = event.default_branch == Some(branch);
         }
         Ref::Other => {
             if let Some(number) = event.git_ref.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next()) {
-                tags.push(format!("pr-{number}"));
+                answer.rules.push(raw(&format!("pr-{number}")));
             }
         }
     }
     if !event.sha.is_empty() {
-        tags.push(format!("sha-{}", event.sha));
+        answer.rules.push("type=sha,format=long".to_owned());
     }
-    (tags, notices)
+}
+
+fn raw(name: &str) -> String {
+    format!("type=raw,value={}", sanitised(name))
 }
 
 /// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets nothing that floats.
-fn of_tag(tag: &str, event: &Event<'_>, tags: &mut Vec<String>, notices: &mut Vec<String>) {
-    tags.push(sanitised(tag));
+fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
+    answer.rules.push(raw(tag));
     let (prefix, version) = match tag.strip_prefix('v') {
         Some(rest) => ("v", rest),
         None => ("", tag),
     };
     let Ok(version) = semver::Version::parse(version) else { return };
     if !version.pre.is_empty() {
-        notices.push(format!("`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}"));
+        answer.notices.push(format!("`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}"));
         return;
     }
-    tags.push(format!("{prefix}{}.{}", version.major, version.minor));
+    answer.rules.push(raw(&format!("{prefix}{}.{}", version.major, version.minor)));
     // Before 1.0.0 any change may break, so `v0` would promise what nobody keeps.
     if version.major > 0 {
-        tags.push(format!("{prefix}{}", version.major));
+        answer.rules.push(raw(&format!("{prefix}{}", version.major)));
     }
     match event.on_default_branch {
-        Some(true) => tags.push("latest".to_owned()),
-        Some(false) => notices.push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
-        None => notices.push(format!("nobody could say whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}")),
+        Some(true) => answer.latest = true,
+        Some(false) => answer.notices.push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
+        None => answer.notices.push(format!("nobody could say whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}")),
     }
-}
-
-/// A branch or tag as an image's tag: runs of characters that are illegal there become `-`, as docker/metadata-action writes them.
-fn sanitised(name: &str) -> String {
-    let mut text = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-') {
-            text.push(letter);
-        } else if !text.ends_with('-') {
-            text.push('-');
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -169,25 +159,27 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn tags_for(git_ref: &str, on_default_branch: Option<bool>) -> Vec<String> {
+    fn rules_for(git_ref: &str, on_default_branch: Option<bool>) -> Vec<String> {
         let event = Event { name: "push", git_ref, sha: "abc", payload: &Value::Null, default_branch: Some("main"), on_default_branch };
-        decide(Push::Auto, &event).tags
+        let answer = decide(Push::Auto, &event);
+        let rules = answer.rules.iter().map(|rule| rule.replace("type=raw,value=", "").replace("type=sha,format=long", "sha"));
+        rules.chain(answer.latest.then(|| "latest".to_owned())).collect()
     }
 
     #[test]
     fn each_ref_has_its_tags() {
         for (git_ref, on_default, expected) in [
-            ("refs/heads/main", None, vec!["main", "latest", "sha-abc"]),
-            ("refs/heads/feature/x y", None, vec!["feature-x-y", "sha-abc"]),
-            ("refs/tags/v1.2.3", Some(true), vec!["v1.2.3", "v1.2", "v1", "latest", "sha-abc"]),
-            ("refs/tags/1.2.3", Some(false), vec!["1.2.3", "1.2", "1", "sha-abc"]),
-            ("refs/tags/v1.2.3", None, vec!["v1.2.3", "v1.2", "v1", "sha-abc"]),
-            ("refs/tags/v0.2.3", None, vec!["v0.2.3", "v0.2", "sha-abc"]),
-            ("refs/tags/v2.0.0-rc.1", Some(true), vec!["v2.0.0-rc.1", "sha-abc"]),
-            ("refs/tags/nightly", Some(true), vec!["nightly", "sha-abc"]),
-            ("refs/pull/7/merge", None, vec!["pr-7", "sha-abc"]),
+            ("refs/heads/main", None, vec!["main", "sha", "latest"]),
+            ("refs/heads/feature/x y", None, vec!["feature-x-y", "sha"]),
+            ("refs/tags/v1.2.3", Some(true), vec!["v1.2.3", "v1.2", "v1", "sha", "latest"]),
+            ("refs/tags/1.2.3", Some(false), vec!["1.2.3", "1.2", "1", "sha"]),
+            ("refs/tags/v1.2.3", None, vec!["v1.2.3", "v1.2", "v1", "sha"]),
+            ("refs/tags/v0.2.3", None, vec!["v0.2.3", "v0.2", "sha"]),
+            ("refs/tags/v2.0.0-rc.1", Some(true), vec!["v2.0.0-rc.1", "sha"]),
+            ("refs/tags/nightly", Some(true), vec!["nightly", "sha"]),
+            ("refs/pull/7/merge", None, vec!["pr-7", "sha"]),
         ] {
-            assert_eq!(tags_for(git_ref, on_default), expected, "{git_ref}");
+            assert_eq!(rules_for(git_ref, on_default), expected, "{git_ref}");
         }
     }
 

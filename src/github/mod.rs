@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod facts;
+pub mod git;
 pub mod workflow;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub struct Context {
     pub temp: Option<PathBuf>,
     pub output_file: Option<PathBuf>,
     pub summary_file: Option<PathBuf>,
+    /// Where variables for later steps are written.
+    pub environment_file: Option<PathBuf>,
     pub id_token: Option<IdTokenRequest>,
 }
 
@@ -80,6 +83,7 @@ impl Context {
             temp: get("RUNNER_TEMP").map(PathBuf::from),
             output_file: get("GITHUB_OUTPUT").map(PathBuf::from),
             summary_file: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            environment_file: get("GITHUB_ENV").map(PathBuf::from),
             id_token,
         }
     }

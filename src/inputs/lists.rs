@@ -1,5 +1,7 @@
 //! How inputs write lists and switches: lines, commas, quotes, YAML booleans. Pure; it never knows which input it reads.
 
+use super::csv::{self, Dialect};
+
 /// Lines, trimmed; blank lines and `#` comments are dropped.
 pub fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
@@ -24,14 +26,7 @@ pub fn untrimmed_records(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn csv_records(text: &str) -> Result<Vec<Vec<String>>, String> {
-    // A quote that is never closed would swallow what follows it.
-    if text.lines().any(|line| line.trim_start().starts_with('"')) && text.matches('"').count() % 2 == 1 {
-        return Err("a quote is not closed".to_owned());
-    }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let records =
-        reader.records().map(|record| record.map(|record| record.iter().map(str::to_owned).collect()).map_err(|error| error.to_string()));
-    records.collect()
+    csv::read(text, Dialect { loose_quotes: true, comments: false }).map_err(|error| error.to_string())
 }
 
 /// Lines whose quotes are kept, for attributes that buildx itself splits.

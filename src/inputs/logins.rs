@@ -2,17 +2,18 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Login, Problems, Raw, lists};
+use super::{Login, Problems, Raw};
 use crate::github::Environment;
 use crate::image::Repository;
+use crate::metadata;
 use crate::registry::exchange::{AwsKeys, Entry, Method};
 
 /// Entries of `registry-auth` first, then the pair for `registry` or the first image's, then the token for ghcr.io.
-pub(super) fn logins(raw: &Raw, env: &Environment, problems: &mut Problems) -> Vec<Login> {
+pub(super) fn logins(raw: &Raw, images: &str, env: &Environment, problems: &mut Problems) -> Vec<Login> {
     let mut logins = raw.registry_auth.as_ref().map(|text| entries(text, env, problems)).unwrap_or_default();
     match (&raw.username, &raw.password) {
         (Some(username), Some(password)) => {
-            let registry = raw.registry.clone().unwrap_or_else(|| first_registry(raw));
+            let registry = raw.registry.clone().unwrap_or_else(|| first_registry(images));
             logins.push(Login { registry, method: Method::Password { username: username.clone(), password: password.clone() } });
         }
         (Some(_), None) => problems.say("password", "`username` is set, so `password` must be too"),
@@ -29,8 +30,9 @@ pub(super) fn logins(raw: &Raw, env: &Environment, problems: &mut Problems) -> V
     logins
 }
 
-fn first_registry(raw: &Raw) -> String {
-    let first = raw.images.as_ref().and_then(|images| lists::words(images).first()?.parse::<Repository>().ok());
+fn first_registry(images: &str) -> String {
+    let names = metadata::image_names(images).unwrap_or_default();
+    let first = names.first().and_then(|name| name.parse::<Repository>().ok());
     first.map_or_else(|| "ghcr.io".to_owned(), |image| image.registry().to_owned())
 }
 

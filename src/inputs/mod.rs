@@ -4,6 +4,7 @@ mod builder;
 pub mod csv;
 pub mod lists;
 mod logins;
+mod named;
 pub mod names;
 mod secrets;
 
@@ -16,18 +17,24 @@ use serde::Deserialize;
 use crate::build::builder::Builder;
 use crate::build::flags::BuildTexts;
 use crate::error::{WithExit, exit};
+use crate::github::facts::Wanted;
 use crate::github::{Context, Environment};
-use crate::image::{Platform, Repository, Tag};
+use crate::image::Platform;
+use crate::metadata;
 use crate::registry::exchange::Method;
 use crate::trigger::Push;
 
+use self::named::names_and_tags;
 pub use self::secrets::secret_texts;
 
 /// What the user asked for. Each field has the name of its input with `_` for `-`.
 #[derive(Debug)]
 pub struct Inputs {
-    pub images: Vec<Repository>,
-    pub tags: Vec<Tag>,
+    /// The inputs of docker/metadata-action, as texts; `metadata` reads them. `tags` is empty when the event decides.
+    pub metadata: metadata::Texts,
+    pub metadata_context: MetadataContext,
+    pub separators: Separators,
+    pub bake_target: Option<String>,
     pub platforms: Vec<Platform>,
     /// The inputs of docker/build-push-action, as texts; `build::flags` reads them.
     pub build: BuildTexts,
@@ -44,6 +51,23 @@ pub struct Inputs {
     pub github_token: Option<SecretString>,
     /// What a user should know about the inputs themselves.
     pub notices: Vec<String>,
+}
+
+/// What tags, labels and annotations are made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetadataContext {
+    /// The event of the workflow.
+    Workflow,
+    /// The repository in the workspace, as it is checked out.
+    Git,
+}
+
+/// What stands between the entries of an output.
+#[derive(Debug, Clone)]
+pub struct Separators {
+    pub tags: String,
+    pub labels: String,
+    pub annotations: String,
 }
 
 /// What happens when somebody moved a tag between plan and publish.
@@ -68,6 +92,12 @@ struct Raw {
     tags: Option<String>,
     labels: Option<String>,
     annotations: Option<String>,
+    flavor: Option<String>,
+    sep_tags: Option<String>,
+    sep_labels: Option<String>,
+    sep_annotations: Option<String>,
+    bake_target: Option<String>,
+    metadata_context: Option<String>,
     platforms: Option<String>,
     add_hosts: Option<String>,
     allow: Option<String>,
@@ -130,7 +160,9 @@ impl Inputs {
     /// Reads and parses every input, and reports all bad ones at once.
     pub fn read(env: &Environment, context: &Context) -> anyhow::Result<Self> {
         // The runner passes an input that is not set as "".
-        let set: Vec<(&String, &String)> = env.iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+        let is_separator = |name: &str| name.starts_with("INPUT_SEP");
+        let is_set = |name: &str, value: &str| !value.trim().is_empty() || (is_separator(name) && !value.is_empty());
+        let set: Vec<(&String, &String)> = env.iter().filter(|(name, value)| is_set(name, value)).collect();
         let mut given: BTreeMap<String, String> = BTreeMap::new();
         let standing_in = |name: &str| STANDING_IN.iter().find(|(variable, _)| *variable == name).map(|(_, input)| (*input).to_owned());
         // Later ones win: variables that stand in, then underscores for dashes (a shell can write no dashes), then the exact names.
@@ -143,6 +175,15 @@ impl Inputs {
         // `Raw` holds only strings, so that no error of envy's can carry a value.
         let raw: Raw = envy::prefixed("INPUT_").from_iter(given)?;
         parse(raw, env, context)
+    }
+}
+
+impl Inputs {
+    /// What the metadata needs to be asked for.
+    pub fn wanted(&self, now: jiff::Timestamp) -> Wanted {
+        let texts = &self.metadata;
+        let commit_date = [&texts.tags, &texts.flavor, &texts.labels, &texts.annotations].iter().any(|text| text.contains("commit_date"));
+        Wanted { now, commit_date, checkout: self.metadata_context == MetadataContext::Git }
     }
 }
 
@@ -187,21 +228,31 @@ impl Problems {
 
 fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
-    let notices = names::unknown(env, &mut problems);
+    let mut notices = names::unknown(env, &mut problems);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let images = match &raw.images {
-        Some(names) => problems.some("images", names),
-        None => default_image(context, &mut problems),
-    };
+    let names = names_and_tags(&raw, context, &mut problems, &mut notices);
     let platforms = match &raw.platforms {
         Some(list) => problems.some("platforms", list),
         None => problems.each("platforms", &["linux/amd64".to_owned(), "linux/arm64".to_owned()]),
     };
     let build = build_texts(&raw, &platforms, &mut problems);
     let inputs = Inputs {
-        tags: unique(problems.each("tags", &lists::words(&text(&raw.tags)))),
+        registry_auth: logins::logins(&raw, &names.images, env, &mut problems),
+        metadata: metadata::Texts { flavor: text(&raw.flavor), labels: text(&raw.labels), annotations: text(&raw.annotations), ..names },
+        metadata_context: match raw.metadata_context.as_deref().map(str::trim) {
+            None | Some("workflow") => MetadataContext::Workflow,
+            Some("git") => MetadataContext::Git,
+            Some(other) => {
+                problems.say("metadata-context", format_args!("`{other}` is neither `workflow` nor `git`"));
+                MetadataContext::Workflow
+            }
+        },
+        separators: {
+            let separator = |text: &Option<String>| text.clone().unwrap_or_else(|| "\n".to_owned());
+            Separators { tags: separator(&raw.sep_tags), labels: separator(&raw.sep_labels), annotations: separator(&raw.sep_annotations) }
+        },
+        bake_target: raw.bake_target.clone(),
         platforms: unique(platforms),
-        images: unique(images),
         build,
         push: push(raw.push.as_deref(), &mut problems),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
@@ -209,7 +260,6 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
         github_token: raw.github_token.clone(),
         notices,
         sign: problems.switch("sign", raw.sign.as_deref(), true),
-        registry_auth: logins::logins(&raw, env, &mut problems),
         on_tag_conflict: match raw.on_tag_conflict.as_deref() {
             None | Some("fail") => OnTagConflict::Fail,
             Some("overwrite") => OnTagConflict::Overwrite,
@@ -248,7 +298,6 @@ fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> Bu
     BuildTexts {
         add_hosts: text(&raw.add_hosts),
         allow: text(&raw.allow),
-        annotations: text(&raw.annotations),
         attests: text(&raw.attests),
         build_args: text(&raw.build_args),
         build_contexts: text(&raw.build_contexts),
@@ -259,7 +308,6 @@ fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> Bu
         context: text(&raw.context),
         file: text(&raw.file),
         github_token: raw.github_token.clone(),
-        labels: text(&raw.labels),
         load: problems.switch("load", raw.load.as_deref(), false),
         network: text(&raw.network),
         no_cache: problems.switch("no-cache", raw.no_cache.as_deref(), false),
@@ -276,6 +324,9 @@ fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> Bu
         ssh: text(&raw.ssh),
         target: text(&raw.target),
         ulimit: text(&raw.ulimit),
+        // Both are completed by the plan.
+        labels: String::new(),
+        annotations: String::new(),
     }
 }
 
@@ -302,18 +353,6 @@ fn unique<T: PartialEq>(values: Vec<T>) -> Vec<T> {
         }
     }
     kept
-}
-
-/// `ghcr.io/<repository>`: where most workflows publish, in the lower case registries demand.
-fn default_image(context: &Context, problems: &mut Problems) -> Vec<Repository> {
-    match &context.repository {
-        Some(repository) => problems.each("images", &[format!("ghcr.io/{}", repository.to_lowercase())]),
-        None => {
-            problems
-                .say("images", "not set, and there is no `GITHUB_REPOSITORY` to take the name from; write for example `ghcr.io/octo/app`");
-            Vec::new()
-        }
-    }
 }
 
 #[cfg(test)]

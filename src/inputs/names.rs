@@ -4,13 +4,14 @@ use super::Problems;
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 53] = [
+pub const NAMES: [&str; 59] = [
     "add-hosts",
     "allow",
     "allow-public-log",
     "annotations",
     "append",
     "attests",
+    "bake-target",
     "build-args",
     "build-contexts",
     "builder",
@@ -27,11 +28,13 @@ pub const NAMES: [&str; 53] = [
     "driver",
     "driver-opts",
     "file",
+    "flavor",
     "github-token",
     "images",
     "keep-state",
     "labels",
     "load",
+    "metadata-context",
     "network",
     "no-cache",
     "no-cache-filters",
@@ -48,6 +51,9 @@ pub const NAMES: [&str; 53] = [
     "secret-envs",
     "secret-files",
     "secrets",
+    "sep-annotations",
+    "sep-labels",
+    "sep-tags",
     "shm-size",
     "sign",
     "signing-config",

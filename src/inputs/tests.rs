@@ -13,7 +13,7 @@ fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Inputs> {
 #[test]
 fn defaults_do_it_all() {
     let inputs = read(&[("INPUT_TAGS", "v1")]).unwrap();
-    assert_eq!(inputs.images[0].to_string(), "ghcr.io/octo/app");
+    assert_eq!(inputs.metadata.images, "ghcr.io/octo/app");
     assert_eq!(inputs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(), ["linux/amd64", "linux/arm64"]);
     assert!(inputs.push == Push::Auto && inputs.sign && inputs.build.context.is_empty());
 }
@@ -21,7 +21,7 @@ fn defaults_do_it_all() {
 #[test]
 fn an_empty_input_is_one_that_is_not_set() {
     let inputs = read(&[("INPUT_TAGS", " "), ("INPUT_PUSH", ""), ("INPUT_BUILD-ARGS", "\n")]).unwrap();
-    assert!(inputs.tags.is_empty() && inputs.push == Push::Auto && inputs.build.build_args.trim().is_empty());
+    assert!(inputs.metadata.tags.is_empty() && inputs.push == Push::Auto && inputs.build.build_args.trim().is_empty());
 }
 
 #[test]
@@ -44,10 +44,8 @@ fn variables_of_a_sandbox_stand_in_for_inputs_that_are_not_set() {
 
 #[test]
 fn a_list_of_nothing_is_no_list() {
-    for input in ["images", "platforms"] {
-        let message = crate::error::message(&read(&[(&format!("INPUT_{}", input.to_uppercase()), " , ")]).unwrap_err());
-        assert_eq!(message, format!("input `{input}`: `,` lists nothing"));
-    }
+    let message = crate::error::message(&read(&[("INPUT_PLATFORMS", " , ")]).unwrap_err());
+    assert_eq!(message, "input `platforms`: `,` lists nothing");
 }
 
 #[test]
@@ -75,8 +73,7 @@ fn names_with_dashes_arrive_as_the_runner_passes_them() {
 #[test]
 fn every_bad_value_is_named_with_its_input_and_a_remedy() {
     let error = read(&[
-        ("INPUT_IMAGES", "ghcr.io/Octo/app"),
-        ("INPUT_TAGS", "ok, a/b"),
+        ("INPUT_METADATA-CONTEXT", "event"),
         ("INPUT_PLATFORMS", "linux"),
         ("INPUT_PUSH", "yes"),
         ("INPUT_NO-CACHE", "1"),
@@ -86,9 +83,7 @@ fn every_bad_value_is_named_with_its_input_and_a_remedy() {
     .unwrap_err();
     let message = crate::error::message(&error);
     for part in [
-        "input `images`: `ghcr.io/Octo/app`",
-        "lower-case",
-        "input `tags`: `a/b`",
+        "input `metadata-context`: `event`",
         "input `platforms`: `linux`",
         "input `push`: `yes`",
         "input `no-cache`: `1`",
@@ -141,6 +136,40 @@ fn an_entry_that_mixes_ways_of_logging_in_is_refused_without_showing_a_password(
         read(&[("INPUT_REGISTRY-AUTH", good)]).unwrap().registry_auth[0].method,
         crate::registry::exchange::Method::AwsRole { .. }
     ));
+}
+
+#[test]
+fn whole_references_name_the_images_too() {
+    let named = |tags: &str| read(&[("INPUT_TAGS", tags)]).map(|inputs| (inputs.metadata.images, inputs.metadata.tags));
+    for (tags, images, names) in [
+        ("octo/app:v1", "docker.io/octo/app", "v1"),
+        ("ghcr.io/octo/app:v1, ghcr.io/octo/app:latest", "ghcr.io/octo/app", "v1\nlatest"),
+        ("r.io:5000/a/b:1\nr.io/a/b:1", "r.io:5000/a/b\nr.io/a/b", "1"),
+        ("v1", "ghcr.io/octo/app", "v1"),
+        ("type=raw,value=a/b:c", "ghcr.io/octo/app", "type=raw,value=a/b:c"),
+    ] {
+        assert_eq!(named(tags).unwrap(), (images.to_owned(), names.to_owned()), "{tags}");
+    }
+    for (tags, why) in
+        [("r.io/a/b:1\nv2", "some are whole references and some are not"), ("r.io/a/b:1\nr.io/c/d:2", "`r.io/a/b` would get no tag `2`")]
+    {
+        let message = crate::error::message(&named(tags).unwrap_err());
+        assert!(message.contains(why), "{message}");
+    }
+    let message = crate::error::message(&read(&[("INPUT_IMAGES", "r.io/a/b"), ("INPUT_TAGS", "r.io/a/b:1")]).unwrap_err());
+    assert_eq!(message, "input `tags`: `r.io/a/b:1` is a whole reference beside `images`; write `1` alone");
+}
+
+#[test]
+fn several_tags_on_one_line_are_told() {
+    let inputs = read(&[("INPUT_TAGS", "one,two")]).unwrap();
+    assert_eq!(inputs.notices, ["input `tags`: `one,two` is one rule, in which the last name wins; write one tag a line"]);
+}
+
+#[test]
+fn a_separator_may_be_a_space() {
+    let inputs = read(&[("INPUT_SEP-TAGS", " "), ("INPUT_SEP-LABELS", "")]).unwrap();
+    assert_eq!((inputs.separators.tags.as_str(), inputs.separators.labels.as_str()), (" ", "\n"));
 }
 
 proptest! {

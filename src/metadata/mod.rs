@@ -106,6 +106,11 @@ pub enum MetadataError {
     Order(String),
 }
 
+/// The names that `images` lists, enabled or not.
+pub fn image_names(text: &str) -> Result<Vec<String>, MetadataError> {
+    Ok(rules::images(text)?.into_iter().map(|image| image.name.to_lowercase()).collect())
+}
+
 /// Makes the metadata of one run.
 pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError> {
     let run = &run.as_docker_sees_it();

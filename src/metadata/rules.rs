@@ -97,7 +97,9 @@ pub(super) fn images(text: &str) -> Result<Vec<Image>, MetadataError> {
     if let [only] = entries.as_slice() {
         let fields = fields("images", only)?;
         if fields.iter().all(|field| !field.contains('=')) {
-            return Ok(fields.iter().map(|name| Image { name: javascript::trim(name).to_owned(), enable: true }).collect());
+            let names = fields.iter().map(|name| javascript::trim(name)).filter(|name| !name.is_empty());
+            let images: Vec<Image> = names.map(|name| Image { name: name.to_owned(), enable: true }).collect();
+            return if images.is_empty() { Err(MetadataError::ImageName(only.clone())) } else { Ok(images) };
         }
     }
     entries.iter().map(|entry| image(entry)).collect()

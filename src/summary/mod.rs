@@ -6,6 +6,8 @@ pub mod picture;
 
 use serde_json::{Value, json};
 
+use crate::inputs::Separators;
+use crate::metadata::Metadata;
 use crate::publish::Published;
 
 /// `evidence.json`: each subject with its signatures and attestations, log indexes and the signer.
@@ -14,10 +16,21 @@ pub fn evidence(published: &Published) -> Value {
     json!({ "images": images, "signer": published.evidence.signer, "subjects": published.evidence.subjects })
 }
 
-/// The action's outputs by name, as `action.yml` documents them.
-pub fn outputs(published: &Published) -> Vec<(&'static str, String)> {
+/// What the metadata tells later steps, published or not: names and words as docker/metadata-action gives them.
+pub fn metadata_outputs(metadata: &Metadata, separators: &Separators) -> Vec<(&'static str, String)> {
+    vec![
+        ("version", metadata.version.clone().unwrap_or_default()),
+        ("tag-names", metadata.tag_names.join(&separators.tags)),
+        ("labels", metadata.label_lines().join(&separators.labels)),
+        ("annotations", metadata.annotations.join(&separators.annotations)),
+        ("json", metadata.json().to_string()),
+    ]
+}
+
+/// What a published image tells later steps; every name stands in the order of the rules.
+pub fn outputs(published: &Published, metadata: &Metadata, separators: &Separators) -> Vec<(&'static str, String)> {
     let Some(first) = published.images.first() else { return Vec::new() };
-    let names: Vec<String> = published.names.iter().map(ToString::to_string).collect();
+    let names = metadata.tags();
     let platforms: serde_json::Map<String, Value> = published
         .evidence
         .subjects
@@ -34,7 +47,7 @@ pub fn outputs(published: &Published) -> Vec<(&'static str, String)> {
         ("digest", first.digest.to_string()),
         ("image", first.repository.to_string()),
         ("image-ref", first.to_string()),
-        ("tags", names.join("\n")),
+        ("tags", names.join(&separators.tags)),
         ("platforms", Value::Object(platforms).to_string()),
         ("metadata", metadata.to_string()),
         ("evidence", evidence(published).to_string()),

@@ -25,14 +25,18 @@ pub struct Arguments {
     /// The ref to plan for, such as refs/tags/v2.0.0-rc.1, instead of GITHUB_REF
     #[arg(long = "ref", value_name = "REF")]
     pub git_ref: Option<String>,
+    /// The time to plan for, RFC 3339, such as 2026-01-31T04:00:00Z, instead of now
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<jiff::Timestamp>,
 }
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let env = asked(arguments, env);
     report.mask(&crate::inputs::secret_texts(&env));
+    let now = arguments.now.unwrap_or_else(jiff::Timestamp::now);
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing would be built")?;
-    let facts = facts::gather(&context, &env, inputs.github_token.as_ref()).await?;
+    let facts = facts::gather(&context, &env, inputs.github_token.as_ref(), inputs.wanted(now)).await?;
     let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing would be built")?;
     if arguments.json {
         report.data(&plan.json().to_string());

@@ -10,8 +10,9 @@ use crate::build::{self, BuiltImage};
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::{Context, Environment, facts, workflow};
 use crate::image::ImageRef;
-use crate::inputs::{Inputs, OnTagConflict, secret_texts};
+use crate::inputs::{Inputs, OnTagConflict, lists, secret_texts};
 use crate::login::{self, Asked};
+use crate::metadata::Metadata;
 use crate::plan::{self, Plan, Sbom};
 use crate::preflight;
 use crate::publish::{self, Baseline, Published, Terms};
@@ -31,14 +32,17 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let inputs = Inputs::read(env, &context).context("nothing was built")?;
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref()).await.context("nothing was built")?;
+    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), inputs.wanted(jiff::Timestamp::now()))
+        .await
+        .context("nothing was built")?;
     let plan = plan::plan(&inputs, &context, env, &facts).context("nothing was built")?;
     say_plan(&plan, report);
     match plan {
-        Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan.build, report).await,
+        Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
         Plan::Publish(plan) => {
             let published = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
-            hand_over(&published, &context, &inputs, report)
+            hand_over(&published, &plan.about.metadata, &context, &inputs, report)?;
+            hand_over_metadata(Some(&published), &plan.about.metadata, env, &context, &inputs).context(UNWRITTEN)
         }
     }
 }
@@ -59,11 +63,12 @@ fn with_consequence(error: anyhow::Error) -> anyhow::Error {
     if told { error } else { error.context("nothing was tagged") }
 }
 
-async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, build: &plan::Build, report: &Report) -> anyhow::Result<()> {
+async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::BuildOnly, report: &Report) -> anyhow::Result<()> {
+    let build = &plan.build;
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
-    let asked = Asked { logins: &inputs.registry_auth, images: &inputs.images, env, context };
+    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context };
     let credentials = login::stored_credentials(&asked).context("nothing was built")?;
     let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, &build.platforms, &notice).await.context("nothing was built")?;
     let built = report
@@ -73,7 +78,8 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, build
         })
         .await;
     buildx.close().await;
-    built
+    built?;
+    hand_over_metadata(None, &plan.about.metadata, env, context, inputs).context("everything built, but the workflow cannot be told")
 }
 
 /// What every stage of a release talks to.
@@ -280,23 +286,58 @@ async fn name(
 }
 
 /// Outputs for later steps, the job summary, and on a terminal the picture of the run.
-fn hand_over(published: &Published, context: &Context, inputs: &Inputs, report: &Report) -> anyhow::Result<()> {
+fn hand_over(published: &Published, metadata: &Metadata, context: &Context, inputs: &Inputs, report: &Report) -> anyhow::Result<()> {
     let commands = summary::commands::commands(published, inputs.trusted_root.as_deref());
-    let unwritten = "the image is published and its names are put, but the workflow cannot be told";
     if let Some(file) = &context.output_file {
-        for (name, value) in summary::outputs(published) {
-            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(unwritten)?;
+        for (name, value) in summary::outputs(published, metadata, &inputs.separators) {
+            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(UNWRITTEN)?;
         }
     }
     if let Some(file) = &context.summary_file {
         let markdown = summary::markdown::summary(published, &commands, &report.stages(), report.elapsed());
-        workflow::append_summary(file, &markdown).context("the job summary").context(unwritten)?;
+        workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
     }
     for line in summary::picture::picture(published, &report.stages(), report.elapsed(), report.width()) {
         report.say(&line);
     }
     if let Some(first) = commands.first() {
         report.say(&format!("check it:  {}", first.text));
+    }
+    Ok(())
+}
+
+const UNWRITTEN: &str = "the image is published and its names are put, but the workflow cannot be told";
+
+/// Metadata as outputs, as variables for later steps unless that is switched off, and as files for bake where they are asked for.
+fn hand_over_metadata(
+    published: Option<&Published>,
+    metadata: &Metadata,
+    env: &Environment,
+    context: &Context,
+    inputs: &Inputs,
+) -> anyhow::Result<()> {
+    let mut outputs = summary::metadata_outputs(metadata, &inputs.separators);
+    if let Some(target) = &inputs.bake_target {
+        let folder = context.workspace.clone().unwrap_or_default();
+        for (output, content) in metadata.bake_files(target) {
+            // Relative to the workspace, because a container's paths mean nothing to later steps.
+            let name = format!("supply-action-{output}.json");
+            std::fs::write(folder.join(&name), serde_json::to_string_pretty(&content)?).with_context(|| format!("file `{name}`"))?;
+            outputs.push((output, name));
+        }
+    }
+    if let Some(file) = &context.output_file {
+        for (name, value) in &outputs {
+            workflow::write_output(file, name, value).with_context(|| format!("output `{name}`"))?;
+        }
+    }
+    let switched_off = env.get("DOCKER_METADATA_SET_OUTPUT_ENV").and_then(|text| lists::boolean(text)) == Some(false);
+    if let Some(file) = context.environment_file.as_ref().filter(|_| !switched_off) {
+        outputs.extend(published.map(|_| ("tags", metadata.tags().join(&inputs.separators.tags))));
+        for (name, value) in &outputs {
+            let name = format!("DOCKER_METADATA_OUTPUT_{}", name.replace('-', "_").to_uppercase());
+            workflow::write_output(file, &name, value).with_context(|| format!("variable `{name}`"))?;
+        }
     }
     Ok(())
 }

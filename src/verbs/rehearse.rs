@@ -27,7 +27,7 @@ pub struct Rehearse {
     /// Platforms to build
     #[arg(long, default_value = "linux/amd64,linux/arm64")]
     pub platforms: String,
-    /// Tags to put at the end; by default those of a push of tag v1.2.3
+    /// Tags to put at the end, separated by commas; by default those of a push of tag v1.2.3
     #[arg(short, long, default_value = "")]
     pub tags: String,
     /// Build arguments, NAME=value
@@ -80,7 +80,7 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
     let env = environment(arguments, env, world);
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing was rehearsed")?;
-    let facts = facts::gather(&context, &env, None).await.context("nothing was rehearsed")?;
+    let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now())).await.context("nothing was rehearsed")?;
     let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing was rehearsed")?;
     super::publish::say_plan(&plan, report);
     let Plan::Publish(plan) = plan else { anyhow::bail!("a rehearsal publishes") };
@@ -109,7 +109,7 @@ fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> Envi
     let input = |name: &str, value: String| (format!("INPUT_{name}"), value);
     made.extend([
         input("IMAGES", format!("{}/{}", world.registry(), name_of(&arguments.context))),
-        input("TAGS", arguments.tags.clone()),
+        input("TAGS", arguments.tags.replace(',', "\n")),
         input("PLATFORMS", arguments.platforms.clone()),
         input("CONTEXT", arguments.context.display().to_string()),
         input("BUILD-ARGS", arguments.build_args.join("\n")),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use supply_action::github::Environment;
 use supply_action::image::{ImageRef, Repository};
 use supply_action::registry::{Credentials, Registry};
-use supply_action::sandbox::{self, Config, Sandbox};
+use supply_action::sandbox::{self, Config, Request, Sandbox, Service};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verify::policy::{Policy, Requirements};
 use supply_action::verify::{self, VerifiedImage};
@@ -29,6 +29,11 @@ pub(crate) struct Run {
 }
 
 impl World {
+    /// What was asked of registry and Sigstore, or changed anywhere: all but questions to GitHub.
+    pub(crate) fn beyond_questions(&self) -> Vec<Request> {
+        self.sandbox.requests().into_iter().filter(|request| request.service != Service::GitHub || request.method != "GET").collect()
+    }
+
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
@@ -51,7 +56,7 @@ impl World {
         // The test binary is linked dynamically; the fake never runs the scanner.
         set("SUPPLY_ACTION_SCANNER", format!("{}/scanner@sha256:{}", sandbox.registry(), "0".repeat(64)));
         set("INPUT_IMAGES", format!("{}/app", sandbox.registry()));
-        set("INPUT_TAGS", "v1.2.3, latest, v1".into());
+        set("INPUT_TAGS", "v1.2.3\nlatest\nv1".into());
         set("INPUT_CONTEXT", folder.path().join("context").display().to_string());
         set("INPUT_SIGNING-CONFIG", sandbox.signing_config().display().to_string());
         set("INPUT_TRUSTED-ROOT", sandbox.trusted_root().display().to_string());

@@ -18,13 +18,15 @@ async fn a_pull_request_builds_every_platform_and_needs_no_right() {
     world.set("GITHUB_EVENT_NAME", "pull_request").set("GITHUB_REF", "refs/pull/7/merge").unset("INPUT_TAGS");
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     let planned = plan(&world, &[]).await;
-    assert_eq!((planned["decision"].as_str(), planned["tags"].as_array().map(Vec::len)), (Some("build-only"), Some(0)));
+    assert_eq!((planned["decision"].as_str(), planned["subjects"].as_array().map(Vec::len)), (Some("build-only"), Some(0)));
+    assert_eq!(planned["version"], "pr-7");
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     for line in ["Event:      pull_request", "Provenance: skipped (PR build)", "nothing pushed"] {
         assert!(run.log.contains(line), "`{line}` is missing in {}", run.log);
     }
-    assert!(world.sandbox.requests().is_empty(), "{:?}", world.sandbox.requests());
+    assert!(world.beyond_questions().is_empty(), "{:?}", world.beyond_questions());
+    assert_eq!(run.outputs["version"], "pr-7");
 }
 
 #[tokio::test]
@@ -34,7 +36,7 @@ async fn a_version_tag_publishes_what_was_planned() {
     let planned = plan(&world, &[]).await;
     assert_eq!(planned["logins"], json!([{ "registry": "r.io", "method": "password" }]));
     let sha = format!("sha-{}", Claims::default().sha);
-    assert_eq!(planned["tag_names"], json!(["v1.2.3", sha, "v1.2", "v1", "latest"]));
+    assert_eq!(planned["tag_names"], json!(["v1.2.3", "v1.2", "v1", sha, "latest"]));
     assert_eq!(planned["permissions"], json!(["contents: read", "packages: write", "id-token: write"]));
     assert_eq!(planned["subjects"].as_array().unwrap().len(), 3);
     assert_eq!((planned["version"].as_str(), planned["builder"]["driver"].as_str()), (Some("v1.2.3"), Some("remote")));
@@ -60,7 +62,7 @@ async fn another_event_can_be_asked_about_without_being_in_it() {
 #[tokio::test]
 async fn a_refused_plan_says_what_publish_would_say() {
     let mut world = World::new().await;
-    world.set("INPUT_TAGS", "a/b");
+    world.set("INPUT_TAGS", "-a");
     let output = world.command().args(["plan", "--json"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(2));
     let run = world.publish().await;

@@ -92,7 +92,7 @@ pub(crate) fn publish(example: &str, image: &str, change: &[(&str, &str)]) -> Ru
     command.env("GITHUB_OUTPUT", folder.path().join("output")).env("GITHUB_STEP_SUMMARY", folder.path().join("summary"));
     for (input, value) in [
         ("IMAGES", image),
-        ("TAGS", "v1.2.3, v1.2, latest"),
+        ("TAGS", "v1.2.3\nv1.2\nlatest"),
         ("PLATFORMS", "linux/amd64,linux/arm64"),
         ("CONTEXT", root.join("examples").join(example).to_str().unwrap()),
         ("SIGNING-CONFIG", world.sandbox.signing_config().to_str().unwrap()),

@@ -1,0 +1,182 @@
+//! What the repository in the workspace says: its ref and commit, and whether a commit lies on a branch. It only reads, and needs no `git`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::Context;
+use crate::error::Remedy as _;
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    pub git_ref: String,
+    pub sha: String,
+    pub commit_date: Option<Timestamp>,
+}
+
+/// What is checked out in the workspace.
+///
+/// # Errors
+/// When there is no repository, or nothing tells which ref a detached head belongs to.
+pub async fn checkout(context: &Context) -> anyhow::Result<Checkout> {
+    let folder = folder(context);
+    let shown = folder.display().to_string();
+    let read = move || -> anyhow::Result<Checkout> {
+        let repository = gix::discover(folder)?;
+        let commit = repository.head_commit()?;
+        let git_ref = match repository.head_name()? {
+            Some(branch) => branch.to_string(),
+            None => detached(&repository, commit.id)?,
+        };
+        let commit_date = Timestamp::from_second(commit.time()?.seconds).ok();
+        Ok(Checkout { git_ref, sha: commit.id.to_string(), commit_date })
+    };
+    tokio::task::spawn_blocking(read)
+        .await?
+        .with_context(|| format!("input `metadata-context`: `git` reads the repository in `{shown}`, which cannot be done"))
+        .hint("check out a branch or a tag with actions/checkout, or use `workflow`")
+}
+
+fn folder(context: &Context) -> PathBuf {
+    context.workspace.clone().unwrap_or_else(|| ".".into())
+}
+
+/// The ref a detached head was made from: a tag of this commit, a pull request, or the youngest branch that holds it.
+fn detached(repository: &gix::Repository, head: gix::ObjectId) -> anyhow::Result<String> {
+    let mut holding: Vec<(i64, String)> = Vec::new();
+    let mut tags = Vec::new();
+    for reference in repository.references()?.all()?.filter_map(Result::ok) {
+        let name = reference.name().as_bstr().to_string();
+        let Ok(id) = reference.into_fully_peeled_id() else { continue };
+        let id = id.detach();
+        if let Some(pull) = name.strip_prefix("refs/remotes/pull/").filter(|_| id == head) {
+            return Ok(format!("refs/pull/{pull}"));
+        }
+        if name.starts_with("refs/tags/") {
+            tags.push((id == head, name, id));
+        } else if let Some(branch) = branch(&name)
+            && contains(repository, id, head)
+        {
+            let age = repository.find_commit(id).ok().and_then(|commit| Some(commit.time().ok()?.seconds)).unwrap_or_default();
+            holding.push((age, format!("refs/heads/{branch}")));
+        }
+    }
+    if let Some((_, tag, _)) = tags.iter().rfind(|(of_head, ..)| *of_head) {
+        return Ok(tag.clone());
+    }
+    let youngest = holding.into_iter().max_by_key(|(age, _)| *age).map(|(_, branch)| branch);
+    let later = || tags.into_iter().find(|(_, _, id)| contains(repository, *id, head)).map(|(_, tag, _)| tag);
+    youngest.or_else(later).context("no branch or tag holds the commit that is checked out")
+}
+
+/// The name of a local or remote branch.
+fn branch(name: &str) -> Option<&str> {
+    let remote = || name.strip_prefix("refs/remotes/").and_then(|rest| rest.split_once('/')).map(|(_, branch)| branch);
+    name.strip_prefix("refs/heads/").or_else(remote).filter(|branch| *branch != "HEAD")
+}
+
+fn contains(repository: &gix::Repository, tip: gix::ObjectId, commit: gix::ObjectId) -> bool {
+    repository.merge_base(tip, commit).is_ok_and(|base| base.is_some_and(|base| base.detach() == commit))
+}
+
+/// Whether a commit lies on a branch, as far as the repository in the workspace knows. Without the whole history, "no" may only mean
+/// "not fetched", and is no answer.
+pub async fn is_ancestor(context: &Context, branch: &str) -> Option<bool> {
+    let (folder, sha, branch) = (folder(context), context.sha.clone(), branch.to_owned());
+    let read = move || {
+        let repository = gix::discover(folder).ok()?;
+        let tip = [format!("refs/remotes/origin/{branch}"), format!("refs/heads/{branch}")];
+        let tip = tip.iter().find_map(|name| repository.find_reference(name).ok()?.into_fully_peeled_id().ok())?.detach();
+        let commit = repository.find_commit(gix::ObjectId::from_hex(sha.as_bytes()).ok()?).ok()?.id;
+        Some(contains(&repository, tip, commit)).filter(|on| *on || !repository.is_shallow().unwrap_or(true))
+    };
+    tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Program, find};
+    use crate::github::Environment;
+
+    /// A repository on branch `feature/x` with one commit.
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        context: Context,
+        program: Program,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let env: Environment = [("PATH", std::env::var("PATH").unwrap().as_str()), ("GIT_COMMITTER_DATE", "2025-03-09T14:07:08+00:00")]
+                .into_iter()
+                .chain([
+                    ("GIT_AUTHOR_NAME", "o"),
+                    ("GIT_AUTHOR_EMAIL", "o@o.o"),
+                    ("GIT_COMMITTER_NAME", "o"),
+                    ("GIT_COMMITTER_EMAIL", "o@o.o"),
+                ])
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            let context = Context { workspace: Some(folder.path().to_owned()), ..Context::default() };
+            let program = Program::new(find("git", &env).unwrap(), &[], &env);
+            let fixture = Self { _folder: folder, context, program };
+            fixture.git("init -q -b feature/x").await;
+            fixture.git("commit -q --allow-empty -m one").await;
+            fixture
+        }
+
+        async fn git(&self, arguments: &str) -> String {
+            let folder = self.context.workspace.as_ref().unwrap().display().to_string();
+            let arguments: Vec<String> = ["-C", &folder].into_iter().chain(arguments.split(' ')).map(str::to_owned).collect();
+            self.program.capture(&arguments).await.unwrap().trim().to_owned()
+        }
+
+        async fn git_ref(&self) -> String {
+            checkout(&self.context).await.unwrap().git_ref
+        }
+    }
+
+    #[tokio::test]
+    async fn the_checkout_says_its_ref() {
+        let fixture = Fixture::new().await;
+        let on_branch = checkout(&fixture.context).await.unwrap();
+        assert_eq!((on_branch.git_ref.as_str(), on_branch.sha), ("refs/heads/feature/x", fixture.git("rev-parse HEAD").await));
+        assert_eq!(on_branch.commit_date, Some("2025-03-09T14:07:08Z".parse().unwrap()));
+        fixture.git("checkout -q --detach").await;
+        assert_eq!(fixture.git_ref().await, "refs/heads/feature/x");
+        fixture.git("update-ref refs/remotes/pull/7/merge HEAD").await;
+        assert_eq!(fixture.git_ref().await, "refs/pull/7/merge");
+        fixture.git("update-ref -d refs/remotes/pull/7/merge").await;
+        fixture.git("tag -m annotated v1.2.3").await;
+        assert_eq!(fixture.git_ref().await, "refs/tags/v1.2.3");
+        fixture.git("pack-refs --all").await;
+        fixture.git("gc -q").await;
+        assert_eq!(fixture.git_ref().await, "refs/tags/v1.2.3");
+    }
+
+    #[tokio::test]
+    async fn a_commit_lies_on_the_branch_that_holds_it() {
+        let mut fixture = Fixture::new().await;
+        fixture.context.sha = fixture.git("rev-parse HEAD").await;
+        fixture.git("commit -q --allow-empty -m two").await;
+        assert_eq!(is_ancestor(&fixture.context, "feature/x").await, Some(true));
+        assert_eq!(is_ancestor(&fixture.context, "main").await, None);
+        fixture.git("checkout -q --orphan other").await;
+        fixture.git("commit -q --allow-empty -m three").await;
+        assert_eq!(is_ancestor(&fixture.context, "other").await, Some(false));
+        fixture.context.sha = "0".repeat(40);
+        assert_eq!(is_ancestor(&fixture.context, "other").await, None);
+    }
+
+    #[tokio::test]
+    async fn no_repository_is_a_clear_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = Context { workspace: Some(folder.path().to_owned()), ..Context::default() };
+        let error = checkout(&context).await.unwrap_err();
+        assert!(crate::error::message(&error).contains("`metadata-context`: `git` reads the repository"), "{error:?}");
+    }
+}
