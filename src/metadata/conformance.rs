@@ -12,14 +12,17 @@ struct Case {
     name: String,
     inputs: BTreeMap<String, String>,
     env: Environment,
-    event: Value,
-    repo: Value,
+    #[serde(default)]
+    event: Option<Value>,
+    #[serde(default)]
+    repo: Option<Value>,
+    #[serde(default)]
     commit: Value,
     expect: Expect,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case", default)]
 struct Expect {
     version: Option<String>,
     tags: Option<Vec<String>>,
@@ -34,19 +37,27 @@ struct Expect {
     error_from: Option<String>,
 }
 
-fn run(case: &Case) -> Result<Metadata, MetadataError> {
+/// What cases of ours leave out, because it is the same for most.
+#[derive(Deserialize, Default)]
+struct Defaults {
+    event: Value,
+    repo: Value,
+}
+
+fn run(case: &Case, defaults: &Defaults) -> Result<Metadata, MetadataError> {
     let get = |name: &str| case.env.get(name).map(String::as_str).unwrap_or_default();
     let input = |name: &str| case.inputs.get(name).cloned().unwrap_or_default();
     let now: Timestamp = get("SOURCE_NOW").parse().unwrap();
     let sha = get("GITHUB_SHA");
+    let event = case.event.as_ref().unwrap_or(&defaults.event);
     let committer = case.commit["commit"]["committer"]["date"].as_str().and_then(|date| date.parse().ok());
     let run = Run {
         event_name: get("GITHUB_EVENT_NAME"),
         git_ref: get("GITHUB_REF").to_owned(),
         sha: sha.to_owned(),
-        payload: &case.event,
-        repository: &case.repo,
-        commit_date: crate::github::facts::commit_date_of_event(&case.event, sha).or(committer).unwrap_or(now),
+        payload: event,
+        repository: case.repo.as_ref().unwrap_or(&defaults.repo),
+        commit_date: crate::github::facts::commit_date_of_event(event, sha).or(committer).unwrap_or(now),
         now,
         env: &case.env,
     };
@@ -71,9 +82,9 @@ fn unique(names: &[String]) -> Vec<String> {
     kept
 }
 
-fn differences(case: &Case) -> Vec<String> {
+fn differences(case: &Case, defaults: &Defaults) -> Vec<String> {
     let expect = &case.expect;
-    let ours = match (run(case), &expect.error) {
+    let ours = match (run(case, defaults), &expect.error) {
         (Err(_), Some(_)) => return Vec::new(),
         (Ok(_), Some(_)) if expect.error_from.as_deref() == Some("accident") => return Vec::new(),
         (Ok(ours), Some(error)) => return vec![format!("expected an error ({error}), got {:?}", ours.tag_names)],
@@ -92,9 +103,15 @@ fn differences(case: &Case) -> Vec<String> {
         same("tags", json!(ours.tags()), json!(list(&expect.tags)));
     }
     same("tag-names", json!(ours.tag_names), json!(list(&expect.tag_names)));
-    same("labels", json!(ours.label_lines()), json!(expect.labels));
-    same("annotations", json!(ours.annotations), json!(expect.annotations));
-    same("warnings", json!(ours.warnings), json!(expect.warnings));
+    if expect.labels.is_some() {
+        same("labels", json!(ours.label_lines()), json!(expect.labels));
+    }
+    if expect.annotations.is_some() {
+        same("annotations", json!(ours.annotations), json!(expect.annotations));
+    }
+    // Docker's action takes UTC for a zone that nobody knows, and says nothing.
+    let warnings: Vec<&String> = ours.warnings.iter().filter(|warning| !warning.contains("there is no time zone")).collect();
+    same("warnings", json!(warnings), json!(expect.warnings));
     if let Some(theirs) = &expect.json {
         let mut theirs = theirs.clone();
         theirs["tags"] = json!(list(&expect.tags));
@@ -112,17 +129,35 @@ fn differences(case: &Case) -> Vec<String> {
     wrong
 }
 
-#[test]
-fn the_same_inputs_give_the_same_metadata() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/metadata/cases.jsonl");
-    let Ok(text) = std::fs::read_to_string(&file) else { return };
-    let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+fn check(cases: &[Case], defaults: &Defaults) {
     let wrong: Vec<String> = cases
         .iter()
-        .map(|case| (case, differences(case)))
+        .map(|case| (case, differences(case, defaults)))
         .filter(|(_, wrong)| !wrong.is_empty())
         .map(|(case, wrong)| format!("{}: {}", case.name, wrong.join("\n  ")))
         .collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_same_inputs_give_the_same_metadata() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/metadata/cases.jsonl");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        eprintln!("the shared cases are not here; only our own are checked");
+        return;
+    };
+    let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    check(&cases, &Defaults::default());
     assert!(cases.len() >= 252, "only {} cases", cases.len());
+}
+
+/// Made by running docker/metadata-action v6.2.0, as the shared ones; the first line is what the others leave out.
+#[test]
+fn our_own_inputs_give_what_docker_answered() {
+    let text = include_str!("../../tests/fixtures/metadata.jsonl");
+    let mut lines = text.lines();
+    let defaults: Defaults = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let cases: Vec<Case> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    check(&cases, &defaults);
+    assert!(cases.len() >= 80, "only {} cases", cases.len());
 }

@@ -92,6 +92,7 @@ fn render(engine: &Handlebars<'_>, template: &str, data: &Value) -> Result<Strin
         return Ok(template.to_owned());
     }
     let wrong = |why: String| MetadataError::Template { template: template.to_owned(), why };
+    let template = &with_plain_backslashes(template);
     // What is left of braces was meant as an expression.
     let compiled = Template::compile(template).map_err(|error| wrong(error.reason().to_string()))?;
     if compiled.elements.iter().any(|element| matches!(element, TemplateElement::RawString(text) if text.contains("{{")))
@@ -100,6 +101,26 @@ fn render(engine: &Handlebars<'_>, template: &str, data: &Value) -> Result<Strin
         return Err(wrong("an expression is not closed".to_owned()));
     }
     engine.render_template(template, data).map_err(|error| wrong(reason(&error)))
+}
+
+/// Doubles the backslashes in the strings of expressions: in JavaScript's Handlebars they are text there, but before a quote.
+fn with_plain_backslashes(template: &str) -> String {
+    let mut text = String::with_capacity(template.len());
+    let (mut inside, mut quote) = (false, None);
+    let mut letters = template.chars().peekable();
+    while let Some(letter) = letters.next() {
+        text.push(letter);
+        match quote {
+            None if letters.peek() == Some(&letter) && letter == '{' => inside = true,
+            None if letters.peek() == Some(&letter) && letter == '}' => inside = false,
+            None if inside && matches!(letter, '\'' | '"') => quote = Some(letter),
+            None => {}
+            Some(open) if letter == '\\' => text.push(letters.next_if_eq(&open).unwrap_or('\\')),
+            Some(open) if letter == open => quote = None,
+            Some(_) => {}
+        }
+    }
+    text
 }
 
 /// Why, without the place: a template here is one line.

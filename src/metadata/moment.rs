@@ -104,7 +104,11 @@ fn each_token<'a>(format: &'a str, mut take: impl FnMut(Token<'a>)) {
             .find(|token| rest[start..].starts_with(**token))
             .map_or_else(|| rest[start..].chars().next().map_or(0, char::len_utf8), |token| token.len());
         let text = &rest[start..start + token];
-        take(if escaped { Token::Literal(text) } else { Token::Field(text) });
+        take(match text {
+            "\\" => Token::Literal(""),
+            text if escaped => Token::Literal(text),
+            text => Token::Field(text),
+        });
         rest = &rest[start + token..];
     }
 }
