@@ -92,7 +92,10 @@ fn render(engine: &Handlebars<'_>, template: &str, data: &Value) -> Result<Strin
         return Ok(template.to_owned());
     }
     let wrong = |why: String| MetadataError::Template { template: template.to_owned(), why };
-    let template = &with_plain_backslashes(template);
+    let template = &with_inverse_blocks(&with_plain_backslashes(template));
+    if has_a_brace_too_many(template) {
+        return Err(wrong("an expression ends with a brace too many".to_owned()));
+    }
     // What is left of braces was meant as an expression.
     let compiled = Template::compile(template).map_err(|error| wrong(error.reason().to_string()))?;
     if compiled.elements.iter().any(|element| matches!(element, TemplateElement::RawString(text) if text.contains("{{")))
@@ -101,6 +104,36 @@ fn render(engine: &Handlebars<'_>, template: &str, data: &Value) -> Result<Strin
         return Err(wrong("an expression is not closed".to_owned()));
     }
     engine.render_template(template, data).map_err(|error| wrong(reason(&error)))
+}
+
+/// `{{x}}}` and `{{{x}}}}` are slips, which the engine would take as text.
+fn has_a_brace_too_many(template: &str) -> bool {
+    template.split("{{").skip(1).any(|expression| {
+        let closing = if expression.starts_with('{') { "}}}}" } else { "}}}" };
+        expression.find(closing).is_some_and(|at| !expression[..at].ends_with('~'))
+    })
+}
+
+/// `{{^name}}…{{/name}}`, which the engine does not read, as a block whose other branch it is.
+fn with_inverse_blocks(template: &str) -> String {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{^") {
+        text.push_str(before);
+        let name: String =
+            after.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.' | '@' | '/')).collect();
+        match after.split_once("}}") {
+            Some((_, block)) if !name.is_empty() => {
+                text.push_str(&format!("{{{{#{name}}}}}{{{{else}}}}"));
+                rest = block;
+            }
+            _ => {
+                text.push_str("{{^");
+                rest = after;
+            }
+        }
+    }
+    text + rest
 }
 
 /// Doubles the backslashes in the strings of expressions: in JavaScript's Handlebars they are text there, but before a quote.
@@ -216,7 +249,6 @@ impl HelperDef for BlockOfValue {
         let value = context.data().get(helper.name()).cloned().unwrap_or_default();
         let items = match value {
             Value::Array(items) => items,
-            Value::String(text) if text.is_empty() => Vec::new(),
             Value::Null | Value::Bool(false) => Vec::new(),
             value => vec![value],
         };
