@@ -15,7 +15,12 @@ pub fn words(text: &str) -> Vec<String> {
 /// Records as docker/actions-toolkit reads lists: CSV in which quotes may also stand inside a field, one record a line. With `whole`, a
 /// record is one entry and its commas are text; without, each field is an entry. Entries are trimmed, empty ones dropped.
 pub fn records(text: &str, whole: bool) -> Result<Vec<String>, String> {
-    let entries = if whole { untrimmed_records(text)? } else { csv_records(text)?.concat() };
+    // A quoted field that stands alone is split all the same.
+    let split = |fields: Vec<String>| match fields.as_slice() {
+        [only] => only.split(',').map(str::to_owned).collect(),
+        _ => fields,
+    };
+    let entries = if whole { untrimmed_records(text)? } else { csv_records(text)?.into_iter().flat_map(split).collect() };
     Ok(entries.into_iter().map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect())
 }
 
@@ -63,5 +68,41 @@ mod tests {
         assert_eq!(key_value("A=b=c"), Some(("A", "b=c")));
         assert_eq!(key_value("=c"), None);
         assert_eq!(boolean("yes"), None);
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        text: String,
+        whole: bool,
+        comments: bool,
+        #[serde(default)]
+        entries: Vec<String>,
+        #[serde(default)]
+        error: bool,
+    }
+
+    /// Made by running csv-parse with the options of docker/actions-toolkit.
+    #[test]
+    fn lists_are_read_as_dockers_actions_read_them() {
+        let cases: Vec<Case> =
+            include_str!("../../tests/fixtures/lists.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for case in &cases {
+            // The runner's library trims an input first.
+            let text = case.text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');
+            let ours = if case.comments {
+                crate::metadata::entries("tags", text).map_err(|error| error.to_string())
+            } else {
+                records(text, case.whole)
+            };
+            match ours {
+                Ok(entries) => {
+                    // An entry of nothing but spaces stays there, as an empty one.
+                    let theirs: Vec<&String> = case.entries.iter().filter(|entry| !entry.is_empty()).collect();
+                    assert!(!case.error && entries.iter().collect::<Vec<_>>() == theirs, "{:?}: {entries:?}, not {theirs:?}", case.text);
+                }
+                Err(error) => assert!(case.error, "{:?}: {error}", case.text),
+            }
+        }
+        assert!(cases.len() >= 40);
     }
 }

@@ -293,7 +293,7 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
 }
 
 fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> BuildTexts {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let text = |value: &Option<String>| value.as_deref().unwrap_or_default().trim().to_owned();
     let listed: Vec<String> = platforms.iter().map(ToString::to_string).collect();
     BuildTexts {
         add_hosts: text(&raw.add_hosts),

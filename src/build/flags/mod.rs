@@ -140,7 +140,7 @@ pub fn flags(texts: &BuildTexts, facts: &Facts<'_>) -> Result<Flags, FlagError> 
         ("--add-host", split("add-hosts", &texts.add_hosts)?),
         ("--allow", split("allow", &texts.allow)?),
         ("--annotation", annotations),
-        ("--build-arg", build_args(whole("build-args", &texts.build_args)?)?),
+        ("--build-arg", build_args(whole("build-args", &texts.build_args)?, &mut flags.notices)?),
         ("--build-context", whole("build-contexts", &texts.build_contexts)?.iter().map(|named| context(named, &default_context)).collect()),
         ("--cache-from", whole("cache-from", &texts.cache_from)?),
         ("--cache-to", whole("cache-to", &texts.cache_to)?),
@@ -179,15 +179,17 @@ fn key_values(input: &'static str, lines: Vec<String>) -> Result<Vec<String>, Fl
 }
 
 /// `NAME` alone takes its value from the environment, as with `docker build --build-arg NAME`.
-fn build_args(lines: Vec<String>) -> Result<Vec<String>, FlagError> {
-    let legal = |name: &str| {
-        name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
-    };
-    match lines.iter().map(|line| line.split('=').next().unwrap_or_default()).find(|name| !legal(name)) {
-        Some(name) => Err(FlagError::BuildArg(name.to_owned())),
-        None => Ok(lines),
+fn build_args(lines: Vec<String>, notices: &mut Vec<String>) -> Result<Vec<String>, FlagError> {
+    for line in &lines {
+        let name = line.split('=').next().unwrap_or_default().trim();
+        if name.is_empty() {
+            return Err(FlagError::BuildArg(name.to_owned()));
+        }
+        if name.starts_with('#') {
+            notices.push(format!("input `build-args`: `{name}` is no comment, but a build argument of that name"));
+        }
     }
+    Ok(lines)
 }
 
 /// The repository and commit of the run as a Git context: <https://docs.docker.com/build/concepts/context/#git-repositories>.
@@ -268,7 +270,9 @@ fn attests(flags: &mut Flags, texts: &BuildTexts, outputs: &[String], attests: V
             (of_type(&attest, "provenance") && !texts.provenance.is_empty()) || (of_type(&attest, "sbom") && !texts.sbom.is_empty());
         if !given_apart {
             let attest = if of_type(&attest, "provenance") { with_builder(&attest, facts) } else { attest };
-            flags.text("--attest", resolved(&attest));
+            // Only kinds that have no input of their own are spelt out.
+            let own = of_type(&attest, "provenance") || of_type(&attest, "sbom");
+            flags.text("--attest", if own { attest } else { resolved(&attest) });
         }
     }
 }
@@ -285,16 +289,16 @@ fn with_builder(attributes: &str, facts: &Facts<'_>) -> String {
         return attributes.to_owned();
     }
     let server = if get("GITHUB_SERVER_URL").is_empty() { "https://github.com" } else { get("GITHUB_SERVER_URL") };
-    let attempt = Some(get("GITHUB_RUN_ATTEMPT")).filter(|attempt| !attempt.is_empty()).map(|attempt| format!("/attempts/{attempt}"));
-    let run = format!("{server}/{}/actions/runs/{}{}", get("GITHUB_REPOSITORY"), get("GITHUB_RUN_ID"), attempt.unwrap_or_default());
+    let attempt = if get("GITHUB_RUN_ATTEMPT").is_empty() { "1" } else { get("GITHUB_RUN_ATTEMPT") };
+    let run = format!("{server}/{}/actions/runs/{}/attempts/{attempt}", get("GITHUB_REPOSITORY"), get("GITHUB_RUN_ID"));
     if attributes.trim() == "true" { format!("builder-id={run}") } else { format!("{attributes},builder-id={run}") }
 }
 
 /// `true` and `false` as buildx spells them in attributes.
 fn resolved(attributes: &str) -> String {
     let spelt = fields(attributes).into_iter().map(|field| match field {
-        "true" => "disabled=false",
-        "false" => "disabled=true",
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => "disabled=false",
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => "disabled=true",
         other => other,
     });
     spelt.collect::<Vec<_>>().join(",")
@@ -332,7 +336,8 @@ fn secrets(flags: &mut Flags, texts: &BuildTexts, default: &GitContext, facts: &
     let own = flags.secrets.iter().any(|secret| secret.id == "GIT_AUTH_TOKEN");
     let host = default.url.split("://").nth(1).and_then(|rest| rest.split('/').next());
     if let (Some(token), Some(host), false) = (&texts.github_token, host, own)
-        && flags.context.starts_with(&default.url)
+        && !token.expose_secret().is_empty()
+        && flags.context.starts_with(&default.with_folder(""))
     {
         flags.secret(&format!("GIT_AUTH_TOKEN.{host}"), token.clone());
     }
