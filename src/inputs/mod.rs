@@ -288,7 +288,11 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
     };
     match problems.0.as_slice() {
         [] => Ok(inputs),
-        problems => Err(WithExit { code: exit::BAD_INPUT, message: problems.join("; ") }.into()),
+        [only] => Err(WithExit { code: exit::BAD_INPUT, message: only.clone() }.into()),
+        problems => {
+            let message = format!("{} inputs are wrong:\n  {}", problems.len(), problems.join("\n  "));
+            Err(WithExit { code: exit::BAD_INPUT, message }.into())
+        }
     }
 }
 

@@ -87,6 +87,8 @@ fn escaped(text: &str) -> String {
     safe
 }
 
+const UNREADABLE: &str = "its braces make no expression; a `}}` or the end of a block such as `{{/if}}` may be missing";
+
 fn render(engine: &Handlebars<'_>, template: &str, data: &Value) -> Result<String, MetadataError> {
     if !template.contains("{{") {
         return Ok(template.to_owned());
@@ -97,11 +99,11 @@ fn render(engine: &Handlebars<'_>, template: &str, data: &Value) -> Result<Strin
         return Err(wrong("an expression ends with a brace too many".to_owned()));
     }
     // What is left of braces was meant as an expression.
-    let compiled = Template::compile(template).map_err(|error| wrong(error.reason().to_string()))?;
+    let compiled = Template::compile(template).map_err(|_| wrong(UNREADABLE.to_owned()))?;
     if compiled.elements.iter().any(|element| matches!(element, TemplateElement::RawString(text) if text.contains("{{")))
         && !template.contains("\\{{")
     {
-        return Err(wrong("an expression is not closed".to_owned()));
+        return Err(wrong(UNREADABLE.to_owned()));
     }
     engine.render_template(template, data).map_err(|error| wrong(reason(&error)))
 }
@@ -159,7 +161,7 @@ fn with_plain_backslashes(template: &str) -> String {
 /// Why, without the place: a template here is one line.
 fn reason(error: &RenderError) -> String {
     match error.reason() {
-        RenderErrorReason::HelperNotFound(name) => format!("there is no helper `{name}`"),
+        RenderErrorReason::HelperNotFound(name) => format!("there is no helper `{name}`; there are `date` and `commit_date`"),
         RenderErrorReason::Other(why) => why.clone(),
         other => other.to_string(),
     }

@@ -98,7 +98,7 @@ pub enum MetadataError {
     FlavorOnLatest(String),
     #[error("input `flavor`: `{0}` is none of `latest`, `prefix`, `suffix`, `onlatest`")]
     FlavorAttribute(String),
-    #[error("`{template}` cannot be filled in: {why}")]
+    #[error("the expression in `{template}` cannot be filled in: {why}")]
     Template { template: String, why: String },
     #[error("variable `DOCKER_METADATA_SHORT_SHA_LENGTH`: `{0}` is not a number")]
     ShaLength(String),

@@ -3,6 +3,7 @@
 
 mod conflicts;
 mod contract;
+mod drop_in;
 mod faults;
 mod publish;
 mod refusals;
