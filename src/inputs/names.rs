@@ -66,6 +66,33 @@ pub const NAMES: [&str; 59] = [
     "username",
 ];
 
+/// Inputs of the actions that this one replaces: what they are called here, or why they are not needed. The migration table in the README is
+/// checked against it.
+const FORMER: [(&str, Former); 16] = [
+    ("endpoint", Former::Renamed("builder-endpoint")),
+    ("config", Former::Renamed("buildkitd-config")),
+    ("config-inline", Former::Renamed("buildkitd-config-inline")),
+    ("name", Former::Renamed("builder")),
+    ("use", Former::Needless("the builder of this action is used by nothing else")),
+    ("install", Former::Needless("the builder of this action is used by nothing else")),
+    ("version", Former::Needless("buildx is part of this action")),
+    ("cache-binary", Former::Needless("buildx is part of this action")),
+    ("reset", Former::Needless("emulators are installed when a platform needs one")),
+    ("cache-image", Former::Needless("emulators are installed when a platform needs one")),
+    ("logout", Former::Needless("logins live in memory and in a private file that is gone at the end")),
+    ("ecr", Former::Needless("Amazon ECR is recognised by its name")),
+    ("push-to-registry", Former::Needless("attestations are always in the registry")),
+    ("subject-name", Former::Needless("what is built is what is attested")),
+    ("subject-digest", Former::Needless("what is built is what is attested")),
+    ("format", Former::Needless("SBOMs are SPDX 2.3 in JSON")),
+];
+
+#[derive(Clone, Copy)]
+enum Former {
+    Renamed(&'static str),
+    Needless(&'static str),
+}
+
 /// How alike two names must be for one to be a slip of the other.
 const ALIKE: f64 = 0.84;
 
@@ -75,6 +102,17 @@ pub(super) fn unknown(env: &Environment, problems: &mut Problems) -> Vec<String>
     let mut notices = Vec::new();
     // A runner makes an input's name upper-case and its spaces underscores, and leaves dashes alone.
     for name in given.map(|name| name.to_lowercase().replace('_', "-")).filter(|name| !NAMES.contains(&name.as_str())) {
+        match FORMER.iter().find(|(former, _)| *former == name).map(|(_, former)| *former) {
+            Some(Former::Renamed(now)) => {
+                problems.say(&name, format_args!("it is called `{now}` here"));
+                continue;
+            }
+            Some(Former::Needless(why)) => {
+                notices.push(format!("input `{name}` is not needed and is ignored: {why}"));
+                continue;
+            }
+            None => {}
+        }
         let nearest = NAMES.iter().map(|known| (strsim::jaro_winkler(&name, known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
             Some((alike, known)) if alike >= ALIKE => problems.say(&name, format_args!("there is no such input; did you mean `{known}`?")),
