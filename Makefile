@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help rehearse test bench check clean
+.PHONY: help build rehearse test bench check clean
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
@@ -19,6 +19,11 @@ step = @printf '==> %s\n' "$(1)" >&2; SECONDS=0; $(2); printf '==> %s: done in %
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the program as one static file, optimised
+	$(call step,setting up,tools/setup rehearse)
+	$(call step,cargo build --release,cargo build $(CARGO_TARGET) --release)
+	@printf '%s\n' $(BIN_DIR)/release/supply-action
 
 rehearse: ## build examples/hello and publish it with all its evidence, offline, to a registry in memory (EXAMPLE=DIR for another)
 	$(call step,setting up and building,tools/setup rehearse $(IMAGES) -- cargo build $(CARGO_TARGET))

@@ -96,6 +96,7 @@ pub async fn is_ancestor(context: &Context, branch: &str) -> Option<bool> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test finds git where its caller does")]
 mod tests {
     use super::*;
     use crate::command::{Program, find};

@@ -140,6 +140,7 @@ fn check(cases: &[Case], defaults: &Defaults) {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "that cases are missing should be seen")]
 fn the_same_inputs_give_the_same_metadata() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/metadata/cases.jsonl");
     let Ok(text) = std::fs::read_to_string(&file) else {

@@ -38,7 +38,10 @@ impl Remedied for RegistryError {
             Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
                 "the registry limits requests; run the workflow again later, or log in to raise the limit"
             }
-            Self::Unwell { .. } | Self::Unreachable { .. } => {
+            Self::Unreachable { .. } => {
+                "check the registry's name in `images`, and that this machine can reach it; what is already there is reused by the next run"
+            }
+            Self::Unwell { .. } => {
                 "the registry seems unwell; look at its status page and run the workflow again: what is already there is reused"
             }
             Self::Mismatch { .. } => "somebody or something between here and the registry changes bytes; do not use this image",

@@ -168,6 +168,12 @@ async fn check_subject(
             Outcome::Unrelated => {}
         }
     }
+    // A registry lists referrers in any order; the same evidence reads the same.
+    for statements in [&mut evidence.signatures, &mut evidence.attestations] {
+        statements.sort_by(|one, other| {
+            (&one.predicate_type, one.log_index, &one.bundle).cmp(&(&other.predicate_type, other.log_index, &other.bundle))
+        });
+    }
     let name = subject.platform.map_or_else(|| "the index".to_owned(), |platform| format!("`{platform}`"));
     let missing: Vec<&str> = subject
         .required

@@ -42,6 +42,10 @@ async fn main() -> ExitCode {
             if let Ok(file) = std::env::var("FAKE_BUILDX_ARGUMENTS") {
                 std::fs::write(file, serde_json::to_vec(&arguments).unwrap()).unwrap();
             }
+            if let Ok(file) = std::env::var("FAKE_BUILDX_ENVIRONMENT") {
+                let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+                std::fs::write(file, names.join("\n")).unwrap();
+            }
             build(&arguments, &mode).await;
             ExitCode::SUCCESS
         }

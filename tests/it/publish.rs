@@ -133,3 +133,16 @@ async fn secrets_reach_the_build_as_files_and_are_gone_afterwards() {
     assert!(!std::path::Path::new(secret.trim_start_matches("id=token,src=")).exists());
     assert!(!run.log.lines().filter(|line| !line.starts_with("::add-mask::")).any(|line| line.contains("s3cr3t")), "{}", run.log);
 }
+
+#[tokio::test]
+async fn the_build_sees_neither_our_inputs_nor_the_right_to_ask_for_tokens() {
+    let mut world = World::new().await;
+    let names = world.folder.path().join("environment");
+    world.set("FAKE_BUILDX_ENVIRONMENT", names.to_str().unwrap()).set("INPUT_PASSWORD", "hunter2").set("INPUT_USERNAME", "octo");
+    world.publish().await;
+    let names = std::fs::read_to_string(names).unwrap();
+    assert!(names.lines().any(|name| name == "GITHUB_SHA"), "{names}");
+    let leaked: Vec<&str> =
+        names.lines().filter(|name| name.starts_with("INPUT_") || name.starts_with("ACTIONS_ID_TOKEN_REQUEST_")).collect();
+    assert!(leaked.is_empty(), "{leaked:?}");
+}

@@ -164,6 +164,7 @@ fn check(cases: Vec<Case>, defaults: &Defaults) -> usize {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "that cases are missing should be seen")]
 fn the_same_inputs_give_the_same_flags() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/build-push/cases.jsonl");
     let Ok(text) = std::fs::read_to_string(&file) else {
