@@ -12,7 +12,7 @@ use crate::image::{ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict};
 use crate::metadata::{self, Metadata};
 use crate::trigger::{self, Answer, Decision, Event, Push};
-use crate::verify::policy::Requirements;
+use crate::verify::policy::{Format, Part, Requirements};
 
 /// What this run will do.
 #[derive(Debug)]
@@ -84,6 +84,8 @@ pub struct Publish {
     /// Names of one version first, floating ones last.
     pub tags: Vec<Tag>,
     pub requirements: Requirements,
+    /// Whether the user named the formats, so that one which cannot be made is an error.
+    pub formats_are_asked_for: bool,
     pub on_tag_conflict: OnTagConflict,
     /// Whether what signing writes into a public log may tell of a private repository.
     pub private: bool,
@@ -145,7 +147,14 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     }
     Ok(Plan::Publish(Publish {
         about,
-        requirements: Requirements::new(&build.platforms, build.sbom != Sbom::Off, build.provenance().is_some()),
+        requirements: Requirements::new(
+            &build.platforms,
+            build.sbom != Sbom::Off,
+            build.provenance().is_some(),
+            &inputs.sign_subjects,
+            inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]),
+        ),
+        formats_are_asked_for: inputs.signature_formats.is_some(),
         images,
         tags: in_order(tags),
         on_tag_conflict: inputs.on_tag_conflict,
@@ -340,12 +349,26 @@ impl Plan {
                     (false, true) => "provenance of each platform, ",
                     (false, false) => "",
                 };
-                lines.push("Signed:     the index and the image of each platform".to_owned());
+                let signs = |part| self_signs(plan, part);
+                let signed: Vec<&str> = [
+                    (signs(Part::Index), "the index"),
+                    (signs(Part::Platform), "the image of each platform"),
+                    (plan.attestation_manifests(), "BuildKit's attestations of each"),
+                ]
+                .into_iter()
+                .filter(|(is_signed, _)| *is_signed)
+                .map(|(_, part)| part)
+                .collect();
+                lines.push(format!("Signed:     {}", signed.join(", ")));
                 lines.push(format!("Attested:   {attested}provenance of the workflow"));
             }
         }
         lines
     }
+}
+
+fn self_signs(plan: &Publish, part: Part) -> bool {
+    plan.requirements.of(part).contains(&crate::sigstore::SIGNATURE_PREDICATE)
 }
 
 impl Publish {
@@ -358,7 +381,17 @@ impl Publish {
         let index = json!({ "subject": "index", "predicateTypes": self.requirements.index });
         let platforms =
             self.build.platforms.iter().map(|platform| json!({ "subject": platform, "predicateTypes": self.requirements.platform }));
-        std::iter::once(index).chain(platforms).collect()
+        let attestations = self.attestation_manifests().then(|| {
+            let of =
+                |platform| json!({ "subject": format!("attestations of {platform}"), "predicateTypes": self.requirements.attestations });
+            self.build.platforms.iter().map(of)
+        });
+        std::iter::once(index).chain(platforms).chain(attestations.into_iter().flatten()).collect()
+    }
+
+    /// Whether BuildKit makes manifests of attestations, and they are to be signed.
+    fn attestation_manifests(&self) -> bool {
+        !self.requirements.of(Part::Attestations).is_empty() && (self.build.sbom != Sbom::Off || self.build.provenance().is_some())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `BuiltImage` → `SignedImage`: one signature bundle on the index and on the image of each platform, in every repository.
+//! `BuiltImage` → `SignedImage`: a signature on each part that is to be signed, in every format and repository.
 //! It never attaches an attestation: a verifier that finds any bundle takes it for the signature.
 
 use std::collections::BTreeMap;
@@ -8,10 +8,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::image::Repository;
+use crate::registry::legacy::{Attached, LegacyLayer};
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Artifact, Registry};
-use crate::sigstore::session::{Session, SignedStatement};
+use crate::sigstore::session::{Promise, Session};
 use crate::sigstore::{BUNDLE, SIGNATURE_PREDICATE};
+use crate::verify::legacy;
+use crate::verify::policy::{Format, Part, Requirements};
 
 /// Signatures, log entries and pushes under way at once.
 const CONCURRENCY: usize = 8;
@@ -33,15 +36,69 @@ impl SignedImage {
     }
 }
 
-/// Signs every subject with the one certificate and attaches the bundles.
-pub async fn sign(registry: &Registry, session: &Session, built: BuiltImage, now: jiff::Timestamp) -> anyhow::Result<SignedImage> {
+/// Signs every part of which the requirements want a signature, in every format, with the one certificate.
+pub async fn sign(
+    registry: &Registry,
+    session: &Session,
+    built: BuiltImage,
+    wanted: &Requirements,
+    now: jiff::Timestamp,
+) -> anyhow::Result<SignedImage> {
     let repositories = built.repositories();
-    let signatures = built.subjects().into_iter().map(|subject| async move {
-        let artifact = sealed(registry, session, repositories, &statement(subject), SIGNATURE_PREDICATE, now).await?;
-        attach_everywhere(registry, repositories, subject, &artifact).await
+    let has = |format| wanted.formats.contains(&format);
+    let signatures = signed_parts(&built, wanted).into_iter().map(|subject| async move {
+        let bundle = async {
+            if has(Format::Bundle) {
+                let sealed = sealed(registry, session, repositories, &statement(subject), SIGNATURE_PREDICATE, now).await?;
+                attach_everywhere(registry, repositories, subject, &sealed.artifact).await?;
+            }
+            anyhow::Ok(())
+        };
+        let legacy = async {
+            if has(Format::Legacy) {
+                let each = repositories.iter().map(|repository| sign_legacy(registry, session, repository, subject));
+                futures_util::future::try_join_all(each).await?;
+            }
+            anyhow::Ok(())
+        };
+        futures_util::try_join!(bundle, legacy).map(drop)
     });
     stream::iter(signatures).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
     Ok(SignedImage { built })
+}
+
+/// The parts that need a signature.
+pub fn signed_parts<'a>(built: &'a BuiltImage, wanted: &Requirements) -> Vec<&'a Descriptor> {
+    let needs = |parts: &[Part]| parts.iter().any(|part| wanted.of(*part).contains(&SIGNATURE_PREDICATE));
+    built.subjects().into_iter().filter(|(parts, _)| needs(parts)).map(|(_, subject)| subject).collect()
+}
+
+/// A signature over cosign's older payload, under the tag `.sig`. The payload names the repository, so each has its own.
+async fn sign_legacy(registry: &Registry, session: &Session, repository: &Repository, subject: &Descriptor) -> anyhow::Result<()> {
+    let payload = bytes::Bytes::from(legacy::payload(&repository.to_string(), &subject.digest));
+    let Some(signed) = session.sign_payload(&payload).await.remedied()? else {
+        anyhow::bail!("the older signature format needs a transparency log of version 1");
+    };
+    let layer = legacy_layer(payload, legacy::SIMPLE_SIGNING, signed.signature, None, signed.promise);
+    registry.append_legacy(repository, &subject.digest, Attached::Signatures, &[layer]).await.remedied()
+}
+
+/// A layer with the annotations that cosign 1 and 2 write. An attestation's signature stands in its envelope, and its annotation is empty.
+pub(crate) fn legacy_layer(
+    bytes: bytes::Bytes,
+    media_type: &str,
+    signature: String,
+    predicate_type: Option<&str>,
+    promise: Promise,
+) -> LegacyLayer {
+    let mut annotations = BTreeMap::from([
+        (legacy::SIGNATURE.to_owned(), signature),
+        (legacy::CERTIFICATE.to_owned(), promise.certificate),
+        (legacy::CHAIN.to_owned(), promise.chain),
+        (legacy::LOG.to_owned(), promise.log),
+    ]);
+    annotations.extend(predicate_type.map(|kind| ("predicateType".to_owned(), kind.to_owned())));
+    LegacyLayer { descriptor: Descriptor { annotations, ..Descriptor::of(&bytes, media_type) }, bytes }
 }
 
 /// What cosign states when it signs: a subject without a name, an empty predicate.
@@ -57,14 +114,21 @@ fn statement(subject: &Descriptor) -> Vec<u8> {
 }
 
 /// A bundle as an artifact with the annotations cosign and actions/attest write.
-fn artifact(signed: SignedStatement, predicate_type: &str, now: jiff::Timestamp) -> Artifact {
+fn artifact(bundle: Vec<u8>, predicate_type: &str, now: jiff::Timestamp) -> Artifact {
     let created = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
     let annotations = BTreeMap::from([
         ("dev.sigstore.bundle.content".to_owned(), "dsse-envelope".to_owned()),
         ("dev.sigstore.bundle.predicateType".to_owned(), predicate_type.to_owned()),
         ("org.opencontainers.image.created".to_owned(), created),
     ]);
-    Artifact { artifact_type: BUNDLE, layer: signed.bundle.into(), annotations }
+    Artifact { artifact_type: BUNDLE, layer: bundle.into(), annotations }
+}
+
+/// A signed statement: its bundle, uploaded, and what the older format needs of it.
+pub(crate) struct SealedStatement {
+    pub(crate) artifact: Artifact,
+    pub(crate) envelope: Vec<u8>,
+    pub(crate) promise: Option<Promise>,
 }
 
 /// Signs a statement and uploads its bundle everywhere; the uploads are opened while log and timestamp authority answer.
@@ -75,13 +139,13 @@ pub(crate) async fn sealed(
     statement: &[u8],
     predicate_type: &str,
     now: jiff::Timestamp,
-) -> anyhow::Result<Artifact> {
+) -> anyhow::Result<SealedStatement> {
     let places = futures_util::future::try_join_all(repositories.iter().map(|repository| registry.open_upload(repository)));
     let (signed, places) = futures_util::try_join!(async { session.sign(statement).await.remedied() }, async { places.await.remedied() })?;
-    let artifact = artifact(signed, predicate_type, now);
+    let artifact = artifact(signed.bundle, predicate_type, now);
     let staged = repositories.iter().zip(places).map(|(repository, place)| registry.stage_artifact(repository, place, &artifact));
     futures_util::future::try_join_all(staged).await.remedied()?;
-    Ok(artifact)
+    Ok(SealedStatement { artifact, envelope: signed.envelope, promise: signed.promise })
 }
 
 pub(crate) async fn attach_everywhere(

@@ -28,7 +28,7 @@ use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verbs::publish;
-use supply_action::verify::policy::{Policy, Requirements};
+use supply_action::verify::policy::{Format, Part, Policy, Requirements};
 use supply_action::{sigstore, verify};
 
 /// How often each side runs at each latency; the median counts.
@@ -121,7 +121,16 @@ impl World {
     fn policy(&self) -> Policy {
         let issuer = self.sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
         let platforms = PLATFORMS.map(|platform| platform.parse().unwrap());
-        Policy { signer: Signer { identity: self.claims.identity(), issuer }, requirements: Requirements::new(&platforms, true, true) }
+        Policy {
+            signer: Signer { identity: self.claims.identity(), issuer },
+            requirements: Requirements::new(
+                &platforms,
+                true,
+                true,
+                &[Part::Index, Part::Platform, Part::Attestations],
+                &[Format::Bundle, Format::Legacy],
+            ),
+        }
     }
 
     fn repository(&self, name: &str) -> Repository {

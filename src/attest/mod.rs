@@ -4,14 +4,20 @@
 pub mod buildkit;
 pub mod provenance;
 
+use std::collections::BTreeMap;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::build::BuiltImage;
-use crate::image::Repository;
+use crate::error::OrRemedy as _;
+use crate::image::{Digest, Repository};
+use crate::registry::Registry;
+use crate::registry::legacy::{Attached, LegacyLayer};
 use crate::registry::manifest::Descriptor;
-use crate::registry::{Artifact, Registry};
-use crate::sign::{SignedImage, attach_everywhere, sealed};
+use crate::sign::{SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed};
 use crate::sigstore::session::Session;
+use crate::verify::legacy;
+use crate::verify::policy::Format;
 
 const CONCURRENCY: usize = 8;
 
@@ -24,7 +30,7 @@ pub struct Draft {
 }
 
 /// Signed statements whose blobs are uploaded, and which nothing refers to yet.
-pub struct Sealed(Vec<(Descriptor, Artifact)>);
+pub struct Sealed(Vec<(Draft, SealedStatement)>);
 
 /// An image with all its evidence attached, none of it checked. Only this module can make one.
 #[derive(Debug)]
@@ -57,18 +63,48 @@ pub async fn seal(
     now: jiff::Timestamp,
 ) -> anyhow::Result<Sealed> {
     let sealed = drafts.into_iter().map(|draft| async move {
-        let artifact = sealed(registry, session, repositories, &draft.statement, &draft.predicate_type, now).await?;
-        anyhow::Ok((draft.subject, artifact))
+        let sealed = sealed(registry, session, repositories, &draft.statement, &draft.predicate_type, now).await?;
+        anyhow::Ok((draft, sealed))
     });
     stream::iter(sealed).buffered(CONCURRENCY).try_collect().await.map(Sealed)
 }
 
-/// Attaches the sealed attestations to an image that is signed.
-pub async fn attest(registry: &Registry, signed: SignedImage, sealed: Sealed) -> anyhow::Result<AttestedImage> {
+/// Attaches the sealed attestations to an image that is signed, in every format.
+pub async fn attest(registry: &Registry, signed: SignedImage, sealed: Sealed, formats: &[Format]) -> anyhow::Result<AttestedImage> {
     let repositories = signed.built().repositories();
-    let attached = sealed.0.iter().map(|(subject, artifact)| attach_everywhere(registry, repositories, subject, artifact));
-    stream::iter(attached).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+    let bundles = async {
+        if formats.contains(&Format::Bundle) {
+            let attached =
+                sealed.0.iter().map(|(draft, sealed)| attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact));
+            stream::iter(attached).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        }
+        anyhow::Ok(())
+    };
+    let legacy = async {
+        if formats.contains(&Format::Legacy) {
+            let layers = legacy_layers(&sealed)?;
+            let appended = layers.iter().flat_map(|(subject, layers)| {
+                repositories.iter().map(move |repository| registry.append_legacy(repository, subject, Attached::Attestations, layers))
+            });
+            stream::iter(appended).buffer_unordered(CONCURRENCY).try_collect::<()>().await.remedied()?;
+        }
+        anyhow::Ok(())
+    };
+    futures_util::try_join!(bundles, legacy)?;
     Ok(AttestedImage { built: signed.into_built() })
+}
+
+/// The envelopes of each subject, to be added under its tag `.att` in one go.
+fn legacy_layers(sealed: &Sealed) -> anyhow::Result<BTreeMap<Digest, Vec<LegacyLayer>>> {
+    let mut layers: BTreeMap<Digest, Vec<LegacyLayer>> = BTreeMap::new();
+    for (draft, sealed) in &sealed.0 {
+        let Some(promise) = sealed.promise.clone() else {
+            anyhow::bail!("the older attestation format needs a transparency log of version 1");
+        };
+        let layer = legacy_layer(sealed.envelope.clone().into(), legacy::DSSE, String::new(), Some(&draft.predicate_type), promise);
+        layers.entry(draft.subject.digest.clone()).or_default().push(layer);
+    }
+    Ok(layers)
 }
 
 /// An in-toto statement about one subject. The predicate's text is kept to the byte.

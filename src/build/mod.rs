@@ -15,6 +15,7 @@ use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::registry::Registry;
 use crate::registry::contents::{self, PlatformImage};
 use crate::registry::manifest::Descriptor;
+use crate::verify::policy::Part;
 
 /// An image that lies in its repositories under its digest alone. Only this module's makers can make one.
 #[derive(Debug)]
@@ -51,10 +52,16 @@ impl BuiltImage {
         &self.platforms
     }
 
-    /// Everything that is signed: the index and the image of each platform, each digest once.
-    pub fn subjects(&self) -> Vec<&Descriptor> {
-        let mut subjects = vec![&self.root];
-        subjects.extend(self.platforms.iter().map(|part| &part.descriptor).filter(|descriptor| descriptor.digest != self.root.digest));
+    /// Everything that may be signed, each digest once: the index, the image of each platform, BuildKit's attestations of each. An image
+    /// without an index is both index and platform.
+    pub fn subjects(&self) -> Vec<(Vec<Part>, &Descriptor)> {
+        let is_root = |descriptor: &Descriptor| descriptor.digest == self.root.digest;
+        let root_is_platform = self.platforms.iter().any(|part| is_root(&part.descriptor));
+        let mut subjects = vec![(if root_is_platform { vec![Part::Index, Part::Platform] } else { vec![Part::Index] }, &self.root)];
+        for part in &self.platforms {
+            subjects.extend(Some(&part.descriptor).filter(|descriptor| !is_root(descriptor)).map(|of| (vec![Part::Platform], of)));
+            subjects.extend(part.attestations.as_ref().map(|of| (vec![Part::Attestations], of)));
+        }
         subjects
     }
 

@@ -23,6 +23,7 @@ use crate::image::Platform;
 use crate::metadata;
 use crate::registry::exchange::Method;
 use crate::trigger::Push;
+use crate::verify::policy::{Format, Part};
 
 use self::named::names_and_tags;
 pub use self::secrets::secret_texts;
@@ -44,6 +45,9 @@ pub struct Inputs {
     pub builder: Builder,
     pub signing_config: Option<PathBuf>,
     pub trusted_root: Option<PathBuf>,
+    pub sign_subjects: Vec<Part>,
+    /// `None`: every format that the services allow.
+    pub signature_formats: Option<Vec<Format>>,
     pub on_tag_conflict: OnTagConflict,
     pub source_args: bool,
     pub allow_public_log: bool,
@@ -144,6 +148,8 @@ struct Raw {
     keep_state: Option<String>,
     signing_config: Option<String>,
     trusted_root: Option<String>,
+    sign_subjects: Option<String>,
+    signature_formats: Option<String>,
     on_tag_conflict: Option<String>,
     source_args: Option<String>,
     allow_public_log: Option<String>,
@@ -260,6 +266,11 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
         github_token: raw.github_token.clone(),
         notices,
         sign: problems.switch("sign", raw.sign.as_deref(), true),
+        sign_subjects: match &raw.sign_subjects {
+            Some(list) => problems.some("sign-subjects", list),
+            None => vec![Part::Index, Part::Platform, Part::Attestations],
+        },
+        signature_formats: raw.signature_formats.as_deref().map(|list| unique(problems.some("signature-formats", list))),
         on_tag_conflict: match raw.on_tag_conflict.as_deref() {
             None | Some("fail") => OnTagConflict::Fail,
             Some("overwrite") => OnTagConflict::Overwrite,

@@ -4,7 +4,7 @@ use super::Problems;
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 59] = [
+pub const NAMES: [&str; 61] = [
     "add-hosts",
     "allow",
     "allow-public-log",
@@ -56,6 +56,8 @@ pub const NAMES: [&str; 59] = [
     "sep-tags",
     "shm-size",
     "sign",
+    "sign-subjects",
+    "signature-formats",
     "signing-config",
     "source-args",
     "ssh",

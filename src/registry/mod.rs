@@ -7,6 +7,7 @@ mod auth;
 pub mod contents;
 mod error;
 pub mod exchange;
+pub mod legacy;
 pub mod manifest;
 mod referrers;
 mod transport;

@@ -1,11 +1,13 @@
 //! One signing session: one ephemeral key, one Fulcio certificate, any number of signed statements. The key never leaves memory.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::ExposeSecret as _;
 use sigstore_bundle::BundleV03;
 use sigstore_crypto::{KeyPair, sha256};
 use sigstore_fulcio::FulcioClient;
 use sigstore_oidc::IdentityToken;
-use sigstore_rekor::{DsseEntry, HashedRekordV2, RekorClient, RekorV2Client, RekorV2KeyDetails};
+use sigstore_rekor::{DsseEntry, HashedRekord, HashedRekordV2, RekorClient, RekorV2Client, RekorV2KeyDetails};
 use sigstore_tsa::TimestampClient;
 use sigstore_types::bundle::KindVersion;
 use sigstore_types::{DerCertificate, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, TimestampToken, TransparencyLogEntry};
@@ -19,12 +21,38 @@ pub struct Session {
     services: Services,
     key: KeyPair,
     certificate: DerCertificate,
+    /// PEM: the certificates above it.
+    chain: String,
 }
 
-/// A signed statement with its proofs, as bundle JSON.
+/// A signed statement with its proofs.
 #[derive(Debug, Clone)]
 pub struct SignedStatement {
+    /// The bundle, JSON.
     pub bundle: Vec<u8>,
+    /// The envelope to the byte as it was logged.
+    pub envelope: Vec<u8>,
+    /// What older verifiers want beside the envelope; only a log of version 1 gives it.
+    pub promise: Option<Promise>,
+}
+
+/// A signature over bytes, for older verifiers.
+#[derive(Debug, Clone)]
+pub struct SignedPayload {
+    /// DER, in base64.
+    pub signature: String,
+    pub promise: Promise,
+}
+
+/// A certificate and a log's promise to keep the entry, as cosign's older scheme writes them.
+#[derive(Debug, Clone)]
+pub struct Promise {
+    /// PEM.
+    pub certificate: String,
+    /// PEM: the certificates above it.
+    pub chain: String,
+    /// The entry and the log's signature over it, JSON.
+    pub log: String,
 }
 
 impl Session {
@@ -39,7 +67,8 @@ impl Session {
         let granted =
             persistently("Fulcio", &url, async || client.create_signing_certificate(&identity, &key).await.map_err(fulcio_failure)).await?;
         let certificate = granted.leaf_certificate().clone();
-        Ok(Self { http: http.clone(), services: services.clone(), key, certificate })
+        let chain = granted.certificate_chain().iter().skip(1).map(DerCertificate::to_pem).collect();
+        Ok(Self { http: http.clone(), services: services.clone(), key, certificate, chain })
     }
 
     /// Signs an in-toto statement: DSSE, then log entry and timestamp side by side.
@@ -49,7 +78,9 @@ impl Session {
         let pae = sigstore_types::dsse::pae(IN_TOTO, statement);
         let signature = self.key.sign(&pae).map_err(|error| internal(error.to_string()))?;
         let envelope = DsseEnvelope::new(IN_TOTO.to_owned(), payload, DsseSignature::new(signature.clone(), KeyId::default()));
+        let bytes = serde_json::to_vec(&envelope).map_err(|error| internal(error.to_string()))?;
         let (entry, timestamp) = futures_util::try_join!(self.log(&envelope, &pae), self.timestamp(&signature))?;
+        let promise = entry.as_ref().and_then(|entry| self.promise(entry));
         let mut bundle = BundleV03::with_certificate_and_dsse(self.certificate.clone(), envelope);
         if let Some(entry) = entry {
             bundle = bundle.with_tlog_entry(entry);
@@ -58,7 +89,35 @@ impl Session {
             bundle = bundle.with_rfc3161_timestamp(timestamp);
         }
         let json = bundle.into_bundle().to_json().map_err(|error| internal(error.to_string()))?;
-        Ok(SignedStatement { bundle: json.into_bytes() })
+        Ok(SignedStatement { bundle: json.into_bytes(), envelope: bytes, promise })
+    }
+
+    /// Signs bytes and logs the signature with a log of version 1; `None` where there is none, because nothing else gives a promise.
+    pub async fn sign_payload(&self, payload: &[u8]) -> Result<Option<SignedPayload>, SigstoreError> {
+        let Some(Rekor { url, version: 1 }) = &self.services.rekor else { return Ok(None) };
+        let unusable = |detail: String| SigstoreError::Unusable { service: "Rekor", url: url.clone(), detail };
+        let signature = self.key.sign(payload).map_err(|error| unusable(error.to_string()))?;
+        let client = RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
+        let request = HashedRekord::new(&sha256(payload), &signature, &self.certificate);
+        let entry = persistently("Rekor", url, async || client.create_entry(request.clone()).await.map_err(rekor_failure)).await?;
+        let entry = entry.to_bundle_entry(KindVersion::HashedRekordV001).map_err(|error| unusable(error.to_string()))?;
+        let promise = self.promise(&entry).ok_or_else(|| unusable("it gave no signed entry timestamp".to_owned()))?;
+        Ok(Some(SignedPayload { signature: BASE64.encode(signature.as_bytes()), promise }))
+    }
+
+    fn promise(&self, entry: &TransparencyLogEntry) -> Option<Promise> {
+        let log_id = BASE64.decode(serde_json::to_value(&entry.log_id).ok()?["keyId"].as_str()?).ok()?;
+        let promise = serde_json::to_value(entry.inclusion_promise.as_ref()?).ok()?;
+        let log = serde_json::json!({
+            "SignedEntryTimestamp": promise["signedEntryTimestamp"],
+            "Payload": {
+                "body": BASE64.encode(entry.canonicalized_body.as_bytes()),
+                "integratedTime": entry.integrated_time?.as_second(),
+                "logIndex": entry.log_index.get(),
+                "logID": hex::encode(log_id),
+            },
+        });
+        Some(Promise { certificate: self.certificate.to_pem(), chain: self.chain.clone(), log: log.to_string() })
     }
 
     async fn log(&self, envelope: &DsseEnvelope, pae: &[u8]) -> Result<Option<TransparencyLogEntry>, SigstoreError> {

@@ -60,22 +60,8 @@ impl BundleVerifier {
         let text = std::str::from_utf8(bundle).map_err(|error| unreadable(&error))?;
         let bundle = Bundle::from_json(text).map_err(|error| unreadable(&error))?;
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
-        let mut policy = VerificationPolicy::new(signer.identity.clone(), signer.issuer.clone());
-        if !self.has_ct_log {
-            policy = policy.skip_sct();
-        }
-        if !self.has_log {
-            policy = policy.skip_tlog_unsafe();
-        }
-        let verified = self.verifier.verify(digest, &bundle, &policy).map_err(|error| BundleError::Refused(chain(&error)))?;
-        // The library skips what a policy leaves out; say here what must have happened.
-        let checked = verified.certificate_verified()
-            && verified.identity_policy_checked()
-            && (verified.sct_verified() || !self.has_ct_log)
-            && (verified.tlog_verified() || !self.has_log);
-        if !checked {
-            return Err(BundleError::Refused("not every check was made".to_owned()));
-        }
+        let verified = self.verifier.verify(digest, &bundle, &self.policy(signer)).map_err(|error| BundleError::Refused(chain(&error)))?;
+        self.expect_every_check(&verified)?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(BundleError::Refused("it signs bytes and not a statement".to_owned()));
         };
@@ -91,6 +77,53 @@ impl BundleVerifier {
             signed_at: verified.verified_timestamps().iter().min().map(ToString::to_string),
             logged: verified.tlog_verified(),
         })
+    }
+}
+
+/// A signature over bytes of which everything has been checked.
+#[derive(Debug, Clone)]
+pub struct CheckedPayload {
+    pub log_index: Option<u64>,
+    pub signed_at: Option<String>,
+    pub logged: bool,
+}
+
+impl BundleVerifier {
+    /// Checks that `signer` signed these bytes.
+    pub fn check_payload(&self, bundle: &[u8], payload: &[u8], signer: &Signer) -> Result<CheckedPayload, BundleError> {
+        let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
+        let text = std::str::from_utf8(bundle).map_err(|error| unreadable(&error))?;
+        let bundle = Bundle::from_json(text).map_err(|error| unreadable(&error))?;
+        let verified = self.verifier.verify(payload, &bundle, &self.policy(signer)).map_err(|error| BundleError::Refused(chain(&error)))?;
+        self.expect_every_check(&verified)?;
+        if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
+            return Err(BundleError::Refused("it signs a statement and not bytes".to_owned()));
+        }
+        Ok(CheckedPayload {
+            log_index: bundle.verification_material.tlog_entries.first().map(|entry| entry.log_index.get()),
+            signed_at: verified.verified_timestamps().iter().min().map(ToString::to_string),
+            logged: verified.tlog_verified(),
+        })
+    }
+
+    fn policy(&self, signer: &Signer) -> VerificationPolicy {
+        let mut policy = VerificationPolicy::new(signer.identity.clone(), signer.issuer.clone());
+        if !self.has_ct_log {
+            policy = policy.skip_sct();
+        }
+        if !self.has_log {
+            policy = policy.skip_tlog_unsafe();
+        }
+        policy
+    }
+
+    /// The library skips what a policy leaves out; says here what must have happened.
+    fn expect_every_check(&self, verified: &sigstore_verify::VerificationResult) -> Result<(), BundleError> {
+        let checked = verified.certificate_verified()
+            && verified.identity_policy_checked()
+            && (verified.sct_verified() || !self.has_ct_log)
+            && (verified.tlog_verified() || !self.has_log);
+        if checked { Ok(()) } else { Err(BundleError::Refused("not every check was made".to_owned())) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::image::{ImageRef, Platform};
+use crate::image::ImageRef;
 use crate::publish::Published;
 use crate::sigstore::verifier::Signer;
 use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
@@ -29,7 +29,7 @@ pub fn commands(published: &Published, trusted_root: Option<&Path>) -> Vec<Comma
     let signer = &published.evidence.signer;
     let mut commands = Vec::new();
     for subject in &published.evidence.subjects {
-        let part = subject.platform.as_ref().map_or_else(|| "the index".to_owned(), Platform::to_string);
+        let part = if subject.platform.is_none() { "the index".to_owned() } else { super::part_name(subject) };
         let target = image.repository.at(&subject.digest);
         commands.push(Command { checks: format!("signature of {part}"), text: cosign("verify", "", &target, signer, trusted_root) });
         let mut kinds: Vec<&str> = subject.attestations.iter().map(|statement| statement.predicate_type.as_str()).collect();

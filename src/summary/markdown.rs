@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::commands::Command;
-use crate::image::Platform;
 use crate::publish::Published;
 use crate::report::{Stage, seconds};
 use crate::verify::Statement;
@@ -24,7 +23,7 @@ pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], el
         writeln!(text, "| signed by | `{}` |\n| issuer | `{}` |\n", published.evidence.signer.identity, published.evidence.signer.issuer);
     let _ = writeln!(text, "| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|");
     for subject in &published.evidence.subjects {
-        let part = subject.platform.as_ref().map_or_else(|| "index".to_owned(), Platform::to_string);
+        let part = super::part_name(subject);
         let mark = |present: bool| if present { "✅" } else { "–" };
         let has = |kind: &str| subject.attestations.iter().any(|statement| statement.predicate_type == kind);
         let log: Vec<String> = subject.signatures.iter().chain(&subject.attestations).filter_map(log_entry).collect();

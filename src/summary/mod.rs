@@ -9,6 +9,17 @@ use serde_json::{Value, json};
 use crate::inputs::Separators;
 use crate::metadata::Metadata;
 use crate::publish::Published;
+use crate::verify::SubjectEvidence;
+use crate::verify::policy::Part;
+
+/// What a subject is called for people.
+fn part_name(subject: &SubjectEvidence) -> String {
+    match (&subject.platform, subject.kind) {
+        (None, _) => "index".to_owned(),
+        (Some(platform), Part::Attestations) => format!("{platform}, attestations"),
+        (Some(platform), _) => platform.to_string(),
+    }
+}
 
 /// `evidence.json`: each subject with its signatures and attestations, log indexes and the signer.
 pub fn evidence(published: &Published) -> Value {
@@ -35,6 +46,7 @@ pub fn outputs(published: &Published, metadata: &Metadata, separators: &Separato
         .evidence
         .subjects
         .iter()
+        .filter(|subject| subject.kind == Part::Platform)
         .filter_map(|subject| Some((subject.platform.as_ref()?.to_string(), json!(subject.digest))))
         .collect();
     let metadata = json!({

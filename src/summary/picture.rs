@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::image::Platform;
 use crate::publish::Published;
 use crate::report::{Stage, cut, seconds};
 
@@ -28,11 +27,12 @@ pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration, width
     lines.push(format!("  {:<9} {:>12}", "in all", seconds(elapsed)));
     lines.push(String::new());
     for subject in &published.evidence.subjects {
-        let part = subject.platform.as_ref().map_or_else(|| "index".to_owned(), Platform::to_string);
-        let kinds: Vec<&str> = subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
+        let part = super::part_name(subject);
+        let mut kinds: Vec<&str> = subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
+        kinds.dedup();
         let signed = if subject.signatures.is_empty() { "unsigned" } else { "signed" };
         lines.push(format!(
-            "  {part:<14} {}  {signed}{}{}",
+            "  {part:<26} {}  {signed}{}{}",
             subject.digest.short(),
             if kinds.is_empty() { "" } else { ", " },
             kinds.join(", ")

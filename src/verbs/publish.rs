@@ -24,7 +24,7 @@ use crate::sigstore::session::Session;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{self, Services};
 use crate::summary;
-use crate::verify::policy::Policy;
+use crate::verify::policy::{Format, Policy, Requirements};
 use crate::verify::{self, VerifiedImage};
 
 /// The verb: everything a workflow step does.
@@ -114,15 +114,30 @@ pub async fn publish(
     let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context };
     let credentials = login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
     let outside = Outside::new(inputs, &credentials)?;
+    let requirements = possible(plan, &outside.services, report)?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let ready = report.stage("preflight", preflight(&outside, context, inputs, plan, &credentials, &place, report)).await?;
-    let policy = Policy { signer: signer(&ready.token, context), requirements: plan.requirements.clone() };
+    let policy = Policy { signer: signer(&ready.token, context), requirements };
     let built = report.stage("build", build(env, plan, &outside, ready.buildx)).await?;
-    let attested = report.stage("prove", prove(&outside, context, ready.token, built)).await?;
+    let attested = report.stage("prove", prove(&outside, context, ready.token, built, &policy.requirements)).await?;
     let verified = report.stage("verify", verify_all(&outside, &attested, &policy)).await?;
     report.stage("publish", name(&outside, context, plan, &ready.baseline, &policy, verified, report)).await
+}
+
+/// The requirements that the services can meet: the older format needs a log of version 1.
+fn possible(plan: &plan::Publish, services: &Services, report: &Report) -> anyhow::Result<Requirements> {
+    let mut requirements = plan.requirements.clone();
+    if requirements.formats.contains(&Format::Legacy) && services.rekor.as_ref().is_none_or(|rekor| rekor.version != 1) {
+        let why = "the signing config names no transparency log of version 1, which `legacy` needs";
+        if plan.formats_are_asked_for {
+            return Err(anyhow::anyhow!("input `signature-formats`: {why}")).hint("leave `legacy` out, or name such a log");
+        }
+        report.notice(&format!("signatures and attestations are kept as bundles alone: {why}"));
+        requirements.formats.retain(|format| *format != Format::Legacy);
+    }
+    Ok(requirements)
 }
 
 /// What the preflight found and set up.
@@ -219,7 +234,13 @@ async fn scanner(env: &Environment, plan: &plan::Publish, outside: &Outside) -> 
 }
 
 /// Sign and attest: drafts are collected while the certificate is asked for, and signed while the signatures go up.
-pub async fn prove(outside: &Outside, context: &Context, token: OidcToken, built: BuiltImage) -> anyhow::Result<(AttestedImage, String)> {
+pub async fn prove(
+    outside: &Outside,
+    context: &Context,
+    token: OidcToken,
+    built: BuiltImage,
+    wanted: &Requirements,
+) -> anyhow::Result<(AttestedImage, String)> {
     let Outside { http, registry, services, .. } = outside;
     let now = jiff::Timestamp::now();
     let workflow = Workflow::new(context, &token.unverified);
@@ -233,12 +254,12 @@ pub async fn prove(outside: &Outside, context: &Context, token: OidcToken, built
         attest::draft(registry, &built, &workflow),
         async { empty_configs.await.remedied().map(drop) },
     )?;
-    let (signatures, attestations) = (built.subjects().len(), drafts.len());
+    let (signatures, attestations) = (crate::sign::signed_parts(&built, wanted).len(), drafts.len());
     let (signed, sealed) = futures_util::try_join!(
-        crate::sign::sign(registry, &session, built, now),
+        crate::sign::sign(registry, &session, built, wanted, now),
         attest::seal(registry, &session, &repositories, drafts, now),
     )?;
-    let attested = attest::attest(registry, signed, sealed).await?;
+    let attested = attest::attest(registry, signed, sealed, &wanted.formats).await?;
     Ok((attested, format!("{}, {}, one certificate", plural(signatures, "signature"), plural(attestations, "attestation"))))
 }
 

@@ -14,6 +14,7 @@ use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sandbox::{self, Sandbox};
 use crate::summary;
+use crate::verify::policy::{Format, Part};
 
 /// What `rehearse` may be told.
 #[derive(Debug, Args)]
@@ -175,8 +176,10 @@ struct BundleFile {
 fn bundle_files(published: &Published) -> Vec<BundleFile> {
     let mut files = Vec::new();
     for subject in &published.evidence.subjects {
-        let part = subject.platform.as_ref().map_or_else(|| "index".to_owned(), |platform| platform.to_string().replace('/', "-"));
-        for statement in subject.signatures.iter().chain(&subject.attestations) {
+        let platform = subject.platform.as_ref().map_or_else(|| "index".to_owned(), |platform| platform.to_string().replace('/', "-"));
+        let part = if subject.kind == Part::Attestations { format!("{platform}-attestations") } else { platform };
+        let statements = subject.signatures.iter().chain(&subject.attestations);
+        for statement in statements.filter(|statement| statement.format == Format::Bundle) {
             let kind = match statement.predicate_type.as_str() {
                 crate::sigstore::SIGNATURE_PREDICATE => "signature",
                 crate::verify::policy::SPDX => "sbom",

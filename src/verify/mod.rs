@@ -1,16 +1,18 @@
 //! Image reference + policy → `VerifiedImage`, read from the registry as a stranger would. It never sees what signing
 //! returned, and nothing else in the program can make a `VerifiedImage`.
 
+pub mod legacy;
 pub mod policy;
 
 use anyhow::bail;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
-use self::policy::Policy;
+use self::policy::{Format, Part, Policy};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::registry::contents::{self, Contents};
+use crate::registry::legacy::Attached;
 use crate::registry::manifest::{Descriptor, Manifest};
 use crate::registry::{Registry, RegistryError};
 use crate::sigstore::SIGNATURE_PREDICATE;
@@ -64,6 +66,7 @@ pub struct Evidence {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct SubjectEvidence {
+    pub kind: Part,
     pub digest: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
@@ -75,10 +78,12 @@ pub struct SubjectEvidence {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statement {
+    pub format: Format,
     pub predicate_type: String,
-    /// The referrer's manifest.
-    pub manifest: Digest,
-    /// The bundle's blob.
+    /// The referrer's manifest; the older format has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
+    /// The blob: a bundle, or a layer of the older format.
     pub bundle: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_index: Option<u64>,
@@ -93,6 +98,7 @@ pub struct Statement {
 
 /// One part of an image and what it needs.
 struct Subject<'a> {
+    kind: Part,
     descriptor: &'a Descriptor,
     is_root: bool,
     platform: Option<&'a Platform>,
@@ -103,7 +109,7 @@ struct Subject<'a> {
 pub async fn verify(registry: &Registry, verifier: &BundleVerifier, image: &ImageRef, policy: &Policy) -> anyhow::Result<VerifiedImage> {
     let contents = contents::read(registry, image).await.remedied()?;
     let subjects = subjects(&contents, policy)?;
-    let checks = subjects.iter().map(|subject| check_subject(registry, verifier, &image.repository, subject, &policy.signer));
+    let checks = subjects.iter().map(|subject| check_subject(registry, verifier, &image.repository, subject, policy));
     let found: Vec<SubjectEvidence> = stream::iter(checks).buffered(CONCURRENCY).try_collect().await?;
     Ok(VerifiedImage {
         image: image.clone(),
@@ -127,7 +133,7 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
     let root = &contents.root.descriptor;
     let mut subjects = Vec::new();
     if contents.root.is_index() {
-        subjects.push(Subject { descriptor: root, is_root: true, platform: None, required: requirements.index.clone() });
+        subjects.push(Subject { kind: Part::Index, descriptor: root, is_root: true, platform: None, required: requirements.index.clone() });
     }
     for part in &contents.platforms {
         let mut required = requirements.platform.clone();
@@ -135,7 +141,15 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
         if is_root {
             required.extend(requirements.index.iter().filter(|kind| !requirements.platform.contains(kind)));
         }
-        subjects.push(Subject { descriptor: &part.descriptor, is_root, platform: Some(&part.platform), required });
+        subjects.push(Subject { kind: Part::Platform, descriptor: &part.descriptor, is_root, platform: Some(&part.platform), required });
+        let attestations = part.attestations.as_ref().filter(|_| !requirements.attestations.is_empty());
+        subjects.extend(attestations.map(|descriptor| Subject {
+            kind: Part::Attestations,
+            descriptor,
+            is_root: false,
+            platform: Some(&part.platform),
+            required: requirements.attestations.clone(),
+        }));
     }
     Ok(subjects)
 }
@@ -145,20 +159,36 @@ async fn check_subject(
     verifier: &BundleVerifier,
     repository: &Repository,
     subject: &Subject<'_>,
-    signer: &Signer,
+    policy: &Policy,
 ) -> anyhow::Result<SubjectEvidence> {
+    let (signer, formats) = (&policy.signer, &policy.requirements.formats);
     let digest = &subject.descriptor.digest;
     // The root was fetched before; an index may list what the registry does not hold.
     let image = repository.at(digest);
     let present = async { if subject.is_root { Ok(()) } else { registry.expect_manifest(&image).await.map(drop) } };
-    let ((), referrers) = futures_util::try_join!(present, registry.referrers(repository, digest)).remedied()?;
-    if referrers.len() > REFERRERS_LIMIT {
-        bail!("`{repository}@{digest}` has {} referrers, more than {REFERRERS_LIMIT}: this is a flood, not evidence", referrers.len());
-    }
-    let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, signer));
-    let outcomes: Vec<Outcome> = stream::iter(read).buffered(CONCURRENCY).try_collect().await?;
-    let mut evidence =
-        SubjectEvidence { digest: digest.clone(), platform: subject.platform.cloned(), signatures: Vec::new(), attestations: Vec::new() };
+    let bundles = async {
+        if !formats.contains(&Format::Bundle) {
+            return Ok(Vec::new());
+        }
+        let referrers = registry.referrers(repository, digest).await.remedied()?;
+        if referrers.len() > REFERRERS_LIMIT {
+            bail!("`{repository}@{digest}` has {} referrers, more than {REFERRERS_LIMIT}: this is a flood, not evidence", referrers.len());
+        }
+        let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, signer));
+        stream::iter(read).buffered(CONCURRENCY).try_collect::<Vec<Outcome>>().await
+    };
+    let layers = async {
+        if formats.contains(&Format::Legacy) { check_layers(registry, verifier, repository, digest, signer).await } else { Ok(Vec::new()) }
+    };
+    let ((), mut outcomes, layers) = futures_util::try_join!(async { present.await.remedied() }, bundles, layers)?;
+    outcomes.extend(layers);
+    let mut evidence = SubjectEvidence {
+        kind: subject.kind,
+        digest: digest.clone(),
+        platform: subject.platform.cloned(),
+        signatures: Vec::new(),
+        attestations: Vec::new(),
+    };
     let mut refused = Vec::new();
     for outcome in outcomes {
         match outcome {
@@ -171,25 +201,33 @@ async fn check_subject(
     // A registry lists referrers in any order; the same evidence reads the same.
     for statements in [&mut evidence.signatures, &mut evidence.attestations] {
         statements.sort_by(|one, other| {
-            (&one.predicate_type, one.log_index, &one.bundle).cmp(&(&other.predicate_type, other.log_index, &other.bundle))
+            let key =
+                |statement: &Statement| (statement.format, statement.predicate_type.clone(), statement.log_index, statement.bundle.clone());
+            key(one).cmp(&key(other))
         });
     }
-    let name = subject.platform.map_or_else(|| "the index".to_owned(), |platform| format!("`{platform}`"));
-    let missing: Vec<&str> = subject
-        .required
-        .iter()
-        .filter(|kind| !evidence.signatures.iter().chain(&evidence.attestations).any(|statement| statement.predicate_type == **kind))
-        .copied()
-        .collect();
+    let missing: Vec<String> = formats.iter().flat_map(|format| missing(&evidence, &subject.required, *format)).collect();
     if missing.is_empty() {
         return Ok(evidence);
     }
-    let missing: Vec<String> = missing.iter().map(|kind| format!("`{kind}`")).collect();
+    let name = match (subject.kind, subject.platform) {
+        (Part::Attestations, Some(platform)) => format!("the attestation manifest of `{platform}`"),
+        (_, Some(platform)) => format!("`{platform}`"),
+        (_, None) => "the index".to_owned(),
+    };
     let mut message = format!("{name} (`{}`) has no valid {} by `{}`", digest.short(), missing.join(", "), signer.identity);
     for why in refused {
         message.push_str(&format!("; {why}"));
     }
     Err(anyhow::anyhow!(message)).hint("a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`")
+}
+
+/// The required statements that are not there in a format.
+fn missing(evidence: &SubjectEvidence, required: &[&str], format: Format) -> Vec<String> {
+    let found: Vec<&Statement> = evidence.signatures.iter().chain(&evidence.attestations).filter(|found| found.format == format).collect();
+    let absent = required.iter().filter(|kind| !found.iter().any(|statement| statement.predicate_type == **kind));
+    let older = if format == Format::Legacy { " (older format)" } else { "" };
+    absent.map(|kind| format!("`{kind}`{older}")).collect()
 }
 
 enum Outcome {
@@ -235,17 +273,74 @@ async fn check_referrer(
         Err(error) => return Err(error).remedied(),
     };
     match verifier.check(&bytes, subject, signer) {
-        Ok(checked) => Ok(Outcome::Counts(statement(checked, &referrer.digest, &layer.digest))),
+        Ok(checked) => Ok(Outcome::Counts(statement(checked, Format::Bundle, Some(&referrer.digest), &layer.digest))),
         Err(error) => refused(error.to_string()),
     }
 }
 
-fn statement(checked: CheckedStatement, manifest: &Digest, bundle: &Digest) -> Statement {
+/// Fetches and checks the layers of the older format.
+async fn check_layers(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    repository: &Repository,
+    subject: &Digest,
+    signer: &Signer,
+) -> anyhow::Result<Vec<Outcome>> {
+    let (signatures, attestations) = futures_util::try_join!(
+        registry.legacy_layers(repository, subject, Attached::Signatures),
+        registry.legacy_layers(repository, subject, Attached::Attestations),
+    )
+    .remedied()?;
+    let checks = signatures.iter().chain(&attestations).map(|layer| async move {
+        if layer.size > BUNDLE_LIMIT as u64 {
+            return Ok(Outcome::DoesNotCount(format!(
+                "layer `{}` does not count: it is larger than {BUNDLE_LIMIT} bytes",
+                layer.digest.short()
+            )));
+        }
+        let refused = |why: String| Outcome::DoesNotCount(format!("layer `{}` does not count: {why}", layer.digest.short()));
+        match registry.blob(repository, layer, BUNDLE_LIMIT).await {
+            Ok(bytes) => Ok(check_layer(verifier, layer, &bytes, subject, signer).unwrap_or_else(refused)),
+            Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => Ok(refused(error.to_string())),
+            Err(error) => Err(error).remedied(),
+        }
+    });
+    stream::iter(checks).buffered(CONCURRENCY).try_collect().await
+}
+
+fn check_layer(verifier: &BundleVerifier, layer: &Descriptor, bytes: &[u8], subject: &Digest, signer: &Signer) -> Result<Outcome, String> {
+    let kind = layer.media_type.as_str();
+    if ![legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&kind) {
+        return Ok(Outcome::Unrelated);
+    }
+    let bundle = legacy::bundle(bytes, &layer.annotations)?;
+    if kind == legacy::DSSE {
+        let checked = verifier.check(&bundle, subject, signer).map_err(|error| error.to_string())?;
+        return Ok(Outcome::Counts(statement(checked, Format::Legacy, None, &layer.digest)));
+    }
+    let checked = verifier.check_payload(&bundle, bytes, signer).map_err(|error| error.to_string())?;
+    if !legacy::is_about(bytes, subject) {
+        return Err(format!("its payload is not about `{subject}`"));
+    }
+    Ok(Outcome::Counts(Statement {
+        format: Format::Legacy,
+        predicate_type: SIGNATURE_PREDICATE.to_owned(),
+        manifest: None,
+        bundle: layer.digest.clone(),
+        log_index: checked.log_index,
+        signed_at: checked.signed_at,
+        logged: checked.logged,
+        commit: None,
+    }))
+}
+
+fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest>, bundle: &Digest) -> Statement {
     let dependency = checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
     Statement {
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
+        format,
         predicate_type: checked.predicate_type,
-        manifest: manifest.clone(),
+        manifest: manifest.cloned(),
         bundle: bundle.clone(),
         log_index: checked.log_index,
         signed_at: checked.signed_at,

@@ -1,5 +1,9 @@
 //! What must be proven about an image: who signed, and which statements each of its parts needs. Pure.
 
+use std::str::FromStr;
+
+use serde::Serialize;
+
 use crate::image::Platform;
 use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::verifier::Signer;
@@ -8,27 +12,84 @@ use crate::sigstore::verifier::Signer;
 pub const SPDX: &str = "https://spdx.dev/Document";
 pub const SLSA_PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 
+/// A kind of thing that carries evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    Index,
+    /// The image of one platform.
+    Platform,
+    /// BuildKit's manifest of attestations about the image of one platform.
+    Attestations,
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "index" => Ok(Self::Index),
+            "platforms" => Ok(Self::Platform),
+            "attestations" => Ok(Self::Attestations),
+            other => Err(format!("`{other}` is none of `index`, `platforms`, `attestations`")),
+        }
+    }
+}
+
+/// How a signed statement is kept in a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// A Sigstore bundle, as a referrer.
+    Bundle,
+    /// cosign's older scheme: layers under the tags `.sig` and `.att`.
+    Legacy,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "bundle" => Ok(Self::Bundle),
+            "legacy" => Ok(Self::Legacy),
+            other => Err(format!("`{other}` is neither `bundle` nor `legacy`")),
+        }
+    }
+}
+
 /// Which statements the parts of an image need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
     /// Every platform that must be there.
     pub platforms: Vec<Platform>,
-    /// On the index.
     pub index: Vec<&'static str>,
-    /// On the image of each platform.
     pub platform: Vec<&'static str>,
+    pub attestations: Vec<&'static str>,
+    /// Every statement is needed in each of them.
+    pub formats: Vec<Format>,
 }
 
 impl Requirements {
-    pub fn new(platforms: &[Platform], sbom: bool, build_provenance: bool) -> Self {
-        let mut platform = vec![SIGNATURE_PREDICATE];
-        if sbom {
-            platform.push(SPDX);
+    pub fn new(platforms: &[Platform], sbom: bool, build_provenance: bool, signed: &[Part], formats: &[Format]) -> Self {
+        let signature = |part: Part| signed.contains(&part).then_some(SIGNATURE_PREDICATE);
+        let made = [(sbom, SPDX), (build_provenance, SLSA_PROVENANCE)].into_iter().filter(|(made, _)| *made).map(|(_, kind)| kind);
+        Self {
+            platforms: platforms.to_vec(),
+            index: signature(Part::Index).into_iter().chain([SLSA_PROVENANCE]).collect(),
+            platform: signature(Part::Platform).into_iter().chain(made).collect(),
+            attestations: signature(Part::Attestations).into_iter().collect(),
+            formats: formats.to_vec(),
         }
-        if build_provenance {
-            platform.push(SLSA_PROVENANCE);
+    }
+
+    /// What a part needs.
+    pub fn of(&self, part: Part) -> &[&'static str] {
+        match part {
+            Part::Index => &self.index,
+            Part::Platform => &self.platform,
+            Part::Attestations => &self.attestations,
         }
-        Self { platforms: platforms.to_vec(), index: vec![SIGNATURE_PREDICATE, SLSA_PROVENANCE], platform }
     }
 }
 

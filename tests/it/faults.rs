@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use supply_action::sandbox::{Effect, Fault, Service};
+use supply_action::verify::policy::Part;
 
 use crate::support::World;
 
@@ -70,7 +71,7 @@ async fn an_image_that_lacks_any_part_of_its_evidence_does_not_verify() {
         let bundles: Vec<usize> = (0..index["manifests"].as_array().unwrap().len())
             .filter(|at| index["manifests"][at]["artifactType"].as_str().is_some_and(|kind| kind.contains("sigstore")))
             .collect();
-        assert!(bundles.len() >= 2);
+        assert_eq!(bundles.len() >= 2, subject.kind != Part::Attestations, "{index}");
         for at in bundles {
             let mut without = index.clone();
             let left_out = without["manifests"].as_array_mut().unwrap().remove(at);
@@ -80,6 +81,50 @@ async fn an_image_that_lacks_any_part_of_its_evidence_does_not_verify() {
             assert!(message.contains("has no valid") && message.contains(kind), "{message}");
         }
         put(whole.to_vec()).await;
+    }
+    world.verify(&digest).await.unwrap();
+}
+
+/// The same for the older format: without a layer, with another's layer, and with any byte of what stands beside it changed.
+#[tokio::test]
+async fn evidence_in_the_older_format_counts_only_whole() {
+    let world = World::new().await;
+    let digest = world.publish().await.outputs["digest"].clone();
+    let verified = world.verify(&digest).await.unwrap();
+    for (subject, suffix) in verified.evidence().subjects.iter().flat_map(|subject| [(subject, "sig"), (subject, "att")]) {
+        let url = format!("http://{}/v2/app/manifests/sha256-{}.{suffix}", world.sandbox.registry(), subject.digest.hex());
+        let answer = reqwest::get(&url).await.unwrap();
+        if answer.status() == 404 {
+            assert!(subject.kind == Part::Attestations && suffix == "att");
+            continue;
+        }
+        let whole: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let put = async |manifest: &serde_json::Value| {
+            let kind = "application/vnd.oci.image.manifest.v1+json";
+            let answer = reqwest::Client::new().put(&url).header("content-type", kind).body(manifest.to_string()).send().await.unwrap();
+            assert!(answer.status().is_success());
+        };
+        for at in 0..whole["layers"].as_array().unwrap().len() {
+            let mut without = whole.clone();
+            without["layers"].as_array_mut().unwrap().remove(at);
+            put(&without).await;
+            let message = format!("{:#}", world.verify(&digest).await.unwrap_err());
+            assert!(message.contains("has no valid") && message.contains("(older format)"), "{message}");
+            for annotation in ["dev.sigstore.cosign/certificate", "dev.sigstore.cosign/bundle", "dev.cosignproject.cosign/signature"] {
+                let text = whole["layers"][at]["annotations"][annotation].as_str().unwrap();
+                for place in [text.len() / 3, text.len() / 2] {
+                    let Some(byte) = text.as_bytes().get(place).copied() else { continue };
+                    let mut bytes = text.as_bytes().to_vec();
+                    bytes[place] = if byte == b'A' { b'B' } else { b'A' };
+                    let mut changed = whole.clone();
+                    changed["layers"][at]["annotations"][annotation] = String::from_utf8(bytes).unwrap().into();
+                    put(&changed).await;
+                    let message = format!("{:#}", world.verify(&digest).await.unwrap_err());
+                    assert!(message.contains("(older format)") && message.contains("does not count"), "{annotation} {place}: {message}");
+                }
+            }
+        }
+        put(&whole).await;
     }
     world.verify(&digest).await.unwrap();
 }

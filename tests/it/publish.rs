@@ -24,9 +24,11 @@ async fn a_verified_image_gets_its_names_and_the_workflow_its_outputs() {
     assert_eq!(metadata["containerimage.digest"], digest.as_str());
     let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
     assert_eq!(evidence["signer"]["identity"], world.signer().identity);
-    assert_eq!(evidence["subjects"].as_array().unwrap().len(), 3);
+    let kinds: Vec<&str> = evidence["subjects"].as_array().unwrap().iter().map(|subject| subject["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["index", "platform", "attestations", "platform", "attestations"]);
     for subject in evidence["subjects"].as_array().unwrap() {
-        assert_eq!(subject["signatures"].as_array().unwrap().len(), 1, "{subject}");
+        let formats: Vec<&Value> = subject["signatures"].as_array().unwrap().iter().map(|signature| &signature["format"]).collect();
+        assert_eq!(formats, ["bundle", "legacy"], "{subject}");
         assert!(subject["signatures"][0]["logIndex"].is_number() && subject["signatures"][0]["logged"] == true, "{subject}");
     }
     for part in [digest.as_str(), "cosign verify --certificate-identity", "verify-attestation --type spdxjson", "linux/arm64"] {
@@ -48,8 +50,43 @@ async fn no_name_is_put_before_every_proof_is_read_back() {
     assert!(last_proof < last_read && last_read < first_tag, "{last_proof} {last_read} {first_tag}");
     let count = |service: Service| requests.iter().filter(|request| request.service == service && request.method == "POST").count();
     assert_eq!(count(Service::Fulcio), 1, "one certificate a run");
-    // 3 signatures, 2 SBOMs, 2 build provenances, 1 workflow provenance
-    assert_eq!((count(Service::Rekor), count(Service::Timestamp)), (8, 8));
+    // 5 signatures, 2 SBOMs, 2 build provenances, 1 workflow provenance; each signature once more in the older format, which has no timestamp
+    assert_eq!((count(Service::Rekor), count(Service::Timestamp)), (15, 10));
+}
+
+#[tokio::test]
+async fn what_is_signed_and_how_it_is_kept_may_be_chosen() {
+    let mut world = World::new().await;
+    world.set("INPUT_SIGN-SUBJECTS", "index").set("INPUT_SIGNATURE-FORMATS", "legacy");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
+    let signed = |at: usize| evidence["subjects"][at]["signatures"].as_array().unwrap().len();
+    assert_eq!((evidence["subjects"].as_array().unwrap().len(), signed(0), signed(1)), (3, 1, 0));
+    let referrers = world.sandbox.requests().into_iter().filter(|request| request.path.contains("/referrers/")).count();
+    assert_eq!(referrers, 0, "nobody asked for bundles");
+}
+
+#[tokio::test]
+async fn the_older_format_is_left_out_where_no_log_can_serve_it() {
+    let mut world = World::new().await;
+    let config = std::fs::read_to_string(world.sandbox.signing_config()).unwrap();
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config.as_object_mut().unwrap().remove("rekorTlogUrls");
+    let root = std::fs::read_to_string(world.sandbox.trusted_root()).unwrap();
+    let mut root: Value = serde_json::from_str(&root).unwrap();
+    root["tlogs"] = Value::Array(Vec::new());
+    for (name, input, file) in [("config.json", "INPUT_SIGNING-CONFIG", config), ("root.json", "INPUT_TRUSTED-ROOT", root)] {
+        let path = world.folder.path().join(name);
+        std::fs::write(&path, file.to_string()).unwrap();
+        world.set(input, path.to_str().unwrap());
+    }
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(run.log.contains("as bundles alone"), "{}", run.log);
+    world.set("INPUT_SIGNATURE-FORMATS", "bundle, legacy");
+    let run = world.publish().await;
+    assert!(run.code == Some(1) && run.log.contains("input `signature-formats`: the signing config names no"), "{}", run.log);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use supply_action::image::{ImageRef, Repository};
 use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Config, Request, Sandbox, Service};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verify::policy::{Policy, Requirements};
+use supply_action::verify::policy::{Format, Part, Policy, Requirements};
 use supply_action::verify::{self, VerifiedImage};
 use tempfile::TempDir;
 
@@ -122,7 +122,16 @@ impl World {
     /// Verifies as a stranger would, with a policy of this test's own.
     pub(crate) async fn verify(&self, digest: &str) -> anyhow::Result<VerifiedImage> {
         let platforms = ["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
-        let policy = Policy { signer: self.signer(), requirements: Requirements::new(&platforms, true, true) };
+        let policy = Policy {
+            signer: self.signer(),
+            requirements: Requirements::new(
+                &platforms,
+                true,
+                true,
+                &[Part::Index, Part::Platform, Part::Attestations],
+                &[Format::Bundle, Format::Legacy],
+            ),
+        };
         let image: ImageRef = format!("{}@{digest}", self.repository()).parse().unwrap();
         verify::verify(&self.registry(), &self.verifier(), &image, &policy).await
     }

@@ -38,7 +38,7 @@ async fn a_version_tag_publishes_what_was_planned() {
     let sha = format!("sha-{}", Claims::default().sha);
     assert_eq!(planned["tag_names"], json!(["v1.2.3", "v1.2", "v1", sha, "latest"]));
     assert_eq!(planned["permissions"], json!(["contents: read", "packages: write", "id-token: write"]));
-    assert_eq!(planned["subjects"].as_array().unwrap().len(), 3);
+    assert_eq!(planned["subjects"].as_array().unwrap().len(), 5);
     assert_eq!((planned["version"].as_str(), planned["builder"]["driver"].as_str()), (Some("v1.2.3"), Some("remote")));
     assert!(planned["buildx"].as_array().unwrap().iter().any(|argument| argument.as_str().unwrap().contains("push-by-digest=true")));
     let run = world.publish().await;

@@ -1,0 +1,133 @@
+//! cosign's older scheme: signatures and attestations as layers of an image under the tag `sha256-<hex>.sig` or `.att`. Layers are only ever
+//! added; what others wrote stays. Such a tag is a digest's name, not one that people pull.
+//!
+//! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
+
+use serde_json::{Value, json};
+
+use super::manifest::{Descriptor, Manifest, OCI_MANIFEST};
+use super::{Registry, RegistryError, Result};
+use crate::image::{Digest, Repository, Tag};
+
+/// cosign reads no more.
+const LAYERS: usize = 1000;
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const RACES: u32 = 8;
+
+/// Which of the two tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attached {
+    Signatures,
+    Attestations,
+}
+
+impl Attached {
+    fn tag(self, subject: &Digest) -> Result<Tag> {
+        let suffix = match self {
+            Self::Signatures => "sig",
+            Self::Attestations => "att",
+        };
+        let text = format!("sha256-{}.{suffix}", subject.hex());
+        text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
+    }
+}
+
+/// A layer to be added: its bytes, and what stands beside them.
+#[derive(Debug, Clone)]
+pub struct LegacyLayer {
+    pub descriptor: Descriptor,
+    pub bytes: bytes::Bytes,
+}
+
+impl Registry {
+    /// The layers under a subject's tag, not yet fetched; none where there is no tag.
+    pub async fn legacy_layers(&self, repository: &Repository, subject: &Digest, attached: Attached) -> Result<Vec<Descriptor>> {
+        match self.tagged(repository, &attached.tag(subject)?).await? {
+            None => Ok(Vec::new()),
+            Some(manifest) => {
+                Ok(layers_of(&manifest, repository)?.into_iter().filter_map(|layer| serde_json::from_value(layer).ok()).collect())
+            }
+        }
+    }
+
+    /// Adds layers under a subject's tag: uploads, then read, add, write, read again, because no registry locks a tag.
+    pub async fn append_legacy(&self, repository: &Repository, subject: &Digest, attached: Attached, layers: &[LegacyLayer]) -> Result<()> {
+        let uploads = layers.iter().map(|layer| self.ensure_blob(repository, &layer.bytes, &layer.descriptor));
+        let tag = attached.tag(subject)?;
+        let (_, mut before) = futures_util::try_join!(futures_util::future::try_join_all(uploads), self.tagged(repository, &tag))?;
+        for attempt in 1..=RACES {
+            let Some((manifest, config)) = with_layers(before.as_ref(), layers, repository)? else { return Ok(()) };
+            self.put_blob(repository, &config.bytes, &config.descriptor).await?;
+            self.put(repository, tag.as_str(), &manifest).await?;
+            before = self.tagged(repository, &tag).await?;
+            if let Some(kept) = &before
+                && (kept.descriptor.digest == manifest.descriptor.digest || with_layers(Some(kept), layers, repository)?.is_none())
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(super::backoff(attempt)).await;
+        }
+        Err(RegistryError::Protocol {
+            request: format!("PUT /v2/{}/manifests/{tag}", repository.path()),
+            what: format!("another writer's layers, {RACES} times in a row"),
+        })
+    }
+}
+
+fn layers_of(manifest: &Manifest, repository: &Repository) -> Result<Vec<Value>> {
+    let unreadable = |what: String| RegistryError::Protocol { request: format!("GET /v2/{}/manifests", repository.path()), what };
+    let mut json: Value =
+        serde_json::from_slice(&manifest.bytes).map_err(|error| unreadable(format!("a manifest that cannot be read: {error}")))?;
+    match json["layers"].take() {
+        Value::Array(layers) if layers.len() <= LAYERS => Ok(layers),
+        Value::Array(layers) => Err(unreadable(format!("{} layers of signatures, more than {LAYERS}", layers.len()))),
+        _ => Err(unreadable("something that is not an image manifest".to_owned())),
+    }
+}
+
+/// The manifest and config with these layers as well; `None` when all are there.
+fn with_layers(before: Option<&Manifest>, added: &[LegacyLayer], repository: &Repository) -> Result<Option<(Manifest, LegacyLayer)>> {
+    let mut layers = before.map_or(Ok(Vec::new()), |manifest| layers_of(manifest, repository))?;
+    let known = layers.len();
+    for layer in added {
+        let layer = json!(layer.descriptor);
+        if !layers.contains(&layer) {
+            layers.push(layer);
+        }
+    }
+    if layers.len() == known {
+        return Ok(None);
+    }
+    let diff_ids: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
+    let never = "0001-01-01T00:00:00Z";
+    let config = json!({
+        "architecture": "", "created": never, "history": vec![json!({ "created": never }); diff_ids.len()], "os": "",
+        "rootfs": { "type": "layers", "diff_ids": diff_ids }, "config": {},
+    });
+    let bytes = bytes::Bytes::from(config.to_string());
+    let config = LegacyLayer { descriptor: Descriptor::of(&bytes, CONFIG), bytes };
+    let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config.descriptor, "layers": layers });
+    Ok(Some((Manifest::new(manifest.to_string().into_bytes(), OCI_MANIFEST), config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(text: &'static str) -> LegacyLayer {
+        LegacyLayer { descriptor: Descriptor::of(text.as_bytes(), "m"), bytes: text.into() }
+    }
+
+    #[test]
+    fn layers_are_added_once_and_others_stay_as_they_are() {
+        let repository: Repository = "r.io/a".parse().unwrap();
+        let theirs = r#"{"layers":[{"mediaType":"x","digest":"sha512:00","size":1,"annotations":{"k":"v"},"y":1.0}]}"#;
+        let before = Manifest::new(theirs.into(), OCI_MANIFEST);
+        let (after, config) = with_layers(Some(&before), &[layer("a"), layer("b"), layer("a")], &repository).unwrap().unwrap();
+        let json: Value = serde_json::from_slice(&after.bytes).unwrap();
+        assert_eq!((json["layers"].as_array().unwrap().len(), &json["layers"][0]["y"]), (3, &json!(1.0)));
+        assert_eq!(serde_json::from_slice::<Value>(&config.bytes).unwrap()["rootfs"]["diff_ids"].as_array().unwrap().len(), 3);
+        assert!(with_layers(Some(&after), &[layer("b")], &repository).unwrap().is_none());
+        with_layers(Some(&Manifest::new(b"{}".to_vec(), OCI_MANIFEST)), &[layer("a")], &repository).unwrap_err();
+    }
+}
