@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{accepts, cosigns, judge, published, tool, trust, world};
+use crate::support::{accepts, cosigns, cosigns_of_the_older_format, judge, publish, published, tool, trust, world};
 
 fn signer() -> (String, String) {
     let evidence = published().json("evidence");
@@ -15,17 +15,20 @@ fn cosign_accepts_every_signature_and_attestation() {
     let run = published();
     let (identity, issuer) = signer();
     let root = world().sandbox.trusted_root().to_str().unwrap();
-    for (cosign, extra) in cosigns() {
-        for (platform, digest) in run.subjects() {
+    for (cosign, extra) in cosigns().into_iter().chain(cosigns_of_the_older_format()) {
+        for (kind, digest) in run.subjects() {
             let image = format!("{}@{digest}", run.outputs["image"]);
             let check = |verb: &[&str]| accepts(&cosign, &[verb, extra, &trust(root, &identity, &issuer), &[image.as_str()]].concat());
             check(&["verify"]);
+            if kind == "attestations" {
+                continue;
+            }
             let provenance = check(&["verify-attestation", "--type", "slsaprovenance1"]);
-            match platform {
-                None => assert!(
+            match kind.as_str() {
+                "index" => assert!(
                     statement_of(&provenance)["predicate"]["buildDefinition"]["buildType"].as_str().unwrap().contains("actions.github.io")
                 ),
-                Some(_) => {
+                _ => {
                     assert!(
                         statement_of(&provenance)["predicate"]["buildDefinition"]["buildType"].as_str().unwrap().contains("moby/buildkit")
                     );
@@ -47,21 +50,52 @@ fn statement_of(said: &str) -> Value {
 }
 
 #[test]
+fn cosign_accepts_the_older_format_where_there_is_no_other() {
+    let image = format!("{}/hello-older", world().sandbox.registry());
+    let run = publish("hello", &image, &[("INPUT_SIGNATURE-FORMATS", "legacy")]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let evidence = run.json("evidence");
+    let signer = |field: &str| evidence["signer"][field].as_str().unwrap().to_owned();
+    let (identity, issuer, root) = (signer("identity"), signer("issuer"), world().sandbox.trusted_root().to_str().unwrap());
+    for cosign in [tool("COSIGN3"), tool("COSIGN2")] {
+        for (kind, digest) in run.subjects() {
+            let image = format!("{image}@{digest}");
+            let check = |verb: &[&str]| accepts(&cosign, &[verb, &trust(root, &identity, &issuer), &[image.as_str()]].concat());
+            check(&["verify"]);
+            if kind != "attestations" {
+                check(&["verify-attestation", "--type", "slsaprovenance1"]);
+            }
+            if kind == "platform" {
+                check(&["verify-attestation", "--type", "spdxjson"]);
+            }
+        }
+        let tree = accepts(&cosign, &["tree", &format!("{image}:v1.2.3"), "--allow-http-registry"]);
+        assert!(tree.contains("Signatures for an image tag") && tree.contains("Attestations for an image tag"), "{tree}");
+    }
+}
+
+/// How cosign words it for the older format.
+const NOT_EXPECTED: &str = "none of the expected identities matched what was in the certificate";
+
+#[test]
 fn cosign_refuses_another_identity_another_issuer_and_another_kind() {
     let run = published();
     let (identity, issuer) = signer();
     let root = world().sandbox.trusted_root().to_str().unwrap();
     let image = run.outputs["image-ref"].as_str();
     let other = identity.replace("release.yml", "other.yml");
-    for (cosign, extra) in cosigns() {
+    for (cosign, extra) in cosigns().into_iter().chain(cosigns_of_the_older_format()) {
         let refuses = |verb: &[&str], identity: &str, issuer: &str, why: &str| {
             let (success, said) = judge(&cosign, &[verb, extra, &trust(root, identity, issuer), &[image]].concat());
             assert!(!success && said.contains(why), "{said}");
         };
-        refuses(&["verify"], &other, &issuer, "expected SAN value");
-        refuses(&["verify"], &identity, "https://token.actions.githubusercontent.com", "expected issuer value");
+        let older = extra.contains(&"--new-bundle-format=false");
+        let (san, iss) = if older { (NOT_EXPECTED, NOT_EXPECTED) } else { ("expected SAN value", "expected issuer value") };
+        refuses(&["verify"], &other, &issuer, san);
+        refuses(&["verify"], &identity, "https://token.actions.githubusercontent.com", iss);
         // The index carries no SBOM of its own: each platform does.
-        refuses(&["verify-attestation", "--type", "spdxjson"], &identity, &issuer, "none of the attestations matched");
+        let none = if older { "none of the attestations matched the predicate type" } else { "none of the attestations matched" };
+        refuses(&["verify-attestation", "--type", "spdxjson"], &identity, &issuer, none);
     }
 }
 
@@ -70,7 +104,7 @@ fn the_commands_of_the_job_summary_work_as_they_stand() {
     let run = published();
     let block = run.summary.split("```sh").nth(1).unwrap().split("```").next().unwrap();
     let commands: Vec<&str> = block.lines().filter(|line| line.starts_with("cosign ")).collect();
-    assert_eq!(commands.len(), 8, "{block}");
+    assert_eq!(commands.len(), 10, "{block}");
     let folder = tool("COSIGN3");
     let path = format!("PATH={}:$PATH; ", folder.parent().unwrap().display());
     for command in commands {
@@ -100,9 +134,13 @@ fn the_built_program_was_run_on_both_platforms_and_its_go_modules_are_in_the_sbo
     let run = published();
     assert!(run.log.contains("::group::build") && run.log.contains("[linux/arm64"), "progress is shown live in a group: {}", run.log);
     let evidence = run.json("evidence");
-    for subject in evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["platform"].is_string()) {
-        let sbom =
-            subject["attestations"].as_array().unwrap().iter().find(|found| found["predicateType"] == "https://spdx.dev/Document").unwrap();
+    for subject in evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform") {
+        let sbom = subject["attestations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|found| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document")
+            .unwrap();
         let text = crate::sbom::document(&run.outputs["image"], sbom["bundle"].as_str().unwrap()).to_string();
         for part in ["pkg:golang/stdlib@", "pkg:deb/debian/libc6@"] {
             assert!(text.contains(part), "{part} is missing for {}", subject["platform"]);

@@ -20,8 +20,11 @@ fn pyspdxtools_accepts_the_sbom_of_every_platform() {
     let evidence = run.json("evidence");
     let mut checked = 0;
     for subject in evidence["subjects"].as_array().unwrap() {
-        for statement in
-            subject["attestations"].as_array().unwrap().iter().filter(|found| found["predicateType"] == "https://spdx.dev/Document")
+        for statement in subject["attestations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|found| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document")
         {
             let file = world().folder.join(format!("{checked}.spdx.json"));
             std::fs::write(&file, document(&run.outputs["image"], statement["bundle"].as_str().unwrap()).to_string()).unwrap();

@@ -70,13 +70,13 @@ impl Run {
         serde_json::from_str(&self.outputs[output]).unwrap()
     }
 
-    /// Every signed digest with its platform, the index first.
-    pub(crate) fn subjects(&self) -> Vec<(Option<String>, String)> {
+    /// Every signed digest with what it is: `index`, `platform`, `attestations`.
+    pub(crate) fn subjects(&self) -> Vec<(String, String)> {
         let evidence = self.json("evidence");
         let subjects = evidence["subjects"].as_array().unwrap();
         subjects
             .iter()
-            .map(|subject| (subject["platform"].as_str().map(str::to_owned), subject["digest"].as_str().unwrap().to_owned()))
+            .map(|subject| (subject["kind"].as_str().unwrap().to_owned(), subject["digest"].as_str().unwrap().to_owned()))
             .collect()
     }
 }
@@ -192,6 +192,11 @@ fn parse_outputs(text: &str) -> BTreeMap<String, String> {
         outputs.insert(name.to_owned(), value.join("\n"));
     }
     outputs
+}
+
+/// cosign 2 told to look for what it wrote itself; cosign 3 looks there only where there is no bundle.
+pub(crate) fn cosigns_of_the_older_format() -> [(PathBuf, &'static [&'static str]); 1] {
+    [(tool("COSIGN2"), &["--new-bundle-format=false"])]
 }
 
 /// cosign 3 and 2; the older one must be told to look for bundles.
