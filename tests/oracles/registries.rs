@@ -1,13 +1,13 @@
 //! Real registries in place of the sandbox's: one with the referrers API, one without, each for a full run.
 
-use crate::support::{Run, Server, accepts, cosigns, cosigns_of_the_older_format, free_port, publish, tool, trust, world};
+use crate::support::{Run, Server, accepts, cosigns, free_port, publish, tool, trust, world};
 
 fn check(run: &Run) {
     assert_eq!(run.code, Some(0), "{}", run.log);
     let evidence = run.json("evidence");
     let signer = |field: &str| evidence["signer"][field].as_str().unwrap().to_owned();
     let (identity, issuer, root) = (signer("identity"), signer("issuer"), world().sandbox.trusted_root().to_str().unwrap());
-    for (cosign, extra) in cosigns().into_iter().chain(cosigns_of_the_older_format()) {
+    for (cosign, extra) in cosigns() {
         for (kind, digest) in run.subjects() {
             let image = format!("{}@{digest}", run.outputs["image"]);
             let trust = trust(root, &identity, &issuer);

@@ -194,11 +194,6 @@ fn parse_outputs(text: &str) -> BTreeMap<String, String> {
     outputs
 }
 
-/// cosign 2 told to look for what it wrote itself; cosign 3 looks there only where there is no bundle.
-pub(crate) fn cosigns_of_the_older_format() -> [(PathBuf, &'static [&'static str]); 1] {
-    [(tool("COSIGN2"), &["--new-bundle-format=false"])]
-}
-
 /// cosign 3 and 2; the older one must be told to look for bundles.
 pub(crate) fn cosigns() -> [(PathBuf, &'static [&'static str]); 2] {
     [(tool("COSIGN3"), &[]), (tool("COSIGN2"), &["--new-bundle-format"])]
@@ -207,4 +202,32 @@ pub(crate) fn cosigns() -> [(PathBuf, &'static [&'static str]); 2] {
 /// The flags that say whom to believe and who must have signed.
 pub(crate) fn trust<'a>(root: &'a str, identity: &'a str, issuer: &'a str) -> Vec<&'a str> {
     vec!["--trusted-root", root, "--certificate-identity", identity, "--certificate-oidc-issuer", issuer, "--allow-http-registry"]
+}
+
+/// `env` with what cosign 2 takes in place of a trusted root when it reads the older format.
+pub(crate) fn older_trust() -> Vec<String> {
+    use base64::Engine as _;
+    let world = world();
+    let root: Value = serde_json::from_slice(&std::fs::read(world.sandbox.trusted_root()).unwrap()).unwrap();
+    let pem = |raw: &Value, kind: &str| {
+        let der = base64::engine::general_purpose::STANDARD.decode(raw["rawBytes"].as_str().unwrap()).unwrap();
+        format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", base64::engine::general_purpose::STANDARD.encode(der))
+    };
+    let authority: String = root["certificateAuthorities"][0]["certChain"]["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|certificate| pem(certificate, "CERTIFICATE"))
+        .collect();
+    [
+        ("SIGSTORE_ROOT_FILE", authority),
+        ("SIGSTORE_REKOR_PUBLIC_KEY", pem(&root["tlogs"][0]["publicKey"], "PUBLIC KEY")),
+        ("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", pem(&root["ctlogs"][0]["publicKey"], "PUBLIC KEY")),
+    ]
+    .map(|(name, text)| {
+        let file = world.folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        format!("{name}={}", file.display())
+    })
+    .to_vec()
 }
