@@ -9,7 +9,7 @@ use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
 use crate::image::{ImageError, Platform, Repository, Tag};
-use crate::inputs::{Inputs, OnTagConflict};
+use crate::inputs::{Inputs, OnTagConflict, Wish};
 use crate::metadata::{self, Metadata};
 use crate::trigger::{self, Answer, Decision, Event, Push};
 use crate::verify::policy::{Format, Part, Requirements};
@@ -84,6 +84,8 @@ pub struct Publish {
     /// Names of one version first, floating ones last.
     pub tags: Vec<Tag>,
     pub requirements: Requirements,
+    /// Whether the attestations must be stored at GitHub as well.
+    pub stores_at_github: bool,
     /// Whether the user named the formats, so that one which cannot be made is an error.
     pub formats_are_asked_for: bool,
     pub on_tag_conflict: OnTagConflict,
@@ -154,6 +156,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
             &inputs.sign_subjects,
             inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]),
         ),
+        stores_at_github: inputs.github_attestations == Wish::Always,
         formats_are_asked_for: inputs.signature_formats.is_some(),
         images,
         tags: in_order(tags),
@@ -304,7 +307,9 @@ impl Plan {
         });
         if let Self::Publish(plan) = self {
             json["subjects"] = plan.subjects();
-            json["permissions"] = json!(["contents: read", "packages: write", "id-token: write"]);
+            let mut permissions = vec!["contents: read", "packages: write", "id-token: write"];
+            permissions.extend(plan.stores_at_github.then_some("attestations: write"));
+            json["permissions"] = json!(permissions);
         }
         json
     }

@@ -13,6 +13,7 @@ use crate::registry::manifest::Descriptor;
 use crate::registry::{Artifact, Registry};
 use crate::sigstore::session::{Promise, Session};
 use crate::sigstore::{BUNDLE, SIGNATURE_PREDICATE};
+use crate::verify::existing::Existing;
 use crate::verify::legacy;
 use crate::verify::policy::{Format, Part, Requirements};
 
@@ -42,13 +43,15 @@ pub async fn sign(
     session: &Session,
     built: BuiltImage,
     wanted: &Requirements,
+    existing: &Existing,
     now: jiff::Timestamp,
 ) -> anyhow::Result<SignedImage> {
     let repositories = built.repositories();
     let has = |format| wanted.formats.contains(&format);
+    let is_there = |subject: &Descriptor| existing.has_everywhere(repositories, &subject.digest, Format::Bundle, &statement(subject));
     let signatures = signed_parts(&built, wanted).into_iter().map(|subject| async move {
         let bundle = async {
-            if has(Format::Bundle) {
+            if has(Format::Bundle) && !is_there(subject) {
                 let sealed = sealed(registry, session, repositories, &statement(subject), SIGNATURE_PREDICATE, now).await?;
                 attach_everywhere(registry, repositories, subject, &sealed.artifact).await?;
             }
@@ -56,7 +59,10 @@ pub async fn sign(
         };
         let legacy = async {
             if has(Format::Legacy) {
-                let each = repositories.iter().map(|repository| sign_legacy(registry, session, repository, subject));
+                let lacking = repositories.iter().filter(|repository| {
+                    !existing.has(repository, &subject.digest, Format::Legacy, &legacy::payload(&repository.to_string(), &subject.digest))
+                });
+                let each = lacking.map(|repository| sign_legacy(registry, session, repository, subject));
                 futures_util::future::try_join_all(each).await?;
             }
             anyhow::Ok(())

@@ -177,7 +177,7 @@ impl World {
         let before = self.sandbox.requests().len();
         let began = Instant::now();
         let token = identity::token(&http, &context).await.unwrap();
-        let (attested, _) = publish::prove(&outside, &context, token, built).await.unwrap();
+        let (attested, _) = publish::prove(&outside, &context, token, built, &policy).await.unwrap();
         let proven = began.elapsed();
         let _ = publish::verify_all(&outside, &attested, &policy).await.unwrap();
         let took = began.elapsed();

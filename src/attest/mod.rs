@@ -16,6 +16,7 @@ use crate::registry::legacy::{Attached, LegacyLayer};
 use crate::registry::manifest::Descriptor;
 use crate::sign::{SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed};
 use crate::sigstore::session::Session;
+use crate::verify::existing::Existing;
 use crate::verify::legacy;
 use crate::verify::policy::Format;
 
@@ -37,11 +38,17 @@ pub struct Sealed(Vec<(Draft, SealedStatement)>);
 #[must_use = "an attested image is still to be verified"]
 pub struct AttestedImage {
     built: BuiltImage,
+    /// Of the attestations that were made in this run, for those who keep copies.
+    bundles: Vec<bytes::Bytes>,
 }
 
 impl AttestedImage {
     pub fn built(&self) -> &BuiltImage {
         &self.built
+    }
+
+    pub fn bundles(&self) -> &[bytes::Bytes] {
+        &self.bundles
     }
 }
 
@@ -52,6 +59,12 @@ pub async fn draft(registry: &Registry, built: &BuiltImage, workflow: &provenanc
     let statement = statement(of, root, crate::verify::policy::SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
     drafts.push(Draft { subject: root.clone(), predicate_type: crate::verify::policy::SLSA_PROVENANCE.to_owned(), statement });
     Ok(drafts)
+}
+
+/// The drafts that lack a statement somewhere; the others are there, to the byte, by the same signer.
+pub fn lacking(drafts: Vec<Draft>, repositories: &[Repository], formats: &[Format], existing: &Existing) -> Vec<Draft> {
+    let is_there = |draft: &Draft, format: &Format| existing.has_everywhere(repositories, &draft.subject.digest, *format, &draft.statement);
+    drafts.into_iter().filter(|draft| !formats.iter().all(|format| is_there(draft, format))).collect()
 }
 
 /// Signs every draft and uploads the bundles' blobs.
@@ -91,7 +104,8 @@ pub async fn attest(registry: &Registry, signed: SignedImage, sealed: Sealed, fo
         anyhow::Ok(())
     };
     futures_util::try_join!(bundles, legacy)?;
-    Ok(AttestedImage { built: signed.into_built() })
+    let bundles = sealed.0.into_iter().map(|(_, sealed)| sealed.artifact.layer).collect();
+    Ok(AttestedImage { built: signed.into_built(), bundles })
 }
 
 /// The envelopes of each subject, to be added under its tag `.att` in one go.

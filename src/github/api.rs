@@ -1,5 +1,5 @@
-//! The few questions a run asks GitHub: the repository, a commit, whether a tag lies on the default branch. It only reads, and
-//! a question without an answer is `None` with a reason in the log, never a guess.
+//! The few things a run asks of GitHub: the repository, a commit, whether a tag lies on the default branch; and to keep attestations. A
+//! question without an answer is `None` with a reason in the log, never a guess.
 
 use serde_json::Value;
 
@@ -7,6 +7,7 @@ use super::Context;
 use secrecy::SecretString;
 
 /// GitHub's REST API for one repository. Reference: <https://docs.github.com/rest>.
+#[derive(Clone)]
 pub struct Api {
     client: octocrab::Octocrab,
     repository: String,
@@ -41,6 +42,34 @@ impl Api {
         compared["status"].as_str().map(|status| matches!(status, "identical" | "ahead"))
     }
 
+    /// Whether this token may store attestations: a request without a bundle is refused for what it lacks only where the right is there.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub async fn may_store_attestations(&self) -> Result<(), String> {
+        match self.store(&serde_json::json!({})).await {
+            Ok(_) | Err(Refusal { status: 400 | 422, .. }) => Ok(()),
+            Err(refusal) => Err(refusal.said),
+        }
+    }
+
+    /// Stores a bundle: <https://docs.github.com/rest/repos/attestations>. Returns its id.
+    pub async fn store_attestation(&self, bundle: &serde_json::value::RawValue) -> Result<Option<u64>, String> {
+        self.store(&serde_json::json!({ "bundle": bundle })).await.map_err(|refusal| refusal.said)
+    }
+
+    async fn store(&self, body: &Value) -> Result<Option<u64>, Refusal> {
+        let route = format!("/repos/{}/attestations", self.repository);
+        match self.client.post::<_, Value>(&route, Some(body)).await {
+            Ok(answer) => Ok(answer["id"].as_u64()),
+            Err(octocrab::Error::GitHub { source, .. }) => {
+                let status = source.status_code.as_u16();
+                Err(Refusal { status, said: format!("HTTP {status}: {}", source.message) })
+            }
+            Err(error) => Err(Refusal { status: 0, said: error.to_string() }),
+        }
+    }
+
     async fn get(&self, path: &str) -> Option<Value> {
         let route = format!("/repos/{}{path}", self.repository);
         match self.client.get::<Value, _, ()>(&route, None).await {
@@ -51,6 +80,12 @@ impl Api {
             }
         }
     }
+}
+
+struct Refusal {
+    /// 0 where there was no answer.
+    status: u16,
+    said: String,
 }
 
 /// A branch name in a path: slashes and the like are data.
@@ -83,6 +118,18 @@ mod tests {
         for (status, expected) in [("ahead", Some(true)), ("identical", Some(true)), ("diverged", Some(false)), ("behind", Some(false))] {
             let app = Router::new().route("/repos/o/r/compare/{range}", get(move || async move { Json(json!({ "status": status })) }));
             assert_eq!(api(app).await.is_on_branch("abc", "release/main").await, expected, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_right_to_store_attestations_is_told_by_what_is_refused() {
+        use axum::http::StatusCode;
+        for (status, may) in [(StatusCode::UNPROCESSABLE_ENTITY, true), (StatusCode::FORBIDDEN, false), (StatusCode::NOT_FOUND, false)] {
+            let answer = move || async move { (status, Json(json!({ "message": "Resource not accessible by integration" }))) };
+            let app = Router::new().route("/repos/o/r/attestations", axum::routing::post(answer));
+            let told = api(app).await.may_store_attestations().await;
+            assert_eq!(told.is_ok(), may, "{status}");
+            assert!(told.err().is_none_or(|why| why.contains(status.as_str()) && why.contains("not accessible")));
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Context {
     pub temp: Option<PathBuf>,
     pub output_file: Option<PathBuf>,
     pub summary_file: Option<PathBuf>,
+    /// Where a step names what it made, for steps that attest it.
+    pub artifacts_file: Option<PathBuf>,
     /// Where variables for later steps are written.
     pub environment_file: Option<PathBuf>,
     pub id_token: Option<IdTokenRequest>,
@@ -83,6 +85,7 @@ impl Context {
             temp: get("RUNNER_TEMP").map(PathBuf::from),
             output_file: get("GITHUB_OUTPUT").map(PathBuf::from),
             summary_file: get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            artifacts_file: get("GITHUB_ARTIFACTS").map(PathBuf::from),
             environment_file: get("GITHUB_ENV").map(PathBuf::from),
             id_token,
         }

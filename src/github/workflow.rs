@@ -48,6 +48,11 @@ fn random_delimiter() -> String {
     format!("ghadelimiter_{:016x}{:016x}", word(), word())
 }
 
+/// Appends an image to the file that `GITHUB_ARTIFACTS` names, a line of `oci://name@digest`.
+pub fn append_artifact(file: &Path, image: &str) -> io::Result<()> {
+    writeln!(OpenOptions::new().create(true).append(true).open(file)?, "oci://{image}")
+}
+
 /// Appends Markdown to the job summary that `GITHUB_STEP_SUMMARY` names.
 pub fn append_summary(file: &Path, markdown: &str) -> io::Result<()> {
     OpenOptions::new().create(true).append(true).open(file)?.write_all(markdown.as_bytes())

@@ -45,6 +45,7 @@ pub struct Inputs {
     pub builder: Builder,
     pub signing_config: Option<PathBuf>,
     pub trusted_root: Option<PathBuf>,
+    pub github_attestations: Wish,
     pub sign_subjects: Vec<Part>,
     /// `None`: every format that the services allow.
     pub signature_formats: Option<Vec<Format>>,
@@ -72,6 +73,15 @@ pub struct Separators {
     pub tags: String,
     pub labels: String,
     pub annotations: String,
+}
+
+/// An input that is `auto`, `true` or `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Where it is possible.
+    Auto,
+    Always,
+    Never,
 }
 
 /// What happens when somebody moved a tag between plan and publish.
@@ -148,6 +158,7 @@ struct Raw {
     keep_state: Option<String>,
     signing_config: Option<String>,
     trusted_root: Option<String>,
+    github_attestations: Option<String>,
     sign_subjects: Option<String>,
     signature_formats: Option<String>,
     on_tag_conflict: Option<String>,
@@ -266,6 +277,7 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
         github_token: raw.github_token.clone(),
         notices,
         sign: problems.switch("sign", raw.sign.as_deref(), true),
+        github_attestations: wish("github-attestations", raw.github_attestations.as_deref(), &mut problems),
         sign_subjects: match &raw.sign_subjects {
             Some(list) => problems.some("sign-subjects", list),
             None => vec![Part::Index, Part::Platform, Part::Attestations],
@@ -345,16 +357,24 @@ fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> Bu
     }
 }
 
-/// `auto`, or a switch.
 fn push(text: Option<&str>, problems: &mut Problems) -> Push {
+    match wish("push", text, problems) {
+        Wish::Auto => Push::Auto,
+        Wish::Always => Push::Always,
+        Wish::Never => Push::Never,
+    }
+}
+
+/// `auto`, or a switch.
+fn wish(input: &str, text: Option<&str>, problems: &mut Problems) -> Wish {
     match text.map(str::trim) {
-        None | Some("auto") => Push::Auto,
+        None | Some("auto") => Wish::Auto,
         Some(text) => match lists::boolean(text) {
-            Some(true) => Push::Always,
-            Some(false) => Push::Never,
+            Some(true) => Wish::Always,
+            Some(false) => Wish::Never,
             None => {
-                problems.say("push", format_args!("`{text}` is none of `auto`, `true`, `false`"));
-                Push::Auto
+                problems.say(input, format_args!("`{text}` is none of `auto`, `true`, `false`"));
+                Wish::Auto
             }
         },
     }

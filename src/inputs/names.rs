@@ -4,7 +4,7 @@ use super::Problems;
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 61] = [
+pub const NAMES: [&str; 62] = [
     "add-hosts",
     "allow",
     "allow-public-log",
@@ -29,6 +29,7 @@ pub const NAMES: [&str; 61] = [
     "driver-opts",
     "file",
     "flavor",
+    "github-attestations",
     "github-token",
     "images",
     "keep-state",

@@ -7,10 +7,10 @@ use sigstore_bundle::BundleV03;
 use sigstore_crypto::{KeyPair, sha256};
 use sigstore_fulcio::FulcioClient;
 use sigstore_oidc::IdentityToken;
-use sigstore_rekor::{DsseEntry, HashedRekord, HashedRekordV2, RekorClient, RekorV2Client, RekorV2KeyDetails};
+use sigstore_rekor::{DsseEntry, HashedRekord, HashedRekordV2, LogEntry, RekorClient, RekorV2Client, RekorV2KeyDetails};
 use sigstore_tsa::TimestampClient;
 use sigstore_types::bundle::KindVersion;
-use sigstore_types::{DerCertificate, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, TimestampToken, TransparencyLogEntry};
+use sigstore_types::{DerCertificate, DsseEnvelope, DsseSignature, EntryUuid, KeyId, PayloadBytes, TimestampToken, TransparencyLogEntry};
 
 use super::identity::OidcToken;
 use super::{Failure, IN_TOTO, Rekor, Services, SigstoreError, persistently};
@@ -99,7 +99,9 @@ impl Session {
         let signature = self.key.sign(payload).map_err(|error| unusable(error.to_string()))?;
         let client = RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
         let request = HashedRekord::new(&sha256(payload), &signature, &self.certificate);
-        let entry = persistently("Rekor", url, async || client.create_entry(request.clone()).await.map_err(rekor_failure)).await?;
+        let entry =
+            persistently("Rekor", url, async || kept(&client, client.create_entry(request.clone()).await).await.map_err(rekor_failure))
+                .await?;
         let entry = entry.to_bundle_entry(KindVersion::HashedRekordV001).map_err(|error| unusable(error.to_string()))?;
         let promise = self.promise(&entry).ok_or_else(|| unusable("it gave no signed entry timestamp".to_owned()))?;
         Ok(Some(SignedPayload { signature: BASE64.encode(signature.as_bytes()), promise }))
@@ -127,7 +129,10 @@ impl Session {
             let client =
                 RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
             let request = DsseEntry::new(envelope, &self.certificate).map_err(|error| unusable(error.to_string()))?;
-            let entry = persistently("Rekor", url, async || client.create_dsse_entry(request.clone()).await.map_err(rekor_failure)).await?;
+            let entry = persistently("Rekor", url, async || {
+                kept(&client, client.create_dsse_entry(request.clone()).await).await.map_err(rekor_failure)
+            })
+            .await?;
             entry.to_bundle_entry(KindVersion::DsseV001).map_err(|error| unusable(error.to_string()))?
         } else {
             let client =
@@ -160,6 +165,20 @@ fn fulcio_failure(error: sigstore_fulcio::Error) -> Failure {
         sigstore_fulcio::Error::Status { status, message } => Failure::of_status(status, message),
         sigstore_fulcio::Error::Http(message) => Failure::Passing(message),
         other => Failure::Nonsense(other.to_string()),
+    }
+}
+
+/// An entry the log already has, because the answer to an earlier request was lost, is fetched: its refusal names it.
+async fn kept(client: &RekorClient, answer: sigstore_rekor::Result<LogEntry>) -> sigstore_rekor::Result<LogEntry> {
+    match &answer {
+        Err(sigstore_rekor::Error::Status { status: 409, message }) => {
+            let is_uuid = |word: &&str| word.len() >= 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+            match message.split(|letter: char| !letter.is_ascii_alphanumeric()).find(is_uuid) {
+                Some(uuid) => client.get_entry_by_uuid(&EntryUuid::new(uuid)).await,
+                None => answer,
+            }
+        }
+        _ => answer,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct CheckedStatement {
     pub signed_at: Option<String>,
     /// Whether the certificate was logged in a CT log, and the entry in a transparency log.
     pub logged: bool,
+    /// Of the statement's bytes.
+    pub payload: Digest,
 }
 
 /// Why a bundle does not count.
@@ -76,6 +78,7 @@ impl BundleVerifier {
             log_index: entry.map(|entry| entry.log_index.get()),
             signed_at: verified.verified_timestamps().iter().min().map(ToString::to_string),
             logged: verified.tlog_verified(),
+            payload: Digest::of(envelope.payload.as_bytes()),
         })
     }
 }

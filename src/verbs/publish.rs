@@ -3,13 +3,15 @@
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
+use super::store;
 use crate::attest::{self, AttestedImage, provenance::Workflow};
 use crate::build::buildx::{Buildx, Place};
 use crate::build::scanner::Scanner;
 use crate::build::{self, BuiltImage};
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
+use crate::github::api::Api;
 use crate::github::{Context, Environment, facts, workflow};
-use crate::image::ImageRef;
+use crate::image::{Digest, ImageRef};
 use crate::inputs::{Inputs, OnTagConflict, lists, secret_texts};
 use crate::login::{self, Asked};
 use crate::metadata::Metadata;
@@ -24,6 +26,7 @@ use crate::sigstore::session::Session;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{self, Services};
 use crate::summary;
+use crate::verify::existing::Existing;
 use crate::verify::policy::{Format, Policy, Requirements};
 use crate::verify::{self, VerifiedImage};
 
@@ -121,8 +124,11 @@ pub async fn publish(
     let ready = report.stage("preflight", preflight(&outside, context, inputs, plan, &credentials, &place, report)).await?;
     let policy = Policy { signer: signer(&ready.token, context), requirements };
     let built = report.stage("build", build(env, plan, &outside, ready.buildx)).await?;
-    let attested = report.stage("prove", prove(&outside, context, ready.token, built, &policy.requirements)).await?;
+    let attested = report.stage("prove", prove(&outside, context, ready.token, built, &policy)).await?;
     let verified = report.stage("verify", verify_all(&outside, &attested, &policy)).await?;
+    if let Some(github) = &ready.github {
+        store::store(github, inputs, &attested, report).await?;
+    }
     report.stage("publish", name(&outside, context, plan, &ready.baseline, &policy, verified, report)).await
 }
 
@@ -145,6 +151,8 @@ struct Ready {
     token: OidcToken,
     baseline: Baseline,
     buildx: Buildx,
+    /// Where attestations are stored as well.
+    github: Option<Api>,
 }
 
 /// Everything that can be known to fail before an hour of building, as one list: the right to sign and to push, what the names mean now,
@@ -174,12 +182,14 @@ async fn preflight(
     problems.take(preflight::cache_under_a_name(&caches, &plan.names()));
     problems.take(build::buildx::check_context(&plan.build));
     let notice = |text: &str| report.notice(text);
-    let (token, baseline, probes, buildx) = tokio::join!(
+    let (token, baseline, probes, buildx, github) = tokio::join!(
         identity::token(http, context),
         Baseline::observe(registry, &plan.images, &plan.tags),
         futures_util::future::join_all(plan.images.iter().map(|repository| registry.probe_push(repository))),
         Buildx::set_up(place, credentials, &inputs.builder, &plan.build.platforms, &notice),
+        store::keeper(context, inputs, report),
     );
+    let github = problems.take(github).flatten();
     let token = problems.take(token);
     let baseline = problems.take(baseline);
     let buildx = problems.take(buildx);
@@ -193,7 +203,7 @@ async fn preflight(
         taken_versions(outside, context, &policy, &baseline).await?;
     }
     let outcome = format!("may sign as {} and push to {}", token.unverified.job_workflow_ref, plural(plan.images.len(), "repository"));
-    Ok((Ready { token, baseline, buildx }, outcome))
+    Ok((Ready { token, baseline, buildx, github }, outcome))
 }
 
 /// A full version names one image for ever: refuses when it names one that no run of this commit published.
@@ -239,28 +249,35 @@ pub async fn prove(
     context: &Context,
     token: OidcToken,
     built: BuiltImage,
-    wanted: &Requirements,
+    policy: &Policy,
 ) -> anyhow::Result<(AttestedImage, String)> {
+    let wanted = &policy.requirements;
     let Outside { http, registry, services, .. } = outside;
     let now = jiff::Timestamp::now();
     let workflow = Workflow::new(context, &token.unverified);
     let repositories = built.repositories().to_vec();
     let empty_configs = futures_util::future::try_join_all(repositories.iter().map(|repository| registry.stage_empty_config(repository)));
-    let (session, drafts, ()) = futures_util::try_join!(
+    // Most images carry nothing yet; asking costs no time beside the certificate.
+    let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
+    let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, &policy.signer, &wanted.formats);
+    let (session, drafts, existing, ()) = futures_util::try_join!(
         async {
             let token = identity::refreshed(http, context, token).await?;
             Session::open(http, services, &token).await.remedied()
         },
         attest::draft(registry, &built, &workflow),
+        existing,
         async { empty_configs.await.remedied().map(drop) },
     )?;
     let (signatures, attestations) = (crate::sign::signed_parts(&built, wanted).len(), drafts.len());
+    let drafts = attest::lacking(drafts, &repositories, &wanted.formats, &existing);
+    let reused = if existing.is_empty() { String::new() } else { ", those that were there are reused".to_owned() };
     let (signed, sealed) = futures_util::try_join!(
-        crate::sign::sign(registry, &session, built, wanted, now),
+        crate::sign::sign(registry, &session, built, wanted, &existing, now),
         attest::seal(registry, &session, &repositories, drafts, now),
     )?;
     let attested = attest::attest(registry, signed, sealed, &wanted.formats).await?;
-    Ok((attested, format!("{}, {}, one certificate", plural(signatures, "signature"), plural(attestations, "attestation"))))
+    Ok((attested, format!("{}, {}, one certificate{reused}", plural(signatures, "signature"), plural(attestations, "attestation"))))
 }
 
 /// Seconds that the clock of a log may be ahead of this machine's.
@@ -313,6 +330,9 @@ fn hand_over(published: &Published, metadata: &Metadata, context: &Context, inpu
         for (name, value) in summary::outputs(published, metadata, &inputs.separators) {
             workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(UNWRITTEN)?;
         }
+    }
+    if let (Some(file), Some(image)) = (&context.artifacts_file, published.images.first()) {
+        workflow::append_artifact(file, &image.to_string()).context("the list of artifacts").context(UNWRITTEN)?;
     }
     if let Some(file) = &context.summary_file {
         let markdown = summary::markdown::summary(published, &commands, &report.stages(), report.elapsed());

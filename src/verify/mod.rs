@@ -1,6 +1,7 @@
 //! Image reference + policy → `VerifiedImage`, read from the registry as a stranger would. It never sees what signing
 //! returned, and nothing else in the program can make a `VerifiedImage`.
 
+pub mod existing;
 pub mod legacy;
 pub mod policy;
 
@@ -94,6 +95,9 @@ pub struct Statement {
     /// The commit an SLSA provenance of a workflow names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Of the bytes that were signed.
+    #[serde(skip)]
+    pub payload: Digest,
 }
 
 /// One part of an image and what it needs.
@@ -166,22 +170,8 @@ async fn check_subject(
     // The root was fetched before; an index may list what the registry does not hold.
     let image = repository.at(digest);
     let present = async { if subject.is_root { Ok(()) } else { registry.expect_manifest(&image).await.map(drop) } };
-    let bundles = async {
-        if !formats.contains(&Format::Bundle) {
-            return Ok(Vec::new());
-        }
-        let referrers = registry.referrers(repository, digest).await.remedied()?;
-        if referrers.len() > REFERRERS_LIMIT {
-            bail!("`{repository}@{digest}` has {} referrers, more than {REFERRERS_LIMIT}: this is a flood, not evidence", referrers.len());
-        }
-        let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, signer));
-        stream::iter(read).buffered(CONCURRENCY).try_collect::<Vec<Outcome>>().await
-    };
-    let layers = async {
-        if formats.contains(&Format::Legacy) { check_layers(registry, verifier, repository, digest, signer).await } else { Ok(Vec::new()) }
-    };
-    let ((), mut outcomes, layers) = futures_util::try_join!(async { present.await.remedied() }, bundles, layers)?;
-    outcomes.extend(layers);
+    let (_, (statements, refused)) =
+        futures_util::try_join!(async { present.await.remedied() }, collected(registry, verifier, repository, digest, signer, formats))?;
     let mut evidence = SubjectEvidence {
         kind: subject.kind,
         digest: digest.clone(),
@@ -189,14 +179,9 @@ async fn check_subject(
         signatures: Vec::new(),
         attestations: Vec::new(),
     };
-    let mut refused = Vec::new();
-    for outcome in outcomes {
-        match outcome {
-            Outcome::Counts(statement) if statement.predicate_type == SIGNATURE_PREDICATE => evidence.signatures.push(statement),
-            Outcome::Counts(statement) => evidence.attestations.push(statement),
-            Outcome::DoesNotCount(why) => refused.push(why),
-            Outcome::Unrelated => {}
-        }
+    for statement in statements {
+        let is_signature = statement.predicate_type == SIGNATURE_PREDICATE;
+        if is_signature { &mut evidence.signatures } else { &mut evidence.attestations }.push(statement);
     }
     // A registry lists referrers in any order; the same evidence reads the same.
     for statements in [&mut evidence.signatures, &mut evidence.attestations] {
@@ -220,6 +205,41 @@ async fn check_subject(
         message.push_str(&format!("; {why}"));
     }
     Err(anyhow::anyhow!(message)).hint("a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`")
+}
+
+/// Every statement of a subject that counts, and why others do not.
+async fn collected(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    repository: &Repository,
+    digest: &Digest,
+    signer: &Signer,
+    formats: &[Format],
+) -> anyhow::Result<(Vec<Statement>, Vec<String>)> {
+    let bundles = async {
+        if !formats.contains(&Format::Bundle) {
+            return Ok(Vec::new());
+        }
+        let referrers = registry.referrers(repository, digest).await.remedied()?;
+        if referrers.len() > REFERRERS_LIMIT {
+            bail!("`{repository}@{digest}` has {} referrers, more than {REFERRERS_LIMIT}: this is a flood, not evidence", referrers.len());
+        }
+        let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, signer));
+        stream::iter(read).buffered(CONCURRENCY).try_collect::<Vec<Outcome>>().await
+    };
+    let layers = async {
+        if formats.contains(&Format::Legacy) { check_layers(registry, verifier, repository, digest, signer).await } else { Ok(Vec::new()) }
+    };
+    let (bundles, layers) = futures_util::try_join!(bundles, layers)?;
+    let (mut statements, mut refused) = (Vec::new(), Vec::new());
+    for outcome in bundles.into_iter().chain(layers) {
+        match outcome {
+            Outcome::Counts(statement) => statements.push(statement),
+            Outcome::DoesNotCount(why) => refused.push(why),
+            Outcome::Unrelated => {}
+        }
+    }
+    Ok((statements, refused))
 }
 
 /// The required statements that are not there in a format.
@@ -331,6 +351,7 @@ fn check_layer(verifier: &BundleVerifier, layer: &Descriptor, bytes: &[u8], subj
         signed_at: checked.signed_at,
         logged: checked.logged,
         commit: None,
+        payload: Digest::of(bytes),
     }))
 }
 
@@ -345,5 +366,6 @@ fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest
         log_index: checked.log_index,
         signed_at: checked.signed_at,
         logged: checked.logged,
+        payload: checked.payload,
     }
 }

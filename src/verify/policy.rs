@@ -37,7 +37,7 @@ impl FromStr for Part {
 }
 
 /// How a signed statement is kept in a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// A Sigstore bundle, as a referrer.

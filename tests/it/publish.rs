@@ -1,9 +1,9 @@
 //! A publication that succeeds: what is in the registry, in which order it came there, and what later steps read.
 
 use serde_json::Value;
-use supply_action::sandbox::Service;
+use supply_action::sandbox::{Effect, Fault, Service};
 
-use crate::support::World;
+use crate::support::{World, always};
 
 #[tokio::test]
 async fn a_verified_image_gets_its_names_and_the_workflow_its_outputs() {
@@ -182,4 +182,61 @@ async fn the_build_sees_neither_our_inputs_nor_the_right_to_ask_for_tokens() {
     let leaked: Vec<&str> =
         names.lines().filter(|name| name.starts_with("INPUT_") || name.starts_with("ACTIONS_ID_TOKEN_REQUEST_")).collect();
     assert!(leaked.is_empty(), "{leaked:?}");
+}
+
+#[tokio::test]
+async fn a_rerun_on_the_same_image_signs_nothing_twice() {
+    let world = World::new().await;
+    let first = world.publish().await;
+    let logged = |world: &World| world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
+    let before = logged(&world);
+    let second = world.publish().await;
+    assert_eq!((second.code, &second.outputs["digest"]), (Some(0), &first.outputs["digest"]), "{}", second.log);
+    assert!(second.log.contains("those that were there are reused"), "{}", second.log);
+    assert_eq!((before > 0, logged(&world)), (true, before));
+    assert_eq!(second.outputs["evidence"], first.outputs["evidence"]);
+}
+
+#[tokio::test]
+async fn an_entry_whose_answer_was_lost_is_fetched_from_the_log() {
+    let world = World::new().await;
+    world.sandbox.faults().add(Fault { times: 3, ..always(Service::Rekor, Some("POST"), "/api/v1/log/entries", Effect::LoseAnswer) });
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let requests = world.sandbox.requests();
+    let conflicts = requests.iter().filter(|request| request.service == Service::Rekor && request.status == 409).count();
+    assert_eq!(conflicts, 3, "{requests:#?}");
+}
+
+#[tokio::test]
+async fn attestations_are_stored_at_github_where_that_is_granted() {
+    let mut world = World::new().await;
+    let artifacts = world.folder.path().join("artifacts");
+    world.set("INPUT_GITHUB-TOKEN", "ghs_token").set("GITHUB_ARTIFACTS", artifacts.to_str().unwrap());
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(run.log.contains("5 attestations stored at GitHub"), "{}", run.log);
+    let api = world.sandbox.environment().into_iter().find(|(name, _)| name == "GITHUB_API_URL").unwrap().1;
+    let url = format!("{api}/repos/example/hello/attestations/{}", run.outputs["digest"]);
+    let kept: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let bundle = kept["attestations"][0]["bundle"].to_string();
+    let checked = world.verifier().check(bundle.as_bytes(), &run.outputs["digest"].parse().unwrap(), &world.signer()).unwrap();
+    assert_eq!(checked.predicate_type, "https://slsa.dev/provenance/v1");
+    assert_eq!(std::fs::read_to_string(artifacts).unwrap(), format!("oci://{}\n", run.outputs["image-ref"]));
+}
+
+#[tokio::test]
+async fn github_may_refuse_attestations_unless_they_are_asked_for() {
+    let mut world = World::new().await;
+    world.sandbox.faults().add(always(Service::GitHub, Some("POST"), "/attestations", Effect::Status(403)));
+    world.set("INPUT_GITHUB-TOKEN", "ghs_token");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(run.log.contains("attestations cannot be stored at GitHub: HTTP 403"), "{}", run.log);
+    world.set("INPUT_GITHUB-ATTESTATIONS", "true");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    for part in ["input `github-attestations`", "attestations: write"] {
+        assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
+    }
 }

@@ -2,7 +2,7 @@
 
 use supply_action::sandbox::{Effect, Fault, Service};
 
-use crate::support::World;
+use crate::support::{World, always};
 
 /// Runs, and checks that it failed with these words and tagged nothing.
 async fn refused(world: &World, words: &[&str]) -> String {
@@ -16,10 +16,6 @@ async fn refused(world: &World, words: &[&str]) -> String {
     assert!(run.outputs.is_empty(), "{:?}", run.outputs);
     assert_eq!(world.left_behind(), Vec::<std::path::PathBuf>::new());
     run.log
-}
-
-fn always(service: Service, method: Option<&'static str>, path: &str, effect: Effect) -> Fault {
-    Fault { service, method, path_contains: path.to_owned(), skip: 0, times: usize::MAX, effect }
 }
 
 #[tokio::test]

@@ -8,11 +8,16 @@ use serde_json::Value;
 use supply_action::github::Environment;
 use supply_action::image::{ImageRef, Repository};
 use supply_action::registry::{Credentials, Registry};
-use supply_action::sandbox::{self, Config, Request, Sandbox, Service};
+use supply_action::sandbox::{self, Config, Effect, Fault, Request, Sandbox, Service};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verify::policy::{Format, Part, Policy, Requirements};
 use supply_action::verify::{self, VerifiedImage};
 use tempfile::TempDir;
+
+/// A misbehaviour that does not end.
+pub(crate) fn always(service: Service, method: Option<&'static str>, path: &str, effect: Effect) -> Fault {
+    Fault { service, method, path_contains: path.to_owned(), skip: 0, times: usize::MAX, effect }
+}
 
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,

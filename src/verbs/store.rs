@@ -1,0 +1,52 @@
+//! Attestations → GitHub's own store, where a workflow may and wants to. It never decides whether an image is published.
+
+use anyhow::Context as _;
+
+use crate::attest::AttestedImage;
+use crate::error::Remedy as _;
+use crate::github::Context;
+use crate::github::api::Api;
+use crate::inputs::{Inputs, Wish};
+use crate::report::Report;
+
+const HINT: &str = "add \"permissions: attestations: write\", or set `github-attestations: false`";
+
+/// GitHub, when it will keep the attestations of this run. The right is tried before anything is built.
+pub(super) async fn keeper(context: &Context, inputs: &Inputs, report: &Report) -> anyhow::Result<Option<Api>> {
+    let asked = inputs.github_attestations == Wish::Always;
+    if inputs.github_attestations == Wish::Never || (!context.in_actions && !asked) {
+        return Ok(None);
+    }
+    let api = Api::new(context, inputs.github_token.as_ref()).context("GitHub's API cannot be used")?;
+    let why = match (&api, &inputs.github_token) {
+        (None, _) => "there is no `GITHUB_REPOSITORY`".to_owned(),
+        (_, None) => "there is no `github-token`".to_owned(),
+        (Some(api), Some(_)) => match api.may_store_attestations().await {
+            Ok(()) => return Ok(Some(Api::clone(api))),
+            Err(why) => why,
+        },
+    };
+    let message = format!("attestations cannot be stored at GitHub: {why}");
+    if asked {
+        return Err(anyhow::anyhow!("input `github-attestations`: {message}")).hint(HINT);
+    }
+    report.notice(&format!("{message}; they are in the registry (to store them, {HINT})"));
+    Ok(None)
+}
+
+/// Stores what was attested in this run. With `auto` a failure is told, and the image is published all the same.
+pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &AttestedImage, report: &Report) -> anyhow::Result<()> {
+    let stored = attested.bundles().iter().map(|bundle| async move {
+        let bundle = serde_json::from_slice(bundle).map_err(|error| error.to_string())?;
+        api.store_attestation(bundle).await
+    });
+    let failed = futures_util::future::join_all(stored).await.into_iter().find_map(Result::err);
+    match failed {
+        None => report.say(&format!("{} stored at GitHub", super::publish::plural(attested.bundles().len(), "attestation"))),
+        Some(why) if inputs.github_attestations == Wish::Always => {
+            return Err(anyhow::anyhow!("GitHub did not store an attestation: {why}")).hint(HINT);
+        }
+        Some(why) => report.notice(&format!("GitHub did not store an attestation: {why}; the registry has them all")),
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! What an image already carries: statements by the same signer that verify, so that a rerun signs nothing twice. It never takes a failure to
+//! read for "nothing is there".
+
+use std::collections::HashSet;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::policy::Format;
+use super::{CONCURRENCY, collected};
+use crate::image::{Digest, Repository};
+use crate::registry::Registry;
+use crate::sigstore::verifier::{BundleVerifier, Signer};
+
+/// Statements that are there, by where they are and what they say to the byte.
+#[derive(Debug, Default)]
+pub struct Existing(HashSet<(Repository, Digest, Format, Digest)>);
+
+impl Existing {
+    /// Reads what these subjects carry in every repository.
+    pub async fn read(
+        registry: &Registry,
+        verifier: &BundleVerifier,
+        repositories: &[Repository],
+        subjects: &[&Digest],
+        signer: &Signer,
+        formats: &[Format],
+    ) -> anyhow::Result<Self> {
+        let places = repositories.iter().flat_map(|repository| subjects.iter().map(move |subject| (repository, *subject)));
+        let read = places.map(|(repository, subject)| async move {
+            let (statements, _) = collected(registry, verifier, repository, subject, signer, formats).await?;
+            anyhow::Ok(
+                statements
+                    .into_iter()
+                    .map(|statement| (repository.clone(), subject.clone(), statement.format, statement.payload))
+                    .collect::<Vec<_>>(),
+            )
+        });
+        let found: Vec<Vec<_>> = stream::iter(read).buffered(CONCURRENCY).try_collect().await?;
+        Ok(Self(found.into_iter().flatten().collect()))
+    }
+
+    /// Whether a statement is there, in this format, in a repository.
+    pub fn has(&self, repository: &Repository, subject: &Digest, format: Format, payload: &[u8]) -> bool {
+        !self.0.is_empty() && self.0.contains(&(repository.clone(), subject.clone(), format, Digest::of(payload)))
+    }
+
+    /// Whether it is there in every repository.
+    pub fn has_everywhere(&self, repositories: &[Repository], subject: &Digest, format: Format, payload: &[u8]) -> bool {
+        repositories.iter().all(|repository| self.has(repository, subject, format, payload))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
