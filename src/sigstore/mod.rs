@@ -1,5 +1,7 @@
 //! Sigstore's services: which to use, one signing session for a run, and the check of a bundle. The one module that knows the `sigstore-*` crates.
 
+pub mod artifact;
+mod form;
 pub mod identity;
 pub mod session;
 pub mod verifier;

@@ -4,9 +4,10 @@
 use serde::Serialize;
 use serde_json::Value;
 use sigstore_trust_root::TrustedRoot;
-use sigstore_types::{Bundle, Sha256Hash, SignatureContent, Statement};
+use sigstore_types::{Sha256Hash, SignatureContent, Statement};
 use sigstore_verify::{VerificationPolicy, Verifier};
 
+use super::form;
 use crate::image::Digest;
 
 /// Who must have signed, as the certificate says it. Compared exactly.
@@ -40,9 +41,9 @@ pub enum BundleError {
 
 /// Checks bundles against one trusted root.
 pub struct BundleVerifier {
-    verifier: Verifier,
-    has_ct_log: bool,
-    has_log: bool,
+    pub(super) verifier: Verifier,
+    pub(super) has_ct_log: bool,
+    pub(super) has_log: bool,
 }
 
 impl BundleVerifier {
@@ -57,8 +58,8 @@ impl BundleVerifier {
     /// without logs (a private one) says so by leaving them out of its root.
     pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
-        let text = std::str::from_utf8(bundle).map_err(|error| unreadable(&error))?;
-        let bundle = Bundle::from_json(text).map_err(|error| unreadable(&error))?;
+        let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
+        form::check(&bundle).map_err(BundleError::Refused)?;
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
         let mut policy = VerificationPolicy::new(signer.identity.clone(), signer.issuer.clone());
         if !self.has_ct_log {
@@ -94,7 +95,7 @@ impl BundleVerifier {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut link = error.source();
     while let Some(cause) = link {

@@ -6,3 +6,4 @@ pub mod publish;
 pub mod rehearse;
 pub mod sandbox;
 pub mod sbom_scanner;
+pub mod verify_bundle;
