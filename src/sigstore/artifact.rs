@@ -157,7 +157,9 @@ impl crate::error::Remedied for ArtifactError {
             Self::Unreadable(_) => {
                 "a bundle is a JSON file of media type application/vnd.dev.sigstore.bundle, as cosign and GitHub write them".to_owned()
             }
-            Self::Form(_) | Self::Incomplete => "sign again, with a client that keeps to the Sigstore bundle format".to_owned(),
+            Self::Form(_) | Self::Incomplete => {
+                "get it again from its origin; it was changed, or never kept to the Sigstore bundle format".to_owned()
+            }
             Self::Identity { actual: Some(actual), .. } => {
                 format!("if that is whom you trust, pass --certificate-identity `{actual}`")
             }
@@ -173,16 +175,17 @@ impl crate::error::Remedied for ArtifactError {
 }
 
 fn remedy_of(error: &Error) -> Option<String> {
-    let foreign = "pass the --trusted-root of the Sigstore instance that was signed with; without it the public-good instance counts";
-    let forged = "the bundle was changed, or never was right: get it again from its origin";
+    const FOREIGN: &str =
+        "if another Sigstore instance was signed with, pass its --trusted-root; without one the public-good instance counts";
+    const CHANGED: &str = "get it again from its origin; it was changed, or never was right";
     Some(match error {
         Error::Certificate(CertificateError::ChainInvalid(_) | CertificateError::NoValidAuthority { .. } | CertificateError::Sct(_))
         | Error::TransparencyLog(TransparencyLogError::UnknownLog { .. })
-        | Error::Timestamp(_) => foreign.to_owned(),
+        | Error::Timestamp(_) => FOREIGN.to_owned(),
         Error::TransparencyLog(TransparencyLogError::Checkpoint(_) | TransparencyLogError::InclusionPromise(_)) => {
-            format!("{forged}; if it is of another Sigstore instance, pass its --trusted-root")
+            format!("{CHANGED}; {FOREIGN}")
         }
-        Error::SignatureInvalid(_) | Error::TransparencyLog(_) => forged.to_owned(),
+        Error::SignatureInvalid(_) | Error::TransparencyLog(_) | Error::Bundle(_) => CHANGED.to_owned(),
         _ => return None,
     })
 }

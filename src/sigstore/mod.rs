@@ -4,6 +4,7 @@ pub mod artifact;
 mod form;
 pub mod identity;
 pub mod session;
+mod strict;
 pub mod verifier;
 
 use std::path::Path;
