@@ -59,6 +59,8 @@ pub enum Trusted {
     Signer { identity: Identity, issuer: String },
     /// Whoever holds this key.
     Key(DerPublicKey),
+    /// Whoever the certificate names: all is checked but who signed. Only for what this run signed itself.
+    AnyoneUnsafe,
 }
 
 #[derive(Debug, Clone)]
@@ -111,6 +113,7 @@ pub struct CheckedBundle {
     pub key: Option<String>,
     /// The signature and the artifact always are.
     pub checked: Vec<&'static str>,
+    /// Those that were proven, so none where the trusted root knows no log.
     pub log_entries: Vec<LogEntry>,
     /// RFC 3339; when the signature is proven to have existed.
     pub signed_at: Vec<String>,
@@ -177,8 +180,11 @@ impl crate::error::Remedied for ArtifactError {
 fn remedy_of(error: &Error) -> Option<String> {
     const FOREIGN: &str =
         "if another Sigstore instance was signed with, pass its --trusted-root; without one the public-good instance counts";
+    const EXPIRED: &str = "a signature counts only if its time is proven to lie in the life of the signer's certificate; sign again";
     const CHANGED: &str = "get it again from its origin; it was changed, or never was right";
     Some(match error {
+        Error::Certificate(CertificateError::Expired { .. } | CertificateError::NotYetValid { .. }) => EXPIRED.to_owned(),
+        Error::Certificate(CertificateError::ChainInvalid(detail)) if detail.contains("CertExpired") => EXPIRED.to_owned(),
         Error::Certificate(CertificateError::ChainInvalid(_) | CertificateError::NoValidAuthority { .. } | CertificateError::Sct(_))
         | Error::TransparencyLog(TransparencyLogError::UnknownLog { .. })
         | Error::Timestamp(_) => FOREIGN.to_owned(),
@@ -194,21 +200,20 @@ impl BundleVerifier {
     /// Checks that whom `trusted` names signed `artifact`. Logs are demanded as in `check`.
     pub fn check_artifact(&self, bundle: &[u8], artifact: &Artifact, trusted: &Trusted) -> Result<CheckedBundle, ArtifactError> {
         let bundle = form::read(bundle).map_err(ArtifactError::Unreadable)?;
-        form::check(&bundle).map_err(ArtifactError::Form)?;
+        form::check(&bundle, &self.logs).map_err(ArtifactError::Form)?;
         let result = match trusted {
-            Trusted::Signer { identity, issuer } => self.by_signer(&bundle, artifact, identity, issuer)?,
+            Trusted::Signer { identity, issuer } => {
+                let result = self.by_certificate(&bundle, artifact)?;
+                named(&result, identity, issuer)?;
+                result
+            }
+            Trusted::AnyoneUnsafe => self.by_certificate(&bundle, artifact)?,
             Trusted::Key(key) => self.by_key(&bundle, artifact, key)?,
         };
         Ok(found(&bundle, &result, trusted))
     }
 
-    fn by_signer(
-        &self,
-        bundle: &Bundle,
-        artifact: &Artifact,
-        identity: &Identity,
-        issuer: &str,
-    ) -> Result<VerificationResult, ArtifactError> {
+    fn by_certificate(&self, bundle: &Bundle, artifact: &Artifact) -> Result<VerificationResult, ArtifactError> {
         if bundle.signing_certificate().is_none() {
             return Err(ArtifactError::KeyWanted);
         }
@@ -220,14 +225,7 @@ impl BundleVerifier {
             policy = policy.skip_tlog_unsafe();
         }
         let result = self.verified(bundle, artifact, &policy)?;
-        // Issuer and identity are compared here, because the library knows neither patterns nor "no issuer".
-        let actual = result.identity().map(|name| name.as_str().to_owned());
-        if !actual.as_deref().is_some_and(|actual| identity.matches(actual)) {
-            return Err(ArtifactError::Identity { expected: identity.to_string(), actual });
-        }
-        if result.issuer().unwrap_or_default() != issuer {
-            return Err(ArtifactError::Issuer { expected: issuer.to_owned(), actual: result.issuer().map(str::to_owned) });
-        }
+        // The library skips what a policy leaves out; say here what must have happened.
         let complete = result.certificate_verified()
             && !result.verified_timestamps().is_empty()
             && (result.sct_verified() || !self.has_ct_log)
@@ -267,6 +265,18 @@ impl BundleVerifier {
     }
 }
 
+/// Compares who signed with who should have; the library knows neither patterns nor "no issuer".
+fn named(result: &VerificationResult, identity: &Identity, issuer: &str) -> Result<(), ArtifactError> {
+    let actual = result.identity().map(|name| name.as_str().to_owned());
+    if !actual.as_deref().is_some_and(|actual| identity.matches(actual)) {
+        return Err(ArtifactError::Identity { expected: identity.to_string(), actual });
+    }
+    if result.issuer().unwrap_or_default() != issuer {
+        return Err(ArtifactError::Issuer { expected: issuer.to_owned(), actual: result.issuer().map(str::to_owned) });
+    }
+    Ok(())
+}
+
 fn found(bundle: &Bundle, result: &VerificationResult, trusted: &Trusted) -> CheckedBundle {
     let checks = [
         ("identity", matches!(trusted, Trusted::Signer { .. })),
@@ -286,13 +296,14 @@ fn found(bundle: &Bundle, result: &VerificationResult, trusted: &Trusted) -> Che
         issuer: result.issuer().map(str::to_owned),
         key: match trusted {
             Trusted::Key(key) => Some(crate::image::Digest::of(key.as_bytes()).to_string()),
-            Trusted::Signer { .. } => None,
+            Trusted::Signer { .. } | Trusted::AnyoneUnsafe => None,
         },
         checked: checks.into_iter().filter(|(_, made)| *made).map(|(name, _)| name).collect(),
         log_entries: bundle
             .verification_material
             .tlog_entries
             .iter()
+            .filter(|_| result.tlog_verified())
             .map(|entry| LogEntry {
                 kind: format!("{} {}", entry.kind_version.kind(), entry.kind_version.version()),
                 log: entry.log_id.key_id.to_string(),

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sigstore_types::bundle::{KindVersion, VerificationMaterialContent};
-use sigstore_types::{Bundle, DsseEnvelope, SignatureContent, TransparencyLogEntry};
+use sigstore_types::{Bundle, DsseEnvelope, LogKeyId, SignatureContent, TransparencyLogEntry};
 use x509_cert::der::Decode as _;
 
 use super::strict;
@@ -92,7 +92,7 @@ fn plain(text: &str) -> String {
 }
 
 /// What a well-formed bundle must not hold: an authority of its own, and proofs that are another log's or of another signature.
-pub(super) fn check(bundle: &Bundle) -> Result<(), String> {
+pub(super) fn check(bundle: &Bundle, logs: &[LogKeyId]) -> Result<(), String> {
     if let VerificationMaterialContent::X509CertificateChain { certificates } = &bundle.verification_material.content {
         if certificates.is_empty() {
             return Err("its certificate chain is empty".to_owned());
@@ -102,7 +102,7 @@ pub(super) fn check(bundle: &Bundle) -> Result<(), String> {
         }
     }
     for entry in &bundle.verification_material.tlog_entries {
-        signed_by_its_log(entry)?;
+        signed_by_its_log(entry, logs)?;
         if let SignatureContent::DsseEnvelope(envelope) = &bundle.content {
             logs_this_envelope(entry, envelope)?;
         }
@@ -119,10 +119,14 @@ fn brings_no_root(certificate: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The checkpoint must carry a signature of the log that the entry names: the library takes that of any log that is trusted.
-fn signed_by_its_log(entry: &TransparencyLogEntry) -> Result<(), String> {
-    let Some(checkpoint) = entry.inclusion_proof.as_ref().and_then(|proof| proof.checkpoint.checkpoint()) else { return Ok(()) };
+/// The entry's log must be a trusted one, and the checkpoint must carry a signature of it: the library takes that of any trusted log, and
+/// does not look at what the entry calls its log where nothing signed says so (Rekor 2).
+fn signed_by_its_log(entry: &TransparencyLogEntry, logs: &[LogKeyId]) -> Result<(), String> {
     let log = &entry.log_id.key_id;
+    if !logs.is_empty() && !logs.contains(log) {
+        return Err(format!("unknown log `{log}`: the trusted root does not name it"));
+    }
+    let Some(checkpoint) = entry.inclusion_proof.as_ref().and_then(|proof| proof.checkpoint.checkpoint()) else { return Ok(()) };
     if checkpoint.signatures().iter().any(|signature| log.as_bytes().starts_with(signature.key_id.as_bytes())) {
         return Ok(());
     }

@@ -96,6 +96,48 @@ impl Session {
     }
 }
 
+/// Signatures of bytes that are no statement.
+impl Session {
+    /// Signs the bytes that have this digest, as `cosign sign-blob` does: a `hashedrekord` entry in either version of the log.
+    pub async fn sign_blob(&self, digest: &sigstore_types::Sha256Hash) -> Result<SignedStatement, SigstoreError> {
+        let internal = |detail: String| SigstoreError::Unusable { service: "the signing key", url: String::new(), detail };
+        let signature = self.key.sign_digest(digest).map_err(|error| internal(error.to_string()))?;
+        let (entry, timestamp) = futures_util::try_join!(self.log_blob(digest, &signature), self.timestamp(&signature))?;
+        let mut bundle = BundleV03::with_certificate_and_signature(self.certificate.clone(), signature, *digest);
+        if let Some(entry) = entry {
+            bundle = bundle.with_tlog_entry(entry);
+        }
+        if let Some(timestamp) = timestamp {
+            bundle = bundle.with_rfc3161_timestamp(timestamp);
+        }
+        let json = bundle.into_bundle().to_json().map_err(|error| internal(error.to_string()))?;
+        Ok(SignedStatement { bundle: json.into_bytes() })
+    }
+
+    async fn log_blob(
+        &self,
+        digest: &sigstore_types::Sha256Hash,
+        signature: &sigstore_types::SignatureBytes,
+    ) -> Result<Option<TransparencyLogEntry>, SigstoreError> {
+        let Some(Rekor { url, version }) = &self.services.rekor else { return Ok(None) };
+        let unusable = |detail: String| SigstoreError::Unusable { service: "Rekor", url: url.clone(), detail };
+        let entry = if *version == 1 {
+            let client =
+                RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
+            let request = sigstore_rekor::HashedRekord::new(digest, signature, &self.certificate);
+            let entry = persistently("Rekor", url, async || client.create_entry(request.clone()).await.map_err(rekor_failure)).await?;
+            entry.to_bundle_entry(KindVersion::HashedRekordV001).map_err(|error| unusable(error.to_string()))?
+        } else {
+            let client =
+                RekorV2Client::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
+            let details = RekorV2KeyDetails::PkixEcdsaP256Sha256;
+            let request = HashedRekordV2::new_with_certificate(digest, signature, &self.certificate, details);
+            persistently("Rekor", url, async || client.create_entry(request.clone()).await.map_err(rekor_failure)).await?
+        };
+        Ok(Some(entry))
+    }
+}
+
 fn fulcio_failure(error: sigstore_fulcio::Error) -> Failure {
     match error {
         sigstore_fulcio::Error::Status { status, message } => Failure::of_status(status, message),

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use sigstore_trust_root::TrustedRoot;
-use sigstore_types::{Sha256Hash, SignatureContent, Statement};
+use sigstore_types::{LogKeyId, Sha256Hash, SignatureContent, Statement};
 use sigstore_verify::{VerificationPolicy, Verifier};
 
 use super::form;
@@ -44,12 +44,18 @@ pub struct BundleVerifier {
     pub(super) verifier: Verifier,
     pub(super) has_ct_log: bool,
     pub(super) has_log: bool,
+    pub(super) logs: Vec<LogKeyId>,
 }
 
 impl BundleVerifier {
     pub fn new(root: &TrustedRoot) -> anyhow::Result<Self> {
         let verifier = Verifier::new(root).map_err(|error| anyhow::anyhow!("input `trusted-root`: it cannot be used: {error}"))?;
-        Ok(Self { verifier, has_ct_log: !root.ctlogs.is_empty(), has_log: !root.tlogs.is_empty() })
+        Ok(Self {
+            verifier,
+            has_ct_log: !root.ctlogs.is_empty(),
+            has_log: !root.tlogs.is_empty(),
+            logs: root.tlogs.iter().map(|log| log.log_id.key_id.clone()).collect(),
+        })
     }
 
     /// Checks that `signer` signed a statement about `subject`.
@@ -59,7 +65,7 @@ impl BundleVerifier {
     pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
         let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
-        form::check(&bundle).map_err(BundleError::Refused)?;
+        form::check(&bundle, &self.logs).map_err(BundleError::Refused)?;
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
         let mut policy = VerificationPolicy::new(signer.identity.clone(), signer.issuer.clone());
         if !self.has_ct_log {

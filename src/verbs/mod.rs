@@ -6,4 +6,5 @@ pub mod publish;
 pub mod rehearse;
 pub mod sandbox;
 pub mod sbom_scanner;
+pub mod sign_bundle;
 pub mod verify_bundle;
