@@ -119,11 +119,11 @@ fn brings_no_root(certificate: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The entry's log must be a trusted one, and the checkpoint must carry a signature of it: the library takes that of any trusted log, and
-/// does not look at what the entry calls its log where nothing signed says so (Rekor 2).
+/// The entry's log must be a trusted one, and the checkpoint must carry a signature of it. The library takes that of any trusted log, does not
+/// look at what a Rekor 2 entry calls its log, and with a key and a root without logs would pass over the entry.
 fn signed_by_its_log(entry: &TransparencyLogEntry, logs: &[LogKeyId]) -> Result<(), String> {
     let log = &entry.log_id.key_id;
-    if !logs.is_empty() && !logs.contains(log) {
+    if !logs.contains(log) {
         return Err(format!("unknown log `{log}`: the trusted root does not name it"));
     }
     let Some(checkpoint) = entry.inclusion_proof.as_ref().and_then(|proof| proof.checkpoint.checkpoint()) else { return Ok(()) };
