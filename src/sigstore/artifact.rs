@@ -134,6 +134,8 @@ pub enum ArtifactError {
     Unreadable(String),
     #[error("it is not a bundle that may be trusted: {0}")]
     Form(String),
+    #[error("its log `{0}` is not one of the trusted root")]
+    ForeignLog(String),
     #[error("`{}` signed it, and not `{expected}`", actual.as_deref().unwrap_or("nobody it names"))]
     Identity { expected: String, actual: Option<String> },
     #[error("{} vouched for the signer, and not {expected}", quoted(actual.as_deref().unwrap_or_default()), expected = quoted(expected))]
@@ -154,6 +156,8 @@ fn quoted(issuer: &str) -> String {
     if issuer.is_empty() { "no issuer".to_owned() } else { format!("issuer `{issuer}`") }
 }
 
+const FOREIGN: &str = "if another Sigstore instance was signed with, pass its --trusted-root; without one the public-good instance counts";
+
 impl crate::error::Remedied for ArtifactError {
     fn remedy(&self) -> Option<String> {
         Some(match self {
@@ -163,6 +167,7 @@ impl crate::error::Remedied for ArtifactError {
             Self::Form(_) | Self::Incomplete => {
                 "get it again from its origin; it was changed, or never kept to the Sigstore bundle format".to_owned()
             }
+            Self::ForeignLog(_) => FOREIGN.to_owned(),
             Self::Identity { actual: Some(actual), .. } => {
                 format!("if that is whom you trust, pass --certificate-identity `{actual}`")
             }
@@ -178,8 +183,6 @@ impl crate::error::Remedied for ArtifactError {
 }
 
 fn remedy_of(error: &Error) -> Option<String> {
-    const FOREIGN: &str =
-        "if another Sigstore instance was signed with, pass its --trusted-root; without one the public-good instance counts";
     const EXPIRED: &str = "a signature counts only if its time is proven to lie in the life of the signer's certificate; sign again";
     const CHANGED: &str = "get it again from its origin; it was changed, or never was right";
     Some(match error {
@@ -192,6 +195,7 @@ fn remedy_of(error: &Error) -> Option<String> {
             format!("{CHANGED}; {FOREIGN}")
         }
         Error::SignatureInvalid(_) | Error::TransparencyLog(_) | Error::Bundle(_) => CHANGED.to_owned(),
+        Error::UnsupportedArtifact(_) => "pass the file itself, or its SHA-256".to_owned(),
         _ => return None,
     })
 }
@@ -200,7 +204,10 @@ impl BundleVerifier {
     /// Checks that whom `trusted` names signed `artifact`. Logs are demanded as in `check`.
     pub fn check_artifact(&self, bundle: &[u8], artifact: &Artifact, trusted: &Trusted) -> Result<CheckedBundle, ArtifactError> {
         let bundle = form::read(bundle).map_err(ArtifactError::Unreadable)?;
-        form::check(&bundle, &self.logs).map_err(ArtifactError::Form)?;
+        form::check(&bundle).map_err(ArtifactError::Form)?;
+        if let Some(log) = form::foreign_log(&bundle, &self.logs) {
+            return Err(ArtifactError::ForeignLog(log.to_string()));
+        }
         let result = match trusted {
             Trusted::Signer { identity, issuer } => {
                 let result = self.by_certificate(&bundle, artifact)?;

@@ -12,12 +12,11 @@ use x509_cert::der::Decode as _;
 use super::strict;
 
 /// The fields of a bundle that are `bytes` in its schema.
-const BYTES: [&str; 11] = [
+const BYTES: [&str; 10] = [
     "rawBytes",
     "keyId",
     "signedEntryTimestamp",
     "rootHash",
-    "hashes",
     "canonicalizedBody",
     "signedTimestamp",
     "digest",
@@ -92,7 +91,7 @@ fn plain(text: &str) -> String {
 }
 
 /// What a well-formed bundle must not hold: an authority of its own, and proofs that are another log's or of another signature.
-pub(super) fn check(bundle: &Bundle, logs: &[LogKeyId]) -> Result<(), String> {
+pub(super) fn check(bundle: &Bundle) -> Result<(), String> {
     if let VerificationMaterialContent::X509CertificateChain { certificates } = &bundle.verification_material.content {
         if certificates.is_empty() {
             return Err("its certificate chain is empty".to_owned());
@@ -102,12 +101,18 @@ pub(super) fn check(bundle: &Bundle, logs: &[LogKeyId]) -> Result<(), String> {
         }
     }
     for entry in &bundle.verification_material.tlog_entries {
-        signed_by_its_log(entry, logs)?;
+        signed_by_its_log(entry)?;
         if let SignatureContent::DsseEnvelope(envelope) = &bundle.content {
             logs_this_envelope(entry, envelope)?;
         }
     }
     Ok(())
+}
+
+/// A log entry that `known` does not name. The library looks at the names of Rekor 1's logs alone, and with a key and a root without logs
+/// would pass over the entry.
+pub(super) fn foreign_log<'a>(bundle: &'a Bundle, known: &[LogKeyId]) -> Option<&'a LogKeyId> {
+    bundle.verification_material.tlog_entries.iter().map(|entry| &entry.log_id.key_id).find(|log| !known.contains(log))
 }
 
 fn brings_no_root(certificate: &[u8]) -> Result<(), String> {
@@ -119,14 +124,10 @@ fn brings_no_root(certificate: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The entry's log must be a trusted one, and the checkpoint must carry a signature of it. The library takes that of any trusted log, does not
-/// look at what a Rekor 2 entry calls its log, and with a key and a root without logs would pass over the entry.
-fn signed_by_its_log(entry: &TransparencyLogEntry, logs: &[LogKeyId]) -> Result<(), String> {
-    let log = &entry.log_id.key_id;
-    if !logs.contains(log) {
-        return Err(format!("unknown log `{log}`: the trusted root does not name it"));
-    }
+/// The checkpoint must carry a signature of the log that the entry names: the library takes that of any log that is trusted.
+fn signed_by_its_log(entry: &TransparencyLogEntry) -> Result<(), String> {
     let Some(checkpoint) = entry.inclusion_proof.as_ref().and_then(|proof| proof.checkpoint.checkpoint()) else { return Ok(()) };
+    let log = &entry.log_id.key_id;
     if checkpoint.signatures().iter().any(|signature| log.as_bytes().starts_with(signature.key_id.as_bytes())) {
         return Ok(());
     }

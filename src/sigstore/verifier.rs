@@ -65,7 +65,10 @@ impl BundleVerifier {
     pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
         let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
-        form::check(&bundle, &self.logs).map_err(BundleError::Refused)?;
+        form::check(&bundle).map_err(BundleError::Refused)?;
+        if let Some(log) = form::foreign_log(&bundle, &self.logs) {
+            return Err(BundleError::Refused(format!("its log `{log}` is not one of the trusted root")));
+        }
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
         let mut policy = VerificationPolicy::new(signer.identity.clone(), signer.issuer.clone());
         if !self.has_ct_log {

@@ -17,10 +17,13 @@ use crate::sigstore::artifact::{Artifact, CheckedBundle, Trusted};
 use crate::sigstore::identity::{OidcToken, claims};
 use crate::sigstore::session::{Session, SignedStatement};
 use crate::sigstore::verifier::BundleVerifier;
-use crate::sigstore::{Services, load_trusted_root};
+use crate::sigstore::{Services, load_trusted_root, staging_trusted_root};
 
 /// Where the token may stand instead of on the command line, which other users of a machine can see.
 const TOKEN: &str = "SIGSTORE_ID_TOKEN";
+
+/// How the type of a statement begins, in every version.
+const STATEMENT: &str = "https://in-toto.io/Statement/";
 
 /// What `sign-bundle` is asked.
 #[derive(Debug, Args)]
@@ -38,6 +41,9 @@ pub struct Arguments {
     /// Which services to sign with; without it the public-good instance, whose log is public for ever
     #[arg(long, value_name = "FILE")]
     pub signing_config: Option<PathBuf>,
+    /// Sign with Sigstore's staging instance, whose log is public and forgotten
+    #[arg(long, conflicts_with_all = ["trusted_root", "signing_config"])]
+    pub staging: bool,
     /// FILE is an in-toto statement: sign it in a DSSE envelope
     #[arg(long)]
     pub in_toto: bool,
@@ -77,12 +83,15 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
 
 async fn signed(arguments: &Arguments, token: OidcToken) -> anyhow::Result<(SignedStatement, Option<CheckedBundle>)> {
     let subject = Subject::read(&arguments.file, arguments.in_toto)?;
-    let services = Services::load(arguments.signing_config.as_deref())?;
-    let verifier = match (&arguments.trusted_root, &arguments.signing_config) {
+    let (services, root) = if arguments.staging {
+        (Services::staging()?, Some(staging_trusted_root()?))
+    } else {
+        let services = Services::load(arguments.signing_config.as_deref())?;
         // Nobody said whom a signing config of one's own may be believed by.
-        (None, Some(_)) => None,
-        (root, _) => Some(BundleVerifier::new(&load_trusted_root(root.as_deref())?)?),
+        let believed = arguments.trusted_root.is_some() || arguments.signing_config.is_none();
+        (services, believed.then(|| load_trusted_root(arguments.trusted_root.as_deref())).transpose()?)
     };
+    let verifier = root.as_ref().map(BundleVerifier::new).transpose()?;
     let session = Session::open(&http_client()?, &services, &token).await.remedied()?;
     let (signed, artifact) = match subject {
         Subject::Bytes(digest) => (session.sign_blob(&digest).await.remedied()?, digest.into()),
@@ -110,7 +119,12 @@ impl Subject {
             return sigstore_crypto::sha256_reader(file).map(Self::Bytes).with_context(unread);
         }
         let text = std::fs::read(path).with_context(unread)?;
-        let statement: Statement = serde_json::from_slice(&text)
+        let statement = serde_json::from_slice(&text)
+            .map_err(anyhow::Error::new)
+            .and_then(|statement: Statement| {
+                anyhow::ensure!(statement.type_.starts_with(STATEMENT), "its `_type` is `{}` and not `{STATEMENT}v1`", statement.type_);
+                Ok(statement)
+            })
             .with_context(|| format!("`{shown}` is not an in-toto statement"))
             .hint("without --in-toto the file is signed as it is")?;
         let about = statement.subject.iter().find_map(|subject| {

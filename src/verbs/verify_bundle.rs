@@ -11,8 +11,8 @@ use sigstore_types::DerPublicKey;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::report::Report;
 use crate::sigstore::artifact::{Artifact, ArtifactError, CheckedBundle, Identity, Trusted};
-use crate::sigstore::load_trusted_root;
 use crate::sigstore::verifier::BundleVerifier;
+use crate::sigstore::{load_trusted_root, staging_trusted_root};
 
 /// What `verify-bundle` is asked.
 #[derive(Debug, Args)]
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Whom to believe; without it the public-good instance, as this program knows it
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
+    /// Believe Sigstore's staging instance, as this program knows it
+    #[arg(long, conflicts_with = "trusted_root")]
+    pub staging: bool,
     /// Print what was checked as JSON, for machines
     #[arg(long)]
     pub json: bool,
@@ -71,7 +74,7 @@ pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
 }
 
 fn check(arguments: &Arguments, artifact: &Artifact, trusted: &Trusted) -> anyhow::Result<CheckedBundle> {
-    let root = load_trusted_root(arguments.trusted_root.as_deref())?;
+    let root = if arguments.staging { staging_trusted_root() } else { load_trusted_root(arguments.trusted_root.as_deref()) }?;
     let verifier = BundleVerifier::new(&root)?;
     let shown = arguments.bundle.display();
     let text = std::fs::read(&arguments.bundle).with_context(|| format!("bundle `{shown}` cannot be read"))?;

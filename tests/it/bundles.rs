@@ -177,7 +177,7 @@ fn real_evidence_is_refused_when_anything_else_is_asked() {
         refused(&Case { key, ..entry.clone() }, &[if by_key { "signature" } else { "contains a certificate" }]);
         for root in ROOTS.into_iter().filter(|root| *root != entry.trusted_root) {
             let reasons =
-                ["unknown log", "No log key", "UnknownIssuer", "no trusted certificate authority", "timestamp", "inclusion proof"];
+                ["is not one of the trusted root", "UnknownIssuer", "no trusted certificate authority", "timestamp", "inclusion proof"];
             refused(&Case { trusted_root: root.into(), ..entry.clone() }, &reasons);
         }
     }
@@ -279,6 +279,10 @@ async fn nothing_is_signed_without_a_good_token_nor_written_that_does_not_hold()
     assert_eq!(signed.sign(&[&file], "no token").await.0, Some(1));
     let (code, text) = signed.sign(&["--in-toto", &file], &signed.token).await;
     assert!(code == Some(1) && text.contains("is not an in-toto statement") && text.contains("hint: without --in-toto"), "{text}");
+    let other = signed.path("other.json");
+    std::fs::write(&other, r#"{"_type":"https://x","predicateType":"p","subject":[]}"#).unwrap();
+    let (code, text) = signed.sign(&["--in-toto", &other], &signed.token).await;
+    assert!(code == Some(1) && text.contains("its `_type` is `https://x`"), "{text}");
     // Another instance's root: the services are not to be believed.
     let foreign = signed.path("foreign.json");
     std::fs::write(&foreign, sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT).unwrap();
@@ -302,6 +306,7 @@ fn the_command_line_says_who_must_have_signed() {
         &["--certificate-identity", "i", "--certificate-identity-regexp", "i", "--certificate-oidc-issuer", "i", "x"],
         &["--certificate-identity", "i", "--certificate-oidc-issuer", "i", "--key", "k", "x"],
         &["--key", "k", "--certificate-oidc-issuer", "i", "x"],
+        &["--key", "k", "--staging", "--trusted-root", "r", "x"],
         &["--certificate-identity", "i", "--certificate-oidc-issuer", "i"],
         &["--certificate-identity-regexp", "(", "--certificate-oidc-issuer", "i", "x"],
         &["--certificate-identity-regexp", "a)|(?:b", "--certificate-oidc-issuer", "i", "x"],
