@@ -82,8 +82,12 @@ fn check(arguments: &Arguments, artifact: &Artifact, trusted: &Trusted) -> anyho
     for bundle in bundles(&text, &arguments.bundle) {
         match verifier.check_artifact(bundle, artifact, trusted) {
             Ok(checked) => return Ok(checked),
-            // The last one is told: a file of several is searched, and all of them may be about something else.
-            Err(error) => refused = Some(error),
+            // Of a file of several, the refusal of a bundle that is about this artifact says more than that another is not.
+            Err(error) => {
+                if matches!(refused, None | Some(ArtifactError::Artifact { .. })) {
+                    refused = Some(error);
+                }
+            }
         }
     }
     Err(refused.unwrap_or_else(|| ArtifactError::Unreadable("the file is empty".to_owned())))

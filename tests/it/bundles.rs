@@ -183,6 +183,27 @@ fn real_evidence_is_refused_when_anything_else_is_asked() {
     }
 }
 
+#[test]
+fn of_several_bundles_in_one_file_one_must_hold() {
+    let Some((folder, entries)) = cases("real", "index.json") else { return };
+    let [mine, other] = ["github-internal-provenance", "github-internal-image-provenance"]
+        .map(|name| entries.iter().find(|entry| entry.name == name).unwrap().clone());
+    let line = |case: &Case| serde_json::from_slice::<Value>(&std::fs::read(folder.join(&case.bundle)).unwrap()).unwrap().to_string();
+    let scratch = tempfile::tempdir().unwrap();
+    let bundle = scratch.path().join("both.jsonl").display().to_string();
+    for lines in [[line(&mine), line(&other)], [line(&other), line(&mine)]] {
+        std::fs::write(&bundle, lines.join("\n") + "\n\n").unwrap();
+        let asked = Case { bundle: bundle.clone(), ..mine.clone() };
+        assert_eq!(asked.run(&folder, &mine.digest).0, Some(0));
+        let (code, text) = Case { issuer: "https://i".into(), ..asked }.run(&folder, &mine.digest);
+        assert!(code == Some(1) && text.contains("vouched for the signer, and not issuer `https://i`"), "{text}");
+    }
+    let twice = scratch.path().join("two.json").display().to_string();
+    std::fs::write(&twice, line(&mine) + &line(&mine)).unwrap();
+    let (code, text) = Case { bundle: twice, ..mine.clone() }.run(&folder, &mine.digest);
+    assert!(code == Some(1) && text.contains("trailing characters"), "{text}");
+}
+
 /// A file signed in a sandbox, and a statement about it.
 struct Signed {
     world: World,
