@@ -48,6 +48,10 @@ enum Verb {
     },
     /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its own
     Rehearse(verbs::rehearse::Rehearse),
+    /// Check a Sigstore bundle about a file or a digest, offline
+    VerifyBundle(verbs::verify_bundle::Arguments),
+    /// Sign a file or an in-toto statement with an OIDC token, and write the Sigstore bundle
+    SignBundle(verbs::sign_bundle::Arguments),
     /// Serve a registry, an OIDC issuer, Fulcio, Rekor and a timestamp authority on loopback
     Sandbox(verbs::sandbox::Sandbox),
     /// Speak BuildKit's SBOM scanner protocol; BuildKit runs this inside the scanner image
@@ -89,6 +93,8 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
         Verb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
         Verb::Plan { arguments, inputs } => verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await,
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
+        Verb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),
+        Verb::SignBundle(arguments) => verbs::sign_bundle::run(&arguments, env, report).await,
         Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,
         Verb::SbomScanner => verbs::sbom_scanner::run(env, report),
     }

@@ -1,13 +1,19 @@
 //! Sigstore's services: which to use, one signing session for a run, and the check of a bundle. The one module that knows the `sigstore-*` crates.
 
+pub mod artifact;
+mod form;
 pub mod identity;
 pub mod session;
+mod strict;
 pub mod verifier;
 
 use std::path::Path;
 
 use anyhow::Context as _;
-use sigstore_trust_root::{SIGSTORE_PRODUCTION_SIGNING_CONFIG, SIGSTORE_PRODUCTION_TRUSTED_ROOT, SigningConfig, TrustedRoot};
+use sigstore_trust_root::{
+    SIGSTORE_PRODUCTION_SIGNING_CONFIG, SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_SIGNING_CONFIG, SIGSTORE_STAGING_TRUSTED_ROOT,
+    SigningConfig, TrustedRoot,
+};
 
 use crate::error::Remedy as _;
 
@@ -35,8 +41,16 @@ pub struct Rekor {
 impl Services {
     /// Reads a signing config file, or takes the public-good instance's, which is part of this program.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let text = read_or(file, "signing-config", SIGSTORE_PRODUCTION_SIGNING_CONFIG)?;
-        let config = SigningConfig::from_json(&text)
+        Self::read(&read_or(file, "signing-config", SIGSTORE_PRODUCTION_SIGNING_CONFIG)?, file)
+    }
+
+    /// The staging instance's, which is part of this program.
+    pub fn staging() -> anyhow::Result<Self> {
+        Self::read(SIGSTORE_STAGING_SIGNING_CONFIG, None)
+    }
+
+    fn read(text: &str, file: Option<&Path>) -> anyhow::Result<Self> {
+        let config = SigningConfig::from_json(text)
             .with_context(|| format!("input `signing-config`: {} is not a signing config", shown(file)))
             .hint("make one with `cosign signing-config create`, version 0.2")?;
         let fulcio = config
@@ -56,8 +70,16 @@ impl Services {
 
 /// Whom to believe. Reads a trusted root file, or takes the public-good instance's, which is part of this program.
 pub fn load_trusted_root(file: Option<&Path>) -> anyhow::Result<TrustedRoot> {
-    let text = read_or(file, "trusted-root", SIGSTORE_PRODUCTION_TRUSTED_ROOT)?;
-    TrustedRoot::from_json(&text)
+    read_trusted_root(&read_or(file, "trusted-root", SIGSTORE_PRODUCTION_TRUSTED_ROOT)?, file)
+}
+
+/// The staging instance's, which is part of this program.
+pub fn staging_trusted_root() -> anyhow::Result<TrustedRoot> {
+    read_trusted_root(SIGSTORE_STAGING_TRUSTED_ROOT, None)
+}
+
+fn read_trusted_root(text: &str, file: Option<&Path>) -> anyhow::Result<TrustedRoot> {
+    TrustedRoot::from_json(text)
         .with_context(|| format!("input `trusted-root`: {} is not a trusted root", shown(file)))
         .hint("make one with `cosign trusted-root create`, or take the one your Sigstore instance serves")
 }

@@ -97,12 +97,7 @@ impl Session {
         let Some(Rekor { url, version: 1 }) = &self.services.rekor else { return Ok(None) };
         let unusable = |detail: String| SigstoreError::Unusable { service: "Rekor", url: url.clone(), detail };
         let signature = self.key.sign(payload).map_err(|error| unusable(error.to_string()))?;
-        let client = RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
-        let request = HashedRekord::new(&sha256(payload), &signature, &self.certificate);
-        let entry =
-            persistently("Rekor", url, async || kept(&client, client.create_entry(request.clone()).await).await.map_err(rekor_failure))
-                .await?;
-        let entry = entry.to_bundle_entry(KindVersion::HashedRekordV001).map_err(|error| unusable(error.to_string()))?;
+        let Some(entry) = self.log_digest(&sha256(payload), &signature).await? else { return Ok(None) };
         let promise = self.promise(&entry).ok_or_else(|| unusable("it gave no signed entry timestamp".to_owned()))?;
         Ok(Some(SignedPayload { signature: BASE64.encode(signature.as_bytes()), promise }))
     }
@@ -125,26 +120,17 @@ impl Session {
     async fn log(&self, envelope: &DsseEnvelope, pae: &[u8]) -> Result<Option<TransparencyLogEntry>, SigstoreError> {
         let Some(Rekor { url, version }) = &self.services.rekor else { return Ok(None) };
         let unusable = |detail: String| SigstoreError::Unusable { service: "Rekor", url: url.clone(), detail };
-        let entry = if *version == 1 {
-            let client =
-                RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
-            let request = DsseEntry::new(envelope, &self.certificate).map_err(|error| unusable(error.to_string()))?;
-            let entry = persistently("Rekor", url, async || {
-                kept(&client, client.create_dsse_entry(request.clone()).await).await.map_err(rekor_failure)
-            })
-            .await?;
-            entry.to_bundle_entry(KindVersion::DsseV001).map_err(|error| unusable(error.to_string()))?
-        } else {
-            let client =
-                RekorV2Client::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
-            let request = HashedRekordV2::new_with_certificate(
-                &sha256(pae),
-                &envelope.signature.sig,
-                &self.certificate,
-                RekorV2KeyDetails::PkixEcdsaP256Sha256,
-            );
-            persistently("Rekor", url, async || client.create_entry(request.clone()).await.map_err(rekor_failure)).await?
-        };
+        if *version > 1 {
+            // Later versions keep no envelopes, but what was signed of them.
+            return self.log_digest(&sha256(pae), &envelope.signature.sig).await;
+        }
+        let client = RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
+        let request = DsseEntry::new(envelope, &self.certificate).map_err(|error| unusable(error.to_string()))?;
+        let entry = persistently("Rekor", url, async || {
+            kept(&client, client.create_dsse_entry(request.clone()).await).await.map_err(rekor_failure)
+        })
+        .await?;
+        let entry = entry.to_bundle_entry(KindVersion::DsseV001).map_err(|error| unusable(error.to_string()))?;
         Ok(Some(entry))
     }
 
@@ -157,6 +143,51 @@ impl Session {
         persistently("the timestamp authority", url, async || client.timestamp_signature(signature).await.map_err(timestamp_failure))
             .await
             .map(Some)
+    }
+}
+
+/// Signatures of bytes that are no statement.
+impl Session {
+    /// Signs the bytes that have this digest, as `cosign sign-blob` does: a `hashedrekord` entry in either version of the log.
+    pub async fn sign_blob(&self, digest: &sigstore_types::Sha256Hash) -> Result<Vec<u8>, SigstoreError> {
+        let internal = |detail: String| SigstoreError::Unusable { service: "the signing key", url: String::new(), detail };
+        let signature = self.key.sign_digest(digest).map_err(|error| internal(error.to_string()))?;
+        let (entry, timestamp) = futures_util::try_join!(self.log_digest(digest, &signature), self.timestamp(&signature))?;
+        let mut bundle = BundleV03::with_certificate_and_signature(self.certificate.clone(), signature, *digest);
+        if let Some(entry) = entry {
+            bundle = bundle.with_tlog_entry(entry);
+        }
+        if let Some(timestamp) = timestamp {
+            bundle = bundle.with_rfc3161_timestamp(timestamp);
+        }
+        let json = bundle.into_bundle().to_json().map_err(|error| internal(error.to_string()))?;
+        Ok(json.into_bytes())
+    }
+
+    /// Logs a signature of the bytes that have this digest.
+    async fn log_digest(
+        &self,
+        digest: &sigstore_types::Sha256Hash,
+        signature: &sigstore_types::SignatureBytes,
+    ) -> Result<Option<TransparencyLogEntry>, SigstoreError> {
+        let Some(Rekor { url, version }) = &self.services.rekor else { return Ok(None) };
+        let unusable = |detail: String| SigstoreError::Unusable { service: "Rekor", url: url.clone(), detail };
+        let entry = if *version == 1 {
+            let client =
+                RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
+            let request = HashedRekord::new(digest, signature, &self.certificate);
+            let entry =
+                persistently("Rekor", url, async || kept(&client, client.create_entry(request.clone()).await).await.map_err(rekor_failure))
+                    .await?;
+            entry.to_bundle_entry(KindVersion::HashedRekordV001).map_err(|error| unusable(error.to_string()))?
+        } else {
+            let client =
+                RekorV2Client::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
+            let details = RekorV2KeyDetails::PkixEcdsaP256Sha256;
+            let request = HashedRekordV2::new_with_certificate(digest, signature, &self.certificate, details);
+            persistently("Rekor", url, async || client.create_entry(request.clone()).await.map_err(rekor_failure)).await?
+        };
+        Ok(Some(entry))
     }
 }
 

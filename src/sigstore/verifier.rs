@@ -4,9 +4,10 @@
 use serde::Serialize;
 use serde_json::Value;
 use sigstore_trust_root::TrustedRoot;
-use sigstore_types::{Bundle, Sha256Hash, SignatureContent, Statement};
+use sigstore_types::{Bundle, LogKeyId, Sha256Hash, SignatureContent, Statement};
 use sigstore_verify::{VerificationPolicy, Verifier};
 
+use super::form;
 use crate::image::Digest;
 
 /// Who must have signed, as the certificate says it. Compared exactly.
@@ -42,15 +43,21 @@ pub enum BundleError {
 
 /// Checks bundles against one trusted root.
 pub struct BundleVerifier {
-    verifier: Verifier,
-    has_ct_log: bool,
-    has_log: bool,
+    pub(super) verifier: Verifier,
+    pub(super) has_ct_log: bool,
+    pub(super) has_log: bool,
+    pub(super) logs: Vec<LogKeyId>,
 }
 
 impl BundleVerifier {
     pub fn new(root: &TrustedRoot) -> anyhow::Result<Self> {
         let verifier = Verifier::new(root).map_err(|error| anyhow::anyhow!("input `trusted-root`: it cannot be used: {error}"))?;
-        Ok(Self { verifier, has_ct_log: !root.ctlogs.is_empty(), has_log: !root.tlogs.is_empty() })
+        Ok(Self {
+            verifier,
+            has_ct_log: !root.ctlogs.is_empty(),
+            has_log: !root.tlogs.is_empty(),
+            logs: root.tlogs.iter().map(|log| log.log_id.key_id.clone()).collect(),
+        })
     }
 
     /// Checks that `signer` signed a statement about `subject`.
@@ -59,8 +66,7 @@ impl BundleVerifier {
     /// without logs (a private one) says so by leaving them out of its root.
     pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
-        let text = std::str::from_utf8(bundle).map_err(|error| unreadable(&error))?;
-        let bundle = Bundle::from_json(text).map_err(|error| unreadable(&error))?;
+        let bundle = self.read(bundle)?;
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
         let verified = self.verifier.verify(digest, &bundle, &self.policy(signer)).map_err(|error| BundleError::Refused(chain(&error)))?;
         self.expect_every_check(&verified)?;
@@ -94,9 +100,7 @@ pub struct CheckedPayload {
 impl BundleVerifier {
     /// Checks that `signer` signed these bytes.
     pub fn check_payload(&self, bundle: &[u8], payload: &[u8], signer: &Signer) -> Result<CheckedPayload, BundleError> {
-        let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
-        let text = std::str::from_utf8(bundle).map_err(|error| unreadable(&error))?;
-        let bundle = Bundle::from_json(text).map_err(|error| unreadable(&error))?;
+        let bundle = self.read(bundle)?;
         let verified = self.verifier.verify(payload, &bundle, &self.policy(signer)).map_err(|error| BundleError::Refused(chain(&error)))?;
         self.expect_every_check(&verified)?;
         if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
@@ -107,6 +111,16 @@ impl BundleVerifier {
             signed_at: verified.verified_timestamps().iter().min().map(ToString::to_string),
             logged: verified.tlog_verified(),
         })
+    }
+
+    /// A bundle of the right form whose log is one to be believed.
+    fn read(&self, bundle: &[u8]) -> Result<Bundle, BundleError> {
+        let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
+        form::check(&bundle).map_err(BundleError::Refused)?;
+        match form::foreign_log(&bundle, &self.logs) {
+            Some(log) => Err(BundleError::Refused(format!("its log `{log}` is not one of the trusted root"))),
+            None => Ok(bundle),
+        }
     }
 
     fn policy(&self, signer: &Signer) -> VerificationPolicy {
@@ -130,7 +144,7 @@ impl BundleVerifier {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut link = error.source();
     while let Some(cause) = link {

@@ -6,4 +6,6 @@ pub mod publish;
 pub mod rehearse;
 pub mod sandbox;
 pub mod sbom_scanner;
+pub mod sign_bundle;
 mod store;
+pub mod verify_bundle;
