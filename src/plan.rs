@@ -354,7 +354,7 @@ impl Plan {
                     (false, true) => "provenance of each platform, ",
                     (false, false) => "",
                 };
-                let signs = |part| self_signs(plan, part);
+                let signs = |part| plan.requirements.signs(part);
                 let signed: Vec<&str> = [
                     (signs(Part::Index), "the index"),
                     (signs(Part::Platform), "the image of each platform"),
@@ -370,10 +370,6 @@ impl Plan {
         }
         lines
     }
-}
-
-fn self_signs(plan: &Publish, part: Part) -> bool {
-    plan.requirements.of(part).contains(&crate::sigstore::SIGNATURE_PREDICATE)
 }
 
 impl Publish {

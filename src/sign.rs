@@ -75,7 +75,7 @@ pub async fn sign(
 
 /// The parts that need a signature.
 pub fn signed_parts<'a>(built: &'a BuiltImage, wanted: &Requirements) -> Vec<&'a Descriptor> {
-    let needs = |parts: &[Part]| parts.iter().any(|part| wanted.of(*part).contains(&SIGNATURE_PREDICATE));
+    let needs = |parts: &[Part]| parts.iter().any(|part| wanted.signs(*part));
     built.subjects().into_iter().filter(|(parts, _)| needs(parts)).map(|(_, subject)| subject).collect()
 }
 

@@ -78,7 +78,7 @@ impl Identity {
         Regex::new(&format!("^(?:{text})$")).map(Self::Pattern)
     }
 
-    fn matches(&self, identity: &str) -> bool {
+    pub fn matches(&self, identity: &str) -> bool {
         match self {
             Self::Exact(expected) => expected == identity,
             Self::Pattern(pattern) => pattern.is_match(identity),

@@ -144,6 +144,14 @@ impl BundleVerifier {
     }
 }
 
+/// Who a bundle's certificate says signed it. Nothing is checked.
+pub fn claimed_signer(bundle: &[u8]) -> Option<Signer> {
+    let bundle = form::read(bundle).ok()?;
+    let certificate = bundle.signing_certificate()?;
+    let info = sigstore_crypto::parse_certificate_info(certificate).ok()?;
+    Some(Signer { identity: info.identity?.to_string(), issuer: info.issuer? })
+}
+
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut link = error.source();

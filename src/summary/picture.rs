@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::publish::Published;
 use crate::report::{Stage, cut, seconds};
+use crate::verify::SubjectEvidence;
 
 /// Columns of the bar of a stage.
 const BAR: f64 = 30.0;
@@ -26,23 +27,22 @@ pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration, width
     }
     lines.push(format!("  {:<9} {:>12}", "in all", seconds(elapsed)));
     lines.push(String::new());
-    for subject in &published.evidence.subjects {
-        let part = super::part_name(subject);
-        let mut kinds: Vec<&str> = subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
-        kinds.dedup();
-        let signed = if subject.signatures.is_empty() { "unsigned" } else { "signed" };
-        lines.push(format!(
-            "  {part:<26} {}  {signed}{}{}",
-            subject.digest.short(),
-            if kinds.is_empty() { "" } else { ", " },
-            kinds.join(", ")
-        ));
-    }
+    lines.extend(published.evidence.subjects.iter().map(subject_line));
     lines.push(String::new());
     lines.extend(published.names.iter().map(|name| format!("  → {name}")));
     lines.extend(published.images.iter().map(|image| format!("  = {image}")));
     lines.push(String::new());
     lines
+}
+
+/// One part of an image and what it carries.
+pub fn subject_line(subject: &SubjectEvidence) -> String {
+    let mut kinds: Vec<&str> = subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let signed = if subject.signatures.is_empty() { "unsigned" } else { "signed" };
+    let (part, comma) = (super::part_name(subject), if kinds.is_empty() { "" } else { ", " });
+    format!("  {part:<26} {}  {signed}{comma}{}", subject.digest.short(), kinds.join(", "))
 }
 
 fn short(predicate_type: &str) -> &str {

@@ -8,4 +8,5 @@ pub mod sandbox;
 pub mod sbom_scanner;
 pub mod sign_bundle;
 mod store;
+pub mod verify;
 pub mod verify_bundle;

@@ -1,6 +1,7 @@
 //! Image reference + policy → `VerifiedImage`, read from the registry as a stranger would. It never sees what signing
 //! returned, and nothing else in the program can make a `VerifiedImage`.
 
+pub mod claims;
 pub mod existing;
 pub mod legacy;
 pub mod policy;
@@ -106,7 +107,7 @@ struct Subject<'a> {
     descriptor: &'a Descriptor,
     is_root: bool,
     platform: Option<&'a Platform>,
-    required: Vec<&'static str>,
+    required: Vec<String>,
 }
 
 /// Checks an image against a policy. Refuses with every reason it found.
@@ -143,7 +144,7 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
         let mut required = requirements.platform.clone();
         let is_root = part.descriptor.digest == root.digest;
         if is_root {
-            required.extend(requirements.index.iter().filter(|kind| !requirements.platform.contains(kind)));
+            required.extend(requirements.index.iter().filter(|kind| !requirements.platform.contains(kind)).cloned());
         }
         subjects.push(Subject { kind: Part::Platform, descriptor: &part.descriptor, is_root, platform: Some(&part.platform), required });
         let attestations = part.attestations.as_ref().filter(|_| !requirements.attestations.is_empty());
@@ -243,7 +244,7 @@ async fn collected(
 }
 
 /// The required statements that are not there in a format.
-fn missing(evidence: &SubjectEvidence, required: &[&str], format: Format) -> Vec<String> {
+fn missing(evidence: &SubjectEvidence, required: &[String], format: Format) -> Vec<String> {
     let found: Vec<&Statement> = evidence.signatures.iter().chain(&evidence.attestations).filter(|found| found.format == format).collect();
     let absent = required.iter().filter(|kind| !found.iter().any(|statement| statement.predicate_type == **kind));
     let older = if format == Format::Legacy { " (older format)" } else { "" };
@@ -268,6 +269,29 @@ async fn check_referrer(
     signer: &Signer,
 ) -> anyhow::Result<Outcome> {
     let refused = |why: String| Ok(Outcome::DoesNotCount(format!("referrer `{}` does not count: {why}", referrer.digest.short())));
+    match fetch(registry, repository, subject, referrer).await? {
+        Fetched::Unrelated => Ok(Outcome::Unrelated),
+        Fetched::Refused(why) => refused(why),
+        Fetched::Bundle { bytes, digest } => match verifier.check(&bytes, subject, signer) {
+            Ok(checked) => Ok(Outcome::Counts(statement(checked, Format::Bundle, Some(&referrer.digest), &digest))),
+            Err(error) => refused(error.to_string()),
+        },
+    }
+}
+
+/// A referrer as it was found.
+enum Fetched {
+    Bundle {
+        bytes: Vec<u8>,
+        digest: Digest,
+    },
+    Refused(String),
+    /// Not a Sigstore bundle.
+    Unrelated,
+}
+
+async fn fetch(registry: &Registry, repository: &Repository, subject: &Digest, referrer: &Descriptor) -> anyhow::Result<Fetched> {
+    let refused = |why: String| Ok(Fetched::Refused(why));
     // The list's own `artifactType` is only a hint; some registries show the config's there.
     let manifest = match registry.manifest(&repository.at(&referrer.digest)).await {
         Ok(Some(manifest)) => manifest,
@@ -275,11 +299,11 @@ async fn check_referrer(
         Err(error @ RegistryError::Mismatch { .. }) => return refused(error.to_string()),
         Err(error) => return Err(error).remedied(),
     };
-    let Ok(fields) = manifest.fields() else { return Ok(Outcome::Unrelated) };
+    let Ok(fields) = manifest.fields() else { return Ok(Fetched::Unrelated) };
     let is_bundle = |kind: &str| kind.starts_with("application/vnd.dev.sigstore.bundle");
-    let [layer] = fields.layers.as_slice() else { return Ok(Outcome::Unrelated) };
+    let [layer] = fields.layers.as_slice() else { return Ok(Fetched::Unrelated) };
     if !fields.artifact_type.as_deref().is_some_and(is_bundle) && !is_bundle(&layer.media_type) {
-        return Ok(Outcome::Unrelated);
+        return Ok(Fetched::Unrelated);
     }
     if fields.subject.is_none_or(|named| named.digest != *subject) {
         return refused("it names another subject".to_owned());
@@ -287,14 +311,10 @@ async fn check_referrer(
     if layer.size > BUNDLE_LIMIT as u64 {
         return refused(format!("its bundle is larger than {BUNDLE_LIMIT} bytes"));
     }
-    let bytes = match registry.blob(repository, layer, BUNDLE_LIMIT).await {
-        Ok(bytes) => bytes,
-        Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => return refused(error.to_string()),
-        Err(error) => return Err(error).remedied(),
-    };
-    match verifier.check(&bytes, subject, signer) {
-        Ok(checked) => Ok(Outcome::Counts(statement(checked, Format::Bundle, Some(&referrer.digest), &layer.digest))),
-        Err(error) => refused(error.to_string()),
+    match registry.blob(repository, layer, BUNDLE_LIMIT).await {
+        Ok(bytes) => Ok(Fetched::Bundle { bytes, digest: layer.digest.clone() }),
+        Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => refused(error.to_string()),
+        Err(error) => Err(error).remedied(),
     }
 }
 

@@ -63,28 +63,34 @@ impl FromStr for Format {
 pub struct Requirements {
     /// Every platform that must be there.
     pub platforms: Vec<Platform>,
-    pub index: Vec<&'static str>,
-    pub platform: Vec<&'static str>,
-    pub attestations: Vec<&'static str>,
+    pub index: Vec<String>,
+    pub platform: Vec<String>,
+    pub attestations: Vec<String>,
     /// Every statement is needed in each of them.
     pub formats: Vec<Format>,
 }
 
 impl Requirements {
     pub fn new(platforms: &[Platform], sbom: bool, build_provenance: bool, signed: &[Part], formats: &[Format]) -> Self {
-        let signature = |part: Part| signed.contains(&part).then_some(SIGNATURE_PREDICATE);
-        let made = [(sbom, SPDX), (build_provenance, SLSA_PROVENANCE)].into_iter().filter(|(made, _)| *made).map(|(_, kind)| kind);
+        let signature = |part: Part| signed.contains(&part).then(|| SIGNATURE_PREDICATE.to_owned());
+        let made =
+            [(sbom, SPDX), (build_provenance, SLSA_PROVENANCE)].into_iter().filter(|(made, _)| *made).map(|(_, kind)| kind.to_owned());
         Self {
             platforms: platforms.to_vec(),
-            index: signature(Part::Index).into_iter().chain([SLSA_PROVENANCE]).collect(),
+            index: signature(Part::Index).into_iter().chain([SLSA_PROVENANCE.to_owned()]).collect(),
             platform: signature(Part::Platform).into_iter().chain(made).collect(),
             attestations: signature(Part::Attestations).into_iter().collect(),
             formats: formats.to_vec(),
         }
     }
 
+    /// Whether a part needs a signature of its own.
+    pub fn signs(&self, part: Part) -> bool {
+        self.of(part).iter().any(|kind| kind == SIGNATURE_PREDICATE)
+    }
+
     /// What a part needs.
-    pub fn of(&self, part: Part) -> &[&'static str] {
+    pub fn of(&self, part: Part) -> &[String] {
         match part {
             Part::Index => &self.index,
             Part::Platform => &self.platform,

@@ -12,3 +12,4 @@ mod signals;
 mod support;
 mod tidy;
 mod triggers;
+mod verify;

@@ -1,0 +1,110 @@
+//! The command `verify`: what it accepts, what it refuses and why, and what it tells machines.
+
+use std::process::Output;
+
+use serde_json::Value;
+use supply_action::sandbox::{Effect, Service};
+
+use crate::support::{World, always};
+
+async fn verify(world: &World, arguments: &[&str]) -> Output {
+    let root = world.sandbox.trusted_root().display().to_string();
+    let signer = world.signer();
+    let mut command = world.command();
+    command.args(["verify", "--trusted-root", &root, "--certificate-oidc-issuer", &signer.issuer]).args(arguments);
+    command.output().await.unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn an_image_is_verified_by_tag_and_by_digest_by_name_and_by_pattern() {
+    let world = World::new().await;
+    let run = world.publish().await;
+    let (image, identity) = (format!("{}/app", world.sandbox.registry()), world.signer().identity);
+    let pattern = ["--certificate-identity-regexp", r"https://github\.com/example/hello/.*"];
+    let exact = ["--certificate-identity", identity.as_str()];
+    for signer in [exact, pattern] {
+        for name in [format!("{image}:v1.2.3"), image.clone(), run.outputs["image-ref"].clone()] {
+            let output = verify(&world, &[&signer[..], &[&name]].concat()).await;
+            assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+            let text = String::from_utf8(output.stdout).unwrap();
+            for part in [&format!("verified   {}", run.outputs["image-ref"]), "linux/arm64", "bundles    verified", "legacy     verified"] {
+                assert!(text.contains(part), "`{part}` is missing in {text}");
+            }
+        }
+    }
+    let all = [
+        "--require",
+        "index=signature,provenance",
+        "--require",
+        "platforms=signature,sbom,provenance",
+        "--require",
+        "attestations=signature",
+    ];
+    let output = verify(&world, &[&exact[..], &all, &["--platform", "linux/arm64", "--json", &image]].concat()).await;
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["verified"], &told["formats"]["legacy"]), (&Value::Bool(true), &Value::from("verified")));
+    assert_eq!((told["subjects"].as_array().unwrap().len(), told["signer"]["identity"].as_str()), (5, Some(identity.as_str())));
+}
+
+#[tokio::test]
+async fn what_is_not_verified_is_refused_for_its_reason() {
+    let world = World::new().await;
+    world.publish().await;
+    let (image, identity) = (format!("{}/app:v1.2.3", world.sandbox.registry()), world.signer().identity);
+    let exact = ["--certificate-identity", identity.as_str()];
+    let cases: [(&[&str], &str); 8] = [
+        (&["--certificate-identity", "https://github.com/example/hello/.github/workflows/other.yml@refs/heads/main"], "has no valid"),
+        (&["--certificate-identity-regexp", "https://github.com/example"], "it claims to be by `https://github.com/example/hello/"),
+        (&["--certificate-identity-regexp", "("], "is not a pattern"),
+        (&[exact[0], exact[1], "--platform", "linux/s390x"], "the image has no `linux/s390x`"),
+        (&[exact[0], exact[1], "--require", "index=sbom"], "has no valid `https://spdx.dev/Document`"),
+        (&[exact[0], exact[1], "--require", "platforms=https://example.com/scan/v1"], "has no valid `https://example.com/scan/v1`"),
+        (&[exact[0], exact[1], "--require", "platforms=nonsense"], "`nonsense` is none of"),
+        (&[exact[0], exact[1], "--signature-formats", "paper"], "is neither `bundle` nor `legacy`"),
+    ];
+    for (arguments, why) in cases {
+        let output = verify(&world, &[arguments, &[&image]].concat()).await;
+        assert!(!output.status.success() && said(&output).contains(why), "{arguments:?}: {}", said(&output));
+    }
+    let output = verify(&world, &[&exact[..], &["--json", &image.replace("v1.2.3", "v9")]].concat()).await;
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        output.status.code() == Some(1) && told["verified"] == false && told["reason"].as_str().unwrap().contains("there is no"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_answer_is_not_an_image_without_evidence() {
+    let world = World::new().await;
+    let run = world.publish().await;
+    let identity = world.signer().identity;
+    world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/referrers/", Effect::Status(403)));
+    let output = verify(&world, &["--certificate-identity", &identity, "--signature-formats", "bundle", &run.outputs["image-ref"]]).await;
+    assert!(output.status.code() == Some(1) && said(&output).contains("403"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn one_format_is_enough_unless_both_are_asked_for() {
+    let mut world = World::new().await;
+    world.set("INPUT_SIGNATURE-FORMATS", "legacy");
+    let run = world.publish().await;
+    let (image, identity) = (run.outputs["image-ref"].as_str(), world.signer().identity);
+    let output = verify(&world, &["--certificate-identity", &identity, image]).await;
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(
+        output.status.success() && text.contains("legacy     verified") && text.contains("bundles    the index"),
+        "{text}{}",
+        said(&output)
+    );
+    let output = verify(&world, &["--certificate-identity", &identity, "--signature-formats", "bundle,legacy", image]).await;
+    assert!(
+        output.status.code() == Some(1) && said(&output).contains("has no valid `https://sigstore.dev/cosign/sign/v1`"),
+        "{}",
+        said(&output)
+    );
+}
