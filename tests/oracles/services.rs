@@ -1,7 +1,9 @@
-//! A real Fulcio and a real timestamp authority in place of the sandbox's, trusted by a root that cosign made.
+//! A real Fulcio, a real timestamp authority and a real Rekor 2 in place of the sandbox's, trusted by a root that cosign made.
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::support::{Server, accepts, free_port, get, publish, tool, trust, world};
@@ -52,69 +54,125 @@ fn timestamp_server(port: u16) -> Server {
     Server::start("timestamp-server", &tool("TIMESTAMP_SERVER"), &arguments, &[], port)
 }
 
-/// The sandbox's log stays; certificates and times come from the real ones.
-fn trusted_root(fulcio: &str, tsa: &str, rekor: &str) -> PathBuf {
+/// A transparency log as cosign's commands describe it.
+struct Log {
+    url: String,
+    version: u32,
+    /// What its entries are checked with, as `trusted-root create` takes it.
+    trust: String,
+}
+
+impl Log {
+    fn of_the_sandbox() -> Self {
+        let config: Value = serde_json::from_slice(&std::fs::read(world().sandbox.signing_config()).unwrap()).unwrap();
+        let url = config["rekorTlogUrls"][0]["url"].as_str().unwrap().to_owned();
+        let key = write("rekor.pub", &get(&format!("{url}/api/v1/log/publicKey")));
+        Self { trust: format!("url={url},public-key={}", key.display()), url, version: 1 }
+    }
+}
+
+/// A Rekor 2 that keeps its tiles in a folder.
+fn rekor2(port: u16) -> (Server, Log) {
+    use aws_lc_rs::signature::KeyPair as _;
+    let pair = aws_lc_rs::signature::Ed25519KeyPair::generate().unwrap();
+    let pem = |der: &[u8], kind: &str| format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der));
+    let private = write("rekor2.pem", pem(pair.to_pkcs8v1().unwrap().as_ref(), "PRIVATE KEY").as_bytes());
+    // The fixed head of an Ed25519 key: <https://www.rfc-editor.org/rfc/rfc8410#section-4>.
+    let spki = [&hex::decode("302a300506032b6570032100").unwrap(), pair.public_key().as_ref()].concat();
+    let public = write("rekor2.pub", pem(&spki, "PUBLIC KEY").as_bytes());
+    let tiles = world().folder.join("rekor2");
+    std::fs::create_dir_all(&tiles).unwrap();
+    let [http, grpc, metrics] = [port, free_port(), free_port()].map(|port| port.to_string());
+    #[rustfmt::skip]
+    let arguments = [
+        "serve", "--http-address", "127.0.0.1", "--http-port", &http, "--grpc-address", "127.0.0.1", "--grpc-port", &grpc,
+        "--http-metrics-port", &metrics, "--hostname", "rekor.local", "--signer-filepath", private.to_str().unwrap(),
+        "--storage-dir", tiles.to_str().unwrap(), "--checkpoint-interval", "1s", "--batch-max-age", "100ms",
+    ];
+    let server = Server::start("rekor2", &tool("REKOR2"), &arguments, &[], port);
+    let trust = format!("url=http://rekor.local,public-key={},origin=rekor.local", public.display());
+    (server, Log { url: format!("http://127.0.0.1:{port}"), version: 2, trust })
+}
+
+/// Trust in these services and no others.
+fn trusted_root(name: &str, fulcio: &str, tsa: &str, log: &Log) -> PathBuf {
     let bundle: Value = serde_json::from_slice(&get(&format!("{fulcio}/api/v2/trustBundle"))).unwrap();
     let chain: Vec<&str> = bundle["chains"][0]["certificates"].as_array().unwrap().iter().map(|pem| pem.as_str().unwrap()).collect();
-    let ca = write("fulcio.pem", chain.join("\n").as_bytes());
-    let tsa_chain = write("tsa.pem", &get(&format!("{tsa}/api/v1/timestamp/certchain")));
-    let log_key = write("rekor.pub", &get(&format!("{rekor}/api/v1/log/publicKey")));
-    let out = world().folder.join("real_trusted_root.json");
+    let ca = write(&format!("{name}-fulcio.pem"), chain.join("\n").as_bytes());
+    let tsa_chain = write(&format!("{name}-tsa.pem"), &get(&format!("{tsa}/api/v1/timestamp/certchain")));
+    let out = world().folder.join(format!("{name}-root.json"));
     let described = |url: &str, key: &str, file: &Path| format!("url={url},{key}={},start-time=2020-01-01T00:00:00Z", file.display());
     #[rustfmt::skip]
     accepts(&tool("COSIGN3"), &[
         "trusted-root", "create", "--no-default-fulcio", "--no-default-ctfe", "--no-default-rekor", "--no-default-tsa",
         "--fulcio", &described(fulcio, "certificate-chain", &ca), "--tsa", &described(tsa, "certificate-chain", &tsa_chain),
-        "--rekor", &described(rekor, "public-key", &log_key), "--out", out.to_str().unwrap(),
+        "--rekor", &format!("{},start-time=2020-01-01T00:00:00Z", log.trust), "--out", out.to_str().unwrap(),
     ]);
     out
 }
 
-fn signing_config(fulcio: &str, tsa: &str, rekor: &str) -> PathBuf {
-    let out = world().folder.join("real_signing_config.json");
-    let service = |url: &str| format!("url={url},api-version=1,start-time=2020-01-01T00:00:00Z,operator=test");
+fn signing_config(name: &str, fulcio: &str, tsa: &str, log: &Log) -> PathBuf {
+    let out = world().folder.join(format!("{name}-config.json"));
+    let service = |url: &str, version: u32| format!("url={url},api-version={version},start-time=2020-01-01T00:00:00Z,operator=test");
     #[rustfmt::skip]
     accepts(&tool("COSIGN3"), &[
         "signing-config", "create", "--no-default-fulcio", "--no-default-oidc", "--no-default-rekor", "--no-default-tsa",
-        "--fulcio", &service(fulcio), "--tsa", &service(&format!("{tsa}/api/v1/timestamp")), "--tsa-config", "ANY",
-        "--rekor", &service(rekor), "--rekor-config", "ANY", "--out", out.to_str().unwrap(),
+        "--fulcio", &service(fulcio, 1), "--tsa", &service(&format!("{tsa}/api/v1/timestamp"), 1), "--tsa-config", "ANY",
+        "--rekor", &service(&log.url, log.version), "--rekor-config", "ANY", "--out", out.to_str().unwrap(),
     ]);
     out
+}
+
+/// What cosign says to a part of an image; this Fulcio has no CT log, so there is no SCT.
+fn cosign_accepts(root: &Path, image: &str, verb: &[&str]) {
+    let environment: std::collections::BTreeMap<String, String> = world().sandbox.environment().into_iter().collect();
+    let identity = format!("https://github.com/{}", environment["GITHUB_WORKFLOW_REF"]);
+    let trust = trust(root.to_str().unwrap(), &identity, &environment["SIGSTORE_ISSUER"]);
+    accepts(&tool("COSIGN3"), &[verb, &["--insecure-ignore-sct", "--use-signed-timestamps"], &trust, &[image]].concat());
 }
 
 #[test]
 fn a_real_fulcio_and_a_real_timestamp_authority_serve_a_full_run() {
     let world = world();
-    let environment: std::collections::BTreeMap<String, String> = world.sandbox.environment().into_iter().collect();
-    let issuer = &environment["SIGSTORE_ISSUER"];
-    let sandbox_config: Value = serde_json::from_slice(&std::fs::read(world.sandbox.signing_config()).unwrap()).unwrap();
-    let rekor = sandbox_config["rekorTlogUrls"][0]["url"].as_str().unwrap();
+    let issuer = world.sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
     let ports = [free_port(), free_port(), free_port()];
     let tsa_port = free_port();
-    let (_fulcio, _tsa) = (fulcio(issuer, ports), timestamp_server(tsa_port));
+    let (_fulcio, _tsa) = (fulcio(&issuer, ports), timestamp_server(tsa_port));
     let (fulcio, tsa) = (format!("http://127.0.0.1:{}", ports[0]), format!("http://127.0.0.1:{tsa_port}"));
-    let (root, config) = (trusted_root(&fulcio, &tsa, rekor), signing_config(&fulcio, &tsa, rekor));
-    let (root, config) = (root.to_str().unwrap(), config.to_str().unwrap());
+    let log = Log::of_the_sandbox();
+    let (root, config) = (trusted_root("real", &fulcio, &tsa, &log), signing_config("real", &fulcio, &tsa, &log));
+    let services = [("INPUT_SIGNING-CONFIG", config.to_str().unwrap()), ("INPUT_TRUSTED-ROOT", root.to_str().unwrap())];
     let image = format!("{}/hello-real", world.sandbox.registry());
-    let run = publish("hello", &image, &[("INPUT_SIGNING-CONFIG", config), ("INPUT_TRUSTED-ROOT", root)]);
+    let run = publish("hello", &image, &services);
     assert_eq!(run.code, Some(0), "{}", run.log);
-    let identity = format!("https://github.com/{}", environment["GITHUB_WORKFLOW_REF"]);
     for (_, digest) in run.subjects() {
-        let image = format!("{image}@{digest}");
-        // This Fulcio has no CT log, so there is no SCT.
-        accepts(
-            &tool("COSIGN3"),
-            &[
-                &["verify", "--insecure-ignore-sct", "--use-signed-timestamps"],
-                trust(root, &identity, issuer).as_slice(),
-                &[image.as_str()],
-            ]
-            .concat(),
-        );
+        cosign_accepts(&root, &format!("{image}@{digest}"), &["verify"]);
     }
     // The sandbox's own root does not know these certificates.
-    let refused = publish("hello", &image, &[("INPUT_SIGNING-CONFIG", config), ("INPUT_TAGS", "never")]);
+    let refused = publish("hello", &image, &[services[0], ("INPUT_TAGS", "never")]);
     assert_eq!(refused.code, Some(1), "{}", refused.log);
     assert!(refused.log.contains("nothing was tagged") && refused.log.contains("has no valid"), "{}", refused.log);
     assert!(!accepts(&tool("CRANE"), &["ls", &image]).lines().any(|tag| tag == "never"));
+    a_real_rekor_2_serves_a_full_run(&fulcio, &tsa);
+}
+
+/// With the services above: the log keeps no envelopes, and gives no promise that the older format could hold.
+fn a_real_rekor_2_serves_a_full_run(fulcio: &str, tsa: &str) {
+    let (_rekor, log) = rekor2(free_port());
+    let (root, config) = (trusted_root("rekor2", fulcio, tsa, &log), signing_config("rekor2", fulcio, tsa, &log));
+    let services = [("INPUT_SIGNING-CONFIG", config.to_str().unwrap()), ("INPUT_TRUSTED-ROOT", root.to_str().unwrap())];
+    let image = format!("{}/hello-rekor2", world().sandbox.registry());
+    let run = publish("hello", &image, &services);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(run.log.contains("as bundles alone"), "{}", run.log);
+    let evidence = run.json("evidence");
+    let statements = evidence["subjects"].as_array().unwrap().iter().flat_map(|subject| subject["signatures"].as_array().unwrap());
+    assert!(statements.into_iter().all(|statement| statement["logged"] == true), "{evidence}");
+    for (kind, digest) in run.subjects() {
+        let part = format!("{image}@{digest}");
+        cosign_accepts(&root, &part, &["verify"]);
+        if kind == "platform" {
+            cosign_accepts(&root, &part, &["verify-attestation", "--type", "spdxjson"]);
+        }
+    }
 }
