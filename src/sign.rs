@@ -48,11 +48,12 @@ pub async fn sign(
 ) -> anyhow::Result<SignedImage> {
     let repositories = built.repositories();
     let has = |format| wanted.formats.contains(&format);
-    let is_there = |subject: &Descriptor| existing.has_everywhere(repositories, &subject.digest, Format::Bundle, &statement(subject));
+    let is_there =
+        |subject: &Descriptor| existing.has_everywhere(repositories, &subject.digest, Format::Bundle, &statement(repositories, subject));
     let signatures = signed_parts(&built, wanted).into_iter().map(|subject| async move {
         let bundle = async {
             if has(Format::Bundle) && !is_there(subject) {
-                let sealed = sealed(registry, session, repositories, &statement(subject), SIGNATURE_PREDICATE, now).await?;
+                let sealed = sealed(registry, session, repositories, &statement(repositories, subject), SIGNATURE_PREDICATE, now).await?;
                 attach_everywhere(registry, repositories, subject, &sealed.artifact).await?;
             }
             anyhow::Ok(())
@@ -107,11 +108,13 @@ pub(crate) fn legacy_layer(
     LegacyLayer { descriptor: Descriptor { annotations, ..Descriptor::of(&bytes, media_type) }, bytes }
 }
 
-/// What cosign states when it signs: a subject without a name, an empty predicate.
-fn statement(subject: &Descriptor) -> Vec<u8> {
+/// What cosign states when it signs: an empty predicate. The subject's name is optional, and cosign leaves it out; sigstore-python refuses a
+/// statement without one, so it is there.
+fn statement(repositories: &[Repository], subject: &Descriptor) -> Vec<u8> {
+    let name = repositories.first().map(ToString::to_string).unwrap_or_default();
     serde_json::json!({
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{ "digest": { "sha256": subject.digest.hex() } }],
+        "subject": [{ "name": name, "digest": { "sha256": subject.digest.hex() } }],
         "predicateType": SIGNATURE_PREDICATE,
         "predicate": {},
     })

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{accepts, cosigns, judge, older_trust, publish, published, tool, trust, world};
+use crate::support::{accepts, cosigns, get, judge, older_trust, publish, published, tool, trust, world};
 
 fn signer() -> (String, String) {
     let evidence = published().json("evidence");
@@ -162,4 +162,50 @@ fn the_built_program_was_run_on_both_platforms_and_its_go_modules_are_in_the_sbo
             assert!(text.contains(part), "{part} is missing for {}", subject["platform"]);
         }
     }
+}
+
+/// Whom to believe, as sigstore-python takes it.
+fn trust_config() -> std::path::PathBuf {
+    let read = |path: &std::path::Path| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap();
+    let config = serde_json::json!({
+        "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+        "trustedRoot": read(world().sandbox.trusted_root()),
+        "signingConfig": read(world().sandbox.signing_config()),
+    });
+    let file = world().folder.join("trust_config.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    file
+}
+
+#[test]
+fn sigstore_python_accepts_every_bundle_and_refuses_another_signer() {
+    let run = published();
+    let (identity, issuer) = signer();
+    let (evidence, config) = (run.json("evidence"), trust_config());
+    let (host, path) = run.outputs["image"].split_once('/').unwrap();
+    let mut checked = 0;
+    for subject in evidence["subjects"].as_array().unwrap() {
+        let statements = subject["signatures"].as_array().unwrap().iter().chain(subject["attestations"].as_array().unwrap());
+        for statement in statements.filter(|statement| statement["format"] == "bundle") {
+            let file = world().folder.join("bundle.sigstore.json");
+            std::fs::write(&file, get(&format!("http://{host}/v2/{path}/blobs/{}", statement["bundle"].as_str().unwrap()))).unwrap();
+            let judged = |identity: &str, digest: &str| {
+                #[rustfmt::skip]
+                let arguments = [
+                    "--trust-config", config.to_str().unwrap(), "verify", "identity", "--bundle", file.to_str().unwrap(),
+                    "--cert-identity", identity, "--cert-oidc-issuer", &issuer, "--offline", digest,
+                ];
+                judge(&tool("SIGSTORE_PYTHON"), &arguments)
+            };
+            let digest = subject["digest"].as_str().unwrap();
+            let (success, said) = judged(&identity, digest);
+            assert!(success && said.contains("OK"), "{said}");
+            if checked == 0 {
+                assert!(!judged(&identity.replace("release.yml", "other.yml"), digest).0);
+                assert!(!judged(&identity, &format!("sha256:{}", "0".repeat(64))).0);
+            }
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 10);
 }
