@@ -2,6 +2,7 @@
 //! Drafts are collected and signed while the signatures go up; they are attached only to a `SignedImage`.
 
 pub mod buildkit;
+pub mod lean;
 pub mod provenance;
 
 use std::collections::BTreeMap;

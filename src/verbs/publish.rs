@@ -269,6 +269,8 @@ pub async fn prove(
         existing,
         async { empty_configs.await.remedied().map(drop) },
     )?;
+    let whole_envelopes = services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1);
+    let (drafts, left_out) = attest::lean::fitting(drafts, if whole_envelopes { attest::lean::ENVELOPE_LIMIT } else { usize::MAX })?;
     let (signatures, attestations) = (crate::sign::signed_parts(&built, wanted).len(), drafts.len());
     let drafts = attest::lacking(drafts, &repositories, &wanted.formats, &existing);
     let reused = if existing.is_empty() { String::new() } else { ", those that were there are reused".to_owned() };
@@ -277,7 +279,15 @@ pub async fn prove(
         attest::seal(registry, &session, &repositories, drafts, now),
     )?;
     let attested = attest::attest(registry, signed, sealed, &wanted.formats).await?;
-    Ok((attested, format!("{}, {}, one certificate{reused}", plural(signatures, "signature"), plural(attestations, "attestation"))))
+    Ok((
+        attested,
+        format!(
+            "{}, {}, one certificate{reused}{}",
+            plural(signatures, "signature"),
+            plural(attestations, "attestation"),
+            left_out.iter().map(|told| format!("; {told}")).collect::<String>()
+        ),
+    ))
 }
 
 /// Seconds that the clock of a log may be ahead of this machine's.

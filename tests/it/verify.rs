@@ -1,9 +1,14 @@
 //! The command `verify`: what it accepts, what it refuses and why, and what it tells machines.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
 use supply_action::sandbox::{Effect, Service};
+use supply_action::sigstore::load_trusted_root;
+use supply_action::sigstore::verifier::{BundleVerifier, Signer};
+use supply_action::verify::legacy;
 
 use crate::support::{World, always};
 
@@ -107,4 +112,55 @@ async fn one_format_is_enough_unless_both_are_asked_for() {
         "{}",
         said(&output)
     );
+}
+
+/// A layer of an OCI layout on disk, with what stands beside it.
+fn layer(folder: &Path, at: &str) -> (Vec<u8>, BTreeMap<String, String>) {
+    let manifest: Value = serde_json::from_slice(&std::fs::read(folder.join(at)).unwrap()).unwrap();
+    let layer = &manifest["layers"][0];
+    let blob = layer["digest"].as_str().unwrap().replace(':', "/");
+    let layout = folder.join(at.split('/').next().unwrap());
+    (std::fs::read(layout.join("blobs").join(blob)).unwrap(), serde_json::from_value(layer["annotations"].clone()).unwrap())
+}
+
+/// Evidence in the older format by other people's signers, where the folder is present: it holds as it is told, and no other way.
+#[test]
+fn real_evidence_in_the_older_format_holds_and_nothing_else_does() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/real");
+    let Ok(text) = std::fs::read(folder.join("index.json")) else {
+        eprintln!("the shared evidence is not here");
+        return;
+    };
+    let entries: Vec<Value> = serde_json::from_slice(&text).unwrap();
+    let verifier = |root: &Path| BundleVerifier::new(&load_trusted_root(Some(root)).unwrap()).unwrap();
+    let mut checked = 0;
+    for entry in entries.iter().filter(|entry| entry["name"].as_str().unwrap().starts_with("oci-legacy")) {
+        let field = |name: &str| entry[name].as_str().unwrap().to_owned();
+        let (bytes, annotations) = layer(&folder, &field("manifest"));
+        let bundle = legacy::bundle(&bytes, &annotations).unwrap();
+        let holds = |root: &Path, identity: &str, issuer: &str, digest: &str| {
+            let (signer, digest) = (Signer { identity: identity.to_owned(), issuer: issuer.to_owned() }, digest.parse().unwrap());
+            if field("content") == "dsse" {
+                verifier(root).check(&bundle, &digest, &signer).is_ok()
+            } else {
+                verifier(root).check_payload(&bundle, &bytes, &signer).is_ok() && legacy::is_about(&bytes, &digest)
+            }
+        };
+        let (root, identity, issuer, digest) =
+            (folder.join(field("trusted_root")), field("identity"), field("issuer"), field("subject_digest"));
+        assert!(holds(&root, &identity, &issuer, &digest), "{}", entry["name"]);
+        let other_digest = format!("sha256:{}{}", if &digest[7..8] == "0" { "1" } else { "0" }, &digest[8..]);
+        for (identity, issuer, digest) in [
+            (identity.clone(), issuer.clone(), other_digest),
+            (format!("{identity}x"), issuer.clone(), digest.clone()),
+            (identity.clone(), format!("{issuer}/x"), digest.clone()),
+        ] {
+            assert!(!holds(&root, &identity, &issuer, &digest), "{} {identity} {issuer} {digest}", entry["name"]);
+        }
+        for other in ["trusted_root_github.json", "trusted_root_staging.json", "trusted_root_private.json"] {
+            assert!(!holds(&folder.join(other), &identity, &issuer, &digest), "{} {other}", entry["name"]);
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 2);
 }
