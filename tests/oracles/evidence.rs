@@ -178,7 +178,7 @@ fn trust_config() -> std::path::PathBuf {
 }
 
 #[test]
-fn sigstore_python_accepts_every_bundle_and_refuses_another_signer() {
+fn sigstore_python_and_sigstore_go_accept_every_bundle_and_refuse_another_signer() {
     let run = published();
     let (identity, issuer) = signer();
     let (evidence, config) = (run.json("evidence"), trust_config());
@@ -189,7 +189,7 @@ fn sigstore_python_accepts_every_bundle_and_refuses_another_signer() {
         for statement in statements.filter(|statement| statement["format"] == "bundle") {
             let file = world().folder.join("bundle.sigstore.json");
             std::fs::write(&file, get(&format!("http://{host}/v2/{path}/blobs/{}", statement["bundle"].as_str().unwrap()))).unwrap();
-            let judged = |identity: &str, digest: &str| {
+            let python = |identity: &str, digest: &str| {
                 #[rustfmt::skip]
                 let arguments = [
                     "--trust-config", config.to_str().unwrap(), "verify", "identity", "--bundle", file.to_str().unwrap(),
@@ -198,11 +198,22 @@ fn sigstore_python_accepts_every_bundle_and_refuses_another_signer() {
                 judge(&tool("SIGSTORE_PYTHON"), &arguments)
             };
             let digest = subject["digest"].as_str().unwrap();
-            let (success, said) = judged(&identity, digest);
-            assert!(success && said.contains("OK"), "{said}");
+            // What `gh attestation verify` and cosign use inside.
+            let go = |identity: &str, digest: &str| {
+                #[rustfmt::skip]
+                let arguments = [
+                    "-trustedrootJSONpath", world().sandbox.trusted_root().to_str().unwrap(), "-expectedSAN", identity, "-expectedIssuer", &issuer,
+                    "-artifact-digest", digest.trim_start_matches("sha256:"), file.to_str().unwrap(),
+                ];
+                judge(&tool("SIGSTORE_GO"), &arguments)
+            };
+            for (success, said) in [python(&identity, digest), go(&identity, digest)] {
+                assert!(success, "{said}");
+            }
             if checked == 0 {
-                assert!(!judged(&identity.replace("release.yml", "other.yml"), digest).0);
-                assert!(!judged(&identity, &format!("sha256:{}", "0".repeat(64))).0);
+                let (other, nothing) = (identity.replace("release.yml", "other.yml"), format!("sha256:{}", "0".repeat(64)));
+                assert!(!python(&other, digest).0 && !python(&identity, &nothing).0);
+                assert!(!go(&other, digest).0 && !go(&identity, &nothing).0);
             }
             checked += 1;
         }
