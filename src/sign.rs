@@ -17,8 +17,8 @@ use crate::verify::existing::Existing;
 use crate::verify::legacy;
 use crate::verify::policy::{Format, Part, Requirements};
 
-/// Signatures, log entries and pushes under way at once.
-const CONCURRENCY: usize = 8;
+/// Statements under way at once: enough that a log which answers once a second is waited for once. The registry has its own limit.
+pub(crate) const CONCURRENCY: usize = 64;
 
 /// An image whose every part carries our signature. Only this module can make one.
 #[derive(Debug)]

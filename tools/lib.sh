@@ -91,6 +91,9 @@ go_tool() {
     (cd "$dir" && env -u GOROOT GOFLAGS=-mod=readonly CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $(ldflags "$name" "$dir")" -o "$out.part" "$package" 2>&1 |
       { grep -v '^go: downloading ' || true; } >&2) ||
       die "$name could not be built" "the Go module proxy must be reachable the first time"
+    # The tables of the log's database are part of its source.
+    [ "$name" != trillian-server ] ||
+      install -m 0644 "$(cd "$dir" && env -u GOROOT go list -m -f '{{.Dir}}' github.com/google/trillian)/storage/mysql/schema/storage.sql" "$(dirname "$out")/storage.sql"
     mv "$out.part" "$out"
     say "built $name in $((SECONDS - started)) s"
   fi

@@ -15,13 +15,11 @@ use crate::image::{Digest, Repository};
 use crate::registry::Registry;
 use crate::registry::legacy::{Attached, LegacyLayer};
 use crate::registry::manifest::Descriptor;
-use crate::sign::{SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed};
+use crate::sign::{CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed};
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
 use crate::verify::legacy;
 use crate::verify::policy::Format;
-
-const CONCURRENCY: usize = 8;
 
 /// A statement that is to be signed, and what it is about.
 #[derive(Debug)]

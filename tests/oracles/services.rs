@@ -1,4 +1,4 @@
-//! A real Fulcio, a real timestamp authority and a real Rekor 2 in place of the sandbox's, trusted by a root that cosign made.
+//! A real Fulcio, timestamp authority, Rekor 1 and Rekor 2 in place of the sandbox's, trusted by a root that cosign made.
 
 use std::path::{Path, PathBuf};
 
@@ -154,6 +154,65 @@ fn a_real_fulcio_and_a_real_timestamp_authority_serve_a_full_run() {
     assert!(refused.log.contains("nothing was tagged") && refused.log.contains("has no valid"), "{}", refused.log);
     assert!(!accepts(&tool("CRANE"), &["ls", &image]).lines().any(|tag| tag == "never"));
     a_real_rekor_2_serves_a_full_run(&fulcio, &tsa);
+    a_real_rekor_1_serves_a_full_run(&fulcio, &tsa);
+}
+
+/// A Rekor 1 with its Merkle log (Trillian) and database; everything ends with the values.
+fn rekor1() -> (Vec<Server>, Log) {
+    let folder = world().folder.join("mariadb");
+    let data = folder.display().to_string();
+    let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap().trim().to_owned();
+    let [database, rpc, http, rekor] = [free_port(), free_port(), free_port(), free_port()];
+    let (data_flag, user_flag, socket) = (format!("--datadir={data}"), format!("--user={user}"), format!("--socket={data}/socket"));
+    #[rustfmt::skip]
+    accepts(&tool("MARIADB_INSTALL"), &["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &data_flag, &user_flag]);
+    let (port, pid) = (format!("--port={database}"), format!("--pid-file={data}/pid"));
+    let arguments = ["--no-defaults", &data_flag, &user_flag, &socket, "--bind-address=127.0.0.1", &port, &pid];
+    let mut servers = vec![Server::start("mariadbd", &tool("MARIADBD"), &arguments, &[], database)];
+    let schema = tool("TRILLIAN_SERVER").with_file_name("storage.sql");
+    let fill = format!("CREATE DATABASE trillian; CREATE DATABASE rekor; USE trillian; SOURCE {};", schema.display());
+    accepts(&tool("MARIADB"), &["--no-defaults", &socket, "-u", "root", "-e", &fill]);
+    let uri = |name: &str| format!("root@tcp(127.0.0.1:{database})/{name}");
+    let (storage, endpoint) = (format!("--mysql_uri={}", uri("trillian")), |port: u16| format!("127.0.0.1:{port}"));
+    let common = [storage.as_str(), "--storage_system=mysql", "--quota_system=noop"];
+    let [at_rpc, at_http] = [endpoint(rpc), endpoint(http)];
+    let log_server = [&common[..], &["--rpc_endpoint", &at_rpc, "--http_endpoint", &at_http]].concat();
+    servers.push(Server::start("trillian-server", &tool("TRILLIAN_SERVER"), &log_server, &[], rpc));
+    let signer_port = free_port();
+    let [at_rpc, at_http] = [endpoint(free_port()), endpoint(signer_port)];
+    let sequencer = ["--force_master", "--sequencer_interval=100ms", "--rpc_endpoint", &at_rpc, "--http_endpoint", &at_http];
+    let signer = [&common[..], &sequencer].concat();
+    servers.push(Server::start("trillian-signer", &tool("TRILLIAN_SIGNER"), &signer, &[], signer_port));
+    let [port, rpc, index] = [rekor.to_string(), rpc.to_string(), uri("rekor")];
+    #[rustfmt::skip]
+    let arguments = [
+        "serve", "--host", "127.0.0.1", "--port", &port, "--trillian_log_server.address", "127.0.0.1", "--trillian_log_server.port", &rpc,
+        "--rekor_server.signer", "memory", "--search_index.storage_provider", "mysql", "--search_index.mysql.dsn", &index,
+    ];
+    servers.push(Server::start("rekor1", &tool("REKOR1"), &arguments, &[], rekor));
+    let url = format!("http://127.0.0.1:{rekor}");
+    let key = write("rekor1.pub", &get(&format!("{url}/api/v1/log/publicKey")));
+    (servers, Log { trust: format!("url={url},public-key={}", key.display()), url, version: 1 })
+}
+
+/// With the services above, in both formats: the promises that the older one needs are the real log's.
+fn a_real_rekor_1_serves_a_full_run(fulcio: &str, tsa: &str) {
+    let (_servers, log) = rekor1();
+    let (root, config) = (trusted_root("rekor1", fulcio, tsa, &log), signing_config("rekor1", fulcio, tsa, &log));
+    let services = [("INPUT_SIGNING-CONFIG", config.to_str().unwrap()), ("INPUT_TRUSTED-ROOT", root.to_str().unwrap())];
+    let image = format!("{}/hello-rekor1", world().sandbox.registry());
+    let run = publish("hello", &image, &services);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    for (kind, digest) in run.subjects() {
+        let part = format!("{image}@{digest}");
+        cosign_accepts(&root, &part, &["verify"]);
+        if kind == "platform" {
+            cosign_accepts(&root, &part, &["verify-attestation", "--type", "spdxjson"]);
+        }
+    }
+    let evidence = run.json("evidence");
+    let of_index = evidence["subjects"][0]["signatures"].as_array().unwrap();
+    assert_eq!(of_index.iter().map(|signature| signature["format"].as_str().unwrap()).collect::<Vec<_>>(), ["bundle", "legacy"]);
 }
 
 /// With the services above: the log keeps no envelopes, and gives no promise that the older format could hold.
