@@ -93,7 +93,7 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
     }
     let out = arguments.out.display();
     report.say(&format!("evidence:   {out}/evidence.json"));
-    report.say(&format!("image:      {out}/image (OCI layout with every signature and attestation)"));
+    report.say(&format!("image:      {out}/image (OCI layout with every bundle)"));
     report.say(&format!("bundles:    {out}/bundles, to be checked with {out}/trusted_root.json"));
     report.say(&format!("check it:   sh {out}/verify.sh   (needs cosign 3)"));
     Ok(())

@@ -125,6 +125,7 @@ fn layer(folder: &Path, at: &str) -> (Vec<u8>, BTreeMap<String, String>) {
 
 /// Evidence in the older format by other people's signers, where the folder is present: it holds as it is told, and no other way.
 #[test]
+#[expect(clippy::print_stderr, reason = "that evidence is missing should be seen")]
 fn real_evidence_in_the_older_format_holds_and_nothing_else_does() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/real");
     let Ok(text) = std::fs::read(folder.join("index.json")) else {
