@@ -7,6 +7,7 @@ mod logins;
 mod named;
 pub mod names;
 mod secrets;
+pub mod signing_key;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::github::{Context, Environment};
 use crate::image::Platform;
 use crate::metadata;
 use crate::registry::exchange::Method;
+use crate::sigstore::key::SigningKey;
 use crate::trigger::Push;
 use crate::verify::policy::{Format, Part};
 
@@ -41,6 +43,8 @@ pub struct Inputs {
     pub build: BuildTexts,
     pub push: Push,
     pub sign: bool,
+    /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
+    pub signing_key: Option<SigningKey>,
     pub registry_auth: Vec<Login>,
     pub builder: Builder,
     pub signing_config: Option<PathBuf>,
@@ -213,6 +217,10 @@ impl Problems {
         self.0.push(format!("input `{input}`: {what}"));
     }
 
+    fn variable(&mut self, name: &str, what: impl std::fmt::Display) {
+        self.0.push(format!("environment variable `{name}`: {what}"));
+    }
+
     fn each<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, input: &str, texts: &[String]) -> Vec<T> {
         let mut values = Vec::new();
         for text in texts {
@@ -276,6 +284,7 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
         allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
         github_token: raw.github_token.clone(),
         notices,
+        signing_key: signing_key::signing_key(env, &mut problems),
         sign: problems.switch("sign", raw.sign.as_deref(), true),
         github_attestations: wish("github-attestations", raw.github_attestations.as_deref(), &mut problems),
         sign_subjects: match &raw.sign_subjects {

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use supply_action::sandbox::{Effect, Fault, Service};
+use supply_action::sigstore::verifier::Signer;
 use supply_action::verify::policy::Part;
 
 use crate::support::World;
@@ -199,11 +200,10 @@ async fn evidence_by_somebody_else_never_counts() {
     let blob = format!("http://{}/v2/app/blobs/{}", world.sandbox.registry(), subject.signatures[0].bundle);
     let bundle = reqwest::get(blob).await.unwrap().bytes().await.unwrap();
     let verifier = world.verifier();
-    let mut stranger = world.signer();
-    stranger.identity.push('x');
+    let (identity, issuer) = world.identity();
+    let stranger = Signer::Keyless { identity: format!("{identity}x"), issuer };
     assert!(verifier.check(&bundle, &subject.digest, &stranger).unwrap_err().to_string().contains("identity"));
-    let mut foreign = world.signer();
-    foreign.issuer = "https://token.actions.githubusercontent.com".into();
+    let foreign = Signer::Keyless { identity, issuer: "https://token.actions.githubusercontent.com".into() };
     assert!(verifier.check(&bundle, &subject.digest, &foreign).unwrap_err().to_string().contains("issuer"));
     let other = verified.evidence().subjects[1].digest.clone();
     verifier.check(&bundle, &other, &world.signer()).unwrap_err();

@@ -6,6 +6,7 @@ mod conflicts;
 mod contract;
 mod drop_in;
 mod faults;
+mod keys;
 mod publish;
 mod refusals;
 mod signals;
