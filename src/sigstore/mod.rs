@@ -6,6 +6,7 @@ pub mod identity;
 pub mod key;
 pub mod session;
 mod strict;
+pub mod tuf;
 pub mod verifier;
 mod voucher;
 

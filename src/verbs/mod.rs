@@ -8,4 +8,5 @@ pub mod sandbox;
 pub mod sbom_scanner;
 pub mod sign_bundle;
 mod store;
+mod trust;
 pub mod verify_bundle;

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
-use super::store;
+use super::{store, trust};
 use crate::attest::{self, AttestedImage, provenance::Workflow};
 use crate::build::buildx::{Buildx, Place};
 use crate::build::scanner::Scanner;
@@ -35,7 +35,7 @@ use crate::verify::{self, VerifiedImage};
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
-    let inputs = Inputs::read(env, &context).context("nothing was built")?;
+    let mut inputs = Inputs::read(env, &context).context("nothing was built")?;
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), inputs.wanted(jiff::Timestamp::now()))
         .await
         .context("nothing was built")?;
@@ -44,6 +44,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     match plan {
         Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
         Plan::Publish(plan) => {
+            trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
             let published = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             hand_over(&published, &plan.about.metadata, &context, &inputs, report)?;
             hand_over_metadata(Some(&published), &plan.about.metadata, env, &context, &inputs).context(UNWRITTEN)

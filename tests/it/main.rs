@@ -13,3 +13,4 @@ mod signals;
 mod support;
 mod tidy;
 mod triggers;
+mod trust;
