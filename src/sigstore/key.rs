@@ -113,6 +113,11 @@ pub fn name(public: &DerPublicKey) -> Digest {
     Digest::of(public.as_bytes())
 }
 
+/// The same name as bundles spell it.
+pub(super) fn hint(public: &DerPublicKey) -> String {
+    BASE64.encode(sigstore_crypto::sha256(public.as_bytes()).as_bytes())
+}
+
 /// PEM with the line ends of this system, as cosign and OpenSSL write it.
 pub fn public_pem(public: &DerPublicKey) -> String {
     public.to_pem().replace("\r\n", "\n")

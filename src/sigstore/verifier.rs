@@ -1,6 +1,8 @@
 //! The check of one bundle: cryptography by `sigstore-verify`, then issuer and identity, then what the statement says.
 //! It gets bytes and a policy and never fetches anything.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use serde_json::Value;
 use sigstore_trust_root::TrustedRoot;
@@ -86,9 +88,9 @@ impl BundleVerifier {
     /// without logs (a private one) says so by leaving them out of its root.
     pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
-        let bundle = self.read(bundle)?;
+        let bundle = self.read(bundle, signer)?;
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
-        let verified = self.verifier.verify(digest, &bundle, &*self.policy(signer)).map_err(|error| refused(&error, &bundle, signer))?;
+        let verified = self.verifier.verify(digest, &bundle, &*self.policy(signer)).map_err(|error| BundleError::Refused(chain(&error)))?;
         self.expect_every_check(&verified, signer)?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(BundleError::Refused("it signs bytes and not a statement".to_owned()));
@@ -120,8 +122,9 @@ pub struct CheckedPayload {
 impl BundleVerifier {
     /// Checks that `signer` signed these bytes.
     pub fn check_payload(&self, bundle: &[u8], payload: &[u8], signer: &Signer) -> Result<CheckedPayload, BundleError> {
-        let bundle = self.read(bundle)?;
-        let verified = self.verifier.verify(payload, &bundle, &*self.policy(signer)).map_err(|error| refused(&error, &bundle, signer))?;
+        let bundle = self.read(bundle, signer)?;
+        let verified =
+            self.verifier.verify(payload, &bundle, &*self.policy(signer)).map_err(|error| BundleError::Refused(chain(&error)))?;
         self.expect_every_check(&verified, signer)?;
         if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
             return Err(BundleError::Refused("it signs a statement and not bytes".to_owned()));
@@ -133,10 +136,11 @@ impl BundleVerifier {
         })
     }
 
-    /// A bundle of the right form whose log is one to be believed.
-    fn read(&self, bundle: &[u8]) -> Result<Bundle, BundleError> {
+    /// A bundle of the right form whose log is one to be believed, and whose key is not another.
+    fn read(&self, bundle: &[u8], signer: &Signer) -> Result<Bundle, BundleError> {
         let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
         form::check(&bundle).map_err(BundleError::Refused)?;
+        expect_key(&bundle, signer)?;
         match form::foreign_log(&bundle, &self.logs) {
             Some(log) => Err(BundleError::Refused(format!("its log `{log}` is not one of the trusted root"))),
             None => Ok(bundle),
@@ -168,20 +172,17 @@ impl BundleVerifier {
     }
 }
 
-/// Why a bundle does not verify; of another key's bundle, that it is one.
-fn refused(error: &sigstore_verify::Error, bundle: &Bundle, signer: &Signer) -> BundleError {
-    use base64::Engine as _;
-    let named = match (&bundle.verification_material.content, signer) {
-        (VerificationMaterialContent::PublicKey(named), Signer::Key(wanted)) => {
-            let named = base64::engine::general_purpose::STANDARD.decode(&named.hint).map(hex::encode).unwrap_or_default();
-            Some((named, key::name(wanted))).filter(|(named, wanted)| !named.is_empty() && named != wanted.hex())
-        }
-        _ => None,
+/// A bundle says of a key its name alone, in cosign's way. Layers of the older format say nothing.
+fn expect_key(bundle: &Bundle, signer: &Signer) -> Result<(), BundleError> {
+    let (VerificationMaterialContent::PublicKey(named), Signer::Key(wanted)) = (&bundle.verification_material.content, signer) else {
+        return Ok(());
     };
-    BundleError::Refused(match named {
-        Some((named, wanted)) => format!("it names key `sha256:{named}`, and not `{wanted}`: {}", chain(error)),
-        None => chain(error),
-    })
+    if named.hint.is_empty() || named.hint == key::hint(wanted) {
+        return Ok(());
+    }
+    let digest = BASE64.decode(&named.hint).ok().filter(|digest| digest.len() == 32);
+    let named = digest.map_or_else(|| named.hint.clone(), |digest| format!("sha256:{}", hex::encode(digest)));
+    Err(BundleError::Refused(format!("it names key `{named}`, and not `{}`", key::name(wanted))))
 }
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {

@@ -23,9 +23,7 @@ impl Voucher {
     pub(super) fn material(&self) -> VerificationMaterialV03 {
         match self {
             Self::Certificate { leaf, .. } => VerificationMaterialV03::Certificate(leaf.clone()),
-            Self::Key(key) => {
-                VerificationMaterialV03::PublicKey { hint: BASE64.encode(sigstore_crypto::sha256(key.as_bytes()).as_bytes()) }
-            }
+            Self::Key(key) => VerificationMaterialV03::PublicKey { hint: key::hint(key) },
         }
     }
 

@@ -10,11 +10,11 @@ use crate::support::{Run, World};
 /// Of tests/fixtures/keys: worth nothing outside these tests.
 const KEY: &str = include_str!("../fixtures/keys/test.key");
 const PASSWORD: &str = "a test password";
-const PUBLIC: &str = include_str!("../fixtures/keys/test.pub");
+pub(crate) const PUBLIC: &str = include_str!("../fixtures/keys/test.pub");
 const OTHER_KEY: &str = include_str!("../fixtures/keys/other.key");
 const OTHER_PUBLIC: &str = include_str!("../fixtures/keys/other.pub");
 
-fn by(public: &str) -> Signer {
+pub(crate) fn by(public: &str) -> Signer {
     Signer::Key(DerPublicKey::from_pem(public).unwrap())
 }
 
@@ -23,7 +23,7 @@ fn name(public: &str) -> String {
 }
 
 /// A world whose runs may ask for no token and have a key.
-async fn keyed() -> World {
+pub(crate) async fn keyed() -> World {
     let mut world = World::new().await;
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     world.set("COSIGN_PRIVATE_KEY", KEY).set("COSIGN_PASSWORD", PASSWORD);
