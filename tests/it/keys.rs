@@ -197,20 +197,36 @@ async fn what_a_key_cannot_do_is_said_before_anything_is_built() {
 #[tokio::test]
 async fn neither_fulcio_nor_a_certificate_log_is_needed() {
     let mut world = keyed().await;
-    let without = |file: &std::path::Path, lists: &[&str]| {
-        let mut config: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        for list in lists {
-            config[*list] = serde_json::json!([]);
-        }
-        let made = world.folder.path().join(file.file_name().unwrap());
-        std::fs::write(&made, config.to_string()).unwrap();
-        made.display().to_string()
-    };
-    let config = without(world.sandbox.signing_config(), &["caUrls"]);
-    let root = without(world.sandbox.trusted_root(), &["certificateAuthorities", "ctlogs"]);
+    let config = without(&world, world.sandbox.signing_config(), &["caUrls"]);
+    let root = without(&world, world.sandbox.trusted_root(), &["certificateAuthorities", "ctlogs"]);
     let run = world.set("INPUT_SIGNING-CONFIG", &config).set("INPUT_TRUSTED-ROOT", &root).publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     // Whoever asks for a certificate needs the authority all the same.
     let run = world.unset("COSIGN_PRIVATE_KEY").publish().await;
     assert!(run.code == Some(1) && run.log.contains("names no certificate authority"), "{}", run.log);
+}
+
+#[tokio::test]
+async fn a_private_instance_may_have_no_log_and_no_authority_at_all() {
+    let mut world = keyed().await;
+    let config = without(&world, world.sandbox.signing_config(), &["caUrls", "rekorTlogUrls"]);
+    let root = without(&world, world.sandbox.trusted_root(), &["certificateAuthorities", "ctlogs", "tlogs"]);
+    let run = world.set("INPUT_SIGNING-CONFIG", &config).set("INPUT_TRUSTED-ROOT", &root).publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
+    let signature = &evidence["subjects"][0]["signatures"][0];
+    assert!(signature["logged"] == false && signature["signedAt"].is_string(), "{signature}");
+    // A root that knows a log asks for an entry.
+    world.verify_by(&run.outputs["digest"], by(PUBLIC)).await.unwrap_err();
+}
+
+/// A file of Sigstore's with some of its lists empty.
+fn without(world: &World, file: &std::path::Path, lists: &[&str]) -> String {
+    let mut config: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    for list in lists {
+        config[*list] = serde_json::json!([]);
+    }
+    let made = world.folder.path().join(file.file_name().unwrap());
+    std::fs::write(&made, config.to_string()).unwrap();
+    made.display().to_string()
 }

@@ -82,6 +82,9 @@ impl Repository {
 
 async fn served(State(files): State<Files>, uri: Uri) -> Result<Vec<u8>, StatusCode> {
     let name = uri.path().strip_prefix("/tuf/").ok_or(StatusCode::NOT_FOUND)?;
+    if files.lock().unwrap().is_empty() {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     files.lock().unwrap().get(name).cloned().ok_or(StatusCode::NOT_FOUND)
 }
 
@@ -161,6 +164,17 @@ async fn without_the_repository_what_was_seen_serves_until_it_expires() {
     // Whoever writes into the cache gets no further than he who serves.
     std::fs::write(trusting.kept(TRUSTED_ROOT), "{}").unwrap();
     trusting.refused(&["cannot be reached", "does not serve"]).await;
+}
+
+#[tokio::test]
+async fn a_repository_that_is_out_of_order_is_as_it_was_and_one_without_metadata_is_refused() {
+    let trusting = Trusting::new().await;
+    trusting.published().await;
+    trusting.repository.files.lock().unwrap().clear();
+    let run = trusting.published().await;
+    assert!(run.log.contains("status 503") && run.log.contains("what it served last is used"), "{}", run.log);
+    trusting.repository.files.lock().unwrap().insert("index.html".into(), b"moved".to_vec());
+    trusting.refused(&["timestamp.json not found", "below it must be `timestamp.json`"]).await;
 }
 
 #[tokio::test]
