@@ -14,3 +14,5 @@ mod support;
 mod tidy;
 mod triggers;
 mod trust;
+#[path = "../tuf_repository.rs"]
+mod tuf_repository;

@@ -11,3 +11,6 @@ mod rehearsal;
 mod sbom;
 mod services;
 mod support;
+mod trust;
+#[path = "../tuf_repository.rs"]
+mod tuf_repository;
