@@ -1,5 +1,5 @@
 //! Running another program: its output passed on live, its end explained. It never puts a secret on a command line, and
-//! never hands the child our inputs or the right to ask for tokens.
+//! never hands the child our inputs, the key that signs, or the right to ask for tokens.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -36,11 +36,12 @@ pub enum Output {
 }
 
 impl Program {
-    /// `env` less what a child must not see: our inputs hold passwords, and the request token mints identities.
+    /// `env` less what a child must not see: our inputs hold passwords, the request token mints identities, and the key signs.
     pub fn new(path: PathBuf, leading: &[&str], env: &Environment) -> Self {
         let environment = env
             .iter()
             .filter(|(name, _)| !name.starts_with("INPUT_") && !name.starts_with("ACTIONS_ID_TOKEN_REQUEST_"))
+            .filter(|(name, _)| !["COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD"].contains(&name.as_str()))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         Self { path, leading: leading.iter().map(OsString::from).collect(), environment }

@@ -8,9 +8,10 @@ use crate::build::flags::{self, Flags};
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
-use crate::image::{ImageError, Platform, Repository, Tag};
+use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict, Wish};
 use crate::metadata::{self, Metadata};
+use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event, Push};
 use crate::verify::policy::{Format, Part, Requirements};
 
@@ -92,6 +93,10 @@ pub struct Publish {
     /// Whether what signing writes into a public log may tell of a private repository.
     pub private: bool,
     pub allow_public_log: bool,
+    /// The name of the key that signs; `None`: the workflow signs, by a certificate.
+    pub key: Option<Digest>,
+    /// Whether a login is made from an OIDC token.
+    logs_in_by_oidc: bool,
 }
 
 /// Decides.
@@ -137,6 +142,10 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     let tags = tags
         .map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `tags`: {error}") })
         .hint(if tags_are_ours { "name the tags with the input `tags`" } else { "a prefix or a pattern in `tags` can make it legal" })?;
+    if inputs.signing_key.is_some() && inputs.github_attestations == Wish::Always {
+        return refuse("input `github-attestations`: `true` beside `COSIGN_PRIVATE_KEY`: GitHub verifies no attestation that a key signed")
+            .hint("leave `github-attestations` out, or sign without a key");
+    }
     if images.is_empty() {
         return refuse("input `images`: none is enabled, so nothing could be named").hint("set `push: false` to build without publishing");
     }
@@ -163,6 +172,8 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         on_tag_conflict: inputs.on_tag_conflict,
         private: facts.private,
         allow_public_log: inputs.allow_public_log,
+        key: inputs.signing_key.as_ref().map(SigningKey::name),
+        logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
         build,
     }))
 }
@@ -307,7 +318,8 @@ impl Plan {
         });
         if let Self::Publish(plan) = self {
             json["subjects"] = plan.subjects();
-            let mut permissions = vec!["contents: read", "packages: write", "id-token: write"];
+            let mut permissions = vec!["contents: read", "packages: write"];
+            permissions.extend((plan.key.is_none() || plan.logs_in_by_oidc).then_some("id-token: write"));
             permissions.extend(plan.stores_at_github.then_some("attestations: write"));
             json["permissions"] = json!(permissions);
         }
@@ -364,7 +376,8 @@ impl Plan {
                 .filter(|(is_signed, _)| *is_signed)
                 .map(|(_, part)| part)
                 .collect();
-                lines.push(format!("Signed:     {}", signed.join(", ")));
+                let with = plan.key.as_ref().map(|key| format!(", with a key ({key})")).unwrap_or_default();
+                lines.push(format!("Signed:     {}{with}", signed.join(", ")));
                 lines.push(format!("Attested:   {attested}provenance of the workflow"));
             }
         }

@@ -33,14 +33,18 @@ impl Problems {
     }
 }
 
+/// What is written beside each signature.
+pub const TOLD_BY_CERTIFICATE: &str = "the names of repository and workflow, the commit and the digests";
+pub const TOLD_BY_KEY: &str = "the public key and the digests";
+
 /// What the log of a public Sigstore instance would tell about a private repository.
-pub fn public_log(repository: &str, private: bool, log: Option<&str>, allowed: bool) -> anyhow::Result<()> {
+pub fn public_log(repository: &str, private: bool, log: Option<&str>, told: &str, allowed: bool) -> anyhow::Result<()> {
     let public = log.is_some_and(|url| url.trim_end_matches('/').ends_with(".sigstore.dev"));
     if !(private && public) || allowed {
         return Ok(());
     }
     Err(anyhow::anyhow!(
-        "repository `{repository}` is private, and signing writes to the public log `{}`: the names of repository and workflow, the commit and the digests would be public for ever",
+        "repository `{repository}` is private, and signing writes to the public log `{}`: {told} would be public for ever",
         log.unwrap_or_default()
     ))
     .hint("set `allow-public-log: true` if they may be public, or give a `signing-config` of a private instance, or one without a log")
@@ -121,12 +125,12 @@ mod tests {
     #[test]
     fn a_private_repository_needs_consent_for_a_public_log() {
         let rekor = Some("https://rekor.sigstore.dev");
-        let message = public_log("o/r", true, rekor, false).unwrap_err();
+        let message = public_log("o/r", true, rekor, TOLD_BY_KEY, false).unwrap_err();
         assert!(error::message(&message).contains("would be public for ever"));
-        public_log("o/r", true, rekor, true).unwrap();
-        public_log("o/r", false, rekor, false).unwrap();
-        public_log("o/r", true, None, false).unwrap();
-        public_log("o/r", true, Some("http://127.0.0.1:3000"), false).unwrap();
+        public_log("o/r", true, rekor, TOLD_BY_KEY, true).unwrap();
+        public_log("o/r", false, rekor, TOLD_BY_KEY, false).unwrap();
+        public_log("o/r", true, None, TOLD_BY_KEY, false).unwrap();
+        public_log("o/r", true, Some("http://127.0.0.1:3000"), TOLD_BY_KEY, false).unwrap();
     }
 
     #[test]

@@ -98,12 +98,10 @@ pub(crate) fn legacy_layer(
     predicate_type: Option<&str>,
     promise: Promise,
 ) -> LegacyLayer {
-    let mut annotations = BTreeMap::from([
-        (legacy::SIGNATURE.to_owned(), signature),
-        (legacy::CERTIFICATE.to_owned(), promise.certificate),
-        (legacy::CHAIN.to_owned(), promise.chain),
-        (legacy::LOG.to_owned(), promise.log),
-    ]);
+    let mut annotations = BTreeMap::from([(legacy::SIGNATURE.to_owned(), signature), (legacy::LOG.to_owned(), promise.log)]);
+    if let Some((certificate, chain)) = promise.certificates {
+        annotations.extend([(legacy::CERTIFICATE.to_owned(), certificate), (legacy::CHAIN.to_owned(), chain)]);
+    }
     annotations.extend(predicate_type.map(|kind| ("predicateType".to_owned(), kind.to_owned())));
     LegacyLayer { descriptor: Descriptor { annotations, ..Descriptor::of(&bytes, media_type) }, bytes }
 }

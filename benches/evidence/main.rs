@@ -122,7 +122,7 @@ impl World {
         let issuer = self.sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
         let platforms = PLATFORMS.map(|platform| platform.parse().unwrap());
         Policy {
-            signer: Signer { identity: self.claims.identity(), issuer },
+            signer: Signer::Keyless { identity: self.claims.identity(), issuer },
             requirements: Requirements::new(
                 &platforms,
                 true,
@@ -176,8 +176,8 @@ impl World {
         let (built, _) = publish::build(&env, &plan, &outside, buildx).await.unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
-        let token = identity::token(&http, &context).await.unwrap();
-        let (attested, _) = publish::prove(&outside, &context, token, built, &policy).await.unwrap();
+        let authority = publish::Authority::Oidc(identity::token(&http, &context).await.unwrap());
+        let (attested, _) = publish::prove(&outside, &context, authority, built, &policy).await.unwrap();
         let proven = began.elapsed();
         let _ = publish::verify_all(&outside, &attested, &policy).await.unwrap();
         let took = began.elapsed();

@@ -5,7 +5,6 @@
 use serde_json::{Value, json};
 
 use crate::github::Context;
-use crate::sigstore::identity::UnverifiedClaims;
 
 /// What the predicate says about the run.
 #[derive(Debug, Clone)]
@@ -16,8 +15,8 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    pub fn new(context: &Context, claims: &UnverifiedClaims) -> Self {
-        Self { context: context.clone(), job_workflow_ref: claims.job_workflow_ref.clone() }
+    pub fn new(context: &Context, job_workflow_ref: &str) -> Self {
+        Self { context: context.clone(), job_workflow_ref: job_workflow_ref.to_owned() }
     }
 }
 

@@ -7,6 +7,7 @@ mod logins;
 mod named;
 pub mod names;
 mod secrets;
+pub mod signing_key;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ use crate::github::{Context, Environment};
 use crate::image::Platform;
 use crate::metadata;
 use crate::registry::exchange::Method;
+use crate::sigstore::key::SigningKey;
+use crate::sigstore::tuf::Mirror;
 use crate::trigger::Push;
 use crate::verify::policy::{Format, Part};
 
@@ -41,10 +44,14 @@ pub struct Inputs {
     pub build: BuildTexts,
     pub push: Push,
     pub sign: bool,
+    /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
+    pub signing_key: Option<SigningKey>,
     pub registry_auth: Vec<Login>,
     pub builder: Builder,
     pub signing_config: Option<PathBuf>,
     pub trusted_root: Option<PathBuf>,
+    /// Where either of these is fetched from that is not given.
+    pub tuf_mirror: Option<Mirror>,
     pub github_attestations: Wish,
     pub sign_subjects: Vec<Part>,
     /// `None`: every format that the services allow.
@@ -158,6 +165,8 @@ struct Raw {
     keep_state: Option<String>,
     signing_config: Option<String>,
     trusted_root: Option<String>,
+    tuf_mirror: Option<String>,
+    tuf_root: Option<String>,
     github_attestations: Option<String>,
     sign_subjects: Option<String>,
     signature_formats: Option<String>,
@@ -213,6 +222,10 @@ impl Problems {
         self.0.push(format!("input `{input}`: {what}"));
     }
 
+    fn variable(&mut self, name: &str, what: impl std::fmt::Display) {
+        self.0.push(format!("environment variable `{name}`: {what}"));
+    }
+
     fn each<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, input: &str, texts: &[String]) -> Vec<T> {
         let mut values = Vec::new();
         for text in texts {
@@ -254,6 +267,7 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
     };
     let build = build_texts(&raw, &platforms, &mut problems);
     let inputs = Inputs {
+        tuf_mirror: mirror(&raw, &mut problems),
         registry_auth: logins::logins(&raw, &names.images, env, &mut problems),
         metadata: metadata::Texts { flavor: text(&raw.flavor), labels: text(&raw.labels), annotations: text(&raw.annotations), ..names },
         metadata_context: match raw.metadata_context.as_deref().map(str::trim) {
@@ -276,6 +290,7 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
         allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
         github_token: raw.github_token.clone(),
         notices,
+        signing_key: signing_key::signing_key(env, &mut problems),
         sign: problems.switch("sign", raw.sign.as_deref(), true),
         github_attestations: wish("github-attestations", raw.github_attestations.as_deref(), &mut problems),
         sign_subjects: match &raw.sign_subjects {
@@ -317,6 +332,22 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
             Err(WithExit { code: exit::BAD_INPUT, message }.into())
         }
     }
+}
+
+fn mirror(raw: &Raw, problems: &mut Problems) -> Option<Mirror> {
+    let Some(url) = raw.tuf_mirror.as_deref().map(str::trim) else {
+        if raw.tuf_root.is_some() {
+            problems.say("tuf-root", "it says where trust in `tuf-mirror` begins, which is not set");
+        }
+        return None;
+    };
+    if !["https://", "http://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
+        problems.say("tuf-mirror", format_args!("`{url}` is not an address that begins with https:// or http://"));
+    }
+    if raw.trusted_root.is_some() && raw.signing_config.is_some() {
+        problems.say("tuf-mirror", "beside both `trusted-root` and `signing-config` nothing is left to fetch");
+    }
+    Some(Mirror { url: url.to_owned(), root: raw.tuf_root.as_deref().map(|file| PathBuf::from(file.trim())) })
 }
 
 fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> BuildTexts {

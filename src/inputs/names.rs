@@ -4,7 +4,7 @@ use super::Problems;
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 62] = [
+pub const NAMES: [&str; 64] = [
     "add-hosts",
     "allow",
     "allow-public-log",
@@ -65,6 +65,8 @@ pub const NAMES: [&str; 62] = [
     "tags",
     "target",
     "trusted-root",
+    "tuf-mirror",
+    "tuf-root",
     "ulimit",
     "username",
 ];

@@ -1,10 +1,11 @@
 //! Which texts among the inputs are secret, for masking before anything is parsed. It reads leniently: a text too many is masked rather than one too few.
 
-use super::lists;
+use super::{lists, signing_key};
 use crate::github::Environment;
 
 /// Variables whose whole value is secret.
-const WHOLE: [&str; 4] = ["INPUT_PASSWORD", "INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+const WHOLE: [&str; 6] =
+    ["INPUT_PASSWORD", "INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", signing_key::KEY, signing_key::PASSWORD];
 
 /// The secret texts in the environment.
 pub fn secret_texts(env: &Environment) -> Vec<String> {

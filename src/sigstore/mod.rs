@@ -3,9 +3,12 @@
 pub mod artifact;
 mod form;
 pub mod identity;
+pub mod key;
 pub mod session;
 mod strict;
+pub mod tuf;
 pub mod verifier;
+mod voucher;
 
 use std::path::Path;
 
@@ -26,7 +29,8 @@ pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// Where to sign. Read from a signing config: <https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto>.
 #[derive(Debug, Clone)]
 pub struct Services {
-    pub fulcio: String,
+    /// `None` only where a key of one's own signs.
+    pub fulcio: Option<String>,
     /// `None`: nothing is logged, and a timestamp proves the time.
     pub rekor: Option<Rekor>,
     pub timestamp: Option<String>,
@@ -41,6 +45,17 @@ pub struct Rekor {
 impl Services {
     /// Reads a signing config file, or takes the public-good instance's, which is part of this program.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let services = Self::load_for_key(file)?;
+        anyhow::ensure!(
+            services.fulcio.is_some(),
+            "input `signing-config`: {} names no certificate authority that is valid now",
+            shown(file)
+        );
+        Ok(services)
+    }
+
+    /// As `load`, for a run that signs with a key of its own and needs no certificate.
+    pub fn load_for_key(file: Option<&Path>) -> anyhow::Result<Self> {
         Self::read(&read_or(file, "signing-config", SIGSTORE_PRODUCTION_SIGNING_CONFIG)?, file)
     }
 
@@ -53,9 +68,7 @@ impl Services {
         let config = SigningConfig::from_json(text)
             .with_context(|| format!("input `signing-config`: {} is not a signing config", shown(file)))
             .hint("make one with `cosign signing-config create`, version 0.2")?;
-        let fulcio = config
-            .fulcio_url()
-            .with_context(|| format!("input `signing-config`: {} names no certificate authority that is valid now", shown(file)))?;
+        let fulcio = config.fulcio_url().map(|service| trimmed(&service.url));
         let rekor = config.rekor_url(None).map(|service| Rekor { url: trimmed(&service.url), version: service.major_api_version });
         let timestamp = config.tsa_url().map(|service| service.url.clone());
         if timestamp.is_none() && rekor.as_ref().is_none_or(|rekor| rekor.version > 1) {
@@ -64,7 +77,7 @@ impl Services {
                 shown(file)
             );
         }
-        Ok(Self { fulcio: trimmed(&fulcio.url), rekor, timestamp })
+        Ok(Self { fulcio, rekor, timestamp })
     }
 }
 

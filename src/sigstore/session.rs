@@ -1,4 +1,6 @@
-//! One signing session: one ephemeral key, one Fulcio certificate, any number of signed statements. The key never leaves memory.
+//! One signing session: one ephemeral key with one Fulcio certificate, or a key of one's own; any number of signed statements. The key never leaves memory.
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -7,22 +9,25 @@ use sigstore_bundle::BundleV03;
 use sigstore_crypto::{KeyPair, sha256};
 use sigstore_fulcio::FulcioClient;
 use sigstore_oidc::IdentityToken;
-use sigstore_rekor::{DsseEntry, HashedRekord, HashedRekordV2, LogEntry, RekorClient, RekorV2Client, RekorV2KeyDetails};
+use sigstore_rekor::{LogEntry, RekorClient, RekorV2Client};
 use sigstore_tsa::TimestampClient;
-use sigstore_types::bundle::KindVersion;
-use sigstore_types::{DerCertificate, DsseEnvelope, DsseSignature, EntryUuid, KeyId, PayloadBytes, TimestampToken, TransparencyLogEntry};
+use sigstore_types::bundle::{KindVersion, MessageDigest, MessageSignature};
+use sigstore_types::{
+    DerCertificate, DsseEnvelope, DsseSignature, EntryUuid, HashAlgorithm, KeyId, PayloadBytes, SignatureContent, TimestampToken,
+    TransparencyLogEntry,
+};
 
 use super::identity::OidcToken;
+use super::key::SigningKey;
+use super::voucher::Voucher;
 use super::{Failure, IN_TOTO, Rekor, Services, SigstoreError, persistently};
 
 /// The right to sign for some minutes.
 pub struct Session {
     http: reqwest::Client,
     services: Services,
-    key: KeyPair,
-    certificate: DerCertificate,
-    /// PEM: the certificates above it.
-    chain: String,
+    key: Arc<KeyPair>,
+    voucher: Voucher,
 }
 
 /// A signed statement with its proofs.
@@ -47,10 +52,8 @@ pub struct SignedPayload {
 /// A certificate and a log's promise to keep the entry, as cosign's older scheme writes them.
 #[derive(Debug, Clone)]
 pub struct Promise {
-    /// PEM.
-    pub certificate: String,
-    /// PEM: the certificates above it.
-    pub chain: String,
+    /// PEM: the certificate, and those above it; `None` of a key.
+    pub certificates: Option<(String, String)>,
     /// The entry and the log's signature over it, JSON.
     pub log: String,
 }
@@ -58,7 +61,10 @@ pub struct Promise {
 impl Session {
     /// Makes the key and asks Fulcio for the one certificate of this run.
     pub async fn open(http: &reqwest::Client, services: &Services, token: &OidcToken) -> Result<Self, SigstoreError> {
-        let url = services.fulcio.clone();
+        let Some(url) = services.fulcio.clone() else {
+            let detail = "the signing config names none".to_owned();
+            return Err(SigstoreError::Unusable { service: "Fulcio", url: String::new(), detail });
+        };
         let unusable = |detail: String| SigstoreError::Unusable { service: "Fulcio", url: url.clone(), detail };
         let key = KeyPair::generate_ecdsa_p256().map_err(|error| unusable(error.to_string()))?;
         let identity =
@@ -66,9 +72,16 @@ impl Session {
         let client = FulcioClient::builder(&url).with_http_client(http.clone()).build().map_err(|error| unusable(error.to_string()))?;
         let granted =
             persistently("Fulcio", &url, async || client.create_signing_certificate(&identity, &key).await.map_err(fulcio_failure)).await?;
-        let certificate = granted.leaf_certificate().clone();
+        let leaf = granted.leaf_certificate().clone();
         let chain = granted.certificate_chain().iter().skip(1).map(DerCertificate::to_pem).collect();
-        Ok(Self { http: http.clone(), services: services.clone(), key, certificate, chain })
+        let voucher = Voucher::Certificate { leaf, chain };
+        Ok(Self { http: http.clone(), services: services.clone(), key: Arc::new(key), voucher })
+    }
+
+    /// Signs with a key of one's own: nobody is asked.
+    pub fn with_key(http: &reqwest::Client, services: &Services, key: &SigningKey) -> Self {
+        let voucher = Voucher::Key(key.public().clone());
+        Self { http: http.clone(), services: services.clone(), key: Arc::clone(&key.pair), voucher }
     }
 
     /// Signs an in-toto statement: DSSE, then log entry and timestamp side by side.
@@ -81,7 +94,7 @@ impl Session {
         let bytes = serde_json::to_vec(&envelope).map_err(|error| internal(error.to_string()))?;
         let (entry, timestamp) = futures_util::try_join!(self.log(&envelope, &pae), self.timestamp(&signature))?;
         let promise = entry.as_ref().and_then(|entry| self.promise(entry));
-        let mut bundle = BundleV03::with_certificate_and_dsse(self.certificate.clone(), envelope);
+        let mut bundle = BundleV03::new(self.voucher.material(), SignatureContent::DsseEnvelope(envelope));
         if let Some(entry) = entry {
             bundle = bundle.with_tlog_entry(entry);
         }
@@ -114,7 +127,7 @@ impl Session {
                 "logID": hex::encode(log_id),
             },
         });
-        Some(Promise { certificate: self.certificate.to_pem(), chain: self.chain.clone(), log: log.to_string() })
+        Some(Promise { certificates: self.voucher.certificates(), log: log.to_string() })
     }
 
     async fn log(&self, envelope: &DsseEnvelope, pae: &[u8]) -> Result<Option<TransparencyLogEntry>, SigstoreError> {
@@ -125,7 +138,7 @@ impl Session {
             return self.log_digest(&sha256(pae), &envelope.signature.sig).await;
         }
         let client = RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
-        let request = DsseEntry::new(envelope, &self.certificate).map_err(|error| unusable(error.to_string()))?;
+        let request = self.voucher.dsse_entry(envelope).map_err(|error| unusable(error.to_string()))?;
         let entry = persistently("Rekor", url, async || {
             kept(&client, client.create_dsse_entry(request.clone()).await).await.map_err(rekor_failure)
         })
@@ -153,7 +166,12 @@ impl Session {
         let internal = |detail: String| SigstoreError::Unusable { service: "the signing key", url: String::new(), detail };
         let signature = self.key.sign_digest(digest).map_err(|error| internal(error.to_string()))?;
         let (entry, timestamp) = futures_util::try_join!(self.log_digest(digest, &signature), self.timestamp(&signature))?;
-        let mut bundle = BundleV03::with_certificate_and_signature(self.certificate.clone(), signature, *digest);
+        let mut bundle = BundleV03::new(
+            self.voucher.material(),
+            SignatureContent::MessageSignature(
+                MessageSignature::new(signature).with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, (*digest).into())),
+            ),
+        );
         if let Some(entry) = entry {
             bundle = bundle.with_tlog_entry(entry);
         }
@@ -175,7 +193,7 @@ impl Session {
         let entry = if *version == 1 {
             let client =
                 RekorClient::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
-            let request = HashedRekord::new(digest, signature, &self.certificate);
+            let request = self.voucher.hashed_entry(digest, signature).map_err(|error| unusable(error.to_string()))?;
             let entry =
                 persistently("Rekor", url, async || kept(&client, client.create_entry(request.clone()).await).await.map_err(rekor_failure))
                     .await?;
@@ -183,8 +201,7 @@ impl Session {
         } else {
             let client =
                 RekorV2Client::builder(url).with_http_client(self.http.clone()).build().map_err(|error| unusable(error.to_string()))?;
-            let details = RekorV2KeyDetails::PkixEcdsaP256Sha256;
-            let request = HashedRekordV2::new_with_certificate(digest, signature, &self.certificate, details);
+            let request = self.voucher.hashed_entry_of_2(digest, signature);
             persistently("Rekor", url, async || client.create_entry(request.clone()).await.map_err(rekor_failure)).await?
         };
         Ok(Some(entry))

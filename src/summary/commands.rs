@@ -47,12 +47,21 @@ pub fn commands(published: &Published, trusted_root: Option<&Path>) -> Vec<Comma
 fn cosign(verb: &str, kind: &str, image: &ImageRef, signer: &Signer, trusted_root: Option<&Path>) -> String {
     let root = trusted_root.map(|path| format!(" --trusted-root {}", quoted(&path.display().to_string()))).unwrap_or_default();
     let http = if crate::registry::is_loopback(image.repository.registry()) { " --allow-http-registry" } else { "" };
-    format!(
-        "cosign {verb}{kind} --certificate-identity {} --certificate-oidc-issuer {}{root}{http} {image}",
-        quoted(&signer.identity),
-        quoted(&signer.issuer),
-    )
+    format!("cosign {verb}{kind} {}{root}{http} {image}", who(signer))
 }
+
+/// Who must have signed, as cosign's flags; a key is read from `KEY_FILE`.
+pub(crate) fn who(signer: &Signer) -> String {
+    match signer {
+        Signer::Keyless { identity, issuer } => {
+            format!("--certificate-identity {} --certificate-oidc-issuer {}", quoted(identity), quoted(issuer))
+        }
+        Signer::Key(_) => format!("--key {KEY_FILE}"),
+    }
+}
+
+/// Where the commands look for the signer's public key.
+pub(crate) const KEY_FILE: &str = "cosign.pub";
 
 /// A word of a POSIX shell.
 fn quoted(word: &str) -> String {

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::commands::Command;
+use super::commands::{Command, KEY_FILE};
 use crate::publish::Published;
 use crate::report::{Stage, seconds};
+use crate::sigstore::key;
+use crate::sigstore::verifier::Signer;
 use crate::verify::Statement;
 use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
 
@@ -19,8 +21,10 @@ pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], el
     for name in &published.names {
         let _ = writeln!(text, "| tag | `{name}` |");
     }
-    let _ =
-        writeln!(text, "| signed by | `{}` |\n| issuer | `{}` |\n", published.evidence.signer.identity, published.evidence.signer.issuer);
+    let _ = match &published.evidence.signer {
+        Signer::Keyless { identity, issuer } => writeln!(text, "| signed by | `{identity}` |\n| issuer | `{issuer}` |\n"),
+        Signer::Key(public) => writeln!(text, "| signed with key | `{}` |\n", key::name(public)),
+    };
     let _ = writeln!(text, "| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|");
     for subject in &published.evidence.subjects {
         let part = super::part_name(subject);
@@ -38,6 +42,10 @@ pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], el
         );
     }
     let _ = writeln!(text, "\n<details><summary>Check it yourself</summary>\n\n```sh");
+    if let Signer::Key(public) = &published.evidence.signer {
+        let pem = key::public_pem(public);
+        let _ = writeln!(text, "# the key; compare it with what its owner tells elsewhere\ncat > {KEY_FILE} <<'END'\n{pem}END");
+    }
     for command in commands {
         let _ = writeln!(text, "# {}\n{}", command.checks, command.text);
     }

@@ -8,5 +8,6 @@ pub mod sandbox;
 pub mod sbom_scanner;
 pub mod sign_bundle;
 mod store;
+mod trust;
 pub mod verify;
 pub mod verify_bundle;

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
-use super::store;
+use super::{store, trust};
 use crate::attest::{self, AttestedImage, provenance::Workflow};
 use crate::build::buildx::{Buildx, Place};
 use crate::build::scanner::Scanner;
@@ -22,6 +22,7 @@ use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sigstore::identity::{self, OidcToken};
+use crate::sigstore::key::SigningKey;
 use crate::sigstore::session::Session;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{self, Services};
@@ -34,7 +35,7 @@ use crate::verify::{self, VerifiedImage};
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
-    let inputs = Inputs::read(env, &context).context("nothing was built")?;
+    let mut inputs = Inputs::read(env, &context).context("nothing was built")?;
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), inputs.wanted(jiff::Timestamp::now()))
         .await
         .context("nothing was built")?;
@@ -43,6 +44,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     match plan {
         Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
         Plan::Publish(plan) => {
+            trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
             let published = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             hand_over(&published, &plan.about.metadata, &context, &inputs, report)?;
             hand_over_metadata(Some(&published), &plan.about.metadata, env, &context, &inputs).context(UNWRITTEN)
@@ -99,7 +101,10 @@ impl Outside {
         let root = sigstore::load_trusted_root(inputs.trusted_root.as_deref())?;
         Ok(Self {
             registry: Registry::for_publishing(http.clone(), credentials.clone()),
-            services: Services::load(inputs.signing_config.as_deref())?,
+            services: match &inputs.signing_key {
+                None => Services::load(inputs.signing_config.as_deref())?,
+                Some(_) => Services::load_for_key(inputs.signing_config.as_deref())?,
+            },
             verifier: BundleVerifier::new(&root)?,
             http,
         })
@@ -122,9 +127,9 @@ pub async fn publish(
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let ready = report.stage("preflight", preflight(&outside, context, inputs, plan, &credentials, &place, report)).await?;
-    let policy = Policy { signer: signer(&ready.token, context), requirements };
+    let policy = Policy { signer: ready.authority.signer(context), requirements };
     let built = report.stage("build", build(env, plan, &outside, ready.buildx)).await?;
-    let attested = report.stage("prove", prove(&outside, context, ready.token, built, &policy)).await?;
+    let attested = report.stage("prove", prove(&outside, context, ready.authority, built, &policy)).await?;
     let verified = report.stage("verify", verify_all(&outside, &attested, &policy)).await?;
     if let Some(github) = &ready.github {
         store::store(github, inputs, &attested, report).await?;
@@ -148,11 +153,67 @@ fn possible(plan: &plan::Publish, services: &Services, report: &Report) -> anyho
 
 /// What the preflight found and set up.
 struct Ready {
-    token: OidcToken,
+    authority: Authority,
     baseline: Baseline,
     buildx: Buildx,
     /// Where attestations are stored as well.
     github: Option<Api>,
+}
+
+/// In whose name this run signs.
+pub enum Authority {
+    /// This workflow's, by a certificate that is asked for when it is needed.
+    Oidc(OidcToken),
+    /// That of a key which the user gave, and of the workflow that the runner names.
+    Key { key: SigningKey, workflow_ref: String },
+}
+
+impl Authority {
+    async fn of_run(http: &reqwest::Client, context: &Context, inputs: &Inputs) -> anyhow::Result<Self> {
+        let Some(key) = inputs.signing_key.clone() else { return identity::token(http, context).await.map(Self::Oidc) };
+        if context.workflow_ref.is_empty() {
+            return Err(anyhow::anyhow!("this run names no workflow, so its provenance could not say what built the image"))
+                .hint("run it in a workflow, or set `GITHUB_WORKFLOW_REF` and the other variables that a runner sets");
+        }
+        Ok(Self::Key { key, workflow_ref: context.workflow_ref.clone() })
+    }
+
+    /// Who must be found to have signed.
+    fn signer(&self, context: &Context) -> Signer {
+        match self {
+            Self::Oidc(token) => Signer::Keyless {
+                identity: format!("{}/{}", context.server_url, token.unverified.job_workflow_ref),
+                issuer: token.unverified.iss.clone(),
+            },
+            Self::Key { key, .. } => Signer::Key(key.public().clone()),
+        }
+    }
+
+    /// The workflow that holds the job. Without an OIDC token nobody tells a reusable one, so it is the run's own.
+    fn workflow_ref(&self) -> &str {
+        match self {
+            Self::Oidc(token) => &token.unverified.job_workflow_ref,
+            Self::Key { workflow_ref, .. } => workflow_ref,
+        }
+    }
+
+    /// Who signs, for people.
+    fn shown(&self) -> String {
+        match self {
+            Self::Oidc(token) => format!("may sign as {}", token.unverified.job_workflow_ref),
+            Self::Key { key, .. } => format!("signs with key {}", key.name()),
+        }
+    }
+
+    async fn session(self, http: &reqwest::Client, context: &Context, services: &Services) -> anyhow::Result<Session> {
+        match self {
+            Self::Oidc(token) => {
+                let token = identity::refreshed(http, context, token).await?;
+                Session::open(http, services, &token).await.remedied()
+            }
+            Self::Key { key, .. } => Ok(Session::with_key(http, services, &key)),
+        }
+    }
 }
 
 /// Everything that can be known to fail before an hour of building, as one list: the right to sign and to push, what the names mean now,
@@ -172,6 +233,7 @@ async fn preflight(
         context.repository.as_deref().unwrap_or_default(),
         plan.private,
         services.rekor.as_ref().map(|rekor| rekor.url.as_str()),
+        if plan.key.is_some() { preflight::TOLD_BY_KEY } else { preflight::TOLD_BY_CERTIFICATE },
         plan.allow_public_log,
     ));
     if plan.build.publishes_build_args() {
@@ -182,28 +244,30 @@ async fn preflight(
     problems.take(preflight::cache_under_a_name(&caches, &plan.names()));
     problems.take(build::buildx::check_context(&plan.build));
     let notice = |text: &str| report.notice(text);
-    let (token, baseline, probes, buildx, github) = tokio::join!(
-        identity::token(http, context),
+    let (authority, baseline, probes, buildx, github) = tokio::join!(
+        Authority::of_run(http, context, inputs),
         Baseline::observe(registry, &plan.images, &plan.tags),
         futures_util::future::join_all(plan.images.iter().map(|repository| registry.probe_push(repository))),
         Buildx::set_up(place, credentials, &inputs.builder, &plan.build.platforms, &notice),
         store::keeper(context, inputs, report),
     );
     let github = problems.take(github).flatten();
-    let token = problems.take(token);
+    let authority = problems.take(authority);
     let baseline = problems.take(baseline);
     let buildx = problems.take(buildx);
     for probe in probes {
         problems.take(probe.remedied());
     }
     problems.into_result()?;
-    let (Some(token), Some(baseline), Some(buildx)) = (token, baseline, buildx) else { anyhow::bail!("the preflight lost a result") };
-    let policy = Policy { signer: signer(&token, context), requirements: plan.requirements.clone() };
+    let (Some(authority), Some(baseline), Some(buildx)) = (authority, baseline, buildx) else {
+        anyhow::bail!("the preflight lost a result")
+    };
+    let policy = Policy { signer: authority.signer(context), requirements: plan.requirements.clone() };
     if plan.on_tag_conflict == OnTagConflict::Fail {
         taken_versions(outside, context, &policy, &baseline).await?;
     }
-    let outcome = format!("may sign as {} and push to {}", token.unverified.job_workflow_ref, plural(plan.images.len(), "repository"));
-    Ok((Ready { token, baseline, buildx, github }, outcome))
+    let outcome = format!("{} and push to {}", authority.shown(), plural(plan.images.len(), "repository"));
+    Ok((Ready { authority, baseline, buildx, github }, outcome))
 }
 
 /// A full version names one image for ever: refuses when it names one that no run of this commit published.
@@ -247,28 +311,24 @@ async fn scanner(env: &Environment, plan: &plan::Publish, outside: &Outside) -> 
 pub async fn prove(
     outside: &Outside,
     context: &Context,
-    token: OidcToken,
+    authority: Authority,
     built: BuiltImage,
     policy: &Policy,
 ) -> anyhow::Result<(AttestedImage, String)> {
     let wanted = &policy.requirements;
     let Outside { http, registry, services, .. } = outside;
     let now = jiff::Timestamp::now();
-    let workflow = Workflow::new(context, &token.unverified);
+    let workflow = Workflow::new(context, authority.workflow_ref());
     let repositories = built.repositories().to_vec();
     let empty_configs = futures_util::future::try_join_all(repositories.iter().map(|repository| registry.stage_empty_config(repository)));
     // Most images carry nothing yet; asking costs no time beside the certificate.
     let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
     let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, &policy.signer, &wanted.formats);
-    let (session, drafts, existing, ()) = futures_util::try_join!(
-        async {
-            let token = identity::refreshed(http, context, token).await?;
-            Session::open(http, services, &token).await.remedied()
-        },
-        attest::draft(registry, &built, &workflow),
-        existing,
-        async { empty_configs.await.remedied().map(drop) },
-    )?;
+    let (session, drafts, existing, ()) =
+        futures_util::try_join!(authority.session(http, context, services), attest::draft(registry, &built, &workflow), existing, async {
+            empty_configs.await.remedied().map(drop)
+        },)?;
+    let by = if matches!(policy.signer, Signer::Key(_)) { "one key" } else { "one certificate" };
     let whole_envelopes = services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1);
     let (drafts, left_out) = attest::lean::fitting(drafts, if whole_envelopes { attest::lean::ENVELOPE_LIMIT } else { usize::MAX })?;
     let (signatures, attestations) = (crate::sign::signed_parts(&built, wanted).len(), drafts.len());
@@ -279,15 +339,9 @@ pub async fn prove(
         attest::seal(registry, &session, &repositories, drafts, now),
     )?;
     let attested = attest::attest(registry, signed, sealed, &wanted.formats).await?;
-    Ok((
-        attested,
-        format!(
-            "{}, {}, one certificate{reused}{}",
-            plural(signatures, "signature"),
-            plural(attestations, "attestation"),
-            left_out.iter().map(|told| format!("; {told}")).collect::<String>()
-        ),
-    ))
+    let left_out: String = left_out.iter().map(|told| format!("; {told}")).collect();
+    let (signatures, attestations) = (plural(signatures, "signature"), plural(attestations, "attestation"));
+    Ok((attested, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))
 }
 
 /// Seconds that the clock of a log may be ahead of this machine's.
@@ -391,10 +445,6 @@ fn hand_over_metadata(
         }
     }
     Ok(())
-}
-
-fn signer(token: &OidcToken, context: &Context) -> Signer {
-    Signer { identity: format!("{}/{}", context.server_url, token.unverified.job_workflow_ref), issuer: token.unverified.iss.clone() }
 }
 
 /// One client for everything: connections are reused, certificates come from the system.

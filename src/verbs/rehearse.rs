@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::github::{Context, Environment, facts};
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, signing_key};
 use crate::plan::{self, Plan};
 use crate::publish::Published;
 use crate::registry::{Credentials, Registry};
@@ -103,7 +103,8 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
 fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> Environment {
     let mut made: Environment = env
         .iter()
-        .filter(|(name, _)| !["INPUT_", "GITHUB_", "ACTIONS_"].iter().any(|prefix| name.starts_with(prefix)))
+        // A key's real signatures are not for rehearsals.
+        .filter(|(name, _)| !["INPUT_", "GITHUB_", "ACTIONS_", signing_key::KEY].iter().any(|prefix| name.starts_with(prefix)))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     made.extend(world.environment());
@@ -198,16 +199,14 @@ fn bundle_files(published: &Published) -> Vec<BundleFile> {
 
 /// A script that checks every bundle with cosign, offline, without the registry.
 fn script(published: &Published, checks: &[BundleFile]) -> String {
-    let signer = &published.evidence.signer;
+    let who = summary::commands::who(&published.evidence.signer);
     let mut text =
         "#!/bin/sh\n# Checks every bundle of this rehearsal with cosign 3, offline.\nset -eu\ncd \"$(dirname \"$0\")\"\n".to_owned();
     for check in checks {
         text.push_str(&format!(
-            "cosign verify-blob-attestation --trusted-root trusted_root.json --bundle bundles/{} --type {} --certificate-identity '{}' --certificate-oidc-issuer '{}' --digest {} --digestAlg sha256\n",
+            "cosign verify-blob-attestation --trusted-root trusted_root.json --bundle bundles/{} --type {} {who} --digest {} --digestAlg sha256\n",
             check.file.display(),
             check.predicate_type,
-            signer.identity,
-            signer.issuer,
             check.subject.hex(),
         ));
     }

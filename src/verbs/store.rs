@@ -14,7 +14,8 @@ const HINT: &str = "add \"permissions: attestations: write\", or set `github-att
 /// GitHub, when it will keep the attestations of this run. The right is tried before anything is built.
 pub(super) async fn keeper(context: &Context, inputs: &Inputs, report: &Report) -> anyhow::Result<Option<Api>> {
     let asked = inputs.github_attestations == Wish::Always;
-    if inputs.github_attestations == Wish::Never || (!context.in_actions && !asked) {
+    // What a key signed, `gh attestation verify` does not take.
+    if inputs.signing_key.is_some() || inputs.github_attestations == Wish::Never || (!context.in_actions && !asked) {
         return Ok(None);
     }
     let api = Api::new(context, inputs.github_token.as_ref()).context("GitHub's API cannot be used")?;

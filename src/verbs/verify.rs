@@ -31,6 +31,9 @@ pub struct Arguments {
     /// As --certificate-identity, as a pattern for the whole of it (we put ^(?:…)$ around)
     #[arg(long, value_name = "REGEX", group = "signer")]
     pub certificate_identity_regexp: Option<String>,
+    /// The signer's public key in PEM, in place of an identity
+    #[arg(long, value_name = "PEM_FILE", group = "signer")]
+    pub key: Option<PathBuf>,
     /// Who must have vouched for the signer, exactly
     #[arg(long, value_name = "URL", default_value = "https://token.actions.githubusercontent.com")]
     pub certificate_oidc_issuer: String,
@@ -183,8 +186,11 @@ async fn checked(arguments: &Arguments, env: &Environment) -> anyhow::Result<Fou
 /// The signers to try: the one that is named, or all that claim a name of the pattern.
 async fn signers(arguments: &Arguments, registry: &Registry, image: &ImageRef) -> anyhow::Result<Vec<Signer>> {
     let issuer = &arguments.certificate_oidc_issuer;
+    if let Some(file) = &arguments.key {
+        return Ok(vec![Signer::Key(super::verify_bundle::public_key(file)?)]);
+    }
     if let Some(identity) = &arguments.certificate_identity {
-        return Ok(vec![Signer { identity: identity.clone(), issuer: issuer.clone() }]);
+        return Ok(vec![Signer::Keyless { identity: identity.clone(), issuer: issuer.clone() }]);
     }
     let pattern = arguments.certificate_identity_regexp.as_deref().unwrap_or_default();
     let wanted = Identity::pattern(pattern).map_err(|error| WithExit {
@@ -192,12 +198,11 @@ async fn signers(arguments: &Arguments, registry: &Registry, image: &ImageRef) -
         message: format!("nothing was verified: --certificate-identity-regexp `{pattern}` is not a pattern: {error}"),
     })?;
     let claimed = claims::signers(registry, image).await?;
-    let (matching, others): (Vec<Signer>, Vec<Signer>) =
-        claimed.into_iter().partition(|signer| signer.issuer == *issuer && wanted.matches(&signer.identity));
+    let (matching, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|(identity, of)| of == issuer && wanted.matches(identity));
     if !matching.is_empty() {
-        return Ok(matching);
+        return Ok(matching.into_iter().map(|(identity, issuer)| Signer::Keyless { identity, issuer }).collect());
     }
-    let others: Vec<String> = others.iter().map(|signer| format!("`{}` ({})", signer.identity, signer.issuer)).collect();
+    let others: Vec<String> = others.iter().map(|(identity, issuer)| format!("`{identity}` ({issuer})")).collect();
     let claims =
         if others.is_empty() { "it has no signature at all".to_owned() } else { format!("it claims to be by {}", others.join(", ")) };
     Err(anyhow::anyhow!("no signature is by `{pattern}` of `{issuer}`; {claims}"))
@@ -270,11 +275,10 @@ impl Found {
 
     fn lines(&self) -> Vec<String> {
         let evidence = self.image.evidence();
-        let mut lines = vec![
-            format!("verified   {}", self.image.image()),
-            format!("signed by  {}", evidence.signer.identity),
-            format!("issuer     {}", evidence.signer.issuer),
-        ];
+        let mut lines = vec![format!("verified   {}", self.image.image()), format!("signed by  {}", evidence.signer)];
+        if let Signer::Keyless { issuer, .. } = &evidence.signer {
+            lines.push(format!("issuer     {issuer}"));
+        }
         for (format, why) in &self.formats {
             let name = if *format == Format::Bundle { "bundles" } else { "legacy" };
             lines.push(format!("{name:<10} {}", why.as_deref().unwrap_or("verified")));

@@ -106,12 +106,7 @@ fn bundles<'a>(text: &'a [u8], path: &Path) -> Vec<&'a [u8]> {
 
 fn trusted(arguments: &Arguments) -> anyhow::Result<Trusted> {
     if let Some(file) = &arguments.key {
-        let shown = file.display();
-        let pem = std::fs::read_to_string(file).with_context(|| format!("nothing was verified: key `{shown}` cannot be read"))?;
-        return DerPublicKey::from_pem(&pem)
-            .with_context(|| format!("nothing was verified: `{shown}` is not a public key in PEM"))
-            .hint("a public key file begins with -----BEGIN PUBLIC KEY-----; `cosign public-key` and `openssl pkey -pubout` write one")
-            .map(Trusted::Key);
+        return public_key(file).map(Trusted::Key);
     }
     let identity = match (&arguments.certificate_identity, &arguments.certificate_identity_regexp) {
         (Some(exact), _) => Identity::Exact(exact.clone()),
@@ -124,6 +119,15 @@ fn trusted(arguments: &Arguments) -> anyhow::Result<Trusted> {
         }
     };
     Ok(Trusted::Signer { identity, issuer: arguments.certificate_oidc_issuer.clone().unwrap_or_default() })
+}
+
+/// Reads a public key in PEM.
+pub(super) fn public_key(file: &Path) -> anyhow::Result<DerPublicKey> {
+    let shown = file.display();
+    let pem = std::fs::read_to_string(file).with_context(|| format!("nothing was verified: key `{shown}` cannot be read"))?;
+    DerPublicKey::from_pem(&pem)
+        .with_context(|| format!("nothing was verified: `{shown}` is not a public key in PEM"))
+        .hint("a public key file begins with -----BEGIN PUBLIC KEY-----; `cosign public-key` and `openssl pkey -pubout` write one")
 }
 
 fn line(artifact: &Artifact, checked: &CheckedBundle) -> String {

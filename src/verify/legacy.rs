@@ -36,10 +36,15 @@ struct LoggedPayload {
     log_id: String,
 }
 
-/// A layer and its annotations as a bundle of version 0.1, which may hold a promise instead of a proof.
-pub fn bundle(layer: &[u8], annotations: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+/// A layer and its annotations as a bundle of version 0.1, which may hold a promise instead of a proof. `by_key`: the verifier has the key, and
+/// wants no certificate.
+pub fn bundle(layer: &[u8], annotations: &BTreeMap<String, String>, by_key: bool) -> Result<Vec<u8>, String> {
     let annotation = |name: &str| annotations.get(name).filter(|value| !value.is_empty()).ok_or_else(|| format!("it has no `{name}`"));
-    let certificate = der(annotation(CERTIFICATE)?)?;
+    let (kind, material) = if by_key {
+        ("publicKey", json!({ "hint": "" }))
+    } else {
+        ("x509CertificateChain", json!({ "certificates": [{ "rawBytes": der(annotation(CERTIFICATE)?)? }] }))
+    };
     let logged: Logged = serde_json::from_str(annotation(LOG)?).map_err(|error| format!("its `{LOG}` cannot be read: {error}"))?;
     let log_id = hex::decode(&logged.payload.log_id).map_err(|error| format!("its log cannot be read: {error}"))?;
     let body = BASE64.decode(&logged.payload.body).map_err(|error| format!("its log entry cannot be read: {error}"))?;
@@ -47,7 +52,7 @@ pub fn bundle(layer: &[u8], annotations: &BTreeMap<String, String>) -> Result<Ve
     let mut bundle = json!({
         "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1",
         "verificationMaterial": {
-            "x509CertificateChain": { "certificates": [{ "rawBytes": certificate }] },
+            kind: material,
             "tlogEntries": [{
                 "logIndex": logged.payload.log_index.to_string(),
                 "logId": { "keyId": BASE64.encode(log_id) },
@@ -123,7 +128,7 @@ mod tests {
             (with(CERTIFICATE, "x"), "its certificate cannot be read"),
             (with(CERTIFICATE, "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"), "it has no `dev.sigstore.cosign/bundle`"),
         ] {
-            assert_eq!(bundle(b"{}", &annotations).unwrap_err(), why);
+            assert_eq!(bundle(b"{}", &annotations, false).unwrap_err(), why);
         }
     }
 }

@@ -201,7 +201,7 @@ async fn check_subject(
         (_, Some(platform)) => format!("`{platform}`"),
         (_, None) => "the index".to_owned(),
     };
-    let mut message = format!("{name} (`{}`) has no valid {} by `{}`", digest.short(), missing.join(", "), signer.identity);
+    let mut message = format!("{name} (`{}`) has no valid {} by {signer}", digest.short(), missing.join(", "));
     for why in refused {
         message.push_str(&format!("; {why}"));
     }
@@ -353,7 +353,7 @@ fn check_layer(verifier: &BundleVerifier, layer: &Descriptor, bytes: &[u8], subj
     if ![legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&kind) {
         return Ok(Outcome::Unrelated);
     }
-    let bundle = legacy::bundle(bytes, &layer.annotations)?;
+    let bundle = legacy::bundle(bytes, &layer.annotations, matches!(signer, Signer::Key(_)))?;
     if kind == legacy::DSSE {
         let checked = verifier.check(&bundle, subject, signer).map_err(|error| error.to_string())?;
         return Ok(Outcome::Counts(statement(checked, Format::Legacy, None, &layer.digest)));

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use supply_action::sigstore::artifact::{Artifact, CheckedBundle, Identity, Trusted};
-use supply_action::sigstore::verifier::{BundleVerifier, Signer};
+use supply_action::sigstore::verifier::BundleVerifier;
 use supply_action::sigstore::{SIGNATURE_PREDICATE, load_trusted_root};
 
 use crate::support::World;
@@ -250,7 +250,7 @@ impl Signed {
     }
 
     fn verify(&self, more: &[&str]) -> (Option<i32>, String) {
-        let Signer { identity, issuer } = self.world.signer();
+        let (identity, issuer) = self.world.identity();
         let mut arguments = vec!["--bundle".to_owned(), self.path("bundle"), "--trusted-root".to_owned(), self.root()];
         arguments.extend(["--certificate-identity".into(), identity, "--certificate-oidc-issuer".into(), issuer]);
         arguments.extend(more.iter().map(|text| (*text).to_owned()));
@@ -404,7 +404,7 @@ async fn signed_here(arguments: &[&str]) -> Whole {
     let files: Vec<String> = arguments.iter().map(|name| if name.starts_with('-') { (*name).into() } else { signed.path(name) }).collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     assert_eq!(signed.sign(&files, &signed.token).await.0, Some(0));
-    let Signer { identity, issuer } = signed.world.signer();
+    let (identity, issuer) = signed.world.identity();
     let trusted = Trusted::Signer { identity: Identity::Exact(identity), issuer };
     let digest = supply_action::image::Digest::of(b"what is signed").to_string();
     Whole::new(std::fs::read(signed.path("bundle")).unwrap(), signed.world.sandbox.trusted_root(), &digest, trusted)

@@ -6,10 +6,14 @@ mod conflicts;
 mod contract;
 mod drop_in;
 mod faults;
+mod keys;
 mod publish;
 mod refusals;
 mod signals;
 mod support;
 mod tidy;
 mod triggers;
+mod trust;
+#[path = "../tuf_repository.rs"]
+mod tuf_repository;
 mod verify;

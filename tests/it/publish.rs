@@ -23,7 +23,7 @@ async fn a_verified_image_gets_its_names_and_the_workflow_its_outputs() {
     let metadata: Value = serde_json::from_str(&run.outputs["metadata"]).unwrap();
     assert_eq!(metadata["containerimage.digest"], digest.as_str());
     let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
-    assert_eq!(evidence["signer"]["identity"], world.signer().identity);
+    assert_eq!(evidence["signer"]["identity"], world.identity().0);
     let kinds: Vec<&str> = evidence["subjects"].as_array().unwrap().iter().map(|subject| subject["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["index", "platform", "attestations", "platform", "attestations"]);
     for subject in evidence["subjects"].as_array().unwrap() {

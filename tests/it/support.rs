@@ -126,9 +126,13 @@ impl World {
 
     /// Verifies as a stranger would, with a policy of this test's own.
     pub(crate) async fn verify(&self, digest: &str) -> anyhow::Result<VerifiedImage> {
+        self.verify_by(digest, self.signer()).await
+    }
+
+    pub(crate) async fn verify_by(&self, digest: &str, signer: Signer) -> anyhow::Result<VerifiedImage> {
         let platforms = ["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
         let policy = Policy {
-            signer: self.signer(),
+            signer,
             requirements: Requirements::new(
                 &platforms,
                 true,
@@ -146,7 +150,13 @@ impl World {
     }
 
     pub(crate) fn signer(&self) -> Signer {
-        Signer { identity: self.env["CERTIFICATE_IDENTITY"].clone(), issuer: self.env["SIGSTORE_ISSUER"].clone() }
+        let (identity, issuer) = self.identity();
+        Signer::Keyless { identity, issuer }
+    }
+
+    /// Whom certificates name, and who vouches.
+    pub(crate) fn identity(&self) -> (String, String) {
+        (self.env["CERTIFICATE_IDENTITY"].clone(), self.env["SIGSTORE_ISSUER"].clone())
     }
 
     /// Files under the runner's temporary folder, which must be gone after a run.

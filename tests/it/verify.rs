@@ -14,9 +14,9 @@ use crate::support::{World, always};
 
 async fn verify(world: &World, arguments: &[&str]) -> Output {
     let root = world.sandbox.trusted_root().display().to_string();
-    let signer = world.signer();
+    let issuer = world.sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
     let mut command = world.command();
-    command.args(["verify", "--trusted-root", &root, "--certificate-oidc-issuer", &signer.issuer]).args(arguments);
+    command.args(["verify", "--trusted-root", &root, "--certificate-oidc-issuer", &issuer]).args(arguments);
     command.output().await.unwrap()
 }
 
@@ -28,7 +28,7 @@ fn said(output: &Output) -> String {
 async fn an_image_is_verified_by_tag_and_by_digest_by_name_and_by_pattern() {
     let world = World::new().await;
     let run = world.publish().await;
-    let (image, identity) = (format!("{}/app", world.sandbox.registry()), world.signer().identity);
+    let (image, identity) = (format!("{}/app", world.sandbox.registry()), world.identity().0);
     let pattern = ["--certificate-identity-regexp", r"https://github\.com/example/hello/.*"];
     let exact = ["--certificate-identity", identity.as_str()];
     for signer in [exact, pattern] {
@@ -59,7 +59,7 @@ async fn an_image_is_verified_by_tag_and_by_digest_by_name_and_by_pattern() {
 async fn what_is_not_verified_is_refused_for_its_reason() {
     let world = World::new().await;
     world.publish().await;
-    let (image, identity) = (format!("{}/app:v1.2.3", world.sandbox.registry()), world.signer().identity);
+    let (image, identity) = (format!("{}/app:v1.2.3", world.sandbox.registry()), world.identity().0);
     let exact = ["--certificate-identity", identity.as_str()];
     let cases: [(&[&str], &str); 8] = [
         (&["--certificate-identity", "https://github.com/example/hello/.github/workflows/other.yml@refs/heads/main"], "has no valid"),
@@ -87,7 +87,7 @@ async fn what_is_not_verified_is_refused_for_its_reason() {
 async fn a_registry_that_does_not_answer_is_not_an_image_without_evidence() {
     let world = World::new().await;
     let run = world.publish().await;
-    let identity = world.signer().identity;
+    let identity = world.identity().0;
     world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/referrers/", Effect::Status(403)));
     let output = verify(&world, &["--certificate-identity", &identity, "--signature-formats", "bundle", &run.outputs["image-ref"]]).await;
     assert!(output.status.code() == Some(1) && said(&output).contains("403"), "{}", said(&output));
@@ -98,7 +98,7 @@ async fn one_format_is_enough_unless_both_are_asked_for() {
     let mut world = World::new().await;
     world.set("INPUT_SIGNATURE-FORMATS", "legacy");
     let run = world.publish().await;
-    let (image, identity) = (run.outputs["image-ref"].as_str(), world.signer().identity);
+    let (image, identity) = (run.outputs["image-ref"].as_str(), world.identity().0);
     let output = verify(&world, &["--certificate-identity", &identity, image]).await;
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(
@@ -138,9 +138,9 @@ fn real_evidence_in_the_older_format_holds_and_nothing_else_does() {
     for entry in entries.iter().filter(|entry| entry["name"].as_str().unwrap().starts_with("oci-legacy")) {
         let field = |name: &str| entry[name].as_str().unwrap().to_owned();
         let (bytes, annotations) = layer(&folder, &field("manifest"));
-        let bundle = legacy::bundle(&bytes, &annotations).unwrap();
+        let bundle = legacy::bundle(&bytes, &annotations, false).unwrap();
         let holds = |root: &Path, identity: &str, issuer: &str, digest: &str| {
-            let (signer, digest) = (Signer { identity: identity.to_owned(), issuer: issuer.to_owned() }, digest.parse().unwrap());
+            let (signer, digest) = (Signer::Keyless { identity: identity.to_owned(), issuer: issuer.to_owned() }, digest.parse().unwrap());
             if field("content") == "dsse" {
                 verifier(root).check(&bundle, &digest, &signer).is_ok()
             } else {
@@ -164,4 +164,18 @@ fn real_evidence_in_the_older_format_holds_and_nothing_else_does() {
         checked += 1;
     }
     assert_eq!(checked, 2);
+}
+
+#[tokio::test]
+async fn an_image_that_a_key_signed_is_verified_by_the_key() {
+    let world = crate::keys::keyed().await;
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let (image, key) = (run.outputs["image-ref"].as_str(), world.folder.path().join("cosign.pub"));
+    std::fs::write(&key, crate::keys::PUBLIC).unwrap();
+    let output = verify(&world, &["--key", key.to_str().unwrap(), image]).await;
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(output.status.success() && text.contains("signed by  key `sha256:"), "{text}{}", said(&output));
+    let output = verify(&world, &["--certificate-identity-regexp", ".*", image]).await;
+    assert!(output.status.code() == Some(1) && said(&output).contains("no signature is by"), "{}", said(&output));
 }

@@ -4,9 +4,13 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and starts programs")]
 
 mod evidence;
+mod keys;
 mod packaging;
 mod registries;
 mod rehearsal;
 mod sbom;
 mod services;
 mod support;
+mod trust;
+#[path = "../tuf_repository.rs"]
+mod tuf_repository;

@@ -90,6 +90,14 @@ impl Entry {
 }
 
 impl Method {
+    /// Whether the login is made from an OIDC token of this run.
+    pub fn needs_oidc(&self) -> bool {
+        match self {
+            Self::AwsRole { .. } | Self::Google { .. } | Self::Azure { .. } => true,
+            Self::Password { .. } | Self::AwsKeys { .. } => false,
+        }
+    }
+
     /// How this way of logging in is called, for people and plans.
     pub fn name(&self) -> &'static str {
         match self {

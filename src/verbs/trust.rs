@@ -1,0 +1,44 @@
+//! `tuf-mirror` → the files of `trusted-root` and `signing-config`, brought up to date. It never replaces a file that the user gave.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::publish::http_client;
+use crate::error::Remedy as _;
+use crate::github::{Context, Environment};
+use crate::inputs::Inputs;
+use crate::report::Report;
+use crate::sigstore::tuf::{SIGNING_CONFIG, TRUSTED_ROOT};
+
+/// Names the fetched files in the inputs, where the user wants that.
+pub(super) async fn update(inputs: &mut Inputs, env: &Environment, context: &Context, report: &Report) -> anyhow::Result<()> {
+    let Some(mirror) = &inputs.tuf_mirror else { return Ok(()) };
+    let (names, places): (Vec<_>, Vec<_>) = [(TRUSTED_ROOT, &mut inputs.trusted_root), (SIGNING_CONFIG, &mut inputs.signing_config)]
+        .into_iter()
+        .filter(|(_, file)| file.is_none())
+        .unzip();
+    let fetched = mirror
+        .fetch(&http_client()?, &caches(env, context)?, &names, jiff::Timestamp::now())
+        .await
+        .context("whom to believe is not known")?;
+    if let Some(why) = fetched.unreachable {
+        report
+            .notice(&format!("TUF repository `{}` cannot be reached: {why}; what it served last is used, and has not expired", mirror.url));
+    }
+    for (place, file) in places.into_iter().zip(fetched.files) {
+        *place = Some(file);
+    }
+    Ok(())
+}
+
+/// Where what was seen is kept, so that nobody leads a later run back behind it.
+fn caches(env: &Environment, context: &Context) -> anyhow::Result<PathBuf> {
+    let get = |name: &str| env.get(name).filter(|value| !value.trim().is_empty()).map(PathBuf::from);
+    get("XDG_CACHE_HOME")
+        .or_else(|| get("HOME").map(|home| home.join(".cache")))
+        .or_else(|| context.temp.clone())
+        .map(|folder| folder.join("supply-action/tuf"))
+        .context("there is no folder to keep TUF metadata in")
+        .hint("set `HOME` or `XDG_CACHE_HOME`")
+}
