@@ -18,7 +18,8 @@ async fn whatever_request_fails_no_name_is_without_proof() {
     };
     assert!(total > 40, "{total}");
     let mut partly = 0;
-    for skip in 0..total {
+    // The requests around the names, one by one, and every third of the many before.
+    for skip in (0..total).filter(|skip| skip % 3 == 0 || skip + 40 > total) {
         let world = World::new().await;
         world.sandbox.faults().add(Fault {
             service: Service::Registry,
