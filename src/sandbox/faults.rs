@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     Registry,
+    /// Where some registries send their clients for blobs.
+    Storage,
     Oidc,
     Fulcio,
     Rekor,

@@ -8,6 +8,7 @@ mod drop_in;
 mod faults;
 mod publish;
 mod refusals;
+mod registries;
 mod signals;
 mod support;
 mod tidy;
