@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use super::Result;
 use super::error::RegistryError;
-use super::transport::{Access, cause, is_loopback};
+use super::transport::{Access, cause, is_loopback, persistently};
 use crate::image::Repository;
 
 /// What is proven with at a registry.
@@ -151,8 +151,11 @@ impl Tokens {
         };
         let scope = format!("repository:{}:{actions}", repository.path());
         let service = challenge.get("service").map(String::as_str).unwrap_or_default();
-        let request = match self.credentials.get(repository.registry()) {
+        let answer = match self.credentials.get(repository.registry()) {
             Some((_, Secret::IdentityToken(token))) => {
+                // Its secret is in the body, which a redirect would carry to another host.
+                let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+                let http = http.map_err(|error| refused(cause(&error)))?;
                 let form = [
                     ("grant_type", "refresh_token"),
                     ("service", service),
@@ -160,21 +163,23 @@ impl Tokens {
                     ("client_id", "supply-action"),
                     ("refresh_token", token.expose_secret()),
                 ];
-                self.http.post(url).form(&form)
+                persistently(|| http.post(url.clone()).form(&form)).await
             }
             login => {
                 if !service.is_empty() {
                     url.query_pairs_mut().append_pair("service", service);
                 }
                 url.query_pairs_mut().append_pair("scope", &scope);
-                let request = self.http.get(url);
-                match login {
-                    Some((username, Secret::Password(password))) => request.basic_auth(username, Some(password.expose_secret())),
-                    _ => request,
-                }
+                let ask = || match login {
+                    Some((username, Secret::Password(password))) => {
+                        self.http.get(url.clone()).basic_auth(username, Some(password.expose_secret()))
+                    }
+                    _ => self.http.get(url.clone()),
+                };
+                persistently(ask).await
             }
         };
-        let answer = request.send().await.map_err(|error| refused(cause(&error)))?;
+        let answer = answer.map_err(|error| refused(cause(&error)))?;
         let status = answer.status();
         if !status.is_success() {
             return Err(refused(format!("it answered {status} for `{}`", repository.registry())));
@@ -238,6 +243,29 @@ mod tests {
         let config = credentials.docker_config();
         assert_eq!((config["auths"]["other.io"]["auth"].as_str(), config["auths"]["r.io"]["auth"].as_str()), (Some("eA=="), Some("dTpw")));
         assert_eq!(config["HttpHeaders"]["a"], "b");
+    }
+
+    #[tokio::test]
+    async fn an_identity_token_follows_no_redirect() {
+        let serve = async |app: axum::Router| {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let host = listener.local_addr().unwrap().to_string();
+            tokio::spawn(async move { axum::serve(listener, app).await });
+            host
+        };
+        let stolen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = stolen.clone();
+        let thief = serve(axum::Router::new().fallback(move || async move { seen.store(true, std::sync::atomic::Ordering::SeqCst) })).await;
+        let away = axum::response::Redirect::temporary(&format!("http://{thief}/token"));
+        let host = serve(axum::Router::new().fallback(move || async move { away })).await;
+        let mut credentials = Credentials::default();
+        credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
+        let tokens = Tokens::new(reqwest::Client::new(), credentials);
+        let repository: Repository = format!("{host}/app").parse().unwrap();
+        let challenge = format!("Bearer realm=\"http://{host}/token\"");
+        let error = tokens.obtain(&challenge, &repository, Access::Push, None).await.unwrap_err();
+        assert!(error.to_string().contains("307"), "{error}");
+        assert!(!stolen.load(std::sync::atomic::Ordering::SeqCst));
     }
 
     #[tokio::test]

@@ -29,22 +29,38 @@ impl Registry {
             .transport
             .send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| whole(request, &none))
             .await?
-            .success()?;
-        opened.location()?.ok_or_else(|| RegistryError::Protocol {
+            .success()
+            .await?;
+        opened.upload_place()?.ok_or_else(|| RegistryError::Protocol {
             request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
-            what: "no `Location`".to_owned(),
+            what: "neither `Location` nor `Docker-Upload-UUID`".to_owned(),
         })
     }
 
     /// Uploads bytes to a place that `open_upload` gave.
-    pub async fn put_blob_at(&self, mut place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    pub async fn put_blob_at(&self, place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+        match self.fill(place, repository, bytes, blob).await {
+            // A connection that broke left a place that is gone, or one with some of the bytes in it.
+            Err(RegistryError::Refused { status, .. }) if matches!(status.as_u16(), 400 | 404 | 416) => {
+                if self.has_blob(repository, blob).await? {
+                    return Ok(());
+                }
+                let place = self.open_upload(repository).await?;
+                self.fill(place, repository, bytes, blob).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn fill(&self, mut place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
         place.query_pairs_mut().append_pair("digest", blob.digest.as_str());
-        self.transport.send_to(Method::PUT, place, repository, Access::Push, |request| whole(request, bytes)).await?.success().map(drop)
+        let answer = self.transport.send_to(Method::PUT, place, repository, Access::Push, |request| whole(request, bytes)).await?;
+        answer.success().await.map(drop)
     }
 
     /// Uploads bytes unless they are there; asks once a run for each blob.
     pub async fn ensure_blob(&self, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
-        let turn = self.turns.of(repository, &blob.digest).await;
+        let turn = self.memory.turn(repository, &blob.digest).await;
         let mut ensured = turn.lock().await;
         if !*ensured {
             if !self.has_blob(repository, blob).await? {

@@ -118,7 +118,9 @@ impl Manners {
                 lag: Some(Every::new(7)),
                 ..plain
             },
-            Some(Habit::Ecr) => Self { says_subject: true, basic_login: true, immutable_tags: true, only_image_manifests: true, ..plain },
+            Some(Habit::Ecr) => {
+                Self { says_subject: true, basic_login: true, immutable_tags: referrers_api, only_image_manifests: true, ..plain }
+            }
             Some(Habit::Quay) => Self { page: 1, filters: false, blobs: Blobs::Elsewhere(302), ..plain },
             Some(Habit::DockerHub) => {
                 Self { blobs: Blobs::Elsewhere(307), token_uses: 60, limit: Some(Limit::new(12)), conditions: false, ..plain }

@@ -1,6 +1,12 @@
 //! Publications to registries as they are: each habit of a known one is kept by the sandbox, and what was published there
 //! verifies for a stranger.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use supply_action::registry::legacy::{Attached, LegacyLayer};
+use supply_action::registry::manifest::{Descriptor, OCI_MANIFEST};
+use supply_action::registry::{Artifact, Registry};
 use supply_action::sandbox::{Effect, Fault, Habit, Request, Service};
 
 use crate::support::{Run, World, always};
@@ -75,12 +81,8 @@ async fn ecr_echoed_a_subject_that_it_did_not_keep() {
         config.referrers_api = false;
     })
     .await;
-    // Its tags do not move, so two bundles of one subject cannot both be listed: refused, and nothing stands without proof.
-    let run = world.publish().await;
-    assert_eq!(run.code, Some(1), "{}", run.log);
-    assert!(run.log.contains("nothing was tagged") && run.log.contains("immutable"), "{}", run.log);
+    published(&world).await;
     assert!(has_fallback_tags(&world).await, "`OCI-Subject` was believed");
-    assert_eq!(world.tags().await.len(), 0);
 }
 
 #[tokio::test]
@@ -106,13 +108,20 @@ async fn docker_hub_limits_pulls_and_its_storage_gets_no_login() {
 
 #[tokio::test]
 async fn harbor_names_places_absolutely_and_removes_accessories_with_their_subject() {
-    let world = world_of(Habit::Harbor).await;
+    published(&world_of(Habit::Harbor).await).await;
+    let world = World::with(|config| config.habit = Some(Habit::Harbor)).await;
     let run = published(&world).await;
     assert!(!has_fallback_tags(&world).await);
-    let accessories = world.registry().referrers(&world.repository(), &run.outputs["digest"].parse().unwrap()).await.unwrap();
-    assert!(!accessories.is_empty());
-    let kept = world.folder.path().join("sandbox/registry/repositories/app/_manifests").join(accessories[0].digest.hex());
-    assert!(kept.exists());
+    let image = world.repository().at(&run.outputs["digest"].parse().unwrap());
+    let accessories = world.registry().referrers(&image.repository, &image.digest).await.unwrap();
+    let accessory = image.repository.at(&accessories[0].digest);
+    assert!(world.registry().manifest(&accessory).await.unwrap().is_some());
+    let url = format!("http://{}/v2/app/manifests/{}", world.sandbox.registry(), image.digest);
+    assert_eq!(reqwest::Client::new().delete(url).send().await.unwrap().status(), 202);
+    assert!(world.registry().referrers(&image.repository, &image.digest).await.unwrap().is_empty());
+    assert!(world.registry().manifest(&accessory).await.unwrap().is_none());
+    // What is gone is signed and named again by the next run.
+    published(&world).await;
 }
 
 #[tokio::test]
@@ -127,4 +136,86 @@ async fn an_upload_whose_answer_is_lost_is_not_lost() {
     let world = World::new().await;
     world.sandbox.faults().add(Fault { times: 3, ..always(Service::Registry, Some("PUT"), "/blobs/uploads/", Effect::LoseAnswer) });
     published(&world).await;
+}
+
+#[tokio::test]
+async fn a_place_without_a_location_is_where_the_upload_id_says() {
+    let world = World::new().await;
+    // The first upload is the preflight's.
+    let fault = always(Service::Registry, Some("POST"), "/blobs/uploads/", Effect::WithoutHeader("location"));
+    world.sandbox.faults().add(Fault { times: 1, ..fault });
+    published(&world).await;
+}
+
+#[tokio::test]
+async fn a_registry_that_wants_an_hour_is_not_asked_again() {
+    let world = World::new().await;
+    world.sandbox.faults().add(always(Service::Registry, Some("POST"), "/blobs/uploads/", Effect::StatusRetryAfter(429, 3600)));
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("left alone for `3600` seconds"), "{}", run.log);
+    assert_eq!(count(&registry_requests(&world), "POST", "/blobs/uploads/", 429), 1);
+}
+
+/// Eight programs that know nothing of each other, and the list each of them adds to.
+fn writers(world: &World) -> Vec<Registry> {
+    let http = reqwest::Client::new();
+    (0..8).map(|_| Registry::for_publishing(http.clone(), world.credentials())).collect()
+}
+
+async fn contested(habit: Option<Habit>) -> World {
+    World::with(|config| {
+        (config.habit, config.referrers_api, config.latency) = (habit, false, Duration::from_millis(3));
+    })
+    .await
+}
+
+/// `Ghcr` heeds no condition, so what another writer took away is found missing at the next look, which is before any name is put.
+#[tokio::test]
+async fn eight_writers_of_one_fallback_tag_lose_nothing() {
+    for habit in [None, Some(Habit::Ghcr)] {
+        let world = contested(habit).await;
+        let (subject, repository) = (Descriptor::of(b"image", OCI_MANIFEST), world.repository());
+        let writers = writers(&world);
+        let attached = writers.iter().enumerate().map(|(number, registry)| {
+            let layer = format!("bundle {number}").into();
+            let artifact = Artifact { artifact_type: "application/vnd.test", layer, annotations: BTreeMap::new() };
+            let (repository, subject) = (&repository, &subject);
+            async move {
+                let place = registry.open_upload(repository).await.unwrap();
+                registry.stage_artifact(repository, place, &artifact).await.unwrap();
+                registry.attach_artifact(repository, subject, &artifact).await.unwrap()
+            }
+        });
+        let attached = futures_util::future::join_all(attached).await;
+        if habit.is_some() {
+            let looks = writers.iter().map(|registry| registry.referrers(&repository, &subject.digest));
+            futures_util::future::try_join_all(looks).await.unwrap();
+        }
+        let listed = world.registry().referrers(&repository, &subject.digest).await.unwrap();
+        let missing: Vec<_> = attached.iter().filter(|digest| !listed.iter().any(|entry| entry.digest == **digest)).collect();
+        assert!(missing.is_empty() && listed.len() == 8, "{habit:?}: {} of 8, without {missing:?}", listed.len());
+    }
+}
+
+#[tokio::test]
+async fn eight_writers_of_one_signature_tag_lose_nothing() {
+    for habit in [None, Some(Habit::Ghcr)] {
+        let world = contested(habit).await;
+        let (subject, repository) = (Descriptor::of(b"image", OCI_MANIFEST), world.repository());
+        let writers = writers(&world);
+        let appended = writers.iter().enumerate().map(|(number, registry)| {
+            let bytes = bytes::Bytes::from(format!("signature {number}"));
+            let layers = [LegacyLayer { descriptor: Descriptor::of(&bytes, "application/vnd.test"), bytes }];
+            let (repository, subject) = (&repository, &subject.digest);
+            async move { registry.append_legacy(repository, subject, Attached::Signatures, &layers).await }
+        });
+        futures_util::future::try_join_all(appended).await.unwrap();
+        if habit.is_some() {
+            let looks = writers.iter().map(|registry| registry.legacy_layers(&repository, &subject.digest, Attached::Signatures));
+            futures_util::future::try_join_all(looks).await.unwrap();
+        }
+        let layers = world.registry().legacy_layers(&repository, &subject.digest, Attached::Signatures).await.unwrap();
+        assert_eq!(layers.len(), 8, "{habit:?}: {layers:#?}");
+    }
 }
