@@ -104,30 +104,35 @@ impl Registry {
     /// Puts a manifest under its own digest, which no one pulls by chance. Says whether the registry
     /// keeps referrers itself (`OCI-Subject`).
     pub async fn put_manifest(&self, repository: &Repository, manifest: &Manifest) -> Result<bool> {
-        self.put(repository, manifest.descriptor.digest.as_str(), manifest, &None).await
+        self.put(repository, manifest.descriptor.digest.as_str(), manifest).await
     }
 
     /// Puts a name that people pull. The one caller is `publish`, which holds a `VerifiedImage`; clippy refuses any other.
     pub async fn put_tag(&self, repository: &Repository, tag: &Tag, manifest: &Manifest) -> Result<()> {
-        self.put(repository, tag.as_str(), manifest, &None).await.map(drop)
+        self.put(repository, tag.as_str(), manifest).await.map(drop)
     }
 
-    async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest, condition: &Condition) -> Result<bool> {
-        let path = format!("manifests/{reference}");
-        let shape = |request: reqwest::RequestBuilder| {
-            let request = request.header(CONTENT_TYPE, manifest.descriptor.media_type.as_str()).body(manifest.bytes.clone());
-            condition.iter().fold(request, |request, (name, value)| request.header(name, value))
-        };
-        let mut answer = self.transport.send(Method::PUT, repository, &path, Access::Push, shape).await?;
-        // Some registries learn late of a blob that was just pushed: <https://github.com/clemensv/real-time-sources/pull/351>.
+    async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest) -> Result<bool> {
         for attempt in 1..=LATE {
-            if answer.status != StatusCode::NOT_FOUND {
-                break;
+            match self.put_once(repository, reference, manifest, &None).await {
+                // Some registries learn late of a blob that was just pushed: <https://github.com/clemensv/real-time-sources/pull/351>.
+                Err(RegistryError::Refused { status: StatusCode::NOT_FOUND, .. }) => tokio::time::sleep(backoff(attempt)).await,
+                outcome => return outcome,
             }
-            tokio::time::sleep(backoff(attempt)).await;
-            answer = self.transport.send(Method::PUT, repository, &path, Access::Push, shape).await?;
         }
-        let answer = answer.success().await?;
+        self.put_once(repository, reference, manifest, &None).await
+    }
+
+    async fn put_once(&self, repository: &Repository, reference: &str, manifest: &Manifest, condition: &Condition) -> Result<bool> {
+        let answer = self
+            .transport
+            .send(Method::PUT, repository, &format!("manifests/{reference}"), Access::Push, |request| {
+                let request = request.header(CONTENT_TYPE, manifest.descriptor.media_type.as_str()).body(manifest.bytes.clone());
+                condition.iter().fold(request, |request, (name, value)| request.header(name, value))
+            })
+            .await?
+            .success()
+            .await?;
         match answer.header("docker-content-digest").map(str::parse::<Digest>) {
             Some(Ok(stored)) if stored != manifest.descriptor.digest => {
                 Err(RegistryError::Mismatch { what: format!("manifest put to `{repository}`"), computed: stored })

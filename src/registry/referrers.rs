@@ -19,7 +19,7 @@ const PAGES: usize = 50;
 pub(super) const RACES: u32 = 12;
 
 pub(super) fn after_race(attempt: u32) -> std::time::Duration {
-    super::backoff(attempt.min(3)).mul_f64(rand::random())
+    super::backoff(attempt.min(3)).mul_f64(0.5 + rand::random::<f64>())
 }
 
 /// An artifact to be attached to a subject: one layer.
@@ -163,11 +163,12 @@ impl Registry {
         Err(outraced(repository, &tag))
     }
 
-    /// Puts a name that several write; `false` when it changed meanwhile.
+    /// Puts a name that several write; `false` when it is to be read again: because it changed meanwhile, or because the registry does not
+    /// know one of the parts yet, and what is written later must not be older.
     pub(super) async fn replace(&self, repository: &Repository, tag: &Tag, manifest: &Manifest, condition: &Condition) -> Result<bool> {
-        match self.put(repository, tag.as_str(), manifest, condition).await {
+        match self.put_once(repository, tag.as_str(), manifest, condition).await {
             Ok(_) => Ok(true),
-            Err(RegistryError::Refused { status: StatusCode::PRECONDITION_FAILED, .. }) => Ok(false),
+            Err(RegistryError::Refused { status: StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND, .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
