@@ -106,10 +106,11 @@ impl Tokens {
         Self { http, credentials, known: Mutex::default(), asking: Mutex::default() }
     }
 
-    pub(super) async fn known(&self, repository: &Repository, access: Access) -> Option<HeaderValue> {
+    pub(super) async fn known(&self, repository: &Repository, access: &Access) -> Option<HeaderValue> {
         let known = self.known.lock().await;
+        let own = known.get(&(repository.clone(), access.clone()));
         // A token for pushing may pull too.
-        known.get(&(repository.clone(), access)).or_else(|| known.get(&(repository.clone(), Access::Push))).cloned()
+        own.or_else(|| known.get(&(repository.clone(), Access::Push)).filter(|_| *access == Access::Pull)).cloned()
     }
 
     /// Answers a challenge to a request that was sent with `used`; `false` when nothing better can be had.
@@ -117,7 +118,7 @@ impl Tokens {
         &self,
         challenge: &str,
         repository: &Repository,
-        access: Access,
+        access: &Access,
         used: Option<&HeaderValue>,
     ) -> Result<bool> {
         let _asking = self.asking.lock().await;
@@ -133,11 +134,11 @@ impl Tokens {
             },
             _ => return Ok(false),
         };
-        self.known.lock().await.insert((repository.clone(), access), authorization);
+        self.known.lock().await.insert((repository.clone(), access.clone()), authorization);
         Ok(true)
     }
 
-    async fn exchange(&self, challenge: &BTreeMap<String, String>, repository: &Repository, access: Access) -> Result<HeaderValue> {
+    async fn exchange(&self, challenge: &BTreeMap<String, String>, repository: &Repository, access: &Access) -> Result<HeaderValue> {
         let realm = challenge.get("realm").cloned().unwrap_or_default();
         let refused = |cause: String| RegistryError::NoToken { realm: realm.clone(), cause };
         let mut url = Url::parse(&realm).map_err(|error| refused(error.to_string()))?;
@@ -145,11 +146,12 @@ impl Tokens {
         if url.scheme() != "https" && !loopback {
             return Err(refused("the token service is not reached over https, so no credentials are sent to it".to_owned()));
         }
-        let actions = match access {
-            Access::Pull => "pull",
-            Access::Push => "pull,push",
+        let path = repository.path();
+        let scope = match access {
+            Access::Pull => format!("repository:{path}:pull"),
+            Access::Push => format!("repository:{path}:pull,push"),
+            Access::PushFrom(from) => format!("repository:{path}:pull,push repository:{}:pull", from.path()),
         };
-        let scope = format!("repository:{}:{actions}", repository.path());
         let service = challenge.get("service").map(String::as_str).unwrap_or_default();
         let answer = match self.credentials.get(repository.registry()) {
             Some((_, Secret::IdentityToken(token))) => {
@@ -169,7 +171,9 @@ impl Tokens {
                 if !service.is_empty() {
                     url.query_pairs_mut().append_pair("service", service);
                 }
-                url.query_pairs_mut().append_pair("scope", &scope);
+                for scope in scope.split(' ') {
+                    url.query_pairs_mut().append_pair("scope", scope);
+                }
                 let ask = || match login {
                     Some((username, Secret::Password(password))) => {
                         self.http.get(url.clone()).basic_auth(username, Some(password.expose_secret()))
@@ -263,7 +267,7 @@ mod tests {
         let tokens = Tokens::new(reqwest::Client::new(), credentials);
         let repository: Repository = format!("{host}/app").parse().unwrap();
         let challenge = format!("Bearer realm=\"http://{host}/token\"");
-        let error = tokens.obtain(&challenge, &repository, Access::Push, None).await.unwrap_err();
+        let error = tokens.obtain(&challenge, &repository, &Access::Push, None).await.unwrap_err();
         assert!(error.to_string().contains("307"), "{error}");
         assert!(!stolen.load(std::sync::atomic::Ordering::SeqCst));
     }
@@ -289,8 +293,8 @@ mod tests {
         let tokens = Tokens::new(reqwest::Client::new(), credentials);
         let repository: Repository = format!("{host}/app").parse().unwrap();
         assert!(
-            tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, Access::Push, None).await.unwrap()
+            tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, &Access::Push, None).await.unwrap()
         );
-        assert_eq!(tokens.known(&repository, Access::Push).await.unwrap().to_str().unwrap(), "Bearer granted");
+        assert_eq!(tokens.known(&repository, &Access::Push).await.unwrap().to_str().unwrap(), "Bearer granted");
     }
 }

@@ -25,6 +25,7 @@ use self::manifest::{Descriptor, Manifest};
 pub use self::referrers::Artifact;
 use self::transport::{Access, Transport};
 pub(crate) use self::transport::{backoff, cause, is_loopback, redirects};
+pub use self::upload::by_registry;
 use crate::image::{Digest, ImageRef, Repository, Tag};
 
 /// No manifest is larger: registries agree on this limit.

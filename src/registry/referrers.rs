@@ -64,13 +64,6 @@ impl Registry {
         self.ensure_blob(repository, &empty, &config).await
     }
 
-    /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
-    pub async fn stage_artifact(&self, repository: &Repository, place: reqwest::Url, artifact: &Artifact) -> Result<()> {
-        let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
-        futures_util::try_join!(self.stage_empty_config(repository), self.put_blob_at(place, repository, &artifact.layer, &layer))?;
-        Ok(())
-    }
-
     /// Puts the manifest of a staged artifact, and lists it under the fallback tag where the registry keeps no referrers. Returns its digest.
     pub async fn attach_artifact(&self, repository: &Repository, subject: &Descriptor, artifact: &Artifact) -> Result<Digest> {
         let manifest = artifact.manifest(subject);

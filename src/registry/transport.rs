@@ -24,10 +24,12 @@ const REDIRECTS: usize = 10;
 const QUOTED: usize = 300;
 
 /// What a request needs the token for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Access {
     Pull,
     Push,
+    /// Pushing what lies in this repository of the same registry; without the right to read it there, a registry wants the bytes again.
+    PushFrom(Repository),
 }
 
 pub(super) struct Transport {
@@ -74,7 +76,7 @@ impl Transport {
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer> {
         // A run that publishes asks for one token that may do everything: some registries deny reading a name that does not exist yet.
-        let access = if self.publishing { Access::Push } else { access };
+        let access = if self.publishing && access == Access::Pull { Access::Push } else { access };
         let request = described(&method, &url);
         if !is_safe(&url) {
             return Err(RegistryError::Protocol {
@@ -88,7 +90,7 @@ impl Transport {
         loop {
             attempt += 1;
             let mut builder = shape(self.http.request(method.clone(), url.clone()));
-            let authorization = if home { self.tokens.known(repository, access).await } else { None };
+            let authorization = if home { self.tokens.known(repository, &access).await } else { None };
             if let Some(authorization) = &authorization {
                 builder = builder.header(reqwest::header::AUTHORIZATION, authorization);
             }
@@ -102,7 +104,7 @@ impl Transport {
                     authorised_again = true;
                     let challenge =
                         response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-                    if !self.tokens.obtain(&challenge, repository, access, authorization.as_ref()).await? {
+                    if !self.tokens.obtain(&challenge, repository, &access, authorization.as_ref()).await? {
                         return Answer { status: response.status(), request, response }.checked().await;
                     }
                     attempt -= 1;

@@ -4,8 +4,8 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 
 use super::manifest::Descriptor;
-use super::transport::Access;
-use super::{Registry, RegistryError, Result};
+use super::transport::{Access, Answer};
+use super::{Artifact, Registry, RegistryError, Result};
 use crate::image::Repository;
 
 impl Registry {
@@ -22,6 +22,33 @@ impl Registry {
         self.put_blob_at(place, repository, bytes, blob).await
     }
 
+    /// Makes a blob of `from`, which this run put there, one of `repository` in the same registry: without its bytes where the registry
+    /// agrees (201), else with them, at the place it names (202).
+    async fn mount_blob(&self, from: &Repository, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+        let none = bytes::Bytes::new();
+        let path = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
+        let access = Access::PushFrom(from.clone());
+        let answer = self.transport.send(Method::POST, repository, &path, access, |request| whole(request, &none)).await?.success().await?;
+        if answer.status == StatusCode::CREATED {
+            return Ok(());
+        }
+        self.put_blob_at(place_of(&answer, repository)?, repository, bytes, blob).await
+    }
+
+    /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
+    pub async fn stage_artifact(&self, repository: &Repository, place: Url, artifact: &Artifact) -> Result<()> {
+        let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
+        futures_util::try_join!(self.stage_empty_config(repository), self.put_blob_at(place, repository, &artifact.layer, &layer))?;
+        Ok(())
+    }
+
+    /// As `stage_artifact`, where it is already staged in another repository of the registry.
+    pub async fn mount_artifact(&self, from: &Repository, repository: &Repository, artifact: &Artifact) -> Result<()> {
+        let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
+        futures_util::try_join!(self.stage_empty_config(repository), self.mount_blob(from, repository, &artifact.layer, &layer))?;
+        Ok(())
+    }
+
     /// A place for a blob whose bytes are still to come.
     pub async fn open_upload(&self, repository: &Repository) -> Result<Url> {
         let none = bytes::Bytes::new();
@@ -31,10 +58,7 @@ impl Registry {
             .await?
             .success()
             .await?;
-        opened.upload_place()?.ok_or_else(|| RegistryError::Protocol {
-            request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
-            what: "neither `Location` nor `Docker-Upload-UUID`".to_owned(),
-        })
+        place_of(&opened, repository)
     }
 
     /// Uploads bytes to a place that `open_upload` gave.
@@ -70,6 +94,25 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+/// Repositories by registry: the first of each, where bytes are uploaded, and the others, which get them from there.
+pub fn by_registry(repositories: &[Repository]) -> Vec<(&Repository, Vec<&Repository>)> {
+    let mut grouped: Vec<(&Repository, Vec<&Repository>)> = Vec::new();
+    for repository in repositories {
+        match grouped.iter_mut().find(|(home, _)| home.registry() == repository.registry()) {
+            Some((_, others)) => others.push(repository),
+            None => grouped.push((repository, Vec::new())),
+        }
+    }
+    grouped
+}
+
+fn place_of(opened: &Answer, repository: &Repository) -> Result<Url> {
+    opened.upload_place()?.ok_or_else(|| RegistryError::Protocol {
+        request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
+        what: "neither `Location` nor `Docker-Upload-UUID`".to_owned(),
+    })
 }
 
 fn whole(request: RequestBuilder, bytes: &bytes::Bytes) -> RequestBuilder {

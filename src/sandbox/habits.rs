@@ -76,6 +76,7 @@ pub(super) struct Manners {
     pub(super) manifest_locations: bool,
     pub(super) bare_heads: bool,
     pub(super) upload_in_one_post: bool,
+    pub(super) mounts: bool,
     pub(super) accessories_go_with_subject: bool,
     pub(super) blobs: Blobs,
     /// Every so many requests of a token it must be renewed.
@@ -101,6 +102,7 @@ impl Manners {
             manifest_locations: true,
             bare_heads: false,
             upload_in_one_post: true,
+            mounts: true,
             accessories_go_with_subject: false,
             blobs: Blobs::Here,
             token_uses: usize::MAX,
@@ -118,9 +120,14 @@ impl Manners {
                 lag: Some(Every::new(7)),
                 ..plain
             },
-            Some(Habit::Ecr) => {
-                Self { says_subject: true, basic_login: true, immutable_tags: referrers_api, only_image_manifests: true, ..plain }
-            }
+            Some(Habit::Ecr) => Self {
+                says_subject: true,
+                mounts: false,
+                basic_login: true,
+                immutable_tags: referrers_api,
+                only_image_manifests: true,
+                ..plain
+            },
             Some(Habit::Quay) => Self { page: 1, filters: false, blobs: Blobs::Elsewhere(302), ..plain },
             Some(Habit::DockerHub) => {
                 Self { blobs: Blobs::Elsewhere(307), token_uses: 60, limit: Some(Limit::new(12)), conditions: false, ..plain }

@@ -219,3 +219,22 @@ async fn eight_writers_of_one_signature_tag_lose_nothing() {
         assert_eq!(layers.len(), 8, "{habit:?}: {layers:#?}");
     }
 }
+
+/// Ten bundles are in each of two repositories; where the registry mounts, their bytes are uploaded once.
+#[tokio::test]
+async fn evidence_is_mounted_in_the_other_repositories_of_a_registry() {
+    for (habit, mounted) in [(Habit::Harbor, 10), (Habit::Ecr, 0)] {
+        let mut world = world_of(habit).await;
+        let images = format!("{0}/app, {0}/mirror/app", world.sandbox.registry());
+        world.set("INPUT_IMAGES", &images);
+        published(&world).await;
+        let asked: Vec<Request> = registry_requests(&world);
+        let answered = |status: u16| {
+            let one =
+                |request: &&Request| request.query.as_deref().is_some_and(|query| query.starts_with("mount=")) && request.status == status;
+            asked.iter().filter(one).count()
+        };
+        assert_eq!((answered(201), answered(202)), (mounted, 10 - mounted), "{habit:?}");
+        eprintln!("{habit:?}: {} requests", asked.len());
+    }
+}

@@ -111,7 +111,7 @@ impl Registry {
     pub(super) async fn begin_upload(&self, name: &Name, parameters: &Parameters, body: Body) -> Result<Response, RegistryError> {
         if let (Some(mount), Some(from)) = (&parameters.mount, &parameters.from) {
             let (digest, from) = (Digest::parse(mount)?, Name::parse(from)?);
-            if self.store.has_blob(&from, &digest).await {
+            if self.manners.mounts && self.store.has_blob(&from, &digest).await {
                 self.store.link_blob(name, &digest).await?;
                 return Ok(self.created(name, &digest));
             }
