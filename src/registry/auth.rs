@@ -91,6 +91,8 @@ pub(super) struct Tokens {
     http: reqwest::Client,
     credentials: Credentials,
     known: Mutex<HashMap<(Repository, Access), HeaderValue>>,
+    /// How each registry asked, so that it need not ask again for the next repository.
+    challenges: Mutex<HashMap<String, String>>,
     /// Held while a token is asked for: of many requests that are refused at once, one asks.
     asking: Mutex<()>,
 }
@@ -103,10 +105,22 @@ struct TokenAnswer {
 
 impl Tokens {
     pub(super) fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { http, credentials, known: Mutex::default(), asking: Mutex::default() }
+        Self { http, credentials, known: Mutex::default(), challenges: Mutex::default(), asking: Mutex::default() }
     }
 
-    pub(super) async fn known(&self, repository: &Repository, access: &Access) -> Option<HeaderValue> {
+    /// What a request goes out with: what is known, or, for pushing to a registry that is known to ask, what it gives for that.
+    pub(super) async fn ready(&self, repository: &Repository, access: &Access) -> Result<Option<HeaderValue>> {
+        let known = self.known(repository, access).await;
+        if known.is_some() || *access == Access::Pull {
+            return Ok(known);
+        }
+        let challenge = self.challenges.lock().await.get(repository.registry()).cloned();
+        let Some(challenge) = challenge else { return Ok(None) };
+        self.obtain(&challenge, repository, access, None).await?;
+        Ok(self.known(repository, access).await)
+    }
+
+    async fn known(&self, repository: &Repository, access: &Access) -> Option<HeaderValue> {
         let known = self.known.lock().await;
         let own = known.get(&(repository.clone(), access.clone()));
         // A token for pushing may pull too.
@@ -134,6 +148,7 @@ impl Tokens {
             },
             _ => return Ok(false),
         };
+        self.challenges.lock().await.insert(repository.registry().to_owned(), challenge.to_owned());
         self.known.lock().await.insert((repository.clone(), access.clone()), authorization);
         Ok(true)
     }

@@ -11,6 +11,7 @@ pub mod legacy;
 pub mod manifest;
 mod memory;
 mod referrers;
+mod stream;
 mod transport;
 mod upload;
 

@@ -85,12 +85,14 @@ impl Transport {
             });
         }
         let home = same_host(&url, repository.registry());
+        // A piece that is sent twice is there twice: who sends one asks first how far it came.
+        let attempts = if method == Method::PATCH { 1 } else { ATTEMPTS };
         let mut authorised_again = false;
         let mut attempt = 0;
         loop {
             attempt += 1;
             let mut builder = shape(self.http.request(method.clone(), url.clone()));
-            let authorization = if home { self.tokens.known(repository, &access).await } else { None };
+            let authorization = if home { self.tokens.ready(repository, &access).await? } else { None };
             if let Some(authorization) = &authorization {
                 builder = builder.header(reqwest::header::AUTHORIZATION, authorization);
             }
@@ -98,7 +100,7 @@ impl Transport {
             let outcome = builder.send().await;
             drop(place);
             let pause = match outcome {
-                Err(error) if attempt < ATTEMPTS && error_is_passing(&error) => backoff(attempt),
+                Err(error) if attempt < attempts && error_is_passing(&error) => backoff(attempt),
                 Err(error) => return Err(RegistryError::Unreachable { request, attempts: attempt, cause: cause(&error) }),
                 Ok(response) if response.status() == StatusCode::UNAUTHORIZED && home && !authorised_again => {
                     authorised_again = true;
@@ -111,8 +113,8 @@ impl Transport {
                     continue;
                 }
                 Ok(response) if is_passing(response.status()) => match pause_after(&response, attempt) {
-                    Some(pause) => pause,
-                    None => return Err(unwell(request, attempt, response).await),
+                    Some(pause) if attempt < attempts => pause,
+                    _ => return Err(unwell(request, attempt, response).await),
                 },
                 Ok(response) => {
                     return Answer { status: response.status(), request, response }.checked().await;

@@ -4,9 +4,13 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 
 use super::manifest::Descriptor;
+use super::stream::is_about_progress;
 use super::transport::{Access, Answer};
 use super::{Artifact, Registry, RegistryError, Result};
 use crate::image::Repository;
+
+/// From this size on, an upload that broke is continued rather than begun again: the scanner's layer, never evidence.
+const LARGE: usize = 1 << 20;
 
 impl Registry {
     /// Whether the registry holds this blob.
@@ -65,7 +69,7 @@ impl Registry {
     pub async fn put_blob_at(&self, place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
         match self.fill(place, repository, bytes, blob).await {
             // A connection that broke left a place that is gone, or one with some of the bytes in it.
-            Err(RegistryError::Refused { status, .. }) if matches!(status.as_u16(), 400 | 404 | 416) => {
+            Err(error) if is_about_progress(&error) => {
                 if self.has_blob(repository, blob).await? {
                     return Ok(());
                 }
@@ -76,7 +80,7 @@ impl Registry {
         }
     }
 
-    async fn fill(&self, mut place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    pub(super) async fn fill(&self, mut place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
         place.query_pairs_mut().append_pair("digest", blob.digest.as_str());
         let answer = self.transport.send_to(Method::PUT, place, repository, Access::Push, |request| whole(request, bytes)).await?;
         answer.success().await.map(drop)
@@ -88,7 +92,10 @@ impl Registry {
         let mut ensured = turn.lock().await;
         if !*ensured {
             if !self.has_blob(repository, blob).await? {
-                self.put_blob(repository, bytes, blob).await?;
+                match bytes.len() {
+                    LARGE.. => self.put_large_blob(repository, bytes, blob).await?,
+                    _ => self.put_blob(repository, bytes, blob).await?,
+                }
             }
             *ensured = true;
         }
@@ -108,13 +115,13 @@ pub fn by_registry(repositories: &[Repository]) -> Vec<(&Repository, Vec<&Reposi
     grouped
 }
 
-fn place_of(opened: &Answer, repository: &Repository) -> Result<Url> {
+pub(super) fn place_of(opened: &Answer, repository: &Repository) -> Result<Url> {
     opened.upload_place()?.ok_or_else(|| RegistryError::Protocol {
         request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
         what: "neither `Location` nor `Docker-Upload-UUID`".to_owned(),
     })
 }
 
-fn whole(request: RequestBuilder, bytes: &bytes::Bytes) -> RequestBuilder {
+pub(super) fn whole(request: RequestBuilder, bytes: &bytes::Bytes) -> RequestBuilder {
     request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, bytes.len()).body(bytes.clone())
 }

@@ -157,6 +157,37 @@ async fn a_registry_that_wants_an_hour_is_not_asked_again() {
     assert_eq!(count(&registry_requests(&world), "POST", "/blobs/uploads/", 429), 1);
 }
 
+#[tokio::test]
+async fn a_broken_upload_of_a_large_blob_goes_on_where_it_broke() {
+    for arrived in [700_000, 0] {
+        let world = World::with(|config| config.registry_login = Some(("octo".into(), "hunter2".into()))).await;
+        let bytes = bytes::Bytes::from((0..3_000_000_u32).map(|number| (number % 251) as u8).collect::<Vec<u8>>());
+        let blob = Descriptor::of(&bytes, "application/vnd.test");
+        world
+            .sandbox
+            .faults()
+            .add(Fault { times: 2, ..always(Service::Registry, Some("PATCH"), "/blobs/uploads/", Effect::CutBody(arrived)) });
+        let registry = Registry::for_publishing(reqwest::Client::new(), world.credentials());
+        registry.ensure_blob(&world.repository(), &bytes, &blob).await.unwrap();
+        assert_eq!(registry.blob(&world.repository(), &blob, bytes.len()).await.unwrap(), bytes);
+        let requests = registry_requests(&world);
+        let asked = count(&requests, "GET", "/blobs/uploads/", 204);
+        assert_eq!((asked, count(&requests, "PATCH", "/blobs/uploads/", 202)), (2, 1), "{requests:#?}");
+        assert_eq!(count(&requests, "POST", "/blobs/uploads/", 202), 1, "{requests:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_upload_of_evidence_is_begun_again() {
+    let world = World::new().await;
+    let (bytes, repository) = (bytes::Bytes::from_static(b"a bundle"), world.repository());
+    let blob = Descriptor::of(&bytes, "application/vnd.test");
+    world.sandbox.faults().add(Fault { times: 1, ..always(Service::Registry, Some("PUT"), "/blobs/uploads/", Effect::CutBody(1)) });
+    let registry = Registry::for_publishing(reqwest::Client::new(), world.credentials());
+    registry.ensure_blob(&repository, &bytes, &blob).await.unwrap();
+    assert_eq!(registry.blob(&repository, &blob, 100).await.unwrap(), bytes);
+}
+
 /// Eight programs that know nothing of each other, and the list each of them adds to.
 fn writers(world: &World) -> Vec<Registry> {
     let http = reqwest::Client::new();
@@ -235,6 +266,5 @@ async fn evidence_is_mounted_in_the_other_repositories_of_a_registry() {
             asked.iter().filter(one).count()
         };
         assert_eq!((answered(201), answered(202)), (mounted, 10 - mounted), "{habit:?}");
-        eprintln!("{habit:?}: {} requests", asked.len());
     }
 }

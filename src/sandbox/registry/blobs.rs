@@ -200,7 +200,7 @@ impl Registry {
 }
 
 impl Upload {
-    /// Adds the whole body or nothing: an interrupted one leaves size and hash as they were.
+    /// Adds the body; what arrived of an interrupted one stays, as in the reference implementation.
     async fn append(&mut self, headers: &HeaderMap, body: Body) -> Result<(), RegistryError> {
         if let Some(range) = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()) {
             let text = range.trim_start_matches("bytes ");
@@ -212,17 +212,19 @@ impl Upload {
         let mut file = tokio::fs::OpenOptions::new().write(true).open(&self.path).await?;
         file.set_len(self.size).await?;
         file.seek(SeekFrom::Start(self.size)).await?;
-        let (mut size, mut hash) = (self.size, self.hash.clone());
         let mut body = body.into_data_stream();
+        let mut outcome = Ok(());
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|_| RegistryError::Body)?;
-            hash.update(&piece);
-            size += piece.len() as u64;
+            let Ok(piece) = piece else {
+                outcome = Err(RegistryError::Body);
+                break;
+            };
             file.write_all(&piece).await?;
+            self.hash.update(&piece);
+            self.size += piece.len() as u64;
         }
         file.flush().await?;
-        (self.size, self.hash) = (size, hash);
-        Ok(())
+        outcome
     }
 }
 
