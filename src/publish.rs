@@ -130,7 +130,13 @@ async fn put_name(registry: &Registry, verified: &VerifiedImage, name: &Name) ->
     #[expect(clippy::disallowed_methods, reason = "the one place that names an image; it holds the proof")]
     match registry.put_tag(&name.repository, &name.tag, verified.manifest()).await {
         Ok(()) => {}
-        Err(error @ RegistryError::Refused { .. }) => return Err(NotPut::Refused(remedied(error))),
+        Err(error @ RegistryError::Refused { .. }) => {
+            // Where tags do not move, one is refused even if it names this very image.
+            return match current(registry, name).await {
+                Ok(Some(found)) if found == *digest => Ok(()),
+                _ => Err(NotPut::Refused(remedied(error))),
+            };
+        }
         Err(error) => return Err(NotPut::Unconfirmed(remedied(error))),
     }
     match current(registry, name).await {

@@ -10,7 +10,7 @@ use crate::error::OrRemedy as _;
 use crate::image::Repository;
 use crate::registry::legacy::{Attached, LegacyLayer};
 use crate::registry::manifest::Descriptor;
-use crate::registry::{Artifact, Registry};
+use crate::registry::{Artifact, Registry, by_registry};
 use crate::sigstore::session::{Promise, Session};
 use crate::sigstore::{BUNDLE, SIGNATURE_PREDICATE};
 use crate::verify::existing::Existing;
@@ -147,10 +147,14 @@ pub(crate) async fn sealed(
     predicate_type: &str,
     now: jiff::Timestamp,
 ) -> anyhow::Result<SealedStatement> {
-    let places = futures_util::future::try_join_all(repositories.iter().map(|repository| registry.open_upload(repository)));
+    let homes = by_registry(repositories);
+    let places = futures_util::future::try_join_all(homes.iter().map(|(home, _)| registry.open_upload(home)));
     let (signed, places) = futures_util::try_join!(async { session.sign(statement).await.remedied() }, async { places.await.remedied() })?;
     let artifact = artifact(signed.bundle, predicate_type, now);
-    let staged = repositories.iter().zip(places).map(|(repository, place)| registry.stage_artifact(repository, place, &artifact));
+    let staged = homes.iter().zip(places).map(async |((home, others), place)| {
+        registry.stage_artifact(home, place, &artifact).await?;
+        futures_util::future::try_join_all(others.iter().map(|other| registry.mount_artifact(home, other, &artifact))).await
+    });
     futures_util::future::try_join_all(staged).await.remedied()?;
     Ok(SealedStatement { artifact, envelope: signed.envelope, promise: signed.promise })
 }

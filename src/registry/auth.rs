@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use super::Result;
 use super::error::RegistryError;
-use super::transport::{Access, cause, is_loopback};
+use super::transport::{Access, cause, is_loopback, persistently};
 use crate::image::Repository;
 
 /// What is proven with at a registry.
@@ -91,6 +91,8 @@ pub(super) struct Tokens {
     http: reqwest::Client,
     credentials: Credentials,
     known: Mutex<HashMap<(Repository, Access), HeaderValue>>,
+    /// How each registry asked, so that it need not ask again for the next repository.
+    challenges: Mutex<HashMap<String, String>>,
     /// Held while a token is asked for: of many requests that are refused at once, one asks.
     asking: Mutex<()>,
 }
@@ -103,13 +105,26 @@ struct TokenAnswer {
 
 impl Tokens {
     pub(super) fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { http, credentials, known: Mutex::default(), asking: Mutex::default() }
+        Self { http, credentials, known: Mutex::default(), challenges: Mutex::default(), asking: Mutex::default() }
     }
 
-    pub(super) async fn known(&self, repository: &Repository, access: Access) -> Option<HeaderValue> {
+    /// What a request goes out with: what is known, or, for pushing to a registry that is known to ask, what it gives for that.
+    pub(super) async fn ready(&self, repository: &Repository, access: &Access) -> Result<Option<HeaderValue>> {
+        let known = self.known(repository, access).await;
+        if known.is_some() || *access == Access::Pull {
+            return Ok(known);
+        }
+        let challenge = self.challenges.lock().await.get(repository.registry()).cloned();
+        let Some(challenge) = challenge else { return Ok(None) };
+        self.obtain(&challenge, repository, access, None).await?;
+        Ok(self.known(repository, access).await)
+    }
+
+    async fn known(&self, repository: &Repository, access: &Access) -> Option<HeaderValue> {
         let known = self.known.lock().await;
+        let own = known.get(&(repository.clone(), access.clone()));
         // A token for pushing may pull too.
-        known.get(&(repository.clone(), access)).or_else(|| known.get(&(repository.clone(), Access::Push))).cloned()
+        own.or_else(|| known.get(&(repository.clone(), Access::Push)).filter(|_| *access == Access::Pull)).cloned()
     }
 
     /// Answers a challenge to a request that was sent with `used`; `false` when nothing better can be had.
@@ -117,7 +132,7 @@ impl Tokens {
         &self,
         challenge: &str,
         repository: &Repository,
-        access: Access,
+        access: &Access,
         used: Option<&HeaderValue>,
     ) -> Result<bool> {
         let _asking = self.asking.lock().await;
@@ -133,11 +148,12 @@ impl Tokens {
             },
             _ => return Ok(false),
         };
-        self.known.lock().await.insert((repository.clone(), access), authorization);
+        self.challenges.lock().await.insert(repository.registry().to_owned(), challenge.to_owned());
+        self.known.lock().await.insert((repository.clone(), access.clone()), authorization);
         Ok(true)
     }
 
-    async fn exchange(&self, challenge: &BTreeMap<String, String>, repository: &Repository, access: Access) -> Result<HeaderValue> {
+    async fn exchange(&self, challenge: &BTreeMap<String, String>, repository: &Repository, access: &Access) -> Result<HeaderValue> {
         let realm = challenge.get("realm").cloned().unwrap_or_default();
         let refused = |cause: String| RegistryError::NoToken { realm: realm.clone(), cause };
         let mut url = Url::parse(&realm).map_err(|error| refused(error.to_string()))?;
@@ -145,14 +161,18 @@ impl Tokens {
         if url.scheme() != "https" && !loopback {
             return Err(refused("the token service is not reached over https, so no credentials are sent to it".to_owned()));
         }
-        let actions = match access {
-            Access::Pull => "pull",
-            Access::Push => "pull,push",
+        let path = repository.path();
+        let scope = match access {
+            Access::Pull => format!("repository:{path}:pull"),
+            Access::Push => format!("repository:{path}:pull,push"),
+            Access::PushFrom(from) => format!("repository:{path}:pull,push repository:{}:pull", from.path()),
         };
-        let scope = format!("repository:{}:{actions}", repository.path());
         let service = challenge.get("service").map(String::as_str).unwrap_or_default();
-        let request = match self.credentials.get(repository.registry()) {
+        let answer = match self.credentials.get(repository.registry()) {
             Some((_, Secret::IdentityToken(token))) => {
+                // Its secret is in the body, which a redirect would carry to another host.
+                let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+                let http = http.map_err(|error| refused(cause(&error)))?;
                 let form = [
                     ("grant_type", "refresh_token"),
                     ("service", service),
@@ -160,21 +180,25 @@ impl Tokens {
                     ("client_id", "supply-action"),
                     ("refresh_token", token.expose_secret()),
                 ];
-                self.http.post(url).form(&form)
+                persistently(|| http.post(url.clone()).form(&form)).await
             }
             login => {
                 if !service.is_empty() {
                     url.query_pairs_mut().append_pair("service", service);
                 }
-                url.query_pairs_mut().append_pair("scope", &scope);
-                let request = self.http.get(url);
-                match login {
-                    Some((username, Secret::Password(password))) => request.basic_auth(username, Some(password.expose_secret())),
-                    _ => request,
+                for scope in scope.split(' ') {
+                    url.query_pairs_mut().append_pair("scope", scope);
                 }
+                let ask = || match login {
+                    Some((username, Secret::Password(password))) => {
+                        self.http.get(url.clone()).basic_auth(username, Some(password.expose_secret()))
+                    }
+                    _ => self.http.get(url.clone()),
+                };
+                persistently(ask).await
             }
         };
-        let answer = request.send().await.map_err(|error| refused(cause(&error)))?;
+        let answer = answer.map_err(|error| refused(cause(&error)))?;
         let status = answer.status();
         if !status.is_success() {
             return Err(refused(format!("it answered {status} for `{}`", repository.registry())));
@@ -241,6 +265,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_identity_token_follows_no_redirect() {
+        let serve = async |app: axum::Router| {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let host = listener.local_addr().unwrap().to_string();
+            tokio::spawn(async move { axum::serve(listener, app).await });
+            host
+        };
+        let stolen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = stolen.clone();
+        let thief = serve(axum::Router::new().fallback(move || async move { seen.store(true, std::sync::atomic::Ordering::SeqCst) })).await;
+        let away = axum::response::Redirect::temporary(&format!("http://{thief}/token"));
+        let host = serve(axum::Router::new().fallback(move || async move { away })).await;
+        let mut credentials = Credentials::default();
+        credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
+        let tokens = Tokens::new(reqwest::Client::new(), credentials);
+        let repository: Repository = format!("{host}/app").parse().unwrap();
+        let challenge = format!("Bearer realm=\"http://{host}/token\"");
+        let error = tokens.obtain(&challenge, &repository, &Access::Push, None).await.unwrap_err();
+        assert!(error.to_string().contains("307"), "{error}");
+        assert!(!stolen.load(std::sync::atomic::Ordering::SeqCst));
+    }
+
+    #[tokio::test]
     async fn an_identity_token_is_sent_as_a_refresh_token_and_never_as_a_password() {
         use axum::extract::Form;
         let app = axum::Router::new().route(
@@ -261,8 +308,8 @@ mod tests {
         let tokens = Tokens::new(reqwest::Client::new(), credentials);
         let repository: Repository = format!("{host}/app").parse().unwrap();
         assert!(
-            tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, Access::Push, None).await.unwrap()
+            tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, &Access::Push, None).await.unwrap()
         );
-        assert_eq!(tokens.known(&repository, Access::Push).await.unwrap().to_str().unwrap(), "Bearer granted");
+        assert_eq!(tokens.known(&repository, &Access::Push).await.unwrap().to_str().unwrap(), "Bearer granted");
     }
 }

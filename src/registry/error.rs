@@ -35,6 +35,10 @@ impl Remedied for RegistryError {
             Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
                 "the login lacks the right to push here; for ghcr.io add \"permissions: packages: write\" and let the package trust this repository"
             }
+            Self::Refused { detail, .. } if detail.contains("immutable") => {
+                "tags of this repository do not move: leave floating ones such as `latest` out of `tags`, or exempt them in its settings, and `sha256-*` with them, under which evidence is listed"
+            }
+            Self::Refused { status: StatusCode::NOT_FOUND, .. } => "make the repository first: Amazon ECR, for one, makes none by itself",
             Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
                 "the registry limits requests; run the workflow again later, or log in to raise the limit"
             }

@@ -6,13 +6,13 @@
 use serde_json::{Value, json};
 
 use super::manifest::{Descriptor, Manifest, OCI_MANIFEST};
+use super::referrers::{RACES, after_race, outraced};
 use super::{Registry, RegistryError, Result};
 use crate::image::{Digest, Repository, Tag};
 
 /// cosign reads no more.
 const LAYERS: usize = 1000;
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const RACES: u32 = 8;
 
 /// Which of the two tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,35 +42,53 @@ pub struct LegacyLayer {
 impl Registry {
     /// The layers under a subject's tag, not yet fetched; none where there is no tag.
     pub async fn legacy_layers(&self, repository: &Repository, subject: &Digest, attached: Attached) -> Result<Vec<Descriptor>> {
-        match self.tagged(repository, &attached.tag(subject)?).await? {
-            None => Ok(Vec::new()),
-            Some(manifest) => {
-                Ok(layers_of(&manifest, repository)?.into_iter().filter_map(|layer| serde_json::from_value(layer).ok()).collect())
+        let tag = attached.tag(subject)?;
+        for attempt in 1..=RACES {
+            let found: Vec<Descriptor> = match self.tagged(repository, &tag).await? {
+                None => Vec::new(),
+                Some(manifest) => {
+                    layers_of(&manifest, repository)?.into_iter().filter_map(|layer| serde_json::from_value(layer).ok()).collect()
+                }
+            };
+            let lost = self.memory.layers.lost(repository, &tag, |ours| found.contains(&ours.descriptor)).await;
+            if lost.is_empty() {
+                return Ok(found);
             }
+            // As with the fallback tag: a writer who had not seen ours wrote after we had looked.
+            self.add_legacy(repository, &tag, &lost).await?;
+            tokio::time::sleep(after_race(attempt)).await;
         }
+        Err(outraced(repository, &tag))
     }
 
-    /// Adds layers under a subject's tag: uploads, then read, add, write, read again, because no registry locks a tag.
+    /// Adds layers under a subject's tag.
     pub async fn append_legacy(&self, repository: &Repository, subject: &Digest, attached: Attached, layers: &[LegacyLayer]) -> Result<()> {
-        let uploads = layers.iter().map(|layer| self.ensure_blob(repository, &layer.bytes, &layer.descriptor));
         let tag = attached.tag(subject)?;
-        let (_, mut before) = futures_util::try_join!(futures_util::future::try_join_all(uploads), self.tagged(repository, &tag))?;
+        self.add_legacy(repository, &tag, layers).await?;
+        self.memory.layers.note(repository, &tag, layers).await;
+        Ok(())
+    }
+
+    /// Uploads, then reads, adds, writes if nothing changed, and reads again, because no registry locks a tag.
+    async fn add_legacy(&self, repository: &Repository, tag: &Tag, layers: &[LegacyLayer]) -> Result<()> {
+        let uploads = layers.iter().map(|layer| self.ensure_blob(repository, &layer.bytes, &layer.descriptor));
+        let uploads = futures_util::future::try_join_all(uploads);
+        let (_, mut current) = futures_util::try_join!(uploads, self.to_be_replaced(repository, tag))?;
         for attempt in 1..=RACES {
-            let Some((manifest, config)) = with_layers(before.as_ref(), layers, repository)? else { return Ok(()) };
+            let Some((manifest, config)) = with_layers(current.0.as_ref(), layers, repository)? else { return Ok(()) };
             self.put_blob(repository, &config.bytes, &config.descriptor).await?;
-            self.put(repository, tag.as_str(), &manifest).await?;
-            before = self.tagged(repository, &tag).await?;
-            if let Some(kept) = &before
+            let replaced = self.replace(repository, tag, &manifest, &current.1).await?;
+            current = self.to_be_replaced(repository, tag).await?;
+            if replaced
+                && let Some(kept) = &current.0
                 && (kept.descriptor.digest == manifest.descriptor.digest || with_layers(Some(kept), layers, repository)?.is_none())
             {
                 return Ok(());
             }
-            tokio::time::sleep(super::backoff(attempt)).await;
+            tokio::time::sleep(after_race(attempt)).await;
+            current = self.to_be_replaced(repository, tag).await?;
         }
-        Err(RegistryError::Protocol {
-            request: format!("PUT /v2/{}/manifests/{tag}", repository.path()),
-            what: format!("another writer's layers, {RACES} times in a row"),
-        })
+        Err(outraced(repository, tag))
     }
 }
 

@@ -9,13 +9,15 @@ mod error;
 pub mod exchange;
 pub mod legacy;
 pub mod manifest;
+mod memory;
 mod referrers;
+mod stream;
 mod transport;
 mod upload;
 
 use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 
 pub use self::auth::{Credentials, Secret};
@@ -23,17 +25,24 @@ pub use self::error::RegistryError;
 use self::manifest::{Descriptor, Manifest};
 pub use self::referrers::Artifact;
 use self::transport::{Access, Transport};
-pub(crate) use self::transport::{backoff, cause, is_loopback};
+pub(crate) use self::transport::{backoff, cause, is_loopback, redirects};
+pub use self::upload::by_registry;
 use crate::image::{Digest, ImageRef, Repository, Tag};
 
 /// No manifest is larger: registries agree on this limit.
 const MANIFEST_LIMIT: usize = 4 << 20;
 
+/// How often a manifest is put again when the registry does not know one of its parts.
+const LATE: u32 = 3;
+
+/// A header that lets a registry refuse with 412 what was written without knowing what is there; those that know none ignore it.
+type Condition = Option<(HeaderName, String)>;
+
 /// A client for every registry of a run; cheap to clone, shares connections, tokens and the concurrency limit.
 #[derive(Clone)]
 pub struct Registry {
     transport: Arc<Transport>,
-    turns: Arc<referrers::Turns>,
+    memory: Arc<memory::Memory>,
 }
 
 type Result<T> = std::result::Result<T, RegistryError>;
@@ -41,17 +50,17 @@ type Result<T> = std::result::Result<T, RegistryError>;
 impl Registry {
     /// For reading.
     pub fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { transport: Arc::new(Transport::new(http, credentials, false)), turns: Arc::default() }
+        Self { transport: Arc::new(Transport::new(http, credentials, false)), memory: Arc::default() }
     }
 
     /// For a run that pushes: its tokens are asked for with the right to.
     pub fn for_publishing(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { transport: Arc::new(Transport::new(http, credentials, true)), turns: Arc::default() }
+        Self { transport: Arc::new(Transport::new(http, credentials, true)), memory: Arc::default() }
     }
 
     /// The manifest of this digest, its bytes hashed; `None` only when the registry says 404.
     pub async fn manifest(&self, image: &ImageRef) -> Result<Option<Manifest>> {
-        let Some(manifest) = self.fetch_manifest(&image.repository, image.digest.as_str()).await? else { return Ok(None) };
+        let Some((manifest, _)) = self.fetch_manifest(&image.repository, image.digest.as_str()).await? else { return Ok(None) };
         if manifest.descriptor.digest != image.digest {
             return Err(RegistryError::Mismatch { what: format!("manifest `{image}`"), computed: manifest.descriptor.digest });
         }
@@ -65,10 +74,18 @@ impl Registry {
 
     /// What a tag names now.
     pub async fn tagged(&self, repository: &Repository, tag: &Tag) -> Result<Option<Manifest>> {
-        self.fetch_manifest(repository, tag.as_str()).await
+        Ok(self.fetch_manifest(repository, tag.as_str()).await?.map(|(manifest, _)| manifest))
     }
 
-    async fn fetch_manifest(&self, repository: &Repository, reference: &str) -> Result<Option<Manifest>> {
+    /// What a tag names now, and the condition under which it still does when it is put again.
+    async fn to_be_replaced(&self, repository: &Repository, tag: &Tag) -> Result<(Option<Manifest>, Condition)> {
+        match self.fetch_manifest(repository, tag.as_str()).await? {
+            None => Ok((None, Some((IF_NONE_MATCH, "*".to_owned())))),
+            Some((manifest, mark)) => Ok((Some(manifest), mark.map(|mark| (IF_MATCH, mark)))),
+        }
+    }
+
+    async fn fetch_manifest(&self, repository: &Repository, reference: &str) -> Result<Option<(Manifest, Option<String>)>> {
         let answer = self
             .transport
             .send(Method::GET, repository, &format!("manifests/{reference}"), Access::Pull, |request| {
@@ -78,10 +95,12 @@ impl Registry {
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer = answer.success()?;
+        let answer = answer.success().await?;
         let media_type = answer.header(CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
+        // A weak one does not say that the bytes are the same.
+        let mark = answer.header(ETAG.as_str()).filter(|mark| mark.starts_with('"')).map(str::to_owned);
         let bytes = answer.bytes(MANIFEST_LIMIT).await?;
-        Ok(Some(Manifest::new(bytes, &media_type)))
+        Ok(Some((Manifest::new(bytes, &media_type), mark)))
     }
 
     /// Puts a manifest under its own digest, which no one pulls by chance. Says whether the registry
@@ -96,13 +115,26 @@ impl Registry {
     }
 
     async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest) -> Result<bool> {
+        for attempt in 1..=LATE {
+            match self.put_once(repository, reference, manifest, &None).await {
+                // Some registries learn late of a blob that was just pushed: <https://github.com/clemensv/real-time-sources/pull/351>.
+                Err(RegistryError::Refused { status: StatusCode::NOT_FOUND, .. }) => tokio::time::sleep(backoff(attempt)).await,
+                outcome => return outcome,
+            }
+        }
+        self.put_once(repository, reference, manifest, &None).await
+    }
+
+    async fn put_once(&self, repository: &Repository, reference: &str, manifest: &Manifest, condition: &Condition) -> Result<bool> {
         let answer = self
             .transport
             .send(Method::PUT, repository, &format!("manifests/{reference}"), Access::Push, |request| {
-                request.header(CONTENT_TYPE, manifest.descriptor.media_type.as_str()).body(manifest.bytes.clone())
+                let request = request.header(CONTENT_TYPE, manifest.descriptor.media_type.as_str()).body(manifest.bytes.clone());
+                condition.iter().fold(request, |request, (name, value)| request.header(name, value))
             })
             .await?
-            .success()?;
+            .success()
+            .await?;
         match answer.header("docker-content-digest").map(str::parse::<Digest>) {
             Some(Ok(stored)) if stored != manifest.descriptor.digest => {
                 Err(RegistryError::Mismatch { what: format!("manifest put to `{repository}`"), computed: stored })
@@ -122,7 +154,7 @@ impl Registry {
         if answer.status == StatusCode::NOT_FOUND {
             return Err(RegistryError::Absent { what: what() });
         }
-        let bytes = answer.success()?.bytes(limit).await?;
+        let bytes = answer.success().await?.bytes(limit).await?;
         let computed = Digest::of(&bytes);
         if computed != blob.digest {
             return Err(RegistryError::Mismatch { what: what(), computed });
@@ -134,7 +166,7 @@ impl Registry {
     pub async fn stream_blob(&self, repository: &Repository, blob: &Descriptor, sink: &mut (dyn std::io::Write + Send)) -> Result<()> {
         let answer =
             self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
-        let computed = answer.success()?.copy_to(sink).await?;
+        let computed = answer.success().await?.copy_to(sink).await?;
         if computed != blob.digest {
             return Err(RegistryError::Mismatch { what: format!("blob `{repository}@{}`", blob.digest), computed });
         }

@@ -3,33 +3,23 @@
 //!
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
-use tokio::sync::Mutex;
 
 use super::manifest::{Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST};
 use super::transport::Access;
-use super::{MANIFEST_LIMIT, Registry, RegistryError, Result};
+use super::{Condition, MANIFEST_LIMIT, Registry, RegistryError, Result};
 use crate::image::{Digest, Repository, Tag};
 
 /// Pages of referrers that are read; beyond it the answer is refused rather than cut.
 const PAGES: usize = 50;
-/// How often a lost race for the fallback tag is run again.
-const RACES: u32 = 5;
+/// How often a lost race for a name that several write is run again, and how the pauses between grow.
+pub(super) const RACES: u32 = 12;
 
-/// One lock for each fallback tag that this process writes, and for each blob that it makes sure of; whether that is done.
-#[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<(Repository, Digest), Turn>>);
-
-type Turn = Arc<Mutex<bool>>;
-
-impl Turns {
-    pub(super) async fn of(&self, repository: &Repository, subject: &Digest) -> Turn {
-        self.0.lock().await.entry((repository.clone(), subject.clone())).or_default().clone()
-    }
+pub(super) fn after_race(attempt: u32) -> std::time::Duration {
+    super::backoff(attempt.min(3)).mul_f64(0.5 + rand::random::<f64>())
 }
 
 /// An artifact to be attached to a subject: one layer.
@@ -61,7 +51,7 @@ impl Registry {
     /// cheaper before an hour of building than after.
     pub async fn probe_push(&self, repository: &Repository) -> Result<()> {
         let (empty, config) = empty_config();
-        let turn = self.turns.of(repository, &config.digest).await;
+        let turn = self.memory.turn(repository, &config.digest).await;
         let mut ensured = turn.lock().await;
         self.put_blob(repository, &empty, &config).await?;
         *ensured = true;
@@ -74,18 +64,11 @@ impl Registry {
         self.ensure_blob(repository, &empty, &config).await
     }
 
-    /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
-    pub async fn stage_artifact(&self, repository: &Repository, place: reqwest::Url, artifact: &Artifact) -> Result<()> {
-        let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
-        futures_util::try_join!(self.stage_empty_config(repository), self.put_blob_at(place, repository, &artifact.layer, &layer))?;
-        Ok(())
-    }
-
     /// Puts the manifest of a staged artifact, and lists it under the fallback tag where the registry keeps no referrers. Returns its digest.
     pub async fn attach_artifact(&self, repository: &Repository, subject: &Descriptor, artifact: &Artifact) -> Result<Digest> {
         let manifest = artifact.manifest(subject);
         let kept_by_registry = self.put_manifest(repository, &manifest).await?;
-        if !kept_by_registry {
+        if !kept_by_registry || self.memory.lacks_referrers(repository).await {
             let entry = Descriptor {
                 artifact_type: Some(artifact.artifact_type.to_owned()),
                 annotations: artifact.annotations.clone(),
@@ -103,6 +86,7 @@ impl Registry {
             .send(Method::GET, repository, &format!("referrers/{subject}"), Access::Pull, |request| request.header(ACCEPT, OCI_INDEX))
             .await?;
         if first.status == StatusCode::NOT_FOUND || !first.header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with(OCI_INDEX)) {
+            self.memory.note_no_referrers(repository).await;
             return self.referrers_by_tag(repository, subject).await;
         }
         let mut found = Vec::new();
@@ -118,7 +102,8 @@ impl Registry {
                         .transport
                         .send_to(Method::GET, url, repository, Access::Pull, |request| request.header(ACCEPT, OCI_INDEX))
                         .await?
-                        .success()?
+                        .success()
+                        .await?
                 }
             }
         }
@@ -126,32 +111,66 @@ impl Registry {
     }
 
     async fn referrers_by_tag(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
-        match self.tagged(repository, &fallback_tag(subject)?).await? {
-            None => Ok(Vec::new()),
-            Some(index) => listed(&index.bytes, repository),
+        let tag = fallback_tag(subject)?;
+        for attempt in 1..=RACES {
+            let found = match self.tagged(repository, &tag).await? {
+                None => Vec::new(),
+                Some(index) => listed(&index.bytes, repository)?,
+            };
+            let lost = self.memory.entries.lost(repository, &tag, |ours| found.iter().any(|entry| entry.digest == ours.digest)).await;
+            if lost.is_empty() {
+                return Ok(found);
+            }
+            // A writer who had not seen ours wrote after we had looked: where no condition is heeded, only a later look can tell.
+            for entry in lost {
+                self.add_to_fallback_tag(repository, subject, entry).await?;
+            }
+            tokio::time::sleep(after_race(attempt)).await;
         }
+        Err(outraced(repository, &tag))
     }
 
-    /// Read, add, write, read again: no registry locks a tag, so a lost race is noticed and run again.
     async fn list_under_fallback_tag(&self, repository: &Repository, subject: &Digest, entry: Descriptor) -> Result<()> {
-        let turn = self.turns.of(repository, subject).await;
+        self.add_to_fallback_tag(repository, subject, entry.clone()).await?;
+        self.memory.entries.note(repository, &fallback_tag(subject)?, &[entry]).await;
+        Ok(())
+    }
+
+    /// Read, add, write if nothing changed, read again: no registry locks a tag, so a lost race is noticed and run again.
+    async fn add_to_fallback_tag(&self, repository: &Repository, subject: &Digest, entry: Descriptor) -> Result<()> {
+        let turn = self.memory.turn(repository, subject).await;
         let _ours = turn.lock().await; // our own writers take turns; other processes are met by the re-read
         let tag = fallback_tag(subject)?;
         for attempt in 1..=RACES {
-            let before = self.tagged(repository, &tag).await?;
+            let (before, condition) = self.to_be_replaced(repository, &tag).await?;
             let Some(index) = with_entry(before.as_ref(), &entry, repository)? else { return Ok(()) };
             let manifest = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
-            self.put(repository, tag.as_str(), &manifest).await?;
-            let kept = self.tagged(repository, &tag).await?.map(|kept| digests(&kept.bytes)).unwrap_or_default();
-            if digests(&manifest.bytes).iter().all(|ours| kept.contains(ours)) {
-                return Ok(());
+            if self.replace(repository, &tag, &manifest, &condition).await? {
+                let kept = self.tagged(repository, &tag).await?.map(|kept| digests(&kept.bytes)).unwrap_or_default();
+                if digests(&manifest.bytes).iter().all(|ours| kept.contains(ours)) {
+                    return Ok(());
+                }
             }
-            tokio::time::sleep(super::transport::backoff(attempt)).await;
+            tokio::time::sleep(after_race(attempt)).await;
         }
-        Err(RegistryError::Protocol {
-            request: format!("PUT /v2/{}/manifests/{tag}", repository.path()),
-            what: format!("another writer's list, {RACES} times in a row"),
-        })
+        Err(outraced(repository, &tag))
+    }
+
+    /// Puts a name that several write; `false` when it is to be read again: because it changed meanwhile, or because the registry does not
+    /// know one of the parts yet, and what is written later must not be older.
+    pub(super) async fn replace(&self, repository: &Repository, tag: &Tag, manifest: &Manifest, condition: &Condition) -> Result<bool> {
+        match self.put_once(repository, tag.as_str(), manifest, condition).await {
+            Ok(_) => Ok(true),
+            Err(RegistryError::Refused { status: StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+pub(super) fn outraced(repository: &Repository, tag: &Tag) -> RegistryError {
+    RegistryError::Protocol {
+        request: format!("PUT /v2/{}/manifests/{tag}", repository.path()),
+        what: format!("another writer's list, {RACES} times in a row"),
     }
 }
 

@@ -17,14 +17,19 @@ const CONCURRENCY: usize = 16;
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// Who asks for more by `Retry-After` is not asked again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const REDIRECTS: usize = 10;
 /// Of a refusal's body, this much is quoted.
 const QUOTED: usize = 300;
 
 /// What a request needs the token for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Access {
     Pull,
     Push,
+    /// Pushing what lies in this repository of the same registry; without the right to read it there, a registry wants the bytes again.
+    PushFrom(Repository),
 }
 
 pub(super) struct Transport {
@@ -71,15 +76,23 @@ impl Transport {
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer> {
         // A run that publishes asks for one token that may do everything: some registries deny reading a name that does not exist yet.
-        let access = if self.publishing { Access::Push } else { access };
+        let access = if self.publishing && access == Access::Pull { Access::Push } else { access };
         let request = described(&method, &url);
+        if !is_safe(&url) {
+            return Err(RegistryError::Protocol {
+                request,
+                what: "a place that is not reached over https, so nothing is sent to it".to_owned(),
+            });
+        }
         let home = same_host(&url, repository.registry());
+        // A piece that is sent twice is there twice: who sends one asks first how far it came.
+        let attempts = if method == Method::PATCH { 1 } else { ATTEMPTS };
         let mut authorised_again = false;
         let mut attempt = 0;
         loop {
             attempt += 1;
             let mut builder = shape(self.http.request(method.clone(), url.clone()));
-            let authorization = if home { self.tokens.known(repository, access).await } else { None };
+            let authorization = if home { self.tokens.ready(repository, &access).await? } else { None };
             if let Some(authorization) = &authorization {
                 builder = builder.header(reqwest::header::AUTHORIZATION, authorization);
             }
@@ -87,26 +100,22 @@ impl Transport {
             let outcome = builder.send().await;
             drop(place);
             let pause = match outcome {
-                Err(error) if attempt < ATTEMPTS && error_is_passing(&error) => backoff(attempt),
+                Err(error) if attempt < attempts && error_is_passing(&error) => backoff(attempt),
                 Err(error) => return Err(RegistryError::Unreachable { request, attempts: attempt, cause: cause(&error) }),
                 Ok(response) if response.status() == StatusCode::UNAUTHORIZED && home && !authorised_again => {
                     authorised_again = true;
                     let challenge =
                         response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-                    if !self.tokens.obtain(&challenge, repository, access, authorization.as_ref()).await? {
+                    if !self.tokens.obtain(&challenge, repository, &access, authorization.as_ref()).await? {
                         return Answer { status: response.status(), request, response }.checked().await;
                     }
                     attempt -= 1;
                     continue;
                 }
-                Ok(response) if is_passing(response.status()) && attempt < ATTEMPTS => {
-                    asked_pause(&response).unwrap_or_else(|| backoff(attempt))
-                }
-                Ok(response) if is_passing(response.status()) => {
-                    let status = response.status();
-                    let detail = Answer { status, request: request.clone(), response }.read_detail().await;
-                    return Err(RegistryError::Unwell { request, attempts: attempt, status, detail });
-                }
+                Ok(response) if is_passing(response.status()) => match pause_after(&response, attempt) {
+                    Some(pause) if attempt < attempts => pause,
+                    _ => return Err(unwell(request, attempt, response).await),
+                },
                 Ok(response) => {
                     return Answer { status: response.status(), request, response }.checked().await;
                 }
@@ -117,15 +126,39 @@ impl Transport {
     }
 }
 
+/// The refusal of a registry that is not to be asked again, with how long it wants to be left alone.
+async fn unwell(request: String, attempts: u32, response: Response) -> RegistryError {
+    let (status, wait) = (response.status(), asked_pause(&response, jiff::Timestamp::now()));
+    let mut detail = Answer { status, request: request.clone(), response }.read_detail().await;
+    if let Some(wait) = wait {
+        detail.push_str(&format!(" (it asks to be left alone for `{}` seconds)", wait.as_secs()));
+    }
+    RegistryError::Unwell { request, attempts, status, detail }
+}
+
+/// Sends until the answer is not "not now", or the attempts are used up; for services that are asked without a registry's token.
+pub(super) async fn persistently(request: impl Fn() -> RequestBuilder) -> reqwest::Result<Response> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let outcome = request().send().await;
+        let pause = match &outcome {
+            Err(error) if attempt < ATTEMPTS && error_is_passing(error) => Some(backoff(attempt)),
+            Ok(response) if is_passing(response.status()) => pause_after(response, attempt),
+            _ => None,
+        };
+        let Some(pause) = pause else { return outcome };
+        tokio::time::sleep(pause).await;
+    }
+}
+
 impl Answer {
     /// A success or a true 404; anything else is an error, with the reason from its body.
     async fn checked(self) -> Result<Self> {
         if self.status.is_success() || self.status == StatusCode::NOT_FOUND {
             return Ok(self);
         }
-        let (status, request) = (self.status, self.request.clone());
-        let detail = self.read_detail().await;
-        Err(RegistryError::Refused { request, status, detail })
+        Err(self.refusal().await)
     }
 
     async fn read_detail(self) -> String {
@@ -139,11 +172,14 @@ impl Answer {
         if quoted.is_empty() { quoted } else { format!(": {quoted}") }
     }
 
-    pub(super) fn success(self) -> Result<Self> {
-        if self.status.is_success() {
-            return Ok(self);
-        }
-        Err(RegistryError::Refused { request: self.request, status: self.status, detail: String::new() })
+    pub(super) async fn success(self) -> Result<Self> {
+        if self.status.is_success() { Ok(self) } else { Err(self.refusal().await) }
+    }
+
+    async fn refusal(self) -> RegistryError {
+        let (status, request) = (self.status, self.request.clone());
+        let detail = self.read_detail().await;
+        RegistryError::Refused { request, status, detail }
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -156,6 +192,12 @@ impl Answer {
         let url = self.response.url().join(location);
         url.map(Some)
             .map_err(|error| RegistryError::Protocol { request: self.request.clone(), what: format!("an illegal `Location`: {error}") })
+    }
+
+    /// Where the bytes of an upload go: `Location`, or the place that the reference implementation gives the upload it names.
+    pub(super) fn upload_place(&self) -> Result<Option<Url>> {
+        let named = self.header("docker-upload-uuid").and_then(|id| self.response.url().join(id).ok());
+        Ok(self.location()?.or(named))
     }
 
     /// The next page, from `Link: <…>; rel="next"`.
@@ -217,6 +259,21 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether bytes may be sent there, or believed that come from there: https, or this machine.
+fn is_safe(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && url.host_str().is_some_and(is_loopback))
+}
+
+/// Redirects are followed as far as they stay on https; on another host they carry no `Authorization`, which `reqwest` sees to.
+pub(crate) fn redirects() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        if !is_safe(attempt.url()) {
+            return attempt.error("a redirect away from https");
+        }
+        if attempt.previous().len() > REDIRECTS { attempt.error("too many redirects") } else { attempt.follow() }
+    })
+}
+
 fn same_host(url: &Url, registry: &str) -> bool {
     Url::parse(&base(registry)).is_ok_and(|home| {
         (home.scheme(), home.host_str(), home.port_or_known_default()) == (url.scheme(), url.host_str(), url.port_or_known_default())
@@ -239,9 +296,29 @@ fn error_is_passing(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_timeout() || error.is_request()
 }
 
-fn asked_pause(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+/// How long to wait before the next attempt; `None` when there should be none, because the registry asks for more patience than a run has.
+fn pause_after(response: &Response, attempt: u32) -> Option<Duration> {
+    if attempt >= ATTEMPTS {
+        return None;
+    }
+    match asked_pause(response, jiff::Timestamp::now()) {
+        Some(asked) => (asked <= LONGEST_WAIT).then_some(asked),
+        None => Some(backoff(attempt)),
+    }
+}
+
+fn asked_pause(response: &Response, now: jiff::Timestamp) -> Option<Duration> {
+    retry_after(response.headers().get(RETRY_AFTER)?.to_str().ok()?, now)
+}
+
+/// Seconds, or a date: <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>.
+fn retry_after(text: &str, now: jiff::Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
 /// Doubling pauses with up to half of jitter, so that a matrix of jobs does not knock in step.
@@ -271,6 +348,34 @@ mod tests {
         for host in ["ghcr.io", "127.0.0.1.example.com", "10.0.0.1:5000", "localhost.example.com:80"] {
             assert!(!is_loopback(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_as_a_date() {
+        let now: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        for (text, seconds) in [("7", Some(7)), (" 0 ", Some(0)), ("Fri, 02 Jan 2026 03:05:05 GMT", Some(60)), ("soon", None)] {
+            assert_eq!(retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(retry_after("Thu, 01 Jan 2026 00:00:00 GMT", now), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn nothing_is_sent_without_tls_but_on_this_machine() {
+        for (url, safe) in [("https://cdn.example.com/x", true), ("http://127.0.0.1:1/x", true), ("http://[::1]/", true)] {
+            assert_eq!(is_safe(&Url::parse(url).unwrap()), safe, "{url}");
+        }
+        for url in ["http://cdn.example.com/x", "ftp://localhost/", "http://10.0.0.1/"] {
+            assert!(!is_safe(&Url::parse(url).unwrap()), "{url}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_with_jitter_and_end_somewhere() {
+        for (attempt, least) in [(1, 250), (2, 500), (3, 1000)] {
+            let pause = backoff(attempt).as_millis();
+            assert!((least..=least + least / 2).contains(&pause), "{attempt}: {pause}");
+        }
+        assert_eq!(backoff(30), LONGEST_PAUSE);
     }
 
     #[test]

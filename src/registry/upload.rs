@@ -4,9 +4,13 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 
 use super::manifest::Descriptor;
-use super::transport::Access;
-use super::{Registry, RegistryError, Result};
+use super::stream::is_about_progress;
+use super::transport::{Access, Answer};
+use super::{Artifact, Registry, RegistryError, Result};
 use crate::image::Repository;
+
+/// From this size on, an upload that broke is continued rather than begun again: the scanner's layer, never evidence.
+const LARGE: usize = 1 << 20;
 
 impl Registry {
     /// Whether the registry holds this blob.
@@ -22,6 +26,33 @@ impl Registry {
         self.put_blob_at(place, repository, bytes, blob).await
     }
 
+    /// Makes a blob of `from`, which this run put there, one of `repository` in the same registry: without its bytes where the registry
+    /// agrees (201), else with them, at the place it names (202).
+    async fn mount_blob(&self, from: &Repository, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+        let none = bytes::Bytes::new();
+        let path = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
+        let access = Access::PushFrom(from.clone());
+        let answer = self.transport.send(Method::POST, repository, &path, access, |request| whole(request, &none)).await?.success().await?;
+        if answer.status == StatusCode::CREATED {
+            return Ok(());
+        }
+        self.put_blob_at(place_of(&answer, repository)?, repository, bytes, blob).await
+    }
+
+    /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
+    pub async fn stage_artifact(&self, repository: &Repository, place: Url, artifact: &Artifact) -> Result<()> {
+        let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
+        futures_util::try_join!(self.stage_empty_config(repository), self.put_blob_at(place, repository, &artifact.layer, &layer))?;
+        Ok(())
+    }
+
+    /// As `stage_artifact`, where it is already staged in another repository of the registry.
+    pub async fn mount_artifact(&self, from: &Repository, repository: &Repository, artifact: &Artifact) -> Result<()> {
+        let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
+        futures_util::try_join!(self.stage_empty_config(repository), self.mount_blob(from, repository, &artifact.layer, &layer))?;
+        Ok(())
+    }
+
     /// A place for a blob whose bytes are still to come.
     pub async fn open_upload(&self, repository: &Repository) -> Result<Url> {
         let none = bytes::Bytes::new();
@@ -29,26 +60,42 @@ impl Registry {
             .transport
             .send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| whole(request, &none))
             .await?
-            .success()?;
-        opened.location()?.ok_or_else(|| RegistryError::Protocol {
-            request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
-            what: "no `Location`".to_owned(),
-        })
+            .success()
+            .await?;
+        place_of(&opened, repository)
     }
 
     /// Uploads bytes to a place that `open_upload` gave.
-    pub async fn put_blob_at(&self, mut place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    pub async fn put_blob_at(&self, place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+        match self.fill(place, repository, bytes, blob).await {
+            // A connection that broke left a place that is gone, or one with some of the bytes in it.
+            Err(error) if is_about_progress(&error) => {
+                if self.has_blob(repository, blob).await? {
+                    return Ok(());
+                }
+                let place = self.open_upload(repository).await?;
+                self.fill(place, repository, bytes, blob).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    pub(super) async fn fill(&self, mut place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
         place.query_pairs_mut().append_pair("digest", blob.digest.as_str());
-        self.transport.send_to(Method::PUT, place, repository, Access::Push, |request| whole(request, bytes)).await?.success().map(drop)
+        let answer = self.transport.send_to(Method::PUT, place, repository, Access::Push, |request| whole(request, bytes)).await?;
+        answer.success().await.map(drop)
     }
 
     /// Uploads bytes unless they are there; asks once a run for each blob.
     pub async fn ensure_blob(&self, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
-        let turn = self.turns.of(repository, &blob.digest).await;
+        let turn = self.memory.turn(repository, &blob.digest).await;
         let mut ensured = turn.lock().await;
         if !*ensured {
             if !self.has_blob(repository, blob).await? {
-                self.put_blob(repository, bytes, blob).await?;
+                match bytes.len() {
+                    LARGE.. => self.put_large_blob(repository, bytes, blob).await?,
+                    _ => self.put_blob(repository, bytes, blob).await?,
+                }
             }
             *ensured = true;
         }
@@ -56,6 +103,25 @@ impl Registry {
     }
 }
 
-fn whole(request: RequestBuilder, bytes: &bytes::Bytes) -> RequestBuilder {
+/// Repositories by registry: the first of each, where bytes are uploaded, and the others, which get them from there.
+pub fn by_registry(repositories: &[Repository]) -> Vec<(&Repository, Vec<&Repository>)> {
+    let mut grouped: Vec<(&Repository, Vec<&Repository>)> = Vec::new();
+    for repository in repositories {
+        match grouped.iter_mut().find(|(home, _)| home.registry() == repository.registry()) {
+            Some((_, others)) => others.push(repository),
+            None => grouped.push((repository, Vec::new())),
+        }
+    }
+    grouped
+}
+
+pub(super) fn place_of(opened: &Answer, repository: &Repository) -> Result<Url> {
+    opened.upload_place()?.ok_or_else(|| RegistryError::Protocol {
+        request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
+        what: "neither `Location` nor `Docker-Upload-UUID`".to_owned(),
+    })
+}
+
+pub(super) fn whole(request: RequestBuilder, bytes: &bytes::Bytes) -> RequestBuilder {
     request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, bytes.len()).body(bytes.clone())
 }

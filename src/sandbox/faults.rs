@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     Registry,
+    /// Where some registries send their clients for blobs.
+    Storage,
     Oidc,
     Fulcio,
     Rekor,
@@ -26,6 +28,8 @@ pub enum Effect {
     Body(Vec<u8>),
     /// The true answer with one byte of its body flipped.
     Corrupt,
+    /// Of the request's body only so many bytes arrive, then the connection closes.
+    CutBody(usize),
     /// The connection closes without an answer; the request is not carried out.
     Drop,
     /// The request is carried out, then the connection closes without an answer.

@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod fulcio;
 mod github;
+mod habits;
 mod keys;
 mod merkle;
 mod oidc;
@@ -29,6 +30,7 @@ use tokio::task::JoinHandle;
 
 pub use claims::Claims;
 pub use faults::{Effect, Fault, Faults, Request, Service};
+pub use habits::Habit;
 
 use faults::held;
 use server::Edge;
@@ -38,6 +40,8 @@ pub struct Config {
     pub dir: PathBuf,
     /// `false`: the referrers endpoint answers 404 and manifests with a subject get no `OCI-Subject`.
     pub referrers_api: bool,
+    /// The registry behaves as this public one.
+    pub habit: Option<Habit>,
     /// Added to every answer of every service.
     pub latency: Duration,
     pub registry_port: Option<u16>,
@@ -53,6 +57,7 @@ impl Config {
         Self {
             dir,
             referrers_api: true,
+            habit: None,
             latency: Duration::ZERO,
             registry_port: None,
             preload: Vec::new(),
@@ -152,7 +157,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     })
     .await
     .map_err(|_| SandboxError::Interrupted)??;
-    let registry = registry::Registry::open(&config, registry_address.clone()).await?;
+    let registry = registry::Registry::open(&config, registry_address.clone(), listeners.host(Service::Storage)?).await?;
     for layout in &config.preload {
         registry.preload(layout).await?;
     }
@@ -167,6 +172,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     files::write_atomically(&config.dir.join("sandbox.env"), files::shell_exports(&environment).as_bytes())?;
 
     let routers = [
+        (Service::Storage, registry.clone().storage_router()),
         (Service::Registry, registry.router()),
         (Service::Oidc, authorities.issuer.router()),
         (Service::Fulcio, authorities.fulcio.router()),
@@ -248,8 +254,9 @@ impl Authorities {
 struct Listeners(HashMap<Service, TcpListener>);
 
 impl Listeners {
-    const SERVICES: [(Service, &'static str); 6] = [
+    const SERVICES: [(Service, &'static str); 7] = [
         (Service::Registry, "registry"),
+        (Service::Storage, "storage"),
         (Service::Oidc, "oidc"),
         (Service::Fulcio, "fulcio"),
         (Service::Rekor, "rekor"),

@@ -96,22 +96,26 @@ impl Edge {
         request: hyper::Request<Incoming>,
         router: TowerToHyperService<Router>,
     ) -> Result<Response, Dropped> {
-        let carry_out = |request: hyper::Request<Incoming>| async move {
-            match router.call(request.map(Body::new)).await {
+        let carry_out = |request: hyper::Request<Body>| async move {
+            match router.call(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             }
         };
         match effect {
-            None => Ok(carry_out(request).await),
+            None => Ok(carry_out(request.map(Body::new)).await),
             Some(Effect::Drop) => Err(Dropped),
+            Some(Effect::CutBody(length)) => {
+                carry_out(request.map(|body| cut(body, length))).await;
+                Err(Dropped)
+            }
             Some(Effect::LoseAnswer) => {
-                carry_out(request).await;
+                carry_out(request.map(Body::new)).await;
                 Err(Dropped)
             }
             Some(Effect::Delay(duration)) => {
                 tokio::time::sleep(duration).await;
-                Ok(carry_out(request).await)
+                Ok(carry_out(request.map(Body::new)).await)
             }
             Some(Effect::Status(status)) => {
                 drain(request).await;
@@ -127,9 +131,9 @@ impl Edge {
                 drain(request).await;
                 Ok(([(CONTENT_TYPE, declared_type(&bytes))], bytes).into_response())
             }
-            Some(Effect::Corrupt) => Ok(corrupted(carry_out(request).await)),
+            Some(Effect::Corrupt) => Ok(corrupted(carry_out(request.map(Body::new)).await)),
             Some(Effect::WithoutHeader(name)) => {
-                let mut response = carry_out(request).await;
+                let mut response = carry_out(request.map(Body::new)).await;
                 if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
                     response.headers_mut().remove(name);
                 }
@@ -137,6 +141,21 @@ impl Edge {
             }
         }
     }
+}
+
+/// The first bytes of a body, then a connection that broke.
+fn cut(body: Incoming, length: usize) -> Body {
+    let mut left = length;
+    let pieces = Body::new(body).into_data_stream().map(move |piece| {
+        let mut piece = piece.map_err(std::io::Error::other)?;
+        if left == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        }
+        piece.truncate(left);
+        left -= piece.len();
+        Ok(piece)
+    });
+    Body::from_stream(pieces)
 }
 
 /// Reads the body to its end, because an unread one makes the client see a reset instead of the answer.

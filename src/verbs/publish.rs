@@ -453,6 +453,7 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
         .user_agent(concat!("supply-action/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(std::time::Duration::from_secs(15))
         .read_timeout(std::time::Duration::from_secs(60))
+        .redirect(crate::registry::redirects())
         .build()
         .context("no HTTPS client could be made")
         .hint("this machine may lack CA certificates; install `ca-certificates`")

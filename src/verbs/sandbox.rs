@@ -21,6 +21,9 @@ pub struct Sandbox {
     /// Serve no referrers API, as older registries
     #[arg(long)]
     pub no_referrers: bool,
+    /// Let the registry behave as a public one: ghcr, ecr, quay, docker-hub, harbor, artifactory
+    #[arg(long)]
+    pub habit: Option<sandbox::Habit>,
     /// The registry's port; any free one by default
     #[arg(long)]
     pub registry_port: Option<u16>,
@@ -36,6 +39,7 @@ pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
     let mut config = sandbox::Config::new(dir.clone());
     config.latency = arguments.latency;
     config.referrers_api = !arguments.no_referrers;
+    config.habit = arguments.habit;
     config.registry_port = arguments.registry_port;
     config.preload = arguments.preload;
     let world = sandbox::start(config).await.context("the sandbox could not start")?;

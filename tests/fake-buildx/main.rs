@@ -87,7 +87,8 @@ async fn build(arguments: &[String], mode: &str) {
     let mut digest = String::new();
     for name in attributes["name"].split(',') {
         let (host, path) = name.split_once('/').unwrap();
-        let pusher = Pusher { http: reqwest::Client::new(), base: format!("http://{host}/v2/{path}") };
+        let authorization = authorization(host, path).await;
+        let pusher = Pusher { http: reqwest::Client::new(), base: format!("http://{host}/v2/{path}"), authorization };
         digest = image(&pusher, &platforms, sbom, provenance, mode).await;
     }
     if mode == "wrong-digest" {
@@ -150,16 +151,35 @@ async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: boo
     entry
 }
 
+/// What the registry asks for, from the login in Docker's `config.json`; empty where it asks for nothing.
+async fn authorization(host: &str, path: &str) -> String {
+    let asked = reqwest::get(format!("http://{host}/v2/{path}/tags/list")).await.unwrap();
+    let Some(challenge) = asked.headers().get("www-authenticate").map(|value| value.to_str().unwrap()) else { return String::new() };
+    let file = format!("{}/config.json", std::env::var("DOCKER_CONFIG").unwrap());
+    let config: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let basic = format!("Basic {}", config["auths"][host]["auth"].as_str().unwrap());
+    let Some((_, realm)) = challenge.split_once("Bearer realm=\"") else { return basic };
+    let url = format!("{}?service={host}&scope=repository:{path}:pull,push", realm.split('"').next().unwrap());
+    let answer: Value = reqwest::Client::new().get(url).header("authorization", basic).send().await.unwrap().json().await.unwrap();
+    format!("Bearer {}", answer["token"].as_str().unwrap())
+}
+
 struct Pusher {
     http: reqwest::Client,
     base: String,
+    authorization: String,
 }
 
 impl Pusher {
     async fn blob(&self, bytes: &[u8], media_type: &str) -> Value {
         let described = described(bytes, media_type);
-        let url = format!("{}/blobs/uploads/?digest={}", self.base, described["digest"].as_str().unwrap());
-        let answer = self.http.post(url).header("content-type", "application/octet-stream").body(bytes.to_vec()).send().await.unwrap();
+        let opened =
+            self.http.post(format!("{}/blobs/uploads/", self.base)).header("authorization", &self.authorization).send().await.unwrap();
+        let location = opened.headers()["location"].to_str().unwrap();
+        let mut place = opened.url().join(location).unwrap();
+        place.query_pairs_mut().append_pair("digest", described["digest"].as_str().unwrap());
+        let request = self.http.put(place).header("authorization", &self.authorization);
+        let answer = request.header("content-type", "application/octet-stream").body(bytes.to_vec()).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
         described
     }
@@ -168,7 +188,15 @@ impl Pusher {
         let bytes = manifest.to_string().into_bytes();
         let described = described(&bytes, media_type);
         let url = format!("{}/manifests/{}", self.base, described["digest"].as_str().unwrap());
-        let answer = self.http.put(url).header("content-type", media_type).body(bytes).send().await.unwrap();
+        let answer = self
+            .http
+            .put(url)
+            .header("authorization", &self.authorization)
+            .header("content-type", media_type)
+            .body(bytes)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
         described
     }

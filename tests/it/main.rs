@@ -9,6 +9,7 @@ mod faults;
 mod keys;
 mod publish;
 mod refusals;
+mod registries;
 mod signals;
 mod support;
 mod tidy;

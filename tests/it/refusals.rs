@@ -50,7 +50,8 @@ async fn a_token_about_another_repository() {
 
 #[tokio::test]
 async fn a_registry_without_a_login() {
-    let world = World::with(|config| config.registry_login = Some(("octo".into(), "pass".into()))).await;
+    let mut world = World::with(|config| config.registry_login = Some(("octo".into(), "pass".into()))).await;
+    world.unset("INPUT_USERNAME").unset("INPUT_PASSWORD");
     let run = world.publish().await;
     assert_eq!(run.code, Some(1));
     for word in ["nothing was tagged", "401", "hint: give credentials"] {

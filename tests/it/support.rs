@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
-use serde_json::Value;
 use supply_action::github::Environment;
 use supply_action::image::{ImageRef, Repository};
-use supply_action::registry::{Credentials, Registry};
+use supply_action::registry::{Credentials, Registry, Secret};
 use supply_action::sandbox::{self, Config, Effect, Fault, Request, Sandbox, Service};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verify::policy::{Format, Part, Policy, Requirements};
@@ -22,6 +21,7 @@ pub(crate) fn always(service: Service, method: Option<&'static str>, path: &str,
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) folder: TempDir,
+    login: Option<(String, String)>,
     env: Environment,
 }
 
@@ -47,6 +47,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new(folder.path().join("sandbox"));
         change(&mut config);
+        let login = config.registry_login.clone();
         let sandbox = sandbox::start(config).await.unwrap();
         std::fs::create_dir(folder.path().join("context")).unwrap();
         std::fs::create_dir(folder.path().join("temp")).unwrap();
@@ -66,7 +67,11 @@ impl World {
         set("INPUT_SIGNING-CONFIG", sandbox.signing_config().display().to_string());
         set("INPUT_TRUSTED-ROOT", sandbox.trusted_root().display().to_string());
         set("INPUT_BUILDER-ENDPOINT", "unix:///nowhere".into());
-        Self { sandbox, folder, env }
+        if let Some((user, password)) = &login {
+            set("INPUT_USERNAME", user.clone());
+            set("INPUT_PASSWORD", password.clone());
+        }
+        Self { sandbox, folder, login, env }
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) -> &mut Self {
@@ -105,7 +110,15 @@ impl World {
     }
 
     pub(crate) fn registry(&self) -> Registry {
-        Registry::new(reqwest::Client::new(), Credentials::default())
+        Registry::new(reqwest::Client::new(), self.credentials())
+    }
+
+    pub(crate) fn credentials(&self) -> Credentials {
+        let mut credentials = Credentials::default();
+        if let Some((user, password)) = &self.login {
+            credentials.add(self.sandbox.registry(), user, Secret::Password(password.clone().into()));
+        }
+        credentials
     }
 
     pub(crate) fn repository(&self) -> Repository {
@@ -114,14 +127,18 @@ impl World {
 
     /// What each of these tags names.
     pub(crate) async fn tags(&self) -> BTreeMap<String, String> {
-        let url = format!("http://{}/v2/app/tags/list", self.sandbox.registry());
-        let list: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
         let mut found = BTreeMap::new();
-        for tag in list["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(|tag| !tag.starts_with("sha256-")) {
+        for tag in self.all_tags().await.iter().filter(|tag| !tag.starts_with("sha256-")) {
             let manifest = self.registry().tagged(&self.repository(), &tag.parse().unwrap()).await.unwrap().unwrap();
-            found.insert(tag.to_owned(), manifest.descriptor.digest.to_string());
+            found.insert(tag.clone(), manifest.descriptor.digest.to_string());
         }
         found
+    }
+
+    /// Every tag, those that are digests' names too.
+    pub(crate) async fn all_tags(&self) -> Vec<String> {
+        let root = self.folder.path().join("sandbox/registry/repositories/app/_tags");
+        std::fs::read_dir(root).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     /// Verifies as a stranger would, with a policy of this test's own.

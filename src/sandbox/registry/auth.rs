@@ -19,6 +19,7 @@ use super::Registry;
 use super::errors::RegistryError;
 use super::names::Name;
 use crate::sandbox::faults::held;
+use crate::sandbox::habits::Manners;
 use crate::sandbox::keys;
 
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -26,6 +27,8 @@ const LIFETIME: Duration = Duration::from_secs(300);
 pub(super) struct Auth {
     login: (String, String),
     host: String,
+    basic: bool,
+    uses: usize,
     granted: Mutex<HashMap<String, Grant>>,
 }
 
@@ -33,14 +36,19 @@ struct Grant {
     /// As asked for: `repository:example/hello:pull,push`.
     scopes: Vec<String>,
     expires: Instant,
+    /// How many requests it is still good for.
+    uses: usize,
 }
 
 impl Auth {
-    pub(super) fn new(login: (String, String), host: String) -> Self {
-        Self { login, host, granted: Mutex::default() }
+    pub(super) fn new(login: (String, String), host: String, manners: &Manners) -> Self {
+        Self { login, host, basic: manners.basic_login, uses: manners.token_uses, granted: Mutex::default() }
     }
 
     fn challenge(&self, scopes: &[String], failure: Option<&str>) -> RegistryError {
+        if self.basic {
+            return RegistryError::Unauthorized { challenge: format!("Basic realm=\"http://{}/\",service=\"sandbox\"", self.host) };
+        }
         let scope = if scopes.is_empty() { String::new() } else { format!(",scope=\"{}\"", scopes.join(" ")) };
         let failure = failure.map(|failure| format!(",error=\"{failure}\"")).unwrap_or_default();
         let challenge = format!("Bearer realm=\"http://{0}/token\",service=\"{0}\"{scope}{failure}", self.host);
@@ -49,15 +57,26 @@ impl Auth {
 
     /// Passes a request whose bearer token covers every one of `needed`.
     pub(super) fn check(&self, headers: &HeaderMap, needed: &[String]) -> Result<(), RegistryError> {
+        if self.basic {
+            return if self.is_logged_in(headers) { Ok(()) } else { Err(self.challenge(needed, None)) };
+        }
         let bearer = credentials(headers).filter(|(scheme, _)| scheme == "bearer");
         let (_, token) = bearer.ok_or_else(|| self.challenge(needed, None))?;
         let mut granted = held(&self.granted);
         granted.retain(|_, grant| grant.expires > Instant::now());
-        let grant = granted.get(&token).ok_or_else(|| self.challenge(needed, Some("invalid_token")))?;
+        let grant = granted.get_mut(&token).filter(|grant| grant.uses > 0).ok_or_else(|| self.challenge(needed, Some("invalid_token")))?;
+        grant.uses -= 1;
         match needed.iter().all(|needed| grant.covers(needed)) {
             true => Ok(()),
             false => Err(self.challenge(needed, Some("insufficient_scope"))),
         }
+    }
+
+    fn is_logged_in(&self, headers: &HeaderMap) -> bool {
+        let basic = credentials(headers).filter(|(scheme, _)| scheme == "basic");
+        let decoded = basic.and_then(|(_, encoded)| STANDARD.decode(encoded).ok());
+        let login = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        login.as_deref().and_then(|login| login.split_once(':')).is_some_and(|(user, password)| self.logs_in(user, password))
     }
 
     fn logs_in(&self, user: &str, password: &str) -> bool {
@@ -68,7 +87,7 @@ impl Auth {
         let Ok(token) = keys::random_hex(24) else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
-        let grant = Grant { scopes, expires: Instant::now() + LIFETIME };
+        let grant = Grant { scopes, expires: Instant::now() + LIFETIME, uses: self.uses };
         held(&self.granted).insert(token.clone(), grant);
         Json(json!({
             "token": token, "access_token": token, "token_type": "Bearer",
@@ -124,13 +143,7 @@ pub(super) async fn give_token(State(registry): State<Arc<Registry>>, Query(para
     let Some(auth) = &registry.auth else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let basic = credentials(&headers).filter(|(scheme, _)| scheme == "basic");
-    let decoded = basic.and_then(|(_, encoded)| STANDARD.decode(encoded).ok());
-    let login = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    match login.as_deref().and_then(|login| login.split_once(':')) {
-        Some((user, password)) if auth.logs_in(user, password) => auth.token_for(scopes(&parameters)),
-        _ => refused(),
-    }
+    if auth.is_logged_in(&headers) { auth.token_for(scopes(&parameters)) } else { refused() }
 }
 
 /// `POST /token` as OAuth2 with the password grant, which containerd and BuildKit try first.
@@ -156,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_grant_covers_only_its_repository_and_actions() {
-        let grant = Grant { scopes: vec!["repository:a/b:pull".to_owned()], expires: Instant::now() };
+        let grant = Grant { scopes: vec!["repository:a/b:pull".to_owned()], expires: Instant::now(), uses: 1 };
         assert!(grant.covers("repository:a/b:pull"));
         assert!(!grant.covers("repository:a/b:pull,push"));
         assert!(!grant.covers("repository:a:pull"));

@@ -17,6 +17,7 @@ use super::Registry;
 use super::errors::RegistryError;
 use super::names::{Digest, Name};
 use crate::sandbox::faults::held;
+use crate::sandbox::habits::Blobs;
 use crate::sandbox::keys;
 
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -49,7 +50,16 @@ pub(super) fn received(size: u64) -> String {
 impl Registry {
     pub(super) async fn blob(&self, method: &Method, name: &Name, digest: &Digest, headers: &HeaderMap) -> Result<Response, RegistryError> {
         match *method {
-            Method::GET | Method::HEAD => self.read_blob(method, name, digest, headers).await,
+            Method::GET | Method::HEAD => match self.manners.blobs {
+                Blobs::Elsewhere(status) if self.store.has_blob(name, digest).await => Ok(self.sent_to_storage(status, name, digest)),
+                _ => {
+                    let mut response = self.read_blob(method, name, digest, headers).await?;
+                    if *method == Method::HEAD {
+                        self.bare(response.headers_mut());
+                    }
+                    Ok(response)
+                }
+            },
             Method::DELETE => {
                 self.store.unlink_blob(name, digest).await?;
                 Ok(StatusCode::ACCEPTED.into_response())
@@ -58,7 +68,13 @@ impl Registry {
         }
     }
 
-    async fn read_blob(&self, method: &Method, name: &Name, digest: &Digest, headers: &HeaderMap) -> Result<Response, RegistryError> {
+    pub(super) async fn read_blob(
+        &self,
+        method: &Method,
+        name: &Name,
+        digest: &Digest,
+        headers: &HeaderMap,
+    ) -> Result<Response, RegistryError> {
         if !self.store.has_blob(name, digest).await {
             return Err(RegistryError::BlobUnknown { digest: digest.as_str().to_owned() });
         }
@@ -95,9 +111,9 @@ impl Registry {
     pub(super) async fn begin_upload(&self, name: &Name, parameters: &Parameters, body: Body) -> Result<Response, RegistryError> {
         if let (Some(mount), Some(from)) = (&parameters.mount, &parameters.from) {
             let (digest, from) = (Digest::parse(mount)?, Name::parse(from)?);
-            if self.store.has_blob(&from, &digest).await {
+            if self.manners.mounts && self.store.has_blob(&from, &digest).await {
                 self.store.link_blob(name, &digest).await?;
-                return Ok(created(name, &digest));
+                return Ok(self.created(name, &digest));
             }
         }
         let id = keys::random_hex(16).map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
@@ -105,9 +121,9 @@ impl Registry {
         tokio::fs::File::create(&path).await?;
         let upload = Upload { name: name.clone(), path, size: 0, hash: Context::new(&SHA256) };
         held(&self.uploads.0).insert(id.clone(), Arc::new(tokio::sync::Mutex::new(upload)));
-        match &parameters.digest {
+        match parameters.digest.as_ref().filter(|_| self.manners.upload_in_one_post) {
             Some(digest) => self.finish_upload(name, &id, digest, &HeaderMap::new(), body).await,
-            None => Ok(in_progress(StatusCode::ACCEPTED, name, &id, 0)),
+            None => Ok(self.in_progress(StatusCode::ACCEPTED, name, &id, 0)),
         }
     }
 
@@ -124,13 +140,13 @@ impl Registry {
             ("GET", _) => {
                 let upload = self.known_upload(name, id).await?;
                 let size = upload.lock().await.size;
-                Ok(in_progress(StatusCode::NO_CONTENT, name, id, size))
+                Ok(self.in_progress(StatusCode::NO_CONTENT, name, id, size))
             }
             ("PATCH", _) => {
                 let upload = self.known_upload(name, id).await?;
                 let mut upload = upload.lock().await;
                 upload.append(headers, body).await?;
-                Ok(in_progress(StatusCode::ACCEPTED, name, id, upload.size))
+                Ok(self.in_progress(StatusCode::ACCEPTED, name, id, upload.size))
             }
             ("PUT", Some(digest)) => self.finish_upload(name, id, digest, headers, body).await,
             ("PUT", None) => Err(RegistryError::DigestInvalid { digest: String::new() }),
@@ -155,7 +171,18 @@ impl Registry {
         tokio::fs::rename(&upload.path, self.store.blob_path(&digest)).await?;
         held(&self.uploads.0).remove(id);
         self.store.link_blob(name, &digest).await?;
-        Ok(created(name, &digest))
+        Ok(self.created(name, &digest))
+    }
+
+    /// `Location` carries a query, as the reference implementation's does: clients must add `digest` to it, not replace it.
+    fn in_progress(&self, status: StatusCode, name: &Name, id: &str, size: u64) -> Response {
+        let location = self.located(format!("/v2/{}/blobs/uploads/{id}?_state={id}", name.as_str()));
+        (status, [(LOCATION, location), (RANGE, received(size)), (UPLOAD_ID, id.to_owned())]).into_response()
+    }
+
+    fn created(&self, name: &Name, digest: &Digest) -> Response {
+        let location = self.located(format!("/v2/{}/blobs/{}", name.as_str(), digest.as_str()));
+        (StatusCode::CREATED, [(LOCATION, location), (CONTENT_DIGEST, digest.as_str().to_owned())]).into_response()
     }
 
     async fn known_upload(&self, name: &Name, id: &str) -> Result<Arc<tokio::sync::Mutex<Upload>>, RegistryError> {
@@ -173,7 +200,7 @@ impl Registry {
 }
 
 impl Upload {
-    /// Adds the whole body or nothing: an interrupted one leaves size and hash as they were.
+    /// Adds the body; what arrived of an interrupted one stays, as in the reference implementation.
     async fn append(&mut self, headers: &HeaderMap, body: Body) -> Result<(), RegistryError> {
         if let Some(range) = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()) {
             let text = range.trim_start_matches("bytes ");
@@ -185,30 +212,20 @@ impl Upload {
         let mut file = tokio::fs::OpenOptions::new().write(true).open(&self.path).await?;
         file.set_len(self.size).await?;
         file.seek(SeekFrom::Start(self.size)).await?;
-        let (mut size, mut hash) = (self.size, self.hash.clone());
         let mut body = body.into_data_stream();
+        let mut outcome = Ok(());
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|_| RegistryError::Body)?;
-            hash.update(&piece);
-            size += piece.len() as u64;
+            let Ok(piece) = piece else {
+                outcome = Err(RegistryError::Body);
+                break;
+            };
             file.write_all(&piece).await?;
+            self.hash.update(&piece);
+            self.size += piece.len() as u64;
         }
         file.flush().await?;
-        (self.size, self.hash) = (size, hash);
-        Ok(())
+        outcome
     }
-}
-
-/// `Location` carries a query, as the reference implementation's does: clients must add `digest` to it, not replace it.
-fn in_progress(status: StatusCode, name: &Name, id: &str, size: u64) -> Response {
-    let headers =
-        [(LOCATION, format!("/v2/{}/blobs/uploads/{id}?_state={id}", name.as_str())), (RANGE, received(size)), (UPLOAD_ID, id.to_owned())];
-    (status, headers).into_response()
-}
-
-fn created(name: &Name, digest: &Digest) -> Response {
-    let location = format!("/v2/{}/blobs/{}", name.as_str(), digest.as_str());
-    (StatusCode::CREATED, [(LOCATION, location), (CONTENT_DIGEST, digest.as_str().to_owned())]).into_response()
 }
 
 /// First byte and end (exclusive) of a single `bytes` range; several ranges are answered whole, as RFC 9110 allows.

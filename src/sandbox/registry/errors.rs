@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_RANGE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -34,6 +34,12 @@ pub(super) enum RegistryError {
     TooLarge { limit: usize },
     #[error("the tag is not at `{expected}` any more")]
     Precondition { expected: String },
+    #[error("the image tag `{tag}` already exists and cannot be overwritten because the tag is immutable")]
+    Immutable { tag: String },
+    #[error("you have reached your pull rate limit")]
+    TooMany { wait: u64 },
+    #[error("the pull came back before it was due")]
+    Impatient,
     #[error("authentication is required")]
     Unauthorized { challenge: String },
     #[error("the operation is not supported")]
@@ -65,6 +71,9 @@ impl RegistryError {
             Self::ManifestBlobUnknown { .. } => (StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN"),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
             Self::Precondition { .. } => (StatusCode::PRECONDITION_FAILED, "DENIED"),
+            Self::Immutable { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
+            Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::Impatient => (StatusCode::FORBIDDEN, "DENIED"),
             Self::Unauthorized { .. } => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Body => (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
@@ -79,6 +88,7 @@ impl IntoResponse for RegistryError {
         let body = Json(json!({"errors": [{"code": code, "message": self.to_string(), "detail": {}}]}));
         match self {
             Self::Unauthorized { challenge } => (status, [(WWW_AUTHENTICATE, challenge)], body).into_response(),
+            Self::TooMany { wait } => (status, [(RETRY_AFTER, wait.to_string())], body).into_response(),
             Self::UploadRange { size, .. } => (status, [("range", super::blobs::received(size))], body).into_response(),
             Self::Range { size, .. } => (status, [(CONTENT_RANGE, format!("bytes */{size}"))], body).into_response(),
             _ => (status, body).into_response(),

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK, LOCATION};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -12,11 +12,19 @@ use super::blobs::CONTENT_DIGEST;
 use super::errors::RegistryError;
 use super::names::{Digest, Name, Reference};
 use super::store::Manifest;
+use crate::sandbox::habits::Every;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// The size every registry must accept, and the largest this one does.
 const LIMIT: usize = 4 << 20;
 const DEFAULT_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+/// What a registry takes that knows images alone.
+const IMAGES: [&str; 4] = [
+    DEFAULT_TYPE,
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
 
 impl Registry {
     pub(super) async fn manifest(
@@ -58,8 +66,12 @@ impl Registry {
             (CONTENT_DIGEST, digest.as_str().to_owned()),
             (ETAG, etag(&digest)),
         ];
-        let body = if *method == Method::HEAD { Body::empty() } else { Body::from(manifest.bytes) };
-        Ok((headers, body).into_response())
+        if *method != Method::HEAD {
+            return Ok((headers, manifest.bytes).into_response());
+        }
+        let mut response = (headers, Body::empty()).into_response();
+        self.bare(response.headers_mut());
+        Ok(response)
     }
 
     async fn put_manifest(
@@ -79,19 +91,31 @@ impl Registry {
             serde_json::from_slice(&bytes).map_err(|error| RegistryError::ManifestInvalid { reason: error.to_string() })?;
         let media_type = media_type(headers, &document)?;
         self.require_parts(name, &document).await?;
+        if self.manners.only_image_manifests && !IMAGES.contains(&media_type.as_str()) {
+            return Err(RegistryError::Unsupported);
+        }
+        if self.manners.lag.as_ref().is_some_and(Every::due) {
+            return Err(RegistryError::BlobUnknown { digest: digest.as_str().to_owned() });
+        }
         let subject = subject(&document)?;
         let _one_writer = self.manifest_writes.lock().await;
         if let Reference::Tag(tag) = reference {
+            if self.manners.immutable_tags && self.store.tag(name, tag).await?.is_some() {
+                return Err(RegistryError::Immutable { tag: tag.clone() });
+            }
             self.require_match(name, tag, headers).await?;
         }
         self.store_manifest(name, &digest, &Manifest { bytes, media_type }, &document, subject.as_ref()).await?;
         if let Reference::Tag(tag) = reference {
             self.store.put_tag(name, tag, &digest).await?;
         }
-        let location = format!("/v2/{}/manifests/{}", name.as_str(), digest.as_str());
+        let location = self.located(format!("/v2/{}/manifests/{}", name.as_str(), digest.as_str()));
         let mut response = (StatusCode::CREATED, [(LOCATION, location), (ETAG, etag(&digest))]).into_response();
+        if !self.manners.manifest_locations {
+            response.headers_mut().remove(LOCATION);
+        }
         response.headers_mut().extend(digest.as_str().parse::<HeaderValue>().map(|value| (CONTENT_DIGEST, value)));
-        if let Some(subject) = subject.filter(|_| self.referrers_api) {
+        if let Some(subject) = subject.filter(|_| self.manners.says_subject) {
             response.headers_mut().extend(subject.as_str().parse::<HeaderValue>().map(|value| (OCI_SUBJECT, value)));
         }
         Ok(response)
@@ -136,12 +160,18 @@ impl Registry {
         Ok(())
     }
 
-    /// `If-Match` on a tag: the writer says which digest it read, so that no update is lost.
+    /// `If-Match` on a tag: the writer says which digest it read, so that no update is lost; `If-None-Match`: that it read none.
     async fn require_match(&self, name: &Name, tag: &str, headers: &HeaderMap) -> Result<(), RegistryError> {
+        if !self.manners.conditions {
+            return Ok(());
+        }
+        let current = self.store.tag(name, tag).await?;
+        if headers.contains_key(IF_NONE_MATCH) && current.is_some() {
+            return Err(RegistryError::Precondition { expected: "nothing".to_owned() });
+        }
         let Some(expected) = headers.get(IF_MATCH).and_then(|value| value.to_str().ok()) else {
             return Ok(());
         };
-        let current = self.store.tag(name, tag).await?;
         let matches = current.is_some_and(|digest| expected == "*" || expected == etag(&digest) || expected == digest.as_str());
         if matches { Ok(()) } else { Err(RegistryError::Precondition { expected: expected.to_owned() }) }
     }
@@ -155,6 +185,12 @@ impl Registry {
                 let document = manifest.and_then(|manifest| serde_json::from_slice::<Value>(&manifest.bytes).ok());
                 if let Some(subject) = document.as_ref().map(subject).transpose()?.flatten() {
                     self.store.remove_referrer(name, &subject, digest).await?;
+                }
+                if self.manners.accessories_go_with_subject {
+                    for accessory in self.store.referrer_digests(name, digest).await? {
+                        self.store.remove_manifest(name, &accessory).await?;
+                        self.store.remove_referrer(name, digest, &accessory).await?;
+                    }
                 }
                 self.store.remove_manifest(name, digest).await?
             }

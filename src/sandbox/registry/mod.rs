@@ -7,6 +7,7 @@ mod manifests;
 mod names;
 mod preload;
 mod referrers;
+mod storage;
 mod store;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::habits::{Manners, Verdict};
 use super::{Config, SandboxError};
 use auth::Auth;
 use blobs::{Parameters, Uploads};
@@ -30,21 +32,27 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 pub(super) struct Registry {
     store: Store,
     uploads: Uploads,
-    referrers_api: bool,
+    manners: Manners,
+    /// Host and port of this registry, and of the storage behind it.
+    host: String,
+    storage: String,
     auth: Option<Auth>,
     /// Checks of `If-Match` and the write that follows are one step.
     manifest_writes: tokio::sync::Mutex<()>,
 }
 
 impl Registry {
-    pub(super) async fn open(config: &Config, host: String) -> Result<Arc<Self>, SandboxError> {
+    pub(super) async fn open(config: &Config, host: String, storage: String) -> Result<Arc<Self>, SandboxError> {
         let root = config.dir.join("registry");
         let store = Store::open(root.clone()).await.map_err(|source| SandboxError::File { path: root, source })?;
+        let manners = Manners::new(config.habit, config.referrers_api);
         Ok(Arc::new(Self {
             store,
             uploads: Uploads::default(),
-            referrers_api: config.referrers_api,
-            auth: config.registry_login.clone().map(|login| Auth::new(login, host)),
+            auth: config.registry_login.clone().map(|login| Auth::new(login, host.clone(), &manners)),
+            manners,
+            host,
+            storage,
             manifest_writes: tokio::sync::Mutex::new(()),
         }))
     }
@@ -62,6 +70,7 @@ impl Registry {
         let parameters = Parameters { digest: parameter("digest"), mount: parameter("mount"), from: parameter("from") };
         let parameters = self.authorized(&parts.method, &target, &parts.headers, parameters)?;
         let (method, headers) = (&parts.method, &parts.headers);
+        self.within_limits(method, &target, &path)?;
         match &target {
             Target::Ping => Ok(axum::Json(serde_json::json!({})).into_response()),
             Target::Tags(name) => {
@@ -72,7 +81,20 @@ impl Registry {
             Target::Blob(name, digest) => self.blob(method, name, digest, headers).await,
             Target::NewUpload(name) => self.begin_upload(name, &parameters, body).await,
             Target::Upload(name, id) => self.upload(method, name, id, &parameters, headers, body).await,
-            Target::Referrers(name, digest) => self.referrers(method, name, digest, parameter("artifactType").as_deref()).await,
+            Target::Referrers(name, digest) => {
+                let asked = referrers::Asked { artifact_type: parameter("artifactType"), last: parameter("last") };
+                self.referrers(method, name, digest, &asked).await
+            }
+        }
+    }
+
+    /// Counts the pulls where they are limited.
+    fn within_limits(&self, method: &Method, target: &Target, path: &str) -> Result<(), RegistryError> {
+        let (Some(limit), Target::Manifest(..), &Method::GET) = (&self.manners.limit, target, method) else { return Ok(()) };
+        match limit.judge(path, std::time::Instant::now()) {
+            Verdict::Served => Ok(()),
+            Verdict::TooMany { wait } => Err(RegistryError::TooMany { wait }),
+            Verdict::Impatient => Err(RegistryError::Impatient),
         }
     }
 

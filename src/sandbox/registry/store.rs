@@ -138,6 +138,11 @@ impl Store {
         Ok(descriptors)
     }
 
+    pub(super) async fn referrer_digests(&self, name: &Name, subject: &Digest) -> Result<Vec<Digest>, RegistryError> {
+        let folder = self.in_repository(name, REFERRERS).join(subject.hex());
+        file_names(&folder).await?.iter().map(|hex| Digest::parse(&format!("sha256:{hex}"))).collect()
+    }
+
     async fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
         let id = keys::random_hex(16).map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
         let temporary = self.upload_path(&id);

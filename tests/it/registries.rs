@@ -1,0 +1,270 @@
+//! Publications to registries as they are: each habit of a known one is kept by the sandbox, and what was published there
+//! verifies for a stranger.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use supply_action::registry::legacy::{Attached, LegacyLayer};
+use supply_action::registry::manifest::{Descriptor, OCI_MANIFEST};
+use supply_action::registry::{Artifact, Registry};
+use supply_action::sandbox::{Effect, Fault, Habit, Request, Service};
+
+use crate::support::{Run, World, always};
+
+async fn world_of(habit: Habit) -> World {
+    World::with(|config| {
+        config.habit = Some(habit);
+        config.registry_login = Some(("octo".into(), "hunter2".into()));
+    })
+    .await
+}
+
+/// Publishes, and checks as a stranger what is there.
+async fn published(world: &World) -> Run {
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}\n{:#?}", run.log, refusals(world));
+    world.verify(&run.outputs["digest"]).await.unwrap();
+    let tags = world.tags().await;
+    assert!(tags.len() == 3 && tags.values().all(|named| *named == run.outputs["digest"]), "{tags:?}");
+    run
+}
+
+fn registry_requests(world: &World) -> Vec<Request> {
+    world.sandbox.requests().into_iter().filter(|request| request.service == Service::Registry).collect()
+}
+
+fn refusals(world: &World) -> Vec<Request> {
+    registry_requests(world).into_iter().filter(|request| request.status >= 400 && request.status != 404).collect()
+}
+
+fn count(requests: &[Request], method: &str, part: &str, status: u16) -> usize {
+    let one = |request: &&Request| request.method == method && request.path.contains(part) && request.status == status;
+    requests.iter().filter(one).count()
+}
+
+async fn has_fallback_tags(world: &World) -> bool {
+    world.all_tags().await.iter().any(|tag| tag.starts_with("sha256-") && !tag.contains('.'))
+}
+
+#[tokio::test]
+async fn ghcr_has_no_referrers_and_learns_of_blobs_late() {
+    let world = world_of(Habit::Ghcr).await;
+    published(&world).await;
+    let requests = registry_requests(&world);
+    assert!(has_fallback_tags(&world).await);
+    assert!(count(&requests, "PUT", "/manifests/", 404) > 0, "no manifest was refused for a blob that was not known yet");
+    let tokens = count(&requests, "GET", "/token", 200);
+    assert!(tokens > 2, "a token that ran out was not renewed: {tokens}");
+}
+
+#[tokio::test]
+async fn ecr_leaves_a_tag_where_it_is() {
+    let mut world = world_of(Habit::Ecr).await;
+    published(&world).await;
+    assert_eq!(count(&registry_requests(&world), "GET", "/token", 200), 0, "its logins are basic");
+    // The same image again: every name is where it belongs, though none may be put.
+    published(&world).await;
+    // Another image: names that may not move are said, and stay.
+    let before = world.tags().await;
+    let run = world.set("FAKE_BUILDX_SALT", "other").set("INPUT_TAGS", "latest").publish().await;
+    assert!(run.code == Some(1) || run.code == Some(3), "{}", run.log);
+    for words in ["immutable", "hint:"] {
+        assert!(run.log.contains(words), "`{words}` is missing in {}", run.log);
+    }
+    assert_eq!(world.tags().await, before);
+}
+
+#[tokio::test]
+async fn ecr_echoed_a_subject_that_it_did_not_keep() {
+    let world = World::with(|config| {
+        config.habit = Some(Habit::Ecr);
+        config.referrers_api = false;
+    })
+    .await;
+    published(&world).await;
+    assert!(has_fallback_tags(&world).await, "`OCI-Subject` was believed");
+}
+
+#[tokio::test]
+async fn quay_lists_referrers_in_pages_and_sends_elsewhere_for_blobs() {
+    let world = world_of(Habit::Quay).await;
+    published(&world).await;
+    let pages = registry_requests(&world).iter().filter(|request| request.path.contains("/referrers/") && request.query.is_some()).count();
+    assert!(pages > 0, "no second page was asked for");
+    assert!(!has_fallback_tags(&world).await);
+    assert!(world.sandbox.requests().iter().any(|request| request.service == Service::Storage && request.status == 200));
+}
+
+#[tokio::test]
+async fn docker_hub_limits_pulls_and_its_storage_gets_no_login() {
+    let world = world_of(Habit::DockerHub).await;
+    published(&world).await;
+    let limited = refusals(&world);
+    assert!(limited.iter().any(|request| request.status == 429), "no pull was limited");
+    assert!(limited.iter().all(|request| request.status == 429 || request.status == 401), "who was told to wait did not: {limited:#?}");
+    let stored: Vec<Request> = world.sandbox.requests().into_iter().filter(|request| request.service == Service::Storage).collect();
+    assert!(!stored.is_empty() && stored.iter().all(|request| request.status == 200), "{stored:#?}");
+}
+
+#[tokio::test]
+async fn harbor_names_places_absolutely_and_removes_accessories_with_their_subject() {
+    published(&world_of(Habit::Harbor).await).await;
+    let world = World::with(|config| config.habit = Some(Habit::Harbor)).await;
+    let run = published(&world).await;
+    assert!(!has_fallback_tags(&world).await);
+    let image = world.repository().at(&run.outputs["digest"].parse().unwrap());
+    let accessories = world.registry().referrers(&image.repository, &image.digest).await.unwrap();
+    let accessory = image.repository.at(&accessories[0].digest);
+    assert!(world.registry().manifest(&accessory).await.unwrap().is_some());
+    let url = format!("http://{}/v2/app/manifests/{}", world.sandbox.registry(), image.digest);
+    assert_eq!(reqwest::Client::new().delete(url).send().await.unwrap().status(), 202);
+    assert!(world.registry().referrers(&image.repository, &image.digest).await.unwrap().is_empty());
+    assert!(world.registry().manifest(&accessory).await.unwrap().is_none());
+    // What is gone is signed and named again by the next run.
+    published(&world).await;
+}
+
+#[tokio::test]
+async fn artifactory_says_neither_subject_nor_location() {
+    let world = world_of(Habit::Artifactory).await;
+    published(&world).await;
+    assert!(has_fallback_tags(&world).await, "without `OCI-Subject` the fallback tag is the client's to write");
+}
+
+#[tokio::test]
+async fn an_upload_whose_answer_is_lost_is_not_lost() {
+    let world = World::new().await;
+    world.sandbox.faults().add(Fault { times: 3, ..always(Service::Registry, Some("PUT"), "/blobs/uploads/", Effect::LoseAnswer) });
+    published(&world).await;
+}
+
+#[tokio::test]
+async fn a_place_without_a_location_is_where_the_upload_id_says() {
+    let world = World::new().await;
+    // The first upload is the preflight's.
+    let fault = always(Service::Registry, Some("POST"), "/blobs/uploads/", Effect::WithoutHeader("location"));
+    world.sandbox.faults().add(Fault { times: 1, ..fault });
+    published(&world).await;
+}
+
+#[tokio::test]
+async fn a_registry_that_wants_an_hour_is_not_asked_again() {
+    let world = World::new().await;
+    world.sandbox.faults().add(always(Service::Registry, Some("POST"), "/blobs/uploads/", Effect::StatusRetryAfter(429, 3600)));
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("left alone for `3600` seconds"), "{}", run.log);
+    assert_eq!(count(&registry_requests(&world), "POST", "/blobs/uploads/", 429), 1);
+}
+
+#[tokio::test]
+async fn a_broken_upload_of_a_large_blob_goes_on_where_it_broke() {
+    for arrived in [700_000, 0] {
+        let world = World::with(|config| config.registry_login = Some(("octo".into(), "hunter2".into()))).await;
+        let bytes = bytes::Bytes::from((0..3_000_000_u32).map(|number| (number % 251) as u8).collect::<Vec<u8>>());
+        let blob = Descriptor::of(&bytes, "application/vnd.test");
+        world
+            .sandbox
+            .faults()
+            .add(Fault { times: 2, ..always(Service::Registry, Some("PATCH"), "/blobs/uploads/", Effect::CutBody(arrived)) });
+        let registry = Registry::for_publishing(reqwest::Client::new(), world.credentials());
+        registry.ensure_blob(&world.repository(), &bytes, &blob).await.unwrap();
+        assert_eq!(registry.blob(&world.repository(), &blob, bytes.len()).await.unwrap(), bytes);
+        let requests = registry_requests(&world);
+        let asked = count(&requests, "GET", "/blobs/uploads/", 204);
+        assert_eq!((asked, count(&requests, "PATCH", "/blobs/uploads/", 202)), (2, 1), "{requests:#?}");
+        assert_eq!(count(&requests, "POST", "/blobs/uploads/", 202), 1, "{requests:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_upload_of_evidence_is_begun_again() {
+    let world = World::new().await;
+    let (bytes, repository) = (bytes::Bytes::from_static(b"a bundle"), world.repository());
+    let blob = Descriptor::of(&bytes, "application/vnd.test");
+    world.sandbox.faults().add(Fault { times: 1, ..always(Service::Registry, Some("PUT"), "/blobs/uploads/", Effect::CutBody(1)) });
+    let registry = Registry::for_publishing(reqwest::Client::new(), world.credentials());
+    registry.ensure_blob(&repository, &bytes, &blob).await.unwrap();
+    assert_eq!(registry.blob(&repository, &blob, 100).await.unwrap(), bytes);
+}
+
+/// Eight programs that know nothing of each other, and the list each of them adds to.
+fn writers(world: &World) -> Vec<Registry> {
+    let http = reqwest::Client::new();
+    (0..8).map(|_| Registry::for_publishing(http.clone(), world.credentials())).collect()
+}
+
+async fn contested(habit: Option<Habit>) -> World {
+    World::with(|config| {
+        (config.habit, config.referrers_api, config.latency) = (habit, false, Duration::from_millis(3));
+    })
+    .await
+}
+
+/// `Ghcr` heeds no condition, so what another writer took away is found missing at the next look, which is before any name is put.
+#[tokio::test]
+async fn eight_writers_of_one_fallback_tag_lose_nothing() {
+    for habit in [None, Some(Habit::Ghcr)] {
+        let world = contested(habit).await;
+        let (subject, repository) = (Descriptor::of(b"image", OCI_MANIFEST), world.repository());
+        let writers = writers(&world);
+        let attached = writers.iter().enumerate().map(|(number, registry)| {
+            let layer = format!("bundle {number}").into();
+            let artifact = Artifact { artifact_type: "application/vnd.test", layer, annotations: BTreeMap::new() };
+            let (repository, subject) = (&repository, &subject);
+            async move {
+                let place = registry.open_upload(repository).await.unwrap();
+                registry.stage_artifact(repository, place, &artifact).await.unwrap();
+                registry.attach_artifact(repository, subject, &artifact).await.unwrap()
+            }
+        });
+        let attached = futures_util::future::join_all(attached).await;
+        if habit.is_some() {
+            let looks = writers.iter().map(|registry| registry.referrers(&repository, &subject.digest));
+            futures_util::future::try_join_all(looks).await.unwrap();
+        }
+        let listed = world.registry().referrers(&repository, &subject.digest).await.unwrap();
+        let missing: Vec<_> = attached.iter().filter(|digest| !listed.iter().any(|entry| entry.digest == **digest)).collect();
+        assert!(missing.is_empty() && listed.len() == 8, "{habit:?}: {} of 8, without {missing:?}", listed.len());
+    }
+}
+
+#[tokio::test]
+async fn eight_writers_of_one_signature_tag_lose_nothing() {
+    for habit in [None, Some(Habit::Ghcr)] {
+        let world = contested(habit).await;
+        let (subject, repository) = (Descriptor::of(b"image", OCI_MANIFEST), world.repository());
+        let writers = writers(&world);
+        let appended = writers.iter().enumerate().map(|(number, registry)| {
+            let bytes = bytes::Bytes::from(format!("signature {number}"));
+            let layers = [LegacyLayer { descriptor: Descriptor::of(&bytes, "application/vnd.test"), bytes }];
+            let (repository, subject) = (&repository, &subject.digest);
+            async move { registry.append_legacy(repository, subject, Attached::Signatures, &layers).await }
+        });
+        futures_util::future::try_join_all(appended).await.unwrap();
+        if habit.is_some() {
+            let looks = writers.iter().map(|registry| registry.legacy_layers(&repository, &subject.digest, Attached::Signatures));
+            futures_util::future::try_join_all(looks).await.unwrap();
+        }
+        let layers = world.registry().legacy_layers(&repository, &subject.digest, Attached::Signatures).await.unwrap();
+        assert_eq!(layers.len(), 8, "{habit:?}: {layers:#?}");
+    }
+}
+
+/// Ten bundles are in each of two repositories; where the registry mounts, their bytes are uploaded once.
+#[tokio::test]
+async fn evidence_is_mounted_in_the_other_repositories_of_a_registry() {
+    for (habit, mounted) in [(Habit::Harbor, 10), (Habit::Ecr, 0)] {
+        let mut world = world_of(habit).await;
+        let images = format!("{0}/app, {0}/mirror/app", world.sandbox.registry());
+        world.set("INPUT_IMAGES", &images);
+        published(&world).await;
+        let asked: Vec<Request> = registry_requests(&world);
+        let answered = |status: u16| {
+            let one =
+                |request: &&Request| request.query.as_deref().is_some_and(|query| query.starts_with("mount=")) && request.status == status;
+            asked.iter().filter(one).count()
+        };
+        assert_eq!((answered(201), answered(202)), (mounted, 10 - mounted), "{habit:?}");
+    }
+}
