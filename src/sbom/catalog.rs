@@ -93,7 +93,7 @@ fn licences(collected: &Collected) -> BTreeMap<String, Licence> {
 
 fn assumed_distributions(found: &[(String, Found)]) -> Vec<String> {
     let ecosystems: BTreeSet<Ecosystem> = found.iter().map(|(_, found)| found.package.ecosystem).collect();
-    let assumed = ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
+    let assumed = ecosystems.into_iter().filter(|ecosystem| ecosystem.is_distribution());
     assumed
         .map(|ecosystem| {
             format!(

@@ -7,11 +7,15 @@ use super::package::Found;
 use super::source::Contents;
 
 pub mod apk;
+mod bounded;
+pub mod cargo;
 pub mod copyright;
 mod deb822;
 pub mod dpkg;
 pub mod golang;
+pub mod npm;
 pub mod os_release;
+pub mod python;
 
 use os_release::Release;
 
@@ -97,9 +101,29 @@ pub const MATCHERS: &[Matcher] = &[
         wants: Wants::Path { matches: apk::is_database, cap: 64 * MIB, oversize: Oversize::Refuse, read: apk::read },
     },
     Matcher {
+        name: "npm",
+        looks_for: Some("Node packages in **/package.json with a name and a version"),
+        wants: Wants::Path { matches: npm::is_manifest, cap: 8 * MIB, oversize: Oversize::Warn, read: npm::read },
+    },
+    Matcher {
+        name: "python",
+        looks_for: Some("Python packages in **/*.dist-info/METADATA, **/*.egg-info/PKG-INFO and **/*.egg-info"),
+        wants: Wants::Path { matches: python::is_metadata, cap: 16 * MIB, oversize: Oversize::Warn, read: python::read },
+    },
+    Matcher {
+        name: "conda",
+        looks_for: Some("Conda packages in **/conda-meta/*.json"),
+        wants: Wants::Path { matches: python::is_conda_record, cap: 64 * MIB, oversize: Oversize::Warn, read: python::read_conda },
+    },
+    Matcher {
         name: "go-buildinfo",
         looks_for: Some("Go modules in the build information of ELF, PE and Mach-O executables"),
         wants: Wants::Magic { matches: golang::is_executable, read: golang::read },
+    },
+    Matcher {
+        name: "cargo-auditable",
+        looks_for: Some("Rust crates in the .dep-v0 section of executables built with cargo-auditable"),
+        wants: Wants::Magic { matches: golang::is_executable, read: cargo::read },
     },
     Matcher {
         name: "os-release",
@@ -165,6 +189,7 @@ mod tests {
             Just("P:a\nV:1\n".to_owned()),
             Just("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n".to_owned()),
             "[A-Za-z-]{0,9}:.{0,20}\n",
+            "\\{\"(name|version|license)\":\"[a-z0-9.]{0,6}\",?",
             "(Depends|Provides|Source|License|Maintainer|D|p|m|L|ID): ?.{0,40}\n",
             " .{0,9}\n",
             Just("\n".to_owned()),
