@@ -13,9 +13,11 @@ pub mod copyright;
 mod deb822;
 pub mod dpkg;
 pub mod golang;
+pub mod java;
 pub mod npm;
 pub mod os_release;
 pub mod python;
+mod zip;
 
 use os_release::Release;
 
@@ -33,6 +35,8 @@ pub struct Matcher {
 pub enum Wants {
     /// By path; read as a whole.
     Path { matches: fn(&str) -> bool, cap: u64, oversize: Oversize, read: fn(&str, &[u8]) -> Result<Facts, Malformed> },
+    /// By path; read here and there. An error is one of input, not of format.
+    Opened { matches: fn(&str) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
     /// By the first four bytes; read here and there. An error is one of input, not of format.
     Magic { matches: fn(&[u8]) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
 }
@@ -114,6 +118,11 @@ pub const MATCHERS: &[Matcher] = &[
         name: "conda",
         looks_for: Some("Conda packages in **/conda-meta/*.json"),
         wants: Wants::Path { matches: python::is_conda_record, cap: 64 * MIB, oversize: Oversize::Warn, read: python::read_conda },
+    },
+    Matcher {
+        name: "java",
+        looks_for: Some("Java packages in jar, war, ear and similar archives, and in archives inside of them"),
+        wants: Wants::Opened { matches: java::is_archive, read: java::read },
     },
     Matcher {
         name: "go-buildinfo",
