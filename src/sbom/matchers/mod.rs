@@ -7,6 +7,7 @@ use super::package::Found;
 use super::source::Contents;
 
 pub mod apk;
+pub mod binary;
 mod bounded;
 pub mod cargo;
 pub mod copyright;
@@ -17,6 +18,7 @@ pub mod java;
 pub mod npm;
 pub mod os_release;
 pub mod python;
+pub mod rpm;
 mod zip;
 
 use os_release::Release;
@@ -58,6 +60,8 @@ pub struct Malformed(pub String);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     pub packages: Vec<Found>,
+    /// Files that packages of a distribution own, of those that [`binary`] would look at.
+    pub owns: Vec<String>,
     pub licence: Option<Licence>,
     pub release: Option<Release>,
     /// Sentences about what could not be understood.
@@ -81,6 +85,7 @@ impl Facts {
 
     pub fn add(&mut self, other: Self) {
         self.packages.extend(other.packages);
+        self.owns.extend(other.owns);
         self.licence = self.licence.take().or(other.licence);
         self.release = self.release.take().or(other.release);
         self.warnings.extend(other.warnings);
@@ -103,6 +108,13 @@ pub const MATCHERS: &[Matcher] = &[
         name: "apk",
         looks_for: Some("Alpine packages in **/lib/apk/db/installed"),
         wants: Wants::Path { matches: apk::is_database, cap: 64 * MIB, oversize: Oversize::Refuse, read: apk::read },
+    },
+    Matcher {
+        name: "rpm",
+        looks_for: Some(
+            "rpm packages in **/{var/lib,usr/share,usr/lib/sysimage}/rpm/{rpmdb.sqlite,Packages.db,Packages} and **/var/lib/rpmmanifest/container-manifest-2",
+        ),
+        wants: Wants::Path { matches: rpm::is_database, cap: 512 * MIB, oversize: Oversize::Refuse, read: rpm::read },
     },
     Matcher {
         name: "npm",
@@ -135,6 +147,23 @@ pub const MATCHERS: &[Matcher] = &[
         wants: Wants::Magic { matches: golang::is_executable, read: cargo::read },
     },
     Matcher {
+        name: "binary",
+        looks_for: Some(
+            "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php and busybox by the version text inside them, where no distribution package owns the file",
+        ),
+        wants: Wants::Opened { matches: binary::is_program, read: binary::read },
+    },
+    Matcher {
+        name: "runtime",
+        looks_for: Some("Go toolchains in **/go/VERSION and Java runtimes in **/release"),
+        wants: Wants::Path { matches: binary::is_text, cap: MIB, oversize: Oversize::Warn, read: binary::read_text },
+    },
+    Matcher {
+        name: "dpkg-files",
+        looks_for: None,
+        wants: Wants::Path { matches: dpkg::is_list, cap: 64 * MIB, oversize: Oversize::Warn, read: dpkg::read_list },
+    },
+    Matcher {
         name: "os-release",
         looks_for: None,
         wants: Wants::Path { matches: os_release::is_release, cap: MIB, oversize: Oversize::Refuse, read: os_release::read },
@@ -147,7 +176,8 @@ pub const MATCHERS: &[Matcher] = &[
 ];
 
 /// Usual places of databases, for images that keep them elsewhere and link there.
-pub const DIRECTORIES: &[&str] = &["var/lib/dpkg", "var/lib/dpkg/status.d", "lib/apk/db", "usr/lib/apk/db"];
+pub const DIRECTORIES: &[&str] =
+    &["var/lib/dpkg", "var/lib/dpkg/status.d", "lib/apk/db", "usr/lib/apk/db", "var/lib/rpm", "usr/lib/sysimage/rpm"];
 
 /// Whether `path` is `tail`, or is below some directory as `tail`.
 fn ends_with_path(path: &str, tail: &str) -> bool {
@@ -177,7 +207,7 @@ mod tests {
         check("var/xlib/dpkg/status", None);
         check("var/lib/dpkg/status.d/libc6", Some("dpkg"));
         check("var/lib/dpkg/status.d/libpython3.11", Some("dpkg"));
-        check("var/lib/dpkg/status.d/libc6.md5sums", None);
+        check("var/lib/dpkg/status.d/libc6.md5sums", Some("dpkg-files"));
         check("var/lib/dpkg/status.d/sub/libc6", None);
         check("lib/apk/db/installed", Some("apk"));
         check("usr/lib/apk/db/installed", Some("apk"));
