@@ -10,9 +10,12 @@ pub mod apk;
 pub mod binary;
 mod bounded;
 pub mod cargo;
+pub mod composer;
 pub mod copyright;
 mod deb822;
+pub mod dotnet;
 pub mod dpkg;
+pub mod gem;
 pub mod golang;
 pub mod java;
 pub mod npm;
@@ -137,6 +140,21 @@ pub const MATCHERS: &[Matcher] = &[
         wants: Wants::Opened { matches: java::is_archive, read: java::read },
     },
     Matcher {
+        name: "gem",
+        looks_for: Some("Ruby gems in **/specifications/**/*.gemspec"),
+        wants: Wants::Path { matches: gem::is_specification, cap: 4 * MIB, oversize: Oversize::Warn, read: gem::read },
+    },
+    Matcher {
+        name: "composer",
+        looks_for: Some("PHP packages in **/composer/installed.json"),
+        wants: Wants::Path { matches: composer::is_record, cap: 64 * MIB, oversize: Oversize::Warn, read: composer::read },
+    },
+    Matcher {
+        name: "dotnet",
+        looks_for: Some(".NET packages in **/*.deps.json"),
+        wants: Wants::Path { matches: dotnet::is_manifest, cap: 64 * MIB, oversize: Oversize::Warn, read: dotnet::read },
+    },
+    Matcher {
         name: "go-buildinfo",
         looks_for: Some("Go modules in the build information of ELF, PE and Mach-O executables"),
         wants: Wants::Magic { matches: golang::is_executable, read: golang::read },
@@ -217,6 +235,34 @@ mod tests {
         check("opt/usr/lib/os-release", None);
         check("usr/share/doc/libc6/copyright", Some("copyright"));
         check("usr/share/doc/libc6/x/copyright", None);
+        check("var/lib/rpm/Packages", Some("rpm"));
+        check("app/node_modules/a/package.json", Some("npm"));
+        check("opt/venv/lib/python3/site-packages/a.dist-info/METADATA", Some("python"));
+        check("opt/conda/conda-meta/a.json", Some("conda"));
+        check("gems/specifications/a.gemspec", Some("gem"));
+        check("app/vendor/composer/installed.json", Some("composer"));
+        check("app/App.deps.json", Some("dotnet"));
+        check("opt/java/release", Some("runtime"));
+        check("app/package.json.bak", None);
+    }
+
+    /// JSON of any shape, with the keys that matchers know.
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::{Value, json};
+        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), "(a/1|[a-zé@/.1]{0,5})".prop_map(Value::from)];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            let keys =
+                "(name|version|license|licenses|author|authors|packages|libraries|targets|type|dependencies|depends|channel|require|a/1)";
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::vec((keys, inner), 0..6).prop_map(|pairs| {
+                    pairs.into_iter().fold(json!({}), |mut object, (key, value)| {
+                        object[key.as_str()] = value;
+                        object
+                    })
+                }),
+            ]
+        })
     }
 
     /// Lines that look like databases, with mistakes.
@@ -232,6 +278,8 @@ mod tests {
             "(Depends|Provides|Source|License|Maintainer|D|p|m|L|ID): ?.{0,40}\n",
             " .{0,9}\n",
             Just("\n".to_owned()),
+            "s\\.(name|version|licenses|authors) = ([\"'\\[%<]{0,3}[a-zé]{0,3}[\"'>]?){0,3}\n",
+            "(Name|Version|Author|Requires-Dist): .{0,9}\n",
             ".{0,12}",
         ];
         let text = proptest::collection::vec(words, 0..20).prop_map(|lines| lines.concat().into_bytes());
@@ -240,10 +288,19 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_json_makes_a_matcher_panic(value in json()) {
+            let bytes = value.to_string().into_bytes();
+            for read in [npm::read, python::read_conda, composer::read, dotnet::read] {
+                let _facts = read("some/path", &bytes);
+            }
+        }
+
+        #[test]
         fn no_database_makes_a_matcher_panic(bytes in database()) {
             for matcher in MATCHERS {
-                if let Wants::Path { read, .. } = matcher.wants {
-                    let _facts = read("some/lib/path", &bytes);
+                match matcher.wants {
+                    Wants::Path { read, .. } => drop(read("some/lib/path", &bytes)),
+                    Wants::Opened { read, .. } | Wants::Magic { read, .. } => drop(read("bin/python3.1", &mut io::Cursor::new(&bytes))),
                 }
             }
         }
