@@ -101,7 +101,7 @@ fn owned(collected: &Collected) -> BTreeSet<String> {
 
 fn assumed_distributions(found: &[(String, Found)]) -> Vec<String> {
     let ecosystems: BTreeSet<Ecosystem> = found.iter().map(|(_, found)| found.package.ecosystem).collect();
-    let assumed = ecosystems.into_iter().filter(|ecosystem| ecosystem.is_distribution());
+    let assumed = ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
     assumed
         .map(|ecosystem| {
             format!(

@@ -25,7 +25,8 @@ pub fn of(package: &Package, release: Option<&Release>) -> String {
 /// The distribution, for packages that are part of one.
 fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> {
     let namespace = ecosystem.is_distribution().then(|| release.map_or(default_namespace(ecosystem), |release| release.id.as_str()))?;
-    Some(match (ecosystem, namespace) {
+    // Too many distributions use rpm to assume one.
+    (!namespace.is_empty()).then(|| match (ecosystem, namespace) {
         // What advisories and other tools call it.
         (Ecosystem::Rpm, "rhel") => "redhat".to_owned(),
         (_, namespace) => namespace.to_lowercase(),
@@ -41,7 +42,14 @@ fn path(package: &Package) -> String {
         Ecosystem::Golang | Ecosystem::Npm | Ecosystem::Generic => parts(&package.name, '/'),
         Ecosystem::Composer => parts(&package.name.to_lowercase(), '/'),
         Ecosystem::Maven => parts(&package.name, ':'),
-        Ecosystem::Pypi => encoded(&package.name.to_lowercase().replace('_', "-"), ""),
+        // As PEP 503 compares names; the specification leaves dots, but then one package has two purls.
+        Ecosystem::Pypi => package
+            .name
+            .split(['-', '_', '.'])
+            .filter(|word| !word.is_empty())
+            .map(|word| encoded(&word.to_lowercase(), ""))
+            .collect::<Vec<_>>()
+            .join("-"),
         _ => encoded(&package.name, ""),
     }
 }
@@ -60,7 +68,6 @@ pub fn default_namespace(ecosystem: Ecosystem) -> &'static str {
     match ecosystem {
         Ecosystem::Apk => "alpine",
         Ecosystem::Deb => "debian",
-        Ecosystem::Rpm => "redhat",
         _ => "",
     }
 }
@@ -137,7 +144,7 @@ mod tests {
             "pkg:golang/github.com/BurntSushi/toml@v1.2.1%2Bincompatible",
         );
         check(package(Ecosystem::Npm, "@babel/core", "7.1.0", None), "pkg:npm/%40babel/core@7.1.0");
-        check(package(Ecosystem::Pypi, "Zope.Interface_x", "1.0+local", None), "pkg:pypi/zope.interface-x@1.0%2Blocal");
+        check(package(Ecosystem::Pypi, "Zope.Interface_x", "1.0+local", None), "pkg:pypi/zope-interface-x@1.0%2Blocal");
         check(package(Ecosystem::Maven, "org.slf4j:slf4j-api", "2.0.1", None), "pkg:maven/org.slf4j/slf4j-api@2.0.1");
         check(package(Ecosystem::Composer, "Psr/Log", "3.0.0", None), "pkg:composer/psr/log@3.0.0");
         check(package(Ecosystem::Gem, "rake", "13.0.6", None), "pkg:gem/rake@13.0.6");

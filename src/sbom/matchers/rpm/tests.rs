@@ -109,7 +109,7 @@ fn a_header_becomes_a_package() {
     let facts = read("usr/lib/sysimage/rpm/Packages.db", &ndb(&[dbus(), key])).unwrap();
     assert_eq!((facts.packages.len(), facts.owns.join(" ")), (1, "usr/bin/redis-server".to_owned()));
     let found = &facts.packages[0];
-    let purl = "pkg:rpm/redhat/dbus@1.12.20-8.el9?arch=x86_64&epoch=1&upstream=dbus-1.12.20-8.el9.src.rpm";
+    let purl = "pkg:rpm/dbus@1.12.20-8.el9?arch=x86_64&epoch=1&upstream=dbus-1.12.20-8.el9.src.rpm";
     assert_eq!(crate::sbom::purl::of(&found.package, None), purl);
     assert_eq!(found.package.version.as_deref(), Some("1:1.12.20-8.el9"));
     assert_eq!(found.package.supplier.as_ref().unwrap().to_spdx(), "Organization: Red Hat, Inc.");
@@ -135,7 +135,7 @@ fn an_sqlite_database_is_read_over_all_its_pages() {
     let told: Vec<_> = facts.packages.iter().map(|found| (found.package.name.clone(), found.provides.len())).collect();
     let expected: Vec<_> = (1..9).map(|number| (format!("pkg{number}"), number * 20 + 1)).collect();
     assert_eq!(told, expected);
-    assert_eq!(purls("var/lib/rpm/rpmdb.sqlite", SQLITE)[7], "pkg:rpm/redhat/pkg8@8.0-1.el9?arch=x86_64&upstream=pkg8-8.0-1.el9.src.rpm");
+    assert_eq!(purls("var/lib/rpm/rpmdb.sqlite", SQLITE)[7], "pkg:rpm/pkg8@8.0-1.el9?arch=x86_64&upstream=pkg8-8.0-1.el9.src.rpm");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_manifest_without_database_is_read() {
     let line = "bash\t5.1.8-4.cm2\t1699000000\t1690000000\tMicrosoft Corporation\t(none)\t100\tx86_64\t0\tbash-5.1.8-4.cm2.src.rpm\n";
     assert_eq!(
         purls("var/lib/rpmmanifest/container-manifest-2", line.as_bytes()),
-        ["pkg:rpm/redhat/bash@5.1.8-4.cm2?arch=x86_64&upstream=bash-5.1.8-4.cm2.src.rpm"]
+        ["pkg:rpm/bash@5.1.8-4.cm2?arch=x86_64&upstream=bash-5.1.8-4.cm2.src.rpm"]
     );
 }
 
