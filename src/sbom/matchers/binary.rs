@@ -19,7 +19,12 @@ struct Class {
 
 const CLASSES: &[Class] = &[
     Class { package: "node", files: &["node"], patterns: &[r"node\.js/v(\d+\.\d+\.\d+)", r"\x00(?:node )?v([0-6]\.\d+\.\d+)\x00"] },
-    Class { package: "python", files: &["python*.*", "libpython*.*.so*"], patterns: &[r"\x00({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00"] },
+    Class {
+        package: "python",
+        files: &["python*.*", "libpython*.*.so*"],
+        // Linkers may let the text be the end of another one, such as that of a path.
+        patterns: &[r"\x00({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00", r"[^\d.]({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00"],
+    },
     Class {
         package: "redis",
         files: &["redis-server"],
@@ -173,7 +178,6 @@ fn java(path: &str, text: &str) -> Option<Package> {
         pairs.find(|(name, _)| *name == key).map(|(_, value)| value.trim().trim_matches('"').to_owned())
     };
     let version = value("JAVA_RUNTIME_VERSION").or_else(|| value("JAVA_VERSION"))?;
-    let version = version.trim_end_matches("-LTS").to_owned();
     // Oracle names its own builds so, and calls everybody else's OpenJDK.
     let oracle = value("BUILD_TYPE").as_deref() == Some("commercial");
     let is_jre = value("IMAGE_TYPE").as_deref() == Some("JRE") || parent(path).trim_end_matches('/').ends_with("jre");
@@ -218,6 +222,7 @@ mod tests {
         check("usr/local/bin/node", "\0v4.9.1\0", Some("node@4.9.1"));
         check("usr/local/bin/python3.11", "\x003.12.1\0\x003.11.6\0", Some("python@3.11.6"));
         check("usr/local/lib/libpython3.11.so.1.0", "\x003.11.6\0", Some("python@3.11.6"));
+        check("opt/lib/libpython3.8.so", "/versions/3.8.18\0lib/", Some("python@3.8.18"));
         check("usr/local/bin/python3.13", "\x003.13.0rc2\0", Some("python@3.13.0rc2"));
         check("usr/local/bin/redis-server", "%s\x007.2.3buildkitsandbox-1702957741000000000\0", Some("redis@7.2.3"));
         check("usr/local/bin/redis-server", "\x004.0.11841ce7054bd9-1542359302000000000", Some("redis@4.0.11"));

@@ -1,6 +1,6 @@
 //! .NET packages, from the `*.deps.json` beside each application. It never looks into assemblies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -19,12 +19,21 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         Err(error) => return Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
     };
     let libraries = manifest.get("libraries").and_then(Value::as_object).into_iter().flatten();
-    let packages = libraries.take(MOST_PACKAGES).filter_map(|(key, library)| package(path, key, library, &manifest)).collect();
+    let mut needs = needs(&manifest);
+    let found = libraries.take(MOST_PACKAGES).filter_map(|(key, library)| {
+        let requires = needs.remove(key.as_str()).unwrap_or_default();
+        Some(Found {
+            provides: vec![key.clone()],
+            requires: requires.into_iter().map(|key| vec![Need::named(key)]).collect(),
+            ..Found::alone(package(key, library)?, path)
+        })
+    });
+    let packages = found.collect();
     Ok(Facts { packages, ..Facts::default() })
 }
 
 /// Keys are `name/version`. Projects are the application's own; what is `reference` is known by a file name only.
-fn package(path: &str, key: &str, library: &Value, manifest: &Value) -> Option<Found> {
+fn package(key: &str, library: &Value) -> Option<Package> {
     let kind = library.get("type").and_then(Value::as_str)?.to_ascii_lowercase();
     if !["package", "runtimepack", "project"].contains(&kind.as_str()) {
         return None;
@@ -32,16 +41,19 @@ fn package(path: &str, key: &str, library: &Value, manifest: &Value) -> Option<F
     let (name, version) = key.split_once('/').filter(|(name, version)| !name.is_empty() && !version.is_empty())?;
     // The runtime's packs are published under their name without this mark.
     let name = name.strip_prefix("runtimepack.").unwrap_or(name);
-    let package = Package { version: Some(version.to_owned()), ..Package::named(Ecosystem::Nuget, name) };
-    Some(Found { provides: vec![key.to_owned()], requires: needs(key, manifest), ..Found::alone(package, path) })
+    Some(Package { version: Some(version.to_owned()), ..Package::named(Ecosystem::Nuget, name) })
 }
 
-/// What the library needs on any target, by name and exact version.
-fn needs(key: &str, manifest: &Value) -> Vec<Vec<Need>> {
+/// What each library needs on any target, by name and exact version.
+fn needs(manifest: &Value) -> BTreeMap<&str, BTreeSet<String>> {
+    let mut needs: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let targets = manifest.get("targets").and_then(Value::as_object).into_iter().flatten();
-    let needed = targets.filter_map(|(_, target)| target.get(key)?.get("dependencies")?.as_object()).flatten();
-    let keys: BTreeSet<String> = needed.filter_map(|(name, version)| Some(format!("{name}/{}", version.as_str()?))).collect();
-    keys.into_iter().map(|key| vec![Need::named(key)]).collect()
+    for (key, library) in targets.filter_map(|(_, target)| target.as_object()).flatten() {
+        let dependencies = library.get("dependencies").and_then(Value::as_object).into_iter().flatten();
+        let keys = dependencies.filter_map(|(name, version)| Some(format!("{name}/{}", version.as_str()?)));
+        needs.entry(key).or_default().extend(keys);
+    }
+    needs
 }
 
 #[cfg(test)]

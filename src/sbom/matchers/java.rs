@@ -15,7 +15,7 @@ const MANIFEST: &str = "META-INF/MANIFEST.MF";
 /// Archives in archives in archives are real; more than that is an attack, as is one that holds itself.
 const DEEPEST: usize = 4;
 /// Of one archive inside another, which is held in memory.
-const LARGEST_INNER: u64 = 96 << 20;
+const LARGEST_INNER: u64 = 64 << 20;
 /// Of all that is inflated for one file.
 const MOST_INFLATED: u64 = 2 << 30;
 const LARGEST_TEXT: u64 = 1 << 20;
@@ -99,7 +99,7 @@ impl Walk<'_> {
         let main = coordinates.iter().filter(|(_, artifact, _)| is_main(artifact)).max_by_key(|(_, artifact, _)| artifact.len()).cloned();
         let own = match &main {
             Some((group, artifact, version)) => Some((format!("{group}:{artifact}"), version.clone())),
-            None => from_manifest(stem, manifest),
+            None => from_repository(name).or_else(|| from_manifest(stem, manifest)),
         };
         if let Some((name, version)) = own {
             self.push(Package {
@@ -133,6 +133,18 @@ fn is_coordinates(member: &str) -> bool {
 fn stem(name: &str) -> &str {
     let file = name.rsplit('/').next().unwrap_or(name);
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+/// In a Maven repository the directories are group, artifact and version.
+fn from_repository(name: &str) -> Option<(String, String)> {
+    let (_, inside) = ["maven-repo/", ".m2/repository/"].iter().find_map(|root| name.split_once(root))?;
+    let parts: Vec<&str> = inside.split('/').collect();
+    match &parts[..] {
+        [group @ .., artifact, version, file] if !group.is_empty() && stem(file) == format!("{artifact}-{version}") => {
+            Some((format!("{}:{artifact}", group.join(".")), (*version).to_owned()))
+        }
+        _ => None,
+    }
 }
 
 fn is_word(text: &str) -> bool {
@@ -261,6 +273,7 @@ mod tests {
             &["pkg:maven/org.jenkins-ci.plugins/git@5.2.1"],
         );
         check("org.eclipse.osgi_3.18.0.v2022.jar", &[], &["pkg:maven/org.eclipse.osgi@3.18.0.v2022"]);
+        check("usr/share/maven-repo/org/jsr-305/jsr305/0.1/jsr305-0.1.jar", &[], &["pkg:maven/org.jsr-305/jsr305@0.1"]);
         check("app.jar", &[], &[]);
         check("app.jar", &[properties("${project.groupId}", "a", "1")], &[]);
     }

@@ -122,7 +122,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "npm",
         looks_for: Some("Node packages in **/package.json with a name and a version"),
-        wants: Wants::Path { matches: npm::is_manifest, cap: 8 * MIB, oversize: Oversize::Warn, read: npm::read },
+        wants: Wants::Path { matches: npm::is_manifest, cap: 4 * MIB, oversize: Oversize::Warn, read: npm::read },
     },
     Matcher {
         name: "python",
@@ -132,7 +132,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "conda",
         looks_for: Some("Conda packages in **/conda-meta/*.json"),
-        wants: Wants::Path { matches: python::is_conda_record, cap: 64 * MIB, oversize: Oversize::Warn, read: python::read_conda },
+        wants: Wants::Path { matches: python::is_conda_record, cap: 16 * MIB, oversize: Oversize::Warn, read: python::read_conda },
     },
     Matcher {
         name: "java",
@@ -147,12 +147,12 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "composer",
         looks_for: Some("PHP packages in **/composer/installed.json"),
-        wants: Wants::Path { matches: composer::is_record, cap: 64 * MIB, oversize: Oversize::Warn, read: composer::read },
+        wants: Wants::Path { matches: composer::is_record, cap: 16 * MIB, oversize: Oversize::Warn, read: composer::read },
     },
     Matcher {
         name: "dotnet",
         looks_for: Some(".NET packages in **/*.deps.json"),
-        wants: Wants::Path { matches: dotnet::is_manifest, cap: 64 * MIB, oversize: Oversize::Warn, read: dotnet::read },
+        wants: Wants::Path { matches: dotnet::is_manifest, cap: 16 * MIB, oversize: Oversize::Warn, read: dotnet::read },
     },
     Matcher {
         name: "go-buildinfo",

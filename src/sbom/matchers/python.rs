@@ -92,9 +92,22 @@ fn licence(head: &Stanza<'_>) -> Licence {
     }
     let classified: Vec<&str> = head.all("Classifier").filter_map(|classifier| classifier.trim().strip_prefix("License :: ")).collect();
     match &classified[..] {
-        [one] => Licence::Named((*one).to_owned()),
+        [one] => from_classifier(one),
         _ => Licence::Unknown,
     }
+}
+
+/// Most classifiers leave the version open; these do not.
+fn from_classifier(classifier: &str) -> Licence {
+    let expression = match classifier.trim_start_matches("OSI Approved :: ") {
+        "MIT License" => "MIT",
+        "ISC License (ISCL)" => "ISC",
+        "Mozilla Public License 2.0 (MPL 2.0)" => "MPL-2.0",
+        "The Unlicense (Unlicense)" => "Unlicense",
+        "zlib/libpng License" => "Zlib",
+        _ => return Licence::Named(classifier.to_owned()),
+    };
+    Licence::Expression(expression.to_owned())
 }
 
 /// `name[extra] (>=1)`; with a marker after `;` it is needed only under conditions that nothing here can judge.
@@ -188,6 +201,7 @@ mod tests {
         check("License: x\nLicense-Expression: MIT OR Apache-2.0\n", Licence::Expression("MIT OR Apache-2.0".into()));
         check("License: MIT\n", Licence::Expression("MIT".into()));
         check("License: UNKNOWN\nClassifier: License :: Public Domain\n", Licence::Named("Public Domain".into()));
+        check("Classifier: License :: OSI Approved :: MIT License\n", Licence::Expression("MIT".into()));
         check("License: Permission is\n granted\n", Licence::Unknown);
         check("Classifier: License :: A\nClassifier: License :: B\n", Licence::Unknown);
     }
