@@ -208,7 +208,7 @@ mod tests {
     fn every_pattern_is_valid_and_has_a_group() {
         for class in CLASSES {
             for pattern in class.patterns {
-                assert_eq!(compiled("python3.1", pattern).expect(pattern).captures_len(), 2, "{pattern}");
+                assert_eq!(compiled("python3.1", pattern).map(|pattern| pattern.captures_len()), Some(2), "{pattern}");
             }
         }
     }

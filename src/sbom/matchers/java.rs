@@ -251,7 +251,7 @@ mod tests {
         };
         let manifest = |text: &str| (MANIFEST.to_owned(), text.as_bytes().to_vec());
         let lang = properties("org.apache.commons", "commons-lang3", "3.12.0");
-        check("lib/commons-lang3-3.12.0.jar", &[lang.clone()], &["pkg:maven/org.apache.commons/commons-lang3@3.12.0"]);
+        check("lib/commons-lang3-3.12.0.jar", &[lang], &["pkg:maven/org.apache.commons/commons-lang3@3.12.0"]);
         let shaded = properties("com.google.guava", "guava", "31.1-jre");
         let parent = properties("org.x", "app", "1");
         let own = properties("org.x", "app-cli", "1");
