@@ -23,7 +23,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
 
 fn package(path: &str, listed: &Value) -> Option<Found> {
     let text = |key: &str| listed.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let name = text("name").filter(|name| name.split('/').count() == 2 && !name.contains(char::is_whitespace))?;
+    let name = text("name").filter(|name| is_name(name))?;
     let version = text("version")?;
     let licences: Vec<&str> = match listed.get("license") {
         Some(Value::Array(choice)) => choice.iter().filter_map(Value::as_str).collect(),
@@ -44,6 +44,13 @@ fn package(path: &str, listed: &Value) -> Option<Found> {
         requires: names("require").map(|name| vec![Need::named(name)]).collect(),
         ..Found::alone(package, parent(path))
     })
+}
+
+/// `vendor/project`.
+fn is_name(name: &str) -> bool {
+    let parts = name.split_once('/');
+    parts.is_some_and(|(vendor, project)| !vendor.is_empty() && !project.is_empty() && !project.contains('/'))
+        && !name.contains(char::is_whitespace)
 }
 
 #[cfg(test)]
@@ -71,7 +78,10 @@ mod tests {
     fn other_files_of_this_name_list_nothing() {
         assert!(is_record("app/vendor/composer/installed.json") && !is_record("opt/installed.json"));
         assert_eq!(read("composer/installed.json", br#"{"packages":{"a":1}}"#), Ok(Facts::default()));
-        assert_eq!(read("composer/installed.json", br#"[{"name":"a","version":"1"},{"name":"a/b"},3]"#), Ok(Facts::default()));
+        assert_eq!(
+            read("composer/installed.json", br#"[{"name":"a","version":"1"},{"name":"a/b"},{"name":"a/","version":"1"},3]"#),
+            Ok(Facts::default())
+        );
         assert_eq!(read("composer/installed.json", b"{").unwrap().warnings.len(), 1);
     }
 }

@@ -10,6 +10,8 @@ use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
 use crate::sbom::source::Contents;
 
 const SUFFIXES: [&str; 10] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg"];
+/// The manifest attribute that states a group, if any does.
+const GROUP: &str = "Group-Id";
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
 
 /// Archives in archives in archives are real; more than that is an attack, as is one that holds itself.
@@ -44,7 +46,7 @@ type Coordinates = (String, String, String);
 impl Walk<'_> {
     /// `name` is the path of the outermost archive and of those inside, joined by `!/`.
     fn archive(&mut self, name: &str, contents: &mut dyn Contents, depth: usize) -> io::Result<()> {
-        let wanted = |member: &str| member == MANIFEST || is_coordinates(member) || is_archive(member);
+        let wanted = |member: &str| member == MANIFEST || is_coordinates(member) || project(member).is_some() || is_archive(member);
         let found = match members(contents, MOST_MEMBERS, &wanted)? {
             Ok(found) => found,
             Err(problem) => {
@@ -54,8 +56,13 @@ impl Walk<'_> {
         };
         let mut manifest = BTreeMap::new();
         let mut coordinates: Vec<Coordinates> = Vec::new();
+        let mut projects: Vec<(String, String)> = Vec::new();
         let (inner, texts): (Vec<_>, Vec<_>) = found.into_iter().partition(|member| is_archive(&member.name));
         for member in texts {
+            if let Some((group, artifact)) = project(&member.name) {
+                projects.push((group.to_owned(), artifact.to_owned()));
+                continue;
+            }
             match self.inflated(contents, &member, LARGEST_TEXT)? {
                 Ok(text) if member.name == MANIFEST => manifest = main_attributes(&text),
                 Ok(text) => coordinates.extend(from_properties(&text)),
@@ -64,6 +71,10 @@ impl Walk<'_> {
         }
         coordinates.sort();
         coordinates.dedup();
+        // Without its properties, a project's place still tells the group.
+        let stem = stem(name);
+        let group = projects.into_iter().find(|(_, artifact)| split_version(stem).0 == artifact).map(|(group, _)| group);
+        manifest.extend(group.map(|group| (GROUP.to_owned(), group)));
         self.packages(name, &manifest, coordinates);
         for member in inner {
             let inner_name = format!("{name}!/{}", member.name);
@@ -125,8 +136,13 @@ impl Walk<'_> {
 }
 
 fn is_coordinates(member: &str) -> bool {
-    let inside = member.strip_prefix("META-INF/maven/").and_then(|inside| inside.strip_suffix("/pom.properties"));
-    inside.is_some_and(|inside| inside.split('/').count() == 2)
+    member.starts_with("META-INF/maven/") && member.ends_with("/pom.properties")
+}
+
+/// Group and artifact of `META-INF/maven/group/artifact/pom.xml`, by its place alone.
+fn project(member: &str) -> Option<(&str, &str)> {
+    let place = member.strip_prefix("META-INF/maven/")?.strip_suffix("/pom.xml")?;
+    place.split_once('/').filter(|(group, artifact)| is_word(group) && is_word(artifact))
 }
 
 /// The archive's name without directories and suffix.
@@ -186,7 +202,7 @@ fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<(Str
     let name = value("Short-Name").unwrap_or(named);
     // Maven's bundle plugin makes the symbolic name from group and artifact.
     let from_symbol = symbolic.and_then(|symbolic| symbolic.strip_suffix(name)?.strip_suffix('.'));
-    let group = value("Group-Id").or(from_symbol).or_else(|| value("Implementation-Vendor-Id"));
+    let group = value(GROUP).or(from_symbol).or_else(|| value("Implementation-Vendor-Id"));
     // Eclipse names files by symbolic name, in which the group is not marked.
     is_word(name).then(|| (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned()))
 }
@@ -273,6 +289,8 @@ mod tests {
             &["pkg:maven/org.jenkins-ci.plugins/git@5.2.1"],
         );
         check("org.eclipse.osgi_3.18.0.v2022.jar", &[], &["pkg:maven/org.eclipse.osgi@3.18.0.v2022"]);
+        let project = ("META-INF/maven/com.example/lib-a/pom.xml".to_owned(), b"<project/>".to_vec());
+        check("lib-a-2.0.jar", &[project], &["pkg:maven/com.example/lib-a@2.0"]);
         check("usr/share/maven-repo/org/jsr-305/jsr305/0.1/jsr305-0.1.jar", &[], &["pkg:maven/org.jsr-305/jsr305@0.1"]);
         check("app.jar", &[], &[]);
         check("app.jar", &[properties("${project.groupId}", "a", "1")], &[]);

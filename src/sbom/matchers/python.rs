@@ -23,7 +23,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let Some(head) = stanzas(&text).next() else { return Ok(untold(path)) };
     let field = |name| head.get(name).map(str::trim).filter(|value| is_given(value));
     let (Some(name), Some(version)) = (field("Name"), field("Version")) else { return Ok(untold(path)) };
-    if name.contains(char::is_whitespace) || version.contains(char::is_whitespace) {
+    if normal(name).is_empty() || name.contains(char::is_whitespace) || version.contains(char::is_whitespace) {
         return Ok(untold(path));
     }
     let package = Package {
@@ -221,7 +221,14 @@ mod tests {
 
     #[test]
     fn without_a_name_it_is_told() {
-        for text in ["", "Name: a\n", "Name: a b\nVersion: 1\n", "\n\nName: a\nVersion: 1\n", "Name: a\nVersion: UNKNOWN\n"] {
+        for text in [
+            "",
+            "Name: a\n",
+            "Name: a b\nVersion: 1\n",
+            "Name: -_\nVersion: 1\n",
+            "\n\nName: a\nVersion: 1\n",
+            "Name: a\nVersion: UNKNOWN\n",
+        ] {
             let facts = read("a.egg-info", text.as_bytes()).unwrap();
             assert_eq!((facts.packages.len(), facts.warnings.len()), (0, 1), "{text:?}");
         }
