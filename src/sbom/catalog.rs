@@ -55,6 +55,7 @@ impl Catalog {
     pub fn from_collected(mut collected: Collected) -> Self {
         let release = release(&collected);
         let licences = licences(&collected);
+        let owned = owned(&collected);
         let mut warnings = Vec::new();
         let mut found: Vec<(String, Found)> = Vec::new();
         for (path, facts) in std::mem::take(&mut collected.facts) {
@@ -67,6 +68,8 @@ impl Catalog {
                 found.package.licence = licence.clone();
             }
         }
+        // What a package brought is listed as that package.
+        found.retain(|(path, found)| found.package.ecosystem != Ecosystem::Generic || !owned.contains(path));
         if release.is_none() {
             warnings.extend(assumed_distributions(&found));
         }
@@ -89,6 +92,11 @@ fn release(collected: &Collected) -> Option<Release> {
 fn licences(collected: &Collected) -> BTreeMap<String, Licence> {
     let told = collected.facts.iter().filter_map(|(path, facts)| Some((path.clone(), facts.licence.clone()?)));
     told.collect()
+}
+
+fn owned(collected: &Collected) -> BTreeSet<String> {
+    let named = collected.facts.values().flat_map(|facts| &facts.owns);
+    named.filter_map(|path| collected.links.resolve(path)).collect()
 }
 
 fn assumed_distributions(found: &[(String, Found)]) -> Vec<String> {
@@ -262,6 +270,16 @@ mod tests {
         assert_eq!(catalog.packages[0].package.licence, Licence::Expression("MIT".into()));
         assert_eq!(catalog.packages[0].purl, "pkg:deb/debian/a@1?arch=all&distro=debian");
         assert!(catalog.warnings.is_empty());
+    }
+
+    #[test]
+    fn programs_that_a_package_owns_are_not_listed_again() {
+        let program = |name: &str| packages(&[Found::alone(Package::named(Ecosystem::Generic, name), "")]);
+        let owner = Facts { owns: vec!["bin/perl".into()], ..Facts::default() };
+        let catalog =
+            catalog(&[("usr/bin/perl", program("perl")), ("opt/perl", program("own")), ("info/a.list", owner)], &[("bin", "usr/bin")]);
+        let names: Vec<&str> = catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
+        assert_eq!(names, ["own"]);
     }
 
     #[test]

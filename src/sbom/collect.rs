@@ -37,7 +37,7 @@ impl Visitor for Collected {
     fn file(&mut self, mut file: File<'_>) -> Result<(), SbomError> {
         let facts = match matching_path(file.path) {
             Some(wants) => read_whole(&mut file, wants)?,
-            None => read_executable(&mut file)?,
+            None => read_here_and_there(&mut file)?,
         };
         if !facts.packages.is_empty() {
             self.newest = self.newest.max(Some(file.modified));
@@ -53,7 +53,7 @@ impl Visitor for Collected {
 fn matching_path(path: &str) -> Option<&'static Wants> {
     MATCHERS.iter().map(|matcher| &matcher.wants).find(|wants| match wants {
         Wants::Path { matches, .. } => matches(path),
-        Wants::Magic { .. } => false,
+        Wants::Opened { .. } | Wants::Magic { .. } => false,
     })
 }
 
@@ -74,18 +74,21 @@ fn read_whole(file: &mut File<'_>, wants: &Wants) -> Result<Facts, SbomError> {
     read(file.path, &bytes).map_err(|malformed| SbomError::Malformed { path: file.path.to_owned(), reason: malformed.0 })
 }
 
-fn read_executable(file: &mut File<'_>) -> Result<Facts, SbomError> {
-    if file.size < SMALLEST_EXECUTABLE {
+fn read_here_and_there(file: &mut File<'_>) -> Result<Facts, SbomError> {
+    let path = file.path;
+    let by_path = |wants: &Wants| matches!(wants, Wants::Opened { matches, .. } if matches(path));
+    let by_path: Vec<&Wants> = MATCHERS.iter().map(|matcher| &matcher.wants).filter(|wants| by_path(wants)).collect();
+    if file.size < SMALLEST_EXECUTABLE && by_path.is_empty() {
         return Ok(Facts::default());
     }
-    let mut contents = (file.open)().map_err(|source| unreadable(file.path, source))?;
-    let start = first_bytes(&mut *contents).map_err(|source| unreadable(file.path, source))?;
+    let mut contents = (file.open)().map_err(|source| unreadable(path, source))?;
+    let start = first_bytes(&mut *contents).map_err(|source| unreadable(path, source))?;
+    let by_magic = |wants: &&Wants| matches!(wants, Wants::Magic { matches, .. } if matches(&start));
     let mut facts = Facts::default();
-    for matcher in MATCHERS {
-        if let Wants::Magic { matches, read } = &matcher.wants
-            && matches(&start)
-        {
-            facts.add(read(file.path, &mut *contents).map_err(|source| unreadable(file.path, source))?);
+    for wants in by_path.into_iter().chain(MATCHERS.iter().map(|matcher| &matcher.wants).filter(by_magic)) {
+        if let Wants::Opened { read, .. } | Wants::Magic { read, .. } = wants {
+            contents.seek(SeekFrom::Start(0)).map_err(|source| unreadable(path, source))?;
+            facts.add(read(path, &mut *contents).map_err(|source| unreadable(path, source))?);
         }
     }
     Ok(facts)

@@ -6,8 +6,19 @@ use super::licence::Licence;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ecosystem {
     Apk,
+    Cargo,
+    Composer,
+    Conda,
     Deb,
+    Gem,
+    /// Programs that no package manager installed.
+    Generic,
     Golang,
+    Maven,
+    Npm,
+    Nuget,
+    Pypi,
+    Rpm,
 }
 
 /// An installed package, as its database describes it.
@@ -22,6 +33,8 @@ pub struct Package {
     pub upstream: Option<Upstream>,
     pub supplier: Option<Supplier>,
     pub licence: Licence,
+    /// Purl qualifiers beyond those that follow from the above.
+    pub qualifiers: Vec<(&'static str, String)>,
     /// Further facts for a human reader, one sentence each.
     pub notes: Vec<String>,
 }
@@ -65,9 +78,43 @@ impl Ecosystem {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Apk => "apk",
+            Self::Cargo => "cargo",
+            Self::Composer => "composer",
+            Self::Conda => "conda",
             Self::Deb => "deb",
+            Self::Gem => "gem",
+            Self::Generic => "generic",
             Self::Golang => "golang",
+            Self::Maven => "maven",
+            Self::Npm => "npm",
+            Self::Nuget => "nuget",
+            Self::Pypi => "pypi",
+            Self::Rpm => "rpm",
         }
+    }
+
+    /// What tells of its packages.
+    pub fn told_by(self) -> &'static str {
+        match self {
+            Self::Apk => "apk database",
+            Self::Cargo => "cargo-auditable data",
+            Self::Composer => "Composer's installed.json",
+            Self::Conda => "conda-meta",
+            Self::Deb => "dpkg database",
+            Self::Gem => "gem specification",
+            Self::Generic => "the program's own contents",
+            Self::Golang => "Go build information",
+            Self::Maven => "Java archive",
+            Self::Npm => "package.json",
+            Self::Nuget => ".NET dependency manifest",
+            Self::Pypi => "Python package metadata",
+            Self::Rpm => "rpm database",
+        }
+    }
+
+    /// Whether packages are those of a distribution, and named after it.
+    pub fn is_distribution(self) -> bool {
+        matches!(self, Self::Apk | Self::Deb | Self::Rpm)
     }
 }
 
@@ -82,8 +129,16 @@ impl Package {
             upstream: None,
             supplier: None,
             licence: Licence::Unknown,
+            qualifiers: Vec::new(),
             notes: Vec::new(),
         }
+    }
+}
+
+impl Found {
+    /// A package by itself: it needs nothing that is known.
+    pub fn alone(package: Package, scope: impl Into<String>) -> Self {
+        Self { package, scope: scope.into(), provides: Vec::new(), requires: Vec::new(), licence_at: None }
     }
 }
 

@@ -6,18 +6,11 @@ use super::package::{Ecosystem, Package};
 /// The package's purl on this distribution.
 pub fn of(package: &Package, release: Option<&Release>) -> String {
     let mut purl = format!("pkg:{}/", package.ecosystem.as_str());
-    match package.ecosystem {
-        // The specification wants a lower-case namespace, but Go modules are case-sensitive, and advisories are
-        // found by the true spelling only; syft keeps it too.
-        Ecosystem::Golang => purl.push_str(&package.name.split('/').map(|part| encoded(part, "")).collect::<Vec<_>>().join("/")),
-        Ecosystem::Apk | Ecosystem::Deb => {
-            let namespace = release.map_or(default_namespace(package.ecosystem), |release| release.id.as_str());
-            purl.push_str(&encoded(&namespace.to_lowercase(), ""));
-            purl.push('/');
-            purl.push_str(&encoded(&package.name.to_lowercase(), ""));
-        }
+    match namespace(package.ecosystem, release) {
+        Some(namespace) => purl.push_str(&format!("{}/{}", encoded(&namespace, ""), encoded(&package.name.to_lowercase(), ""))),
+        None => purl.push_str(&path(package)),
     }
-    if let Some(version) = &package.version {
+    if let Some(version) = version(package) {
         purl.push('@');
         purl.push_str(&encoded(version, ":"));
     }
@@ -29,28 +22,70 @@ pub fn of(package: &Package, release: Option<&Release>) -> String {
     purl
 }
 
+/// The distribution, for packages that are part of one.
+fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> {
+    let namespace = ecosystem.is_distribution().then(|| release.map_or(default_namespace(ecosystem), |release| release.id.as_str()))?;
+    // Too many distributions use rpm to assume one.
+    (!namespace.is_empty()).then(|| match (ecosystem, namespace) {
+        // What advisories and other tools call it.
+        (Ecosystem::Rpm, "rhel") => "redhat".to_owned(),
+        (_, namespace) => namespace.to_lowercase(),
+    })
+}
+
+/// Namespace and name as this ecosystem spells them.
+fn path(package: &Package) -> String {
+    let parts = |name: &str, at: char| name.split(at).map(|part| encoded(part, "")).collect::<Vec<_>>().join("/");
+    match package.ecosystem {
+        // The specification wants a lower-case namespace, but Go modules are case-sensitive, and advisories are
+        // found by the true spelling only; syft keeps it too. Old npm packages have capitals as well.
+        Ecosystem::Golang | Ecosystem::Npm | Ecosystem::Generic => parts(&package.name, '/'),
+        Ecosystem::Composer => parts(&package.name.to_lowercase(), '/'),
+        Ecosystem::Maven => parts(&package.name, ':'),
+        // As PEP 503 compares names; the specification leaves dots, but then one package has two purls.
+        Ecosystem::Pypi => package
+            .name
+            .split(['-', '_', '.'])
+            .filter(|word| !word.is_empty())
+            .map(|word| encoded(&word.to_lowercase(), ""))
+            .collect::<Vec<_>>()
+            .join("-"),
+        _ => encoded(&package.name, ""),
+    }
+}
+
+/// An rpm's epoch is not part of its purl's version.
+fn version(package: &Package) -> Option<&str> {
+    let version = package.version.as_deref()?;
+    match package.ecosystem {
+        Ecosystem::Rpm => Some(version.split_once(':').map_or(version, |(_, version)| version)),
+        _ => Some(version),
+    }
+}
+
 /// The namespace when no `os-release` names the distribution.
 pub fn default_namespace(ecosystem: Ecosystem) -> &'static str {
     match ecosystem {
         Ecosystem::Apk => "alpine",
         Ecosystem::Deb => "debian",
-        Ecosystem::Golang => "",
+        _ => "",
     }
 }
 
 /// In alphabetic order, as the specification wants them.
 fn qualifiers(package: &Package, release: Option<&Release>) -> Vec<String> {
-    if package.ecosystem == Ecosystem::Golang {
-        return Vec::new();
+    let mut all = package.qualifiers.clone();
+    if package.ecosystem.is_distribution() {
+        let upstream = package.upstream.as_ref().map(|upstream| match &upstream.version {
+            Some(version) => format!("{}@{version}", upstream.name),
+            None => upstream.name.clone(),
+        });
+        let distribution = [("arch", package.arch.clone()), ("distro", release.map(Release::distro)), ("upstream", upstream)];
+        all.extend(distribution.into_iter().filter_map(|(key, value)| Some((key, value?))));
     }
-    let upstream = package.upstream.as_ref().map(|upstream| match &upstream.version {
-        Some(version) => format!("{}@{version}", upstream.name),
-        None => upstream.name.clone(),
-    });
-    [("arch", package.arch.clone()), ("distro", release.map(Release::distro)), ("upstream", upstream)]
-        .into_iter()
-        .filter_map(|(key, value)| value.filter(|value| !value.is_empty()).map(|value| format!("{key}={}", encoded(&value, ":"))))
-        .collect()
+    all.retain(|(_, value)| !value.is_empty());
+    all.sort();
+    all.into_iter().map(|(key, value)| format!("{key}={}", encoded(&value, ":"))).collect()
 }
 
 fn encoded(text: &str, also_plain: &str) -> String {
@@ -91,8 +126,8 @@ mod tests {
             let purl = of(&package, Some(&debian()));
             assert_eq!(purl, expected);
             let parsed = packageurl::PackageUrl::from_str(&purl).unwrap();
-            assert_eq!(parsed.version(), package.version.as_deref());
-            if package.ecosystem != Ecosystem::Golang {
+            assert_eq!(parsed.version(), version(&package));
+            if !matches!(package.ecosystem, Ecosystem::Golang) {
                 assert_eq!(parsed.to_string(), expected, "another implementation writes the same");
             }
         };
@@ -108,6 +143,13 @@ mod tests {
             package(Ecosystem::Golang, "github.com/BurntSushi/toml", "v1.2.1+incompatible", None),
             "pkg:golang/github.com/BurntSushi/toml@v1.2.1%2Bincompatible",
         );
+        check(package(Ecosystem::Npm, "@babel/core", "7.1.0", None), "pkg:npm/%40babel/core@7.1.0");
+        check(package(Ecosystem::Pypi, "Zope.Interface_x", "1.0+local", None), "pkg:pypi/zope-interface-x@1.0%2Blocal");
+        check(package(Ecosystem::Maven, "org.slf4j:slf4j-api", "2.0.1", None), "pkg:maven/org.slf4j/slf4j-api@2.0.1");
+        check(package(Ecosystem::Composer, "Psr/Log", "3.0.0", None), "pkg:composer/psr/log@3.0.0");
+        check(package(Ecosystem::Gem, "rake", "13.0.6", None), "pkg:gem/rake@13.0.6");
+        let rpm = Package { qualifiers: vec![("epoch", "1".into())], ..package(Ecosystem::Rpm, "dbus", "1:1.12-8.el9", None) };
+        check(rpm, "pkg:rpm/debian/dbus@1.12-8.el9?arch=amd64&distro=debian-12&epoch=1");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::catalog::{Catalog, Listed, looked_for};
 use super::licence::Licence;
-use super::package::{Ecosystem, Supplier};
+use super::package::Supplier;
 
 /// Where SPDX wants namespaces of those who host none of their own.
 const NAMESPACE: &str = "https://spdx.org/spdxdocs/supply-action";
@@ -127,11 +127,7 @@ fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> String {
 /// Which files told of the package.
 fn origin(listed: &Listed) -> String {
     const MOST: usize = 10;
-    let what = match listed.package.ecosystem {
-        Ecosystem::Apk => "apk database",
-        Ecosystem::Deb => "dpkg database",
-        Ecosystem::Golang => "Go build information",
-    };
+    let what = listed.package.ecosystem.told_by();
     let named: Vec<String> = listed.locations.iter().take(MOST).map(|path| format!("/{path}")).collect();
     let more = match listed.locations.len().saturating_sub(MOST) {
         0 => String::new(),
@@ -193,7 +189,7 @@ fn namespace(name: &str, document: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sbom::package::Package;
+    use crate::sbom::package::{Ecosystem, Package};
     use std::collections::BTreeSet;
 
     fn listed(name: &str, licence: Licence) -> Listed {

@@ -113,3 +113,40 @@ fn links_to_the_machine_are_not_followed() {
         Tree::new(&[("etc/x", "")], &[("var/lib/dpkg", "/var/lib/dpkg"), ("etc/os-release", "/etc/os-release"), ("a", "/"), ("b", "b")]);
     check(&tree, &[]);
 }
+
+#[test]
+fn packages_of_many_ecosystems_are_cataloged_beside_those_of_the_distribution() {
+    let node = format!("{}node.js/v20.9.0\0", "\0".repeat(2000));
+    let tree = Tree::new(
+        &[
+            ("etc/os-release", DEBIAN),
+            ("var/lib/dpkg/status", "Package: nodejs\nVersion: 20\nArchitecture: amd64\n"),
+            ("var/lib/dpkg/info/nodejs.list", "/.\n/bin/node\n"),
+            ("usr/bin/node", &node),
+            ("opt/node/bin/node", &node),
+            ("app/node_modules/@a/b/package.json", r#"{"name":"@a/b","version":"1.0.0","license":"MIT"}"#),
+            ("usr/lib/python3/dist-packages/Zope.x-1.dist-info/METADATA", "Name: Zope.x\nVersion: 1+deb\n"),
+            ("opt/conda/conda-meta/x.json", r#"{"name":"x","version":"1","channel":"pkgs/main"}"#),
+            ("gems/specifications/r.gemspec", "s.name = 'r'\ns.version = '2'\n"),
+            ("app/vendor/composer/installed.json", r#"[{"name":"Psr/Log","version":"3.0.0"}]"#),
+            ("app/App.deps.json", r#"{"libraries":{"N.J/13.0.3":{"type":"package"}}}"#),
+            ("usr/local/go/VERSION", "go1.21.3\n"),
+        ],
+        &[("bin", "usr/bin")],
+    );
+    let expected = [
+        ("pkg:composer/psr/log@3.0.0", "NOASSERTION"),
+        ("pkg:conda/x@1?channel=main", "NOASSERTION"),
+        ("pkg:deb/debian/nodejs@20?arch=amd64&distro=debian-12", "NOASSERTION"),
+        ("pkg:gem/r@2", "NOASSERTION"),
+        ("pkg:generic/go@1.21.3", "NOASSERTION"),
+        ("pkg:generic/node@20.9.0", "NOASSERTION"),
+        ("pkg:npm/%40a/b@1.0.0", "MIT"),
+        ("pkg:nuget/N.J@13.0.3", "NOASSERTION"),
+        ("pkg:pypi/zope-x@1%2Bdeb", "NOASSERTION"),
+    ];
+    check(&tree, &expected);
+    let document = tree.document();
+    let node = document["packages"].as_array().unwrap().iter().find(|package| package["name"] == "node").unwrap();
+    assert_eq!(node["sourceInfo"], "read from the program's own contents: /opt/node/bin/node");
+}

@@ -1,4 +1,4 @@
-//! Packages of Alpine, Wolfi and Chainguard, from apk's `installed` database. It ignores the files that each lists.
+//! Packages of Alpine, Wolfi and Chainguard, from apk's `installed` database. It keeps no file that it lists but those of well-known programs.
 
 use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path};
 use crate::sbom::licence::Licence;
@@ -18,8 +18,14 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let scope = path.strip_suffix(INSTALLED).unwrap_or(path);
     let mut facts = Facts::default();
     let mut entry = Entry::default();
+    let mut directory = "";
     for (index, line) in text.lines().chain([""]).enumerate() {
         if !line.trim_end().is_empty() {
+            match line.split_at_checked(2) {
+                Some(("F:", path)) => directory = path,
+                Some(("R:", file)) if super::binary::is_candidate(file) => facts.owns.push(format!("{}{directory}/{file}", root_of(scope))),
+                _ => {}
+            }
             if !entry.accept(index + 1, line) {
                 facts.warn(format!("line {} of `{path}` is not a field", index + 1));
             }
@@ -42,6 +48,11 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         return Err(Malformed("it has no entry for any package".into()));
     }
     Ok(facts)
+}
+
+/// The root of the file system this database belongs to, as a prefix.
+fn root_of(scope: &str) -> &str {
+    scope.strip_suffix("usr/").unwrap_or(scope)
 }
 
 /// The fields of one package that matter here.
@@ -127,12 +138,13 @@ mod tests {
         U:https://git.alpinelinux.org/cgit/aports/tree/main/alpine-baselayout\nL:GPL-2.0-only\no:alpine-baselayout\n\
         m:Natanael Copa <ncopa@alpinelinux.org>\nt:1683642107\nc:65502ca9379dd29d1ac4b0bf0dcf03a3dd1b324a\n\
         D:alpine-baselayout-data=3.4.3-r1 /bin/sh !conflicting so:libc.musl-x86_64.so.1\nq:1000\nF:dev\nF:etc\nR:motd\nZ:Q1x=\nM:0:0:1777\n\n\
-        P:busybox-binsh\nV:1.36.1-r5\nA:x86_64\nL:MIT BSD\no:busybox\np:/bin/sh cmd:sh=1.36.1-r5\n";
+        P:busybox-binsh\nV:1.36.1-r5\nA:x86_64\nL:MIT BSD\no:busybox\np:/bin/sh cmd:sh=1.36.1-r5\nF:bin\nR:busybox\n";
 
     #[test]
     fn entries_become_packages() {
         let facts = read("lib/apk/db/installed", DATABASE.as_bytes()).unwrap();
         assert!(facts.warnings.is_empty(), "{:?}", facts.warnings);
+        assert_eq!(facts.owns, ["bin/busybox"]);
         let [layout, busybox] = &facts.packages[..] else { panic!("two packages") };
         assert_eq!((layout.package.name.as_str(), layout.package.version.as_deref()), ("alpine-baselayout", Some("3.4.3-r1")));
         assert_eq!(layout.package.upstream, None, "the origin has the same name");

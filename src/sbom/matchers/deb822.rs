@@ -16,6 +16,11 @@ impl<'a> Stanza<'a> {
         self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// The values of all such fields, in order.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(move |(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
     fn is_empty(&self) -> bool {
         self.fields.is_empty() && self.bad_line.is_none()
     }

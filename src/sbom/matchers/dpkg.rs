@@ -67,6 +67,21 @@ fn entries(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     Ok(facts)
 }
 
+/// Which files a package has: `info/x.list`, or `status.d/x.md5sums` in distroless images.
+pub(super) fn is_list(path: &str) -> bool {
+    let directory = parent(path).trim_end_matches('/');
+    (path.ends_with(".list") && ends_with_path(directory, "lib/dpkg/info"))
+        || (path.ends_with(".md5sums") && ends_with_path(directory, "lib/dpkg/status.d"))
+}
+
+pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+    let text = String::from_utf8_lossy(bytes);
+    // In checksum files the name follows after two blanks.
+    let files = text.lines().map(|line| line.split_once("  ").map_or(line, |(_, file)| file).trim_start_matches('/'));
+    let owns = files.filter(|file| super::binary::is_candidate(file)).map(|file| format!("{}{file}", root_of(path))).collect();
+    Ok(Facts { owns, ..Facts::default() })
+}
+
 enum Entry {
     Installed(Box<Found>),
     Absent,
@@ -112,7 +127,7 @@ fn is_unpacked(status: Option<&str>) -> bool {
 
 /// The root of the file system this database belongs to, as a prefix.
 fn root_of(path: &str) -> &str {
-    let before = path.rfind("lib/dpkg/status").map_or("", |start| &path[..start]);
+    let before = path.rfind("lib/dpkg/").map_or("", |start| &path[..start]);
     ["var/", "usr/"].iter().find_map(|directory| before.strip_suffix(directory)).unwrap_or(before)
 }
 
@@ -166,6 +181,14 @@ mod tests {
         assert_eq!(found.requires[3][0].arch.as_deref(), Some("arm64"));
         assert_eq!(found.licence_at.as_deref(), Some("usr/share/doc/libc6/copyright"));
         assert!(facts.warnings.is_empty());
+    }
+
+    #[test]
+    fn lists_tell_who_owns_programs() {
+        assert!(is_list("var/lib/dpkg/info/perl-base.list") && !is_list("var/lib/dpkg/info/perl-base.md5sums"));
+        let owns = |path: &str, text: &str| read_list(path, text.as_bytes()).unwrap().owns;
+        assert_eq!(owns("var/lib/dpkg/info/perl-base.list", "/.\n/usr\n/usr/bin/perl\n/usr/bin/other\n"), ["usr/bin/perl"]);
+        assert_eq!(owns("r/var/lib/dpkg/status.d/openssl.md5sums", "0123  usr/bin/openssl\n"), ["r/usr/bin/openssl"]);
     }
 
     #[test]

@@ -7,11 +7,22 @@ use super::package::Found;
 use super::source::Contents;
 
 pub mod apk;
+pub mod binary;
+mod bounded;
+pub mod cargo;
+pub mod composer;
 pub mod copyright;
 mod deb822;
+pub mod dotnet;
 pub mod dpkg;
+pub mod gem;
 pub mod golang;
+pub mod java;
+pub mod npm;
 pub mod os_release;
+pub mod python;
+pub mod rpm;
+mod zip;
 
 use os_release::Release;
 
@@ -29,6 +40,8 @@ pub struct Matcher {
 pub enum Wants {
     /// By path; read as a whole.
     Path { matches: fn(&str) -> bool, cap: u64, oversize: Oversize, read: fn(&str, &[u8]) -> Result<Facts, Malformed> },
+    /// By path; read here and there. An error is one of input, not of format.
+    Opened { matches: fn(&str) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
     /// By the first four bytes; read here and there. An error is one of input, not of format.
     Magic { matches: fn(&[u8]) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
 }
@@ -50,6 +63,8 @@ pub struct Malformed(pub String);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     pub packages: Vec<Found>,
+    /// Files that packages of a distribution own, of those that [`binary`] would look at.
+    pub owns: Vec<String>,
     pub licence: Option<Licence>,
     pub release: Option<Release>,
     /// Sentences about what could not be understood.
@@ -73,6 +88,7 @@ impl Facts {
 
     pub fn add(&mut self, other: Self) {
         self.packages.extend(other.packages);
+        self.owns.extend(other.owns);
         self.licence = self.licence.take().or(other.licence);
         self.release = self.release.take().or(other.release);
         self.warnings.extend(other.warnings);
@@ -97,9 +113,73 @@ pub const MATCHERS: &[Matcher] = &[
         wants: Wants::Path { matches: apk::is_database, cap: 64 * MIB, oversize: Oversize::Refuse, read: apk::read },
     },
     Matcher {
+        name: "rpm",
+        looks_for: Some(
+            "rpm packages in **/{var/lib,usr/share,usr/lib/sysimage}/rpm/{rpmdb.sqlite,Packages.db,Packages} and **/var/lib/rpmmanifest/container-manifest-2",
+        ),
+        wants: Wants::Path { matches: rpm::is_database, cap: 512 * MIB, oversize: Oversize::Refuse, read: rpm::read },
+    },
+    Matcher {
+        name: "npm",
+        looks_for: Some("Node packages in **/package.json with a name and a version"),
+        wants: Wants::Path { matches: npm::is_manifest, cap: 4 * MIB, oversize: Oversize::Warn, read: npm::read },
+    },
+    Matcher {
+        name: "python",
+        looks_for: Some("Python packages in **/*.dist-info/METADATA, **/*.egg-info/PKG-INFO and **/*.egg-info"),
+        wants: Wants::Path { matches: python::is_metadata, cap: 16 * MIB, oversize: Oversize::Warn, read: python::read },
+    },
+    Matcher {
+        name: "conda",
+        looks_for: Some("Conda packages in **/conda-meta/*.json"),
+        wants: Wants::Path { matches: python::is_conda_record, cap: 16 * MIB, oversize: Oversize::Warn, read: python::read_conda },
+    },
+    Matcher {
+        name: "java",
+        looks_for: Some("Java packages in jar, war, ear and similar archives, and in archives inside of them"),
+        wants: Wants::Opened { matches: java::is_archive, read: java::read },
+    },
+    Matcher {
+        name: "gem",
+        looks_for: Some("Ruby gems in **/specifications/**/*.gemspec"),
+        wants: Wants::Path { matches: gem::is_specification, cap: 4 * MIB, oversize: Oversize::Warn, read: gem::read },
+    },
+    Matcher {
+        name: "composer",
+        looks_for: Some("PHP packages in **/composer/installed.json"),
+        wants: Wants::Path { matches: composer::is_record, cap: 16 * MIB, oversize: Oversize::Warn, read: composer::read },
+    },
+    Matcher {
+        name: "dotnet",
+        looks_for: Some(".NET packages in **/*.deps.json"),
+        wants: Wants::Path { matches: dotnet::is_manifest, cap: 16 * MIB, oversize: Oversize::Warn, read: dotnet::read },
+    },
+    Matcher {
         name: "go-buildinfo",
         looks_for: Some("Go modules in the build information of ELF, PE and Mach-O executables"),
         wants: Wants::Magic { matches: golang::is_executable, read: golang::read },
+    },
+    Matcher {
+        name: "cargo-auditable",
+        looks_for: Some("Rust crates in the .dep-v0 section of executables built with cargo-auditable"),
+        wants: Wants::Magic { matches: golang::is_executable, read: cargo::read },
+    },
+    Matcher {
+        name: "binary",
+        looks_for: Some(
+            "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php and busybox by the version text inside them, where no distribution package owns the file",
+        ),
+        wants: Wants::Opened { matches: binary::is_program, read: binary::read },
+    },
+    Matcher {
+        name: "runtime",
+        looks_for: Some("Go toolchains in **/go/VERSION and Java runtimes in **/release"),
+        wants: Wants::Path { matches: binary::is_text, cap: MIB, oversize: Oversize::Warn, read: binary::read_text },
+    },
+    Matcher {
+        name: "dpkg-files",
+        looks_for: None,
+        wants: Wants::Path { matches: dpkg::is_list, cap: 64 * MIB, oversize: Oversize::Warn, read: dpkg::read_list },
     },
     Matcher {
         name: "os-release",
@@ -114,7 +194,8 @@ pub const MATCHERS: &[Matcher] = &[
 ];
 
 /// Usual places of databases, for images that keep them elsewhere and link there.
-pub const DIRECTORIES: &[&str] = &["var/lib/dpkg", "var/lib/dpkg/status.d", "lib/apk/db", "usr/lib/apk/db"];
+pub const DIRECTORIES: &[&str] =
+    &["var/lib/dpkg", "var/lib/dpkg/status.d", "lib/apk/db", "usr/lib/apk/db", "var/lib/rpm", "usr/lib/sysimage/rpm"];
 
 /// Whether `path` is `tail`, or is below some directory as `tail`.
 fn ends_with_path(path: &str, tail: &str) -> bool {
@@ -144,7 +225,7 @@ mod tests {
         check("var/xlib/dpkg/status", None);
         check("var/lib/dpkg/status.d/libc6", Some("dpkg"));
         check("var/lib/dpkg/status.d/libpython3.11", Some("dpkg"));
-        check("var/lib/dpkg/status.d/libc6.md5sums", None);
+        check("var/lib/dpkg/status.d/libc6.md5sums", Some("dpkg-files"));
         check("var/lib/dpkg/status.d/sub/libc6", None);
         check("lib/apk/db/installed", Some("apk"));
         check("usr/lib/apk/db/installed", Some("apk"));
@@ -154,6 +235,34 @@ mod tests {
         check("opt/usr/lib/os-release", None);
         check("usr/share/doc/libc6/copyright", Some("copyright"));
         check("usr/share/doc/libc6/x/copyright", None);
+        check("var/lib/rpm/Packages", Some("rpm"));
+        check("app/node_modules/a/package.json", Some("npm"));
+        check("opt/venv/lib/python3/site-packages/a.dist-info/METADATA", Some("python"));
+        check("opt/conda/conda-meta/a.json", Some("conda"));
+        check("gems/specifications/a.gemspec", Some("gem"));
+        check("app/vendor/composer/installed.json", Some("composer"));
+        check("app/App.deps.json", Some("dotnet"));
+        check("opt/java/release", Some("runtime"));
+        check("app/package.json.bak", None);
+    }
+
+    /// JSON of any shape, with the keys that matchers know.
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::{Value, json};
+        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), "(a/1|[a-zé@/.1]{0,5})".prop_map(Value::from)];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            let keys =
+                "(name|version|license|licenses|author|authors|packages|libraries|targets|type|dependencies|depends|channel|require|a/1)";
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::vec((keys, inner), 0..6).prop_map(|pairs| {
+                    pairs.into_iter().fold(json!({}), |mut object, (key, value)| {
+                        object[key.as_str()] = value;
+                        object
+                    })
+                }),
+            ]
+        })
     }
 
     /// Lines that look like databases, with mistakes.
@@ -165,9 +274,12 @@ mod tests {
             Just("P:a\nV:1\n".to_owned()),
             Just("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n".to_owned()),
             "[A-Za-z-]{0,9}:.{0,20}\n",
+            "\\{\"(name|version|license)\":\"[a-z0-9.]{0,6}\",?",
             "(Depends|Provides|Source|License|Maintainer|D|p|m|L|ID): ?.{0,40}\n",
             " .{0,9}\n",
             Just("\n".to_owned()),
+            "s\\.(name|version|licenses|authors) = ([\"'\\[%<]{0,3}[a-zé]{0,3}[\"'>]?){0,3}\n",
+            "(Name|Version|Author|Requires-Dist): .{0,9}\n",
             ".{0,12}",
         ];
         let text = proptest::collection::vec(words, 0..20).prop_map(|lines| lines.concat().into_bytes());
@@ -176,10 +288,19 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_json_makes_a_matcher_panic(value in json()) {
+            let bytes = value.to_string().into_bytes();
+            for read in [npm::read, python::read_conda, composer::read, dotnet::read] {
+                let _facts = read("some/path", &bytes);
+            }
+        }
+
+        #[test]
         fn no_database_makes_a_matcher_panic(bytes in database()) {
             for matcher in MATCHERS {
-                if let Wants::Path { read, .. } = matcher.wants {
-                    let _facts = read("some/lib/path", &bytes);
+                match matcher.wants {
+                    Wants::Path { read, .. } => drop(read("some/lib/path", &bytes)),
+                    Wants::Opened { read, .. } | Wants::Magic { read, .. } => drop(read("bin/python3.1", &mut io::Cursor::new(&bytes))),
                 }
             }
         }

@@ -1,15 +1,15 @@
 //! The Go build information inside an ELF, PE or Mach-O file. It reads headers and the few places that matter, never the whole file.
 
-use std::cell::Cell;
 use std::io::{self, Read as _, SeekFrom};
 use std::ops::Range;
 
+use object::read::ReadRef as _;
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::read::macho::{MachHeader, Section as _, Segment as _};
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader as _, optional_header_magic};
-use object::read::{ReadCache, ReadCacheOps, ReadRef};
 use object::{Endianness, elf, macho, pe};
 
+use crate::sbom::matchers::bounded::{Bounded, bounded, read_at};
 use crate::sbom::source::Contents;
 
 /// See Go's debug/buildinfo: the magic, pointer size, flags, then either two pointers or, from byte 32 on, two strings.
@@ -82,12 +82,7 @@ fn layout(contents: &mut dyn Contents) -> io::Result<Option<Layout>> {
     if !read_at(contents, 0, &mut start)? {
         return Ok(None);
     }
-    let bounded = Bounded { cache: ReadCache::new(Watched { contents, error: None }), spent: Cell::new(0) };
-    let layout = parse(&bounded, start);
-    match bounded.cache.into_inner().error {
-        Some(error) => Err(error),
-        None => Ok(layout),
-    }
+    bounded(contents, |data| parse(data, start))
 }
 
 fn parse(data: &Bounded<'_>, start: [u8; 4]) -> Option<Layout> {
@@ -308,79 +303,6 @@ fn string(contents: &mut dyn Contents, at: u64, length: u64) -> io::Result<Optio
 fn without_sentinels(modules: &[u8]) -> String {
     let inner = modules.len().checked_sub(16).and_then(|end| modules.get(16..end)).filter(|inner| inner.last() == Some(&b'\n'));
     String::from_utf8_lossy(inner.unwrap_or_default()).into_owned()
-}
-
-/// Whether the file has so many bytes at `at`.
-fn read_at(contents: &mut dyn Contents, at: u64, bytes: &mut [u8]) -> io::Result<bool> {
-    contents.seek(SeekFrom::Start(at))?;
-    match contents.read_exact(bytes) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// What `object` may read of a foreign file: tables of plausible size, and few of them.
-struct Bounded<'contents> {
-    cache: ReadCache<Watched<'contents>>,
-    spent: Cell<u64>,
-}
-
-impl<'data> ReadRef<'data> for &'data Bounded<'_> {
-    fn len(self) -> Result<u64, ()> {
-        (&self.cache).len()
-    }
-
-    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'data [u8], ()> {
-        const MOST: u64 = 32 << 20;
-        self.spent.set(self.spent.get().saturating_add(size));
-        if self.spent.get() > MOST {
-            return Err(());
-        }
-        (&self.cache).read_bytes_at(offset, size)
-    }
-
-    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
-        (&self.cache).read_bytes_at_until(range, delimiter)
-    }
-}
-
-/// Keeps the error that `object` forgets: a bad disk must not look like a bad format.
-struct Watched<'contents> {
-    contents: &'contents mut dyn Contents,
-    error: Option<io::Error>,
-}
-
-impl Watched<'_> {
-    fn watch<T>(&mut self, outcome: io::Result<T>) -> Result<T, ()> {
-        outcome.map_err(|error| {
-            if error.kind() != io::ErrorKind::UnexpectedEof {
-                self.error.get_or_insert(error);
-            }
-        })
-    }
-}
-
-impl ReadCacheOps for Watched<'_> {
-    fn len(&mut self) -> Result<u64, ()> {
-        let length = self.contents.seek(SeekFrom::End(0));
-        self.watch(length)
-    }
-
-    fn seek(&mut self, position: u64) -> Result<u64, ()> {
-        let position = self.contents.seek(SeekFrom::Start(position));
-        self.watch(position)
-    }
-
-    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ()> {
-        let read = self.contents.read(bytes);
-        self.watch(read)
-    }
-
-    fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), ()> {
-        let read = self.contents.read_exact(bytes);
-        self.watch(read)
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,290 @@
+//! Programs that were copied or compiled into the image, by the version text inside them. It runs none of them, and lists none that a distribution's package owns.
+
+use std::io::{self, Read as _};
+
+use regex::bytes::Regex;
+
+use super::{Facts, Malformed, ends_with_path, parent};
+use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
+use crate::sbom::source::Contents;
+
+/// One kind of program.
+struct Class {
+    package: &'static str,
+    /// File names; `*` stands for anything.
+    files: &'static [&'static str],
+    /// The first that matches tells the version in its group; `{}` is the version in the file's name.
+    patterns: &'static [&'static str],
+}
+
+const CLASSES: &[Class] = &[
+    Class { package: "node", files: &["node"], patterns: &[r"node\.js/v(\d+\.\d+\.\d+)", r"\x00(?:node )?v([0-6]\.\d+\.\d+)\x00"] },
+    Class {
+        package: "python",
+        files: &["python*.*", "libpython*.*.so*"],
+        // Linkers may let the text be the end of another one, such as that of a path.
+        patterns: &[r"\x00({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00", r"[^\d.]({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00"],
+    },
+    Class {
+        package: "redis",
+        files: &["redis-server"],
+        // Version, host and time of the build follow each other without a gap.
+        patterns: &[r"[^\d](\d+\.\d+\.\d+)(?:buildkitsandbox|[0-9a-f]{12})-\d{10}", r"Redis version (\d+\.\d+\.\d+)"],
+    },
+    Class { package: "valkey", files: &["valkey-server"], patterns: &[r"[^\d](\d+\.\d+\.\d+)(?:buildkitsandbox|[0-9a-f]{12})-\d{10}"] },
+    Class { package: "memcached", files: &["memcached"], patterns: &[r"memcached (\d+\.\d+\.\d+)"] },
+    Class { package: "nginx", files: &["nginx"], patterns: &[r"nginx(?: version: [^/\x00]{1,40})?/(\d+\.\d+\.\d+)"] },
+    Class { package: "httpd", files: &["httpd", "apache2"], patterns: &[r"Apache/(\d+\.\d+\.\d+)"] },
+    Class {
+        package: "haproxy",
+        files: &["haproxy"],
+        patterns: &[
+            r"version (\d+\.\d+(?:\.|-dev|-rc)\d+)(?:-[0-9a-f]{7,10})?, released 20",
+            r"HA-Proxy version (\d+\.\d+(?:\.|-dev)\d+)",
+            r"\x00(\d+\.\d+(?:\.|-dev)\d+)-[0-9a-f]{7,10}\x00",
+        ],
+    },
+    Class { package: "postgresql", files: &["postgres"], patterns: &[r"PostgreSQL (\d+(?:\.\d+){0,2}(?:(?:alpha|beta|rc)\d+)?)[ \x00]"] },
+    Class { package: "mariadb", files: &["mariadb", "mariadbd", "mysql", "mysqld"], patterns: &[r"[^\d.](\d+\.\d+\.\d+)-MariaDB"] },
+    Class {
+        package: "mysql",
+        files: &["mysql", "mysqld"],
+        patterns: &[r"/mysql-(\d+\.\d+\.\d+)", r"\x00(\d+\.\d+\.\d+)\x00+mysql_real_esc"],
+    },
+    Class {
+        package: "openssl",
+        files: &["openssl", "libcrypto*.so*"],
+        patterns: &[r"\x00OpenSSL (\d+\.\d+\.\d+(?:[a-z]{1,2}|-(?:alpha|beta|rc)\d+)?) "],
+    },
+    Class { package: "perl", files: &["perl", "perl5.*"], patterns: &[r"/lib/perl5?/(5\.\d+\.\d+)"] },
+    Class { package: "ruby", files: &["ruby", "libruby.so*"], patterns: &[r"ruby (\d+\.\d+\.\d+(?:(?:p|preview|rc|dev)\d*)?) \("] },
+    Class { package: "php-cli", files: &["php"], patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"] },
+    Class { package: "php-fpm", files: &["php-fpm*"], patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"] },
+    Class { package: "libphp", files: &["libphp*.so"], patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"] },
+    Class { package: "busybox", files: &["busybox"], patterns: &[r"BusyBox v(\d+\.\d+\.\d+)"] },
+];
+
+/// Whether a package's ownership of this file matters here.
+pub(super) fn is_candidate(path: &str) -> bool {
+    is_program(path) || is_text(path)
+}
+
+pub(super) fn is_program(path: &str) -> bool {
+    classes(path).next().is_some()
+}
+
+fn classes(path: &str) -> impl Iterator<Item = &'static Class> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    CLASSES.iter().filter(move |class| class.files.iter().any(|pattern| is_like(name, pattern)))
+}
+
+/// `*` stands for anything, and what is between two of them must come in this order.
+fn is_like(name: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let mut ends = !pattern.contains('*') && rest.is_empty();
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+        ends = part.is_empty() || rest.is_empty();
+    }
+    ends || pattern.ends_with('*')
+}
+
+pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+    for class in classes(path) {
+        let patterns: Vec<Regex> = class.patterns.iter().filter_map(|pattern| compiled(path, pattern)).collect();
+        if let Some(version) = search(contents, &patterns)? {
+            let package = Package { version: Some(version), ..Package::named(Ecosystem::Generic, class.package) };
+            return Ok(Facts { packages: vec![Found::alone(package, path)], ..Facts::default() });
+        }
+    }
+    Ok(Facts::default())
+}
+
+fn compiled(path: &str, pattern: &str) -> Option<Regex> {
+    // Bytes that are no text are matched too, and `\d` means ASCII.
+    let pattern = match pattern.contains("{}") {
+        true => pattern.replace("{}", &regex::escape(&version_in_name(path)?)),
+        false => pattern.to_owned(),
+    };
+    Regex::new(&format!("(?-u){pattern}")).ok()
+}
+
+/// `3.11` of `libpython3.11.so.1.0`.
+fn version_in_name(path: &str) -> Option<String> {
+    let name = path.rsplit('/').next()?;
+    let digits = name.get(name.find(|letter: char| letter.is_ascii_digit())?..)?;
+    let (major, rest) = digits.split_once('.')?;
+    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let plain = major.chars().all(|letter| letter.is_ascii_digit()) && !minor.is_empty();
+    plain.then(|| format!("{major}.{minor}"))
+}
+
+/// Window by window, so that the size of a program does not matter to memory. The better pattern wins over the earlier place.
+fn search(contents: &mut dyn Contents, patterns: &[Regex]) -> io::Result<Option<String>> {
+    const WINDOW: usize = 1 << 20;
+    /// No version text is longer.
+    const OVERLAP: usize = 512;
+    const MOST: u64 = 1 << 30;
+    let mut found: Vec<Option<String>> = vec![None; patterns.len()];
+    contents.rewind()?;
+    let mut contents = contents.take(MOST);
+    let mut window = Vec::with_capacity(WINDOW + OVERLAP);
+    loop {
+        let kept = window.len().min(OVERLAP);
+        window.drain(..window.len() - kept);
+        if (&mut contents).take(WINDOW as u64).read_to_end(&mut window)? == 0 {
+            break;
+        }
+        for (pattern, version) in patterns.iter().zip(&mut found).filter(|(_, version)| version.is_none()) {
+            let matched = pattern.captures(&window).and_then(|captures| captures.get(1));
+            *version = matched.map(|matched| String::from_utf8_lossy(matched.as_bytes()).into_owned());
+        }
+        if found.first().is_none_or(Option::is_some) {
+            break;
+        }
+    }
+    Ok(found.into_iter().flatten().next())
+}
+
+/// Go's `VERSION` and a Java runtime's `release`, which name what is around them.
+pub(super) fn is_text(path: &str) -> bool {
+    path == "release" || path.ends_with("/release") || ends_with_path(path, "go/VERSION")
+}
+
+pub(super) fn read_text(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+    let text = String::from_utf8_lossy(bytes);
+    let package = if path.ends_with("VERSION") { go(&text) } else { java(path, &text) };
+    Ok(Facts { packages: package.map(|package| Found::alone(package, parent(path))).into_iter().collect(), ..Facts::default() })
+}
+
+fn is_version(text: &str) -> bool {
+    text.len() <= 80
+        && text.starts_with(|letter: char| letter.is_ascii_digit())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._+-".contains(letter))
+}
+
+fn go(text: &str) -> Option<Package> {
+    let version = text.lines().next()?.trim().strip_prefix("go").filter(|version| is_version(version))?;
+    Some(Package { version: Some(version.to_owned()), ..Package::named(Ecosystem::Generic, "go") })
+}
+
+fn java(path: &str, text: &str) -> Option<Package> {
+    let value = |key: &str| {
+        let mut pairs = text.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(name, _)| *name == key).map(|(_, value)| value.trim().trim_matches('"').to_owned())
+    };
+    let version = value("JAVA_RUNTIME_VERSION").or_else(|| value("JAVA_VERSION"))?;
+    // Oracle names its own builds so, and calls everybody else's OpenJDK.
+    let oracle = value("BUILD_TYPE").as_deref() == Some("commercial");
+    let is_jre = value("IMAGE_TYPE").as_deref() == Some("JRE") || parent(path).trim_end_matches('/').ends_with("jre");
+    let name = match (oracle, is_jre) {
+        (false, _) => "oracle/openjdk",
+        (true, true) => "oracle/jre",
+        (true, false) => "oracle/jdk",
+    };
+    is_version(&version).then(|| Package {
+        version: Some(version.clone()),
+        supplier: value("IMPLEMENTOR").filter(|name| name != "N/A").and_then(|name| Supplier::organization(&name)),
+        ..Package::named(Ecosystem::Generic, name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    fn version(path: &str, bytes: &[u8]) -> Option<String> {
+        let found = read(path, &mut Cursor::new(bytes)).unwrap().packages.pop()?.package;
+        Some(format!("{}@{}", found.name, found.version.unwrap()))
+    }
+
+    #[test]
+    fn every_pattern_is_valid_and_has_a_group() {
+        for class in CLASSES {
+            for pattern in class.patterns {
+                assert_eq!(compiled("python3.1", pattern).map(|pattern| pattern.captures_len()), Some(2), "{pattern}");
+            }
+        }
+    }
+
+    #[test]
+    fn programs_tell_their_version() {
+        let check = |path: &str, text: &str, expected: Option<&str>| {
+            assert_eq!(version(path, text.as_bytes()).as_deref(), expected, "{path} {text:?}");
+        };
+        check("usr/local/bin/node", "x\0node.js/v20.9.0\0", Some("node@20.9.0"));
+        check("usr/local/bin/node", "\0v4.9.1\0", Some("node@4.9.1"));
+        check("usr/local/bin/python3.11", "\x003.12.1\0\x003.11.6\0", Some("python@3.11.6"));
+        check("usr/local/lib/libpython3.11.so.1.0", "\x003.11.6\0", Some("python@3.11.6"));
+        check("opt/lib/libpython3.8.so", "/versions/3.8.18\0lib/", Some("python@3.8.18"));
+        check("usr/local/bin/python3.13", "\x003.13.0rc2\0", Some("python@3.13.0rc2"));
+        check("usr/local/bin/redis-server", "%s\x007.2.3buildkitsandbox-1702957741000000000\0", Some("redis@7.2.3"));
+        check("usr/local/bin/redis-server", "\x004.0.11841ce7054bd9-1542359302000000000", Some("redis@4.0.11"));
+        check("usr/local/bin/valkey-server", "\x008.0.1buildkitsandbox-1702957741000000000\0", Some("valkey@8.0.1"));
+        check("usr/sbin/nginx", "\0nginx version: nginx/1.25.3\0", Some("nginx@1.25.3"));
+        check("usr/sbin/nginx", "\0nginx version: openresty/1.21.4\0", Some("nginx@1.21.4"));
+        check("usr/lib/postgresql/15/bin/postgres", "\0PostgreSQL 15.5 (Debian)\0", Some("postgresql@15.5"));
+        check("usr/sbin/mysqld", "/pb2/build/mysql-8.0.35/sql/x.cc", Some("mysql@8.0.35"));
+        check("usr/bin/mysql", "mysql-\0\x0010.11.6-MariaDB\0", Some("mariadb@10.11.6"));
+        check("usr/bin/openssl", "\0OpenSSL 1.1.1w  11 Sep 2023\0", Some("openssl@1.1.1w"));
+        check("usr/lib/libcrypto.so.3", "\0OpenSSL 3.1.4 24 Oct 2023\0", Some("openssl@3.1.4"));
+        check("usr/local/bin/perl", "/usr/local/lib/perl5/5.38.0/x86_64", Some("perl@5.38.0"));
+        check("usr/local/bin/ruby", "ruby 3.2.2 (2023-03-30 revision e51014f9c0) [x86_64-linux]", Some("ruby@3.2.2"));
+        check("usr/local/bin/php", "X-Powered-By: PHP/8.2.13", Some("php-cli@8.2.13"));
+        check("usr/local/sbin/php-fpm", "X-Powered-By: PHP/8.3.0RC1", Some("php-fpm@8.3.0RC1"));
+        check("usr/local/apache2/bin/httpd", "Apache/2.4.58 (Unix)", Some("httpd@2.4.58"));
+        check("usr/local/sbin/haproxy", "HAProxy version 2.8.3-86e043a, released 2023/09/07", Some("haproxy@2.8.3"));
+        check("bin/busybox", "BusyBox v1.36.1 (2023)", Some("busybox@1.36.1"));
+        check("usr/local/bin/node", "nothing", None);
+        check("usr/local/bin/other", "node.js/v20.9.0", None);
+    }
+
+    #[test]
+    fn text_across_two_windows_is_found_and_scripts_have_no_version() {
+        let mut bytes = vec![0xff; (1 << 20) - 9];
+        bytes.extend(b"node.js/v20.9.0\0");
+        bytes.extend(vec![0; 1 << 20]);
+        assert_eq!(version("bin/node", &bytes).as_deref(), Some("node@20.9.0"));
+    }
+
+    #[test]
+    fn names_are_matched_as_a_whole() {
+        let check = |path: &str, expected: bool| assert_eq!(is_program(path), expected, "{path}");
+        check("bin/python3.11", true);
+        check("bin/python3", false);
+        check("lib/libpython3.11.so.1.0", true);
+        check("lib/libpython3.so", false);
+        check("bin/node", true);
+        check("bin/nodes", false);
+        check("lib/libcrypto.so.1.1", true);
+        check("lib/libcryptox.a", false);
+    }
+
+    #[test]
+    fn go_and_java_describe_themselves() {
+        let check = |path: &str, text: &str, expected: Option<&str>| {
+            let found = read_text(path, text.as_bytes()).unwrap().packages.pop().map(|found| crate::sbom::purl::of(&found.package, None));
+            assert_eq!(found.as_deref(), expected, "{path}");
+        };
+        check("usr/local/go/VERSION", "go1.21.3\ntime 2023-10-09T17:04:35Z\n", Some("pkg:generic/go@1.21.3"));
+        check("opt/x/go/VERSION", "devel +abc\n", None);
+        let temurin = "IMPLEMENTOR=\"Eclipse Adoptium\"\nIMAGE_TYPE=\"JRE\"\nJAVA_RUNTIME_VERSION=\"17.0.9+9\"\nJAVA_VERSION=\"17.0.9\"\n";
+        check("opt/java/openjdk/release", temurin, Some("pkg:generic/oracle/openjdk@17.0.9%2B9"));
+        check("opt/jdk/release", "JAVA_VERSION=\"21.0.1\"\nBUILD_TYPE=\"commercial\"\n", Some("pkg:generic/oracle/jdk@21.0.1"));
+        check("etc/release", "DISTRIB_ID=Ubuntu\n", None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), name in "(python|libpython|node)?[0-9.é]{0,5}(\\.so)?") {
+            let _facts = read(&name, &mut Cursor::new(&bytes)).unwrap();
+            let _facts = read_text(&name, &bytes).unwrap();
+        }
+    }
+}

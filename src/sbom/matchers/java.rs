@@ -1,0 +1,331 @@
+//! Java packages, from archives and the archives inside them. It reads what builds wrote down, and never looks at classes.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor};
+
+use super::zip::{Problem, bytes, members};
+use super::{Facts, MOST_PACKAGES};
+use crate::sbom::licence::Licence;
+use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
+use crate::sbom::source::Contents;
+
+const SUFFIXES: [&str; 10] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg"];
+/// The manifest attribute that states a group, if any does.
+const GROUP: &str = "Group-Id";
+const MANIFEST: &str = "META-INF/MANIFEST.MF";
+
+/// Archives in archives in archives are real; more than that is an attack, as is one that holds itself.
+const DEEPEST: usize = 4;
+/// Of one archive inside another, which is held in memory.
+const LARGEST_INNER: u64 = 64 << 20;
+/// Of all that is inflated for one file.
+const MOST_INFLATED: u64 = 2 << 30;
+const LARGEST_TEXT: u64 = 1 << 20;
+const MOST_MEMBERS: usize = 20_000;
+
+pub(super) fn is_archive(path: &str) -> bool {
+    let lower = path.get(path.len().saturating_sub(5)..).unwrap_or_default().to_ascii_lowercase();
+    SUFFIXES.iter().any(|suffix| lower.ends_with(suffix)) && !path.starts_with('.')
+}
+
+pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+    let mut walk = Walk { path, facts: Facts::default(), left: MOST_INFLATED };
+    walk.archive(path, contents, 0)?;
+    Ok(walk.facts)
+}
+
+struct Walk<'a> {
+    path: &'a str,
+    facts: Facts,
+    left: u64,
+}
+
+/// Group, artifact and version, as Maven writes them into the archive.
+type Coordinates = (String, String, String);
+
+impl Walk<'_> {
+    /// `name` is the path of the outermost archive and of those inside, joined by `!/`.
+    fn archive(&mut self, name: &str, contents: &mut dyn Contents, depth: usize) -> io::Result<()> {
+        let wanted = |member: &str| member == MANIFEST || is_coordinates(member) || project(member).is_some() || is_archive(member);
+        let found = match members(contents, MOST_MEMBERS, &wanted)? {
+            Ok(found) => found,
+            Err(problem) => {
+                self.untold(name, &problem);
+                return Ok(());
+            }
+        };
+        let mut manifest = BTreeMap::new();
+        let mut coordinates: Vec<Coordinates> = Vec::new();
+        let mut projects: Vec<(String, String)> = Vec::new();
+        let (inner, texts): (Vec<_>, Vec<_>) = found.into_iter().partition(|member| is_archive(&member.name));
+        for member in texts {
+            if let Some((group, artifact)) = project(&member.name) {
+                projects.push((group.to_owned(), artifact.to_owned()));
+                continue;
+            }
+            match self.inflated(contents, &member, LARGEST_TEXT)? {
+                Ok(text) if member.name == MANIFEST => manifest = main_attributes(&text),
+                Ok(text) => coordinates.extend(from_properties(&text)),
+                Err(problem) => self.untold(&format!("{name}!/{}", member.name), &problem),
+            }
+        }
+        coordinates.sort();
+        coordinates.dedup();
+        // Without its properties, a project's place still tells the group.
+        let stem = stem(name);
+        let group = projects.into_iter().find(|(_, artifact)| split_version(stem).0 == artifact).map(|(group, _)| group);
+        manifest.extend(group.map(|group| (GROUP.to_owned(), group)));
+        self.packages(name, &manifest, coordinates);
+        for member in inner {
+            let inner_name = format!("{name}!/{}", member.name);
+            if depth + 1 == DEEPEST {
+                self.facts.warn(format!("`{inner_name}` is not listed: it is too deep inside other archives"));
+                continue;
+            }
+            match self.inflated(contents, &member, LARGEST_INNER)? {
+                Ok(bytes) => self.archive(&inner_name, &mut Cursor::new(bytes), depth + 1)?,
+                Err(problem) => self.untold(&inner_name, &problem),
+            }
+        }
+        Ok(())
+    }
+
+    fn inflated(&mut self, contents: &mut dyn Contents, member: &super::zip::Member, most: u64) -> io::Result<Result<Vec<u8>, Problem>> {
+        let inflated = bytes(contents, member, most.min(self.left))?;
+        // What was too large has been inflated up to the limit all the same.
+        let spent = inflated.as_ref().map_or(most, |bytes| bytes.len() as u64);
+        self.left = self.left.saturating_sub(spent);
+        Ok(inflated)
+    }
+
+    fn untold(&mut self, name: &str, problem: &Problem) {
+        self.facts.warn(format!("`{name}` is not listed: {}", problem.as_str()));
+    }
+
+    fn packages(&mut self, name: &str, manifest: &BTreeMap<String, String>, coordinates: Vec<Coordinates>) {
+        let stem = stem(name);
+        let single = coordinates.len() == 1;
+        let is_main = |artifact: &str| single || stem == artifact || stem.strip_prefix(artifact).is_some_and(|rest| rest.starts_with('-'));
+        // With `a` and `a-b` inside `a-b-1.jar`, the longer name is the archive's own.
+        let main = coordinates.iter().filter(|(_, artifact, _)| is_main(artifact)).max_by_key(|(_, artifact, _)| artifact.len()).cloned();
+        let own = match &main {
+            Some((group, artifact, version)) => Some((format!("{group}:{artifact}"), version.clone())),
+            None => from_repository(name).or_else(|| from_manifest(stem, manifest)),
+        };
+        if let Some((name, version)) = own {
+            self.push(Package {
+                version: Some(version),
+                supplier: ["Implementation-Vendor", "Bundle-Vendor"]
+                    .iter()
+                    .find_map(|key| manifest.get(*key))
+                    .and_then(|vendor| Supplier::organization(vendor)),
+                licence: manifest.get("Bundle-License").map_or(Licence::Unknown, |licence| bundle_licence(licence)),
+                ..Package::named(Ecosystem::Maven, name)
+            });
+        }
+        for (group, artifact, version) in coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref()) {
+            self.push(Package { version: Some(version), ..Package::named(Ecosystem::Maven, format!("{group}:{artifact}")) });
+        }
+    }
+
+    fn push(&mut self, package: Package) {
+        if self.facts.packages.len() < MOST_PACKAGES {
+            self.facts.packages.push(Found::alone(package, self.path));
+        }
+    }
+}
+
+fn is_coordinates(member: &str) -> bool {
+    member.starts_with("META-INF/maven/") && member.ends_with("/pom.properties")
+}
+
+/// Group and artifact of `META-INF/maven/group/artifact/pom.xml`, by its place alone.
+fn project(member: &str) -> Option<(&str, &str)> {
+    let place = member.strip_prefix("META-INF/maven/")?.strip_suffix("/pom.xml")?;
+    place.split_once('/').filter(|(group, artifact)| is_word(group) && is_word(artifact))
+}
+
+/// The archive's name without directories and suffix.
+fn stem(name: &str) -> &str {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+/// In a Maven repository the directories are group, artifact and version.
+fn from_repository(name: &str) -> Option<(String, String)> {
+    let (_, inside) = ["maven-repo/", ".m2/repository/"].iter().find_map(|root| name.split_once(root))?;
+    let parts: Vec<&str> = inside.split('/').collect();
+    match &parts[..] {
+        [group @ .., artifact, version, file] if !group.is_empty() && stem(file) == format!("{artifact}-{version}") => {
+            Some((format!("{}:{artifact}", group.join(".")), (*version).to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 256 && !text.contains(|letter: char| letter.is_whitespace() || "${}:/".contains(letter))
+}
+
+fn from_properties(text: &[u8]) -> Option<Coordinates> {
+    let text = String::from_utf8_lossy(text);
+    let value = |key: &str| {
+        let mut pairs = text.lines().filter_map(|line| line.split_once(['=', ':']));
+        pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned()).filter(|value| is_word(value))
+    };
+    Some((value("groupId")?, value("artifactId")?, value("version")?))
+}
+
+/// The attributes before the first empty line; a line that starts with a blank continues the one before.
+fn main_attributes(text: &[u8]) -> BTreeMap<String, String> {
+    let text = String::from_utf8_lossy(text);
+    let mut attributes: Vec<(String, String)> = Vec::new();
+    for line in text.lines().take_while(|line| !line.is_empty()) {
+        match (line.strip_prefix(' '), attributes.last_mut()) {
+            (Some(more), Some((_, value))) => value.push_str(more),
+            (Some(_), None) => {}
+            (None, _) => attributes.extend(line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))),
+        }
+    }
+    attributes.into_iter().collect()
+}
+
+/// Without Maven's own files: the name from the file or the manifest, a group only where the manifest states one.
+fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<(String, String)> {
+    let value =
+        |key: &str| manifest.get(key).map(|value| value.split(';').next().unwrap_or_default().trim()).filter(|value| is_word(value));
+    let (named, versioned) = split_version(stem);
+    let version = versioned.or_else(|| {
+        ["Implementation-Version", "Plugin-Version", "Bundle-Version", "Specification-Version"].iter().find_map(|key| value(key))
+    })?;
+    let symbolic = value("Bundle-SymbolicName");
+    let name = value("Short-Name").unwrap_or(named);
+    // Maven's bundle plugin makes the symbolic name from group and artifact.
+    let from_symbol = symbolic.and_then(|symbolic| symbolic.strip_suffix(name)?.strip_suffix('.'));
+    let group = value(GROUP).or(from_symbol).or_else(|| value("Implementation-Vendor-Id"));
+    // Eclipse names files by symbolic name, in which the group is not marked.
+    is_word(name).then(|| (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned()))
+}
+
+/// `guava-31.1-jre` or, as Eclipse writes it, `org.eclipse.osgi_3.18.0`.
+fn split_version(stem: &str) -> (&str, Option<&str>) {
+    let starts = |at: &usize| stem[at + 1..].starts_with(|letter: char| letter.is_ascii_digit());
+    let split = stem.match_indices(['-', '_']).map(|(at, _)| at).find(starts);
+    split.map_or((stem, None), |at| (&stem[..at], Some(&stem[at + 1..])))
+}
+
+/// Often an address instead of a name.
+fn bundle_licence(field: &str) -> Licence {
+    let first = field.split([';', ',']).next().unwrap_or_default().trim().trim_matches('"');
+    let address = first.trim_start_matches("https://").trim_start_matches("http://").trim_start_matches("www.");
+    match address {
+        "apache.org/licenses/LICENSE-2.0.txt" | "apache.org/licenses/LICENSE-2.0" | "apache.org/licenses/LICENSE-2.0.html" => {
+            Licence::Expression("Apache-2.0".into())
+        }
+        "opensource.org/licenses/MIT" | "opensource.org/licenses/mit-license.php" => Licence::Expression("MIT".into()),
+        "eclipse.org/legal/epl-2.0" | "eclipse.org/legal/epl-2.0/" => Licence::Expression("EPL-2.0".into()),
+        "" => Licence::Unknown,
+        _ => Licence::from_field(field),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::zip::tests::archive;
+    use super::*;
+
+    fn properties(group: &str, artifact: &str, version: &str) -> (String, Vec<u8>) {
+        let text = format!("#Created by Apache Maven 3.8.6\nversion={version}\r\ngroupId={group}\nartifactId={artifact}\n");
+        (format!("META-INF/maven/{group}/{artifact}/pom.properties"), text.into_bytes())
+    }
+
+    fn jar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+        archive(&members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>())
+    }
+
+    fn facts(path: &str, bytes: Vec<u8>) -> Facts {
+        read(path, &mut Cursor::new(bytes)).unwrap()
+    }
+
+    fn purls(facts: &Facts) -> Vec<String> {
+        facts.packages.iter().map(|found| crate::sbom::purl::of(&found.package, None)).collect()
+    }
+
+    #[test]
+    fn archives_are_known_by_name() {
+        for path in ["a.jar", "opt/b.WAR", "x/y.hpi", "z.lpkg"] {
+            assert!(is_archive(path), "{path}");
+        }
+        assert!(!is_archive("a.zip") && !is_archive("jar") && !is_archive("ä.é"));
+    }
+
+    #[test]
+    fn coordinates_manifest_and_file_name_tell_in_this_order() {
+        let check = |path: &str, members: &[(String, Vec<u8>)], expected: &[&str]| {
+            let facts = facts(path, jar(members));
+            assert_eq!(purls(&facts), expected, "{path}");
+        };
+        let manifest = |text: &str| (MANIFEST.to_owned(), text.as_bytes().to_vec());
+        let lang = properties("org.apache.commons", "commons-lang3", "3.12.0");
+        check("lib/commons-lang3-3.12.0.jar", &[lang], &["pkg:maven/org.apache.commons/commons-lang3@3.12.0"]);
+        let shaded = properties("com.google.guava", "guava", "31.1-jre");
+        let parent = properties("org.x", "app", "1");
+        let own = properties("org.x", "app-cli", "1");
+        check(
+            "app-cli-1.jar",
+            &[shaded.clone(), parent.clone(), own],
+            &["pkg:maven/org.x/app-cli@1", "pkg:maven/com.google.guava/guava@31.1-jre", "pkg:maven/org.x/app@1"],
+        );
+        let unrelated = manifest("Manifest-Version: 1.0\r\nImplementation-Version: 7\r\n\r\nName: x\r\nBundle-Version: 9\r\n");
+        let both = ["pkg:maven/tool@7", "pkg:maven/com.google.guava/guava@31.1-jre", "pkg:maven/org.x/app@1"];
+        check("tool.jar", &[shaded, parent, unrelated], &both);
+        check("jsr305-3.0.2.jar", &[], &["pkg:maven/jsr305@3.0.2"]);
+        let bundle =
+            manifest("Bundle-SymbolicName: com.fasterxml.jackson.core.jackson-annot\n ations;singleton:=true\nBundle-Version: 2.14.0\n");
+        check("jackson-annotations.jar", &[bundle], &["pkg:maven/com.fasterxml.jackson.core/jackson-annotations@2.14.0"]);
+        check(
+            "git.hpi",
+            &[manifest("Group-Id: org.jenkins-ci.plugins\nShort-Name: git\nPlugin-Version: 5.2.1\n")],
+            &["pkg:maven/org.jenkins-ci.plugins/git@5.2.1"],
+        );
+        check("org.eclipse.osgi_3.18.0.v2022.jar", &[], &["pkg:maven/org.eclipse.osgi@3.18.0.v2022"]);
+        let project = ("META-INF/maven/com.example/lib-a/pom.xml".to_owned(), b"<project/>".to_vec());
+        check("lib-a-2.0.jar", &[project], &["pkg:maven/com.example/lib-a@2.0"]);
+        check("usr/share/maven-repo/org/jsr-305/jsr305/0.1/jsr305-0.1.jar", &[], &["pkg:maven/org.jsr-305/jsr305@0.1"]);
+        check("app.jar", &[], &[]);
+        check("app.jar", &[properties("${project.groupId}", "a", "1")], &[]);
+    }
+
+    #[test]
+    fn manifests_state_licence_and_supplier() {
+        let text =
+            "Bundle-License: https://www.apache.org/licenses/LICENSE-2.0.txt\nImplementation-Vendor: The Apache Software Foundation\n";
+        let found = facts("a-1.jar", jar(&[(MANIFEST.into(), text.into())])).packages.remove(0).package;
+        assert_eq!(found.licence, Licence::Expression("Apache-2.0".into()));
+        assert_eq!(found.supplier.unwrap().to_spdx(), "Organization: The Apache Software Foundation");
+    }
+
+    #[test]
+    fn archives_in_archives_are_read_down_to_a_limit() {
+        let mut inner = jar(&[properties("g", "deep", "1")]);
+        for name in ["BOOT-INF/lib/c-3.jar", "b-2.jar"] {
+            inner = jar(&[(name.to_owned(), inner)]);
+        }
+        let found = facts("app.war", inner.clone());
+        assert_eq!(purls(&found), ["pkg:maven/b@2", "pkg:maven/g/deep@1"]);
+        let told = facts("app.war", jar(&[("y.jar".into(), jar(&[("x.jar".into(), inner)]))]));
+        assert_eq!(
+            told.warnings,
+            ["`app.war!/y.jar!/x.jar!/b-2.jar!/BOOT-INF/lib/c-3.jar` is not listed: it is too deep inside other archives"]
+        );
+    }
+
+    #[test]
+    fn bombs_and_damage_are_told() {
+        let huge = vec![b' '; usize::try_from(LARGEST_TEXT).unwrap() + 1];
+        let told = facts("a-1.jar", jar(&[(MANIFEST.into(), huge)]));
+        assert_eq!(told.warnings, ["`a-1.jar!/META-INF/MANIFEST.MF` is not listed: it is too large"]);
+        assert_eq!(purls(&told), ["pkg:maven/a@1"]);
+        assert_eq!(facts("a-1.jar", b"not a zip".to_vec()).warnings, ["`a-1.jar` is not listed: it is no zip archive"]);
+    }
+}
