@@ -64,7 +64,7 @@ pub(crate) fn who(signer: &Signer) -> String {
 pub(crate) const KEY_FILE: &str = "cosign.pub";
 
 /// A word of a POSIX shell.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@=+,%".contains(&byte));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }

@@ -1,8 +1,9 @@
 //! Inputs, run and facts → `Plan`: every decision before anything is done. Pure; stages contain no "if push".
 
+mod shown;
+
 use serde_json::{Value, json};
 
-use crate::build::arguments::{self, Destination};
 use crate::build::caches;
 use crate::build::flags::{self, Flags};
 use crate::error::{Remedy as _, WithExit, exit};
@@ -294,94 +295,6 @@ impl Plan {
             Self::BuildOnly(plan) => &plan.build,
             Self::Publish(plan) => &plan.build,
         }
-    }
-
-    /// The plan for machines; the keys are promised to users.
-    pub fn json(&self) -> Value {
-        let (about, build) = (self.about(), self.build());
-        let mut json = json!({
-            "decision": match self { Self::BuildOnly(_) => Decision::BuildOnly, Self::Publish(_) => Decision::Publish },
-            "reason": about.reason,
-            "notices": about.notices,
-            "event": { "name": about.event, "ref": about.git_ref },
-            "builder": about.builder,
-            "logins": about.logins,
-            "version": about.metadata.version.as_deref().unwrap_or_default(),
-            "images": about.metadata.images,
-            "tags": about.metadata.tags(),
-            "tag_names": about.metadata.tag_names,
-            "platforms": build.platforms,
-            "labels": about.metadata.label_lines(),
-            "annotations": about.metadata.annotations,
-            "buildx": self.arguments(),
-            "subjects": [], "permissions": ["contents: read"],
-        });
-        if let Self::Publish(plan) = self {
-            json["subjects"] = plan.subjects();
-            let mut permissions = vec!["contents: read", "packages: write"];
-            permissions.extend((plan.key.is_none() || plan.logs_in_by_oidc).then_some("id-token: write"));
-            permissions.extend(plan.stores_at_github.then_some("attestations: write"));
-            json["permissions"] = json!(permissions);
-        }
-        json
-    }
-
-    /// What buildx will be told, with `<…>` for what is known only then.
-    fn arguments(&self) -> Vec<String> {
-        let secrets: Vec<&str> = self.build().flags.secrets.iter().map(|_| "<file>").collect();
-        match self {
-            Self::BuildOnly(plan) => arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets),
-            Self::Publish(plan) => {
-                let destination = Destination::ByDigest { repositories: &plan.images, metadata: "<metadata-file>".as_ref(), scanner: None };
-                arguments::build(&plan.build, "<builder>", &destination, &secrets)
-            }
-        }
-    }
-
-    /// The plan for people, a line each.
-    pub fn lines(&self) -> Vec<String> {
-        let (about, build) = (self.about(), self.build());
-        let list = |items: &[String]| items.join(", ");
-        let platforms: Vec<String> = build.platforms.iter().map(ToString::to_string).collect();
-        let event = if about.event.is_empty() { "none".to_owned() } else { format!("{} ({})", about.event, about.git_ref) };
-        let mut lines = vec![format!("Event:      {event}"), format!("Platforms:  {}", list(&platforms))];
-        match self {
-            Self::BuildOnly(_) => {
-                lines.insert(0, format!("Plan:       build only: {}", about.reason));
-                lines.push("Pushed:     nothing".to_owned());
-                lines.push(format!(
-                    "Provenance: skipped ({})",
-                    if about.event.starts_with("pull_request") { "PR build" } else { "nothing is published" }
-                ));
-            }
-            Self::Publish(plan) => {
-                lines.insert(0, format!("Plan:       publish: {}", about.reason));
-                let images: Vec<String> = plan.images.iter().map(ToString::to_string).collect();
-                let tags: Vec<String> = plan.tags.iter().map(ToString::to_string).collect();
-                lines.push(format!("Images:     {}", list(&images)));
-                lines.push(format!("Tags:       {}", list(&tags)));
-                let attested = match (build.sbom != Sbom::Off, build.provenance().is_some()) {
-                    (true, true) => "SBOM and provenance of each platform, ",
-                    (true, false) => "SBOM of each platform, ",
-                    (false, true) => "provenance of each platform, ",
-                    (false, false) => "",
-                };
-                let signs = |part| plan.requirements.signs(part);
-                let signed: Vec<&str> = [
-                    (signs(Part::Index), "the index"),
-                    (signs(Part::Platform), "the image of each platform"),
-                    (plan.attestation_manifests(), "BuildKit's attestations of each"),
-                ]
-                .into_iter()
-                .filter(|(is_signed, _)| *is_signed)
-                .map(|(_, part)| part)
-                .collect();
-                let with = plan.key.as_ref().map(|key| format!(", with a key ({key})")).unwrap_or_default();
-                lines.push(format!("Signed:     {}{with}", signed.join(", ")));
-                lines.push(format!("Attested:   {attested}provenance of the workflow"));
-            }
-        }
-        lines
     }
 }
 

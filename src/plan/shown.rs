@@ -1,0 +1,144 @@
+//! `Plan` → what people and machines read of it. Pure; it decides nothing.
+
+use serde_json::{Value, json};
+
+use super::{Plan, Publish, Sbom};
+use crate::build::arguments::{self, Destination};
+use crate::summary::commands::quoted;
+use crate::trigger::Decision;
+use crate::verify::policy::Part;
+
+impl Plan {
+    /// The plan for machines; the keys are promised to users.
+    pub fn json(&self) -> Value {
+        let (about, build) = (self.about(), self.build());
+        let mut json = json!({
+            "decision": match self { Self::BuildOnly(_) => Decision::BuildOnly, Self::Publish(_) => Decision::Publish },
+            "reason": about.reason,
+            "notices": about.notices,
+            "event": { "name": about.event, "ref": about.git_ref },
+            "builder": about.builder,
+            "logins": about.logins,
+            "version": about.metadata.version.as_deref().unwrap_or_default(),
+            "images": about.metadata.images,
+            "tags": about.metadata.tags(),
+            "tag_names": about.metadata.tag_names,
+            "platforms": build.platforms,
+            "labels": about.metadata.label_lines(),
+            "annotations": about.metadata.annotations,
+            "buildx": self.arguments(),
+            "subjects": [], "permissions": self.permissions(),
+        });
+        if let Self::Publish(plan) = self {
+            json["subjects"] = plan.subjects();
+        }
+        json
+    }
+
+    /// What buildx will be told, with `<…>` for what is known only then.
+    fn arguments(&self) -> Vec<String> {
+        let secrets: Vec<&str> = self.build().flags.secrets.iter().map(|_| "<file>").collect();
+        match self {
+            Self::BuildOnly(plan) => arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets),
+            Self::Publish(plan) => {
+                let destination = Destination::ByDigest { repositories: &plan.images, metadata: "<metadata-file>".as_ref(), scanner: None };
+                arguments::build(&plan.build, "<builder>", &destination, &secrets)
+            }
+        }
+    }
+
+    /// The plan for people, a line each; of a list, each entry has its own.
+    pub fn lines(&self) -> Vec<String> {
+        let (about, build) = (self.about(), self.build());
+        let event = if about.event.is_empty() { "none".to_owned() } else { format!("{} ({})", about.event, about.git_ref) };
+        let mut lines = Vec::new();
+        match self {
+            Self::BuildOnly(_) => lines.push(format!("Plan:       build only: {}", about.reason)),
+            Self::Publish(_) => lines.push(format!("Plan:       publish: {}", about.reason)),
+        }
+        lines.push(format!("Event:      {event}"));
+        lines.push(format!("Platforms:  {}", joined(&build.platforms)));
+        match self {
+            Self::BuildOnly(_) => {
+                lines.push("Pushed:     nothing".to_owned());
+                let why = if about.event.starts_with("pull_request") { "PR build" } else { "nothing is published" };
+                lines.push(format!("Provenance: skipped ({why})"));
+            }
+            Self::Publish(plan) => {
+                lines.push(format!("Images:     {}", joined(&plan.images)));
+                lines.push(format!("Tags:       {}", joined(&plan.tags)));
+                lines.extend(about.metadata.version.iter().map(|version| format!("Version:    {version}")));
+                lines.extend(plan.evidence_lines());
+            }
+        }
+        listed(&mut lines, "Labels:", &about.metadata.label_lines());
+        listed(&mut lines, "Annotated:", &about.metadata.annotations);
+        let words = |value: &Value| {
+            value
+                .as_object()
+                .map(|pairs| pairs.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", "))
+        };
+        lines.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
+        let logins: Vec<String> = about
+            .logins
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|login| format!("{} ({})", plain(&login["registry"]), plain(&login["method"])))
+            .collect();
+        listed(&mut lines, "Logins:", &logins);
+        listed(&mut lines, "buildx:", &[self.arguments().iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")]);
+        lines.push(format!("Needs:      {}", joined(&self.permissions())));
+        lines
+    }
+
+    /// What the workflow must grant.
+    fn permissions(&self) -> Vec<&'static str> {
+        let mut permissions = vec!["contents: read"];
+        if let Self::Publish(plan) = self {
+            permissions.push("packages: write");
+            permissions.extend((plan.key.is_none() || plan.logs_in_by_oidc).then_some("id-token: write"));
+            permissions.extend(plan.stores_at_github.then_some("attestations: write"));
+        }
+        permissions
+    }
+}
+
+impl Publish {
+    /// What is signed and attested.
+    fn evidence_lines(&self) -> Vec<String> {
+        let attested = match (self.build.sbom != Sbom::Off, self.build.provenance().is_some()) {
+            (true, true) => "SBOM and provenance of each platform, ",
+            (true, false) => "SBOM of each platform, ",
+            (false, true) => "provenance of each platform, ",
+            (false, false) => "",
+        };
+        let signs = |part| self.requirements.signs(part);
+        let signed: Vec<&str> = [
+            (signs(Part::Index), "the index"),
+            (signs(Part::Platform), "the image of each platform"),
+            (self.attestation_manifests(), "BuildKit's attestations of each"),
+        ]
+        .into_iter()
+        .filter(|(is_signed, _)| *is_signed)
+        .map(|(_, part)| part)
+        .collect();
+        let with = self.key.as_ref().map(|key| format!(", with a key ({key})")).unwrap_or_default();
+        vec![format!("Signed:     {}{with}", signed.join(", ")), format!("Attested:   {attested}provenance of the workflow")]
+    }
+}
+
+/// The entries of a list under its name, one a line; an empty list is left out.
+fn listed(lines: &mut Vec<String>, name: &str, entries: &[String]) {
+    for (at, entry) in entries.iter().enumerate() {
+        lines.push(format!("{:<12}{entry}", if at == 0 { name } else { "" }));
+    }
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
