@@ -76,7 +76,8 @@ pub fn secret_build_args(build_args: &[String]) -> anyhow::Result<()> {
     .hint("pass it with `secrets` and `RUN --mount=type=secret`, or set `provenance: mode=min`")
 }
 
-fn looks_secret(name: &str, value: &str) -> bool {
+/// Whether a build argument looks like a secret, by its name or by how its value begins.
+pub(crate) fn looks_secret(name: &str, value: &str) -> bool {
     let value = value.trim();
     let words: Vec<String> = name.split(['_', '-', '.']).map(str::to_uppercase).collect();
     let named = words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))

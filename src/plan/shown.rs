@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Plan, Publish, Sbom};
 use crate::build::arguments::{self, Destination};
+use crate::preflight;
 use crate::summary::commands::quoted;
 use crate::trigger::Decision;
 use crate::verify::policy::Part;
@@ -87,7 +88,8 @@ impl Plan {
             .map(|login| format!("{} ({})", plain(&login["registry"]), plain(&login["method"])))
             .collect();
         listed(&mut lines, "Logins:", &logins);
-        listed(&mut lines, "buildx:", &[self.arguments().iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")]);
+        let words: Vec<String> = self.arguments().iter().map(|word| quoted(&without_secret(word))).collect();
+        lines.push(format!("buildx:     {}", words.join(" ")));
         lines.push(format!("Needs:      {}", joined(&self.permissions())));
         lines
     }
@@ -125,6 +127,14 @@ impl Publish {
         .collect();
         let with = self.key.as_ref().map(|key| format!(", with a key ({key})")).unwrap_or_default();
         vec![format!("Signed:     {}{with}", signed.join(", ")), format!("Attested:   {attested}provenance of the workflow")]
+    }
+}
+
+/// A build argument that looks like a secret, without its value: this text is in every run's log.
+fn without_secret(word: &str) -> String {
+    match word.split_once('=') {
+        Some((name, value)) if preflight::looks_secret(name, value) => format!("{name}=<hidden>"),
+        _ => word.to_owned(),
     }
 }
 
