@@ -66,43 +66,38 @@ pub fn lacking(drafts: Vec<Draft>, repositories: &[Repository], formats: &[Forma
     drafts.into_iter().filter(|draft| !formats.iter().all(|format| is_there(draft, format))).collect()
 }
 
-/// Signs every draft and uploads the bundles' blobs.
+/// Signs every draft and uploads the bundles' blobs. The older format knows no order of signature and attestation, so its layers are added at
+/// once.
 pub async fn seal(
     registry: &Registry,
     session: &Session,
     repositories: &[Repository],
     drafts: Vec<Draft>,
+    formats: &[Format],
     now: jiff::Timestamp,
 ) -> anyhow::Result<Sealed> {
     let sealed = drafts.into_iter().map(|draft| async move {
         let sealed = sealed(registry, session, repositories, &draft.statement, &draft.predicate_type, now).await?;
         anyhow::Ok((draft, sealed))
     });
-    stream::iter(sealed).buffered(CONCURRENCY).try_collect().await.map(Sealed)
+    let sealed: Sealed = stream::iter(sealed).buffered(CONCURRENCY).try_collect().await.map(Sealed)?;
+    if formats.contains(&Format::Legacy) {
+        let layers = legacy_layers(&sealed)?;
+        let appended = layers.iter().flat_map(|(subject, layers)| {
+            repositories.iter().map(move |repository| registry.append_legacy(repository, subject, Attached::Attestations, layers))
+        });
+        stream::iter(appended).buffer_unordered(CONCURRENCY).try_collect::<()>().await.remedied()?;
+    }
+    Ok(sealed)
 }
 
-/// Attaches the sealed attestations to an image that is signed, in every format.
+/// Attaches the sealed attestations' bundles to an image that is signed.
 pub async fn attest(registry: &Registry, signed: SignedImage, sealed: Sealed, formats: &[Format]) -> anyhow::Result<AttestedImage> {
     let repositories = signed.built().repositories();
-    let bundles = async {
-        if formats.contains(&Format::Bundle) {
-            let attached =
-                sealed.0.iter().map(|(draft, sealed)| attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact));
-            stream::iter(attached).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
-        }
-        anyhow::Ok(())
-    };
-    let legacy = async {
-        if formats.contains(&Format::Legacy) {
-            let layers = legacy_layers(&sealed)?;
-            let appended = layers.iter().flat_map(|(subject, layers)| {
-                repositories.iter().map(move |repository| registry.append_legacy(repository, subject, Attached::Attestations, layers))
-            });
-            stream::iter(appended).buffer_unordered(CONCURRENCY).try_collect::<()>().await.remedied()?;
-        }
-        anyhow::Ok(())
-    };
-    futures_util::try_join!(bundles, legacy)?;
+    if formats.contains(&Format::Bundle) {
+        let attached = sealed.0.iter().map(|(draft, sealed)| attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact));
+        stream::iter(attached).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+    }
     let bundles = sealed.0.into_iter().map(|(_, sealed)| sealed.artifact.layer).collect();
     Ok(AttestedImage { built: signed.into_built(), bundles })
 }

@@ -71,12 +71,20 @@ impl Registry {
 
     /// Uploads, then reads, adds, writes if nothing changed, and reads again, because no registry locks a tag.
     async fn add_legacy(&self, repository: &Repository, tag: &Tag, layers: &[LegacyLayer]) -> Result<()> {
-        let uploads = layers.iter().map(|layer| self.ensure_blob(repository, &layer.bytes, &layer.descriptor));
-        let uploads = futures_util::future::try_join_all(uploads);
-        let (_, mut current) = futures_util::try_join!(uploads, self.to_be_replaced(repository, tag))?;
+        let uploads = layers.iter().map(|layer| self.put_blob(repository, &layer.bytes, &layer.descriptor));
+        // The config's upload waits for what is there, and not for the layers'.
+        let next = async |current: Option<&Manifest>| match with_layers(current, layers, repository)? {
+            Some((manifest, config)) => self.put_blob(repository, &config.bytes, &config.descriptor).await.map(|()| Some(manifest)),
+            None => Ok(None),
+        };
+        let first = async {
+            let current = self.to_be_replaced(repository, tag).await?;
+            let manifest = next(current.0.as_ref()).await?;
+            Ok((current, manifest))
+        };
+        let (_, (mut current, mut to_put)) = futures_util::try_join!(futures_util::future::try_join_all(uploads), first)?;
         for attempt in 1..=RACES {
-            let Some((manifest, config)) = with_layers(current.0.as_ref(), layers, repository)? else { return Ok(()) };
-            self.put_blob(repository, &config.bytes, &config.descriptor).await?;
+            let Some(manifest) = to_put else { return Ok(()) };
             let replaced = self.replace(repository, tag, &manifest, &current.1).await?;
             current = self.to_be_replaced(repository, tag).await?;
             if replaced
@@ -87,6 +95,7 @@ impl Registry {
             }
             tokio::time::sleep(after_race(attempt)).await;
             current = self.to_be_replaced(repository, tag).await?;
+            to_put = next(current.0.as_ref()).await?;
         }
         Err(outraced(repository, tag))
     }

@@ -336,7 +336,7 @@ pub async fn prove(
     let reused = if existing.is_empty() { String::new() } else { ", those that were there are reused".to_owned() };
     let (signed, sealed) = futures_util::try_join!(
         crate::sign::sign(registry, &session, built, wanted, &existing, now),
-        attest::seal(registry, &session, &repositories, drafts, now),
+        attest::seal(registry, &session, &repositories, drafts, &wanted.formats, now),
     )?;
     let attested = attest::attest(registry, signed, sealed, &wanted.formats).await?;
     let left_out: String = left_out.iter().map(|told| format!("; {told}")).collect();
