@@ -13,7 +13,7 @@ use super::error::RegistryError;
 use crate::image::{Digest, Repository};
 
 /// Requests in flight at once, over all registries.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 32;
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
