@@ -43,7 +43,7 @@ impl Remedied for RegistryError {
                 "the registry limits requests; run the workflow again later, or log in to raise the limit"
             }
             Self::Unreachable { .. } => {
-                "check the registry's name in `images`, and that this machine can reach it; what is already there is reused by the next run"
+                "check the registry's name, and that this machine can reach it; a later run reuses what is already there"
             }
             Self::Unwell { .. } => {
                 "the registry seems unwell; look at its status page and run the workflow again: what is already there is reused"
