@@ -83,11 +83,14 @@ pub fn signed_parts<'a>(built: &'a BuiltImage, wanted: &Requirements) -> Vec<&'a
 /// A signature over cosign's older payload, under the tag `.sig`. The payload names the repository, so each has its own.
 async fn sign_legacy(registry: &Registry, session: &Session, repository: &Repository, subject: &Descriptor) -> anyhow::Result<()> {
     let payload = bytes::Bytes::from(legacy::payload(&repository.to_string(), &subject.digest));
-    let Some(signed) = session.sign_payload(&payload).await.remedied()? else {
+    let (signed, opened) = futures_util::try_join!(async { session.sign_payload(&payload).await.remedied() }, async {
+        registry.open_legacy(repository, &subject.digest, Attached::Signatures, 1).await.remedied()
+    })?;
+    let Some(signed) = signed else {
         anyhow::bail!("the older signature format needs a transparency log of version 1");
     };
     let layer = legacy_layer(payload, legacy::SIMPLE_SIGNING, signed.signature, None, signed.promise);
-    registry.append_legacy(repository, &subject.digest, Attached::Signatures, &[layer]).await.remedied()
+    registry.append_legacy(repository, &subject.digest, Attached::Signatures, opened, &[layer]).await.remedied()
 }
 
 /// A layer with the annotations that cosign 1 and 2 write. An attestation's signature stands in its envelope, and its annotation is empty.

@@ -8,6 +8,7 @@ pub mod provenance;
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::sync::oneshot;
 
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
@@ -29,8 +30,8 @@ pub struct Draft {
     pub(crate) statement: Vec<u8>,
 }
 
-/// Signed statements whose blobs are uploaded, and which nothing refers to yet.
-pub struct Sealed(Vec<(Draft, SealedStatement)>);
+/// Layers by the subject under whose tag they belong.
+type Layers = BTreeMap<Digest, Vec<LegacyLayer>>;
 
 /// An image with all its evidence attached, none of it checked. Only this module can make one.
 #[derive(Debug)]
@@ -66,46 +67,89 @@ pub fn lacking(drafts: Vec<Draft>, repositories: &[Repository], formats: &[Forma
     drafts.into_iter().filter(|draft| !formats.iter().all(|format| is_there(draft, format))).collect()
 }
 
-/// Signs every draft and uploads the bundles' blobs. The older format knows no order of signature and attestation, so its layers are added at
-/// once.
-pub async fn seal(
+/// Signs every draft, and attaches the bundles once `signing` has signed the image: a verifier that finds any bundle takes it for the
+/// signature. Everything else goes on beside `signing`: uploads, and the older format, which knows no such order.
+pub async fn attest(
     registry: &Registry,
     session: &Session,
     repositories: &[Repository],
     drafts: Vec<Draft>,
     formats: &[Format],
     now: jiff::Timestamp,
-) -> anyhow::Result<Sealed> {
+    signing: impl Future<Output = anyhow::Result<SignedImage>>,
+) -> anyhow::Result<AttestedImage> {
+    let (envelopes, layers) = oneshot::channel();
+    let older = append(registry, repositories, if formats.contains(&Format::Legacy) { counted(&drafts) } else { BTreeMap::new() }, layers);
+    let bundles = async {
+        let sealing = async {
+            let sealed = seal(registry, session, repositories, drafts, now).await?;
+            if formats.contains(&Format::Legacy) {
+                let _ = envelopes.send(legacy_layers(&sealed)?); // whoever waits for them is gone only when something failed
+            }
+            anyhow::Ok(sealed)
+        };
+        let (signed, sealed) = futures_util::try_join!(signing, sealing)?;
+        if formats.contains(&Format::Bundle) {
+            let attached = sealed.iter().map(|(draft, sealed)| attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact));
+            stream::iter(attached).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        }
+        Ok((signed, sealed))
+    };
+    let ((signed, sealed), ()) = futures_util::try_join!(bundles, older)?;
+    let bundles = sealed.into_iter().map(|(_, sealed)| sealed.artifact.layer).collect();
+    Ok(AttestedImage { built: signed.into_built(), bundles })
+}
+
+/// Signs every draft and uploads the bundles' blobs; nothing refers to them yet.
+async fn seal(
+    registry: &Registry,
+    session: &Session,
+    repositories: &[Repository],
+    drafts: Vec<Draft>,
+    now: jiff::Timestamp,
+) -> anyhow::Result<Vec<(Draft, SealedStatement)>> {
     let sealed = drafts.into_iter().map(|draft| async move {
         let sealed = sealed(registry, session, repositories, &draft.statement, &draft.predicate_type, now).await?;
         anyhow::Ok((draft, sealed))
     });
-    let sealed: Sealed = stream::iter(sealed).buffered(CONCURRENCY).try_collect().await.map(Sealed)?;
-    if formats.contains(&Format::Legacy) {
-        let layers = legacy_layers(&sealed)?;
-        let appended = layers.iter().flat_map(|(subject, layers)| {
-            repositories.iter().map(move |repository| registry.append_legacy(repository, subject, Attached::Attestations, layers))
-        });
-        stream::iter(appended).buffer_unordered(CONCURRENCY).try_collect::<()>().await.remedied()?;
-    }
-    Ok(sealed)
+    stream::iter(sealed).buffered(CONCURRENCY).try_collect().await
 }
 
-/// Attaches the sealed attestations' bundles to an image that is signed.
-pub async fn attest(registry: &Registry, signed: SignedImage, sealed: Sealed, formats: &[Format]) -> anyhow::Result<AttestedImage> {
-    let repositories = signed.built().repositories();
-    if formats.contains(&Format::Bundle) {
-        let attached = sealed.0.iter().map(|(draft, sealed)| attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact));
-        stream::iter(attached).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+/// Looks at the tags `.att` and opens uploads while the drafts are signed, then adds what is handed over.
+async fn append(
+    registry: &Registry,
+    repositories: &[Repository],
+    expected: BTreeMap<Digest, usize>,
+    layers: oneshot::Receiver<Layers>,
+) -> anyhow::Result<()> {
+    let places = expected.iter().flat_map(|(subject, count)| repositories.iter().map(move |repository| (repository, subject, *count)));
+    let opened = places.map(|(repository, subject, count)| async move {
+        let opened = registry.open_legacy(repository, subject, Attached::Attestations, count).await.remedied()?;
+        anyhow::Ok((repository, subject, opened))
+    });
+    let opened: Vec<_> = stream::iter(opened).buffer_unordered(CONCURRENCY).try_collect().await?;
+    // Without them sealing failed, and says so itself.
+    let Ok(layers) = layers.await else { return Ok(()) };
+    let appended = opened.into_iter().map(|(repository, subject, opened)| {
+        let added = layers.get(subject).map(Vec::as_slice).unwrap_or_default();
+        registry.append_legacy(repository, subject, Attached::Attestations, opened, added)
+    });
+    stream::iter(appended).buffer_unordered(CONCURRENCY).try_collect::<()>().await.remedied()
+}
+
+/// How many statements there are about each subject.
+fn counted(drafts: &[Draft]) -> BTreeMap<Digest, usize> {
+    let mut counted = BTreeMap::new();
+    for draft in drafts {
+        *counted.entry(draft.subject.digest.clone()).or_default() += 1;
     }
-    let bundles = sealed.0.into_iter().map(|(_, sealed)| sealed.artifact.layer).collect();
-    Ok(AttestedImage { built: signed.into_built(), bundles })
+    counted
 }
 
 /// The envelopes of each subject, to be added under its tag `.att` in one go.
-fn legacy_layers(sealed: &Sealed) -> anyhow::Result<BTreeMap<Digest, Vec<LegacyLayer>>> {
-    let mut layers: BTreeMap<Digest, Vec<LegacyLayer>> = BTreeMap::new();
-    for (draft, sealed) in &sealed.0 {
+fn legacy_layers(sealed: &[(Draft, SealedStatement)]) -> anyhow::Result<Layers> {
+    let mut layers = Layers::new();
+    for (draft, sealed) in sealed {
         let Some(promise) = sealed.promise.clone() else {
             anyhow::bail!("the older attestation format needs a transparency log of version 1");
         };

@@ -3,11 +3,12 @@
 //!
 //! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
 
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::manifest::{Descriptor, Manifest, OCI_MANIFEST};
 use super::referrers::{RACES, after_race, outraced};
-use super::{Registry, RegistryError, Result};
+use super::{Condition, Registry, RegistryError, Result};
 use crate::image::{Digest, Repository, Tag};
 
 /// cosign reads no more.
@@ -39,6 +40,13 @@ pub struct LegacyLayer {
     pub bytes: bytes::Bytes,
 }
 
+/// Where layers are to be added: what the tag named when it was looked at, and places for the blobs.
+pub struct Opened {
+    seen: (Option<Manifest>, Condition),
+    layers: Vec<Url>,
+    config: Url,
+}
+
 impl Registry {
     /// The layers under a subject's tag, not yet fetched; none where there is no tag.
     pub async fn legacy_layers(&self, repository: &Repository, subject: &Digest, attached: Attached) -> Result<Vec<Descriptor>> {
@@ -55,36 +63,49 @@ impl Registry {
                 return Ok(found);
             }
             // As with the fallback tag: a writer who had not seen ours wrote after we had looked.
-            self.add_legacy(repository, &tag, &lost).await?;
+            let opened = self.open_tag(repository, &tag, lost.len()).await?;
+            self.add_legacy(repository, &tag, opened, &lost).await?;
             tokio::time::sleep(after_race(attempt)).await;
         }
         Err(outraced(repository, &tag))
     }
 
-    /// Adds layers under a subject's tag.
-    pub async fn append_legacy(&self, repository: &Repository, subject: &Digest, attached: Attached, layers: &[LegacyLayer]) -> Result<()> {
+    /// Looks at a subject's tag and opens uploads for this many layers: while they are being signed, so that it takes no time of its own.
+    pub async fn open_legacy(&self, repository: &Repository, subject: &Digest, attached: Attached, layers: usize) -> Result<Opened> {
+        self.open_tag(repository, &attached.tag(subject)?, layers).await
+    }
+
+    async fn open_tag(&self, repository: &Repository, tag: &Tag, layers: usize) -> Result<Opened> {
+        let places = futures_util::future::try_join_all((0..layers).map(|_| self.open_upload(repository)));
+        let (seen, layers, config) = futures_util::try_join!(self.to_be_replaced(repository, tag), places, self.open_upload(repository))?;
+        Ok(Opened { seen, layers, config })
+    }
+
+    /// Adds layers under a subject's tag, at the places that were opened for them.
+    pub async fn append_legacy(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        attached: Attached,
+        opened: Opened,
+        layers: &[LegacyLayer],
+    ) -> Result<()> {
         let tag = attached.tag(subject)?;
-        self.add_legacy(repository, &tag, layers).await?;
+        self.add_legacy(repository, &tag, opened, layers).await?;
         self.memory.layers.note(repository, &tag, layers).await;
         Ok(())
     }
 
-    /// Uploads, then reads, adds, writes if nothing changed, and reads again, because no registry locks a tag.
-    async fn add_legacy(&self, repository: &Repository, tag: &Tag, layers: &[LegacyLayer]) -> Result<()> {
-        let uploads = layers.iter().map(|layer| self.put_blob(repository, &layer.bytes, &layer.descriptor));
-        // The config's upload waits for what is there, and not for the layers'.
-        let next = async |current: Option<&Manifest>| match with_layers(current, layers, repository)? {
-            Some((manifest, config)) => self.put_blob(repository, &config.bytes, &config.descriptor).await.map(|()| Some(manifest)),
-            None => Ok(None),
-        };
-        let first = async {
-            let current = self.to_be_replaced(repository, tag).await?;
-            let manifest = next(current.0.as_ref()).await?;
-            Ok((current, manifest))
-        };
-        let (_, (mut current, mut to_put)) = futures_util::try_join!(futures_util::future::try_join_all(uploads), first)?;
+    /// Uploads, writes if nothing changed since the tag was looked at, and reads again, because no registry locks a tag.
+    async fn add_legacy(&self, repository: &Repository, tag: &Tag, opened: Opened, layers: &[LegacyLayer]) -> Result<()> {
+        let Opened { seen: mut current, layers: places, config: place } = opened;
+        let places = places.into_iter().map(Some).chain(std::iter::repeat(None));
+        let uploads = layers.iter().zip(places).map(|(layer, place)| self.put_layer(place, repository, layer));
+        let mut to_put = with_layers(current.0.as_ref(), layers, repository)?;
+        let config = async { if let Some((_, config)) = &to_put { self.put_layer(Some(place), repository, config).await } else { Ok(()) } };
+        futures_util::try_join!(futures_util::future::try_join_all(uploads), config)?;
         for attempt in 1..=RACES {
-            let Some(manifest) = to_put else { return Ok(()) };
+            let Some((manifest, _)) = to_put else { return Ok(()) };
             let replaced = self.replace(repository, tag, &manifest, &current.1).await?;
             current = self.to_be_replaced(repository, tag).await?;
             if replaced
@@ -95,9 +116,19 @@ impl Registry {
             }
             tokio::time::sleep(after_race(attempt)).await;
             current = self.to_be_replaced(repository, tag).await?;
-            to_put = next(current.0.as_ref()).await?;
+            to_put = with_layers(current.0.as_ref(), layers, repository)?;
+            if let Some((_, config)) = &to_put {
+                self.put_layer(None, repository, config).await?;
+            }
         }
         Err(outraced(repository, tag))
+    }
+
+    async fn put_layer(&self, place: Option<Url>, repository: &Repository, layer: &LegacyLayer) -> Result<()> {
+        match place {
+            Some(place) => self.put_blob_at(place, repository, &layer.bytes, &layer.descriptor).await,
+            None => self.put_blob(repository, &layer.bytes, &layer.descriptor).await,
+        }
     }
 }
 

@@ -334,11 +334,8 @@ pub async fn prove(
     let (signatures, attestations) = (crate::sign::signed_parts(&built, wanted).len(), drafts.len());
     let drafts = attest::lacking(drafts, &repositories, &wanted.formats, &existing);
     let reused = if existing.is_empty() { String::new() } else { ", those that were there are reused".to_owned() };
-    let (signed, sealed) = futures_util::try_join!(
-        crate::sign::sign(registry, &session, built, wanted, &existing, now),
-        attest::seal(registry, &session, &repositories, drafts, &wanted.formats, now),
-    )?;
-    let attested = attest::attest(registry, signed, sealed, &wanted.formats).await?;
+    let signing = crate::sign::sign(registry, &session, built, wanted, &existing, now);
+    let attested = attest::attest(registry, &session, &repositories, drafts, &wanted.formats, now, signing).await?;
     let left_out: String = left_out.iter().map(|told| format!("; {told}")).collect();
     let (signatures, attestations) = (plural(signatures, "signature"), plural(attestations, "attestation"));
     Ok((attested, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))

@@ -239,7 +239,10 @@ async fn eight_writers_of_one_signature_tag_lose_nothing() {
             let bytes = bytes::Bytes::from(format!("signature {number}"));
             let layers = [LegacyLayer { descriptor: Descriptor::of(&bytes, "application/vnd.test"), bytes }];
             let (repository, subject) = (&repository, &subject.digest);
-            async move { registry.append_legacy(repository, subject, Attached::Signatures, &layers).await }
+            async move {
+                let opened = registry.open_legacy(repository, subject, Attached::Signatures, 1).await?;
+                registry.append_legacy(repository, subject, Attached::Signatures, opened, &layers).await
+            }
         });
         futures_util::future::try_join_all(appended).await.unwrap();
         if habit.is_some() {
