@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Draft, statement};
-use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::image::Repository;
 use crate::registry::Registry;
@@ -41,9 +40,8 @@ struct Subject {
 }
 
 /// One draft for each SBOM and provenance of each platform.
-pub async fn drafts(registry: &Registry, built: &BuiltImage) -> anyhow::Result<Vec<Draft>> {
-    let repository = &built.repositories()[0];
-    let of_platforms = built.platforms().iter().map(|part| of_platform(registry, repository, part));
+pub async fn drafts(registry: &Registry, repository: &Repository, platforms: &[PlatformImage]) -> anyhow::Result<Vec<Draft>> {
+    let of_platforms = platforms.iter().map(|part| of_platform(registry, repository, part));
     let drafts: Vec<Vec<Draft>> = stream::iter(of_platforms).buffered(8).try_collect().await?;
     Ok(drafts.into_iter().flatten().collect())
 }

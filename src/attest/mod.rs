@@ -14,13 +14,14 @@ use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
 use crate::registry::Registry;
-use crate::registry::legacy::{Attached, LegacyLayer};
+use crate::registry::contents::PlatformImage;
+use crate::registry::legacy::{Attached, LegacyLayer, Opened};
 use crate::registry::manifest::Descriptor;
 use crate::sign::{CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed};
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
 use crate::verify::legacy;
-use crate::verify::policy::Format;
+use crate::verify::policy::{Format, SLSA_PROVENANCE};
 
 /// A statement that is to be signed, and what it is about.
 #[derive(Debug)]
@@ -53,12 +54,26 @@ impl AttestedImage {
 }
 
 /// Collects what is to be attested: BuildKit's statements, fetched and checked, and the workflow's provenance.
-pub async fn draft(registry: &Registry, built: &BuiltImage, workflow: &provenance::Workflow) -> anyhow::Result<Vec<Draft>> {
-    let mut drafts = buildkit::drafts(registry, built).await?;
-    let (of, root) = (&built.repositories()[0], built.root());
-    let statement = statement(of, root, crate::verify::policy::SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
-    drafts.push(Draft { subject: root.clone(), predicate_type: crate::verify::policy::SLSA_PROVENANCE.to_owned(), statement });
+pub async fn draft(registry: &Registry, parts: &Parts, workflow: &provenance::Workflow) -> anyhow::Result<Vec<Draft>> {
+    let mut drafts = buildkit::drafts(registry, &parts.repository, &parts.platforms).await?;
+    let root = parts.root.clone();
+    let statement = statement(&parts.repository, &root, SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
+    drafts.push(Draft { subject: root, predicate_type: SLSA_PROVENANCE.to_owned(), statement });
     Ok(drafts)
+}
+
+/// What drafts are about: a copy, because the image itself is signed meanwhile.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    repository: Repository,
+    root: Descriptor,
+    platforms: Vec<PlatformImage>,
+}
+
+impl Parts {
+    pub fn of(built: &BuiltImage) -> Self {
+        Self { repository: built.repositories()[0].clone(), root: built.root().clone(), platforms: built.platforms().to_vec() }
+    }
 }
 
 /// The drafts that lack a statement somewhere; the others are there, to the byte, by the same signer.
@@ -68,26 +83,33 @@ pub fn lacking(drafts: Vec<Draft>, repositories: &[Repository], formats: &[Forma
 }
 
 /// Signs every draft, and attaches the bundles once `signing` has signed the image: a verifier that finds any bundle takes it for the
-/// signature. Everything else goes on beside `signing`: uploads, and the older format, which knows no such order.
+/// signature. Everything else goes on beside `signing`: collecting the drafts, uploads, and the older format, which knows no such order.
 pub async fn attest(
     registry: &Registry,
     session: &Session,
     repositories: &[Repository],
-    drafts: Vec<Draft>,
     formats: &[Format],
     now: jiff::Timestamp,
+    drafts: impl Future<Output = anyhow::Result<Vec<Draft>>>,
     signing: impl Future<Output = anyhow::Result<SignedImage>>,
 ) -> anyhow::Result<AttestedImage> {
-    let (envelopes, layers) = oneshot::channel();
-    let older = append(registry, repositories, if formats.contains(&Format::Legacy) { counted(&drafts) } else { BTreeMap::new() }, layers);
+    let legacy = formats.contains(&Format::Legacy);
+    let (hand_over, handed_over) = oneshot::channel();
+    let sealing = async {
+        let drafts = drafts.await?;
+        let opening = open(registry, repositories, if legacy { counted(&drafts) } else { BTreeMap::new() });
+        let (opened, sealed) = futures_util::try_join!(opening, seal(registry, session, repositories, drafts, now))?;
+        let layers = if legacy { legacy_layers(&sealed)? } else { Layers::new() };
+        let _ = hand_over.send((opened, layers)); // whoever waits for it is gone only when something failed
+        anyhow::Ok(sealed)
+    };
+    let older = async {
+        match handed_over.await {
+            Ok((opened, layers)) => append(registry, opened, &layers).await,
+            Err(_) => Ok(()), // sealing failed, and says so itself
+        }
+    };
     let bundles = async {
-        let sealing = async {
-            let sealed = seal(registry, session, repositories, drafts, now).await?;
-            if formats.contains(&Format::Legacy) {
-                let _ = envelopes.send(legacy_layers(&sealed)?); // whoever waits for them is gone only when something failed
-            }
-            anyhow::Ok(sealed)
-        };
         let (signed, sealed) = futures_util::try_join!(signing, sealing)?;
         if formats.contains(&Format::Bundle) {
             let attached = sealed.iter().map(|(draft, sealed)| attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact));
@@ -115,24 +137,28 @@ async fn seal(
     stream::iter(sealed).buffered(CONCURRENCY).try_collect().await
 }
 
-/// Looks at the tags `.att` and opens uploads while the drafts are signed, then adds what is handed over.
-async fn append(
+/// A tag `.att` that was looked at: where it is, whose it is, and the uploads that were opened for it.
+type Place<'a> = (&'a Repository, Digest, Opened);
+
+/// Looks at the tags `.att` of these subjects, and opens as many uploads as there will be layers.
+async fn open<'a>(
     registry: &Registry,
-    repositories: &[Repository],
+    repositories: &'a [Repository],
     expected: BTreeMap<Digest, usize>,
-    layers: oneshot::Receiver<Layers>,
-) -> anyhow::Result<()> {
-    let places = expected.iter().flat_map(|(subject, count)| repositories.iter().map(move |repository| (repository, subject, *count)));
+) -> anyhow::Result<Vec<Place<'a>>> {
+    let places =
+        expected.into_iter().flat_map(|(subject, count)| repositories.iter().map(move |repository| (repository, subject.clone(), count)));
     let opened = places.map(|(repository, subject, count)| async move {
-        let opened = registry.open_legacy(repository, subject, Attached::Attestations, count).await.remedied()?;
+        let opened = registry.open_legacy(repository, &subject, Attached::Attestations, count).await.remedied()?;
         anyhow::Ok((repository, subject, opened))
     });
-    let opened: Vec<_> = stream::iter(opened).buffer_unordered(CONCURRENCY).try_collect().await?;
-    // Without them sealing failed, and says so itself.
-    let Ok(layers) = layers.await else { return Ok(()) };
-    let appended = opened.into_iter().map(|(repository, subject, opened)| {
-        let added = layers.get(subject).map(Vec::as_slice).unwrap_or_default();
-        registry.append_legacy(repository, subject, Attached::Attestations, opened, added)
+    stream::iter(opened).buffer_unordered(CONCURRENCY).try_collect().await
+}
+
+async fn append(registry: &Registry, places: Vec<Place<'_>>, layers: &Layers) -> anyhow::Result<()> {
+    let appended = places.into_iter().map(|(repository, subject, opened)| async move {
+        let added = layers.get(&subject).map(Vec::as_slice).unwrap_or_default();
+        registry.append_legacy(repository, &subject, Attached::Attestations, opened, added).await
     });
     stream::iter(appended).buffer_unordered(CONCURRENCY).try_collect::<()>().await.remedied()
 }

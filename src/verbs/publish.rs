@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
+use futures_util::future::Either;
 
 use super::{store, trust};
 use crate::attest::{self, AttestedImage, provenance::Workflow};
@@ -324,21 +325,36 @@ pub async fn prove(
     // Most images carry nothing yet; asking costs no time beside the certificate.
     let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
     let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, &policy.signer, &wanted.formats);
-    let (session, drafts, existing, ()) =
-        futures_util::try_join!(authority.session(http, context, services), attest::draft(registry, &built, &workflow), existing, async {
-            empty_configs.await.remedied().map(drop)
-        },)?;
-    let by = if matches!(policy.signer, Signer::Key(_)) { "one key" } else { "one certificate" };
-    let whole_envelopes = services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1);
-    let (drafts, left_out) = attest::lean::fitting(drafts, if whole_envelopes { attest::lean::ENVELOPE_LIMIT } else { usize::MAX })?;
-    let (signatures, attestations) = (crate::sign::signed_parts(&built, wanted).len(), drafts.len());
-    let drafts = attest::lacking(drafts, &repositories, &wanted.formats, &existing);
-    let reused = if existing.is_empty() { String::new() } else { ", those that were there are reused".to_owned() };
+    let parts = attest::Parts::of(&built);
+    let drafts = attest::draft(registry, &parts, &workflow).boxed_local();
+    let signatures = crate::sign::signed_parts(&built, wanted).len();
+    let ready = async {
+        futures_util::try_join!(authority.session(http, context, services), existing, async { empty_configs.await.remedied().map(drop) })
+    };
+    // Drafts take longer than a certificate, and signing the image needs none.
+    let (ready, drafts) = match futures_util::future::select(std::pin::pin!(ready), drafts).await {
+        Either::Left((ready, drafts)) => (ready, drafts),
+        Either::Right((drafts, ready)) => (ready.await, async { drafts }.boxed_local()),
+    };
+    let (session, existing, ()) = ready?;
+    let mut told = (0, Vec::new());
+    let drafts = async {
+        let (drafts, left_out) = attest::lean::fitting(drafts.await?, envelope_limit(services))?;
+        told = (drafts.len(), left_out);
+        Ok(attest::lacking(drafts, &repositories, &wanted.formats, &existing))
+    };
     let signing = crate::sign::sign(registry, &session, built, wanted, &existing, now);
-    let attested = attest::attest(registry, &session, &repositories, drafts, &wanted.formats, now, signing).await?;
-    let left_out: String = left_out.iter().map(|told| format!("; {told}")).collect();
-    let (signatures, attestations) = (plural(signatures, "signature"), plural(attestations, "attestation"));
+    let attested = attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing).await?;
+    let by = if matches!(policy.signer, Signer::Key(_)) { "one key" } else { "one certificate" };
+    let reused = if existing.is_empty() { "" } else { ", those that were there are reused" };
+    let left_out: String = told.1.iter().map(|told| format!("; {told}")).collect();
+    let (signatures, attestations) = (plural(signatures, "signature"), plural(told.0, "attestation"));
     Ok((attested, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))
+}
+
+/// The log of version 1 takes whole envelopes; later versions take what was signed of them.
+fn envelope_limit(services: &Services) -> usize {
+    if services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1) { attest::lean::ENVELOPE_LIMIT } else { usize::MAX }
 }
 
 /// Seconds that the clock of a log may be ahead of this machine's.
