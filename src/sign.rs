@@ -54,6 +54,7 @@ pub async fn sign(
         let bundle = async {
             if has(Format::Bundle) && !is_there(subject) {
                 let sealed = sealed(registry, session, repositories, &statement(repositories, subject), SIGNATURE_PREDICATE, now).await?;
+                staged(registry, &sealed).await?;
                 attach_everywhere(registry, repositories, subject, &sealed.artifact).await?;
             }
             anyhow::Ok(())
@@ -134,32 +135,40 @@ fn artifact(bundle: Vec<u8>, predicate_type: &str, now: jiff::Timestamp) -> Arti
     Artifact { artifact_type: BUNDLE, layer: bundle.into(), annotations }
 }
 
-/// A signed statement: its bundle, uploaded, and what the older format needs of it.
-pub(crate) struct SealedStatement {
+/// A signed statement: its bundle, what the older format needs of it, and places for the bundle's upload.
+pub(crate) struct SealedStatement<'a> {
     pub(crate) artifact: Artifact,
     pub(crate) envelope: Vec<u8>,
     pub(crate) promise: Option<Promise>,
+    homes: Vec<(&'a Repository, Vec<&'a Repository>)>,
+    places: Vec<reqwest::Url>,
 }
 
-/// Signs a statement and uploads its bundle everywhere; the uploads are opened while log and timestamp authority answer.
-pub(crate) async fn sealed(
+/// Signs a statement; uploads of its bundle are opened while log and timestamp authority answer.
+pub(crate) async fn sealed<'a>(
     registry: &Registry,
     session: &Session,
-    repositories: &[Repository],
+    repositories: &'a [Repository],
     statement: &[u8],
     predicate_type: &str,
     now: jiff::Timestamp,
-) -> anyhow::Result<SealedStatement> {
+) -> anyhow::Result<SealedStatement<'a>> {
     let homes = by_registry(repositories);
     let places = futures_util::future::try_join_all(homes.iter().map(|(home, _)| registry.open_upload(home)));
     let (signed, places) = futures_util::try_join!(async { session.sign(statement).await.remedied() }, async { places.await.remedied() })?;
     let artifact = artifact(signed.bundle, predicate_type, now);
-    let staged = homes.iter().zip(places).map(async |((home, others), place)| {
-        registry.stage_artifact(home, place, &artifact).await?;
-        futures_util::future::try_join_all(others.iter().map(|other| registry.mount_artifact(home, other, &artifact))).await
+    Ok(SealedStatement { artifact, envelope: signed.envelope, promise: signed.promise, homes, places })
+}
+
+/// Uploads the bundle everywhere; nothing refers to it yet.
+pub(crate) async fn staged(registry: &Registry, sealed: &SealedStatement<'_>) -> anyhow::Result<()> {
+    let artifact = &sealed.artifact;
+    let staged = sealed.homes.iter().zip(&sealed.places).map(async |((home, others), place)| {
+        registry.stage_artifact(home, place.clone(), artifact).await?;
+        futures_util::future::try_join_all(others.iter().map(|other| registry.mount_artifact(home, other, artifact))).await
     });
     futures_util::future::try_join_all(staged).await.remedied()?;
-    Ok(SealedStatement { artifact, envelope: signed.envelope, promise: signed.promise })
+    Ok(())
 }
 
 pub(crate) async fn attach_everywhere(

@@ -4,9 +4,15 @@
 //! Ours is timed from the OIDC token to the last check of what was read back, in the functions `publish` runs. cosign signs and attests, and is not
 //! asked to verify; one token serves all its commands, where a workflow would ask for one each. Afterwards, and not timed, our verification
 //! judges what cosign left, so that both have done the whole work.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints, and fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench prints, starts its own peers, and fails by panicking"
+)]
 
 mod image;
+mod rekor2;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +20,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use image::{PLATFORMS, Pushed};
+use rekor2::Rekor2;
 use secrecy::ExposeSecret as _;
 use supply_action::attest::provenance;
 use supply_action::build::buildx::{Buildx, Place};
@@ -33,6 +40,7 @@ use supply_action::{sigstore, verify};
 
 /// How often each side runs at each latency; the median counts.
 const RUNS: (usize, usize) = (7, 3);
+const RUNS_OF_REKOR2: usize = 3;
 const LATENCY: Duration = Duration::from_millis(50);
 /// Ours takes at most one part in `FASTER` of cosign's time at `LATENCY`.
 const FASTER: f64 = 10.0;
@@ -74,9 +82,14 @@ async fn main() -> ExitCode {
         println!("SUPPLY_ACTION_TOOLS_COSIGN3 is not set: run this with `make bench`");
         return ExitCode::FAILURE;
     };
+    let Some(rekor2) = env.get("SUPPLY_ACTION_TOOLS_REKOR2").map(PathBuf::from) else {
+        println!("SUPPLY_ACTION_TOOLS_REKOR2 is not set: run this with `make bench`");
+        return ExitCode::FAILURE;
+    };
     let near = round(Duration::ZERO, &cosign).await;
     let far = round(LATENCY, &cosign).await;
-    if tell(&near, &far) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let met = tell(&near, &far);
+    if patience(&cosign, &rekor2).await && met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn round(latency: Duration, cosign: &Path) -> Round {
@@ -96,12 +109,45 @@ async fn round(latency: Duration, cosign: &Path) -> Round {
     round
 }
 
+/// Both sides with a log that answers once a second, at no latency. Says whether ours waited for it once.
+async fn patience(cosign: &Path, program: &Path) -> bool {
+    let mut world = World::new(Duration::ZERO).await;
+    world.log = Some(Rekor2::start(program, cosign, &world.sandbox, world.folder.path()));
+    let (mut ours, mut most) = (Vec::new(), 0);
+    for number in 0..RUNS_OF_REKOR2 {
+        let name = format!("rekor2-{number}");
+        ours.push(world.ours(&name).await);
+        let (bundles, checkpoints) = rekor2::checkpoints(&world.registry, &world.repository(&name), &world.subjects(&name).await).await;
+        assert!(bundles >= 10, "{bundles} bundles are logged");
+        most = most.max(checkpoints.len());
+    }
+    ours.sort_by_key(|run| run.took);
+    let theirs = world.cosign("rekor2-cosign", cosign).await;
+    let (own, their) = (median(&ours).took.as_secs_f64(), theirs.took.as_secs_f64());
+    println!(
+        "\n{:<34} {:>10} {:>10} {:>7.1} ×",
+        "Rekor 2, a checkpoint a second",
+        format!("{own:.2} s"),
+        format!("{their:.2} s"),
+        their / own
+    );
+    // Entries that are sent in one moment can fall on both sides of a checkpoint.
+    println!(
+        "{} at most {most} checkpoints vouch for all entries of a run; the bar is 2, where one entry after another has ten",
+        if most <= 2 { "✓" } else { "✗" }
+    );
+    world.sandbox.stop().await;
+    most <= 2
+}
+
 /// One sandbox; every run gets a repository of its own, so that none finds what another left.
 struct World {
     sandbox: Sandbox,
     folder: tempfile::TempDir,
     claims: Claims,
     registry: Registry,
+    /// In place of the sandbox's.
+    log: Option<Rekor2>,
 }
 
 impl World {
@@ -111,7 +157,7 @@ impl World {
         let sandbox =
             sandbox::start(Config { latency, claims: claims.clone(), ..Config::new(folder.path().join("sandbox")) }).await.unwrap();
         std::fs::create_dir(folder.path().join("context")).unwrap();
-        Self { sandbox, folder, claims, registry: Registry::new(publish::http_client().unwrap(), Credentials::default()) }
+        Self { sandbox, folder, claims, registry: Registry::new(publish::http_client().unwrap(), Credentials::default()), log: None }
     }
 
     fn path(&self, name: &str) -> String {
@@ -128,9 +174,25 @@ impl World {
                 true,
                 true,
                 &[Part::Index, Part::Platform, Part::Attestations],
-                &[Format::Bundle, Format::Legacy],
+                if self.log.is_some() { &[Format::Bundle] } else { &[Format::Bundle, Format::Legacy] },
             ),
         }
+    }
+
+    fn signing_config(&self) -> &Path {
+        self.log.as_ref().map_or(self.sandbox.signing_config(), |log| &log.signing_config)
+    }
+
+    fn trusted_root(&self) -> &Path {
+        self.log.as_ref().map_or(self.sandbox.trusted_root(), |log| &log.trusted_root)
+    }
+
+    /// Everything that is signed of the image in this repository.
+    async fn subjects(&self, name: &str) -> Vec<Digest> {
+        let pushed = image::push(&self.registry, &self.repository(name)).await;
+        let index = self.registry.expect_manifest(&self.repository(name).at(&pushed.root)).await.unwrap();
+        let parts = index.fields().unwrap().manifests.unwrap();
+        [pushed.root].into_iter().chain(parts.into_iter().map(|part| part.digest)).collect()
     }
 
     fn repository(&self, name: &str) -> Repository {
@@ -152,8 +214,8 @@ impl World {
             ("INPUT_PLATFORMS", PLATFORMS.join(",")),
             ("INPUT_CONTEXT", self.path("context")),
             ("INPUT_BUILDER-ENDPOINT", "unix:///nowhere".to_owned()),
-            ("INPUT_SIGNING-CONFIG", self.sandbox.signing_config().display().to_string()),
-            ("INPUT_TRUSTED-ROOT", self.sandbox.trusted_root().display().to_string()),
+            ("INPUT_SIGNING-CONFIG", self.signing_config().display().to_string()),
+            ("INPUT_TRUSTED-ROOT", self.trusted_root().display().to_string()),
         ] {
             env.insert(name.to_owned(), value);
         }
@@ -202,7 +264,7 @@ impl World {
         }
         let took = began.elapsed();
         let requests = self.sandbox.requests().split_off(before);
-        let root = sigstore::load_trusted_root(Some(self.sandbox.trusted_root())).unwrap();
+        let root = sigstore::load_trusted_root(Some(self.trusted_root())).unwrap();
         let image = repository.at(&pushed.root);
         // Its commands sign index and platforms, and write bundles alone.
         let mut policy = self.policy();
@@ -215,8 +277,8 @@ impl World {
         let common = [
             "-y".to_owned(),
             "--allow-http-registry".to_owned(),
-            format!("--signing-config={}", self.sandbox.signing_config().display()),
-            format!("--trusted-root={}", self.sandbox.trusted_root().display()),
+            format!("--signing-config={}", self.signing_config().display()),
+            format!("--trusted-root={}", self.trusted_root().display()),
         ];
         let command = |words: &[&str], image: ImageRef| {
             let words = words.iter().map(|&word| word.to_owned());

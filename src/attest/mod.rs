@@ -17,7 +17,7 @@ use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::legacy::{Attached, LegacyLayer, Opened};
 use crate::registry::manifest::Descriptor;
-use crate::sign::{CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed};
+use crate::sign::{CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed, staged};
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
 use crate::verify::legacy;
@@ -101,6 +101,7 @@ pub async fn attest(
         let (opened, sealed) = futures_util::try_join!(opening, seal(registry, session, repositories, drafts, now))?;
         let layers = if legacy { legacy_layers(&sealed)? } else { Layers::new() };
         let _ = hand_over.send((opened, layers)); // whoever waits for it is gone only when something failed
+        stream::iter(sealed.iter().map(|(_, sealed)| staged(registry, sealed))).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
         anyhow::Ok(sealed)
     };
     let older = async {
@@ -122,14 +123,14 @@ pub async fn attest(
     Ok(AttestedImage { built: signed.into_built(), bundles })
 }
 
-/// Signs every draft and uploads the bundles' blobs; nothing refers to them yet.
-async fn seal(
+/// Signs every draft.
+async fn seal<'a>(
     registry: &Registry,
     session: &Session,
-    repositories: &[Repository],
+    repositories: &'a [Repository],
     drafts: Vec<Draft>,
     now: jiff::Timestamp,
-) -> anyhow::Result<Vec<(Draft, SealedStatement)>> {
+) -> anyhow::Result<Vec<(Draft, SealedStatement<'a>)>> {
     let sealed = drafts.into_iter().map(|draft| async move {
         let sealed = sealed(registry, session, repositories, &draft.statement, &draft.predicate_type, now).await?;
         anyhow::Ok((draft, sealed))
@@ -173,7 +174,7 @@ fn counted(drafts: &[Draft]) -> BTreeMap<Digest, usize> {
 }
 
 /// The envelopes of each subject, to be added under its tag `.att` in one go.
-fn legacy_layers(sealed: &[(Draft, SealedStatement)]) -> anyhow::Result<Layers> {
+fn legacy_layers(sealed: &[(Draft, SealedStatement<'_>)]) -> anyhow::Result<Layers> {
     let mut layers = Layers::new();
     for (draft, sealed) in sealed {
         let Some(promise) = sealed.promise.clone() else {

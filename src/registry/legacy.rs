@@ -96,7 +96,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Uploads, writes if nothing changed since the tag was looked at, and reads again, because no registry locks a tag.
+    /// Uploads, and writes if nothing changed since the tag was looked at. Where the registry heeds no such condition, the next look
+    /// (`legacy_layers`) finds what another writer took away.
     async fn add_legacy(&self, repository: &Repository, tag: &Tag, opened: Opened, layers: &[LegacyLayer]) -> Result<()> {
         let Opened { seen: mut current, layers: places, config: place } = opened;
         let places = places.into_iter().map(Some).chain(std::iter::repeat(None));
@@ -106,12 +107,7 @@ impl Registry {
         futures_util::try_join!(futures_util::future::try_join_all(uploads), config)?;
         for attempt in 1..=RACES {
             let Some((manifest, _)) = to_put else { return Ok(()) };
-            let replaced = self.replace(repository, tag, &manifest, &current.1).await?;
-            current = self.to_be_replaced(repository, tag).await?;
-            if replaced
-                && let Some(kept) = &current.0
-                && (kept.descriptor.digest == manifest.descriptor.digest || with_layers(Some(kept), layers, repository)?.is_none())
-            {
+            if self.replace(repository, tag, &manifest, &current.1).await? {
                 return Ok(());
             }
             tokio::time::sleep(after_race(attempt)).await;

@@ -22,6 +22,8 @@ use crate::sigstore::verifier::{BundleVerifier, CheckedStatement, Signer};
 
 /// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
 const BUNDLE_LIMIT: usize = 64 << 20;
+/// What BuildKit's manifests of unsigned statements are.
+const BUILDKIT_STATEMENTS: &str = "application/vnd.docker.attestation.manifest.v1+json";
 /// Referrers of one subject that are read; more is a flood and not evidence.
 const REFERRERS_LIMIT: usize = 1000;
 const CONCURRENCY: usize = 8;
@@ -292,7 +294,11 @@ enum Fetched {
 
 async fn fetch(registry: &Registry, repository: &Repository, subject: &Digest, referrer: &Descriptor) -> anyhow::Result<Fetched> {
     let refused = |why: String| Ok(Fetched::Refused(why));
-    // The list's own `artifactType` is only a hint; some registries show the config's there.
+    // The list's own `artifactType` is only a hint: some registries show the config's there, and no bundle's is this one. Whoever says it of
+    // a bundle hides evidence, and so makes no image pass.
+    if referrer.artifact_type.as_deref() == Some(BUILDKIT_STATEMENTS) {
+        return Ok(Fetched::Unrelated);
+    }
     let manifest = match registry.manifest(&repository.at(&referrer.digest)).await {
         Ok(Some(manifest)) => manifest,
         Ok(None) => return refused("it is listed and not there".to_owned()),
