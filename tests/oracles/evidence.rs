@@ -178,7 +178,7 @@ fn trust_config() -> std::path::PathBuf {
 }
 
 #[test]
-fn sigstore_python_and_sigstore_go_accept_every_bundle_and_refuse_another_signer() {
+fn sigstore_python_go_and_js_accept_every_bundle_and_refuse_another_signer() {
     let run = published();
     let (identity, issuer) = signer();
     let (evidence, config) = (run.json("evidence"), trust_config());
@@ -207,13 +207,20 @@ fn sigstore_python_and_sigstore_go_accept_every_bundle_and_refuse_another_signer
                 ];
                 judge(&tool("SIGSTORE_GO"), &arguments)
             };
-            for (success, said) in [python(&identity, digest), go(&identity, digest)] {
+            // It is told no digest: it checks the envelope's signature, and who signed.
+            let js = |identity: &str| {
+                let root = world().sandbox.trusted_root().to_str().unwrap();
+                judge(&tool("NODE"), &[tool("SIGSTORE_JS").to_str().unwrap(), root, file.to_str().unwrap(), identity, &issuer])
+            };
+            for (success, said) in [python(&identity, digest), go(&identity, digest), js(&identity)] {
                 assert!(success, "{said}");
             }
             if checked == 0 {
                 let (other, nothing) = (identity.replace("release.yml", "other.yml"), format!("sha256:{}", "0".repeat(64)));
                 assert!(!python(&other, digest).0 && !python(&identity, &nothing).0);
                 assert!(!go(&other, digest).0 && !go(&identity, &nothing).0);
+                let (success, said) = js(&other);
+                assert!(!success && said.contains("certificate identity"), "{said}");
             }
             checked += 1;
         }
