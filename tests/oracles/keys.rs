@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::{Run, accepts, cosigns, judge, older_trust, publish, tool, world};
 
 /// Of the tests alone.
-fn key(file: &str) -> PathBuf {
+pub(crate) fn key(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys").join(file)
 }
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::keys::key;
 use crate::support::{Server, accepts, free_port, get, publish, tool, trust, world};
 
 /// What a Fulcio instance is told about workflow tokens, with the names of its own documentation.
@@ -233,5 +234,21 @@ fn a_real_rekor_2_serves_a_full_run(fulcio: &str, tsa: &str) {
         if kind == "platform" {
             cosign_accepts(&root, &part, &["verify-attestation", "--type", "spdxjson"]);
         }
+    }
+    // With a key in place of a certificate.
+    let image = format!("{image}-keyed");
+    let (private, public) = (key("test.key"), key("test.pub"));
+    let keyed = [("COSIGN_PRIVATE_KEY", private.to_str().unwrap()), ("COSIGN_PASSWORD", "a test password")];
+    let run = publish("hello", &image, &[&services[..], &keyed].concat());
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    for (_, digest) in run.subjects() {
+        let part = format!("{image}@{digest}");
+        let judged = |key: &Path| {
+            let who = ["--key", key.to_str().unwrap(), "--trusted-root", root.to_str().unwrap(), "--use-signed-timestamps"];
+            crate::support::judge(&tool("COSIGN3"), &[&["verify"], &who[..], &["--allow-http-registry", &part]].concat())
+        };
+        let (success, said) = judged(&public);
+        assert!(success, "{said}");
+        assert!(!judged(&key("other.pub")).0);
     }
 }
