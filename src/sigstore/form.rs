@@ -25,12 +25,24 @@ const BYTES: [&str; 10] = [
     "sig",
 ];
 
+/// The versions of the format, as they are written: <https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto>.
+const KINDS: [&str; 4] = [
+    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+];
+
 /// A bundle of which every reader makes the same: one signature, one certificate or key, no name twice.
 pub(super) fn read(bytes: &[u8]) -> Result<Bundle, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let mut value = strict::value(text)?;
     // A message without its media type would be read as version 0.1, which asks for less.
     one_of(&value, "the bundle", &["mediaType"])?;
+    let kind = value["mediaType"].as_str().unwrap_or_default();
+    if !KINDS.contains(&kind) {
+        return Err(format!("bundles of media type `{}` are not supported", kind.escape_debug()));
+    }
     one_of(&value, "the bundle", &["messageSignature", "dsseEnvelope"])?;
     one_of(&value["verificationMaterial"], "`verificationMaterial`", &["certificate", "x509CertificateChain", "publicKey"])?;
     for entry in value["verificationMaterial"]["tlogEntries"].as_array().into_iter().flatten() {
@@ -171,11 +183,18 @@ mod tests {
             (r#"{"verificationMaterial":{}}"#, "no `mediaType`"),
             (r#"{"mediaType":null}"#, "no `mediaType`"),
             (r#"{"mediaType":"x","mediaType":"y"}"#, "twice"),
-            (r#"{"mediaType":"x"}"#, "no `messageSignature` or `dsseEnvelope`"),
-            (r#"{"mediaType":"x","messageSignature":{},"dsseEnvelope":{}}"#, "both"),
-            (r#"{"mediaType":"x","messageSignature":{}}"#, "no `certificate`"),
-            (r#"{"mediaType":"x","messageSignature":{},"verificationMaterial":{"certificate":{},"publicKey":{}}}"#, "both"),
-            (r#"{"mediaType":"x","messageSignature":{},"verificationMaterial":{"certificate":{},"certificate":{}}}"#, "twice"),
+            (r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.4+json"}"#, "v0.4+json` are not supported"),
+            (r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}"#, "no `messageSignature` or `dsseEnvelope`"),
+            (r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","messageSignature":{},"dsseEnvelope":{}}"#, "both"),
+            (r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","messageSignature":{}}"#, "no `certificate`"),
+            (
+                r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","messageSignature":{},"verificationMaterial":{"certificate":{},"publicKey":{}}}"#,
+                "both",
+            ),
+            (
+                r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","messageSignature":{},"verificationMaterial":{"certificate":{},"certificate":{}}}"#,
+                "twice",
+            ),
         ] {
             let told = read(text.as_bytes()).unwrap_err();
             assert!(told.contains(why), "{text}: {told}");

@@ -16,7 +16,7 @@ pub async fn signers(registry: &Registry, image: &ImageRef) -> anyhow::Result<Ve
     let bundles = referrers.iter().map(|referrer| async move {
         Ok(match fetch(registry, repository, subject, referrer).await? {
             Fetched::Bundle { bytes, .. } => claimed_signer(&bytes),
-            Fetched::Refused(_) | Fetched::Unrelated => None,
+            Fetched::Refused(_) | Fetched::Unsupported(_) => None,
         })
     });
     let mut signers: Vec<Option<(String, String)>> =

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::policy::Format;
-use super::{CONCURRENCY, collected};
+use super::{CONCURRENCY, Collected, collected};
 use crate::image::{Digest, Repository};
 use crate::registry::Registry;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
@@ -27,7 +27,7 @@ impl Existing {
     ) -> anyhow::Result<Self> {
         let places = repositories.iter().flat_map(|repository| subjects.iter().map(move |subject| (repository, *subject)));
         let read = places.map(|(repository, subject)| async move {
-            let (statements, _) = collected(registry, verifier, repository, subject, signer, formats).await?;
+            let Collected { statements, .. } = collected(registry, verifier, repository, subject, signer, formats).await?;
             anyhow::Ok(
                 statements
                     .into_iter()

@@ -6,6 +6,8 @@ pub mod existing;
 pub mod legacy;
 pub mod policy;
 
+use std::collections::BTreeMap;
+
 use anyhow::bail;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
@@ -173,7 +175,7 @@ async fn check_subject(
     // The root was fetched before; an index may list what the registry does not hold.
     let image = repository.at(digest);
     let present = async { if subject.is_root { Ok(()) } else { registry.expect_manifest(&image).await.map(drop) } };
-    let (_, (statements, refused)) =
+    let (_, Collected { statements, refused, unsupported }) =
         futures_util::try_join!(async { present.await.remedied() }, collected(registry, verifier, repository, digest, signer, formats))?;
     let mut evidence = SubjectEvidence {
         kind: subject.kind,
@@ -207,10 +209,24 @@ async fn check_subject(
     for why in refused {
         message.push_str(&format!("; {why}"));
     }
+    if !unsupported.is_empty() {
+        let kinds: Vec<String> = unsupported.iter().map(|(kind, count)| format!("{count} of `{kind}`")).collect();
+        message.push_str(&format!("; not supported, so neither believed nor refused: {}", kinds.join(", ")));
+    }
     Err(anyhow::anyhow!(message)).hint("a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`")
 }
 
-/// Every statement of a subject that counts, and why others do not.
+/// What a subject carries.
+#[derive(Debug, Default)]
+struct Collected {
+    statements: Vec<Statement>,
+    /// Why others do not count.
+    refused: Vec<String>,
+    /// How many there are of each kind that cannot be checked.
+    unsupported: BTreeMap<String, usize>,
+}
+
+/// Every statement of a subject that counts, and what else is there.
 async fn collected(
     registry: &Registry,
     verifier: &BundleVerifier,
@@ -218,7 +234,7 @@ async fn collected(
     digest: &Digest,
     signer: &Signer,
     formats: &[Format],
-) -> anyhow::Result<(Vec<Statement>, Vec<String>)> {
+) -> anyhow::Result<Collected> {
     let bundles = async {
         if !formats.contains(&Format::Bundle) {
             return Ok(Vec::new());
@@ -234,15 +250,15 @@ async fn collected(
         if formats.contains(&Format::Legacy) { check_layers(registry, verifier, repository, digest, signer).await } else { Ok(Vec::new()) }
     };
     let (bundles, layers) = futures_util::try_join!(bundles, layers)?;
-    let (mut statements, mut refused) = (Vec::new(), Vec::new());
+    let mut collected = Collected::default();
     for outcome in bundles.into_iter().chain(layers) {
         match outcome {
-            Outcome::Counts(statement) => statements.push(statement),
-            Outcome::DoesNotCount(why) => refused.push(why),
-            Outcome::Unrelated => {}
+            Outcome::Counts(statement) => collected.statements.push(statement),
+            Outcome::DoesNotCount(why) => collected.refused.push(why),
+            Outcome::Unsupported(kind) => *collected.unsupported.entry(kind).or_default() += 1,
         }
     }
-    Ok((statements, refused))
+    Ok(collected)
 }
 
 /// The required statements that are not there in a format.
@@ -257,8 +273,8 @@ enum Outcome {
     Counts(Statement),
     /// A bundle that fails a check: ours never counts then, a stranger's never does.
     DoesNotCount(String),
-    /// Not a Sigstore bundle.
-    Unrelated,
+    /// Not a Sigstore bundle of a kind that we know: what it is.
+    Unsupported(String),
 }
 
 /// Fetches and checks one referrer. Only the registry's failures are errors: anybody may attach anything to an image.
@@ -272,7 +288,7 @@ async fn check_referrer(
 ) -> anyhow::Result<Outcome> {
     let refused = |why: String| Ok(Outcome::DoesNotCount(format!("referrer `{}` does not count: {why}", referrer.digest.short())));
     match fetch(registry, repository, subject, referrer).await? {
-        Fetched::Unrelated => Ok(Outcome::Unrelated),
+        Fetched::Unsupported(kind) => Ok(Outcome::Unsupported(kind)),
         Fetched::Refused(why) => refused(why),
         Fetched::Bundle { bytes, digest } => match verifier.check(&bytes, subject, signer) {
             Ok(checked) => Ok(Outcome::Counts(statement(checked, Format::Bundle, Some(&referrer.digest), &digest))),
@@ -288,8 +304,8 @@ enum Fetched {
         digest: Digest,
     },
     Refused(String),
-    /// Not a Sigstore bundle.
-    Unrelated,
+    /// Not a Sigstore bundle: what it is.
+    Unsupported(String),
 }
 
 async fn fetch(registry: &Registry, repository: &Repository, subject: &Digest, referrer: &Descriptor) -> anyhow::Result<Fetched> {
@@ -297,7 +313,7 @@ async fn fetch(registry: &Registry, repository: &Repository, subject: &Digest, r
     // The list's own `artifactType` is only a hint: some registries show the config's there, and no bundle's is this one. Whoever says it of
     // a bundle hides evidence, and so makes no image pass.
     if referrer.artifact_type.as_deref() == Some(BUILDKIT_STATEMENTS) {
-        return Ok(Fetched::Unrelated);
+        return Ok(Fetched::Unsupported(BUILDKIT_STATEMENTS.to_owned()));
     }
     let manifest = match registry.manifest(&repository.at(&referrer.digest)).await {
         Ok(Some(manifest)) => manifest,
@@ -305,12 +321,13 @@ async fn fetch(registry: &Registry, repository: &Repository, subject: &Digest, r
         Err(error @ RegistryError::Mismatch { .. }) => return refused(error.to_string()),
         Err(error) => return Err(error).remedied(),
     };
-    let Ok(fields) = manifest.fields() else { return Ok(Fetched::Unrelated) };
+    let Ok(fields) = manifest.fields() else { return Ok(Fetched::Unsupported("a manifest that cannot be read".to_owned())) };
     let is_bundle = |kind: &str| kind.starts_with("application/vnd.dev.sigstore.bundle");
-    let [layer] = fields.layers.as_slice() else { return Ok(Fetched::Unrelated) };
-    if !fields.artifact_type.as_deref().is_some_and(is_bundle) && !is_bundle(&layer.media_type) {
-        return Ok(Fetched::Unrelated);
-    }
+    let kind = fields.artifact_type.as_deref().or(fields.config.as_ref().map(|config| config.media_type.as_str())).unwrap_or_default();
+    let layer = match fields.layers.as_slice() {
+        [layer] if is_bundle(kind) || is_bundle(&layer.media_type) => layer,
+        _ => return Ok(Fetched::Unsupported(shown(kind))),
+    };
     if fields.subject.is_none_or(|named| named.digest != *subject) {
         return refused("it names another subject".to_owned());
     }
@@ -322,6 +339,12 @@ async fn fetch(registry: &Registry, repository: &Repository, subject: &Digest, r
         Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => refused(error.to_string()),
         Err(error) => Err(error).remedied(),
     }
+}
+
+/// A media type as somebody wrote it, fit for a message.
+fn shown(kind: &str) -> String {
+    let kind: String = kind.chars().filter(|letter| letter.is_ascii_graphic() && *letter != '`').take(100).collect();
+    if kind.is_empty() { "no kind".to_owned() } else { kind }
 }
 
 /// Fetches and checks the layers of the older format.
@@ -357,7 +380,7 @@ async fn check_layers(
 fn check_layer(verifier: &BundleVerifier, layer: &Descriptor, bytes: &[u8], subject: &Digest, signer: &Signer) -> Result<Outcome, String> {
     let kind = layer.media_type.as_str();
     if ![legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&kind) {
-        return Ok(Outcome::Unrelated);
+        return Ok(Outcome::Unsupported(shown(kind)));
     }
     let bundle = legacy::bundle(bytes, &layer.annotations, matches!(signer, Signer::Key(_)))?;
     if kind == legacy::DSSE {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
+use supply_action::registry::Artifact;
 use supply_action::sandbox::{Effect, Service};
 use supply_action::sigstore::load_trusted_root;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
@@ -178,4 +179,31 @@ async fn an_image_that_a_key_signed_is_verified_by_the_key() {
     assert!(output.status.success() && text.contains("signed by  key `sha256:"), "{text}{}", said(&output));
     let output = verify(&world, &["--certificate-identity-regexp", ".*", image]).await;
     assert!(output.status.code() == Some(1) && said(&output).contains("no signature is by"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn what_is_of_an_unknown_kind_is_told_and_is_neither_evidence_nor_its_absence() {
+    let world = World::new().await;
+    let run = world.publish().await;
+    let (registry, repository) = (world.registry(), world.repository());
+    let image = repository.at(&run.outputs["digest"].parse().unwrap());
+    let subject = registry.expect_manifest(&image).await.unwrap().descriptor;
+    let kinds = ["application/spdx+json", "application/vnd.dev.sigstore.bundle.v9.9+json", "application/spdx+json"];
+    for (number, artifact_type) in kinds.into_iter().enumerate() {
+        let layer = format!(r#"{{"mediaType":"{artifact_type}","number":{number}}}"#);
+        let artifact = Artifact { artifact_type, layer: layer.into(), annotations: BTreeMap::new() };
+        let place = registry.open_upload(&repository).await.unwrap();
+        registry.stage_artifact(&repository, place, &artifact).await.unwrap();
+        registry.attach_artifact(&repository, &subject, &artifact).await.unwrap();
+    }
+    // Ours is found beside them.
+    world.verify(&run.outputs["digest"]).await.unwrap();
+    let identity = world.identity().0;
+    let wanted =
+        ["--certificate-identity", &identity, "--require", "index=https://example.com/scan/v1", &image.to_string()].map(str::to_owned);
+    let output = verify(&world, &wanted.each_ref().map(String::as_str)).await;
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("not supported, so neither believed nor refused: 2 of `application/spdx+json`"), "{said}");
+    assert!(said.contains("bundles of media type `application/vnd.dev.sigstore.bundle.v9.9+json` are not supported"), "{said}");
 }
