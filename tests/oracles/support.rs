@@ -206,6 +206,11 @@ pub(crate) fn trust<'a>(root: &'a str, identity: &'a str, issuer: &'a str) -> Ve
 
 /// `env` with what cosign 2 takes in place of a trusted root when it reads the older format.
 pub(crate) fn older_trust() -> Vec<String> {
+    older_files().map(|(name, file)| format!("{name}={}", file.display())).to_vec()
+}
+
+/// The sandbox's certificate authority, and the keys of its logs, as files in PEM by cosign's names for them.
+pub(crate) fn older_files() -> [(&'static str, PathBuf); 3] {
     use base64::Engine as _;
     let world = world();
     let root: Value = serde_json::from_slice(&std::fs::read(world.sandbox.trusted_root()).unwrap()).unwrap();
@@ -227,7 +232,6 @@ pub(crate) fn older_trust() -> Vec<String> {
     .map(|(name, text)| {
         let file = world.folder.join(name);
         std::fs::write(&file, text).unwrap();
-        format!("{name}={}", file.display())
+        (name, file)
     })
-    .to_vec()
 }
