@@ -204,6 +204,11 @@ async fn of_index(
         entries.push((raw, serde_json::from_str(raw.get()).with_context(|| format!("an entry of the index `{image}` cannot be read"))?));
     }
     let (attestations, of_platforms): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, entry)| contents::is_attestation(entry));
+    if let Some((_, entry)) =
+        of_platforms.iter().find(|(_, entry)| entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown"))
+    {
+        bail!("`{image}` ({by}) has an entry that is neither an image nor attestations: `{}`", entry.digest);
+    }
     let about = |entry: &Descriptor| entry.annotations.get(contents::REFERENCE_DIGEST).cloned().unwrap_or_default();
     for (_, entry) in &attestations {
         let about = about(entry);
