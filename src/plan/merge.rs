@@ -16,7 +16,7 @@ use crate::trigger::Decision;
 /// What this run will do.
 #[derive(Debug)]
 pub enum Plan {
-    Nothing(About),
+    Nothing(Box<About>),
     Merge(Box<Merge>),
 }
 
@@ -33,7 +33,7 @@ pub struct Merge {
 pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
     let outline = outline(inputs, context, env, facts)?;
     if outline.decision == Decision::BuildOnly {
-        return Ok(Plan::Nothing(outline.nothing()));
+        return Ok(Plan::Nothing(Box::new(outline.nothing())));
     }
     let claims = inputs.merge.claims.clone();
     if claims.is_empty() {
@@ -54,8 +54,8 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     }
     let annotations = annotations(inputs, env, &outline)?;
     Ok(match outline.release(inputs, facts, &inputs.platforms, inputs.merge.sbom, inputs.merge.provenance)? {
-        Released::Release(release) => Plan::Merge(Box::new(Merge { release: *release, claims, annotations })),
-        Released::Nothing(about) => Plan::Nothing(about),
+        Released::Release(release) => Plan::Merge(Box::new(Merge { release, claims, annotations })),
+        Released::Nothing(about) => Plan::Nothing(Box::new(about)),
     })
 }
 

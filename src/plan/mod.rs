@@ -132,7 +132,7 @@ struct Outline {
 
 /// A release, or why there is none.
 enum Released {
-    Release(Box<Release>),
+    Release(Release),
     Nothing(About),
 }
 
@@ -156,7 +156,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     }
     let (sbom, provenance) = (build.sbom != Sbom::Off, build.provenance().is_some());
     Ok(match outline.release(inputs, facts, &build.platforms, sbom, provenance)? {
-        Released::Release(release) => Plan::Publish(Publish { release: *release, build }),
+        Released::Release(release) => Plan::Publish(Publish { release, build }),
         Released::Nothing(about) => return build_only(about, build),
     })
 }
@@ -223,7 +223,7 @@ impl Outline {
             return refuse("input `tags`: there is no tag for this ref").hint("write for example `tags: v1.2.3`");
         }
         let formats = inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
-        Ok(Released::Release(Box::new(Release {
+        Ok(Released::Release(Release {
             about,
             requirements: Requirements::new(platforms, sbom, provenance, &inputs.sign_subjects, formats),
             stores_at_github: inputs.github_attestations == Wish::Always,
@@ -235,7 +235,7 @@ impl Outline {
             allow_public_log: inputs.allow_public_log,
             key: inputs.signing_key.as_ref().map(SigningKey::name),
             logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
-        })))
+        }))
     }
 }
 

@@ -79,7 +79,7 @@ fn every_judge_accepts_what_two_jobs_built() {
 fn the_index_of_two_jobs_is_to_the_byte_that_of_one() {
     let image = format!("{}/hello-bytes", world().sandbox.registry());
     let still = [STILL.as_slice(), &PLAIN].concat();
-    let whole = succeeded(publish("hello", &image, &[still.as_slice(), &[("INPUT_TAGS", "whole")]].concat()));
+    let whole = succeeded(publish("hello", &image, &[still.as_slice(), &[("INPUT_PUSH-BY-DIGEST", "true")]].concat()));
     let merged = merge(&image, &needs(&image, &still), &PLAIN);
     let [whole, merged] = [whole, merged].map(|run| String::from_utf8(manifest(&image, &run.outputs["digest"])).unwrap());
     assert_eq!(merged, whole);

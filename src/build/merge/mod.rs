@@ -35,7 +35,7 @@ pub struct Wanted<'a> {
 #[derive(Debug)]
 pub struct Parts {
     repositories: Vec<Repository>,
-    /// The image itself, where one job pushed all of it.
+    /// What gets the names: an index over all images, or what one job pushed whole.
     index: Manifest,
     images: Vec<Image>,
     wanted: Vec<Platform>,
