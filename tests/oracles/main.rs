@@ -6,6 +6,7 @@
 mod admission;
 mod evidence;
 mod keys;
+mod merge;
 mod packaging;
 mod registries;
 mod rehearsal;
