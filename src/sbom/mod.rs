@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod collect;
+pub mod image;
 pub mod layers;
 pub mod licence;
 pub mod matchers;

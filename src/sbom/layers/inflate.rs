@@ -21,6 +21,23 @@ const RATIO: u64 = 500;
 #[error("it inflates to more than `{0}` bytes from `{1}`, which no image does")]
 pub(super) struct Endless(u64, u64);
 
+/// What keeps the compressed bytes from being read.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct Unreadable(io::Error);
+
+impl Unreadable {
+    /// The first error, if an error is one of these.
+    pub(super) fn of(error: io::Error) -> Result<io::Error, io::Error> {
+        if !error.get_ref().is_some_and(|inner| inner.is::<Self>()) {
+            return Err(error);
+        }
+        let kind = error.kind();
+        let inner = error.into_inner().and_then(|inner| inner.downcast::<Self>().ok());
+        Ok(inner.map_or_else(|| kind.into(), |inner| inner.0))
+    }
+}
+
 /// Compressed bytes, counted and hashed; at most one more than promised.
 struct Hashed<R> {
     inner: R,
@@ -33,7 +50,8 @@ impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let most = bytes.len().min(usize::try_from(self.most - self.read).unwrap_or(usize::MAX));
         let Some(bytes) = bytes.get_mut(..most) else { return Ok(0) };
-        let read = self.inner.read(bytes)?;
+        // Told apart from what a decoder finds wrong.
+        let read = self.inner.read(bytes).map_err(|error| io::Error::new(error.kind(), Unreadable(error)))?;
         self.hasher.update(bytes.get(..read).unwrap_or_default());
         self.read += read as u64;
         Ok(read)

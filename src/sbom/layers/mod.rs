@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::SbomError;
 use super::collect::Collected;
 pub use cache::Cache;
-use inflate::Inflated;
+use inflate::{Inflated, Unreadable};
 use kept::Ledger;
 use scan::{Context, Failure, Layer};
 use tar::{Tar, Trouble};
@@ -193,14 +193,10 @@ fn mismatch(blob: &Blob, size: u64, digest: &str) -> Option<String> {
 fn trouble(found: Trouble, bad: &dyn Fn(String) -> SbomError, unreadable: &dyn Fn(io::Error) -> SbomError) -> SbomError {
     match found {
         Trouble::Malformed(reason) => bad(format!("cannot be used: {reason}")),
-        Trouble::Read(error) => match error.kind() {
-            io::ErrorKind::UnexpectedEof => bad("ends too early".to_owned()),
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => bad(format!("is damaged: {error}")),
-            // zstd's library has no kinds of its own.
-            io::ErrorKind::Other if error.get_ref().is_none_or(|inner| inner.source().is_none()) && error.raw_os_error().is_none() => {
-                bad(format!("is damaged: {error}"))
-            }
-            _ => unreadable(error),
+        Trouble::Read(error) => match Unreadable::of(error) {
+            Ok(error) => unreadable(error),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => bad("ends too early".to_owned()),
+            Err(error) => bad(format!("is damaged: {error}")),
         },
     }
 }

@@ -105,6 +105,8 @@ struct Scan<'a> {
     nodes: HashMap<u64, bool>,
     parents: HashMap<u64, String>,
     again: BTreeMap<String, BTreeSet<String>>,
+    /// For hard links of this layer to its own files, the entry that has the contents.
+    bases: BTreeMap<String, String>,
     /// The last directory, and where it really is.
     last: Option<(String, String)>,
     names: usize,
@@ -123,6 +125,7 @@ impl<'a> Scan<'a> {
             nodes: HashMap::new(),
             parents: HashMap::new(),
             again: BTreeMap::new(),
+            bases: BTreeMap::new(),
             last: None,
             names: 0,
             packages: 0,
@@ -256,6 +259,7 @@ impl<'a> Scan<'a> {
     fn forget(&mut self, path: &str) {
         self.layer.facts.remove(path);
         self.layer.hard.remove(path);
+        self.bases.remove(path);
         if self.view.get(path).is_some() {
             self.layer.links.remove(path);
             self.view.remove(path);
@@ -271,8 +275,16 @@ impl<'a> Scan<'a> {
         let (facts, link) = (self.layer.facts.get(&target).cloned(), self.layer.links.get(&target).map(str::to_owned));
         let lower = self.layer.hard.get(&target).cloned();
         let node = self.nodes.get(&hash(&target)).copied();
+        let base = self.bases.get(&target).unwrap_or(&target).clone();
         self.replace(path);
-        self.names += path.len() + target.len();
+        self.names += path.len() + target.len() + base.len();
+        if node == Some(false) && link.is_none() && lower.is_none() {
+            let further = self.further_names(path);
+            if !further.is_empty() {
+                self.again.entry(base.clone()).or_default().extend(further);
+            }
+            self.bases.insert(path.to_owned(), base.clone());
+        }
         match (node, link, lower) {
             (Some(true), ..) => return Ok(malformed(format!("`{path}` is a hard link to the directory `{target}`"))?),
             (_, _, Some(lower)) => drop(self.layer.hard.insert(path.to_owned(), lower)),
@@ -286,18 +298,24 @@ impl<'a> Scan<'a> {
             }
             (Some(false), None, None) => match self.layer.told.remove(path) {
                 Some(told) => drop(self.layer.facts.insert(path.to_owned(), told)),
-                None => drop(self.again.entry(target).or_default().insert(path.to_owned())),
+                None => drop(self.again.entry(base).or_default().insert(path.to_owned())),
             },
         }
         Ok(())
     }
 
-    fn file<R: Forward>(&mut self, path: &str, is_file: bool, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Failure> {
-        let mut names: Vec<String> = if is_file { vec![path.to_owned()] } else { Vec::new() };
-        names.extend(self.context.told_as.get(path).into_iter().flatten().cloned());
+    /// Names that the context gives to a file.
+    fn further_names(&self, path: &str) -> Vec<String> {
+        let mut names: Vec<String> = self.context.told_as.get(path).into_iter().flatten().cloned().collect();
         let (parent, base) = path.rsplit_once('/').unwrap_or(("", path));
         let elsewhere = self.context.directories.iter().filter(|(real, _)| real == parent).map(|(_, alias)| paths::join(alias, base));
         names.extend(elsewhere.filter(|name| matching_path(name).is_some() && matching_path(path).is_none()));
+        names
+    }
+
+    fn file<R: Forward>(&mut self, path: &str, is_file: bool, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Failure> {
+        let mut names: Vec<String> = if is_file { vec![path.to_owned()] } else { Vec::new() };
+        names.extend(self.further_names(path));
         if names.is_empty() {
             return Ok(());
         }

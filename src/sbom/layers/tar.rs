@@ -13,7 +13,7 @@ const MOST_METADATA: u64 = 1 << 20;
 
 /// Why a stream cannot be read on.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(in crate::sbom) enum Trouble {
     Read(io::Error),
     Malformed(String),
 }
@@ -29,7 +29,7 @@ pub(super) fn malformed<T>(what: impl Into<String>) -> Result<T, Trouble> {
 }
 
 /// A stream that may know a quicker way forward than reading.
-pub(super) trait Forward: BufRead {
+pub(in crate::sbom) trait Forward: BufRead {
     fn skip(&mut self, mut bytes: u64) -> io::Result<()> {
         while bytes > 0 {
             let here = self.fill_buf()?.len();
@@ -45,7 +45,7 @@ pub(super) trait Forward: BufRead {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::sbom) enum Kind {
     File,
     HardLink,
     SymbolicLink,
@@ -56,19 +56,19 @@ pub(super) enum Kind {
 
 /// What a header, and those that extend it, say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) path: Vec<u8>,
-    pub(super) kind: Kind,
-    pub(super) link: Vec<u8>,
+pub(in crate::sbom) struct Entry {
+    pub(in crate::sbom) path: Vec<u8>,
+    pub(in crate::sbom) kind: Kind,
+    pub(in crate::sbom) link: Vec<u8>,
     /// As a program would see it: with the holes of a sparse file.
-    pub(super) size: u64,
-    pub(super) is_sparse: bool,
+    pub(in crate::sbom) size: u64,
+    pub(in crate::sbom) is_sparse: bool,
     /// Seconds since 1970.
-    pub(super) modified: i64,
+    pub(in crate::sbom) modified: i64,
 }
 
 /// A tar stream; reading it gives the current entry's contents.
-pub(super) struct Tar<R> {
+pub(in crate::sbom) struct Tar<R> {
     reader: R,
     map: Map,
     padding: u64,
@@ -79,12 +79,12 @@ pub(super) struct Tar<R> {
 type Header = [u8; BLOCK];
 
 impl<R: Forward> Tar<R> {
-    pub(super) fn new(reader: R) -> Self {
+    pub(in crate::sbom) fn new(reader: R) -> Self {
         Self { reader, map: Map::whole(0), padding: 0, at: 0 }
     }
 
     /// The next entry; what was not read of the last one is passed over.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>, Trouble> {
+    pub(in crate::sbom) fn next(&mut self) -> Result<Option<Entry>, Trouble> {
         self.pass_rest()?;
         let mut pax = Pax::default();
         let (mut long_path, mut long_link) = (None, None);
@@ -205,7 +205,7 @@ impl<R: Forward> Tar<R> {
         if header.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let told = number(&header[148..156])?;
+        let told = number(&header[148..156]).unwrap_or(u64::MAX);
         let bytes = || header.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
         let unsigned: u64 = bytes().map(u64::from).sum();
         let signed: i64 = bytes().map(|byte| i64::from(byte.cast_signed())).sum();
@@ -246,11 +246,11 @@ impl<R: Forward> Tar<R> {
     }
 
     /// Where the current entry's contents begin, if none were read yet.
-    pub(super) fn position(&self) -> u64 {
+    pub(in crate::sbom) fn position(&self) -> u64 {
         self.at
     }
 
-    pub(super) fn into_inner(self) -> R {
+    pub(in crate::sbom) fn into_inner(self) -> R {
         self.reader
     }
 }
@@ -284,7 +284,7 @@ impl Blocks for u64 {
     }
 }
 
-pub(super) fn until_zero(bytes: &[u8]) -> &[u8] {
+fn until_zero(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 

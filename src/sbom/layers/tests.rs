@@ -35,7 +35,7 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-pub(super) fn tar_of(ops: &[Op]) -> Vec<u8> {
+fn tar_of(ops: &[Op]) -> Vec<u8> {
     let mut tar = ::tar::Builder::new(Vec::new());
     for op in ops {
         let mut header = ::tar::Header::new_gnu();
@@ -276,18 +276,16 @@ fn hard_links_tell_what_their_files_tell() {
     check(&[vec![file("bin/a", auditable())], vec![hard("bin/b", "bin/a")], vec![Whiteout("bin/a".into())]], &crates);
     check(&[vec![file("store/1", npm("a")), hard("app/package.json", "store/1")]], &["pkg:npm/a@1.0.0"]);
     check(
-        &[vec![file("store/1", npm("a"))], vec![hard("app/package.json", "store/1"), Whiteout("store".into())]].map(|mut ops| {
-            ops.reverse();
-            ops.sort_by_key(|op| !matches!(op, Hard(..)));
-            ops
-        }),
-        &["pkg:npm/a@1.0.0"],
-    );
-    check(
         &[vec![file("a/package.json", npm("a")), hard("b/package.json", "a/package.json"), file("a/package.json", npm("c"))]],
         &["pkg:npm/a@1.0.0", "pkg:npm/c@1.0.0"],
     );
     check(&[vec![file("bin/node", NODE), hard("bin/nodejs", "bin/node"), hard("opt/node", "bin/nodejs")]], &["pkg:generic/node@20.9.0"]);
+    let chain = [
+        vec![file("store/1", npm("a")), hard("store/2", "store/1")],
+        vec![hard("app/package.json", "store/2")],
+        vec![Whiteout("store".into())],
+    ];
+    check(&chain, &["pkg:npm/a@1.0.0"]);
     let error = layered(&[vec![hard("a", "b")]]).unwrap_err().to_string();
     assert!(error.ends_with("`a` is a hard link to `b`, which is not there"), "{error}");
     let error = layered(&[vec![file("b", "")], vec![Whiteout("b".into())], vec![hard("a", "b")]]).unwrap_err().to_string();
@@ -404,4 +402,130 @@ proptest! {
             (rootfs, layers) => prop_assert!(false, "{:?} {:?}", rootfs.map(|_| ()), layers.map(|_| ())),
         }
     }
+}
+
+/// Why a layer of these bytes gives no SBOM.
+fn refused(plain: &[u8], compressed: Vec<u8>, change: impl Fn(&mut Blob)) -> String {
+    let mut memory = Memory::default();
+    let mut blob = memory.add(plain, compressed);
+    let id = blob.diff_id.clone();
+    change(&mut blob);
+    let bytes = memory.layers.remove(&id).unwrap();
+    memory.layers.insert(blob.diff_id.clone(), bytes);
+    memory.collect(&[blob], 1, None).unwrap_err().to_string()
+}
+
+#[test]
+fn a_layer_that_is_not_what_was_promised_gives_no_sbom() {
+    let plain = tar_of(&[file("app/package.json", npm("a"))]);
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let check = |told: String, expected: &str| assert!(told.contains(expected), "{told}");
+    check(refused(&plain, gzip(&plain), |blob| blob.digest = Some(zeros.clone())), "does not hash to its digest");
+    check(refused(&plain, gzip(&plain), |blob| blob.diff_id = zeros.clone()), "inflates to other bytes than the image says");
+    check(refused(&plain, gzip(&plain), |blob| blob.size = Some(9999)), "does not have the `9999` bytes that the image says, but only");
+    check(refused(&plain, gzip(&plain), |blob| blob.size = Some(20)), "does not have the `20` bytes that the image says, but more");
+    let short = gzip(&plain);
+    check(refused(&plain, short[..short.len() - 9].to_vec(), |_| {}), "ends too early");
+    let mut damaged = gzip(&plain);
+    damaged[30] ^= 0xff;
+    check(refused(&plain, damaged, |_| {}), "is damaged");
+    check(refused(&plain, plain[..700].to_vec(), |_| {}), "ends too early");
+    check(refused(b"no tar", b"no tar".to_vec(), |_| {}), "ends too early");
+    let mut cut = zstd::encode_all(plain.as_slice(), 1).unwrap();
+    cut.truncate(cut.len() - 4);
+    check(refused(&plain, cut, |_| {}), "ends too early");
+}
+
+#[test]
+fn every_compression_gives_the_same() {
+    let plain = tar_of(&[file("app/package.json", npm("a"))]);
+    let (front, back) = plain.split_at(600);
+    let frames = [zstd::encode_all(front, 1).unwrap(), zstd::encode_all(back, 1).unwrap()].concat();
+    for compressed in [plain.clone(), gzip(&plain), [gzip(front), gzip(back)].concat(), frames] {
+        let mut memory = Memory::default();
+        let blob = memory.add(&plain, compressed);
+        assert_eq!(memory.collect(&[blob], 1, None).unwrap().facts.len(), 1);
+    }
+}
+
+#[test]
+fn hostile_layers_are_refused_or_harmless() {
+    let hostile = |bytes: Vec<u8>| refused(&bytes, bytes.clone(), |_| {});
+    let named = |name: &[u8]| tar::tests::entry(b'0', name, b"0", b"");
+    assert!(hostile(named(b"../../etc/passwd")).ends_with("`../../etc/passwd` lies outside of the image"));
+    assert!(
+        hostile(tar_of(&[Link("a".into(), "b".into()), Link("b".into(), "a".into()), file("a/x", "")]))
+            .ends_with("passes through links that never end")
+    );
+    assert!(hostile(tar_of(&[file(".wh...", "")])).contains("takes away nothing"));
+    // 100 GB of holes, of which nothing is read.
+    let sparse = "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n36 GNU.sparse.realsize=107374182400\n";
+    let sparse = [
+        tar::tests::entry(b'x', b"p", format!("{:011o}", sparse.len()).as_bytes(), sparse.as_bytes()),
+        tar::tests::entry(b'0', b"bin/node", b"00000001000", b"0\n"),
+    ]
+    .concat();
+    let mut memory = Memory::default();
+    let blob = memory.add(&sparse, sparse.clone());
+    let collected = memory.collect(&[blob], 1, None).unwrap();
+    assert_eq!(collected.facts["bin/node"].warnings, ["`bin/node` is a sparse file of `107374182400` bytes and was not read"]);
+}
+
+#[test]
+fn what_was_read_once_is_kept_and_a_damaged_cache_is_read_past() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path().join("cache"));
+    let base = tar_of(&[file("etc/os-release", "ID=debian\n"), file("bin/tool", auditable()), Link("lib".into(), "usr/lib".into())]);
+    let upper = tar_of(&[
+        file("opt/r/METADATA", ""),
+        file("conda-meta/x.json", r#"{"name":"x","version":"1","channel":"pkgs/main","build":"b","subdir":"s"}"#),
+    ]);
+    let mut memory = Memory::default();
+    let image = [memory.add(&base, gzip(&base)), memory.add(&upper, gzip(&upper)), memory.add(&base, gzip(&base))];
+    let document = |memory: &Memory, threads, cache| Catalog::from_collected(memory.collect(&image, threads, cache).unwrap());
+    let plain = document(&memory, 1, None);
+    assert_eq!(memory.opened.lock().unwrap().len(), 2, "a layer that is there twice is read once");
+    assert_eq!(document(&memory, 8, None), plain);
+    assert_eq!(document(&memory, 8, Some(&cache)), plain);
+    memory.opened.lock().unwrap().clear();
+    assert_eq!(document(&memory, 8, Some(&cache)), plain);
+    assert!(memory.opened.lock().unwrap().is_empty(), "nothing is fetched that is known");
+    for entry in fs::read_dir(cache.folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("rand", "rang").replace("main", "mine")).unwrap();
+    }
+    assert_eq!(document(&memory, 2, Some(&cache)), plain);
+    assert_eq!(memory.opened.lock().unwrap().len(), 2, "what is damaged is read again");
+    memory.opened.lock().unwrap().clear();
+    assert_eq!(document(&memory, 2, Some(&cache)), plain);
+    assert!(memory.opened.lock().unwrap().is_empty(), "and kept again");
+}
+
+#[test]
+fn a_failing_source_is_no_damaged_layer() {
+    struct Failing;
+    impl Blobs for Failing {
+        fn open(&self, _blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+            Ok(Box::new(gzip(&[0; 4096])[..20].to_vec().chain_error()))
+        }
+    }
+    trait ChainError {
+        fn chain_error(self) -> Box<dyn Read + Send>;
+    }
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _bytes: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("cable cut"))
+        }
+    }
+    impl ChainError for Vec<u8> {
+        fn chain_error(self) -> Box<dyn Read + Send> {
+            Box::new(io::Cursor::new(self).chain(Broken))
+        }
+    }
+    let blob = Blob { digest: None, size: None, diff_id: "sha256:x".into() };
+    let reading = Reading { blobs: &Failing, threads: 1, cache: None, watcher: &Unwatched };
+    let error = collect(&[vec![blob]], &reading).unwrap_err();
+    assert!(matches!(&error, SbomError::UnreadableLayer { source, .. } if source.to_string() == "cable cut"), "{error:?}");
 }
