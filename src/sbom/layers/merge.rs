@@ -76,28 +76,33 @@ impl<'a> Cover<'a> {
     /// Whether what is below at this path does not show. `hashes` are those of everything it lies in and then its own.
     fn hides(&self, hashes: &[u64], is_link: bool) -> bool {
         let Some((own, above)) = hashes.split_last() else { return false };
-        self.everything
+        self.takes_away(hashes)
             || self.layer.files.contains(*own)
             || self.layer.directories.contains(*own)
             // A link is passed through; a file cannot have anything in it.
             || (!is_link && self.implied.contains(own))
-            || hashes.iter().any(|part| self.whiteouts.contains(part))
-            || above.iter().any(|part| self.opaque.contains(part) || self.layer.files.contains(*part))
+            || above.iter().any(|part| self.layer.files.contains(*part))
+    }
+
+    /// As `hides`, but only what the layer takes away before it adds anything.
+    fn takes_away(&self, hashes: &[u64]) -> bool {
+        let above = hashes.split_last().map(|(_, above)| above).unwrap_or_default();
+        self.everything || hashes.iter().any(|part| self.whiteouts.contains(part)) || above.iter().any(|part| self.opaque.contains(part))
     }
 }
 
 impl Stack {
     fn add(&mut self, place: usize, mut layer: Arc<Layer>, names: &[Arc<str>], again: &mut Again<'_>) -> Result<(), SbomError> {
-        let mut links = self.links_under(&layer);
-        let passes = |layer: &Layer, links: &Links| layer.implied.iter().any(|path| links.resolve(path).as_ref() != Some(path));
-        if !links.is_empty() && passes(&layer, &links) {
+        let ahead = self.links_under(&layer, |cover, hashes| cover.takes_away(hashes));
+        let passes = |path: &String| ahead.resolve(path).as_ref() != Some(path);
+        if !ahead.is_empty() && layer.implied.iter().any(passes) {
             // Some of its entries lie elsewhere than they say.
-            layer = Arc::new(again(place, &Context { links: links.clone(), ..Context::default() })?);
-            self.passed.push(links);
-            links = self.links_under(&layer);
+            layer = Arc::new(again(place, &Context { links: ahead.clone(), ..Context::default() })?);
+            self.passed.push(ahead);
         } else {
             self.passed.push(Links::default());
         }
+        let links = self.links_under(&layer, |cover, hashes| cover.hides(hashes, true));
         let linked = self.hard_links(&layer, names.get(place), again)?;
         let cover = Cover::of(&layer);
         let mut before = BTreeMap::new();
@@ -130,11 +135,11 @@ impl Stack {
         Ok(())
     }
 
-    /// The links that still show under this layer.
-    fn links_under(&self, layer: &Layer) -> Links {
+    /// The links below a layer without those that it hides.
+    fn links_under(&self, layer: &Layer, hides: impl Fn(&Cover<'_>, &[u64]) -> bool) -> Links {
         let cover = Cover::of(layer);
         let mut links = self.links.clone();
-        links.retain(|path| self.link_hashes.get(path).is_none_or(|hashes| !cover.hides(hashes, true)));
+        links.retain(|path| self.link_hashes.get(path).is_none_or(|hashes| !hides(&cover, hashes)));
         links
     }
 

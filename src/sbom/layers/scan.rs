@@ -45,7 +45,7 @@ pub(super) struct Layer {
     /// Hard links to files that are not in this layer, by their own path.
     pub(super) hard: BTreeMap<String, String>,
     pub(super) whiteouts: BTreeSet<String>,
-    /// Directories of which nothing below shows.
+    /// Directories of which nothing shows that lower layers have in them.
     pub(super) opaque: BTreeSet<String>,
     /// Directories that something lies in, but that are no entry of their own: below, each may be a link.
     pub(super) implied: BTreeSet<String>,
@@ -104,6 +104,8 @@ struct Scan<'a> {
     /// Whether each path is a directory.
     nodes: HashMap<u64, bool>,
     parents: HashMap<u64, String>,
+    /// Directories that something lay in before they were an entry of their own.
+    passed: BTreeSet<String>,
     again: BTreeMap<String, BTreeSet<String>>,
     /// For hard links of this layer to its own files, the entry that has the contents.
     bases: BTreeMap<String, String>,
@@ -124,6 +126,7 @@ impl<'a> Scan<'a> {
             view: context.links.clone(),
             nodes: HashMap::new(),
             parents: HashMap::new(),
+            passed: BTreeSet::new(),
             again: BTreeMap::new(),
             bases: BTreeMap::new(),
             last: None,
@@ -136,6 +139,7 @@ impl<'a> Scan<'a> {
     fn finished(mut self) -> (Layer, Context) {
         let is_directory = |path: &u64| self.nodes.get(path) == Some(&true);
         self.layer.implied = self.parents.iter().filter(|(path, _)| !is_directory(path)).map(|(_, name)| name.clone()).collect();
+        self.layer.implied.append(&mut self.passed);
         let (directories, files): (Vec<_>, Vec<_>) = self.nodes.into_iter().partition(|(_, is_directory)| *is_directory);
         self.layer.files = files.into_iter().map(|(path, _)| path).collect();
         self.layer.directories = directories.into_iter().map(|(path, _)| path).collect();
@@ -225,6 +229,7 @@ impl<'a> Scan<'a> {
             if self.nodes.get(&key) == Some(&false) {
                 self.forget(parent);
                 self.nodes.remove(&key);
+                self.layer.opaque.insert(parent.to_owned());
             }
             if self.parents.contains_key(&key) {
                 break;
@@ -235,7 +240,16 @@ impl<'a> Scan<'a> {
     }
 
     fn directory(&mut self, path: &str) {
-        if self.nodes.insert(hash(path), true) == Some(false) || self.view.get(path).is_some() {
+        let key = hash(path);
+        let known = self.nodes.insert(key, true);
+        if known.is_none() && self.parents.contains_key(&key) {
+            self.passed.insert(path.to_owned());
+        }
+        if known == Some(false) {
+            // What is below a file or a link of this layer was gone before the directory came.
+            self.layer.opaque.insert(path.to_owned());
+        }
+        if known == Some(false) || self.view.get(path).is_some() {
             self.forget(path);
         }
     }
@@ -243,8 +257,12 @@ impl<'a> Scan<'a> {
     /// Makes room for something that is no directory.
     fn replace(&mut self, path: &str) {
         let key = hash(path);
-        if self.nodes.insert(key, false) == Some(true) || self.parents.remove(&key).is_some() {
+        let (known, is_parent) = (self.nodes.insert(key, false), self.parents.remove(&key).is_some());
+        if known == Some(true) || is_parent {
             self.replaced += 1;
+            if known.is_none() {
+                self.passed.insert(path.to_owned());
+            }
             let below = |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
             self.layer.facts.retain(|other, _| !below(other));
             self.layer.hard.retain(|other, _| !below(other));
