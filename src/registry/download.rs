@@ -77,3 +77,61 @@ impl Download {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Credentials;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    const BLOB: &[u8] = b"0123456789";
+
+    /// A registry that sends only so much of each answer; gives what a client makes of it, and the ranges it asked for.
+    async fn fetched(knows_ranges: bool, cuts: &'static [usize]) -> (Result<Vec<u8>>, Vec<Option<usize>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for cut in cuts {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 4096];
+                let read = stream.read(&mut request).await.unwrap();
+                let request = String::from_utf8_lossy(&request[..read]).to_lowercase();
+                let range = request.split("range: bytes=").nth(1).and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
+                asked.push(range);
+                let from = range.filter(|_| knows_ranges).unwrap_or_default();
+                let status =
+                    if from > 0 { format!("206 Partial Content\r\nContent-Range: bytes {from}-9/10") } else { "200 OK".to_owned() };
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", BLOB.len() - from);
+                stream.write_all(head.as_bytes()).await.unwrap();
+                stream.write_all(&BLOB[from..BLOB.len().min(from + cut)]).await.unwrap();
+            }
+            asked
+        });
+        let registry = Registry::new(reqwest::Client::new(), Credentials::default());
+        let repository: Repository = format!("{address}/app").parse().unwrap();
+        let whole = async {
+            let mut download = registry.download(&repository, &Digest::of(BLOB), BLOB.len() as u64).await?;
+            let mut bytes = Vec::new();
+            while let Some(piece) = download.next().await? {
+                bytes.extend_from_slice(&piece);
+            }
+            Ok(bytes)
+        };
+        let outcome = whole.await;
+        (outcome, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_broken_download_goes_on_where_it_broke() {
+        let (bytes, asked) = fetched(true, &[4, 3, 9]).await;
+        assert_eq!((bytes.unwrap().as_slice(), asked), (BLOB, vec![None, Some(4), Some(7)]));
+        let (bytes, asked) = fetched(false, &[4, 9, 10]).await;
+        assert_eq!(
+            (bytes.unwrap().as_slice(), asked),
+            (BLOB, vec![None, Some(4), Some(9)]),
+            "a registry without ranges sends all of it again"
+        );
+    }
+}

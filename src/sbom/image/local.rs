@@ -2,7 +2,7 @@
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -88,7 +88,8 @@ fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: 
     let mut entries: Vec<Pointer> = index.manifests.iter().filter(is_named).cloned().collect();
     let known = entries.first().and_then(|entry| names(entry).into_iter().next());
     // One image may have several names.
-    entries.dedup_by(|one, other| one.digest == other.digest);
+    let mut seen = BTreeSet::new();
+    entries.retain(|entry| seen.insert(entry.digest.clone()));
     if let (None, Some(name)) = (entries.first(), name) {
         let told: Vec<String> = index.manifests.iter().flat_map(names).map(|name| format!("`{name}`")).collect();
         return bad(format!(
