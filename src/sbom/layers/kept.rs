@@ -4,7 +4,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use object::read::elf::{FileHeader, ProgramHeader as _};
+use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::{Endianness, elf};
 
 use crate::sbom::source::NotKept;
@@ -138,15 +138,15 @@ impl Gaps {
         let code = loaded.iter().filter(|one| separates && flags(one) & elf::PF_X.0 != 0).map(|one| range(one));
         // The first page has the headers.
         let mut gaps: Vec<(u64, u64)> = code.map(|(from, to)| (from.max(CHUNK as u64), to)).collect();
-        let headers: u64 = header.e_shoff(endian).into();
-        let tail = headers.saturating_sub(MARGIN);
         let end = loaded.iter().map(|one| range(one).1).max()?.saturating_add(MARGIN);
-        if headers >= end {
-            gaps.push((end, tail));
-            return Some(Self { gaps, tail: Some(tail) });
-        }
-        gaps.push((end, size));
-        Some(Self { gaps, tail: Some(size) })
+        // Most linkers put the section headers last; Go's puts them first, and their names last.
+        let headers: u64 = header.e_shoff(endian).into();
+        let last = size.saturating_sub(MARGIN);
+        let tail = if headers >= end { headers.saturating_sub(MARGIN).min(last) } else { last };
+        let (names, behind) = names_of::<Elf>(header, endian, start).unwrap_or((tail, tail));
+        gaps.push((end, names.min(tail)));
+        gaps.push((behind.max(end), tail));
+        Some(Self { gaps, tail: Some(tail) })
     }
 
     fn cover(&self, from: u64, to: u64) -> bool {
@@ -156,6 +156,14 @@ impl Gaps {
     fn total(&self) -> u64 {
         self.gaps.iter().map(|(start, end)| end.saturating_sub(*start)).sum()
     }
+}
+
+/// Where the names of sections are, if the headers of sections are at the start.
+fn names_of<Elf: FileHeader<Endian = Endianness>>(header: &Elf, endian: Endianness, start: &[u8]) -> Option<(u64, u64)> {
+    let headers = header.section_headers(endian, start).ok()?;
+    let names = headers.get(usize::try_from(header.shstrndx(endian, start).ok()?).ok()?)?;
+    let (offset, size) = (names.sh_offset(endian).into(), names.sh_size(endian).into());
+    Some((offset, u64::checked_add(offset, size)?))
 }
 
 /// Reads what is kept, from anywhere.
