@@ -12,8 +12,10 @@ use crate::sbom::source::NotKept;
 const CHUNK: usize = 256 << 10;
 /// Executables up to this size are held whole.
 const SMALL: u64 = 8 << 20;
-/// Of a larger one, as much as this is held, and its end.
-const MOST: u64 = 64 << 20;
+/// Of a larger one, as much as this is held, besides data and its end.
+const MOST: u64 = 40 << 20;
+/// Of its writable data, in which Go's build information is.
+const MOST_DATA: u64 = 24 << 20;
 /// Around the section headers, and behind what gets loaded, are the names of sections.
 const MARGIN: u64 = 1 << 20;
 
@@ -84,7 +86,7 @@ impl Kept {
         mut each: impl FnMut(&[u8]),
     ) -> io::Result<(Self, Share<'a>)> {
         let mut kept = Self { pieces: Vec::new(), size };
-        let (mut at, mut held) = (0, 0);
+        let (mut at, mut held, mut held_data) = (0, 0, 0);
         let (mut gaps, mut share) = (Gaps::default(), None);
         while at < size {
             let length = usize::try_from((size - at).min(CHUNK as u64)).unwrap_or(CHUNK);
@@ -93,12 +95,13 @@ impl Kept {
             each(&chunk);
             if share.is_none() {
                 gaps = if size > SMALL { Gaps::of(&chunk, size) } else { Gaps::default() };
-                share = Some(ledger.take(size.saturating_sub(gaps.total()).min(MOST)));
+                share = Some(ledger.take(size.saturating_sub(gaps.total()).min(MOST + MOST_DATA)));
             }
             let end = at + length as u64;
             let is_last = end > gaps.tail.unwrap_or(size.saturating_sub(MARGIN));
-            if !gaps.cover(at, end) && (held < MOST || is_last) {
-                held += length as u64;
+            let (spent, most) = if gaps.is_data(at, end) { (&mut held_data, MOST_DATA) } else { (&mut held, MOST) };
+            if !gaps.cover(at, end) && (*spent < most || is_last) {
+                *spent += length as u64;
                 kept.pieces.push((at, chunk));
             }
             at = end;
@@ -111,6 +114,8 @@ impl Kept {
 #[derive(Debug, Default)]
 struct Gaps {
     gaps: Vec<(u64, u64)>,
+    /// What programs write to.
+    data: Vec<(u64, u64)>,
     /// From here to the end everything is held.
     tail: Option<u64>,
 }
@@ -136,6 +141,7 @@ impl Gaps {
         // A linker that makes a segment of constants puts none between the machine code.
         let separates = loaded.iter().any(|one| flags(one) == elf::PF_R.0);
         let code = loaded.iter().filter(|one| separates && flags(one) & elf::PF_X.0 != 0).map(|one| range(one));
+        let data = loaded.iter().filter(|one| flags(one) == elf::PF_R.0 | elf::PF_W.0).map(|one| range(one)).collect();
         // The first page has the headers.
         let mut gaps: Vec<(u64, u64)> = code.map(|(from, to)| (from.max(CHUNK as u64), to)).collect();
         let end = loaded.iter().map(|one| range(one).1).max()?.saturating_add(MARGIN);
@@ -146,11 +152,15 @@ impl Gaps {
         let (names, behind) = names_of::<Elf>(header, endian, start).unwrap_or((tail, tail));
         gaps.push((end, names.min(tail)));
         gaps.push((behind.max(end), tail));
-        Some(Self { gaps, tail: Some(tail) })
+        Some(Self { gaps, data, tail: Some(tail) })
     }
 
     fn cover(&self, from: u64, to: u64) -> bool {
         self.gaps.iter().any(|(start, end)| *start <= from && to <= *end)
+    }
+
+    fn is_data(&self, from: u64, to: u64) -> bool {
+        self.data.iter().any(|(start, end)| *start < to && from < *end)
     }
 
     fn total(&self) -> u64 {
