@@ -171,7 +171,7 @@ fn from_config(config: &Config, layers: Vec<Blob>, count: usize, wanted: Option<
 /// The entry for the wanted platform; without a wish the only one, or else this machine's.
 fn choose<'a>(entries: &'a [Pointer], wanted: Option<&Platform>) -> Result<&'a Pointer, SbomError> {
     // BuildKit's attestations are entries for no platform.
-    let is_image = |entry: &&Pointer| !entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown");
+    let is_image = |entry: &&Pointer| entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown");
     let images: Vec<&Pointer> = entries.iter().filter(is_image).collect();
     let host = Platform::host();
     let meets =

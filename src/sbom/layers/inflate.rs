@@ -59,7 +59,7 @@ impl<R: Read> Read for Hashed<R> {
 }
 
 enum Decoder<R: Read> {
-    Gzip(MultiGzDecoder<BufReader<Hashed<R>>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Hashed<R>>>>),
     Zstd(zstd::Decoder<'static, BufReader<Hashed<R>>>),
     Plain(BufReader<Hashed<R>>),
 }
@@ -91,7 +91,7 @@ impl<R: Read> Inflated<R> {
         let mut reader = BufReader::with_capacity(BUFFER, Hashed { inner: layer, hasher: Sha256::new(), read: 0, most });
         let start = reader.fill_buf()?;
         let decoder = match start {
-            [0x1f, 0x8b, ..] => Decoder::Gzip(MultiGzDecoder::new(reader)),
+            [0x1f, 0x8b, ..] => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Decoder::Zstd(zstd::Decoder::with_buffer(reader)?),
             _ => Decoder::Plain(reader),
         };

@@ -202,7 +202,7 @@ fn without_layers(collected: Collected) -> Catalog {
 
 /// The same image in both ways; gives the purls.
 fn check(image: &[Vec<Op>], expected: &[&str]) {
-    let root = unpacked(image).expect("a runtime can unpack it");
+    let root = unpacked(image).unwrap();
     let from_layers = without_layers(layered(image).unwrap());
     assert_eq!(from_layers, Catalog::of(&Rootfs::new(root.path())).unwrap(), "{image:?}");
     assert_eq!(from_layers.packages.iter().map(|listed| listed.purl.as_str()).collect::<Vec<_>>(), expected);

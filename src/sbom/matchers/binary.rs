@@ -135,11 +135,13 @@ const WINDOW: usize = 1 << 20;
 const OVERLAP: usize = 512;
 const MOST: u64 = 1 << 30;
 
+/// The package of a class, what each pattern found, and the patterns.
+type ForClass = (&'static str, Vec<Option<String>>, Vec<Regex>);
+
 /// Window by window, so that the size of a program does not matter to memory. The better pattern wins over the earlier place.
 struct Search {
     path: String,
-    /// For each class: its package, what each pattern found, the patterns.
-    searches: Vec<(&'static str, Vec<Option<String>>, Vec<Regex>)>,
+    searches: Vec<ForClass>,
     window: Vec<u8>,
     /// Bytes in the window that were not searched.
     fresh: usize,

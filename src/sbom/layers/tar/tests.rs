@@ -43,8 +43,11 @@ fn record(key: &str, value: &str) -> String {
     format!("{length}{rest}")
 }
 
-/// Path, kind, size and the first bytes of each entry, or why there are none.
-fn read(bytes: Vec<u8>) -> Result<Vec<(String, Kind, u64, Vec<u8>)>, String> {
+/// Path, kind, size and the first bytes of an entry.
+type Seen = (String, Kind, u64, Vec<u8>);
+
+/// Each entry, or why there are none.
+fn read(bytes: Vec<u8>) -> Result<Vec<Seen>, String> {
     let told = |trouble| match trouble {
         Trouble::Malformed(reason) => reason,
         Trouble::Read(error) => format!("{:?}", error.kind()),
