@@ -12,7 +12,7 @@ const BUFFER: usize = 128 << 10;
 /// No layer is larger.
 const MOST: u64 = 512 << 30;
 /// Small layers may shrink as much as they like; more than this only by the ratio below.
-const FREE: u64 = 16 << 30;
+const FREE: u64 = if cfg!(test) { 32 << 20 } else { 16 << 30 };
 /// Real files of many gigabytes do not shrink as far as this.
 const RATIO: u64 = 500;
 

@@ -85,6 +85,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn tightest(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 impl Memory {
     /// Adds a layer, as it is or compressed.
     fn add(&mut self, plain: &[u8], compressed: Vec<u8>) -> Blob {
@@ -445,6 +451,16 @@ fn every_compression_gives_the_same() {
         let mut memory = Memory::default();
         let blob = memory.add(&plain, compressed);
         assert_eq!(memory.collect(&[blob], 1, None).unwrap().facts.len(), 1);
+    }
+}
+
+#[test]
+fn what_inflates_without_end_is_refused() {
+    let zeros = vec![0; 40 << 20];
+    for small in [zstd::encode_all(zeros.as_slice(), 1).unwrap(), tightest(&zeros)] {
+        let length = small.len();
+        let told = refused(&zeros, small, |_| {});
+        assert!(told.contains("which no image does"), "{length}: {told}");
     }
 }
 
