@@ -56,6 +56,8 @@ enum Verb {
     Rehearse(verbs::rehearse::Rehearse),
     /// Check an image in a registry as a stranger would: who signed it, and that every part has its evidence
     Verify(verbs::verify::Arguments),
+    /// List the packages of an image, wherever it is: in a registry, an OCI layout, a saved archive, or a directory
+    Sbom(verbs::sbom::Arguments),
     /// Check a Sigstore bundle about a file or a digest, offline
     VerifyBundle(verbs::verify_bundle::Arguments),
     /// Sign a file or an in-toto statement with an OIDC token, and write the Sigstore bundle
@@ -103,6 +105,7 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
         Verb::Plan { arguments, inputs } => verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await,
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
+        Verb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
         Verb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),
         Verb::SignBundle(arguments) => verbs::sign_bundle::run(&arguments, env, report).await,
         Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,

@@ -115,6 +115,13 @@ impl Report {
         self.line(text);
     }
 
+    /// One line that the next one takes the place of, for a person at a terminal; an empty one leaves nothing there.
+    pub fn progress(&self, text: &str) {
+        if self.is_terminal() {
+            self.raw(&format!("\r\x1b[2K{}", self.fitted(text, 1)));
+        }
+    }
+
     /// Something a user should know that stops nothing.
     pub fn notice(&self, text: &str) {
         match self.reader {

@@ -5,6 +5,7 @@
 
 mod auth;
 pub mod contents;
+mod download;
 mod error;
 pub mod exchange;
 pub mod legacy;
@@ -21,6 +22,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_
 use reqwest::{Method, StatusCode};
 
 pub use self::auth::{Credentials, Secret};
+pub use self::download::Download;
 pub use self::error::RegistryError;
 use self::manifest::{Descriptor, Manifest};
 pub use self::referrers::Artifact;

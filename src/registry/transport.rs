@@ -234,7 +234,7 @@ impl Answer {
             .map_err(|_| RegistryError::Protocol { request: self.request.clone(), what: "bytes that could not be hashed".to_owned() })
     }
 
-    async fn chunk(&mut self) -> Result<Option<bytes::Bytes>> {
+    pub(super) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>> {
         self.response.chunk().await.map_err(|error| RegistryError::Unreachable {
             request: self.request.clone(),
             attempts: 1,

@@ -1,6 +1,7 @@
 //! All packages of an image, once each and in order, with what depends on what. It reads no file: it joins what was collected.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::SbomError;
 use super::collect::Collected;
@@ -33,6 +34,14 @@ pub struct Listed {
     pub purl: String,
     /// The files that told of it.
     pub locations: BTreeSet<String>,
+    /// The diffIDs of the layers that brought it, where layers are known.
+    pub layers: BTreeSet<String>,
+}
+
+/// Where a package was found.
+struct Place {
+    path: String,
+    layer: Option<Arc<str>>,
 }
 
 /// More than any document could hold; hostile names can make everything depend on everything.
@@ -57,10 +66,12 @@ impl Catalog {
         let licences = licences(&collected);
         let owned = owned(&collected);
         let mut warnings = Vec::new();
-        let mut found: Vec<(String, Found)> = Vec::new();
+        let mut found: Vec<(Place, Found)> = Vec::new();
         for (path, facts) in std::mem::take(&mut collected.facts) {
             warnings.extend(facts.warnings);
-            found.extend(facts.packages.into_iter().map(|package| (path.clone(), package)));
+            let layers = collected.layers.remove(&path).unwrap_or_default();
+            let mut layers = layers.into_iter();
+            found.extend(facts.packages.into_iter().map(|package| (Place { path: path.clone(), layer: layers.next() }, package)));
         }
         for (_, found) in &mut found {
             let told = found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
@@ -69,7 +80,7 @@ impl Catalog {
             }
         }
         // What a package brought is listed as that package.
-        found.retain(|(path, found)| found.package.ecosystem != Ecosystem::Generic || !owned.contains(path));
+        found.retain(|(place, found)| found.package.ecosystem != Ecosystem::Generic || !owned.contains(&place.path));
         if release.is_none() {
             warnings.extend(assumed_distributions(&found));
         }
@@ -99,7 +110,7 @@ fn owned(collected: &Collected) -> BTreeSet<String> {
     named.filter_map(|path| collected.links.resolve(path)).collect()
 }
 
-fn assumed_distributions(found: &[(String, Found)]) -> Vec<String> {
+fn assumed_distributions(found: &[(Place, Found)]) -> Vec<String> {
     let ecosystems: BTreeSet<Ecosystem> = found.iter().map(|(_, found)| found.package.ecosystem).collect();
     let assumed = ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
     assumed
@@ -114,21 +125,23 @@ fn assumed_distributions(found: &[(String, Found)]) -> Vec<String> {
 }
 
 /// Merges packages with the same purl; also tells where each of `found` went.
-fn once_each(found: Vec<(String, Found)>, release: Option<&Release>) -> (Vec<Listed>, Vec<usize>) {
+fn once_each(found: Vec<(Place, Found)>, release: Option<&Release>) -> (Vec<Listed>, Vec<usize>) {
     type Key = (Ecosystem, String, Option<String>, String);
     let mut listed: BTreeMap<Key, Listed> = BTreeMap::new();
     let mut keys: Vec<Key> = Vec::with_capacity(found.len());
-    for (path, found) in found {
+    for (place, found) in found {
         let package = found.package;
         let purl = purl::of(&package, release);
         let key = (package.ecosystem, package.name.clone(), package.version.clone(), purl.clone());
         match listed.get_mut(&key) {
             Some(known) => {
-                known.locations.insert(path);
+                known.locations.insert(place.path);
+                known.layers.extend(place.layer.map(|layer| layer.to_string()));
                 merge(&mut known.package, package);
             }
             None => {
-                listed.insert(key.clone(), Listed { package, purl, locations: BTreeSet::from([path]) });
+                let layers = place.layer.iter().map(ToString::to_string).collect();
+                listed.insert(key.clone(), Listed { package, purl, locations: BTreeSet::from([place.path]), layers });
             }
         }
         keys.push(key);
@@ -159,7 +172,7 @@ struct Scope<'a> {
 }
 
 /// Pairs of indices into `found`: the first depends on the second.
-fn dependencies(found: &[(String, Found)]) -> BTreeSet<(usize, usize)> {
+fn dependencies(found: &[(Place, Found)]) -> BTreeSet<(usize, usize)> {
     let mut scopes: BTreeMap<(Ecosystem, &str), Scope<'_>> = BTreeMap::new();
     for (index, (_, found)) in found.iter().enumerate() {
         let scope = scopes.entry((found.package.ecosystem, &found.scope)).or_default();
@@ -183,7 +196,7 @@ fn dependencies(found: &[(String, Found)]) -> BTreeSet<(usize, usize)> {
 }
 
 /// Packages of that name, or else those that provide it; of the wanted or the same architecture if there are any.
-fn candidates(scope: &Scope<'_>, need: &Need, needing: &Found, found: &[(String, Found)]) -> Vec<usize> {
+fn candidates(scope: &Scope<'_>, need: &Need, needing: &Found, found: &[(Place, Found)]) -> Vec<usize> {
     let name = need.name.as_str();
     let Some(candidates) = scope.names.get(name).or_else(|| scope.provided.get(name)) else { return Vec::new() };
     let wanted = need.arch.as_deref().or(needing.package.arch.as_deref());

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, SeekFrom};
+use std::sync::Arc;
 
 use super::SbomError;
-use super::matchers::{self, Facts, MATCHERS, Oversize, Wants};
-use super::source::{Contents, File, Links, Visitor};
+use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants};
+use super::source::{Contents, File, Links, NotKept, Visitor};
 
 /// No executable that carries package data is smaller.
-const SMALLEST_EXECUTABLE: u64 = 1 << 10;
+pub(super) const SMALLEST_EXECUTABLE: u64 = 1 << 10;
 
 /// What was found in one tree of files.
 ///
@@ -19,6 +20,8 @@ pub struct Collected {
     pub links: Links,
     /// The newest modification time among files that held packages, in seconds since 1970.
     pub newest: Option<i64>,
+    /// Where layers are known: for the packages of a path, in their order, the layer that brought each.
+    pub layers: BTreeMap<String, Vec<Arc<str>>>,
 }
 
 impl Visitor for Collected {
@@ -50,10 +53,10 @@ impl Visitor for Collected {
 }
 
 /// The matcher that reads this path as a whole, if any.
-fn matching_path(path: &str) -> Option<&'static Wants> {
+pub(super) fn matching_path(path: &str) -> Option<&'static Wants> {
     MATCHERS.iter().map(|matcher| &matcher.wants).find(|wants| match wants {
         Wants::Path { matches, .. } => matches(path),
-        Wants::Opened { .. } | Wants::Magic { .. } => false,
+        Wants::Opened { .. } | Wants::Scanned { .. } | Wants::Magic { .. } => false,
     })
 }
 
@@ -76,22 +79,66 @@ fn read_whole(file: &mut File<'_>, wants: &Wants) -> Result<Facts, SbomError> {
 
 fn read_here_and_there(file: &mut File<'_>) -> Result<Facts, SbomError> {
     let path = file.path;
-    let by_path = |wants: &Wants| matches!(wants, Wants::Opened { matches, .. } if matches(path));
-    let by_path: Vec<&Wants> = MATCHERS.iter().map(|matcher| &matcher.wants).filter(|wants| by_path(wants)).collect();
-    if file.size < SMALLEST_EXECUTABLE && by_path.is_empty() {
+    let opened = || MATCHERS.iter().filter(|matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)));
+    let mut scanner = scanner(path);
+    if file.size < SMALLEST_EXECUTABLE && scanner.is_none() && opened().next().is_none() {
         return Ok(Facts::default());
     }
     let mut contents = (file.open)().map_err(|source| unreadable(path, source))?;
     let start = first_bytes(&mut *contents).map_err(|source| unreadable(path, source))?;
-    let by_magic = |wants: &&Wants| matches!(wants, Wants::Magic { matches, .. } if matches(&start));
     let mut facts = Facts::default();
-    for wants in by_path.into_iter().chain(MATCHERS.iter().map(|matcher| &matcher.wants).filter(by_magic)) {
-        if let Wants::Opened { read, .. } | Wants::Magic { read, .. } = wants {
-            contents.seek(SeekFrom::Start(0)).map_err(|source| unreadable(path, source))?;
-            facts.add(read(path, &mut *contents).map_err(|source| unreadable(path, source))?);
+    match (file.scanned.take(), scanner.as_mut()) {
+        (Some(found), _) => facts.add(found),
+        (None, Some(scanner)) => facts.add(scan(&mut *contents, &mut **scanner).map_err(|source| unreadable(path, source))?),
+        (None, None) => {}
+    }
+    let by_magic = MATCHERS.iter().filter(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(&start)));
+    for matcher in opened().chain(by_magic) {
+        let (Wants::Opened { read, .. } | Wants::Magic { read, .. }) = matcher.wants else { continue };
+        contents.seek(SeekFrom::Start(0)).map_err(|source| unreadable(path, source))?;
+        match read(path, &mut *contents) {
+            Ok(found) => facts.add(found),
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<NotKept>()) => {
+                facts.warn(format!("`{path}` was not read by the {} matcher: it is too large to be held in memory", matcher.name));
+            }
+            Err(source) => return Err(unreadable(path, source)),
         }
     }
     Ok(facts)
+}
+
+/// Whether something reads this file here and there because of its path.
+pub(super) fn is_opened(path: &str) -> bool {
+    MATCHERS.iter().any(|matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)))
+}
+
+/// What looks through this file from front to back, if anything does.
+pub(super) fn scanner(path: &str) -> Option<Box<dyn Scanner>> {
+    MATCHERS.iter().find_map(|matcher| match matcher.wants {
+        Wants::Scanned { matches, scanner, .. } if matches(path) => Some(scanner(path)),
+        _ => None,
+    })
+}
+
+fn scan(contents: &mut dyn Contents, scanner: &mut dyn Scanner) -> io::Result<Facts> {
+    let mut piece = vec![0; 256 << 10];
+    while !scanner.is_done() {
+        match contents.read(&mut piece)? {
+            0 => break,
+            read => scanner.feed(piece.get(..read).unwrap_or_default()),
+        }
+    }
+    Ok(scanner.finish())
+}
+
+/// Whether nothing is read because of either path alone, but what is read of both in the same way: then one file under both names tells the
+/// same, but for its name.
+pub(super) fn are_read_alike(one: &str, other: &str) -> bool {
+    MATCHERS.iter().all(|matcher| match matcher.wants {
+        Wants::Path { matches, .. } | Wants::Opened { matches, .. } => !matches(one) && !matches(other),
+        Wants::Scanned { matches, alike, .. } => matches(one) == matches(other) && (!matches(one) || alike(one, other)),
+        Wants::Magic { .. } => true,
+    })
 }
 
 fn first_bytes(mut contents: &mut dyn Contents) -> io::Result<Vec<u8>> {
@@ -113,7 +160,7 @@ mod tests {
     fn collect(path: &str, size: u64, text: &'static [u8]) -> Result<Collected, SbomError> {
         let mut collected = Collected::default();
         let mut open = || Ok(Box::new(Cursor::new(text)) as Box<dyn Contents>);
-        collected.file(File { path, size, modified: 7, open: &mut open })?;
+        collected.file(File { path, size, modified: 7, open: &mut open, scanned: None })?;
         Ok(collected)
     }
 

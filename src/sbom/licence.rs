@@ -1,7 +1,7 @@
 //! Licences as packages state them, made SPDX expressions where that is certain. It never guesses from a licence's text.
 
 /// What a package database says about a licence.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Licence {
     /// A valid SPDX expression in canonical spelling.
     Expression(String),

@@ -5,6 +5,8 @@
 
 pub mod catalog;
 pub mod collect;
+pub mod image;
+pub mod layers;
 pub mod licence;
 pub mod matchers;
 pub mod package;
@@ -28,6 +30,14 @@ pub enum SbomError {
     TooLarge { path: String, cap: u64 },
     #[error("no sbom was written: `{path}` is malformed: {reason}")]
     Malformed { path: String, reason: String },
+    #[error("no sbom was written: layer `{layer}` {reason}")]
+    BadLayer { layer: String, reason: String },
+    #[error("no sbom was written: layer `{layer}` cannot be read")]
+    UnreadableLayer { layer: String, source: std::io::Error },
+    #[error("no sbom was written: the cache of layers `{path}` cannot be written")]
+    Cache { path: String, source: std::io::Error },
+    #[error("no sbom was written: {0}")]
+    BadImage(String),
     #[error("no sbom was written: `{path}` does not name a scan")]
     Nameless { path: String },
     #[error("the sbom of `{name}` was not written: it has `{size}` bytes, and BuildKit fails a build over more than `{cap}`")]

@@ -1,9 +1,11 @@
 //! The words of a catalog: packages, suppliers, needs. It never reads a file and never decides what is installed.
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 use super::licence::Licence;
 
 /// Where a package comes from; the name is the purl type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Ecosystem {
     Apk,
     Cargo,
@@ -22,7 +24,7 @@ pub enum Ecosystem {
 }
 
 /// An installed package, as its database describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     pub ecosystem: Ecosystem,
     pub name: String,
@@ -34,27 +36,28 @@ pub struct Package {
     pub supplier: Option<Supplier>,
     pub licence: Licence,
     /// Purl qualifiers beyond those that follow from the above.
+    #[serde(deserialize_with = "qualifiers")]
     pub qualifiers: Vec<(&'static str, String)>,
     /// Further facts for a human reader, one sentence each.
     pub notes: Vec<String>,
 }
 
 /// A source package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upstream {
     pub name: String,
     pub version: Option<String>,
 }
 
 /// Who distributes a package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Supplier {
     Person { name: String, email: Option<String> },
     Organization { name: String, email: Option<String> },
 }
 
 /// What one matcher read about one package: the package and how it connects to others in the same scope.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     pub package: Package,
     /// Needs are met only by packages of the same ecosystem and scope: one database, or one executable.
@@ -68,10 +71,22 @@ pub struct Found {
 }
 
 /// A name that another package must answer to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Need {
     pub name: String,
     pub arch: Option<String>,
+}
+
+/// Names of qualifiers that this program writes; what it did not write, it does not read back.
+const QUALIFIERS: [&str; 6] = ["build", "channel", "epoch", "platform", "rpmmod", "subdir"];
+
+fn qualifiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(&'static str, String)>, D::Error> {
+    let pairs = Vec::<(String, String)>::deserialize(deserializer)?;
+    let known = |(name, value): (String, String)| match QUALIFIERS.iter().find(|known| **known == name) {
+        Some(known) => Ok((*known, value)),
+        None => Err(serde::de::Error::custom(format!("`{name}` is no qualifier"))),
+    };
+    pairs.into_iter().map(known).collect()
 }
 
 impl Ecosystem {

@@ -124,7 +124,7 @@ fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> String {
     }
 }
 
-/// Which files told of the package.
+/// Which files told of the package, and the layers it came with.
 fn origin(listed: &Listed) -> String {
     const MOST: usize = 10;
     let what = listed.package.ecosystem.told_by();
@@ -133,7 +133,9 @@ fn origin(listed: &Listed) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("read from {what}: {}{more}", named.join(", "))
+    let layers: Vec<&str> = listed.layers.iter().take(MOST).map(String::as_str).collect();
+    let brought = if layers.is_empty() { String::new() } else { format!("; brought by layer {}", layers.join(", ")) };
+    format!("read from {what}: {}{more}{brought}", named.join(", "))
 }
 
 /// What was looked for, so that absence can be told from ignorance.
@@ -197,6 +199,7 @@ mod tests {
             package: Package { version: Some("1".into()), licence, ..Package::named(Ecosystem::Apk, name) },
             purl: format!("pkg:apk/alpine/{name}@1"),
             locations: BTreeSet::from(["lib/apk/db/installed".into()]),
+            layers: BTreeSet::new(),
         }
     }
 

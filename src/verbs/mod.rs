@@ -8,6 +8,7 @@ pub mod publish;
 pub mod rehearse;
 pub mod release;
 pub mod sandbox;
+pub mod sbom;
 pub mod sbom_scanner;
 pub mod sign_bundle;
 mod store;

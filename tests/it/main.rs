@@ -11,6 +11,7 @@ mod merge;
 mod publish;
 mod refusals;
 mod registries;
+mod sbom;
 mod signals;
 mod support;
 mod tidy;

@@ -1,12 +1,9 @@
 //! Programs that were copied or compiled into the image, by the version text inside them. It runs none of them, and lists none that a distribution's package owns.
 
-use std::io::{self, Read as _};
-
 use regex::bytes::Regex;
 
-use super::{Facts, Malformed, ends_with_path, parent};
+use super::{Facts, Malformed, Scanner, ends_with_path, parent};
 use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
-use crate::sbom::source::Contents;
 
 /// One kind of program.
 struct Class {
@@ -93,15 +90,25 @@ fn is_like(name: &str, pattern: &str) -> bool {
     ends || pattern.ends_with('*')
 }
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
-    for class in classes(path) {
+pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
+    let searches = classes(path).map(|class| {
         let patterns: Vec<Regex> = class.patterns.iter().filter_map(|pattern| compiled(path, pattern)).collect();
-        if let Some(version) = search(contents, &patterns)? {
-            let package = Package { version: Some(version), ..Package::named(Ecosystem::Generic, class.package) };
-            return Ok(Facts { packages: vec![Found::alone(package, path)], ..Facts::default() });
-        }
-    }
-    Ok(Facts::default())
+        (class.package, vec![None; patterns.len()], patterns)
+    });
+    Box::new(Search {
+        path: path.to_owned(),
+        searches: searches.collect(),
+        window: Vec::with_capacity(WINDOW + OVERLAP),
+        fresh: 0,
+        spent: 0,
+    })
+}
+
+/// Whether a file tells the same under both names.
+pub(super) fn are_alike(one: &str, other: &str) -> bool {
+    let by_name = |path: &str| classes(path).any(|class| class.patterns.iter().any(|pattern| pattern.contains("{}")));
+    let names = |path| classes(path).map(|class| class.package).collect::<Vec<_>>();
+    names(one) == names(other) && (!by_name(one) || version_in_name(one) == version_in_name(other))
 }
 
 fn compiled(path: &str, pattern: &str) -> Option<Regex> {
@@ -123,31 +130,64 @@ fn version_in_name(path: &str) -> Option<String> {
     plain.then(|| format!("{major}.{minor}"))
 }
 
+const WINDOW: usize = 1 << 20;
+/// No version text is longer.
+const OVERLAP: usize = 512;
+const MOST: u64 = 1 << 30;
+
+/// The package of a class, what each pattern found, and the patterns.
+type ForClass = (&'static str, Vec<Option<String>>, Vec<Regex>);
+
 /// Window by window, so that the size of a program does not matter to memory. The better pattern wins over the earlier place.
-fn search(contents: &mut dyn Contents, patterns: &[Regex]) -> io::Result<Option<String>> {
-    const WINDOW: usize = 1 << 20;
-    /// No version text is longer.
-    const OVERLAP: usize = 512;
-    const MOST: u64 = 1 << 30;
-    let mut found: Vec<Option<String>> = vec![None; patterns.len()];
-    contents.rewind()?;
-    let mut contents = contents.take(MOST);
-    let mut window = Vec::with_capacity(WINDOW + OVERLAP);
-    loop {
-        let kept = window.len().min(OVERLAP);
-        window.drain(..window.len() - kept);
-        if (&mut contents).take(WINDOW as u64).read_to_end(&mut window)? == 0 {
-            break;
+struct Search {
+    path: String,
+    searches: Vec<ForClass>,
+    window: Vec<u8>,
+    /// Bytes in the window that were not searched.
+    fresh: usize,
+    spent: u64,
+}
+
+impl Search {
+    fn look(&mut self, is_last: bool) {
+        for (_, found, patterns) in &mut self.searches {
+            for (pattern, version) in patterns.iter().zip(found).filter(|(_, version)| version.is_none()) {
+                let captures = pattern.captures(&self.window);
+                // What touches the end may go on in the next window, which holds all of it again.
+                let whole = captures.filter(|captures| is_last || captures.get(0).is_some_and(|all| all.end() < self.window.len()));
+                let matched = whole.and_then(|captures| captures.get(1));
+                *version = matched.map(|matched| String::from_utf8_lossy(matched.as_bytes()).into_owned());
+            }
         }
-        for (pattern, version) in patterns.iter().zip(&mut found).filter(|(_, version)| version.is_none()) {
-            let matched = pattern.captures(&window).and_then(|captures| captures.get(1));
-            *version = matched.map(|matched| String::from_utf8_lossy(matched.as_bytes()).into_owned());
-        }
-        if found.first().is_none_or(Option::is_some) {
-            break;
+        self.window.drain(..self.window.len().saturating_sub(OVERLAP));
+        self.fresh = 0;
+    }
+}
+
+impl Scanner for Search {
+    fn feed(&mut self, mut piece: &[u8]) {
+        while !piece.is_empty() && !self.is_done() {
+            let (now, later) = piece.split_at(piece.len().min(WINDOW - self.fresh));
+            self.window.extend_from_slice(now);
+            self.fresh += now.len();
+            self.spent += now.len() as u64;
+            piece = later;
+            if self.fresh == WINDOW {
+                self.look(false);
+            }
         }
     }
-    Ok(found.into_iter().flatten().next())
+
+    fn is_done(&self) -> bool {
+        self.spent > MOST || self.searches.first().is_none_or(|(_, found, _)| found.first().is_none_or(Option::is_some))
+    }
+
+    fn finish(&mut self) -> Facts {
+        self.look(true);
+        let found = self.searches.iter().find_map(|(package, found, _)| Some((package, found.iter().flatten().next()?)));
+        let package = found.map(|(name, version)| Package { version: Some(version.clone()), ..Package::named(Ecosystem::Generic, *name) });
+        Facts { packages: package.map(|package| Found::alone(package, self.path.as_str())).into_iter().collect(), ..Facts::default() }
+    }
 }
 
 /// Go's `VERSION` and a Java runtime's `release`, which name what is around them.
@@ -197,10 +237,11 @@ fn java(path: &str, text: &str) -> Option<Package> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::Cursor;
 
     fn version(path: &str, bytes: &[u8]) -> Option<String> {
-        let found = read(path, &mut Cursor::new(bytes)).unwrap().packages.pop()?.package;
+        let mut scanner = scanner(path);
+        bytes.chunks(100_000).for_each(|piece| scanner.feed(piece));
+        let found = scanner.finish().packages.pop()?.package;
         Some(format!("{}@{}", found.name, found.version.unwrap()))
     }
 
@@ -283,7 +324,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_file_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), name in "(python|libpython|node)?[0-9.é]{0,5}(\\.so)?") {
-            let _facts = read(&name, &mut Cursor::new(&bytes)).unwrap();
+            let _version = version(&name, &bytes);
             let _facts = read_text(&name, &bytes).unwrap();
         }
     }

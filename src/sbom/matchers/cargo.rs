@@ -138,7 +138,7 @@ fn macho_section<Mach: MachHeader<Endian = Endianness>>(data: &Bounded<'_>) -> O
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::sbom) mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io::{Cursor, Write as _};
@@ -183,6 +183,13 @@ mod tests {
         header(0, 0, 0, 0);
         header(1, 1, 64 + NAMES.len(), section.len());
         header(9, 3, 64, NAMES.len());
+        file
+    }
+
+    /// An executable with three crates.
+    pub(in crate::sbom) fn auditable() -> Vec<u8> {
+        let mut file = elf(&compressed(AUDIT.as_bytes()));
+        file.resize(2000, 0);
         file
     }
 

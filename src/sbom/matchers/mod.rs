@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 use super::licence::Licence;
 use super::package::Found;
 use super::source::Contents;
@@ -42,8 +44,19 @@ pub enum Wants {
     Path { matches: fn(&str) -> bool, cap: u64, oversize: Oversize, read: fn(&str, &[u8]) -> Result<Facts, Malformed> },
     /// By path; read here and there. An error is one of input, not of format.
     Opened { matches: fn(&str) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
+    /// By path; looked through from front to back, whatever its size. Two paths may be alike to it.
+    Scanned { matches: fn(&str) -> bool, scanner: fn(&str) -> Box<dyn Scanner>, alike: fn(&str, &str) -> bool },
     /// By the first four bytes; read here and there. An error is one of input, not of format.
     Magic { matches: fn(&[u8]) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
+}
+
+/// Takes a file piece by piece.
+pub trait Scanner {
+    fn feed(&mut self, piece: &[u8]);
+    /// Whether more of the file would change nothing.
+    fn is_done(&self) -> bool;
+    /// What the file told, at its end.
+    fn finish(&mut self) -> Facts;
 }
 
 /// What to do with a file beyond its cap.
@@ -60,7 +73,7 @@ pub enum Oversize {
 pub struct Malformed(pub String);
 
 /// What one file tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     pub packages: Vec<Found>,
     /// Files that packages of a distribution own, of those that [`binary`] would look at.
@@ -169,7 +182,7 @@ pub const MATCHERS: &[Matcher] = &[
         looks_for: Some(
             "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php and busybox by the version text inside them, where no distribution package owns the file",
         ),
-        wants: Wants::Opened { matches: binary::is_program, read: binary::read },
+        wants: Wants::Scanned { matches: binary::is_program, scanner: binary::scanner, alike: binary::are_alike },
     },
     Matcher {
         name: "runtime",
@@ -301,6 +314,11 @@ mod tests {
                 match matcher.wants {
                     Wants::Path { read, .. } => drop(read("some/lib/path", &bytes)),
                     Wants::Opened { read, .. } | Wants::Magic { read, .. } => drop(read("bin/python3.1", &mut io::Cursor::new(&bytes))),
+                    Wants::Scanned { scanner, .. } => {
+                        let mut scanner = scanner("bin/python3.1");
+                        scanner.feed(&bytes);
+                        drop(scanner.finish());
+                    }
                 }
             }
         }

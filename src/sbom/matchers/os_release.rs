@@ -6,7 +6,7 @@ use super::{Facts, Malformed};
 pub const PLACES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 
 /// Which distribution an image is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Release {
     /// Such as `debian`.
     pub id: String,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Seek};
 
 use super::SbomError;
+use super::matchers::Facts;
 
 pub mod rootfs;
 
@@ -31,20 +32,55 @@ pub struct File<'a> {
     /// Seconds since 1970.
     pub modified: i64,
     pub open: &'a mut dyn FnMut() -> io::Result<Box<dyn Contents>>,
+    /// What [`Wants::Scanned`](super::matchers::Wants::Scanned) matchers found, where the source had to read it before it is told.
+    pub scanned: Option<Facts>,
 }
+
+/// Asked for a byte that a source did not keep, because the file is so large and the byte tells nothing as a rule.
+#[derive(Debug, thiserror::Error)]
+#[error("this part of a large file was not kept in memory")]
+pub struct NotKept;
 
 /// An opened file.
 pub trait Contents: Read + Seek {}
 
 impl<T: Read + Seek> Contents for T {}
 
+/// The name as text; bytes that are not UTF-8 are written `\xff`, so that different names stay different.
+pub(super) fn printable(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
 /// Symbolic links by path; targets as they are written.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Links(BTreeMap<String, String>);
 
 impl Links {
     pub fn insert(&mut self, path: &str, target: &str) {
         self.0.insert(path.to_owned(), target.to_owned());
+    }
+
+    pub fn get(&self, path: &str) -> Option<&str> {
+        self.0.get(path).map(String::as_str)
+    }
+
+    pub fn remove(&mut self, path: &str) {
+        self.0.remove(path);
+    }
+
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|path, _| keep(path));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -1,17 +1,16 @@
 //! A directory that is the root of an image. It never leaves that directory, never follows a link while walking and never skips what it cannot read.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Contents, File, Links, Source, Visitor};
+use super::{Contents, File, Links, Source, Visitor, printable};
 use crate::sbom::SbomError;
 
 /// File systems of a running machine; in an image they are mount points, and on a host they never end.
-const NOT_FILES: [&str; 3] = ["proc", "sys", "dev"];
+pub(in crate::sbom) const NOT_FILES: [&str; 3] = ["proc", "sys", "dev"];
 
 /// A mounted or unpacked root file system.
 #[derive(Debug)]
@@ -32,11 +31,11 @@ impl Source for Rootfs {
         while let Some(directory) = directories.pop() {
             for entry in self.entries(&directory)? {
                 let relative = directory.join(entry.file_name());
-                let path = printable(relative.as_os_str());
+                let path = printable(relative.as_os_str().as_bytes());
                 let kind = entry.file_type().map_err(|source| self.unreadable(&relative, source))?;
                 if kind.is_symlink() {
                     let target = fs::read_link(entry.path()).map_err(|source| self.unreadable(&relative, source))?;
-                    let target = printable(target.as_os_str());
+                    let target = printable(target.as_os_str().as_bytes());
                     visitor.link(&path, &target);
                     links.insert(&path, &target);
                 } else if kind.is_dir() {
@@ -68,7 +67,7 @@ impl Rootfs {
         let full = self.root.join(real);
         let metadata = fs::symlink_metadata(&full).map_err(|source| self.unreadable(real, source))?;
         let mut open = || fs::File::open(&full).map(|file| Box::new(io::BufReader::new(file)) as Box<dyn Contents>);
-        visitor.file(File { path, size: metadata.len(), modified: metadata.mtime(), open: &mut open })
+        visitor.file(File { path, size: metadata.len(), modified: metadata.mtime(), open: &mut open, scanned: None })
     }
 
     /// A database that is itself a link to a file with another name.
@@ -89,7 +88,7 @@ impl Rootfs {
                 continue;
             }
             for entry in self.entries(Path::new(&real))? {
-                let name = printable(&entry.file_name());
+                let name = printable(entry.file_name().as_bytes());
                 let (path, real) = (format!("{directory}/{name}"), format!("{real}/{name}"));
                 if visitor.wants(&path) && !visitor.wants(&real) {
                     self.tell_if_file(visitor, &path, &real)?;
@@ -110,25 +109,14 @@ impl Rootfs {
     }
 
     fn unreadable(&self, relative: &Path, source: io::Error) -> SbomError {
-        SbomError::Unreadable { path: printable(self.root.join(relative).as_os_str()), source }
+        SbomError::Unreadable { path: printable(self.root.join(relative).as_os_str().as_bytes()), source }
     }
-}
-
-/// The name as text; bytes that are not UTF-8 are written `\xff`, so that different names stay different.
-fn printable(name: &OsStr) -> String {
-    let mut text = String::with_capacity(name.len());
-    for chunk in name.as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
     use std::os::unix::fs::symlink;
 
     #[derive(Default)]

@@ -1,0 +1,135 @@
+//! Files in a folder or in a tar archive on disk, by name. It unpacks nothing, and reaches nothing outside of either.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::MOST;
+use crate::sbom::SbomError;
+use crate::sbom::layers::tar::{Forward, Kind, Tar, Trouble};
+use crate::sbom::source::Links;
+
+/// Files by name; names come from manifests, so they are checked.
+pub(super) trait Files: Send + Sync {
+    /// Nothing where there is no such file.
+    fn open(&self, name: &str) -> io::Result<Option<Box<dyn Read + Send>>>;
+
+    /// A file of moderate size.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, SbomError> {
+        let unreadable = |source| SbomError::Unreadable { path: name.to_owned(), source };
+        let Some(file) = self.open(name).map_err(unreadable)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.take(MOST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() > MOST {
+            return Err(SbomError::TooLarge { path: name.to_owned(), cap: MOST as u64 });
+        }
+        Ok(Some(bytes))
+    }
+}
+
+/// A folder. Only plain names are looked up in it.
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Files for Folder {
+    fn open(&self, name: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        let is_plain = name.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+        match is_plain.then(|| File::open(self.0.join(name))) {
+            Some(Ok(file)) => Ok(Some(Box::new(file))),
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A tar archive of which only the places of files are known.
+pub(super) struct Archive {
+    path: PathBuf,
+    /// Start and size.
+    places: BTreeMap<String, (u64, u64)>,
+    links: Links,
+}
+
+/// No image has as many parts.
+const MOST_ENTRIES: usize = 100_000;
+
+/// Passes over what is not wanted without reading it.
+struct Seeking(BufReader<File>);
+
+impl Read for Seeking {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
+    }
+}
+
+impl io::BufRead for Seeking {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.fill_buf()
+    }
+    fn consume(&mut self, bytes: usize) {
+        self.0.consume(bytes);
+    }
+}
+
+impl Forward for Seeking {
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.seek_relative(i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidData)?)
+    }
+}
+
+impl Archive {
+    pub(super) fn open(path: &Path) -> Result<Self, SbomError> {
+        let shown = || path.display().to_string();
+        let unreadable = |source| SbomError::Unreadable { path: shown(), source };
+        let malformed = |reason: String| SbomError::Malformed { path: shown(), reason };
+        let mut file = File::open(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        let mut start = Vec::new();
+        file.by_ref().take(4).read_to_end(&mut start).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            return Err(malformed(
+                "the archive itself is compressed; uncompress it first, for example with `gunzip` or `unzstd`".to_owned(),
+            ));
+        }
+        let mut archive = Self { path: path.to_owned(), places: BTreeMap::new(), links: Links::default() };
+        let mut tar = Tar::new(Seeking(BufReader::new(file)));
+        loop {
+            let entry = match tar.next() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(Trouble::Malformed(reason)) => return Err(malformed(reason)),
+                Err(Trouble::Read(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(malformed("it ends too early".to_owned()));
+                }
+                Err(Trouble::Read(error)) => return Err(unreadable(error)),
+            };
+            let name = String::from_utf8_lossy(&entry.path).trim_start_matches("./").to_owned();
+            let start = tar.position();
+            match entry.kind {
+                Kind::File if entry.is_sparse || start.saturating_add(entry.size) > size => {
+                    return Err(malformed("it ends too early".to_owned()));
+                }
+                Kind::File => drop(archive.places.insert(name, (start, entry.size))),
+                // Docker saves a layer that is there twice as a link to the first.
+                Kind::SymbolicLink => archive.links.insert(&name, &String::from_utf8_lossy(&entry.link)),
+                Kind::HardLink => archive.links.insert(&name, &format!("/{}", String::from_utf8_lossy(&entry.link))),
+                Kind::Directory | Kind::Other => {}
+            }
+            if archive.places.len() > MOST_ENTRIES {
+                return Err(malformed("it has more files than any saved image".to_owned()));
+            }
+        }
+        Ok(archive)
+    }
+}
+
+impl Files for Archive {
+    fn open(&self, name: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        let place = self.links.resolve(name).and_then(|real| self.places.get(&real));
+        let Some((start, size)) = place else { return Ok(None) };
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(*start))?;
+        Ok(Some(Box::new(file.take(*size))))
+    }
+}

@@ -1,0 +1,139 @@
+//! Images on disk: an OCI layout in a folder or a tar archive, and what `docker save` writes. It changes nothing there.
+//!
+//! Specification: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::files::{Archive, Files, Folder};
+use super::{Config, Image, Platform, Pointer, Store, bad, choose, find, from_config, hex_of};
+use crate::sbom::SbomError;
+use crate::sbom::layers::{Blob, Blobs};
+
+const INDEX: &str = "index.json";
+const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+
+/// An image on disk, with its layers.
+pub struct Local {
+    pub image: Image,
+    /// As the image was named when it was saved.
+    pub name: Option<String>,
+    files: Box<dyn Files>,
+    /// Layers of an archive of Docker, by diffID.
+    paths: BTreeMap<String, String>,
+}
+
+impl Blobs for Local {
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+        let path = match (self.paths.get(&blob.diff_id), &blob.digest) {
+            (Some(path), _) => path.clone(),
+            (None, digest) => blob_path(digest.as_deref().unwrap_or_default()).map_err(io::Error::other)?,
+        };
+        self.files.open(&path)?.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no `{path}`")))
+    }
+}
+
+struct Layout<'a>(&'a dyn Files);
+
+impl Blobs for Layout<'_> {
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, blob.name().to_owned()))
+    }
+}
+
+impl Store for Layout<'_> {
+    fn small(&self, pointer: &Pointer, _is_manifest: bool) -> Result<Vec<u8>, SbomError> {
+        let path = blob_path(&pointer.digest)?;
+        self.0.read(&path)?.map_or_else(|| bad(format!("there is no `{path}`")), Ok)
+    }
+}
+
+fn blob_path(digest: &str) -> Result<String, SbomError> {
+    Ok(format!("blobs/sha256/{}", hex_of(digest)?))
+}
+
+/// An OCI layout in a folder; `name` says which image, where there are several.
+pub fn layout(folder: &Path, name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+    let files = Box::new(Folder(folder.to_owned()));
+    match files.read(INDEX)? {
+        Some(index) => from_layout(files, &index, name, wanted),
+        None => bad(format!("`{}` is no OCI layout: it has no `{INDEX}`", folder.display())),
+    }
+}
+
+/// What `docker save`, `buildx --output type=docker` or `type=oci` wrote.
+pub fn archive(path: &Path, name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+    let files = Box::new(Archive::open(path)?);
+    // Newer archives are both; the layout names digests.
+    if let Some(index) = files.read(INDEX)? {
+        return from_layout(files, &index, name, wanted);
+    }
+    match files.read("manifest.json")? {
+        Some(manifest) => from_docker(files, &manifest, name, wanted),
+        None => bad(format!("`{}` is no saved image: it has neither `{INDEX}` nor `manifest.json`", path.display())),
+    }
+}
+
+fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+    #[derive(Deserialize)]
+    struct Index {
+        manifests: Vec<Pointer>,
+    }
+    let index: Index = serde_json::from_slice(index).or_else(|error| bad(format!("`{INDEX}` cannot be understood: {error}")))?;
+    let names = |entry: &Pointer| NAMES.iter().filter_map(|key| entry.annotations.get(*key).cloned()).collect::<Vec<_>>();
+    let is_named = |entry: &&Pointer| name.is_none_or(|name| names(entry).iter().any(|known| known == name) || entry.digest == name);
+    let mut entries: Vec<Pointer> = index.manifests.iter().filter(is_named).cloned().collect();
+    let known = entries.first().and_then(|entry| names(entry).into_iter().next());
+    // One image may have several names.
+    let mut seen = BTreeSet::new();
+    entries.retain(|entry| seen.insert(entry.digest.clone()));
+    if let (None, Some(name)) = (entries.first(), name) {
+        let told: Vec<String> = index.manifests.iter().flat_map(names).map(|name| format!("`{name}`")).collect();
+        return bad(format!(
+            "there is no image named `{name}` in the layout; there are {}",
+            if told.is_empty() { "no names".to_owned() } else { told.join(", ") }
+        ));
+    }
+    if entries.len() > 1 && entries.iter().all(|entry| entry.platform.is_none()) {
+        let told: Vec<String> =
+            entries.iter().map(|entry| format!("`{}`", names(entry).into_iter().next().unwrap_or_else(|| entry.digest.clone()))).collect();
+        return bad(format!("the layout holds several images; name one of them after its path and a colon: {}", told.join(", ")));
+    }
+    let start = choose(&entries, wanted)?.clone();
+    let image = find(&Layout(&*files), start, wanted)?;
+    Ok(Local { image, name: known, files, paths: BTreeMap::new() })
+}
+
+fn from_docker(files: Box<dyn Files>, manifest: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Saved {
+        config: String,
+        #[serde(default)]
+        repo_tags: Option<Vec<String>>,
+        layers: Vec<String>,
+    }
+    let saved: Vec<Saved> =
+        serde_json::from_slice(manifest).or_else(|error| bad(format!("`manifest.json` cannot be understood: {error}")))?;
+    let tags = |saved: &Saved| saved.repo_tags.clone().unwrap_or_default();
+    let chosen: Vec<&Saved> = saved.iter().filter(|saved| name.is_none_or(|name| tags(saved).iter().any(|tag| tag == name))).collect();
+    let saved = match chosen.as_slice() {
+        [only] => *only,
+        [] => return bad(format!("there is no image named `{}` in the archive", name.unwrap_or_default())),
+        several => {
+            let told: Vec<String> = several.iter().flat_map(|saved| tags(saved)).map(|tag| format!("`{tag}`")).collect();
+            return bad(format!("the archive holds several images; name one of them after its path and a colon: {}", told.join(", ")));
+        }
+    };
+    let Some(config) = files.read(&saved.config)? else { return bad(format!("there is no `{}` in the archive", saved.config)) };
+    let config: Config =
+        serde_json::from_slice(&config).or_else(|error| bad(format!("`{}` cannot be understood: {error}", saved.config)))?;
+    let layers: Vec<Blob> =
+        config.rootfs.diff_ids.iter().map(|diff_id| Blob { digest: None, size: None, diff_id: diff_id.clone() }).collect();
+    let image = from_config(&config, layers, saved.layers.len(), wanted)?;
+    let paths = image.layers.iter().map(|layer| layer.diff_id.clone()).zip(saved.layers.iter().cloned()).collect();
+    Ok(Local { image, name: tags(saved).into_iter().next(), files, paths })
+}

@@ -1,0 +1,175 @@
+//! Images on disk, good and bad.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::sbom::layers::{Reading, Unwatched, collect};
+
+fn sum(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+fn put(root: &Path, bytes: &[u8]) -> Value {
+    let digest = sum(bytes);
+    let path = root.join("blobs/sha256").join(&digest[7..]);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+    json!({ "digest": digest, "size": bytes.len() })
+}
+
+fn layer(name: &str) -> Vec<u8> {
+    let text = format!(r#"{{"name":"{name}","version":"1.0.0"}}"#);
+    let mut tar = ::tar::Builder::new(Vec::new());
+    let mut header = ::tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    tar.append_data(&mut header, "app/package.json", text.as_bytes()).unwrap();
+    tar.into_inner().unwrap()
+}
+
+fn config(architecture: &str, layers: &[Vec<u8>]) -> Vec<u8> {
+    let ids: Vec<String> = layers.iter().map(|layer| sum(layer)).collect();
+    json!({ "os": "linux", "architecture": architecture, "created": "2026-01-02T03:04:05Z", "rootfs": { "diff_ids": ids } })
+        .to_string()
+        .into_bytes()
+}
+
+/// The manifest of an image with one layer; gives its pointer.
+fn manifest(root: &Path, architecture: &str, name: &str) -> Value {
+    let layers = [layer(name)];
+    let config = put(root, &config(architecture, &layers));
+    let layers: Vec<Value> = layers.iter().map(|layer| put(root, layer)).collect();
+    put(root, json!({ "config": config, "layers": layers }).to_string().as_bytes())
+}
+
+fn with(mut pointer: Value, key: &str, value: Value) -> Value {
+    pointer[key] = value;
+    pointer
+}
+
+fn for_platform(root: &Path, architecture: &str) -> Value {
+    with(manifest(root, architecture, architecture), "platform", json!({ "os": "linux", "architecture": architecture }))
+}
+
+fn index(root: &Path, manifests: &[Value]) {
+    fs::write(root.join("index.json"), json!({ "manifests": manifests }).to_string()).unwrap();
+}
+
+fn platform(architecture: &str) -> Platform {
+    Platform { os: "linux".into(), architecture: architecture.into(), variant: None }
+}
+
+fn packages(local: &Local) -> Vec<String> {
+    let reading = Reading { blobs: local, threads: 1, cache: None, watcher: &Unwatched };
+    let collected = collect(std::slice::from_ref(&local.image.layers), &reading).unwrap().pop().unwrap();
+    crate::sbom::catalog::Catalog::from_collected(collected).packages.into_iter().map(|listed| listed.package.name).collect()
+}
+
+fn refused(outcome: Result<Local, SbomError>, expected: &str) {
+    let told = outcome.err().unwrap().to_string();
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
+fn the_platform_is_chosen_and_attestations_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let attestation = with(manifest(root, "unknown", "x"), "platform", json!({ "os": "unknown", "architecture": "unknown" }));
+    let inner =
+        put(root, json!({ "manifests": [for_platform(root, "arm64"), for_platform(root, "s390x"), attestation] }).to_string().as_bytes());
+    index(root, &[with(inner, "annotations", json!({ "io.containerd.image.name": "ghcr.io/o/app:v1" }))]);
+    let local = layout(root, None, Some(&platform("s390x"))).unwrap();
+    assert_eq!((packages(&local), local.name.as_deref()), (vec!["s390x".to_owned()], Some("ghcr.io/o/app:v1")));
+    assert_eq!(local.image.created.unwrap().to_string(), "2026-01-02T03:04:05Z");
+    refused(layout(root, None, Some(&platform("mips"))), "there is no image for `linux/mips`; there are `linux/arm64`, `linux/s390x`");
+    assert!(layout(root, Some("ghcr.io/o/app:v1"), Some(&platform("arm64"))).is_ok());
+    refused(layout(root, Some("other"), None), "no image named `other` in the layout; there are `ghcr.io/o/app:v1`");
+    index(root, &[for_platform(root, "s390x"), for_platform(root, "mips")]);
+    refused(layout(root, None, None), "choose one with `--platform`");
+    index(root, &[for_platform(root, "s390x")]);
+    assert_eq!(packages(&layout(root, None, None).unwrap()), ["s390x"], "the only one needs no wish");
+}
+
+#[test]
+fn what_does_not_hash_or_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let good = manifest(root, "amd64", "a");
+    index(root, std::slice::from_ref(&good));
+    let path = root.join("blobs/sha256").join(&good["digest"].as_str().unwrap()[7..]);
+    fs::write(&path, "{}").unwrap();
+    refused(layout(root, None, None), "does not hash to its digest");
+    fs::remove_file(path).unwrap();
+    refused(layout(root, None, None), "there is no `blobs/sha256/");
+    index(root, &[json!({ "digest": "sha256:../../../../etc/passwd", "size": 1 })]);
+    refused(layout(root, None, None), "is no SHA-256 digest");
+    let two = [layer("a"), layer("b")];
+    let pointer = put(root, json!({ "config": put(root, &config("amd64", &two)), "layers": [put(root, &two[0])] }).to_string().as_bytes());
+    index(root, &[pointer]);
+    refused(layout(root, None, None), "lists `1` layers, the config `2`");
+    index(root, &[manifest(root, "amd64", "a"), manifest(root, "amd64", "b")]);
+    refused(layout(root, None, None), "the layout holds several images");
+    refused(layout(&root.join("none"), None, None), "is no OCI layout");
+}
+
+/// As `docker save` wrote before it knew layouts: layers in folders, one of them a link to another.
+fn saved(path: &Path) {
+    let layers = [layer("a"), layer("b"), layer("b")];
+    let mut tar = ::tar::Builder::new(fs::File::create(path).unwrap());
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, name, bytes).unwrap();
+    };
+    add("1/layer.tar", &layers[0]);
+    add("2/layer.tar", &layers[1]);
+    add("c.json", &config("amd64", &layers));
+    let names = ["1/layer.tar", "2/layer.tar", "3/layer.tar"];
+    add("manifest.json", json!([{ "Config": "c.json", "RepoTags": ["ghcr.io/o/app:v1"], "Layers": names }]).to_string().as_bytes());
+    let mut header = ::tar::Header::new_gnu();
+    header.set_entry_type(::tar::EntryType::Symlink);
+    header.set_size(0);
+    tar.append_link(&mut header, "3/layer.tar", "../2/layer.tar").unwrap();
+    tar.into_inner().unwrap();
+}
+
+#[test]
+fn saved_archives_are_read_in_both_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.tar");
+    saved(&path);
+    let local = archive(&path, None, None).unwrap();
+    assert_eq!((packages(&local), local.name.as_deref(), &local.image.digest), (vec!["b".to_owned()], Some("ghcr.io/o/app:v1"), &None));
+    refused(archive(&path, Some("ghcr.io/o/app:v2"), None), "no image named `ghcr.io/o/app:v2`");
+    refused(archive(&path, None, Some(&platform("arm64"))), "is for `linux/amd64`, not for `linux/arm64`");
+
+    let root = folder.path().join("layout");
+    fs::create_dir(&root).unwrap();
+    index(&root, &[manifest(&root, "amd64", "c")]);
+    let path = folder.path().join("new.tar");
+    let mut tar = ::tar::Builder::new(fs::File::create(&path).unwrap());
+    tar.append_dir_all(".", &root).unwrap();
+    tar.into_inner().unwrap();
+    assert_eq!(packages(&archive(&path, None, None).unwrap()), ["c"]);
+}
+
+#[test]
+fn archives_that_are_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar");
+    let write = |bytes: &[u8]| fs::write(&path, bytes).unwrap();
+    write(b"\x1f\x8b\x08\0");
+    refused(archive(&path, None, None), "the archive itself is compressed");
+    write(&[b'x'; 2000]);
+    refused(archive(&path, None, None), "it is no tar archive");
+    write(&layer("a"));
+    refused(archive(&path, None, None), "is no saved image");
+    let mut bytes = Vec::new();
+    saved(&path);
+    fs::File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
+    write(&bytes[..1000]);
+    refused(archive(&path, None, None), "ends too early");
+}

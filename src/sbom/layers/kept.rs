@@ -1,0 +1,294 @@
+//! One file of a stream, held in memory as far as matchers need it. It holds no machine code and no debug data of large executables, never more
+//! than is agreed for all threads together, and says so when a byte is asked for that it does not hold.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
+use object::{Endianness, elf};
+
+use crate::sbom::source::NotKept;
+
+const CHUNK: usize = 256 << 10;
+/// Executables up to this size are held whole.
+const SMALL: u64 = 8 << 20;
+/// Of a larger one, as much as this is held, besides data and its end.
+const MOST: u64 = 40 << 20;
+/// Of its writable data, in which Go's build information is.
+const MOST_DATA: u64 = 24 << 20;
+/// Around the section headers, and behind what gets loaded, are the names of sections.
+const MARGIN: u64 = 1 << 20;
+
+/// Memory that threads share for files; who wants more than there is waits, and holds nothing meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    taken: Mutex<u64>,
+    returned: Condvar,
+}
+
+/// All files together; a larger one is read when no other is held.
+const SHARED: u64 = 64 << 20;
+/// Files below this are not worth counting.
+const COUNTED: u64 = 1 << 20;
+
+impl Ledger {
+    pub(super) fn take(&self, bytes: u64) -> Share<'_> {
+        if bytes < COUNTED {
+            return Share { ledger: self, bytes: 0 };
+        }
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while *taken > 0 && taken.saturating_add(bytes) > SHARED {
+            taken = self.returned.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken = taken.saturating_add(bytes);
+        Share { ledger: self, bytes }
+    }
+}
+
+/// Memory that goes back when the value is dropped.
+pub(super) struct Share<'a> {
+    ledger: &'a Ledger,
+    bytes: u64,
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.ledger.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        *taken = taken.saturating_sub(self.bytes);
+        self.ledger.returned.notify_all();
+    }
+}
+
+/// A file's bytes, with gaps.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Offset and bytes, ascending.
+    pieces: Vec<(u64, Vec<u8>)>,
+    size: u64,
+}
+
+impl Kept {
+    /// Holds everything; the caller has made sure that it is not too much.
+    pub(super) fn whole(reader: &mut dyn Read, size: u64) -> io::Result<Self> {
+        let mut bytes = Vec::with_capacity(usize::try_from(size.min(SHARED)).unwrap_or_default());
+        let read = reader.take(size).read_to_end(&mut bytes)? as u64;
+        if read != size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self { pieces: vec![(0, bytes)], size })
+    }
+
+    /// Holds of an executable what may tell of packages, and shows every byte to `each` on the way.
+    pub(super) fn executable<'a>(
+        reader: &mut dyn Read,
+        size: u64,
+        ledger: &'a Ledger,
+        mut each: impl FnMut(&[u8]),
+    ) -> io::Result<(Self, Share<'a>)> {
+        let mut kept = Self { pieces: Vec::new(), size };
+        let (mut at, mut held, mut held_data) = (0, 0, 0);
+        let (mut gaps, mut share) = (Gaps::default(), None);
+        while at < size {
+            let length = usize::try_from((size - at).min(CHUNK as u64)).unwrap_or(CHUNK);
+            let mut chunk = vec![0; length];
+            reader.read_exact(&mut chunk)?;
+            each(&chunk);
+            if share.is_none() {
+                gaps = if size > SMALL { Gaps::of(&chunk, size) } else { Gaps::default() };
+                share = Some(ledger.take(size.saturating_sub(gaps.total()).min(MOST + MOST_DATA)));
+            }
+            let end = at + length as u64;
+            let is_last = end > gaps.tail.unwrap_or(size.saturating_sub(MARGIN));
+            let (spent, most) = if gaps.is_data(at, end) { (&mut held_data, MOST_DATA) } else { (&mut held, MOST) };
+            if !gaps.cover(at, end) && (*spent < most || is_last) {
+                *spent += length as u64;
+                kept.pieces.push((at, chunk));
+            }
+            at = end;
+        }
+        Ok((kept, share.unwrap_or_else(|| ledger.take(0))))
+    }
+}
+
+/// Where nothing is that matchers look at.
+#[derive(Debug, Default)]
+struct Gaps {
+    gaps: Vec<(u64, u64)>,
+    /// What programs write to.
+    data: Vec<(u64, u64)>,
+    /// From here to the end everything is held.
+    tail: Option<u64>,
+}
+
+impl Gaps {
+    fn of(start: &[u8], size: u64) -> Self {
+        let found = match start.get(4) {
+            Some(1) => Self::of_elf::<elf::FileHeader32<Endianness>>(start, size),
+            _ => Self::of_elf::<elf::FileHeader64<Endianness>>(start, size),
+        };
+        found.unwrap_or_default()
+    }
+
+    fn of_elf<Elf: FileHeader<Endian = Endianness>>(start: &[u8], size: u64) -> Option<Self> {
+        let header = Elf::parse(start).ok()?;
+        let endian = header.endian().ok()?;
+        let loaded: Vec<_> = header.program_headers(endian, start).ok()?.iter().filter(|one| one.p_type(endian) == elf::PT_LOAD).collect();
+        let range = |one: &Elf::ProgramHeader| {
+            let (offset, length) = one.file_range(endian);
+            (offset, offset.saturating_add(length).min(size))
+        };
+        let flags = |one: &Elf::ProgramHeader| one.p_flags(endian).0 & (elf::PF_R.0 | elf::PF_W.0 | elf::PF_X.0);
+        // A linker that makes a segment of constants puts none between the machine code.
+        let separates = loaded.iter().any(|one| flags(one) == elf::PF_R.0);
+        let code = loaded.iter().filter(|one| separates && flags(one) & elf::PF_X.0 != 0).map(|one| range(one));
+        let data = loaded.iter().filter(|one| flags(one) == elf::PF_R.0 | elf::PF_W.0).map(|one| range(one)).collect();
+        // The first page has the headers.
+        let mut gaps: Vec<(u64, u64)> = code.map(|(from, to)| (from.max(CHUNK as u64), to)).collect();
+        let end = loaded.iter().map(|one| range(one).1).max()?.saturating_add(MARGIN);
+        // Most linkers put the section headers last; Go's puts them first, and their names last.
+        let headers: u64 = header.e_shoff(endian).into();
+        let last = size.saturating_sub(MARGIN);
+        let tail = if headers >= end { headers.saturating_sub(MARGIN).min(last) } else { last };
+        let (names, behind) = names_of::<Elf>(header, endian, start).unwrap_or((tail, tail));
+        gaps.push((end, names.min(tail)));
+        gaps.push((behind.max(end), tail));
+        Some(Self { gaps, data, tail: Some(tail) })
+    }
+
+    fn cover(&self, from: u64, to: u64) -> bool {
+        self.gaps.iter().any(|(start, end)| *start <= from && to <= *end)
+    }
+
+    fn is_data(&self, from: u64, to: u64) -> bool {
+        self.data.iter().any(|(start, end)| *start < to && from < *end)
+    }
+
+    fn total(&self) -> u64 {
+        self.gaps.iter().map(|(start, end)| end.saturating_sub(*start)).sum()
+    }
+}
+
+/// Where the names of sections are, if the headers of sections are at the start.
+fn names_of<Elf: FileHeader<Endian = Endianness>>(header: &Elf, endian: Endianness, start: &[u8]) -> Option<(u64, u64)> {
+    let headers = header.section_headers(endian, start).ok()?;
+    let names = headers.get(usize::try_from(header.shstrndx(endian, start).ok()?).ok()?)?;
+    let (offset, size) = (names.sh_offset(endian).into(), names.sh_size(endian).into());
+    Some((offset, u64::checked_add(offset, size)?))
+}
+
+/// Reads what is kept, from anywhere.
+pub(super) struct Reader {
+    kept: Arc<Kept>,
+    at: u64,
+}
+
+impl Reader {
+    pub(super) fn new(kept: Arc<Kept>) -> Self {
+        Self { kept, at: 0 }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if bytes.is_empty() || self.at >= self.kept.size {
+            return Ok(0);
+        }
+        let after = self.kept.pieces.partition_point(|(start, _)| *start <= self.at);
+        let here = after.checked_sub(1).and_then(|index| self.kept.pieces.get(index));
+        let rest = here.and_then(|(start, piece)| piece.get(usize::try_from(self.at - start).ok()?..)).filter(|rest| !rest.is_empty());
+        let Some(rest) = rest else { return Err(io::Error::other(NotKept)) };
+        let length = rest.len().min(bytes.len());
+        if let (Some(to), Some(from)) = (bytes.get_mut(..length), rest.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(distance) => self.kept.size.checked_add_signed(distance),
+            SeekFrom::Current(distance) => self.at.checked_add_signed(distance),
+        };
+        self.at = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(bytes: &[u8]) -> Kept {
+        let ledger = Ledger::default();
+        let mut seen = 0;
+        let (kept, _share) = Kept::executable(&mut &bytes[..], bytes.len() as u64, &ledger, |chunk| seen += chunk.len()).unwrap();
+        assert_eq!(seen, bytes.len(), "every byte is shown");
+        kept
+    }
+
+    /// A 64-bit ELF of constants, code, data and debug data, 20 MiB each, whose section headers are at the end.
+    fn large() -> Vec<u8> {
+        const PART: u64 = 20 << 20;
+        let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+        file.resize(64, 0);
+        file[32] = 64;
+        file[40..48].copy_from_slice(&(4 * PART).to_le_bytes());
+        (file[54], file[56]) = (56, 3);
+        for (index, flags) in [(0_u64, 4_u32), (1, 5), (2, 6)] {
+            file.extend([1_u32.to_le_bytes(), flags.to_le_bytes()].concat());
+            file.extend([index * PART, 0, 0, PART, PART, 0].map(u64::to_le_bytes).concat());
+        }
+        for part in 0..4 {
+            file.resize(usize::try_from(part * PART).unwrap().max(file.len()), 0);
+            file.resize(usize::try_from((part + 1) * PART).unwrap(), u8::try_from(part + 1).unwrap());
+        }
+        file.extend([9; 100]);
+        file
+    }
+
+    #[test]
+    fn code_and_debug_data_of_large_executables_are_not_held_and_the_rest_is() {
+        let kept = Arc::new(keep(&large()));
+        let held: usize = kept.pieces.iter().map(|(_, piece)| piece.len()).sum();
+        assert!(held < 43 << 20, "{held}");
+        let byte = |at: u64| {
+            let mut reader = Reader::new(kept.clone());
+            reader.seek(SeekFrom::Start(at)).unwrap();
+            let mut byte = [0];
+            reader.read_exact(&mut byte).map(|()| byte[0])
+        };
+        const MIB: u64 = 1 << 20;
+        for (at, expected) in [(3 * MIB, 1), (50 * MIB, 3), (60 * MIB + 1, 4), (80 * MIB - 1, 4), (80 * MIB + 50, 9)] {
+            assert_eq!(byte(at).unwrap(), expected, "{at}");
+        }
+        for at in [30 * MIB, 70 * MIB] {
+            assert!(byte(at).unwrap_err().get_ref().unwrap().is::<NotKept>(), "{at}");
+        }
+        assert_eq!(byte(80 * MIB + 100).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn small_ones_are_held_whole_and_shapeless_ones_up_to_the_limit() {
+        assert_eq!(keep(&large()[..1 << 20]).pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>(), 1 << 20);
+        let shapeless = [b"MZ".to_vec(), vec![7; 90 << 20]].concat();
+        let held = keep(&shapeless).pieces.iter().map(|(_, piece)| piece.len() as u64).sum::<u64>();
+        assert!((MOST..=MOST + 2 * MARGIN).contains(&held), "{held}");
+    }
+
+    #[test]
+    fn a_file_waits_until_there_is_memory_and_the_largest_still_gets_its_turn() {
+        let ledger = Ledger::default();
+        let first = ledger.take(SHARED - 1);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| drop(ledger.take(SHARED * 4)));
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            assert!(!second.is_finished());
+            drop(first);
+            second.join().unwrap();
+        });
+    }
+}

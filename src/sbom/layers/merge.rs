@@ -1,0 +1,258 @@
+//! Layers in their order → what a program inside the image sees. It reads nothing itself: where a layer must be read once more because of
+//! another one, it asks for that.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::paths::{self, hash, hashes};
+use super::scan::{Context, Layer, Told, renamed};
+use crate::sbom::SbomError;
+use crate::sbom::collect::{Collected, are_read_alike, matching_path};
+use crate::sbom::matchers::DIRECTORIES;
+use crate::sbom::package::Package;
+use crate::sbom::source::Links;
+
+/// Reads a layer of the stack, by its place, once more.
+pub(super) type Again<'a> = dyn FnMut(usize, &Context) -> Result<Layer, SbomError> + 'a;
+
+/// What a file told, and which layers brought its packages.
+struct Held {
+    told: Told,
+    origins: Vec<usize>,
+    hashes: Vec<u64>,
+}
+
+/// The layers so far.
+#[derive(Default)]
+struct Stack {
+    facts: BTreeMap<String, Held>,
+    links: Links,
+    link_hashes: BTreeMap<String, Vec<u64>>,
+    layers: Vec<Arc<Layer>>,
+    /// For each layer, the links below that some of its entries pass through.
+    passed: Vec<Links>,
+}
+
+/// Stacks the layers. `names` are their diffIDs.
+pub(super) fn merge(layers: Vec<Arc<Layer>>, names: &[Arc<str>], again: &mut Again<'_>) -> Result<Collected, SbomError> {
+    let mut stack = Stack::default();
+    for (place, layer) in layers.into_iter().enumerate() {
+        stack.add(place, layer, names, again)?;
+    }
+    stack.add_aliases(again)?;
+    let mut collected = Collected { links: stack.links, ..Collected::default() };
+    for (path, held) in stack.facts {
+        if !held.told.facts.packages.is_empty() {
+            collected.newest = collected.newest.max(Some(held.told.modified));
+            let layers = held.origins.iter().filter_map(|place| names.get(*place).cloned()).collect();
+            collected.layers.insert(path.clone(), layers);
+        }
+        collected.facts.insert(path, held.told.facts);
+    }
+    Ok(collected)
+}
+
+/// What a layer takes away from those below.
+struct Cover<'a> {
+    layer: &'a Layer,
+    whiteouts: HashSet<u64>,
+    opaque: HashSet<u64>,
+    implied: HashSet<u64>,
+    everything: bool,
+}
+
+impl<'a> Cover<'a> {
+    fn of(layer: &'a Layer) -> Self {
+        let all = |paths: &BTreeSet<String>| paths.iter().map(|path| hash(path)).collect();
+        Self {
+            whiteouts: all(&layer.whiteouts),
+            opaque: all(&layer.opaque),
+            implied: all(&layer.implied),
+            everything: layer.opaque.contains(""),
+            layer,
+        }
+    }
+
+    /// Whether what is below at this path does not show. `hashes` are those of everything it lies in and then its own.
+    fn hides(&self, hashes: &[u64], is_link: bool) -> bool {
+        let Some((own, above)) = hashes.split_last() else { return false };
+        self.takes_away(hashes)
+            || self.layer.files.contains(*own)
+            || self.layer.directories.contains(*own)
+            // A link is passed through; a file cannot have anything in it.
+            || (!is_link && self.implied.contains(own))
+            || above.iter().any(|part| self.layer.files.contains(*part))
+    }
+
+    /// As `hides`, but only what the layer takes away before it adds anything.
+    fn takes_away(&self, hashes: &[u64]) -> bool {
+        let above = hashes.split_last().map(|(_, above)| above).unwrap_or_default();
+        self.everything || hashes.iter().any(|part| self.whiteouts.contains(part)) || above.iter().any(|part| self.opaque.contains(part))
+    }
+}
+
+impl Stack {
+    fn add(&mut self, place: usize, mut layer: Arc<Layer>, names: &[Arc<str>], again: &mut Again<'_>) -> Result<(), SbomError> {
+        let ahead = self.links_under(&layer, |cover, hashes| cover.takes_away(hashes));
+        let passes = |path: &String| ahead.resolve(path).as_ref() != Some(path);
+        if !ahead.is_empty() && layer.implied.iter().any(passes) {
+            // Some of its entries lie elsewhere than they say.
+            layer = Arc::new(again(place, &Context { links: ahead.clone(), ..Context::default() })?);
+            self.passed.push(ahead);
+        } else {
+            self.passed.push(Links::default());
+        }
+        let links = self.links_under(&layer, |cover, hashes| cover.hides(hashes, true));
+        let linked = self.hard_links(&layer, names.get(place), again)?;
+        let cover = Cover::of(&layer);
+        let mut before = BTreeMap::new();
+        let facts = std::mem::take(&mut self.facts);
+        for (path, held) in facts {
+            let hidden = cover.hides(&held.hashes, false);
+            if hidden {
+                before.insert(path, held)
+            } else {
+                self.facts.insert(path, held)
+            };
+        }
+        self.links = links;
+        for (path, target) in layer.links.iter() {
+            self.links.insert(path, target);
+        }
+        for (path, file) in linked {
+            match file {
+                Lower::Link(target) => self.links.insert(&path, &target),
+                Lower::File(told, origins) => drop(self.facts.insert(path.clone(), Held { told, origins, hashes: hashes(&path) })),
+            }
+        }
+        self.link_hashes =
+            self.links.iter().map(|(path, _)| (path.to_owned(), self.link_hashes.remove(path).unwrap_or_else(|| hashes(path)))).collect();
+        for (path, told) in &layer.facts {
+            let origins = origins(told, place, before.get(path));
+            self.facts.insert(path.clone(), Held { told: told.clone(), origins, hashes: hashes(path) });
+        }
+        self.layers.push(layer);
+        Ok(())
+    }
+
+    /// The links below a layer without those that it hides.
+    fn links_under(&self, layer: &Layer, hides: impl Fn(&Cover<'_>, &[u64]) -> bool) -> Links {
+        let cover = Cover::of(layer);
+        let mut links = self.links.clone();
+        links.retain(|path| self.link_hashes.get(path).is_none_or(|hashes| !hides(&cover, hashes)));
+        links
+    }
+
+    /// What a layer's hard links to files below are, as those are before the layer is added.
+    fn hard_links(&self, layer: &Layer, name: Option<&Arc<str>>, again: &mut Again<'_>) -> Result<Vec<(String, Lower)>, SbomError> {
+        let mut found = Vec::new();
+        let mut asked: BTreeMap<usize, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+        for (path, target) in &layer.hard {
+            let (parent, base) = target.rsplit_once('/').unwrap_or(("", target));
+            let target = self.links.resolve(parent).map_or_else(|| target.clone(), |parent| paths::join(&parent, base));
+            if let Some(link) = self.links.get(&target) {
+                found.push((path.clone(), Lower::Link(link.to_owned())));
+                continue;
+            }
+            let Some(owner) = self.owner(&target) else {
+                let layer = name.map(ToString::to_string).unwrap_or_default();
+                return Err(SbomError::BadLayer { layer, reason: format!("`{path}` is a hard link to `{target}`, which is not there") });
+            };
+            if !are_read_alike(path, &target) {
+                asked.entry(owner).or_default().entry(target).or_default().insert(path.clone());
+            } else if let Some(held) = self.facts.get(&target) {
+                found.push((path.clone(), Lower::File(renamed(&held.told, &target, path), held.origins.clone())));
+            }
+        }
+        for (owner, told_as) in asked {
+            let layer = again(owner, &Context { told_as, ..self.context_of(owner) })?;
+            for (path, told) in layer.told {
+                let origins = vec![owner; told.facts.packages.len()];
+                found.push((path, Lower::File(told, origins)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// For another reading of a layer that is in the stack, with the names it has there.
+    fn context_of(&self, place: usize) -> Context {
+        Context { links: self.passed.get(place).cloned().unwrap_or_default(), ..Context::default() }
+    }
+
+    /// The layer whose file shows at a path.
+    fn owner(&self, path: &str) -> Option<usize> {
+        let hashes = hashes(path);
+        let own = *hashes.last()?;
+        for (place, layer) in self.layers.iter().enumerate().rev() {
+            if layer.files.contains(own) {
+                return Some(place);
+            }
+            if Cover::of(layer).hides(&hashes, false) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Databases that are looked for under a name through which only a link leads to them.
+    fn add_aliases(&mut self, again: &mut Again<'_>) -> Result<(), SbomError> {
+        let mut asked: BTreeMap<usize, Context> = BTreeMap::new();
+        for (path, _) in self.links.iter().filter(|(path, _)| matching_path(path).is_some()) {
+            let Some(real) = self.links.resolve(path).filter(|real| matching_path(real).is_none()) else { continue };
+            if let Some(owner) = self.owner(&real) {
+                let context = asked.entry(owner).or_insert_with(|| self.context_of(owner));
+                context.told_as.entry(real).or_default().insert(path.to_owned());
+            }
+        }
+        for directory in DIRECTORIES {
+            let Some(real) = self.links.resolve(directory).filter(|real| real != directory && is_unusual(directory, real)) else {
+                continue;
+            };
+            let inside = hash(&real);
+            for (place, layer) in self.layers.iter().enumerate() {
+                if layer.directories.contains(inside) || layer.implied.contains(&real) {
+                    asked.entry(place).or_insert_with(|| self.context_of(place)).directories.push((real.clone(), (*directory).to_owned()));
+                }
+            }
+        }
+        for (place, context) in asked {
+            let layer = again(place, &context)?;
+            for (alias, told) in layer.told {
+                // Only what shows: the same file in a lower layer may be hidden.
+                let real = self.links.resolve(&alias);
+                if real.is_some_and(|real| self.owner(&real) == Some(place)) {
+                    let origins = vec![place; told.facts.packages.len()];
+                    let hashes = hashes(&alias);
+                    self.facts.insert(alias, Held { told, origins, hashes });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a hard link leads to.
+enum Lower {
+    Link(String),
+    File(Told, Vec<usize>),
+}
+
+/// Whether files that are looked for in `directory` would be missed in `real`.
+fn is_unusual(directory: &str, real: &str) -> bool {
+    const NAMES: [&str; 8] = ["status", "installed", "Packages", "Packages.db", "rpmdb.sqlite", "rpmdb.sqlite-wal", "any", "any.md5sums"];
+    NAMES.iter().any(|name| matching_path(&paths::join(directory, name)).is_some() && matching_path(&paths::join(real, name)).is_none())
+}
+
+/// Which layer brought each package: where the file was already below with that package in it, the one that brought it there.
+fn origins(told: &Told, place: usize, before: Option<&Held>) -> Vec<usize> {
+    type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+    fn key(package: &Package) -> Key<'_> {
+        (&package.name, package.version.as_deref(), package.arch.as_deref())
+    }
+    let known: BTreeMap<Key<'_>, usize> = before
+        .into_iter()
+        .flat_map(|held| held.told.facts.packages.iter().zip(&held.origins))
+        .map(|(found, origin)| (key(&found.package), *origin))
+        .collect();
+    told.facts.packages.iter().map(|found| known.get(&key(&found.package)).copied().unwrap_or(place)).collect()
+}

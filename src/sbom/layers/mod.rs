@@ -1,0 +1,215 @@
+//! Layers of an image, as a registry or an archive has them, to the facts a root file system would give: each is read once, front to back, several
+//! at a time. Nothing is unpacked to disk, and a layer that is not what its digest says gives no SBOM.
+//!
+//! Specification: <https://github.com/opencontainers/image-spec/blob/main/layer.md>.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::SbomError;
+use super::collect::Collected;
+pub use cache::Cache;
+use inflate::{Inflated, Unreadable};
+use kept::Ledger;
+use scan::{Context, Failure, Layer};
+use tar::{Tar, Trouble};
+
+mod cache;
+mod inflate;
+mod kept;
+mod merge;
+mod paths;
+mod scan;
+mod sparse;
+pub(super) mod tar;
+#[cfg(test)]
+mod tests;
+
+/// A layer as an image names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Of the compressed bytes, where the image names it; archives of Docker may not.
+    pub digest: Option<String>,
+    pub size: Option<u64>,
+    /// Of the bytes it inflates to.
+    pub diff_id: String,
+}
+
+impl Blob {
+    /// How people know it.
+    pub fn name(&self) -> &str {
+        self.digest.as_deref().unwrap_or(&self.diff_id)
+    }
+}
+
+/// Where layers are. It is asked from several threads.
+pub trait Blobs: Sync {
+    /// The compressed bytes from their beginning; they are checked by who reads them.
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>>;
+}
+
+/// Is told how it goes on.
+pub trait Watcher: Sync {
+    /// Compressed bytes that were read.
+    fn read(&self, _bytes: u64) {}
+    /// A layer is done, or was known.
+    fn done(&self, _blob: &Blob, _was_known: bool) {}
+}
+
+/// Nobody.
+pub struct Unwatched;
+
+impl Watcher for Unwatched {}
+
+/// How layers are read.
+pub struct Reading<'a> {
+    pub blobs: &'a dyn Blobs,
+    pub threads: usize,
+    pub cache: Option<&'a Cache>,
+    pub watcher: &'a dyn Watcher,
+}
+
+/// The facts of each image, whose layers come lowest first; a layer of several images is read once.
+pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collected>, SbomError> {
+    let ledger = Ledger::default();
+    let mut unique: BTreeMap<&str, &Blob> = BTreeMap::new();
+    for blob in images.iter().flatten() {
+        unique.entry(&blob.diff_id).or_insert(blob);
+    }
+    // The largest first, or its thread is the last to end.
+    let mut waiting: Vec<&Blob> = unique.into_values().collect();
+    waiting.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.diff_id.clone()));
+    let layers = read_all(&waiting, reading, &ledger)?;
+    images.iter().map(|image| stacked(image, &layers, reading, &ledger)).collect()
+}
+
+fn stacked(image: &[Blob], layers: &BTreeMap<&str, Arc<Layer>>, reading: &Reading<'_>, ledger: &Ledger) -> Result<Collected, SbomError> {
+    let names: Vec<Arc<str>> = image.iter().map(|blob| Arc::from(blob.diff_id.as_str())).collect();
+    let stack = image.iter().filter_map(|blob| layers.get(blob.diff_id.as_str()).cloned()).collect();
+    let mut again = |place: usize, context: &Context| match image.get(place) {
+        Some(blob) => read(blob, context, reading, ledger),
+        None => Ok(Layer::default()),
+    };
+    merge::merge(stack, &names, &mut again)
+}
+
+/// Every layer by its diffID. The first in the list that fails tells why there is none of them.
+fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, ledger: &Ledger) -> Result<BTreeMap<&'a str, Arc<Layer>>, SbomError> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let outcomes: Mutex<BTreeMap<usize, Result<Layer, SbomError>>> = Mutex::default();
+    let work = || {
+        while let place = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(blob) = waiting.get(place)
+            && !failed.load(Ordering::Relaxed)
+        {
+            let outcome = known_or_read(blob, reading, ledger);
+            failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(place, outcome);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..reading.threads.min(waiting.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcomes
+        .into_iter()
+        .filter_map(|(place, outcome)| Some((waiting.get(place)?, outcome)))
+        .map(|(blob, outcome)| Ok((blob.diff_id.as_str(), Arc::new(outcome?))))
+        .collect()
+}
+
+fn known_or_read(blob: &Blob, reading: &Reading<'_>, ledger: &Ledger) -> Result<Layer, SbomError> {
+    if let Some(known) = reading.cache.and_then(|cache| cache.get(&blob.diff_id)) {
+        reading.watcher.done(blob, true);
+        return Ok(known);
+    }
+    let layer = read(blob, &Context::default(), reading, ledger)?;
+    if let Some(cache) = reading.cache {
+        cache.put(&blob.diff_id, &layer).map_err(|source| SbomError::Cache { path: cache.folder().display().to_string(), source })?;
+    }
+    reading.watcher.done(blob, false);
+    Ok(layer)
+}
+
+/// Reads a layer, and once more where it has names of files before it is known which files they are of.
+fn read(blob: &Blob, context: &Context, reading: &Reading<'_>, ledger: &Ledger) -> Result<Layer, SbomError> {
+    let (layer, complete) = read_once(blob, context, reading, ledger)?;
+    if complete.told_as == context.told_as {
+        return Ok(layer);
+    }
+    read_once(blob, &complete, reading, ledger).map(|(layer, _)| layer)
+}
+
+fn read_once(blob: &Blob, context: &Context, reading: &Reading<'_>, ledger: &Ledger) -> Result<(Layer, Context), SbomError> {
+    let name = || blob.name().to_owned();
+    let unreadable = |source| SbomError::UnreadableLayer { layer: name(), source };
+    let bad = |reason: String| SbomError::BadLayer { layer: name(), reason };
+    let opened = reading.blobs.open(blob).map_err(unreadable)?;
+    let watched = Watched { inner: opened, watcher: reading.watcher };
+    let inflated = Inflated::new(watched, blob.size).map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
+    let mut tar = Tar::new(inflated);
+    let outcome = scan::scan(&mut tar, context, ledger);
+    let inflated = tar.into_inner();
+    match outcome {
+        Ok(found) => {
+            let sums = inflated.finish().map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
+            if let Some(reason) = mismatch(blob, sums.size, &sums.digest) {
+                return Err(bad(reason));
+            }
+            if sums.diff_id != blob.diff_id {
+                return Err(bad(format!("inflates to other bytes than the image says: `{}` instead of `{}`", sums.diff_id, blob.diff_id)));
+            }
+            Ok(found)
+        }
+        Err(Failure::Contents(error)) => Err(error),
+        Err(Failure::Stream(found)) => {
+            let error = trouble(found, &bad, &unreadable);
+            if matches!(error, SbomError::UnreadableLayer { .. }) {
+                return Err(error);
+            }
+            // Whatever is wrong inside, that the bytes are others than promised says more.
+            let reason = inflated.drained().ok().and_then(|(size, digest)| mismatch(blob, size, &digest));
+            Err(reason.map_or(error, bad))
+        }
+    }
+}
+
+fn mismatch(blob: &Blob, size: u64, digest: &str) -> Option<String> {
+    match (&blob.digest, blob.size) {
+        (_, Some(promised)) if promised != size => {
+            let told = if size > promised { "more".to_owned() } else { format!("only `{size}`") };
+            Some(format!("does not have the `{promised}` bytes that the image says, but {told}"))
+        }
+        (Some(promised), _) if promised != digest => Some(format!("does not hash to its digest: the bytes read are `{digest}`")),
+        _ => None,
+    }
+}
+
+fn trouble(found: Trouble, bad: &dyn Fn(String) -> SbomError, unreadable: &dyn Fn(io::Error) -> SbomError) -> SbomError {
+    match found {
+        Trouble::Malformed(reason) => bad(format!("cannot be used: {reason}")),
+        Trouble::Read(error) => match Unreadable::of(error) {
+            Ok(error) => unreadable(error),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => bad("ends too early".to_owned()),
+            Err(error) => bad(format!("is damaged: {error}")),
+        },
+    }
+}
+
+struct Watched<'a> {
+    inner: Box<dyn Read + Send>,
+    watcher: &'a dyn Watcher,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.watcher.read(read as u64);
+        Ok(read)
+    }
+}

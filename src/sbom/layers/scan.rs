@@ -1,0 +1,425 @@
+//! One layer → the packages and links in it, and what it replaces and takes away below. It knows no other layer, so that what it finds holds
+//! wherever the layer is used again, and it refuses what no container runtime could unpack.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::kept::{Kept, Ledger, Reader};
+use super::paths::{self, Paths, hash};
+use super::tar::{Entry, Forward, Kind, Tar, Trouble, malformed};
+use crate::sbom::SbomError;
+use crate::sbom::collect::{Collected, SMALLEST_EXECUTABLE, are_read_alike, is_opened, matching_path, scanner};
+use crate::sbom::matchers::{Facts, MATCHERS, Scanner, Wants};
+use crate::sbom::source::rootfs::NOT_FILES;
+use crate::sbom::source::{Contents, File, Links, Visitor as _, printable};
+
+const MARK: &str = ".wh.";
+const OPAQUE: &str = ".wh..wh..opq";
+
+const MOST_ENTRIES: usize = 5_000_000;
+const MOST_PACKAGES: usize = 1_000_000;
+/// An image replaces a directory within one layer hardly ever.
+const MOST_REPLACED: usize = 10_000;
+/// Of all names that are kept.
+const MOST_NAMES: usize = 128 << 20;
+/// Larger archives are told of, not read.
+const LARGEST_ARCHIVE: u64 = 512 << 20;
+/// Holes take no room, but time.
+const LARGEST_SPARSE: u64 = 1 << 30;
+
+/// What one file told, and when it was changed last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) facts: Facts,
+    pub(super) modified: i64,
+}
+
+/// What one layer holds, as far as it matters to a catalog and to the layers around it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Layer {
+    pub(super) facts: BTreeMap<String, Told>,
+    pub(super) links: Links,
+    /// Hard links to files that are not in this layer, by their own path.
+    pub(super) hard: BTreeMap<String, String>,
+    pub(super) whiteouts: BTreeSet<String>,
+    /// Directories of which nothing shows that lower layers have in them.
+    pub(super) opaque: BTreeSet<String>,
+    /// Directories that something lies in, but that are no entry of their own: below, each may be a link.
+    pub(super) implied: BTreeSet<String>,
+    /// Everything that is no directory.
+    pub(super) files: Paths,
+    pub(super) directories: Paths,
+    /// Files told under names that another layer gives them, on request.
+    #[serde(skip)]
+    pub(super) told: BTreeMap<String, Told>,
+}
+
+/// What other layers have to do with the reading of this one; as a rule nothing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Context {
+    /// Links below, through which entries of this layer pass.
+    pub(super) links: Links,
+    /// Further names of files.
+    pub(super) told_as: BTreeMap<String, BTreeSet<String>>,
+    /// Directories, and the names under which databases in them are looked for.
+    pub(super) directories: Vec<(String, String)>,
+}
+
+/// Why a layer gives nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Stream(Trouble),
+    Contents(SbomError),
+}
+
+impl<T: Into<Trouble>> From<T> for Failure {
+    fn from(trouble: T) -> Self {
+        Self::Stream(trouble.into())
+    }
+}
+
+/// Reads a layer to its end. Names that could not be told at once come back too: with them in the context, a second reading is complete.
+pub(super) fn scan<R: Forward>(tar: &mut Tar<R>, context: &Context, ledger: &Ledger) -> Result<(Layer, Context), Failure> {
+    let mut scan = Scan::new(context, ledger);
+    let mut entries = 0_usize;
+    while let Some(entry) = tar.next()? {
+        entries += 1;
+        if entries > MOST_ENTRIES || scan.names > MOST_NAMES || scan.packages > MOST_PACKAGES || scan.replaced > MOST_REPLACED {
+            return Ok(malformed("it has more entries, names or packages than any image")?);
+        }
+        scan.entry(&entry, tar)?;
+    }
+    Ok(scan.finished())
+}
+
+struct Scan<'a> {
+    context: &'a Context,
+    ledger: &'a Ledger,
+    layer: Layer,
+    /// Links that entries pass through: those below, and those of this layer so far.
+    view: Links,
+    /// Whether each path is a directory.
+    nodes: HashMap<u64, bool>,
+    parents: HashMap<u64, String>,
+    /// Directories that something lay in before they were an entry of their own.
+    passed: BTreeSet<String>,
+    again: BTreeMap<String, BTreeSet<String>>,
+    /// For hard links of this layer to its own files, the entry that has the contents.
+    bases: BTreeMap<String, String>,
+    /// The last directory, and where it really is.
+    last: Option<(String, String)>,
+    names: usize,
+    packages: usize,
+    /// Directories that something else took the place of.
+    replaced: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn new(context: &'a Context, ledger: &'a Ledger) -> Self {
+        Self {
+            context,
+            ledger,
+            layer: Layer::default(),
+            view: context.links.clone(),
+            nodes: HashMap::new(),
+            parents: HashMap::new(),
+            passed: BTreeSet::new(),
+            again: BTreeMap::new(),
+            bases: BTreeMap::new(),
+            last: None,
+            names: 0,
+            packages: 0,
+            replaced: 0,
+        }
+    }
+
+    fn finished(mut self) -> (Layer, Context) {
+        let is_directory = |path: &u64| self.nodes.get(path) == Some(&true);
+        self.layer.implied = self.parents.iter().filter(|(path, _)| !is_directory(path)).map(|(_, name)| name.clone()).collect();
+        self.layer.implied.append(&mut self.passed);
+        let (directories, files): (Vec<_>, Vec<_>) = self.nodes.into_iter().partition(|(_, is_directory)| *is_directory);
+        self.layer.files = files.into_iter().map(|(path, _)| path).collect();
+        self.layer.directories = directories.into_iter().map(|(path, _)| path).collect();
+        let mut context = self.context.clone();
+        for (path, names) in self.again {
+            context.told_as.entry(path).or_default().extend(names);
+        }
+        (self.layer, context)
+    }
+
+    fn entry<R: Forward>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Failure> {
+        let Some(path) = paths::clean(&entry.path)? else { return Ok(()) };
+        let path = self.place(&path)?;
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        self.note_parents(&path);
+        if name == OPAQUE {
+            self.layer.opaque.insert(parent.to_owned());
+            return Ok(());
+        }
+        if let Some(hidden) = name.strip_prefix(MARK) {
+            // Other such names are notes that AUFS made for itself.
+            if !hidden.starts_with(MARK) {
+                if hidden.is_empty() || hidden == "." || hidden == ".." {
+                    return Ok(malformed(format!("`{path}` takes away nothing that could be there"))?);
+                }
+                self.names += path.len();
+                self.layer.whiteouts.insert(paths::join(parent, hidden));
+            }
+            return Ok(());
+        }
+        let is_file = !NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')));
+        match entry.kind {
+            Kind::Directory => self.directory(&path),
+            Kind::File => {
+                self.replace(&path);
+                return self.file(&path, is_file, entry, tar);
+            }
+            Kind::SymbolicLink => {
+                self.replace(&path);
+                let target = printable(&entry.link);
+                if target.len() > paths::LONGEST {
+                    return Ok(malformed(format!("`{path}` is a link to a longer name than any file has"))?);
+                }
+                if is_file {
+                    self.link(&path, &target);
+                }
+            }
+            Kind::HardLink => return self.hard_link(&path, is_file, entry),
+            Kind::Other => self.replace(&path),
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, path: &str, target: &str) {
+        self.names += path.len() + target.len();
+        self.layer.links.insert(path, target);
+        self.view.insert(path, target);
+        self.last = None;
+    }
+
+    /// Where an entry really goes: parts of its path may be links.
+    fn place(&mut self, path: &str) -> Result<String, Failure> {
+        if self.view.is_empty() {
+            return Ok(path.to_owned());
+        }
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if let Some((last, real)) = &self.last
+            && last == parent
+        {
+            return Ok(paths::join(real, name));
+        }
+        let real = if paths::ancestors(path).any(|ancestor| self.view.get(ancestor).is_some()) {
+            self.view.resolve(parent)
+        } else {
+            Some(parent.to_owned())
+        };
+        let Some(real) = real else { return Ok(malformed(format!("`{path}` passes through links that never end"))?) };
+        let place = paths::join(&real, name);
+        self.last = Some((parent.to_owned(), real));
+        Ok(place)
+    }
+
+    fn note_parents(&mut self, path: &str) {
+        for parent in paths::ancestors(path).collect::<Vec<_>>().into_iter().rev() {
+            let key = hash(parent);
+            // Something lies in it, so it is a directory, whatever it was.
+            if self.nodes.get(&key) == Some(&false) {
+                self.forget(parent);
+                self.nodes.remove(&key);
+                self.layer.opaque.insert(parent.to_owned());
+            }
+            if self.parents.contains_key(&key) {
+                break;
+            }
+            self.names += parent.len();
+            self.parents.insert(key, parent.to_owned());
+        }
+    }
+
+    fn directory(&mut self, path: &str) {
+        let key = hash(path);
+        let known = self.nodes.insert(key, true);
+        if known.is_none() && self.parents.contains_key(&key) {
+            self.passed.insert(path.to_owned());
+        }
+        if known == Some(false) {
+            // What is below a file or a link of this layer was gone before the directory came.
+            self.layer.opaque.insert(path.to_owned());
+        }
+        if known == Some(false) || self.view.get(path).is_some() {
+            self.forget(path);
+        }
+    }
+
+    /// Makes room for something that is no directory.
+    fn replace(&mut self, path: &str) {
+        let key = hash(path);
+        let (known, is_parent) = (self.nodes.insert(key, false), self.parents.remove(&key).is_some());
+        if known == Some(true) || is_parent {
+            self.replaced += 1;
+            if known.is_none() {
+                self.passed.insert(path.to_owned());
+            }
+            let below = |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+            self.layer.facts.retain(|other, _| !below(other));
+            self.layer.hard.retain(|other, _| !below(other));
+            self.layer.links.retain(|other| !below(other));
+            self.view.retain(|other| !below(other));
+            self.parents.retain(|_, other| !below(other));
+            self.last = None;
+        }
+        self.forget(path);
+    }
+
+    fn forget(&mut self, path: &str) {
+        self.layer.facts.remove(path);
+        self.layer.hard.remove(path);
+        self.bases.remove(path);
+        if self.view.get(path).is_some() {
+            self.layer.links.remove(path);
+            self.view.remove(path);
+            self.last = None;
+        }
+    }
+
+    fn hard_link(&mut self, path: &str, is_file: bool, entry: &Entry) -> Result<(), Failure> {
+        let target = paths::clean(&entry.link)?.map(|target| self.place(&target)).transpose()?;
+        let Some(target) = target.filter(|target| target != path) else {
+            return Ok(malformed(format!("`{path}` is a hard link to itself or to nothing"))?);
+        };
+        let (facts, link) = (self.layer.facts.get(&target).cloned(), self.layer.links.get(&target).map(str::to_owned));
+        let lower = self.layer.hard.get(&target).cloned();
+        let node = self.nodes.get(&hash(&target)).copied();
+        let base = self.bases.get(&target).unwrap_or(&target).clone();
+        self.replace(path);
+        self.names += path.len() + target.len() + base.len();
+        if node == Some(false) && link.is_none() && lower.is_none() {
+            let further = self.further_names(path);
+            if !further.is_empty() {
+                self.again.entry(base.clone()).or_default().extend(further);
+            }
+            self.bases.insert(path.to_owned(), base.clone());
+        }
+        match (node, link, lower) {
+            (Some(true), ..) => return Ok(malformed(format!("`{path}` is a hard link to the directory `{target}`"))?),
+            (_, _, Some(lower)) => drop(self.layer.hard.insert(path.to_owned(), lower)),
+            (None, ..) => drop(self.layer.hard.insert(path.to_owned(), target)),
+            (Some(false), Some(link), _) => self.link(path, &link),
+            (Some(false), None, None) if !is_file => {}
+            (Some(false), None, None) if are_read_alike(path, &target) => {
+                if let Some(told) = facts {
+                    self.layer.facts.insert(path.to_owned(), renamed(&told, &target, path));
+                }
+            }
+            (Some(false), None, None) => match self.layer.told.remove(path) {
+                Some(told) => drop(self.layer.facts.insert(path.to_owned(), told)),
+                None => drop(self.again.entry(base).or_default().insert(path.to_owned())),
+            },
+        }
+        Ok(())
+    }
+
+    /// Names that the context gives to a file.
+    fn further_names(&self, path: &str) -> Vec<String> {
+        let mut names: Vec<String> = self.context.told_as.get(path).into_iter().flatten().cloned().collect();
+        let (parent, base) = path.rsplit_once('/').unwrap_or(("", path));
+        let elsewhere = self.context.directories.iter().filter(|(real, _)| real == parent).map(|(_, alias)| paths::join(alias, base));
+        names.extend(elsewhere.filter(|name| matching_path(name).is_some() && matching_path(path).is_none()));
+        names
+    }
+
+    fn file<R: Forward>(&mut self, path: &str, is_file: bool, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Failure> {
+        let mut names: Vec<String> = if is_file { vec![path.to_owned()] } else { Vec::new() };
+        names.extend(self.further_names(path));
+        if names.is_empty() {
+            return Ok(());
+        }
+        for (name, facts) in read(&names, entry, tar, self.ledger)? {
+            if facts == Facts::default() {
+                continue;
+            }
+            self.packages += facts.packages.len();
+            let told = Told { facts, modified: entry.modified };
+            if name == path {
+                self.layer.facts.insert(name, told)
+            } else {
+                self.layer.told.insert(name, told)
+            };
+        }
+        Ok(())
+    }
+}
+
+/// What one file tells under each of its names.
+fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &Ledger) -> Result<Vec<(String, Facts)>, Failure> {
+    let is_whole = |name: &String| matching_path(name).is_some_and(|wants| matches!(wants, Wants::Path { cap, .. } if entry.size <= *cap));
+    let has_path = names.iter().any(|name| matching_path(name).is_some());
+    let (opened, whole) = (names.iter().any(|name| is_opened(name)), names.iter().any(is_whole));
+    let mut scanners: Vec<Option<Box<dyn Scanner>>> = names.iter().map(|name| scanner(name)).collect();
+    let told = |sentence: &dyn Fn(&str) -> String| Ok(names.iter().map(|name| (name.clone(), Facts::warning(sentence(name)))).collect());
+    let could_be_executable = entry.size >= SMALLEST_EXECUTABLE;
+    let is_scanned = scanners.iter().any(Option::is_some);
+    if !(has_path || opened || is_scanned || could_be_executable) {
+        return Ok(Vec::new());
+    }
+    if entry.is_sparse && entry.size > LARGEST_SPARSE && !has_path {
+        return told(&|name| format!("`{name}` is a sparse file of `{}` bytes and was not read", entry.size));
+    }
+    if opened && entry.size > LARGEST_ARCHIVE {
+        return told(&|name| format!("`{name}` is not listed: it has `{}` bytes, which are too many to hold in memory", entry.size));
+    }
+    let feed = |piece: &[u8], scanners: &mut Vec<Option<Box<dyn Scanner>>>| scanners.iter_mut().flatten().for_each(|one| one.feed(piece));
+    let (kept, _share) = if opened || whole {
+        let share = ledger.take(entry.size);
+        let kept = Kept::whole(tar, entry.size)?;
+        (kept, share)
+    } else if has_path {
+        (Kept::default(), ledger.take(0))
+    } else {
+        let mut start = Vec::new();
+        tar.by_ref().take(4).read_to_end(&mut start)?;
+        let is_executable = MATCHERS.iter().any(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(&start)));
+        let mut rest = io::Cursor::new(start.clone()).chain(tar);
+        if is_executable {
+            Kept::executable(&mut rest, entry.size, ledger, |piece| feed(piece, &mut scanners))?
+        } else if is_scanned {
+            let mut piece = vec![0; 256 << 10];
+            while scanners.iter().flatten().any(|one| !one.is_done()) {
+                match rest.read(&mut piece)? {
+                    0 => break,
+                    read => feed(piece.get(..read).unwrap_or_default(), &mut scanners),
+                }
+            }
+            (Kept::whole(&mut start.as_slice(), start.len() as u64)?, ledger.take(0))
+        } else {
+            return Ok(Vec::new());
+        }
+    };
+    let kept = Arc::new(kept);
+    let mut found = Vec::with_capacity(names.len());
+    for (name, scanner) in names.iter().zip(scanners) {
+        // What is held whole can be scanned when its turn comes.
+        let scanned = if opened || whole { None } else { scanner.map(|mut scanner| scanner.finish()) };
+        let mut open = || Ok(Box::new(Reader::new(kept.clone())) as Box<dyn Contents>);
+        let mut collected = Collected::default();
+        let file = File { path: name, size: entry.size, modified: entry.modified, open: &mut open, scanned };
+        collected.file(file).map_err(Failure::Contents)?;
+        found.extend(collected.facts);
+    }
+    Ok(found)
+}
+
+/// What a file told, had it this other name; right for files that are read alike.
+pub(super) fn renamed(told: &Told, from: &str, to: &str) -> Told {
+    let mut told = told.clone();
+    for found in told.facts.packages.iter_mut().filter(|found| found.scope == from) {
+        to.clone_into(&mut found.scope);
+    }
+    for warning in &mut told.facts.warnings {
+        *warning = warning.replace(&format!("`{from}`"), &format!("`{to}`"));
+    }
+    told
+}

@@ -1,0 +1,547 @@
+//! Layers against the root file system that a container runtime would make of them.
+
+use std::fs;
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+use crate::sbom::catalog::Catalog;
+use crate::sbom::matchers::cargo::tests::auditable;
+use crate::sbom::source::rootfs::Rootfs;
+
+/// One entry of a layer.
+#[derive(Debug, Clone)]
+enum Op {
+    File(String, Vec<u8>),
+    Directory(String),
+    Link(String, String),
+    Hard(String, String),
+    Whiteout(String),
+    Opaque(String),
+}
+
+use Op::{Directory, File, Hard, Link, Opaque, Whiteout};
+
+fn file(path: &str, text: impl AsRef<[u8]>) -> Op {
+    File(path.into(), text.as_ref().to_vec())
+}
+
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+fn tar_of(ops: &[Op]) -> Vec<u8> {
+    let mut tar = ::tar::Builder::new(Vec::new());
+    for op in ops {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_mtime(7);
+        header.set_mode(0o644);
+        let mut add = |kind: ::tar::EntryType, path: &str, bytes: &[u8]| {
+            header.set_entry_type(kind);
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header.clone(), path, bytes).unwrap();
+        };
+        match op {
+            File(path, bytes) => add(::tar::EntryType::Regular, path, bytes),
+            Directory(path) => add(::tar::EntryType::Directory, path, b""),
+            Whiteout(path) => add(::tar::EntryType::Regular, &paths::join(split(path).0, &format!(".wh.{}", split(path).1)), b""),
+            Opaque(path) => add(::tar::EntryType::Regular, &paths::join(path, ".wh..wh..opq"), b""),
+            Link(path, target) | Hard(path, target) => {
+                header.set_entry_type(if matches!(op, Link(..)) { ::tar::EntryType::Symlink } else { ::tar::EntryType::Link });
+                header.set_size(0);
+                tar.append_link(&mut header, path, target).unwrap();
+            }
+        }
+    }
+    tar.into_inner().unwrap()
+}
+
+/// Layers in memory, and how often each was opened.
+#[derive(Default)]
+struct Memory {
+    layers: BTreeMap<String, Vec<u8>>,
+    opened: Mutex<Vec<String>>,
+}
+
+impl Blobs for Memory {
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+        self.opened.lock().unwrap().push(blob.diff_id.clone());
+        Ok(Box::new(io::Cursor::new(self.layers[&blob.diff_id].clone())))
+    }
+}
+
+fn sum(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn tightest(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+impl Memory {
+    /// Adds a layer, as it is or compressed.
+    fn add(&mut self, plain: &[u8], compressed: Vec<u8>) -> Blob {
+        let blob = Blob { digest: Some(sum(&compressed)), size: Some(compressed.len() as u64), diff_id: sum(plain) };
+        self.layers.insert(blob.diff_id.clone(), compressed);
+        blob
+    }
+
+    fn collect(&self, image: &[Blob], threads: usize, cache: Option<&Cache>) -> Result<Collected, SbomError> {
+        let reading = Reading { blobs: self, threads, cache, watcher: &Unwatched };
+        collect(&[image.to_vec()], &reading).map(|mut found| found.pop().unwrap())
+    }
+}
+
+fn layered(image: &[Vec<Op>]) -> Result<Collected, SbomError> {
+    let mut memory = Memory::default();
+    let blobs: Vec<Blob> = image.iter().map(|ops| tar_of(ops)).map(|tar| memory.add(&tar, gzip(&tar))).collect();
+    memory.collect(&blobs, 2, None)
+}
+
+/// Where a path really is below `root`; links stay inside, as a runtime keeps them.
+fn real(root: &Path, path: &str) -> Option<PathBuf> {
+    let (mut ahead, mut reached, mut hops): (Vec<String>, Vec<String>, _) =
+        (path.split('/').rev().map(str::to_owned).collect(), Vec::new(), 0);
+    while let Some(part) = ahead.pop() {
+        match part.as_str() {
+            "" | "." => {}
+            ".." => drop(reached.pop()),
+            _ => {
+                reached.push(part);
+                if let Ok(target) = fs::read_link(root.join(reached.join("/"))) {
+                    hops += 1;
+                    let target = target.to_str()?.to_owned();
+                    if target.starts_with('/') {
+                        reached.clear()
+                    } else {
+                        drop(reached.pop())
+                    }
+                    ahead.extend(target.split('/').rev().map(str::to_owned));
+                }
+            }
+        }
+        if hops > 40 {
+            return None;
+        }
+    }
+    Some(root.join(reached.join("/")))
+}
+
+fn remove(path: &Path) {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path).unwrap(),
+        Ok(_) => fs::remove_file(path).unwrap(),
+        Err(_) => {}
+    }
+}
+
+/// Unpacks one entry; nothing for what no runtime could unpack.
+fn unpack(root: &Path, op: &Op) -> Option<()> {
+    let path = match op {
+        Opaque(directory) => {
+            let directory = real(root, directory)?;
+            let below = fs::read_dir(directory).into_iter().flatten();
+            below.for_each(|entry| remove(&entry.unwrap().path()));
+            return Some(());
+        }
+        File(path, _) | Directory(path) | Link(path, _) | Hard(path, _) | Whiteout(path) => path,
+    };
+    let place = |path: &str| Some(real(root, split(path).0)?.join(split(path).1));
+    let at = place(path)?;
+    if let Whiteout(_) = op {
+        remove(&at);
+        return Some(());
+    }
+    fs::create_dir_all(at.parent()?).ok()?;
+    if !(matches!(op, Directory(_)) && fs::symlink_metadata(&at).is_ok_and(|found| found.is_dir())) {
+        if let Hard(_, target) = op {
+            let target = place(target)?;
+            fs::symlink_metadata(&target).ok().filter(|found| !found.is_dir() && target != at && !target.starts_with(&at))?;
+            remove(&at);
+            return fs::hard_link(target, at).ok();
+        }
+        remove(&at);
+    }
+    match op {
+        File(_, bytes) => {
+            fs::write(&at, bytes).unwrap();
+            fs::File::options()
+                .write(true)
+                .open(&at)
+                .unwrap()
+                .set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(7))
+                .unwrap();
+        }
+        Directory(_) => fs::create_dir_all(&at).unwrap(),
+        Link(_, target) => symlink(target, &at).unwrap(),
+        Hard(..) | Whiteout(_) | Opaque(_) => {}
+    }
+    Some(())
+}
+
+fn unpacked(image: &[Vec<Op>]) -> Option<tempfile::TempDir> {
+    let root = tempfile::tempdir().unwrap();
+    for op in image.iter().flatten() {
+        unpack(root.path(), op)?;
+    }
+    Some(root)
+}
+
+fn without_layers(collected: Collected) -> Catalog {
+    let mut catalog = Catalog::from_collected(collected);
+    catalog.packages.iter_mut().for_each(|listed| listed.layers.clear());
+    catalog
+}
+
+/// The same image in both ways; gives the purls.
+fn check(image: &[Vec<Op>], expected: &[&str]) {
+    let root = unpacked(image).unwrap();
+    let from_layers = without_layers(layered(image).unwrap());
+    assert_eq!(from_layers, Catalog::of(&Rootfs::new(root.path())).unwrap(), "{image:?}");
+    assert_eq!(from_layers.packages.iter().map(|listed| listed.purl.as_str()).collect::<Vec<_>>(), expected);
+}
+
+const APK: &str = "P:musl\nV:1\n";
+const NODE: &str = "\0node.js/v20.9.0\0";
+
+fn npm(name: &str) -> String {
+    format!(r#"{{"name":"{name}","version":"1.0.0"}}"#)
+}
+
+#[test]
+fn upper_layers_replace_and_take_away() {
+    let app = |name: &str| file("app/package.json", npm(name));
+    check(&[vec![app("a")], vec![app("b")]], &["pkg:npm/b@1.0.0"]);
+    check(&[vec![app("a")], vec![Whiteout("app/package.json".into())]], &[]);
+    check(&[vec![app("a")], vec![Whiteout("app".into())]], &[]);
+    check(
+        &[vec![app("a")], vec![Directory("app".into()), Opaque("app".into()), file("app/x/package.json", npm("b"))]],
+        &["pkg:npm/b@1.0.0"],
+    );
+    check(&[vec![app("a")], vec![Opaque(String::new())]], &[]);
+    check(&[vec![app("a")], vec![file("app", "now a file")]], &[]);
+    check(&[vec![app("a")], vec![Link("app".into(), "elsewhere".into())]], &[]);
+    check(&[vec![app("a")], vec![Directory("app".into())]], &["pkg:npm/a@1.0.0"]);
+    check(&[vec![app("a")], vec![Directory("app/package.json".into())]], &[]);
+    check(&[vec![app("a"), app("b")]], &["pkg:npm/b@1.0.0"]);
+    check(&[vec![app("a"), Directory("app".into()), file("app", ""), Directory("app".into())]], &[]);
+    check(&[vec![app("a")], vec![Whiteout("app".into())], vec![app("c")]], &["pkg:npm/c@1.0.0"]);
+}
+
+#[test]
+fn entries_pass_through_links_of_their_own_and_of_lower_layers() {
+    let usr = || Link("lib".into(), "usr/lib".into());
+    check(&[vec![usr(), file("lib/apk/db/installed", APK)]], &["pkg:apk/alpine/musl@1"]);
+    check(&[vec![Directory("usr/lib".into()), usr()], vec![file("lib/apk/db/installed", APK)]], &["pkg:apk/alpine/musl@1"]);
+    check(&[vec![file("usr/lib/apk/db/installed", APK), usr()], vec![Whiteout("lib/apk/db/installed".into())]], &[]);
+    check(&[vec![file("usr/lib/apk/db/installed", APK), usr()], vec![Directory("lib".into())]], &["pkg:apk/alpine/musl@1"]);
+    let far = [
+        vec![Directory("b/c".into()), Link("a".into(), "/b".into())],
+        vec![Link("b/d".into(), "c".into())],
+        vec![file("a/d/package.json", npm("x")), Hard("z.json".into(), "a/d/package.json".into())],
+    ];
+    check(&far, &["pkg:npm/x@1.0.0"]);
+}
+
+#[test]
+fn databases_behind_links_are_found_under_their_usual_name() {
+    let status = "Package: a\nVersion: 1\n";
+    check(&[vec![file("opt/state/status", status)], vec![Link("var/lib/dpkg".into(), "/opt/state".into())]], &["pkg:deb/debian/a@1"]);
+    check(
+        &[
+            vec![file("opt/state/status", "")],
+            vec![Link("var/lib/dpkg".into(), "/opt/state".into())],
+            vec![file("var/lib/dpkg/status", status)],
+        ],
+        &["pkg:deb/debian/a@1"],
+    );
+    check(&[vec![file("var/lib/dpkg/real", status), Link("var/lib/dpkg/status".into(), "real".into())]], &["pkg:deb/debian/a@1"]);
+    let hidden =
+        [vec![file("var/lib/dpkg/real", status)], vec![file("var/lib/dpkg/real", ""), Link("var/lib/dpkg/status".into(), "real".into())]];
+    check(&hidden, &[]);
+}
+
+#[test]
+fn hard_links_tell_what_their_files_tell() {
+    let hard = |path: &str, target: &str| Hard(path.into(), target.into());
+    let crates = ["pkg:cargo/app@0.1.0", "pkg:cargo/rand@0.7.3", "pkg:cargo/rand@0.8.5"];
+    check(&[vec![file("bin/a", auditable()), hard("bin/b", "bin/a")]], &crates);
+    check(&[vec![file("bin/a", auditable())], vec![hard("bin/b", "bin/a")], vec![Whiteout("bin/a".into())]], &crates);
+    check(&[vec![file("store/1", npm("a")), hard("app/package.json", "store/1")]], &["pkg:npm/a@1.0.0"]);
+    check(
+        &[vec![file("a/package.json", npm("a")), hard("b/package.json", "a/package.json"), file("a/package.json", npm("c"))]],
+        &["pkg:npm/a@1.0.0", "pkg:npm/c@1.0.0"],
+    );
+    check(&[vec![file("bin/node", NODE), hard("bin/nodejs", "bin/node"), hard("opt/node", "bin/nodejs")]], &["pkg:generic/node@20.9.0"]);
+    let chain = [
+        vec![file("store/1", npm("a")), hard("store/2", "store/1")],
+        vec![hard("app/package.json", "store/2")],
+        vec![Whiteout("store".into())],
+    ];
+    check(&chain, &["pkg:npm/a@1.0.0"]);
+    let error = layered(&[vec![hard("a", "b")]]).unwrap_err().to_string();
+    assert!(error.ends_with("`a` is a hard link to `b`, which is not there"), "{error}");
+    let error = layered(&[vec![file("b", "")], vec![Whiteout("b".into())], vec![hard("a", "b")]]).unwrap_err().to_string();
+    assert!(error.ends_with("`a` is a hard link to `b`, which is not there"), "{error}");
+    for (ops, reason) in [(vec![hard("a", "a")], "to itself"), (vec![Directory("b".into()), hard("a", "b")], "to the directory `b`")] {
+        let error = layered(&[ops]).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn each_package_knows_the_layer_that_brought_it() {
+    let status = |names: &[&str]| {
+        file("var/lib/dpkg/status", names.iter().map(|name| format!("Package: {name}\nVersion: 1\n\n")).collect::<String>())
+    };
+    let image = [vec![status(&["a", "b"])], vec![status(&["a", "b", "c"])], vec![status(&["b", "c"]), file("app/package.json", npm("x"))]];
+    let names: Vec<String> = image.iter().map(|ops| sum(&tar_of(ops))).collect();
+    let catalog = Catalog::from_collected(layered(&image).unwrap());
+    let told: Vec<(&str, usize)> = catalog
+        .packages
+        .iter()
+        .map(|listed| (listed.package.name.as_str(), names.iter().position(|name| listed.layers.contains(name)).unwrap()))
+        .collect();
+    assert_eq!(told, [("b", 0), ("c", 1), ("x", 2)]);
+}
+
+fn place() -> impl Strategy<Value = String> {
+    let directory = prop_oneof![
+        Just(""),
+        Just("lib/"),
+        Just("usr/lib/"),
+        Just("var/lib/dpkg/"),
+        Just("app/"),
+        Just("app/node_modules/a/"),
+        Just("opt/state/"),
+        Just("lib/apk/db/"),
+        Just("proc/")
+    ];
+    let name = prop_oneof![
+        Just("status"),
+        Just("package.json"),
+        Just("node"),
+        Just("tool"),
+        Just("lib"),
+        Just("app"),
+        Just("installed"),
+        Just("dpkg"),
+        Just("etc/os-release"),
+        Just("real")
+    ];
+    (directory, name).prop_map(|(directory, name)| format!("{directory}{name}"))
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let contents = prop_oneof![
+        Just(Vec::new()),
+        Just(npm("a").into_bytes()),
+        Just(npm("b").into_bytes()),
+        Just(b"Package: a\nVersion: 1\n".to_vec()),
+        Just(APK.into()),
+        Just(NODE.into()),
+        Just(auditable()),
+        Just(b"ID=debian\nVERSION_ID=12\n".to_vec()),
+    ];
+    let directory = || {
+        prop_oneof![
+            Just("lib".to_owned()),
+            Just("usr/lib".to_owned()),
+            Just("var/lib/dpkg".to_owned()),
+            Just("app".to_owned()),
+            Just("opt/state".to_owned()),
+            place()
+        ]
+    };
+    let target = prop_oneof![
+        Just("usr/lib".to_owned()),
+        Just("/opt/state".to_owned()),
+        Just("../lib".to_owned()),
+        Just("real".to_owned()),
+        Just("/app".to_owned()),
+        place().prop_map(|path| format!("/{path}"))
+    ];
+    prop_oneof![
+        4 => (place(), contents).prop_map(|(path, bytes)| File(path, bytes)),
+        1 => directory().prop_map(Directory),
+        2 => (directory(), target).prop_map(|(path, target)| Link(path, target)),
+        1 => (place(), place()).prop_map(|(path, target)| Hard(path, target)),
+        1 => place().prop_map(Whiteout),
+        1 => directory().prop_map(Opaque),
+    ]
+}
+
+/// What layers hide, comes first in each: that is the one order in which all runtimes agree.
+fn image() -> impl Strategy<Value = Vec<Vec<Op>>> {
+    let layer = proptest::collection::vec(op(), 0..7).prop_map(|mut ops| {
+        ops.sort_by_key(|op| !matches!(op, Whiteout(_) | Opaque(_)));
+        ops
+    });
+    proptest::collection::vec(layer, 1..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_layers_give_what_their_root_file_system_gives(image in image()) {
+        let Some(root) = unpacked(&image) else { return Err(TestCaseError::reject("no runtime could unpack it")) };
+        let rootfs = Catalog::of(&Rootfs::new(root.path()));
+        let layers = layered(&image).map(without_layers);
+        match (rootfs, layers) {
+            (Ok(rootfs), Ok(layers)) => prop_assert_eq!(layers, rootfs),
+            // A file that is no database, which a higher layer may have hidden.
+            (_, Err(SbomError::Malformed { .. })) => {}
+            (rootfs, layers) => prop_assert!(false, "{:?} {:?}", rootfs.map(|_| ()), layers.map(|_| ())),
+        }
+    }
+}
+
+/// Why a layer of these bytes gives no SBOM.
+fn refused(plain: &[u8], compressed: Vec<u8>, change: impl Fn(&mut Blob)) -> String {
+    let mut memory = Memory::default();
+    let mut blob = memory.add(plain, compressed);
+    let id = blob.diff_id.clone();
+    change(&mut blob);
+    let bytes = memory.layers.remove(&id).unwrap();
+    memory.layers.insert(blob.diff_id.clone(), bytes);
+    memory.collect(&[blob], 1, None).unwrap_err().to_string()
+}
+
+#[test]
+fn a_layer_that_is_not_what_was_promised_gives_no_sbom() {
+    let plain = tar_of(&[file("app/package.json", npm("a"))]);
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let check = |told: String, expected: &str| assert!(told.contains(expected), "{told}");
+    check(refused(&plain, gzip(&plain), |blob| blob.digest = Some(zeros.clone())), "does not hash to its digest");
+    check(refused(&plain, gzip(&plain), |blob| blob.diff_id = zeros.clone()), "inflates to other bytes than the image says");
+    check(refused(&plain, gzip(&plain), |blob| blob.size = Some(9999)), "does not have the `9999` bytes that the image says, but only");
+    check(refused(&plain, gzip(&plain), |blob| blob.size = Some(20)), "does not have the `20` bytes that the image says, but more");
+    let short = gzip(&plain);
+    check(refused(&plain, short[..short.len() - 9].to_vec(), |_| {}), "ends too early");
+    let mut damaged = gzip(&plain);
+    damaged[30] ^= 0xff;
+    check(refused(&plain, damaged, |_| {}), "is damaged");
+    check(refused(&plain, plain[..700].to_vec(), |_| {}), "ends too early");
+    check(refused(b"no tar", b"no tar".to_vec(), |_| {}), "ends too early");
+    let mut cut = zstd::encode_all(plain.as_slice(), 1).unwrap();
+    cut.truncate(cut.len() - 4);
+    check(refused(&plain, cut, |_| {}), "ends too early");
+}
+
+#[test]
+fn every_compression_gives_the_same() {
+    let plain = tar_of(&[file("app/package.json", npm("a"))]);
+    let (front, back) = plain.split_at(600);
+    let frames = [zstd::encode_all(front, 1).unwrap(), zstd::encode_all(back, 1).unwrap()].concat();
+    for compressed in [plain.clone(), gzip(&plain), [gzip(front), gzip(back)].concat(), frames] {
+        let mut memory = Memory::default();
+        let blob = memory.add(&plain, compressed);
+        assert_eq!(memory.collect(&[blob], 1, None).unwrap().facts.len(), 1);
+    }
+}
+
+#[test]
+fn what_inflates_without_end_is_refused() {
+    let zeros = vec![0; 40 << 20];
+    for small in [zstd::encode_all(zeros.as_slice(), 1).unwrap(), tightest(&zeros)] {
+        let length = small.len();
+        let told = refused(&zeros, small, |_| {});
+        assert!(told.contains("which no image does"), "{length}: {told}");
+    }
+}
+
+#[test]
+fn hostile_layers_are_refused_or_harmless() {
+    let hostile = |bytes: Vec<u8>| refused(&bytes, bytes.clone(), |_| {});
+    let named = |name: &[u8]| tar::tests::entry(b'0', name, b"0", b"");
+    assert!(hostile(named(b"../../etc/passwd")).ends_with("`../../etc/passwd` lies outside of the image"));
+    assert!(
+        hostile(tar_of(&[Link("a".into(), "b".into()), Link("b".into(), "a".into()), file("a/x", "")]))
+            .ends_with("passes through links that never end")
+    );
+    assert!(hostile(tar_of(&[file(".wh...", "")])).contains("takes away nothing"));
+    // 100 GB of holes, of which nothing is read.
+    let sparse = "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n36 GNU.sparse.realsize=107374182400\n";
+    let sparse = [
+        tar::tests::entry(b'x', b"p", format!("{:011o}", sparse.len()).as_bytes(), sparse.as_bytes()),
+        tar::tests::entry(b'0', b"bin/node", b"00000001000", b"0\n"),
+    ]
+    .concat();
+    let mut memory = Memory::default();
+    let blob = memory.add(&sparse, sparse.clone());
+    let collected = memory.collect(&[blob], 1, None).unwrap();
+    assert_eq!(collected.facts["bin/node"].warnings, ["`bin/node` is a sparse file of `107374182400` bytes and was not read"]);
+}
+
+#[test]
+fn what_was_read_once_is_kept_and_a_damaged_cache_is_read_past() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path().join("cache"));
+    let base = tar_of(&[file("etc/os-release", "ID=debian\n"), file("bin/tool", auditable()), Link("lib".into(), "usr/lib".into())]);
+    let upper = tar_of(&[
+        file("opt/r/METADATA", ""),
+        file("conda-meta/x.json", r#"{"name":"x","version":"1","channel":"pkgs/main","build":"b","subdir":"s"}"#),
+    ]);
+    let mut memory = Memory::default();
+    let image = [memory.add(&base, gzip(&base)), memory.add(&upper, gzip(&upper)), memory.add(&base, gzip(&base))];
+    let document = |memory: &Memory, threads, cache| Catalog::from_collected(memory.collect(&image, threads, cache).unwrap());
+    let plain = document(&memory, 1, None);
+    assert_eq!(memory.opened.lock().unwrap().len(), 2, "a layer that is there twice is read once");
+    assert_eq!(document(&memory, 8, None), plain);
+    assert_eq!(document(&memory, 8, Some(&cache)), plain);
+    memory.opened.lock().unwrap().clear();
+    assert_eq!(document(&memory, 8, Some(&cache)), plain);
+    assert!(memory.opened.lock().unwrap().is_empty(), "nothing is fetched that is known");
+    for entry in fs::read_dir(cache.folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("rand", "rang").replace("main", "mine")).unwrap();
+    }
+    assert_eq!(document(&memory, 2, Some(&cache)), plain);
+    assert_eq!(memory.opened.lock().unwrap().len(), 2, "what is damaged is read again");
+    memory.opened.lock().unwrap().clear();
+    assert_eq!(document(&memory, 2, Some(&cache)), plain);
+    assert!(memory.opened.lock().unwrap().is_empty(), "and kept again");
+}
+
+#[test]
+fn a_failing_source_is_no_damaged_layer() {
+    struct Failing;
+    impl Blobs for Failing {
+        fn open(&self, _blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+            Ok(Box::new(gzip(&[0; 4096])[..20].to_vec().chain_error()))
+        }
+    }
+    trait ChainError {
+        fn chain_error(self) -> Box<dyn Read + Send>;
+    }
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _bytes: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("cable cut"))
+        }
+    }
+    impl ChainError for Vec<u8> {
+        fn chain_error(self) -> Box<dyn Read + Send> {
+            Box::new(io::Cursor::new(self).chain(Broken))
+        }
+    }
+    let blob = Blob { digest: None, size: None, diff_id: "sha256:x".into() };
+    let reading = Reading { blobs: &Failing, threads: 1, cache: None, watcher: &Unwatched };
+    let error = collect(&[vec![blob]], &reading).unwrap_err();
+    assert!(matches!(&error, SbomError::UnreadableLayer { source, .. } if source.to_string() == "cable cut"), "{error:?}");
+}

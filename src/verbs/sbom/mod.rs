@@ -1,0 +1,314 @@
+//! `supply-action sbom IMAGE`: what an image contains, from wherever it is. It unpacks nothing to disk, and writes no document unless every layer
+//! was what its digest says.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use super::verify::Wanted;
+use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
+use crate::github::{Context, Environment};
+use crate::image::{Platform, Repository};
+use crate::login::{self, Asked};
+use crate::registry::Registry;
+use crate::report::Report;
+use crate::sbom::catalog::Catalog;
+use crate::sbom::image::{self, Local};
+use crate::sbom::layers::{self, Blob, Cache};
+use crate::sbom::source::rootfs::Rootfs;
+use crate::sbom::spdx::{self, About};
+
+mod progress;
+mod remote;
+
+use progress::Progress;
+pub use remote::of_image;
+
+/// What `sbom` is asked.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The platform, where the image is for several; without it this machine's, or the only one
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<Platform>,
+    /// How the packages are written
+    #[arg(long, value_enum, default_value_t = Format::SpdxJson)]
+    pub format: Format,
+    /// Where to; without it, to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Keep what each layer held in this directory, and do not read again the layers that are known there
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// The image's name in the document; without it, the name it has in the registry, the layout or the archive
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Layers that are read at once; without it, as many as there are processors
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// A path, if there is such a file or directory, or else a name in a registry: name:tag, name@sha256:…, name for name:latest
+    #[arg(value_name = "IMAGE")]
+    pub image: Subject,
+}
+
+const EXAMPLES: &str = "IMAGE is taken for what it is; a word and a colon in front of it say what it must be:
+  registry:NAME        an image in a registry; logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json)
+  oci-layout:DIR       a directory with index.json and blobs/
+  oci-archive:FILE     a tar archive of such a directory
+  docker-archive:FILE  what `docker save` wrote
+  dir:DIR              a root file system, mounted or unpacked
+After the path of a layout or an archive that holds several images, a colon and a name choose one.
+
+Layers are streamed, several at a time, each checked against its digest; nothing is unpacked to disk.
+
+  supply-action sbom ghcr.io/octo/app:v1.2.3 -o app.spdx.json
+  supply-action sbom --platform linux/arm64 debian:12
+  docker save app | cat > app.tar && supply-action sbom app.tar
+  supply-action sbom --cache ~/.cache/sbom oci-layout:out:v1.2.3
+
+SOURCE_DATE_EPOCH sets the document's date; without it, it is the image's.
+
+Exit codes: 0 written, 1 not written, 2 the arguments are wrong";
+
+/// How a catalog is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// SPDX 2.3
+    SpdxJson,
+}
+
+impl Format {
+    fn written(self, catalog: &Catalog, about: &About) -> String {
+        match self {
+            Self::SpdxJson => spdx::document(catalog, about).to_string(),
+        }
+    }
+}
+
+/// What is to be looked into.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    Registry(Wanted),
+    Layout(PathBuf, Option<String>),
+    Archive(PathBuf, Option<String>),
+    Directory(PathBuf),
+}
+
+impl FromStr for Subject {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let forced = [
+            ("registry", '/'),
+            ("docker", '/'),
+            ("oci-layout", 'l'),
+            ("oci-dir", 'l'),
+            ("oci-archive", 'a'),
+            ("docker-archive", 'a'),
+            ("dir", 'd'),
+        ];
+        for (word, kind) in forced {
+            let Some(rest) = text.strip_prefix(word).and_then(|rest| rest.strip_prefix(':')) else { continue };
+            return match kind {
+                // `docker://name` is how skopeo calls it; `docker:27` is an image.
+                '/' if word == "docker" && !rest.starts_with("//") => break,
+                '/' => rest.trim_start_matches("//").parse().map(Self::Registry),
+                'l' => Ok(split(rest)).map(|(path, name)| Self::Layout(path, name)),
+                'a' => Ok(split(rest)).map(|(path, name)| Self::Archive(path, name)),
+                _ => Ok(Self::Directory(rest.into())),
+            };
+        }
+        let (path, name) = split(text);
+        match (is_layout(&path), path.is_dir(), path.is_file(), &name) {
+            (true, ..) => Ok(Self::Layout(path, name)),
+            (_, _, true, _) => Ok(Self::Archive(path, name)),
+            (_, true, _, None) => Ok(Self::Directory(path)),
+            _ if text.starts_with(['.', '/', '~']) => Err(format!("`{text}` is not there")),
+            _ => text.parse().map(Self::Registry),
+        }
+    }
+}
+
+fn is_layout(path: &Path) -> bool {
+    path.join("index.json").is_file() && path.join("blobs").is_dir()
+}
+
+/// A path that exists, and a name after a colon. Both may have colons of their own.
+fn split(text: &str) -> (PathBuf, Option<String>) {
+    let colons = text.match_indices(':').map(|(at, _)| at);
+    let parts = colons.filter_map(|at| Some((text.get(..at)?, text.get(at + 1..)?)));
+    match parts.into_iter().find(|(path, name)| !Path::new(text).exists() && !name.is_empty() && Path::new(path).exists()) {
+        Some((path, name)) => (path.into(), Some(name.to_owned())),
+        None => (text.into(), None),
+    }
+}
+
+pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+    let epoch = epoch(env)?;
+    let how = How {
+        platform: arguments.platform.clone(),
+        cache: arguments.cache.clone().map(Cache::new),
+        threads: arguments.threads.map_or_else(image::threads, usize::from),
+    };
+    let (catalog, mut about) = match &arguments.image {
+        Subject::Registry(wanted) => {
+            let (registry, image) = found(wanted, env).await?;
+            of_image(&registry, &image, &how, report).await?
+        }
+        local => of_local(local.clone(), &how, report).await?,
+    };
+    if let Some(name) = &arguments.name {
+        about.name.clone_from(name);
+    }
+    about.created = epoch.unwrap_or(about.created);
+    let text = arguments.format.written(&catalog, &about);
+    match &arguments.output {
+        Some(file) => {
+            std::fs::write(file, format!("{text}\n"))
+                .with_context(|| format!("no sbom was written: `{}` cannot be written", file.display()))?;
+            report.say(&format!(
+                "{} in {}: {} bytes",
+                super::publish::plural(catalog.packages.len(), "package"),
+                file.display(),
+                text.len() + 1
+            ));
+        }
+        None => report.data(&text),
+    }
+    Ok(())
+}
+
+/// How an image is read.
+#[derive(Debug, Clone)]
+pub struct How {
+    pub platform: Option<Platform>,
+    pub cache: Option<Cache>,
+    pub threads: usize,
+}
+
+impl How {
+    fn wanted(&self) -> Option<image::Platform> {
+        self.platform.clone().map(|platform| image::Platform {
+            os: platform.os,
+            architecture: platform.architecture,
+            variant: platform.variant,
+        })
+    }
+
+    /// The catalog of these layers; called where threads may wait.
+    fn catalog(&self, layers: Vec<Blob>, blobs: &dyn layers::Blobs, progress: &Progress) -> anyhow::Result<Catalog> {
+        progress.expect(&layers);
+        let reading = layers::Reading { blobs, threads: self.threads, cache: self.cache.as_ref(), watcher: progress };
+        let collected = layers::collect(&[layers], &reading)?;
+        Ok(Catalog::from_collected(collected.into_iter().next().unwrap_or_default()))
+    }
+}
+
+fn epoch(env: &Environment) -> anyhow::Result<Option<jiff::Timestamp>> {
+    let Some(value) = env.get("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let seconds = value.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let message = || format!("no sbom was written: `SOURCE_DATE_EPOCH` is `{value}`, not a number of seconds");
+    seconds.map(Some).ok_or_else(|| WithExit { code: exit::BAD_INPUT, message: message() }.into())
+}
+
+/// The digest that a name stands for now, and a client for its registry.
+async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, crate::image::ImageRef)> {
+    let repository: &Repository = match wanted {
+        Wanted::Digest(image) => &image.repository,
+        Wanted::Tag(repository, _) => repository,
+    };
+    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &Context::new(env) };
+    let registry = Registry::new(super::publish::http_client()?, login::stored_credentials(&asked).context("no sbom was written")?);
+    let image = match wanted {
+        Wanted::Digest(image) => image.clone(),
+        Wanted::Tag(repository, tag) => {
+            let named = registry.tagged(repository, tag).await.remedied().context("no sbom was written")?;
+            let named = named.with_context(|| format!("no sbom was written: there is no `{repository}:{tag}`"));
+            let named = named.hint("a path on this machine is looked at only if it exists; see `supply-action sbom --help`")?;
+            repository.at(&named.descriptor.digest)
+        }
+    };
+    Ok((registry, image))
+}
+
+async fn of_local(subject: Subject, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
+    let how = how.clone();
+    progress::shown(report, move |progress| match &subject {
+        Subject::Layout(path, name) => saved(image::layout(path, name.as_deref(), how.wanted().as_ref())?, path, &how, &progress),
+        Subject::Archive(path, name) => saved(image::archive(path, name.as_deref(), how.wanted().as_ref())?, path, &how, &progress),
+        Subject::Directory(path) => {
+            let catalog = Catalog::of(&Rootfs::new(path))?;
+            let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+            let about = About { name: stem(path), created: newest.unwrap_or_default(), ..About::default() };
+            Ok((catalog, about))
+        }
+        Subject::Registry(_) => anyhow::bail!("no sbom was written: a registry is not on this machine"),
+    })
+    .await
+}
+
+fn saved(local: Local, path: &Path, how: &How, progress: &Progress) -> anyhow::Result<(Catalog, About)> {
+    let catalog = how.catalog(local.image.layers.clone(), &local, progress)?;
+    // A name alone, such as `latest`, tells less than the file does.
+    let name = local.name.filter(|name| name.contains('/')).map(|name| repository_of(&name).to_owned());
+    let created = local.image.created.unwrap_or_default();
+    Ok((catalog, About { name: name.unwrap_or_else(|| stem(path)), digest: local.image.digest, supplier: None, created }))
+}
+
+/// The name without its tag.
+fn repository_of(name: &str) -> &str {
+    let name = name.split('@').next().unwrap_or(name);
+    name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(name, |(name, _)| name)
+}
+
+fn stem(path: &Path) -> String {
+    let real = path.canonicalize();
+    let name = real.as_deref().unwrap_or(path).file_stem();
+    name.map_or_else(|| "image".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_taken_for_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| format!("{}/{name}", folder.path().display());
+        std::fs::create_dir_all(at("layout/blobs")).unwrap();
+        std::fs::create_dir_all(at("root")).unwrap();
+        std::fs::write(at("layout/index.json"), "{}").unwrap();
+        std::fs::write(at("saved.tar"), "").unwrap();
+        let kind = |text: &str| match text.parse() {
+            Ok(Subject::Registry(_)) => "registry".to_owned(),
+            Ok(Subject::Layout(_, name)) => format!("layout {}", name.unwrap_or_default()),
+            Ok(Subject::Archive(_, name)) => format!("archive {}", name.unwrap_or_default()),
+            Ok(Subject::Directory(_)) => "directory".to_owned(),
+            Err(error) => error,
+        };
+        let check = |text: &str, expected: &str| assert_eq!(kind(text), expected, "{text}");
+        check(&at("layout"), "layout ");
+        check(&at("layout:v1"), "layout v1");
+        check(&at("saved.tar:ghcr.io/o/app:v1"), "archive ghcr.io/o/app:v1");
+        check(&at("root"), "directory");
+        check(&format!("dir:{}", at("layout")), "directory");
+        check(&format!("oci-layout:{}", at("root")), "layout ");
+        check(&format!("docker-archive:{}", at("none.tar")), "archive ");
+        check("debian:12", "registry");
+        check("docker:27", "registry");
+        check("docker://ghcr.io/o/app", "registry");
+        check("registry:localhost:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000000", "registry");
+        check("./none", "`./none` is not there");
+    }
+
+    #[test]
+    fn a_name_loses_its_tag() {
+        for (name, expected) in
+            [("ghcr.io/o/app:v1", "ghcr.io/o/app"), ("localhost:5000/app", "localhost:5000/app"), ("a/b@sha256:00", "a/b")]
+        {
+            assert_eq!(repository_of(name), expected);
+        }
+    }
+}

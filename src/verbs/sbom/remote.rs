@@ -1,0 +1,139 @@
+//! An image in a registry as a source of layers: each is fetched while it is read, by a bounded queue, so that no more of it is in memory than was
+//! just received. It never fetches a layer that is known already.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use bytes::{Buf as _, Bytes};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::{How, progress};
+use crate::error::remedied;
+use crate::image::{Digest, ImageRef, Repository};
+use crate::registry::manifest::Descriptor;
+use crate::registry::{Registry, RegistryError};
+use crate::report::Report;
+use crate::sbom::SbomError;
+use crate::sbom::catalog::Catalog;
+use crate::sbom::image::{self, MOST, Pointer, Store};
+use crate::sbom::layers::{Blob, Blobs};
+use crate::sbom::spdx::About;
+
+/// Pieces of one layer that wait to be read; each is as large as what the network gave at once.
+const QUEUE: usize = 32;
+
+/// The catalog of an image in a registry, for one platform, and what is known about it.
+pub async fn of_image(registry: &Registry, image: &ImageRef, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
+    let remote =
+        Remote { registry: registry.clone(), repository: image.repository.clone(), handle: Handle::current(), failure: Arc::default() };
+    let (how, start) = (how.clone(), pointer_to(&image.digest));
+    progress::shown(report, move |progress| {
+        let outcome = (|| {
+            let found = image::find(&remote, start, how.wanted().as_ref())?;
+            let catalog = how.catalog(found.layers.clone(), &remote, &progress)?;
+            let created = found.created.unwrap_or_default();
+            Ok((catalog, About { name: remote.repository.to_string(), digest: found.digest, supplier: None, created }))
+        })();
+        // The registry's own words come with a remedy.
+        let failure = remote.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (outcome, failure) {
+            (Err(_), Some(failure)) => Err(remedied(failure)).context("no sbom was written"),
+            (outcome, _) => outcome,
+        }
+    })
+    .await
+}
+
+fn pointer_to(digest: &Digest) -> Pointer {
+    Pointer {
+        media_type: String::new(),
+        digest: digest.to_string(),
+        size: 0,
+        platform: None,
+        annotations: std::collections::BTreeMap::new(),
+    }
+}
+
+struct Remote {
+    registry: Registry,
+    repository: Repository,
+    handle: Handle,
+    /// The first failure.
+    failure: Failure,
+}
+
+type Failure = Arc<Mutex<Option<RegistryError>>>;
+
+fn noted(failure: &Failure, error: RegistryError) -> io::Error {
+    let told = io::Error::other(error.to_string());
+    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    told
+}
+
+fn digest(text: &str) -> io::Result<Digest> {
+    text.parse().map_err(|error: crate::image::ImageError| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+impl Store for Remote {
+    fn small(&self, pointer: &Pointer, is_manifest: bool) -> Result<Vec<u8>, SbomError> {
+        let unreadable = |source| SbomError::Unreadable { path: pointer.digest.clone(), source };
+        let digest = digest(&pointer.digest).map_err(unreadable)?;
+        let fetched = self.handle.block_on(async {
+            if is_manifest {
+                return Ok(self.registry.expect_manifest(&self.repository.at(&digest)).await?.bytes);
+            }
+            let mut config = Descriptor::of(&[], &pointer.media_type);
+            (config.digest, config.size) = (digest, pointer.size);
+            self.registry.blob(&self.repository, &config, MOST).await
+        });
+        fetched.map_err(|error| unreadable(noted(&self.failure, error)))
+    }
+}
+
+impl Blobs for Remote {
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+        let (digest, size) = (digest(blob.digest.as_deref().unwrap_or_default())?, blob.size.unwrap_or_default());
+        let (registry, repository, failure) = (self.registry.clone(), self.repository.clone(), self.failure.clone());
+        let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(QUEUE);
+        self.handle.spawn(async move {
+            let fetched = async {
+                let mut download = registry.download(&repository, &digest, size).await?;
+                while let Some(piece) = download.next().await? {
+                    // Nobody reads on.
+                    if sender.send(Ok(piece)).await.is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            };
+            if let Err(error) = fetched.await {
+                let _ = sender.send(Err(noted(&failure, error))).await;
+            }
+        });
+        Ok(Box::new(Received { receiver, piece: Bytes::new() }))
+    }
+}
+
+/// What a task fetches, for a thread that waits for it.
+struct Received {
+    receiver: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl Read for Received {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(piece) => self.piece = piece?,
+                None => return Ok(0),
+            }
+        }
+        let length = bytes.len().min(self.piece.len());
+        if let Some(bytes) = bytes.get_mut(..length) {
+            self.piece.copy_to_slice(bytes);
+        }
+        Ok(length)
+    }
+}

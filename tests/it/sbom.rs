@@ -1,0 +1,145 @@
+//! `supply-action sbom` as a person calls it: the same image from a registry, a layout, an archive and a directory; and a registry that fails.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use supply_action::image::Digest;
+use supply_action::sandbox::{Effect, Service};
+
+use crate::support::{World, always};
+
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn put(root: &Path, bytes: &[u8], media_type: &str) -> Value {
+    let digest = Digest::of(bytes);
+    let folder = root.join("blobs/sha256");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(digest.hex()), bytes).unwrap();
+    json!({ "mediaType": media_type, "digest": digest.as_str(), "size": bytes.len() })
+}
+
+fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+/// Two layers; the upper one takes a package away. Gives the digests of both.
+fn layout(root: &Path) -> Vec<String> {
+    let status = "Package: a\nVersion: 1\nArchitecture: all\n";
+    let base = tar(&[
+        ("etc/os-release", "ID=debian\nVERSION_ID=12\n"),
+        ("var/lib/dpkg/status", status),
+        ("app/package.json", r#"{"name":"gone","version":"1.0.0"}"#),
+    ]);
+    let upper = tar(&[("app/.wh.package.json", ""), ("srv/package.json", r#"{"name":"here","version":"2.0.0"}"#)]);
+    let layers = [base, upper];
+    let compressed = layers.each_ref().map(|layer| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(layer).unwrap();
+        put(root, &gzip.finish().unwrap(), "application/vnd.oci.image.layer.v1.tar+gzip")
+    });
+    let ids = layers.each_ref().map(|layer| Digest::of(layer).to_string());
+    let config = json!({ "os": "linux", "architecture": "amd64", "created": "2026-01-02T03:04:05Z", "rootfs": { "type": "layers", "diff_ids": ids } });
+    let config = put(root, config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
+    let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": compressed });
+    let mut manifest = put(root, manifest.to_string().as_bytes(), OCI_MANIFEST);
+    manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "demo:v1" });
+    std::fs::write(root.join("index.json"), json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string()).unwrap();
+    std::fs::write(root.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    compressed.iter().map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+struct Told {
+    code: Option<i32>,
+    document: String,
+    log: String,
+}
+
+async fn sbom(world: &World, arguments: &[&str]) -> Told {
+    let output = world.command().arg("sbom").args(arguments).output().await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Told { code: output.status.code(), document: text(&output.stdout), log: text(&output.stderr) }
+}
+
+async fn world() -> (World, tempfile::TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let layers = layout(folder.path());
+    let path = folder.path().to_owned();
+    (World::with(|config| config.preload = vec![path]).await, folder, layers)
+}
+
+fn blobs(world: &World, layers: &[String]) -> usize {
+    let requests = world.sandbox.requests();
+    requests.iter().filter(|request| layers.iter().any(|layer| format!("{request:?}").contains(layer.as_str()))).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_has_the_same_sbom_wherever_it_is() {
+    let (world, folder, _) = world().await;
+    let name = format!("{}/demo", world.sandbox.registry());
+    let remote = sbom(&world, &[&format!("{name}:v1"), "--name", "demo"]).await;
+    assert_eq!(remote.code, Some(0), "{}", remote.log);
+    assert!(remote.log.contains("layer 2 of 2 read: sha256:"), "{}", remote.log);
+    let document: Value = serde_json::from_str(&remote.document).unwrap();
+    let purls: Vec<&str> = document["packages"].as_array().unwrap()[1..]
+        .iter()
+        .map(|one| one["externalRefs"][0]["referenceLocator"].as_str().unwrap())
+        .collect();
+    assert_eq!(purls, ["pkg:deb/debian/a@1?arch=all&distro=debian-12", "pkg:npm/here@2.0.0"]);
+    assert_eq!(document["creationInfo"]["created"], "2026-01-02T03:04:05Z");
+    assert!(document["packages"][1]["sourceInfo"].as_str().unwrap().contains("; brought by layer sha256:"));
+    let path = folder.path().display().to_string();
+    let local = sbom(&world, &[&path, "--name", "demo", "--threads", "1"]).await;
+    assert_eq!(local.document, remote.document, "{}", local.log);
+    let archive = world.folder.path().join("image.tar");
+    let mut tar = tar::Builder::new(std::fs::File::create(&archive).unwrap());
+    tar.append_dir_all(".", folder.path()).unwrap();
+    tar.into_inner().unwrap();
+    let out = world.folder.path().join("out.json");
+    let archived = sbom(&world, &[archive.to_str().unwrap(), "--name", "demo", "-o", out.to_str().unwrap(), "--threads", "8"]).await;
+    assert_eq!((archived.code, archived.document.as_str()), (Some(0), ""), "{}", archived.log);
+    assert_eq!(std::fs::read_to_string(out).unwrap(), remote.document);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_that_are_known_are_not_fetched_and_the_document_is_the_same() {
+    let (world, _folder, layers) = world().await;
+    let cache = world.folder.path().join("cache");
+    let image = format!("{}/demo:v1", world.sandbox.registry());
+    let plain = sbom(&world, &[&image]).await;
+    let cold = sbom(&world, &[&image, "--cache", cache.to_str().unwrap()]).await;
+    assert_eq!(blobs(&world, &layers), 4);
+    let warm = sbom(&world, &[&image, "--cache", cache.to_str().unwrap()]).await;
+    assert_eq!(blobs(&world, &layers), 4, "nothing was fetched");
+    assert!(warm.log.contains("known from the cache"), "{}", warm.log);
+    assert_eq!((&cold.document, &warm.document), (&plain.document, &plain.document));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_is_not_whole_or_not_right_gives_no_document() {
+    let (world, _folder, layers) = world().await;
+    let image = format!("{}/demo:v1", world.sandbox.registry());
+    for (effect, words) in [
+        (Effect::Corrupt, "does not hash to its digest"),
+        (Effect::Body(b"short".to_vec()), "does not have the"),
+        (Effect::Status(404), "is not in the registry"),
+        (Effect::Status(403), "was refused: 403"),
+    ] {
+        world.sandbox.faults().add(always(Service::Registry, Some("GET"), &format!("blobs/{}", layers[0]), effect));
+        let told = sbom(&world, &[&image]).await;
+        assert_eq!((told.code, told.document.as_str()), (Some(1), ""), "{words}: {}", told.log);
+        assert!(told.log.contains("no sbom was written") && told.log.contains(words), "{words}: {}", told.log);
+        world.sandbox.faults().clear();
+    }
+    let told = sbom(&world, &[&image, "--platform", "linux/arm64"]).await;
+    assert!(told.code == Some(1) && told.log.contains("is for `linux/amd64`, not for `linux/arm64`"), "{}", told.log);
+    let told = sbom(&world, &["./nothing"]).await;
+    assert!(told.code == Some(2) && told.log.contains("`./nothing` is not there"), "{}", told.log);
+}
