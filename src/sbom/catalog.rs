@@ -144,6 +144,7 @@ fn merge(known: &mut Package, other: Package) {
     if known.licence == Licence::Unknown {
         known.licence = other.licence;
     }
+    known.checksums.extend(other.checksums);
     for note in other.notes {
         if !known.notes.contains(&note) {
             known.notes.push(note);

@@ -5,6 +5,9 @@
 
 pub mod catalog;
 pub mod collect;
+pub mod cyclonedx;
+pub mod diff;
+pub mod foreign;
 pub mod licence;
 pub mod matchers;
 pub mod package;
@@ -12,6 +15,7 @@ pub mod purl;
 pub mod scanner;
 pub mod source;
 pub mod spdx;
+pub mod table;
 #[cfg(test)]
 mod tests;
 

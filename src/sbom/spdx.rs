@@ -47,7 +47,7 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
         "relationships": relationships(catalog, &identifiers),
     });
     if !catalog.warnings.is_empty() {
-        document["comment"] = Value::from(caveats(&catalog.warnings));
+        document["comment"] = Value::from(format!("Remarks: {}.", remarks(&catalog.warnings).join("; ")));
     }
     if !licences.is_empty() {
         document["hasExtractedLicensingInfos"] = licences.into_values().collect();
@@ -80,8 +80,8 @@ fn image(catalog: &Catalog, about: &About) -> Value {
     image
 }
 
-fn oci_purl(repository: &str, hash: &str) -> String {
-    let name = repository.rsplit('/').next().unwrap_or(repository);
+pub(super) fn oci_purl(repository: &str, hash: &str) -> String {
+    let name = repository.rsplit('/').next().unwrap_or(repository).to_lowercase();
     format!("pkg:oci/{name}@sha256:{hash}?repository_url={}", repository.replace('/', "%2F"))
 }
 
@@ -100,6 +100,11 @@ fn package(listed: &Listed, identifier: &str, licences: &mut BTreeMap<String, Va
         "sourceInfo": origin(listed),
         "externalRefs": [purl_reference(&listed.purl)],
     });
+    let checksums: Vec<Value> =
+        package.common_checksums().map(|(algorithm, value)| json!({ "algorithm": algorithm.in_spdx(), "checksumValue": value })).collect();
+    if !checksums.is_empty() {
+        written["checksums"] = Value::from(checksums);
+    }
     if !package.notes.is_empty() {
         written["comment"] = Value::from(package.notes.join(" "));
     }
@@ -137,7 +142,7 @@ fn origin(listed: &Listed) -> String {
 }
 
 /// What was looked for, so that absence can be told from ignorance.
-fn coverage() -> String {
+pub(super) fn coverage() -> String {
     let looked_for: Vec<&str> = looked_for().collect();
     format!(
         "Looked for: {}. Nothing else was looked for: packages of other ecosystems, and files that no package lists, are not in this document.",
@@ -145,13 +150,14 @@ fn coverage() -> String {
     )
 }
 
-fn caveats(warnings: &[String]) -> String {
+/// What is missing or assumed, one sentence each, as many as a document should hold.
+pub(super) fn remarks(warnings: &[String]) -> Vec<String> {
     const MOST: usize = 100;
     let mut told: Vec<String> = warnings.iter().take(MOST).cloned().collect();
     if warnings.len() > MOST {
         told.push(format!("and {} more remarks", warnings.len() - MOST));
     }
-    format!("Remarks: {}.", told.join("; "))
+    told
 }
 
 fn relationships(catalog: &Catalog, identifiers: &[String]) -> Vec<Value> {

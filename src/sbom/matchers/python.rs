@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::deb822::{Stanza, stanzas};
 use super::{Facts, Malformed, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier};
+use crate::sbom::package::{Algorithm, Ecosystem, Found, Need, Package, Supplier};
 
 /// `x.dist-info/METADATA`, `x.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO` in an unpacked egg, or a file `x.egg-info`.
 pub(super) fn is_metadata(path: &str) -> bool {
@@ -144,12 +144,14 @@ pub(super) fn read_conda(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         named.unwrap_or_default().to_owned()
     });
     let given = |key: &str| text(key).unwrap_or_default().to_owned();
-    let package = Package {
+    let mut package = Package {
         version: Some(version.to_owned()),
         licence: text("license").map_or(Licence::Unknown, Licence::from_field),
         qualifiers: vec![("build", given("build")), ("channel", channel.unwrap_or_default()), ("subdir", given("subdir"))],
         ..Package::named(Ecosystem::Conda, name)
     };
+    package.add_checksum(Algorithm::Md5, text("md5"));
+    package.add_checksum(Algorithm::Sha256, text("sha256"));
     let depends = record.get("depends").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let needs = depends.filter_map(|depend| depend.split_whitespace().next()).map(|name| vec![Need::named(name)]);
     Ok(Facts { packages: vec![Found { requires: needs.collect(), ..Found::alone(package, parent(path)) }], ..Facts::default() })
