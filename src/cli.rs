@@ -54,6 +54,8 @@ enum Verb {
     VerifyBundle(verbs::verify_bundle::Arguments),
     /// Sign a file or an in-toto statement with an OIDC token, and write the Sigstore bundle
     SignBundle(verbs::sign_bundle::Arguments),
+    /// Say which packages came, went or changed their version between two SBOMs (SPDX 2 or CycloneDX JSON)
+    SbomDiff(verbs::sbom_diff::Arguments),
     /// Serve a registry, an OIDC issuer, Fulcio, Rekor and a timestamp authority on loopback
     Sandbox(verbs::sandbox::Sandbox),
     /// Speak BuildKit's SBOM scanner protocol; BuildKit runs this inside the scanner image
@@ -98,6 +100,7 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
         Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
         Verb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),
         Verb::SignBundle(arguments) => verbs::sign_bundle::run(&arguments, env, report).await,
+        Verb::SbomDiff(arguments) => verbs::sbom_diff::run(&arguments, report),
         Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,
         Verb::SbomScanner => verbs::sbom_scanner::run(env, report),
     }

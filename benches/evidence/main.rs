@@ -28,7 +28,7 @@ use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verbs::publish;
-use supply_action::verify::policy::{Format, Part, Policy, Requirements};
+use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
 use supply_action::{sigstore, verify};
 
 /// How often each side runs at each latency; the median counts.
@@ -125,7 +125,7 @@ impl World {
             signer: Signer::Keyless { identity: self.claims.identity(), issuer },
             requirements: Requirements::new(
                 &platforms,
-                true,
+                &[SPDX],
                 true,
                 &[Part::Index, Part::Platform, Part::Attestations],
                 &[Format::Bundle, Format::Legacy],
@@ -173,11 +173,11 @@ impl World {
         let outside = publish::Outside::new(&inputs, &Credentials::default()).unwrap();
         let place = Place { env: &env, private: self.folder.path(), terminal: false };
         let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
-        let (built, _) = publish::build(&env, &plan, &outside, buildx).await.unwrap();
+        let (built, _) = publish::build(&env, &plan, &outside, buildx, &|_| {}).await.unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
         let authority = publish::Authority::Oidc(identity::token(&http, &context).await.unwrap());
-        let (attested, _) = publish::prove(&outside, &context, authority, built, &policy).await.unwrap();
+        let (attested, _) = publish::prove(&outside, &context, authority, built, &policy, &[]).await.unwrap();
         let proven = began.elapsed();
         let _ = publish::verify_all(&outside, &attested, &policy).await.unwrap();
         let took = began.elapsed();

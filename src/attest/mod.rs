@@ -12,7 +12,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
+use crate::plan::sbom::Document;
 use crate::registry::Registry;
+use crate::registry::contents::PlatformImage;
 use crate::registry::legacy::{Attached, LegacyLayer};
 use crate::registry::manifest::Descriptor;
 use crate::sign::{CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed};
@@ -51,12 +53,33 @@ impl AttestedImage {
     }
 }
 
-/// Collects what is to be attested: BuildKit's statements, fetched and checked, and the workflow's provenance.
-pub async fn draft(registry: &Registry, built: &BuiltImage, workflow: &provenance::Workflow) -> anyhow::Result<Vec<Draft>> {
+/// Collects what is to be attested: BuildKit's statements, fetched and checked, the user's own SBOMs, and the workflow's provenance.
+pub async fn draft(
+    registry: &Registry,
+    built: &BuiltImage,
+    workflow: &provenance::Workflow,
+    own: &[Document],
+) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = buildkit::drafts(registry, built).await?;
+    drafts.extend(own_sboms(built, own)?);
     let (of, root) = (&built.repositories()[0], built.root());
     let statement = statement(of, root, crate::verify::policy::SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
     drafts.push(Draft { subject: root.clone(), predicate_type: crate::verify::policy::SLSA_PROVENANCE.to_owned(), statement });
+    Ok(drafts)
+}
+
+/// The user's SBOM of each platform, as the plan checked it.
+fn own_sboms(built: &BuiltImage, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
+    let mut drafts = Vec::new();
+    for document in own {
+        let of_platform = |part: &&PlatformImage| document.platform.is_met_by(&part.platform);
+        let Some(part) = built.platforms().iter().find(of_platform) else {
+            anyhow::bail!("`{}` is about `{}`, which was not built", document.path, document.platform);
+        };
+        let (kind, subject) = (document.format.predicate_type(), part.descriptor.bare());
+        let statement = statement(&built.repositories()[0], &subject, kind, &document.text)?;
+        drafts.push(Draft { subject, predicate_type: kind.to_owned(), statement });
+    }
     Ok(drafts)
 }
 

@@ -1,5 +1,7 @@
-//! Inputs, run and facts → `Plan`: every decision before anything is done. Pure; stages contain no "if push".
+//! Inputs, run and facts → `Plan`: every decision before anything is done. Pure, but that a user's own SBOM is read
+//! and checked; stages contain no "if push".
 
+pub mod sbom;
 mod shown;
 
 use serde_json::{Value, json};
@@ -15,6 +17,8 @@ use crate::metadata::{self, Metadata};
 use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event, Push};
 use crate::verify::policy::{Format, Part, Requirements};
+
+use self::sbom::Sbom;
 
 /// What this run will do.
 #[derive(Debug)]
@@ -54,16 +58,6 @@ pub struct Build {
     pub flags: Flags,
     pub platforms: Vec<Platform>,
     pub sbom: Sbom,
-}
-
-/// Who makes the SBOMs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sbom {
-    /// Our own scanner.
-    Ours,
-    /// A generator that the user names, in `sbom` or `attests`.
-    Given,
-    Off,
 }
 
 impl Build {
@@ -161,7 +155,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         about,
         requirements: Requirements::new(
             &build.platforms,
-            build.sbom != Sbom::Off,
+            &build.sbom.predicate_types(),
             build.provenance().is_some(),
             &inputs.sign_subjects,
             inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]),
@@ -240,17 +234,8 @@ fn build(
     if inputs.source_args {
         texts.build_args = with_source(&texts.build_args, context);
     }
-    let sbom = match texts.sbom.trim() {
-        "" if texts.attests.contains("type=sbom") => Sbom::Given,
-        "" | "true" | "True" | "TRUE" => Sbom::Ours,
-        "false" | "False" | "FALSE" => Sbom::Off,
-        _ => Sbom::Given,
-    };
-    match sbom {
-        Sbom::Ours => texts.sbom.clear(), // its generator is known only when it lies in the registry
-        Sbom::Off => texts.sbom = "false".to_owned(),
-        Sbom::Given => {}
-    }
+    let sbom = Sbom::of(&texts.sbom, &texts.attests, &inputs.platforms)?;
+    texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let facts = flags::Facts { env, event: &facts.event, file_exists: &file_exists };
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
@@ -318,7 +303,8 @@ impl Publish {
 
     /// Whether BuildKit makes manifests of attestations, and they are to be signed.
     fn attestation_manifests(&self) -> bool {
-        !self.requirements.of(Part::Attestations).is_empty() && (self.build.sbom != Sbom::Off || self.build.provenance().is_some())
+        !self.requirements.of(Part::Attestations).is_empty()
+            && (self.build.sbom.is_made_in_the_build() || self.build.provenance().is_some())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Plan, Publish, Sbom};
+use super::sbom::Sbom;
+use super::{Plan, Publish};
 use crate::build::arguments::{self, Destination};
 use crate::preflight;
 use crate::summary::commands::quoted;

@@ -5,6 +5,7 @@ pub mod plan;
 pub mod publish;
 pub mod rehearse;
 pub mod sandbox;
+pub mod sbom_diff;
 pub mod sbom_scanner;
 pub mod sign_bundle;
 mod store;

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use super::{store, trust};
 use crate::attest::{self, AttestedImage, provenance::Workflow};
 use crate::build::buildx::{Buildx, Place};
-use crate::build::scanner::Scanner;
+use crate::build::scanner::{self, Scanner};
 use crate::build::{self, BuiltImage};
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::api::Api;
@@ -15,7 +15,8 @@ use crate::image::{Digest, ImageRef};
 use crate::inputs::{Inputs, OnTagConflict, lists, secret_texts};
 use crate::login::{self, Asked};
 use crate::metadata::Metadata;
-use crate::plan::{self, Plan, Sbom};
+use crate::plan::sbom::{Document, Sbom};
+use crate::plan::{self, Plan};
 use crate::preflight;
 use crate::publish::{self, Baseline, Published, Terms};
 use crate::registry::exchange::Endpoints;
@@ -128,8 +129,8 @@ pub async fn publish(
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let ready = report.stage("preflight", preflight(&outside, context, inputs, plan, &credentials, &place, report)).await?;
     let policy = Policy { signer: ready.authority.signer(context), requirements };
-    let built = report.stage("build", build(env, plan, &outside, ready.buildx)).await?;
-    let attested = report.stage("prove", prove(&outside, context, ready.authority, built, &policy)).await?;
+    let built = report.stage("build", build(env, plan, &outside, ready.buildx, &|text| report.notice(text))).await?;
+    let attested = report.stage("prove", prove(&outside, context, ready.authority, built, &policy, plan.build.sbom.documents())).await?;
     let verified = report.stage("verify", verify_all(&outside, &attested, &policy)).await?;
     if let Some(github) = &ready.github {
         store::store(github, inputs, &attested, report).await?;
@@ -289,22 +290,49 @@ async fn is_of_this_commit(outside: &Outside, context: &Context, policy: &Policy
 }
 
 /// Builds with what the preflight set up.
-pub async fn build(env: &Environment, plan: &plan::Publish, outside: &Outside, buildx: Buildx) -> anyhow::Result<(BuiltImage, String)> {
-    let scanner = scanner(env, plan, outside).await?;
-    let built = buildx.build(&outside.registry, &plan.build, &plan.images, scanner.as_ref()).await;
+pub async fn build(
+    env: &Environment,
+    plan: &plan::Publish,
+    outside: &Outside,
+    buildx: Buildx,
+    notice: &dyn Fn(&str),
+) -> anyhow::Result<(BuiltImage, String)> {
+    let scanner = our_scanner(env, plan, outside, &buildx, notice).await;
+    let built = match scanner {
+        Ok(scanner) => buildx.build(&outside.registry, &plan.build, &plan.images, scanner.as_ref()).await,
+        Err(error) => Err(error),
+    };
     buildx.close().await;
     let built = built?;
     let outcome = format!("{} for {}", built.root().digest, plural(built.platforms().len(), "platform"));
     Ok((built, outcome))
 }
 
-/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture.
-async fn scanner(env: &Environment, plan: &plan::Publish, outside: &Outside) -> anyhow::Result<Option<ImageRef>> {
-    match (plan.build.sbom, env.get("SUPPLY_ACTION_SCANNER")) {
-        (Sbom::Given | Sbom::Off, _) => Ok(None),
-        (Sbom::Ours, Some(named)) => Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?)),
-        (Sbom::Ours, None) => Scanner::of_this_program()?.ensure(&outside.registry, &plan.images[0]).await.map(Some),
+/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture. `None`: BuildKit's
+/// own generator, or none at all.
+async fn our_scanner(
+    env: &Environment,
+    plan: &plan::Publish,
+    outside: &Outside,
+    buildx: &Buildx,
+    notice: &dyn Fn(&str),
+) -> anyhow::Result<Option<ImageRef>> {
+    let Sbom::Ours { insist } = plan.build.sbom else { return Ok(None) };
+    if let Some(named) = env.get("SUPPLY_ACTION_SCANNER") {
+        return Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?));
     }
+    let ours = scanner::platform()?;
+    if !buildx.runs_everywhere(&ours) {
+        let lacks = format!("a node of the builder does not run `{ours}`, which this action's scanner is made for");
+        if insist {
+            return Err(anyhow::anyhow!(lacks)).hint(
+                "set `sbom: auto`, which takes BuildKit's generator there, or name a scanner for the builder with `SUPPLY_ACTION_SCANNER`",
+            );
+        }
+        notice(&format!("{lacks}, so BuildKit's generator makes the SBOMs; they are checked before they are signed"));
+        return Ok(None);
+    }
+    Scanner::of_this_program()?.ensure(&outside.registry, &plan.images[0]).await.map(Some)
 }
 
 /// Sign and attest: drafts are collected while the certificate is asked for, and signed while the signatures go up.
@@ -314,6 +342,7 @@ pub async fn prove(
     authority: Authority,
     built: BuiltImage,
     policy: &Policy,
+    sboms: &[Document],
 ) -> anyhow::Result<(AttestedImage, String)> {
     let wanted = &policy.requirements;
     let Outside { http, registry, services, .. } = outside;
@@ -324,10 +353,12 @@ pub async fn prove(
     // Most images carry nothing yet; asking costs no time beside the certificate.
     let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
     let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, &policy.signer, &wanted.formats);
-    let (session, drafts, existing, ()) =
-        futures_util::try_join!(authority.session(http, context, services), attest::draft(registry, &built, &workflow), existing, async {
-            empty_configs.await.remedied().map(drop)
-        },)?;
+    let (session, drafts, existing, ()) = futures_util::try_join!(
+        authority.session(http, context, services),
+        attest::draft(registry, &built, &workflow, sboms),
+        existing,
+        async { empty_configs.await.remedied().map(drop) },
+    )?;
     let by = if matches!(policy.signer, Signer::Key(_)) { "one key" } else { "one certificate" };
     let whole_envelopes = services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1);
     let (drafts, left_out) = attest::lean::fitting(drafts, if whole_envelopes { attest::lean::ENVELOPE_LIMIT } else { usize::MAX })?;
