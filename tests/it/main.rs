@@ -10,6 +10,7 @@ mod keys;
 mod publish;
 mod refusals;
 mod registries;
+mod sboms;
 mod signals;
 mod support;
 mod tidy;
