@@ -12,7 +12,8 @@ fuzz_target!(|text: &str| {
     let texts = Texts { tags: next(), flavor: next(), labels: next(), annotations: next(), images: next() };
     let (git_ref, event_name) = (next(), next());
     let payload = json!({ "repository": { "default_branch": "main" }, "number": 5, "pull_request": { "head": { "sha": "c0ffee" } } });
-    let repository = json!({ "name": "app", "description": "a \"b\"", "html_url": "https://github.com/o/app", "license": { "spdx_id": "MIT" } });
+    let repository =
+        json!({ "name": "app", "description": "a \"b\"", "html_url": "https://github.com/o/app", "license": { "spdx_id": "MIT" } });
     let env = Environment::new();
     let run = Run {
         event_name: if event_name.is_empty() { "push" } else { &event_name },

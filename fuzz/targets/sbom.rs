@@ -1,5 +1,5 @@
-//! Files of an image → packages → documents: the first byte says under which path the rest lies, so that every matcher has its turn. It never
-//! looks at what was found, only that it is found in bounded time and written down.
+//! Files of an image → packages → documents: the first letter, from `A` on, says under which path the rest lies, so that every matcher has its
+//! turn. It never looks at what was found, only that it is written down the same twice and that the documents hold together.
 #![no_main]
 
 use std::io::Cursor;
@@ -7,8 +7,9 @@ use std::io::Cursor;
 use libfuzzer_sys::fuzz_target;
 use supply_action::sbom::catalog::Catalog;
 use supply_action::sbom::collect::Collected;
+use supply_action::sbom::foreign::Format;
 use supply_action::sbom::source::{Contents, File, Visitor as _};
-use supply_action::sbom::spdx;
+use supply_action::sbom::{cyclonedx, foreign, spdx, table};
 
 const PATHS: [&str; 23] = [
     "var/lib/dpkg/status",
@@ -38,7 +39,7 @@ const PATHS: [&str; 23] = [
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, contents)) = bytes.split_first() else { return };
-    let path = PATHS[usize::from(*choice) % PATHS.len()];
+    let path = PATHS[usize::from(choice.wrapping_sub(b'A')) % PATHS.len()];
     let mut collected = Collected::default();
     let mut open = || Ok(Box::new(Cursor::new(contents.to_vec())) as Box<dyn Contents>);
     let file = File { path, size: contents.len() as u64, modified: 0, open: &mut open };
@@ -49,4 +50,8 @@ fuzz_target!(|bytes: &[u8]| {
     let about = spdx::About { name: "fuzz".into(), ..spdx::About::default() };
     let document = spdx::document(&catalog, &about).to_string();
     assert_eq!(document, spdx::document(&catalog, &about).to_string());
+    assert_eq!(foreign::check(document.as_bytes()), Ok(Format::Spdx));
+    let document = cyclonedx::document(&catalog, &about).to_string();
+    assert_eq!(foreign::check(document.as_bytes()), Ok(Format::CycloneDx));
+    let _ = table::table(&catalog, 60);
 });

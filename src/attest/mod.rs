@@ -31,6 +31,12 @@ pub struct Draft {
     pub(crate) statement: Vec<u8>,
 }
 
+impl Draft {
+    pub fn statement(&self) -> &[u8] {
+        &self.statement
+    }
+}
+
 /// Signed statements whose blobs are uploaded, and which nothing refers to yet.
 pub struct Sealed(Vec<(Draft, SealedStatement)>);
 
