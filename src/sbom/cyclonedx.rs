@@ -1,6 +1,6 @@
 //! A catalog as a CycloneDX 1.6 document, the same bytes for the same facts. It states nothing that was not read, and calls nothing complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -138,6 +138,27 @@ fn property(name: &str, value: &str) -> Value {
     json!({ "name": format!("supply-action:{name}"), "value": value })
 }
 
+/// Enough packages to reach all the others from: those that no other needs, and one of each ring.
+fn tops(catalog: &Catalog) -> Vec<usize> {
+    let needed: BTreeSet<usize> = catalog.dependencies.iter().map(|(_, to)| *to).collect();
+    let (free, rest): (Vec<usize>, Vec<usize>) = (0..catalog.packages.len()).partition(|index| !needed.contains(index));
+    let mut reached = BTreeSet::new();
+    let mut tops = Vec::new();
+    for top in free.into_iter().chain(rest) {
+        if reached.contains(&top) {
+            continue;
+        }
+        tops.push(top);
+        let mut ahead = vec![top];
+        while let Some(package) = ahead.pop() {
+            if reached.insert(package) {
+                ahead.extend(catalog.dependencies.range((package, 0)..=(package, usize::MAX)).map(|(_, to)| *to));
+            }
+        }
+    }
+    tops
+}
+
 /// Only those that are known: CycloneDX takes a component with an empty entry for one that depends on nothing.
 fn dependencies(catalog: &Catalog) -> Vec<Value> {
     let purl = |index: usize| catalog.packages.get(index).map(|listed| listed.purl.as_str());
@@ -145,6 +166,8 @@ fn dependencies(catalog: &Catalog) -> Vec<Value> {
     for (from, to) in catalog.dependencies.iter().filter_map(|(from, to)| Some((purl(*from)?, purl(*to)?))) {
         known.entry(from).or_default().push(to);
     }
+    let tops: Vec<&str> = tops(catalog).into_iter().filter_map(purl).collect();
+    known.insert(IMAGE, tops);
     known
         .into_iter()
         .map(|(from, mut to)| {
@@ -217,12 +240,22 @@ mod tests {
         let document = written();
         assert_eq!(
             document["dependencies"],
-            json!([{ "ref": "pkg:npm/%40a/b@1", "dependsOn": ["pkg:generic/node@1", "pkg:maven/org.x/y@1"] }])
+            json!([
+                { "ref": "image", "dependsOn": ["pkg:npm/%40a/b@1"] },
+                { "ref": "pkg:npm/%40a/b@1", "dependsOn": ["pkg:generic/node@1", "pkg:maven/org.x/y@1"] },
+            ])
         );
         assert!(document["compositions"].as_array().unwrap().iter().all(|one| one["aggregate"] == "incomplete"));
         let told = &document["metadata"]["properties"];
         assert!(told[0]["value"].as_str().unwrap().contains("Nothing else was looked for"));
         assert_eq!(told[1], json!({ "name": "supply-action:remark", "value": "a hint" }));
+    }
+
+    #[test]
+    fn every_package_is_reached_from_the_image_rings_too() {
+        let packages = ["a", "b", "c", "d"].map(|name| listed(Ecosystem::Apk, name, name)).to_vec();
+        let dependencies = BTreeSet::from([(1, 2), (2, 1), (2, 3)]);
+        assert_eq!(tops(&Catalog { release: None, packages, dependencies, warnings: vec![], newest: None }), [0, 1]);
     }
 
     #[test]

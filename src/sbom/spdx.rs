@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::catalog::{Catalog, Listed, looked_for};
 use super::licence::Licence;
 use super::package::Supplier;
+use super::purl::encoded;
 
 /// Where SPDX wants namespaces of those who host none of their own.
 const NAMESPACE: &str = "https://spdx.org/spdxdocs/supply-action";
@@ -82,7 +83,7 @@ fn image(catalog: &Catalog, about: &About) -> Value {
 
 pub(super) fn oci_purl(repository: &str, hash: &str) -> String {
     let name = repository.rsplit('/').next().unwrap_or(repository).to_lowercase();
-    format!("pkg:oci/{name}@sha256:{hash}?repository_url={}", repository.replace('/', "%2F"))
+    format!("pkg:oci/{}@sha256:{hash}?repository_url={}", encoded(&name, ""), encoded(repository, ":"))
 }
 
 fn package(listed: &Listed, identifier: &str, licences: &mut BTreeMap<String, Value>) -> Value {

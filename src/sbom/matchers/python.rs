@@ -69,7 +69,14 @@ fn site(path: &str) -> &str {
 fn supplier(head: &Stanza<'_>) -> Option<Supplier> {
     let field = |name| head.get(name).map(str::trim).filter(|value| is_given(value));
     [("Author", "Author-email"), ("Maintainer", "Maintainer-email")].into_iter().find_map(|(name, mail)| {
-        let first = |value: &str| value.split(',').next().unwrap_or_default().trim().to_owned();
+        let first = |value: &str| {
+            let mut quoted = false;
+            let ends = |letter: char| {
+                quoted ^= letter == '"';
+                letter == ',' && !quoted
+            };
+            value.split(ends).next().unwrap_or_default().trim().to_owned()
+        };
         let text = match (field(name), field(mail).map(first)) {
             (None, None) => return None,
             (Some(name), None) => name.to_owned(),
@@ -217,6 +224,7 @@ mod tests {
         };
         check("Author-email: A B <a@b.example>, C <c@b.example>\n", Some("Person: A B (a@b.example)"));
         check("Author: A\nAuthor-email: A Long <a@b.example>\n", Some("Person: A Long (a@b.example)"));
+        check("Author-email: \"A, B\" <a@b.example>, C <c@b.example>\n", Some("Person: A, B (a@b.example)"));
         check("Author: UNKNOWN\nMaintainer: The x team\n", Some("Organization: The x team"));
         check("", None);
     }
