@@ -12,7 +12,8 @@ use supply_action::sbom::source::rootfs::Rootfs;
 use supply_action::sbom::spdx::About;
 use supply_action::sbom::{cyclonedx, spdx};
 
-use crate::support::{accepts, get, judge, published, tool, world};
+use crate::evidence::{signer, statement_of};
+use crate::support::{accepts, cosigns, get, judge, publish, published, tool, trust, world};
 
 /// The SPDX document inside a bundle in the registry.
 pub(crate) fn document(image: &str, bundle: &str) -> Value {
@@ -170,4 +171,22 @@ fn two_formats_of_one_catalog_do_not_differ_and_neither_does_what_syft_makes_of_
     accepts(&tool("SYFT"), &["convert", spdx.to_str().unwrap(), "-o", &format!("cyclonedx-json={}", out.display())]);
     let found = supply_action::sbom::diff::diff(&read(spdx), &read(&out));
     assert!(found.is_empty(), "{}", found.table());
+}
+
+#[test]
+fn cosign_accepts_an_sbom_of_ones_own_as_cyclonedx_on_every_platform() {
+    let (catalog, _, own) = real();
+    let image = format!("{}/hello-own-sbom", world().sandbox.registry());
+    let run = publish("hello", &image, &[("INPUT_SBOM", own.to_str().unwrap())]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let (identity, issuer) = signer();
+    let trust = trust(world().sandbox.trusted_root().to_str().unwrap(), &identity, &issuer);
+    for (kind, digest) in run.subjects().into_iter().filter(|(kind, _)| kind == "platform") {
+        let image = format!("{image}@{digest}");
+        for (cosign, extra) in cosigns() {
+            let said = accepts(&cosign, &[&["verify-attestation", "--type", "cyclonedx"], extra, &trust, &[image.as_str()]].concat());
+            let predicate = &statement_of(&said)["predicate"];
+            assert_eq!(predicate["components"].as_array().unwrap().len(), catalog.packages.len() + 1, "{kind}");
+        }
+    }
 }
