@@ -62,6 +62,7 @@ impl Catalog {
             warnings.extend(facts.warnings);
             found.extend(facts.packages.into_iter().map(|package| (path.clone(), package)));
         }
+        warnings.extend(nameless(&mut found));
         for (_, found) in &mut found {
             let told = found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
             if let (Licence::Unknown, Some(licence)) = (&found.package.licence, told) {
@@ -82,6 +83,19 @@ impl Catalog {
         let dependencies = dependencies.filter(|(from, to)| from != to).collect();
         Self { release, packages, dependencies, warnings, newest: collected.newest }
     }
+}
+
+/// Takes out packages without a name, which no document may list; says where they were.
+fn nameless(found: &mut Vec<(String, Found)>) -> Vec<String> {
+    let mut places = BTreeSet::new();
+    found.retain(|(path, found)| {
+        let named = !found.package.name.trim().is_empty();
+        if !named {
+            places.insert(path.clone());
+        }
+        named
+    });
+    places.into_iter().map(|path| format!("`{path}` has a package without a name, which is not listed")).collect()
 }
 
 fn release(collected: &Collected) -> Option<Release> {
@@ -246,6 +260,15 @@ mod tests {
         let both = [either, found("b", "all", &[], &[]), found("c", "all", &[], &[])];
         check(&both, &[("a:amd64", "b:all"), ("a:amd64", "c:all")]);
         check(&[found("a", "all", &["self"], &[&["self"]])], &[]);
+    }
+
+    #[test]
+    fn a_package_without_a_name_is_told_and_not_listed() {
+        let all = packages(&[found(" ", "amd64", &[], &[]), found("a", "amd64", &[], &[&["b"]]), found("b", "amd64", &[], &[])]);
+        let catalog = catalog(&[("etc/os-release", Facts::default()), ("status", all)], &[]);
+        let names: Vec<&str> = catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
+        assert_eq!((names, catalog.dependencies), (vec!["a", "b"], BTreeSet::from([(0, 1)])));
+        assert_eq!(catalog.warnings[0], "`status` has a package without a name, which is not listed");
     }
 
     #[test]
