@@ -329,6 +329,17 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_has_the_checksum_of_its_bytes_and_what_is_shaded_into_it_none() {
+        // From `sha1sum` of the same bytes.
+        assert_eq!(checksum(&mut Cursor::new(b"abc".to_vec())).unwrap().as_deref(), Some("a9993e364706816aba3e25717850c26c9cd0d89d"));
+        let bytes = jar(&[properties("org.x", "app", "1"), properties("org.y", "shaded", "2")]);
+        let whole = checksum(&mut Cursor::new(bytes.clone())).unwrap().unwrap();
+        let found = facts("app-1.jar", bytes).packages;
+        let of = |at: usize| found[at].package.common_checksums().collect::<Vec<_>>();
+        assert_eq!((of(0), of(1)), (vec![(Algorithm::Sha1, whole.as_str())], vec![]));
+    }
+
+    #[test]
     fn archives_in_archives_are_read_down_to_a_limit() {
         let mut inner = jar(&[properties("g", "deep", "1")]);
         for name in ["BOOT-INF/lib/c-3.jar", "b-2.jar"] {

@@ -259,14 +259,16 @@ mod tests {
 
     #[test]
     fn conda_records_become_packages() {
-        let text = r#"{"name":"openssl","version":"3.1.0","build":"hd590300_1","subdir":"linux-64","license":"Apache-2.0",
-            "channel":"https://conda.anaconda.org/conda-forge/linux-64","depends":["ca-certificates","libgcc-ng >=12"]}"#;
+        let text = r#"{"name":"openssl","version":"3.1.0","build":"hd590300_1","subdir":"linux-64","license":"Apache-2.0","md5":"too short",
+            "sha256":"F2CA1BB6C7E907D06DAFE4687E579FCE76B37E4E93B7605022DA52E6CCC26FD2","channel":"https://conda.anaconda.org/conda-forge/linux-64","depends":["ca-certificates","libgcc-ng >=12"]}"#;
         assert!(is_conda_record("opt/conda/conda-meta/openssl-3.1.0.json") && !is_conda_record("opt/meta/x.json"));
         let facts = read_conda("opt/conda/conda-meta/openssl-3.1.0-hd590300_1.json", text.as_bytes()).unwrap();
         let found = &facts.packages[0];
         let purl = "pkg:conda/openssl@3.1.0?build=hd590300_1&channel=conda-forge&subdir=linux-64";
         assert_eq!(crate::sbom::purl::of(&found.package, None), purl);
         assert_eq!(found.requires.len(), 2);
+        let checksum = "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2";
+        assert_eq!(found.package.common_checksums().collect::<Vec<_>>(), [(Algorithm::Sha256, checksum)]);
         assert_eq!(read_conda("conda-meta/x.json", b"{").unwrap().warnings.len(), 1);
         assert_eq!(read_conda("conda-meta/x.json", b"[]"), Ok(Facts::default()));
     }
