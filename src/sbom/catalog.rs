@@ -131,11 +131,14 @@ fn assumed_distributions(found: &[(String, Found)]) -> Vec<String> {
 fn once_each(found: Vec<(String, Found)>, release: Option<&Release>) -> (Vec<Listed>, Vec<usize>) {
     type Key = (Ecosystem, String, Option<String>, String);
     let mut listed: BTreeMap<Key, Listed> = BTreeMap::new();
+    let mut by_purl: BTreeMap<String, Key> = BTreeMap::new();
     let mut keys: Vec<Key> = Vec::with_capacity(found.len());
     for (path, found) in found {
         let package = found.package;
         let purl = purl::of(&package, release);
-        let key = (package.ecosystem, package.name.clone(), package.version.clone(), purl.clone());
+        // One spelt in two ways, such as `Zope_x` and `zope.x`, has one purl and is one package.
+        let fresh = || (package.ecosystem, package.name.clone(), package.version.clone(), purl.clone());
+        let key = by_purl.entry(purl.clone()).or_insert_with(fresh).clone();
         match listed.get_mut(&key) {
             Some(known) => {
                 known.locations.insert(path);
@@ -269,6 +272,17 @@ mod tests {
         let names: Vec<&str> = catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
         assert_eq!((names, catalog.dependencies), (vec!["a", "b"], BTreeSet::from([(0, 1)])));
         assert_eq!(catalog.warnings[0], "`status` has a package without a name, which is not listed");
+    }
+
+    #[test]
+    fn one_package_spelt_in_two_ways_is_listed_once() {
+        let python = |name: &str| {
+            let package = Package { version: Some("1".into()), ..Package::named(Ecosystem::Pypi, name) };
+            packages(&[Found::alone(package, "")])
+        };
+        let catalog = catalog(&[("a", python("Zope_x")), ("b", python("zope.x"))], &[]);
+        assert_eq!(catalog.packages.len(), 1);
+        assert_eq!((catalog.packages[0].package.name.as_str(), catalog.packages[0].locations.len()), ("Zope_x", 2));
     }
 
     #[test]
