@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build rehearse test bench check clean
+.PHONY: help build rehearse test bench check fuzz clean
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
@@ -44,10 +44,13 @@ bench: ## time the evidence stage beside the cosign commands that do the same
 
 check: ## formatting, lints and documentation; warnings are errors
 	$(call step,setting up,tools/setup check)
-	$(call step,shellcheck,shellcheck tools/images tools/setup tools/with-buildkit tools/with-tools tools/lib.sh .ci/run)
-	$(call step,cargo fmt,cargo fmt --check)
+	$(call step,shellcheck,shellcheck tools/fuzz tools/images tools/setup tools/with-buildkit tools/with-tools tools/lib.sh .ci/run)
+	$(call step,cargo fmt,cargo fmt --check && cargo fmt --manifest-path fuzz/Cargo.toml --check)
 	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets -- -D warnings)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)
+
+fuzz: ## feed every reader of foreign bytes made-up input for FUZZ_SECONDS each (20 by default; TARGETS=NAME for one)
+	$(call step,fuzzing,tools/fuzz $(TARGETS))
 
 clean: ## remove what was built here (the cache of tools stays: its folder is supply-action in ~/.cache)
 	rm -rf rehearsal

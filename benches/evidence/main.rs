@@ -35,7 +35,7 @@ use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verbs::{publish, release};
-use supply_action::verify::policy::{Format, Part, Policy, Requirements};
+use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
 use supply_action::{sigstore, verify};
 
 /// How often each side runs at each latency; the median counts.
@@ -171,7 +171,7 @@ impl World {
             signer: Signer::Keyless { identity: self.claims.identity(), issuer },
             requirements: Requirements::new(
                 &platforms,
-                true,
+                &[SPDX],
                 true,
                 &[Part::Index, Part::Platform, Part::Attestations],
                 if self.log.is_some() { &[Format::Bundle] } else { &[Format::Bundle, Format::Legacy] },
@@ -235,11 +235,11 @@ impl World {
         let outside = release::Outside::new(&inputs, &Credentials::default()).unwrap();
         let place = Place { env: &env, private: self.folder.path(), terminal: false };
         let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
-        let (built, _) = publish::build(&env, &plan.build, &plan.release.images, &self.registry, buildx).await.unwrap();
+        let (built, _) = publish::build(&env, &plan.build, &plan.release.images, &self.registry, buildx, &|_| {}).await.unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
         let authority = release::Authority::Oidc(identity::token(&http, &context).await.unwrap());
-        let (attested, _) = release::prove(&outside, &context, authority, built, &policy).await.unwrap();
+        let (attested, _) = release::prove(&outside, &context, authority, built, &policy, &[]).await.unwrap();
         let proven = began.elapsed();
         let _ = release::verify_all(&outside, &attested, &policy).await.unwrap();
         let took = began.elapsed();

@@ -11,11 +11,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Draft, statement};
-use crate::error::OrRemedy as _;
+use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::Repository;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::manifest::Descriptor;
+use crate::sbom::foreign;
 use crate::sigstore::IN_TOTO;
 use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
 
@@ -59,8 +60,8 @@ async fn of_platform(registry: &Registry, repository: &Repository, part: &Platfo
     Ok(drafts.into_iter().flatten().collect())
 }
 
-/// Checks that the statement is about this platform's image, and makes ours of it; other predicate types are left alone.
-fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage) -> anyhow::Result<Option<Draft>> {
+/// Checks that the statement is about this platform's image and that an SBOM is whole, and makes ours of it; other predicate types are left alone.
+pub fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage) -> anyhow::Result<Option<Draft>> {
     let unsigned: Unsigned<'_> =
         serde_json::from_slice(bytes).with_context(|| format!("a statement that BuildKit made for `{}` cannot be read", part.platform))?;
     let kind = unsigned.predicate_type.as_str();
@@ -74,6 +75,11 @@ fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage) -> anyho
         let named = if named.is_empty() { "no image".to_owned() } else { named.join(", ") };
         bail!("BuildKit's `{kind}` for `{}` is about {named}, not about `{}`", part.platform, part.descriptor.digest);
     }
+    if kind == SPDX {
+        foreign::check(unsigned.predicate.get().as_bytes())
+            .with_context(|| format!("the SBOM that the build's generator made for `{}` is not signed", part.platform))
+            .hint("set `sbom: scanner` for this action's own, or give a file of your own")?;
+    }
     let subject: Descriptor = part.descriptor.bare();
     let statement = statement(repository, &subject, kind, unsigned.predicate.get())?;
     Ok(Some(Draft { subject, predicate_type: kind.to_owned(), statement }))
@@ -83,6 +89,9 @@ fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage) -> anyho
 mod tests {
     use super::*;
 
+    const PREDICATE: &str = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","name":"x","documentNamespace":"https://x.example/1",
+        "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]}, "n": 1.0, "packages":[ {"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]}"#;
+
     fn part() -> PlatformImage {
         PlatformImage { platform: "linux/amd64".parse().unwrap(), descriptor: Descriptor::of(b"image", "m"), attestations: None }
     }
@@ -90,9 +99,7 @@ mod tests {
     fn unsigned(kind: &str, subjects: &[&str]) -> String {
         let subjects: Vec<_> = subjects.iter().map(|digest| serde_json::json!({ "name": "_", "digest": { "sha256": digest } })).collect();
         let subjects = serde_json::to_string(&subjects).unwrap();
-        format!(
-            r#"{{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"{kind}","subject":{subjects},"predicate":{{"n": 1.0, "b":[ ]}}}}"#
-        )
+        format!(r#"{{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"{kind}","subject":{subjects},"predicate":{PREDICATE}}}"#)
     }
 
     #[test]
@@ -101,8 +108,23 @@ mod tests {
         let hex = part.descriptor.digest.hex();
         let draft = rebuild(unsigned(SPDX, &[hex, hex]).as_bytes(), &repository, &part).unwrap().unwrap();
         let text = String::from_utf8(draft.statement).unwrap();
-        assert!(text.contains(r#""predicate":{"n": 1.0, "b":[ ]}"#), "{text}");
+        assert!(text.contains(&format!(r#""predicate":{PREDICATE}"#)), "{text}");
         assert_eq!(text.matches("sha256").count(), 1);
+    }
+
+    #[test]
+    fn refuses_an_sbom_that_does_not_hold_together() {
+        let (part, repository) = (part(), "r.io/a".parse().unwrap());
+        let hex = part.descriptor.digest.hex();
+        for (change, reason) in [
+            ((r#""SPDX-2.3""#, r#""SPDX-3.0""#), "its `spdxVersion` is `SPDX-3.0`"),
+            ((r#""name":"a","#, ""), "its `packages.name` is missing"),
+            ((r#""SPDXID":"SPDXRef-a""#, r#""SPDXID":"a""#), "its `SPDXID` is `a`"),
+        ] {
+            let statement = unsigned(SPDX, &[hex]).replace(change.0, change.1);
+            let message = crate::error::message(&rebuild(statement.as_bytes(), &repository, &part).unwrap_err());
+            assert!(message.contains("made for `linux/amd64` is not signed") && message.contains(reason), "{message}");
+        }
     }
 
     #[test]

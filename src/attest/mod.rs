@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
+use crate::plan::sbom::Document;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::legacy::{Attached, LegacyLayer, Opened};
@@ -34,6 +35,12 @@ pub struct Draft {
 /// Layers by the subject under whose tag they belong.
 type Layers = BTreeMap<Digest, Vec<LegacyLayer>>;
 
+impl Draft {
+    pub fn statement(&self) -> &[u8] {
+        &self.statement
+    }
+}
+
 /// An image with all its evidence attached, none of it checked. Only this module can make one.
 #[derive(Debug)]
 #[must_use = "an attested image is still to be verified"]
@@ -53,12 +60,28 @@ impl AttestedImage {
     }
 }
 
-/// Collects what is to be attested: BuildKit's statements, fetched and checked, and the workflow's provenance.
-pub async fn draft(registry: &Registry, parts: &Parts, workflow: &provenance::Workflow) -> anyhow::Result<Vec<Draft>> {
+/// Collects what is to be attested: BuildKit's statements, fetched and checked, the user's own SBOMs, and the workflow's provenance.
+pub async fn draft(registry: &Registry, parts: &Parts, workflow: &provenance::Workflow, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = buildkit::drafts(registry, &parts.repository, &parts.platforms).await?;
+    drafts.extend(own_sboms(parts, own)?);
     let root = parts.root.clone();
     let statement = statement(&parts.repository, &root, SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
     drafts.push(Draft { subject: root, predicate_type: SLSA_PROVENANCE.to_owned(), statement });
+    Ok(drafts)
+}
+
+/// The user's SBOM of each platform, as the plan checked it.
+fn own_sboms(parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
+    let mut drafts = Vec::new();
+    for document in own {
+        let of_platform = |part: &&PlatformImage| document.platform.is_met_by(&part.platform);
+        let Some(part) = parts.platforms.iter().find(of_platform) else {
+            anyhow::bail!("`{}` is about `{}`, which was not built", document.path, document.platform);
+        };
+        let (kind, subject) = (document.format.predicate_type(), part.descriptor.bare());
+        let statement = statement(&parts.repository, &subject, kind, &document.text)?;
+        drafts.push(Draft { subject, predicate_type: kind.to_owned(), statement });
+    }
     Ok(drafts)
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::flags::{Flag, FlagValue, Flags};
 use crate::image::{ImageRef, Repository};
-use crate::plan::{Build, Sbom};
+use crate::plan::Build;
+use crate::plan::sbom::Sbom;
 
 /// Where a build's result goes.
 pub enum Destination<'a> {
@@ -34,8 +35,10 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
             }
         }
         Destination::ByDigest { repositories, metadata, scanner } => {
-            if let (Sbom::Ours, Some(scanner)) = (build.sbom, scanner) {
-                push("--attest", csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")]));
+            if matches!(build.sbom, Sbom::Ours { .. }) {
+                // Without a generator it is BuildKit's own.
+                let generator = scanner.map(|scanner| format!("generator={scanner}"));
+                push("--attest", csv_row(&std::iter::once("type=sbom".to_owned()).chain(generator).collect::<Vec<_>>()));
             }
             push("--metadata-file", metadata.display().to_string());
             let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
@@ -140,7 +143,8 @@ mod tests {
         let repositories = ["ghcr.io/o/a".parse().unwrap(), "docker.io/o/a".parse().unwrap()];
         let scanner: ImageRef = format!("ghcr.io/o/a@{}", crate::image::Digest::of(b"")).parse().unwrap();
         let destination = Destination::ByDigest { repositories: &repositories, metadata: Path::new("/p/md.json"), scanner: Some(&scanner) };
-        let arguments = build(&made(BuildTexts { load: false, ..everything() }, Sbom::Ours), "b", &destination, &["/p/s,0"]);
+        let arguments =
+            build(&made(BuildTexts { load: false, ..everything() }, Sbom::Ours { insist: false }), "b", &destination, &["/p/s,0"]);
         #[rustfmt::skip]
         assert_eq!(arguments, [
             "build", "--builder", "b", "--annotation", "index:a=b", "--build-arg", "A=1,2", "--file", "a/Dockerfile", "--label", "l=1",
@@ -185,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_build_that_publishes_nothing_pushes_nothing_whatever_its_outputs_say() {
-        let arguments = build(&made(everything(), Sbom::Ours), "b", &Destination::Check, &["/p/s0"]);
+        let arguments = build(&made(everything(), Sbom::Ours { insist: false }), "b", &Destination::Check, &["/p/s0"]);
         assert!(
             !arguments.iter().any(|argument| argument.contains("push") || argument.contains("registry") || argument == "--attest"),
             "{arguments:?}"

@@ -196,7 +196,10 @@ pub struct Inspected {
     pub driver: Option<String>,
     /// Of the first node.
     pub buildkit_version: Option<String>,
+    /// Of all nodes.
     pub platforms: Vec<Platform>,
+    /// Of each node.
+    pub nodes: Vec<Vec<Platform>>,
 }
 
 /// Reads the text that `buildx inspect --bootstrap` prints.
@@ -208,7 +211,9 @@ pub fn inspected(text: &str) -> Inspected {
             "BuildKit version" => found.buildkit_version = found.buildkit_version.or_else(|| Some(value.to_owned())),
             "Platforms" => {
                 let listed = value.split(',').map(|platform| platform.trim().trim_end_matches('*'));
-                found.platforms.extend(listed.filter_map(|platform| platform.parse::<Platform>().ok()));
+                let node: Vec<Platform> = listed.filter_map(|platform| platform.parse().ok()).collect();
+                found.platforms.extend(node.iter().cloned());
+                found.nodes.push(node);
             }
             _ => {}
         }
@@ -220,6 +225,11 @@ impl Inspected {
     /// The wanted platforms that no node builds, natively or emulated.
     pub fn missing<'a>(&self, wanted: &'a [Platform]) -> Vec<&'a Platform> {
         wanted.iter().filter(|wanted| !self.platforms.iter().any(|built| wanted.is_met_by(built))).collect()
+    }
+
+    /// Whether each node runs this platform's programs, natively or emulated; a scanner runs on the node that builds.
+    pub fn runs_everywhere(&self, platform: &Platform) -> bool {
+        self.nodes.iter().all(|node| node.iter().any(|built| platform.is_met_by(built)))
     }
 }
 
@@ -294,5 +304,7 @@ mod tests {
         assert_eq!((found.driver.as_deref(), found.buildkit_version.as_deref()), (Some("remote"), Some("v0.33.0")));
         let wanted = ["linux/amd64", "linux/arm64/v8", "linux/riscv64"].map(|platform| platform.parse().unwrap());
         assert_eq!(found.missing(&wanted), [&wanted[2]]);
+        assert!(!found.runs_everywhere(&wanted[0]), "the second node only runs arm64");
+        assert!(inspected("Platforms: linux/arm64, linux/amd64*").runs_everywhere(&wanted[0]));
     }
 }

@@ -19,6 +19,7 @@ use crate::registry::{Credentials, Registry};
 pub struct Buildx {
     program: Program,
     builder: String,
+    inspected: Inspected,
     /// How to remove a builder that must not outlive the run.
     removal: Option<Vec<String>>,
     folder: PathBuf,
@@ -63,9 +64,13 @@ impl Buildx {
                 (name, removal)
             }
         };
-        let buildx = Self { program, builder: name, removal, folder: place.private.to_owned(), output };
+        let mut buildx =
+            Self { program, builder: name, inspected: Inspected::default(), removal, folder: place.private.to_owned(), output };
         match buildx.make_ready(place.env, platforms, notice).await {
-            Ok(()) => Ok(buildx),
+            Ok(inspected) => {
+                buildx.inspected = inspected;
+                Ok(buildx)
+            }
             Err(error) => {
                 buildx.close().await;
                 Err(error)
@@ -74,7 +79,7 @@ impl Buildx {
     }
 
     /// Starts the builder, and teaches it platforms that it can neither run nor emulate.
-    async fn make_ready(&self, env: &Environment, platforms: &[Platform], notice: &dyn Fn(&str)) -> anyhow::Result<()> {
+    async fn make_ready(&self, env: &Environment, platforms: &[Platform], notice: &dyn Fn(&str)) -> anyhow::Result<Inspected> {
         let inspected = self.inspect().await?;
         if inspected.driver.as_deref() == Some("docker") {
             return Err(anyhow::anyhow!("builder `{}` has driver `docker`, which cannot push several platforms by digest", self.builder))
@@ -82,7 +87,7 @@ impl Buildx {
         }
         let missing = inspected.missing(platforms);
         if missing.is_empty() {
-            return Ok(());
+            return Ok(inspected);
         }
         let listed = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let socket = docker_socket(env);
@@ -99,7 +104,11 @@ impl Buildx {
         self.program.run(&["stop".to_owned(), self.builder.clone()], Output::Kept).await.context("the builder could not be restarted")?;
         let inspected = self.inspect().await?;
         let still = inspected.missing(platforms);
-        if still.is_empty() { Ok(()) } else { bail!("QEMU was installed, and builder `{}` still cannot build {listed}", self.builder) }
+        if still.is_empty() {
+            Ok(inspected)
+        } else {
+            bail!("QEMU was installed, and builder `{}` still cannot build {listed}", self.builder)
+        }
     }
 
     async fn inspect(&self) -> anyhow::Result<Inspected> {
@@ -111,6 +120,11 @@ impl Buildx {
             .with_context(|| format!("builder `{}` does not start", self.builder))
             .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")?;
         Ok(builder::inspected(&text))
+    }
+
+    /// Whether each of the builder's nodes runs this platform's programs.
+    pub fn runs_everywhere(&self, platform: &Platform) -> bool {
+        self.inspected.runs_everywhere(platform)
     }
 
     /// Builds every platform and pushes nothing.

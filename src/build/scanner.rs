@@ -8,7 +8,7 @@ use flate2::{Compression, GzBuilder};
 use object::Object as _;
 
 use crate::error::{OrRemedy as _, Remedy as _};
-use crate::image::{Digest, ImageRef, Repository};
+use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::registry::Registry;
 use crate::registry::manifest::{Descriptor, Manifest, OCI_MANIFEST};
 
@@ -80,6 +80,11 @@ impl Scanner {
 /// An interpreter (`ld.so`) is what an empty image lacks.
 fn is_dynamic(program: &[u8]) -> bool {
     object::File::parse(program).is_ok_and(|file| file.section_by_name(".interp").is_some())
+}
+
+/// What the scanner image is for.
+pub fn platform() -> anyhow::Result<Platform> {
+    Ok(Platform { os: "linux".to_owned(), architecture: goarch()?.to_owned(), variant: None })
 }
 
 fn goarch() -> anyhow::Result<&'static str> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::shown::{joined, listed};
-use super::{About, Outline, Release, Released, outline, refuse, some_image};
+use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image};
 use crate::error::Remedy as _;
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
@@ -12,6 +12,7 @@ use crate::inputs::Inputs;
 use crate::inputs::digests::Claim;
 use crate::metadata;
 use crate::trigger::Decision;
+use crate::verify::policy::SPDX;
 
 /// What this run will do.
 #[derive(Debug)]
@@ -56,7 +57,9 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         outline.about.notices.push("input `platforms` is not set, so nobody would notice a platform that is missing".to_owned());
     }
     let annotations = annotations(inputs, env, &outline)?;
-    Ok(match outline.release(inputs, facts, &inputs.platforms, inputs.merge.sbom, inputs.merge.provenance)? {
+    let (sbom, provenance) = (inputs.merge.sbom, inputs.merge.provenance);
+    let statements = Statements { sboms: sbom.then_some(SPDX).into_iter().collect(), provenance, made_in_build: sbom || provenance };
+    Ok(match outline.release(inputs, facts, &inputs.platforms, statements)? {
         Released::Release(release) => Plan::Merge(Box::new(Merge { release, claims, annotations })),
         Released::Nothing(about) => Plan::Nothing(Box::new(about)),
     })

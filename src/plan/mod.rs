@@ -1,6 +1,8 @@
-//! Inputs, run and facts → `Plan`: every decision before anything is done. Pure; stages contain no "if push".
+//! Inputs, run and facts → `Plan`: every decision before anything is done. Pure, but that a user's own SBOM is read
+//! and checked; stages contain no "if push".
 
 pub mod merge;
+pub mod sbom;
 mod shown;
 
 use std::path::PathBuf;
@@ -17,7 +19,9 @@ use crate::inputs::{Inputs, OnTagConflict, Wish};
 use crate::metadata::{self, Metadata};
 use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event};
-use crate::verify::policy::{Format, Part, Requirements, SLSA_PROVENANCE, SPDX};
+use crate::verify::policy::{Format, Part, Requirements};
+
+use self::sbom::Sbom;
 
 /// What this run will do.
 #[derive(Debug)]
@@ -71,16 +75,6 @@ pub struct Build {
     pub sbom: Sbom,
 }
 
-/// Who makes the SBOMs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sbom {
-    /// Our own scanner.
-    Ours,
-    /// A generator that the user names, in `sbom` or `attests`.
-    Given,
-    Off,
-}
-
 impl Build {
     /// Whether BuildKit writes a provenance, and whether it holds every build argument.
     fn provenance(&self) -> Option<&str> {
@@ -119,6 +113,8 @@ pub struct Release {
     pub key: Option<Digest>,
     /// Whether a login is made from an OIDC token.
     logs_in_by_oidc: bool,
+    /// Whether BuildKit attaches statements to each platform, in a manifest of their own.
+    made_in_build: bool,
 }
 
 /// What is known before it is known where the image comes from.
@@ -128,6 +124,16 @@ struct Outline {
     images: Vec<Repository>,
     tags_are_ours: bool,
     tags: Result<Vec<Tag>, ImageError>,
+}
+
+/// What is attested of each platform.
+struct Statements {
+    /// Predicate types.
+    sboms: Vec<&'static str>,
+    /// BuildKit's.
+    provenance: bool,
+    /// Whether BuildKit attaches any of them.
+    made_in_build: bool,
 }
 
 /// A release, or why there is none.
@@ -154,8 +160,10 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         some_image(&images)?;
         return Ok(Plan::Push(Push { about: outline.about, build, images, digest_files: inputs.digest_files.clone() }));
     }
-    let (sbom, provenance) = (build.sbom != Sbom::Off, build.provenance().is_some());
-    Ok(match outline.release(inputs, facts, &build.platforms, sbom, provenance)? {
+    let provenance = build.provenance().is_some();
+    let statements =
+        Statements { sboms: build.sbom.predicate_types(), provenance, made_in_build: build.sbom.is_made_in_the_build() || provenance };
+    Ok(match outline.release(inputs, facts, &build.platforms, statements)? {
         Released::Release(release) => Plan::Publish(Publish { release, build }),
         Released::Nothing(about) => return build_only(about, build),
     })
@@ -195,8 +203,8 @@ impl Outline {
         self.about
     }
 
-    /// The release of an image that has, or will have, these platforms and this evidence of BuildKit's.
-    fn release(self, inputs: &Inputs, facts: &Facts, platforms: &[Platform], sbom: bool, provenance: bool) -> anyhow::Result<Released> {
+    /// The release of an image that has, or will have, these platforms, each with these statements.
+    fn release(self, inputs: &Inputs, facts: &Facts, platforms: &[Platform], statements: Statements) -> anyhow::Result<Released> {
         let Self { mut about, images, tags_are_ours, tags, .. } = self;
         if !inputs.sign {
             return refuse("input `sign`: `false` beside publishing would put a name on an image without proof")
@@ -225,7 +233,8 @@ impl Outline {
         let formats = inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
         Ok(Released::Release(Release {
             about,
-            requirements: Requirements::new(platforms, sbom, provenance, &inputs.sign_subjects, formats),
+            requirements: Requirements::new(platforms, &statements.sboms, statements.provenance, &inputs.sign_subjects, formats),
+            made_in_build: statements.made_in_build,
             stores_at_github: inputs.github_attestations == Wish::Always,
             formats_are_asked_for: inputs.signature_formats.is_some(),
             images,
@@ -307,17 +316,8 @@ fn build(
     if inputs.source_args {
         texts.build_args = with_source(&texts.build_args, context);
     }
-    let sbom = match texts.sbom.trim() {
-        "" if texts.attests.contains("type=sbom") => Sbom::Given,
-        "" | "true" | "True" | "TRUE" => Sbom::Ours,
-        "false" | "False" | "FALSE" => Sbom::Off,
-        _ => Sbom::Given,
-    };
-    match sbom {
-        Sbom::Ours => texts.sbom.clear(), // its generator is known only when it lies in the registry
-        Sbom::Off => texts.sbom = "false".to_owned(),
-        Sbom::Given => {}
-    }
+    let sbom = Sbom::of(&texts.sbom, &texts.attests, &inputs.platforms)?;
+    texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let facts = flags::Facts { env, event: &facts.event, file_exists: &file_exists };
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
@@ -392,7 +392,7 @@ impl Release {
 
     /// Whether BuildKit makes manifests of attestations, and they are to be signed.
     fn attestation_manifests(&self) -> bool {
-        !self.requirements.of(Part::Attestations).is_empty() && (self.attests(SPDX) || self.attests(SLSA_PROVENANCE))
+        !self.requirements.of(Part::Attestations).is_empty() && self.made_in_build
     }
 }
 

@@ -73,6 +73,7 @@ impl Catalog {
             let mut layers = layers.into_iter();
             found.extend(facts.packages.into_iter().map(|package| (Place { path: path.clone(), layer: layers.next() }, package)));
         }
+        warnings.extend(nameless(&mut found));
         for (_, found) in &mut found {
             let told = found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
             if let (Licence::Unknown, Some(licence)) = (&found.package.licence, told) {
@@ -93,6 +94,19 @@ impl Catalog {
         let dependencies = dependencies.filter(|(from, to)| from != to).collect();
         Self { release, packages, dependencies, warnings, newest: collected.newest }
     }
+}
+
+/// Takes out packages without a name, which no document may list; says where they were.
+fn nameless(found: &mut Vec<(Place, Found)>) -> Vec<String> {
+    let mut places = BTreeSet::new();
+    found.retain(|(place, found)| {
+        let named = !found.package.name.trim().is_empty();
+        if !named {
+            places.insert(place.path.clone());
+        }
+        named
+    });
+    places.into_iter().map(|path| format!("`{path}` has a package without a name, which is not listed")).collect()
 }
 
 fn release(collected: &Collected) -> Option<Release> {
@@ -128,11 +142,14 @@ fn assumed_distributions(found: &[(Place, Found)]) -> Vec<String> {
 fn once_each(found: Vec<(Place, Found)>, release: Option<&Release>) -> (Vec<Listed>, Vec<usize>) {
     type Key = (Ecosystem, String, Option<String>, String);
     let mut listed: BTreeMap<Key, Listed> = BTreeMap::new();
+    let mut by_purl: BTreeMap<String, Key> = BTreeMap::new();
     let mut keys: Vec<Key> = Vec::with_capacity(found.len());
     for (place, found) in found {
         let package = found.package;
         let purl = purl::of(&package, release);
-        let key = (package.ecosystem, package.name.clone(), package.version.clone(), purl.clone());
+        // One spelt in two ways, such as `Zope_x` and `zope.x`, has one purl and is one package.
+        let fresh = || (package.ecosystem, package.name.clone(), package.version.clone(), purl.clone());
+        let key = by_purl.entry(purl.clone()).or_insert_with(fresh).clone();
         match listed.get_mut(&key) {
             Some(known) => {
                 known.locations.insert(place.path);
@@ -157,6 +174,7 @@ fn merge(known: &mut Package, other: Package) {
     if known.licence == Licence::Unknown {
         known.licence = other.licence;
     }
+    known.checksums.extend(other.checksums);
     for note in other.notes {
         if !known.notes.contains(&note) {
             known.notes.push(note);
@@ -258,6 +276,26 @@ mod tests {
         let both = [either, found("b", "all", &[], &[]), found("c", "all", &[], &[])];
         check(&both, &[("a:amd64", "b:all"), ("a:amd64", "c:all")]);
         check(&[found("a", "all", &["self"], &[&["self"]])], &[]);
+    }
+
+    #[test]
+    fn a_package_without_a_name_is_told_and_not_listed() {
+        let all = packages(&[found(" ", "amd64", &[], &[]), found("a", "amd64", &[], &[&["b"]]), found("b", "amd64", &[], &[])]);
+        let catalog = catalog(&[("etc/os-release", Facts::default()), ("status", all)], &[]);
+        let names: Vec<&str> = catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
+        assert_eq!((names, catalog.dependencies), (vec!["a", "b"], BTreeSet::from([(0, 1)])));
+        assert_eq!(catalog.warnings[0], "`status` has a package without a name, which is not listed");
+    }
+
+    #[test]
+    fn one_package_spelt_in_two_ways_is_listed_once() {
+        let python = |name: &str| {
+            let package = Package { version: Some("1".into()), ..Package::named(Ecosystem::Pypi, name) };
+            packages(&[Found::alone(package, "")])
+        };
+        let catalog = catalog(&[("a", python("Zope_x")), ("b", python("zope.x"))], &[]);
+        assert_eq!(catalog.packages.len(), 1);
+        assert_eq!((catalog.packages[0].package.name.as_str(), catalog.packages[0].locations.len()), ("Zope_x", 2));
     }
 
     #[test]

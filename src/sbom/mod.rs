@@ -5,6 +5,9 @@
 
 pub mod catalog;
 pub mod collect;
+pub mod cyclonedx;
+pub mod diff;
+pub mod foreign;
 pub mod image;
 pub mod layers;
 pub mod licence;
@@ -14,6 +17,7 @@ pub mod purl;
 pub mod scanner;
 pub mod source;
 pub mod spdx;
+pub mod table;
 #[cfg(test)]
 mod tests;
 

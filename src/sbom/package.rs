@@ -1,5 +1,7 @@
 //! The words of a catalog: packages, suppliers, needs. It never reads a file and never decides what is installed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::licence::Licence;
@@ -35,11 +37,21 @@ pub struct Package {
     pub upstream: Option<Upstream>,
     pub supplier: Option<Supplier>,
     pub licence: Licence,
+    /// Of the archive it came in, in hexadecimal digits.
+    pub checksums: BTreeSet<(Algorithm, String)>,
     /// Purl qualifiers beyond those that follow from the above.
     #[serde(deserialize_with = "qualifiers")]
     pub qualifiers: Vec<(&'static str, String)>,
     /// Further facts for a human reader, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// How a checksum was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Algorithm {
+    Md5,
+    Sha1,
+    Sha256,
 }
 
 /// A source package.
@@ -144,8 +156,46 @@ impl Package {
             upstream: None,
             supplier: None,
             licence: Licence::Unknown,
+            checksums: BTreeSet::new(),
             qualifiers: Vec::new(),
             notes: Vec::new(),
+        }
+    }
+
+    /// The checksums of which there is one of a kind: copies that differ have none in common.
+    pub fn common_checksums(&self) -> impl Iterator<Item = (Algorithm, &str)> {
+        let alone = |algorithm: Algorithm| self.checksums.iter().filter(|(other, _)| *other == algorithm).count() == 1;
+        self.checksums.iter().filter(move |(algorithm, _)| alone(*algorithm)).map(|(algorithm, value)| (*algorithm, value.as_str()))
+    }
+
+    /// Takes a checksum that somebody wrote down, if it is one.
+    pub fn add_checksum(&mut self, algorithm: Algorithm, value: Option<&str>) {
+        let digits = match algorithm {
+            Algorithm::Md5 => 32,
+            Algorithm::Sha1 => 40,
+            Algorithm::Sha256 => 64,
+        };
+        let well_formed = |value: &&str| value.len() == digits && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+        self.checksums.extend(value.filter(well_formed).map(|value| (algorithm, value.to_ascii_lowercase())));
+    }
+}
+
+impl Algorithm {
+    /// As SPDX names it.
+    pub fn in_spdx(self) -> &'static str {
+        match self {
+            Self::Md5 => "MD5",
+            Self::Sha1 => "SHA1",
+            Self::Sha256 => "SHA256",
+        }
+    }
+
+    /// As CycloneDX names it.
+    pub fn in_cyclonedx(self) -> &'static str {
+        match self {
+            Self::Md5 => "MD5",
+            Self::Sha1 => "SHA-1",
+            Self::Sha256 => "SHA-256",
         }
     }
 }

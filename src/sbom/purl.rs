@@ -88,7 +88,7 @@ fn qualifiers(package: &Package, release: Option<&Release>) -> Vec<String> {
     all.into_iter().map(|(key, value)| format!("{key}={}", encoded(&value, ":"))).collect()
 }
 
-fn encoded(text: &str, also_plain: &str) -> String {
+pub(super) fn encoded(text: &str, also_plain: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         let letter = char::from(byte);

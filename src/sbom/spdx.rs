@@ -1,6 +1,6 @@
 //! A catalog as an SPDX 2.3 document, the same bytes for the same facts. It lists no files and no CPEs, and states nothing that was not read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::catalog::{Catalog, Listed, looked_for};
 use super::licence::Licence;
 use super::package::Supplier;
+use super::purl::encoded;
 
 /// Where SPDX wants namespaces of those who host none of their own.
 const NAMESPACE: &str = "https://spdx.org/spdxdocs/supply-action";
@@ -29,7 +30,7 @@ pub struct About {
 
 /// The document as JSON.
 pub fn document(catalog: &Catalog, about: &About) -> Value {
-    let identifiers: Vec<String> = catalog.packages.iter().map(identifier).collect();
+    let identifiers = identifiers(&catalog.packages);
     let mut licences = BTreeMap::new();
     let mut packages = vec![image(catalog, about)];
     packages.extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| package(listed, identifier, &mut licences)));
@@ -47,7 +48,7 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
         "relationships": relationships(catalog, &identifiers),
     });
     if !catalog.warnings.is_empty() {
-        document["comment"] = Value::from(caveats(&catalog.warnings));
+        document["comment"] = Value::from(format!("Remarks: {}.", remarks(&catalog.warnings).join("; ")));
     }
     if !licences.is_empty() {
         document["hasExtractedLicensingInfos"] = licences.into_values().collect();
@@ -65,9 +66,6 @@ fn image(catalog: &Catalog, about: &About) -> Value {
         "primaryPackagePurpose": "CONTAINER",
         "downloadLocation": UNKNOWN,
         "filesAnalyzed": false,
-        "licenseConcluded": UNKNOWN,
-        "licenseDeclared": UNKNOWN,
-        "copyrightText": UNKNOWN,
     });
     if let Some(release) = &catalog.release {
         let name = release.name.clone().unwrap_or_else(|| release.distro());
@@ -80,9 +78,9 @@ fn image(catalog: &Catalog, about: &About) -> Value {
     image
 }
 
-fn oci_purl(repository: &str, hash: &str) -> String {
-    let name = repository.rsplit('/').next().unwrap_or(repository);
-    format!("pkg:oci/{name}@sha256:{hash}?repository_url={}", repository.replace('/', "%2F"))
+pub(super) fn oci_purl(repository: &str, hash: &str) -> String {
+    let name = repository.rsplit('/').next().unwrap_or(repository).to_lowercase();
+    format!("pkg:oci/{}@sha256:{hash}?repository_url={}", encoded(&name, ""), encoded(repository, ":"))
 }
 
 fn package(listed: &Listed, identifier: &str, licences: &mut BTreeMap<String, Value>) -> Value {
@@ -94,12 +92,18 @@ fn package(listed: &Listed, identifier: &str, licences: &mut BTreeMap<String, Va
         "supplier": package.supplier.as_ref().map_or(UNKNOWN.to_owned(), Supplier::to_spdx),
         "downloadLocation": UNKNOWN,
         "filesAnalyzed": false,
-        "licenseConcluded": UNKNOWN,
-        "licenseDeclared": declared(listed, licences),
-        "copyrightText": UNKNOWN,
         "sourceInfo": origin(listed),
         "externalRefs": [purl_reference(&listed.purl)],
     });
+    // What is left out means the same as `NOASSERTION`, and would be a tenth of the document.
+    if let Some(licence) = declared(listed, licences) {
+        written["licenseDeclared"] = Value::from(licence);
+    }
+    let checksums: Vec<Value> =
+        package.common_checksums().map(|(algorithm, value)| json!({ "algorithm": algorithm.in_spdx(), "checksumValue": value })).collect();
+    if !checksums.is_empty() {
+        written["checksums"] = Value::from(checksums);
+    }
     if !package.notes.is_empty() {
         written["comment"] = Value::from(package.notes.join(" "));
     }
@@ -111,15 +115,15 @@ fn purl_reference(purl: &str) -> Value {
 }
 
 /// The licence field; words that are no SPDX expression are quoted in a licence of the document's own.
-fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> String {
+fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> Option<String> {
     match &listed.package.licence {
-        Licence::Unknown => UNKNOWN.to_owned(),
-        Licence::Expression(expression) => expression.clone(),
+        Licence::Unknown => None,
+        Licence::Expression(expression) => Some(expression.clone()),
         Licence::Named(words) => {
             let reference = format!("LicenseRef-{}-{}", legal(words, 40), short_hash(words, 8));
             let text = format!("The package database names this licence: {words}");
             licences.insert(reference.clone(), json!({ "licenseId": reference, "extractedText": text }));
-            reference
+            Some(reference)
         }
     }
 }
@@ -139,7 +143,7 @@ fn origin(listed: &Listed) -> String {
 }
 
 /// What was looked for, so that absence can be told from ignorance.
-fn coverage() -> String {
+pub(super) fn coverage() -> String {
     let looked_for: Vec<&str> = looked_for().collect();
     format!(
         "Looked for: {}. Nothing else was looked for: packages of other ecosystems, and files that no package lists, are not in this document.",
@@ -147,13 +151,14 @@ fn coverage() -> String {
     )
 }
 
-fn caveats(warnings: &[String]) -> String {
+/// What is missing or assumed, one sentence each, as many as a document should hold.
+pub(super) fn remarks(warnings: &[String]) -> Vec<String> {
     const MOST: usize = 100;
     let mut told: Vec<String> = warnings.iter().take(MOST).cloned().collect();
     if warnings.len() > MOST {
         told.push(format!("and {} more remarks", warnings.len() - MOST));
     }
-    format!("Remarks: {}.", told.join("; "))
+    told
 }
 
 fn relationships(catalog: &Catalog, identifiers: &[String]) -> Vec<Value> {
@@ -166,10 +171,17 @@ fn relationships(catalog: &Catalog, identifiers: &[String]) -> Vec<Value> {
     relationships
 }
 
-/// Legal and stable: it changes only with the purl.
-fn identifier(listed: &Listed) -> String {
-    let package = &listed.package;
-    format!("SPDXRef-{}-{}-{}", package.ecosystem.as_str(), legal(&package.name, 60), short_hash(&listed.purl, 16))
+/// Legal and stable: each changes only with its purl. They are short, since most of a document's bytes are relationships between them.
+fn identifiers(packages: &[Listed]) -> Vec<String> {
+    const DIGITS: usize = 10;
+    let of = |listed: &Listed, digits: usize| {
+        let package = &listed.package;
+        format!("SPDXRef-{}-{}-{}", package.ecosystem.as_str(), legal(&package.name, 60), short_hash(&listed.purl, digits))
+    };
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let shared: BTreeSet<String> = packages.iter().map(|listed| of(listed, DIGITS)).filter(|id| !known.insert(id.clone())).collect();
+    let whole = |listed: &Listed, id: String| if shared.contains(&id) { of(listed, usize::MAX) } else { id };
+    packages.iter().map(|listed| whole(listed, of(listed, DIGITS))).collect()
 }
 
 /// Letters, digits, `.` and `-` are all that SPDX identifiers may have.
@@ -192,7 +204,6 @@ fn namespace(name: &str, document: &Value) -> String {
 mod tests {
     use super::*;
     use crate::sbom::package::{Ecosystem, Package};
-    use std::collections::BTreeSet;
 
     fn listed(name: &str, licence: Licence) -> Listed {
         Listed {

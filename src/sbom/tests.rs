@@ -53,7 +53,14 @@ impl Tree {
 fn facts(document: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let packages = document["packages"].as_array().unwrap().iter().skip(1);
-    packages.map(|package| (text(&package["externalRefs"][0]["referenceLocator"]), text(&package["licenseDeclared"]))).collect()
+    packages
+        .map(|package| {
+            (
+                text(&package["externalRefs"][0]["referenceLocator"]),
+                text(package.get("licenseDeclared").unwrap_or(&Value::from("NOASSERTION"))),
+            )
+        })
+        .collect()
 }
 
 fn check(tree: &Tree, expected: &[(&str, &str)]) {

@@ -48,7 +48,7 @@ async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &M
     let read = Parts::read(&outside.registry, &plan.release.images, &plan.claims, &wanted);
     let (ready, parts) = report.stage("preflight", run.preflight(&outside, Problems::default(), read)).await?;
     let built = report.stage("merge", merge(&outside, parts)).await?;
-    run.conclude(&outside, ready, built).await
+    run.conclude(&outside, ready, built, &[]).await
 }
 
 /// Makes one image of the parts.

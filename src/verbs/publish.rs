@@ -6,14 +6,15 @@ use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata, hand_over_pushe
 use super::release::{Run, plural, private_folder, with_consequence};
 use super::trust;
 use crate::build::buildx::{Buildx, Place};
-use crate::build::scanner::Scanner;
+use crate::build::scanner::{self, Scanner};
 use crate::build::{self, BuiltImage};
-use crate::error::OrRemedy as _;
+use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::{Context, Environment, facts};
 use crate::image::{ImageRef, Repository};
 use crate::inputs::{Inputs, secret_texts};
 use crate::login::{self, Asked};
-use crate::plan::{self, About, Build, Plan, Sbom};
+use crate::plan::sbom::Sbom;
+use crate::plan::{self, About, Build, Plan};
 use crate::preflight::{self, Problems};
 use crate::publish::Published;
 use crate::registry::Registry;
@@ -86,9 +87,9 @@ async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
+    let notice = |text: &str| report.notice(text);
     let preflight = async {
         let mut problems = build_problems(&plan.build, &plan.about.metadata.tags());
-        let notice = |text: &str| report.notice(text);
         let (probes, buildx) = tokio::join!(
             futures_util::future::join_all(plan.images.iter().map(|repository| registry.probe_push(repository))),
             Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice),
@@ -102,7 +103,7 @@ async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan
         Ok((buildx.context("the preflight lost a result")?, outcome))
     };
     let buildx = report.stage("preflight", preflight).await?;
-    report.stage("build", build(env, &plan.build, &plan.images, &registry, buildx)).await
+    report.stage("build", build(env, &plan.build, &plan.images, &registry, buildx, &notice)).await
 }
 
 /// The pipeline.
@@ -122,8 +123,8 @@ pub async fn publish(
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
     let problems = build_problems(&plan.build, &plan.release.names());
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
-    let built = report.stage("build", build(env, &plan.build, &plan.release.images, &outside.registry, buildx)).await?;
-    run.conclude(&outside, ready, built).await
+    let built = report.stage("build", build(env, &plan.build, &plan.release.images, &outside.registry, buildx, &notice)).await?;
+    run.conclude(&outside, ready, built, plan.build.sbom.documents()).await
 }
 
 /// What is wrong with the build itself: secrets among its arguments, a cache under a published name, a missing context.
@@ -146,20 +147,42 @@ pub async fn build(
     to: &[Repository],
     registry: &Registry,
     buildx: Buildx,
+    notice: &dyn Fn(&str),
 ) -> anyhow::Result<(BuiltImage, String)> {
-    let scanner = scanner(env, build, &to[0], registry).await?;
-    let built = buildx.build(registry, build, to, scanner.as_ref()).await;
+    let built = match our_scanner(env, build, &to[0], registry, &buildx, notice).await {
+        Ok(scanner) => buildx.build(registry, build, to, scanner.as_ref()).await,
+        Err(error) => Err(error),
+    };
     buildx.close().await;
     let built = built?;
     let outcome = format!("{} for {}", built.root().digest, plural(built.platforms().len(), "platform"));
     Ok((built, outcome))
 }
 
-/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture.
-async fn scanner(env: &Environment, build: &Build, beside: &Repository, registry: &Registry) -> anyhow::Result<Option<ImageRef>> {
-    match (build.sbom, env.get("SUPPLY_ACTION_SCANNER")) {
-        (Sbom::Given | Sbom::Off, _) => Ok(None),
-        (Sbom::Ours, Some(named)) => Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?)),
-        (Sbom::Ours, None) => Scanner::of_this_program()?.ensure(registry, beside).await.map(Some),
+/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture. `None`: BuildKit's
+/// own generator, or none at all.
+async fn our_scanner(
+    env: &Environment,
+    build: &Build,
+    beside: &Repository,
+    registry: &Registry,
+    buildx: &Buildx,
+    notice: &dyn Fn(&str),
+) -> anyhow::Result<Option<ImageRef>> {
+    let Sbom::Ours { insist } = build.sbom else { return Ok(None) };
+    if let Some(named) = env.get("SUPPLY_ACTION_SCANNER") {
+        return Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?));
     }
+    let ours = scanner::platform()?;
+    if !buildx.runs_everywhere(&ours) {
+        let lacks = format!("a node of the builder does not run `{ours}`, which this action's scanner is made for");
+        if insist {
+            return Err(anyhow::anyhow!(lacks)).hint(
+                "set `sbom: auto`, which takes BuildKit's generator there, or name a scanner for the builder with `SUPPLY_ACTION_SCANNER`",
+            );
+        }
+        notice(&format!("{lacks}, so BuildKit's generator makes the SBOMs; they are checked before they are signed"));
+        return Ok(None);
+    }
+    Scanner::of_this_program()?.ensure(registry, beside).await.map(Some)
 }

@@ -17,6 +17,7 @@ use crate::image::{Digest, ImageRef};
 use crate::inputs::{Inputs, OnTagConflict};
 use crate::login::{self, Asked};
 use crate::plan::Release;
+use crate::plan::sbom::Document;
 use crate::preflight::{self, Problems};
 use crate::publish::{self, Baseline, Published, Terms};
 use crate::registry::exchange::Endpoints;
@@ -133,10 +134,10 @@ impl Run<'_> {
     }
 
     /// Sign, attest, verify, tag.
-    pub async fn conclude(&self, outside: &Outside, ready: Ready, built: BuiltImage) -> anyhow::Result<Published> {
+    pub async fn conclude(&self, outside: &Outside, ready: Ready, built: BuiltImage, sboms: &[Document]) -> anyhow::Result<Published> {
         let Self { context, inputs, report, .. } = self;
         let Ready { authority, baseline, github, policy } = ready;
-        let attested = report.stage("prove", prove(outside, context, authority, built, &policy)).await?;
+        let attested = report.stage("prove", prove(outside, context, authority, built, &policy, sboms)).await?;
         let verified = report.stage("verify", verify_all(outside, &attested, &policy)).await?;
         if let Some(github) = &github {
             store::store(github, inputs, &attested, report).await?;
@@ -260,6 +261,7 @@ pub async fn prove(
     authority: Authority,
     built: BuiltImage,
     policy: &Policy,
+    sboms: &[Document],
 ) -> anyhow::Result<(AttestedImage, String)> {
     let wanted = &policy.requirements;
     let Outside { http, registry, services, .. } = outside;
@@ -271,7 +273,7 @@ pub async fn prove(
     let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
     let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, &policy.signer, &wanted.formats);
     let parts = attest::Parts::of(&built);
-    let drafts = attest::draft(registry, &parts, &workflow).boxed_local();
+    let drafts = attest::draft(registry, &parts, &workflow, sboms).boxed_local();
     let signatures = crate::sign::signed_parts(&built, wanted).len();
     let ready = async {
         futures_util::try_join!(authority.session(http, context, services), existing, async { empty_configs.await.remedied().map(drop) })

@@ -71,10 +71,9 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    pub fn new(platforms: &[Platform], sbom: bool, build_provenance: bool, signed: &[Part], formats: &[Format]) -> Self {
+    pub fn new(platforms: &[Platform], sboms: &[&str], build_provenance: bool, signed: &[Part], formats: &[Format]) -> Self {
         let signature = |part: Part| signed.contains(&part).then(|| SIGNATURE_PREDICATE.to_owned());
-        let made =
-            [(sbom, SPDX), (build_provenance, SLSA_PROVENANCE)].into_iter().filter(|(made, _)| *made).map(|(_, kind)| kind.to_owned());
+        let made = sboms.iter().copied().chain(build_provenance.then_some(SLSA_PROVENANCE)).map(str::to_owned);
         Self {
             platforms: platforms.to_vec(),
             index: signature(Part::Index).into_iter().chain([SLSA_PROVENANCE.to_owned()]).collect(),

@@ -28,6 +28,7 @@ async fn main() -> ExitCode {
             let platforms = match mode.as_str() {
                 "native-only" => "linux/amd64*",
                 "every-platform" => "linux/amd64*, linux/arm64, linux/riscv64, linux/s390x",
+                "foreign-builder" => "linux/s390x",
                 _ => "linux/amd64*, linux/arm64",
             };
             println!("Name: b\nDriver: remote\n\nNodes:\nName: b0\nBuildKit version: v0.33.0\nPlatforms: {platforms}");
@@ -85,7 +86,7 @@ async fn build(arguments: &[String], mode: &str) {
         .collect();
     assert_eq!(attributes["push-by-digest"], "true", "a tag would be put before the evidence");
     let attests = values(arguments, "--attest");
-    let sbom = attests.iter().any(|attest| attest.starts_with("type=sbom,generator="));
+    let sbom = attests.iter().any(|attest| attest.starts_with("type=sbom") && !attest.contains("disabled=true"));
     let provenance = attests.iter().any(|attest| attest.starts_with("type=provenance,mode="));
     let platforms: Vec<&str> = values(arguments, "--platform")[0].split(',').collect();
     let mut digest = String::new();
@@ -142,7 +143,7 @@ async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: boo
         layers.push(layer);
     };
     if sbom {
-        statement("https://spdx.dev/Document", json!({ "spdxVersion": "SPDX-2.3", "name": "sbom", "packages": [] })).await;
+        statement("https://spdx.dev/Document", spdx(mode)).await;
     }
     if provenance {
         statement("https://slsa.dev/provenance/v1", json!({ "buildDefinition": { "buildType": "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md" }, "runDetails": {} })).await;
@@ -153,6 +154,18 @@ async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: boo
     entry["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
     entry["annotations"] = json!({ "vnd.docker.reference.digest": digest, "vnd.docker.reference.type": "attestation-manifest" });
     entry
+}
+
+/// The least that is a whole document; in mode `broken-sbom`, one that names what is not in it.
+fn spdx(mode: &str) -> Value {
+    let image = if mode == "broken-sbom" { "SPDXRef-Nothing" } else { "SPDXRef-Image" };
+    json!({
+        "SPDXID": "SPDXRef-DOCUMENT", "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "name": "sbom",
+        "documentNamespace": "https://fake-buildx.example/sbom",
+        "creationInfo": { "created": "2026-01-01T00:00:00Z", "creators": ["Tool: fake-buildx"] },
+        "packages": [{ "SPDXID": "SPDXRef-Image", "name": "sbom", "downloadLocation": "NONE" }],
+        "relationships": [{ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": image }],
+    })
 }
 
 /// What the registry asks for, from the login in Docker's `config.json`; empty where it asks for nothing.

@@ -12,6 +12,7 @@ mod publish;
 mod refusals;
 mod registries;
 mod sbom;
+mod sboms;
 mod signals;
 mod support;
 mod tidy;

@@ -9,7 +9,7 @@ use supply_action::image::{ImageRef, Repository};
 use supply_action::registry::{Credentials, Registry, Secret};
 use supply_action::sandbox::{self, Config, Effect, Fault, Request, Sandbox, Service};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verify::policy::{Format, Part, Policy, Requirements};
+use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
 use supply_action::verify::{self, VerifiedImage};
 use tempfile::TempDir;
 
@@ -157,7 +157,7 @@ impl World {
             signer,
             requirements: Requirements::new(
                 &platforms,
-                true,
+                &[SPDX],
                 true,
                 &[Part::Index, Part::Platform, Part::Attestations],
                 &[Format::Bundle, Format::Legacy],

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::{accepts, cosigns, get, judge, older_trust, publish, published, tool, trust, world};
 
-fn signer() -> (String, String) {
+pub(crate) fn signer() -> (String, String) {
     let evidence = published().json("evidence");
     let text = |field: &str| evidence["signer"][field].as_str().unwrap().to_owned();
     (text("identity"), text("issuer"))
@@ -41,7 +41,7 @@ fn cosign_accepts_every_signature_and_attestation() {
 }
 
 /// The statement in the envelope that `verify-attestation` prints.
-fn statement_of(said: &str) -> Value {
+pub(crate) fn statement_of(said: &str) -> Value {
     use base64::Engine as _;
     let envelope: Value =
         said.lines().find_map(|line| serde_json::from_str(line).ok().filter(|value: &Value| value["payload"].is_string())).unwrap();

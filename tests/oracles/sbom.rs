@@ -1,8 +1,19 @@
-//! The SPDX tools on the SBOMs that came out of BuildKit, out of our own scanner image, and were signed.
+//! SPDX's and CycloneDX's own tools on our SBOMs: those that came out of BuildKit, out of our own scanner image, and were signed; and those of real
+//! packages in both formats.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
+use supply_action::sbom::catalog::Catalog;
+use supply_action::sbom::foreign::packages;
+use supply_action::sbom::source::rootfs::Rootfs;
+use supply_action::sbom::spdx::About;
+use supply_action::sbom::{cyclonedx, spdx};
 
-use crate::support::{accepts, get, published, tool, world};
+use crate::evidence::{signer, statement_of};
+use crate::support::{accepts, cosigns, get, judge, publish, published, tool, trust, world};
 
 /// The SPDX document inside a bundle in the registry.
 pub(crate) fn document(image: &str, bundle: &str) -> Value {
@@ -29,10 +40,155 @@ fn pyspdxtools_accepts_the_sbom_of_every_platform() {
             let file = world().folder.join(format!("{checked}.spdx.json"));
             std::fs::write(&file, document(&run.outputs["image"], statement["bundle"].as_str().unwrap()).to_string()).unwrap();
             accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
+            fits_the_schema_of_spdx(&file);
             checked += 1;
         }
     }
     assert_eq!(checked, 2);
+}
+
+fn fits_the_schema_of_spdx(file: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (script, schema) = (root.join("tools/python/judge.py"), root.join("tests/fixtures/schemas/spdx-schema-2.3.json"));
+    accepts(&tool("PYTHON"), &[script.to_str().unwrap(), "spdx", schema.to_str().unwrap(), file.to_str().unwrap()]);
+}
+
+/// The Debian packages of this machine and the Python tools that judge us, as an image would have them; in both formats.
+fn real() -> &'static (Catalog, PathBuf, PathBuf) {
+    static REAL: OnceLock<(Catalog, PathBuf, PathBuf)> = OnceLock::new();
+    REAL.get_or_init(|| {
+        let root = tempfile::tempdir_in(&world().folder).unwrap();
+        let take = |from: &Path, to: &Path| {
+            let to = root.path().join(to.strip_prefix("/").unwrap_or(to));
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(from, to).unwrap();
+        };
+        for path in ["/var/lib/dpkg/status", "/etc/os-release"] {
+            take(Path::new(path), Path::new(path));
+        }
+        for entry in std::fs::read_dir("/usr/share/doc").unwrap() {
+            let copyright = entry.unwrap().path().join("copyright");
+            if copyright.is_file() {
+                take(&copyright, &copyright);
+            }
+        }
+        let site = tool("PYTHON").parent().unwrap().join("../lib");
+        for python in std::fs::read_dir(site).unwrap() {
+            for package in std::fs::read_dir(python.unwrap().path().join("site-packages")).unwrap() {
+                let package = package.unwrap();
+                let metadata = package.path().join("METADATA");
+                if metadata.is_file() {
+                    take(&metadata, &Path::new("opt/venv").join(package.file_name()).join("METADATA"));
+                }
+            }
+        }
+        let catalog = Catalog::of(&Rootfs::new(root.path())).unwrap();
+        let about = About {
+            name: "registry.example/real".into(),
+            digest: Some(format!("sha256:{}", "0".repeat(64))),
+            supplier: Some("Example".into()),
+            ..About::default()
+        };
+        let [spdx, cyclonedx] =
+            [("spdx", spdx::document(&catalog, &about)), ("cdx", cyclonedx::document(&catalog, &about))].map(|(kind, document)| {
+                let file = world().folder.join(format!("real.{kind}.json"));
+                std::fs::write(&file, document.to_string()).unwrap();
+                file
+            });
+        (catalog, spdx, cyclonedx)
+    })
+}
+
+#[test]
+fn spdx_of_real_packages_passes_its_schema_its_tools_and_the_minimum_elements() {
+    let (catalog, file, _) = real();
+    assert!(catalog.packages.len() > 100, "{} packages", catalog.packages.len());
+    fits_the_schema_of_spdx(file);
+    accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
+    // Of the minimum elements a package can only lack a supplier, and only where its database names none.
+    let (_, said) = judge(&tool("NTIA"), &[file.to_str().unwrap(), "--output", "json"]);
+    let report: Value = serde_json::from_str(&said[said.find('{').unwrap()..=said.rfind('}').unwrap()]).unwrap();
+    for element in ["componentNames", "componentVersions", "componentIdentifiers"] {
+        assert_eq!(report[element]["allProvided"], true, "{element}: {report:#}");
+    }
+    for element in ["authorNameProvided", "timestampProvided", "dependencyRelationshipsProvided"] {
+        assert_eq!(report[element], true, "{element}: {report:#}");
+    }
+    let unknown: BTreeSet<&str> =
+        catalog.packages.iter().filter(|listed| listed.package.supplier.is_none()).map(|listed| listed.package.name.as_str()).collect();
+    let lacking = report["componentSuppliers"]["nonconformantComponents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect::<BTreeSet<&str>>();
+    assert_eq!(lacking, unknown);
+    assert!(lacking.len() * 20 < catalog.packages.len(), "{lacking:?}");
+}
+
+#[test]
+fn cyclonedx_of_real_packages_passes_its_schema_and_is_read_back_whole() {
+    let (catalog, _, file) = real();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/python/judge.py");
+    let said = accepts(&tool("PYTHON"), &[script.to_str().unwrap(), "cyclonedx", file.to_str().unwrap()]);
+    // The distribution is a component too.
+    assert_eq!(said.trim(), format!("{} packages", catalog.packages.len() + 1));
+}
+
+#[test]
+fn a_judge_refuses_what_is_no_such_document() {
+    let (_, _, file) = real();
+    let broken = world().folder.join("broken.cdx.json");
+    std::fs::write(&broken, std::fs::read_to_string(file).unwrap().replacen("\"library\"", "\"thing\"", 1)).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/python/judge.py");
+    assert!(!judge(&tool("PYTHON"), &[script.to_str().unwrap(), "cyclonedx", broken.to_str().unwrap()]).0);
+}
+
+#[test]
+fn syft_reads_both_formats_and_finds_every_package_in_them() {
+    let (catalog, spdx, cyclonedx) = real();
+    let purls = |bytes: &[u8]| {
+        let document: Value = serde_json::from_slice(bytes).unwrap();
+        let found = document["artifacts"].as_array().unwrap().iter().filter_map(|artifact| artifact["purl"].as_str());
+        found.filter(|purl| !purl.starts_with("pkg:oci/")).map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    let ours: BTreeSet<String> = catalog.packages.iter().map(|listed| listed.purl.clone()).collect();
+    for (kind, file) in [("spdx", spdx), ("cyclonedx", cyclonedx)] {
+        let out = world().folder.join(format!("{kind}.syft.json"));
+        accepts(&tool("SYFT"), &["convert", file.to_str().unwrap(), "-o", &format!("syft-json={}", out.display())]);
+        let theirs = purls(&std::fs::read(out).unwrap());
+        let missing: Vec<&String> = ours.difference(&theirs).take(10).collect();
+        assert!(missing.is_empty(), "{kind}: {} of {} are missing, such as {missing:?}", ours.difference(&theirs).count(), ours.len());
+    }
+}
+
+#[test]
+fn two_formats_of_one_catalog_do_not_differ_and_neither_does_what_syft_makes_of_them() {
+    let (_, spdx, cyclonedx) = real();
+    let read = |file: &Path| packages(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(read(spdx), read(cyclonedx));
+    let out = world().folder.join("syft.cdx.json");
+    accepts(&tool("SYFT"), &["convert", spdx.to_str().unwrap(), "-o", &format!("cyclonedx-json={}", out.display())]);
+    let found = supply_action::sbom::diff::diff(&read(spdx), &read(&out));
+    assert!(found.is_empty(), "{}", found.table());
+}
+
+#[test]
+fn cosign_accepts_an_sbom_of_ones_own_as_cyclonedx_on_every_platform() {
+    let (catalog, _, own) = real();
+    let image = format!("{}/hello-own-sbom", world().sandbox.registry());
+    let run = publish("hello", &image, &[("INPUT_SBOM", own.to_str().unwrap())]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let (identity, issuer) = signer();
+    let trust = trust(world().sandbox.trusted_root().to_str().unwrap(), &identity, &issuer);
+    for (kind, digest) in run.subjects().into_iter().filter(|(kind, _)| kind == "platform") {
+        let image = format!("{image}@{digest}");
+        for (cosign, extra) in cosigns() {
+            let said = accepts(&cosign, &[&["verify-attestation", "--type", "cyclonedx"], extra, &trust, &[image.as_str()]].concat());
+            let predicate = &statement_of(&said)["predicate"];
+            assert_eq!(predicate["components"].as_array().unwrap().len(), catalog.packages.len() + 1, "{kind}");
+        }
+    }
 }
 
 /// Runs the program itself; gives the document.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier};
+use crate::sbom::package::{Algorithm, Ecosystem, Found, Need, Package, Supplier};
 
 pub(super) fn is_record(path: &str) -> bool {
     ends_with_path(path, "composer/installed.json")
@@ -31,12 +31,14 @@ fn package(path: &str, listed: &Value) -> Option<Found> {
     };
     let author = listed.get("authors").and_then(|authors| authors.get(0));
     let of_author = |key: &str| author.and_then(|author| author.get(key)).and_then(Value::as_str).unwrap_or_default();
-    let package = Package {
+    let mut package = Package {
         version: Some(version.to_owned()),
         supplier: Supplier::from_maintainer(&format!("{} <{}>", of_author("name"), of_author("email"))),
         licence: Licence::from_field(&licences.join(" OR ")),
         ..Package::named(Ecosystem::Composer, name)
     };
+    let checksum = listed.pointer("/dist/shasum").and_then(Value::as_str);
+    package.add_checksum(Algorithm::Sha1, checksum);
     let names = |key: &str| listed.get(key).and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.to_lowercase());
     Some(Found {
         provides: names("provide").chain(names("replace")).chain([name.to_lowercase()]).collect(),

@@ -1,12 +1,14 @@
 //! Java packages, from archives and the archives inside them. It reads what builds wrote down, and never looks at classes.
 
 use std::collections::BTreeMap;
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, SeekFrom};
+
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use super::zip::{Problem, bytes, members};
 use super::{Facts, MOST_PACKAGES};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
+use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, Supplier};
 use crate::sbom::source::Contents;
 
 const SUFFIXES: [&str; 10] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg"];
@@ -18,6 +20,8 @@ const MANIFEST: &str = "META-INF/MANIFEST.MF";
 const DEEPEST: usize = 4;
 /// Of one archive inside another, which is held in memory.
 const LARGEST_INNER: u64 = 64 << 20;
+/// An archive of which the checksum is made; a sparse file can be any size.
+const LARGEST_SUMMED: u64 = 4 << 30;
 /// Of all that is inflated for one file.
 const MOST_INFLATED: u64 = 2 << 30;
 const LARGEST_TEXT: u64 = 1 << 20;
@@ -71,11 +75,12 @@ impl Walk<'_> {
         }
         coordinates.sort();
         coordinates.dedup();
+        let checksum = checksum(contents)?;
         // Without its properties, a project's place still tells the group.
         let stem = stem(name);
         let group = projects.into_iter().find(|(_, artifact)| split_version(stem).0 == artifact).map(|(group, _)| group);
         manifest.extend(group.map(|group| (GROUP.to_owned(), group)));
-        self.packages(name, &manifest, coordinates);
+        self.packages(name, &manifest, coordinates, checksum.as_deref());
         for member in inner {
             let inner_name = format!("{name}!/{}", member.name);
             if depth + 1 == DEEPEST {
@@ -102,7 +107,7 @@ impl Walk<'_> {
         self.facts.warn(format!("`{name}` is not listed: {}", problem.as_str()));
     }
 
-    fn packages(&mut self, name: &str, manifest: &BTreeMap<String, String>, coordinates: Vec<Coordinates>) {
+    fn packages(&mut self, name: &str, manifest: &BTreeMap<String, String>, coordinates: Vec<Coordinates>, checksum: Option<&str>) {
         let stem = stem(name);
         let single = coordinates.len() == 1;
         let is_main = |artifact: &str| single || stem == artifact || stem.strip_prefix(artifact).is_some_and(|rest| rest.starts_with('-'));
@@ -113,7 +118,7 @@ impl Walk<'_> {
             None => from_repository(name).or_else(|| from_manifest(stem, manifest)),
         };
         if let Some((name, version)) = own {
-            self.push(Package {
+            let mut package = Package {
                 version: Some(version),
                 supplier: ["Implementation-Vendor", "Bundle-Vendor"]
                     .iter()
@@ -121,7 +126,9 @@ impl Walk<'_> {
                     .and_then(|vendor| Supplier::organization(vendor)),
                 licence: manifest.get("Bundle-License").map_or(Licence::Unknown, |licence| bundle_licence(licence)),
                 ..Package::named(Ecosystem::Maven, name)
-            });
+            };
+            package.add_checksum(Algorithm::Sha1, checksum);
+            self.push(package);
         }
         for (group, artifact, version) in coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref()) {
             self.push(Package { version: Some(version), ..Package::named(Ecosystem::Maven, format!("{group}:{artifact}")) });
@@ -131,6 +138,22 @@ impl Walk<'_> {
     fn push(&mut self, package: Package) {
         if self.facts.packages.len() < MOST_PACKAGES {
             self.facts.packages.push(Found::alone(package, self.path));
+        }
+    }
+}
+
+/// SHA-1 of the archive as it is, by which Maven Central is searched.
+fn checksum(contents: &mut dyn Contents) -> io::Result<Option<String>> {
+    if contents.seek(SeekFrom::End(0))? > LARGEST_SUMMED {
+        return Ok(None);
+    }
+    contents.seek(SeekFrom::Start(0))?;
+    let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match contents.read(&mut buffer)? {
+            0 => return Ok(Some(hex::encode(context.finish()))),
+            read => context.update(buffer.get(..read).unwrap_or_default()),
         }
     }
 }
@@ -303,6 +326,17 @@ mod tests {
         let found = facts("a-1.jar", jar(&[(MANIFEST.into(), text.into())])).packages.remove(0).package;
         assert_eq!(found.licence, Licence::Expression("Apache-2.0".into()));
         assert_eq!(found.supplier.unwrap().to_spdx(), "Organization: The Apache Software Foundation");
+    }
+
+    #[test]
+    fn an_archive_has_the_checksum_of_its_bytes_and_what_is_shaded_into_it_none() {
+        // From `sha1sum` of the same bytes.
+        assert_eq!(checksum(&mut Cursor::new(b"abc".to_vec())).unwrap().as_deref(), Some("a9993e364706816aba3e25717850c26c9cd0d89d"));
+        let bytes = jar(&[properties("org.x", "app", "1"), properties("org.y", "shaded", "2")]);
+        let whole = checksum(&mut Cursor::new(bytes.clone())).unwrap().unwrap();
+        let found = facts("app-1.jar", bytes).packages;
+        let of = |at: usize| found[at].package.common_checksums().collect::<Vec<_>>();
+        assert_eq!((of(0), of(1)), (vec![(Algorithm::Sha1, whole.as_str())], vec![]));
     }
 
     #[test]

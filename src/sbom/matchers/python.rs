@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::deb822::{Stanza, stanzas};
 use super::{Facts, Malformed, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier};
+use crate::sbom::package::{Algorithm, Ecosystem, Found, Need, Package, Supplier};
 
 /// `x.dist-info/METADATA`, `x.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO` in an unpacked egg, or a file `x.egg-info`.
 pub(super) fn is_metadata(path: &str) -> bool {
@@ -69,7 +69,14 @@ fn site(path: &str) -> &str {
 fn supplier(head: &Stanza<'_>) -> Option<Supplier> {
     let field = |name| head.get(name).map(str::trim).filter(|value| is_given(value));
     [("Author", "Author-email"), ("Maintainer", "Maintainer-email")].into_iter().find_map(|(name, mail)| {
-        let first = |value: &str| value.split(',').next().unwrap_or_default().trim().to_owned();
+        let first = |value: &str| {
+            let mut quoted = false;
+            let ends = |letter: char| {
+                quoted ^= letter == '"';
+                letter == ',' && !quoted
+            };
+            value.split(ends).next().unwrap_or_default().trim().to_owned()
+        };
         let text = match (field(name), field(mail).map(first)) {
             (None, None) => return None,
             (Some(name), None) => name.to_owned(),
@@ -144,12 +151,14 @@ pub(super) fn read_conda(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         named.unwrap_or_default().to_owned()
     });
     let given = |key: &str| text(key).unwrap_or_default().to_owned();
-    let package = Package {
+    let mut package = Package {
         version: Some(version.to_owned()),
         licence: text("license").map_or(Licence::Unknown, Licence::from_field),
         qualifiers: vec![("build", given("build")), ("channel", channel.unwrap_or_default()), ("subdir", given("subdir"))],
         ..Package::named(Ecosystem::Conda, name)
     };
+    package.add_checksum(Algorithm::Md5, text("md5"));
+    package.add_checksum(Algorithm::Sha256, text("sha256"));
     let depends = record.get("depends").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let needs = depends.filter_map(|depend| depend.split_whitespace().next()).map(|name| vec![Need::named(name)]);
     Ok(Facts { packages: vec![Found { requires: needs.collect(), ..Found::alone(package, parent(path)) }], ..Facts::default() })
@@ -215,6 +224,7 @@ mod tests {
         };
         check("Author-email: A B <a@b.example>, C <c@b.example>\n", Some("Person: A B (a@b.example)"));
         check("Author: A\nAuthor-email: A Long <a@b.example>\n", Some("Person: A Long (a@b.example)"));
+        check("Author-email: \"A, B\" <a@b.example>, C <c@b.example>\n", Some("Person: A, B (a@b.example)"));
         check("Author: UNKNOWN\nMaintainer: The x team\n", Some("Organization: The x team"));
         check("", None);
     }
@@ -249,14 +259,16 @@ mod tests {
 
     #[test]
     fn conda_records_become_packages() {
-        let text = r#"{"name":"openssl","version":"3.1.0","build":"hd590300_1","subdir":"linux-64","license":"Apache-2.0",
-            "channel":"https://conda.anaconda.org/conda-forge/linux-64","depends":["ca-certificates","libgcc-ng >=12"]}"#;
+        let text = r#"{"name":"openssl","version":"3.1.0","build":"hd590300_1","subdir":"linux-64","license":"Apache-2.0","md5":"too short",
+            "sha256":"F2CA1BB6C7E907D06DAFE4687E579FCE76B37E4E93B7605022DA52E6CCC26FD2","channel":"https://conda.anaconda.org/conda-forge/linux-64","depends":["ca-certificates","libgcc-ng >=12"]}"#;
         assert!(is_conda_record("opt/conda/conda-meta/openssl-3.1.0.json") && !is_conda_record("opt/meta/x.json"));
         let facts = read_conda("opt/conda/conda-meta/openssl-3.1.0-hd590300_1.json", text.as_bytes()).unwrap();
         let found = &facts.packages[0];
         let purl = "pkg:conda/openssl@3.1.0?build=hd590300_1&channel=conda-forge&subdir=linux-64";
         assert_eq!(crate::sbom::purl::of(&found.package, None), purl);
         assert_eq!(found.requires.len(), 2);
+        let checksum = "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2";
+        assert_eq!(found.package.common_checksums().collect::<Vec<_>>(), [(Algorithm::Sha256, checksum)]);
         assert_eq!(read_conda("conda-meta/x.json", b"{").unwrap().warnings.len(), 1);
         assert_eq!(read_conda("conda-meta/x.json", b"[]"), Ok(Facts::default()));
     }

@@ -1,11 +1,12 @@
 //! `supply-action sbom IMAGE`: what an image contains, from wherever it is. It unpacks nothing to disk, and writes no document unless every layer
 //! was what its digest says.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::verify::Wanted;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
@@ -19,7 +20,9 @@ use crate::sbom::image::{self, Local};
 use crate::sbom::layers::{self, Blob, Cache};
 use crate::sbom::source::rootfs::Rootfs;
 use crate::sbom::spdx::{self, About};
+use crate::sbom::{cyclonedx, table};
 
+mod diff;
 mod progress;
 mod remote;
 
@@ -28,8 +31,10 @@ pub use remote::of_image;
 
 /// What `sbom` is asked.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// The platform, where the image is for several; without it this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
@@ -49,8 +54,14 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
     /// A path, if there is such a file or directory, or else a name in a registry: name:tag, name@sha256:…, name for name:latest
-    #[arg(value_name = "IMAGE")]
-    pub image: Subject,
+    #[arg(value_name = "IMAGE", required = true)]
+    pub image: Option<Subject>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Which packages came, went or changed between two SBOMs of any generator
+    Diff(diff::Arguments),
 }
 
 const EXAMPLES: &str = "IMAGE is taken for what it is; a word and a colon in front of it say what it must be:
@@ -64,7 +75,7 @@ After the path of a layout or an archive that holds several images, a colon and 
 Layers are streamed, several at a time, each checked against its digest; nothing is unpacked to disk.
 
   supply-action sbom ghcr.io/octo/app:v1.2.3 -o app.spdx.json
-  supply-action sbom --platform linux/arm64 debian:12
+  supply-action sbom --platform linux/arm64 --format table debian:12
   docker save app | cat > app.tar && supply-action sbom app.tar
   supply-action sbom --cache ~/.cache/sbom oci-layout:out:v1.2.3
 
@@ -77,12 +88,18 @@ Exit codes: 0 written, 1 not written, 2 the arguments are wrong";
 pub enum Format {
     /// SPDX 2.3
     SpdxJson,
+    /// CycloneDX 1.6
+    CyclonedxJson,
+    /// Name, version and type of each, for people
+    Table,
 }
 
 impl Format {
-    fn written(self, catalog: &Catalog, about: &About) -> String {
+    fn written(self, catalog: &Catalog, about: &About, width: usize) -> String {
         match self {
             Self::SpdxJson => spdx::document(catalog, about).to_string(),
+            Self::CyclonedxJson => cyclonedx::document(catalog, about).to_string(),
+            Self::Table => table::table(catalog, width).trim_end().to_owned(),
         }
     }
 }
@@ -146,13 +163,18 @@ fn split(text: &str) -> (PathBuf, Option<String>) {
 }
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+    let subject = match (&arguments.verb, &arguments.image) {
+        (Some(Verb::Diff(arguments)), _) => return diff::run(arguments, report),
+        (None, Some(subject)) => subject,
+        (None, None) => anyhow::bail!("no sbom was written: no image was named"),
+    };
     let epoch = epoch(env)?;
     let how = How {
         platform: arguments.platform.clone(),
         cache: arguments.cache.clone().map(Cache::new),
         threads: arguments.threads.map_or_else(image::threads, usize::from),
     };
-    let (catalog, mut about) = match &arguments.image {
+    let (catalog, mut about) = match subject {
         Subject::Registry(wanted) => {
             let (registry, image) = found(wanted, env).await?;
             of_image(&registry, &image, &how, report).await?
@@ -163,14 +185,17 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
         about.name.clone_from(name);
     }
     about.created = epoch.unwrap_or(about.created);
-    let text = arguments.format.written(&catalog, &about);
+    // Nothing is cut where no person looks.
+    let seen = arguments.output.is_none() && std::io::stdout().is_terminal();
+    let width = report.width().filter(|_| seen).unwrap_or(usize::MAX);
+    let text = arguments.format.written(&catalog, &about, width);
     match &arguments.output {
         Some(file) => {
             std::fs::write(file, format!("{text}\n"))
                 .with_context(|| format!("no sbom was written: `{}` cannot be written", file.display()))?;
             report.say(&format!(
                 "{} in {}: {} bytes",
-                super::publish::plural(catalog.packages.len(), "package"),
+                super::release::plural(catalog.packages.len(), "package"),
                 file.display(),
                 text.len() + 1
             ));
@@ -220,7 +245,7 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
         Wanted::Tag(repository, _) => repository,
     };
     let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &Context::new(env) };
-    let registry = Registry::new(super::publish::http_client()?, login::stored_credentials(&asked).context("no sbom was written")?);
+    let registry = Registry::new(super::release::http_client()?, login::stored_credentials(&asked).context("no sbom was written")?);
     let image = match wanted {
         Wanted::Digest(image) => image.clone(),
         Wanted::Tag(repository, tag) => {

@@ -1,0 +1,57 @@
+//! Files of an image → packages → documents: the first letter, from `A` on, says under which path the rest lies, so that every matcher has its
+//! turn. It never looks at what was found, only that it is written down the same twice and that the documents hold together.
+#![no_main]
+
+use std::io::Cursor;
+
+use libfuzzer_sys::fuzz_target;
+use supply_action::sbom::catalog::Catalog;
+use supply_action::sbom::collect::Collected;
+use supply_action::sbom::foreign::Format;
+use supply_action::sbom::source::{Contents, File, Visitor as _};
+use supply_action::sbom::{cyclonedx, foreign, spdx, table};
+
+const PATHS: [&str; 23] = [
+    "var/lib/dpkg/status",
+    "var/lib/dpkg/status.d/base",
+    "var/lib/dpkg/info/a.list",
+    "lib/apk/db/installed",
+    "var/lib/rpm/rpmdb.sqlite",
+    "var/lib/rpm/Packages",
+    "usr/lib/sysimage/rpm/Packages.db",
+    "var/lib/rpmmanifest/container-manifest-2",
+    "etc/os-release",
+    "usr/share/doc/a/copyright",
+    "app/node_modules/a/package.json",
+    "usr/lib/python3/a.dist-info/METADATA",
+    "opt/conda/conda-meta/a.json",
+    "app/lib/a-1.jar",
+    "app/specifications/a-1.gemspec",
+    "app/vendor/composer/installed.json",
+    "app/App.deps.json",
+    "usr/local/go/VERSION",
+    "opt/java/release",
+    "usr/bin/program",
+    "usr/bin/python3.11",
+    "usr/bin/node",
+    "usr/lib/libssl.so.3",
+];
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((choice, contents)) = bytes.split_first() else { return };
+    let path = PATHS[usize::from(choice.wrapping_sub(b'A')) % PATHS.len()];
+    let mut collected = Collected::default();
+    let mut open = || Ok(Box::new(Cursor::new(contents.to_vec())) as Box<dyn Contents>);
+    let file = File { path, size: contents.len() as u64, modified: 0, open: &mut open };
+    if collected.file(file).is_err() {
+        return;
+    }
+    let catalog = Catalog::from_collected(collected);
+    let about = spdx::About { name: "fuzz".into(), ..spdx::About::default() };
+    let document = spdx::document(&catalog, &about).to_string();
+    assert_eq!(document, spdx::document(&catalog, &about).to_string());
+    assert_eq!(foreign::check(document.as_bytes()), Ok(Format::Spdx));
+    let document = cyclonedx::document(&catalog, &about).to_string();
+    assert_eq!(foreign::check(document.as_bytes()), Ok(Format::CycloneDx));
+    let _ = table::table(&catalog, 60);
+});

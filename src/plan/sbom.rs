@@ -1,0 +1,192 @@
+//! The input `sbom` → who makes the SBOMs. A user's own files are read and checked here, before anything is built; it changes none of them.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::{WithExit, exit};
+use crate::image::Platform;
+use crate::sbom::foreign::{self, Format};
+
+/// Who makes the SBOMs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sbom {
+    /// Our own scanner in the build. Unless it is insisted on, BuildKit's generator where the builder cannot run ours.
+    Ours {
+        insist: bool,
+    },
+    /// BuildKit's generator, or one that the user names in `sbom` or `attests`.
+    Generator,
+    /// The user, one for each platform.
+    Files(Vec<Document>),
+    Off,
+}
+
+/// A user's SBOM of one platform, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Document {
+    pub platform: Platform,
+    pub path: String,
+    #[serde(skip)]
+    pub format: Format,
+    #[serde(skip)]
+    pub text: String,
+}
+
+impl Sbom {
+    /// Reads the input. `attests` may name a generator of its own.
+    pub(super) fn of(input: &str, attests: &str, platforms: &[Platform]) -> Result<Self, WithExit> {
+        let input = input.trim();
+        match input.to_ascii_lowercase().as_str() {
+            "" if attests.contains("type=sbom") => Ok(Self::Generator),
+            "" | "auto" | "true" => Ok(Self::Ours { insist: false }),
+            "scanner" => Ok(Self::Ours { insist: true }),
+            "buildkit" => Ok(Self::Generator),
+            "false" => Ok(Self::Off),
+            _ if is_attributes(input) => Ok(Self::Generator),
+            _ if !input.contains(['/', '.']) => refuse(&format!(
+                "`{input}` is none of `auto`, `scanner`, `buildkit`, `true`, `false`, `generator=IMAGE` and a path such as `./sbom.spdx.json`"
+            )),
+            _ => Ok(Self::Files(documents(input, platforms)?)),
+        }
+    }
+
+    /// What buildx is told, where the generator is not ours.
+    pub(super) fn flag(&self, input: &str) -> String {
+        match self {
+            Self::Ours { .. } => String::new(), // its generator is known only when it lies in the registry
+            Self::Generator if input.trim().eq_ignore_ascii_case("buildkit") => "true".to_owned(),
+            Self::Generator => input.to_owned(),
+            Self::Files(_) | Self::Off => "false".to_owned(),
+        }
+    }
+
+    /// Whether BuildKit attaches one to each platform, where ours are read from.
+    pub fn is_made_in_the_build(&self) -> bool {
+        matches!(self, Self::Ours { .. } | Self::Generator)
+    }
+
+    pub fn documents(&self) -> &[Document] {
+        match self {
+            Self::Files(documents) => documents,
+            _ => &[],
+        }
+    }
+
+    /// The predicate types that the image of each platform gets.
+    pub fn predicate_types(&self) -> Vec<&'static str> {
+        let mut types: Vec<&str> = match self {
+            Self::Off => Vec::new(),
+            Self::Ours { .. } | Self::Generator => vec![Format::Spdx.predicate_type()],
+            Self::Files(documents) => documents.iter().map(|document| document.format.predicate_type()).collect(),
+        };
+        types.dedup();
+        types
+    }
+}
+
+/// `generator=IMAGE,KEY=VALUE`, and what else buildx takes: no path begins so.
+fn is_attributes(input: &str) -> bool {
+    let first = input.split(',').next().unwrap_or_default();
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    first.split_once('=').is_some_and(|(key, _)| is_word(key)) || ["0", "1", "t", "f"].contains(&first.to_ascii_lowercase().as_str())
+}
+
+fn documents(input: &str, platforms: &[Platform]) -> Result<Vec<Document>, WithExit> {
+    let documents: Vec<Document> = platforms.iter().map(|platform| document(input, platform)).collect::<Result<_, _>>()?;
+    match documents.iter().find(|document| Some(document.format) != documents.first().map(|first| first.format)) {
+        Some(other) => refuse(&format!("`{}` has another format than `{}`", other.path, documents[0].path)),
+        None => Ok(documents),
+    }
+}
+
+fn document(input: &str, platform: &Platform) -> Result<Document, WithExit> {
+    let path = input
+        .replace("{platform}", &platform.to_string().replace('/', "-"))
+        .replace("{os}", &platform.os)
+        .replace("{arch}", &platform.architecture);
+    if path.contains(['{', '}']) {
+        return refuse(&format!("`{input}` may have `{{platform}}`, `{{os}}` and `{{arch}}`, and nothing else in braces"));
+    }
+    let unread = |why: String| refuse(&format!("`{path}` cannot be attested to `{platform}`: {why}"));
+    let size = match std::fs::metadata(Path::new(&path)) {
+        Ok(found) if found.is_file() => found.len(),
+        Ok(_) => return unread("it is no file".to_owned()),
+        Err(error) => return unread(error.to_string()),
+    };
+    if size > foreign::LARGEST as u64 {
+        return unread(format!("it has {size} bytes, and more than {} are not read", foreign::LARGEST));
+    }
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
+        Err(error) => return unread(error.to_string()),
+    };
+    match foreign::check(text.as_bytes()) {
+        Ok(format) => Ok(Document { platform: platform.clone(), path, format, text }),
+        Err(error) => unread(error.to_string()),
+    }
+}
+
+fn refuse<T>(message: &str) -> Result<T, WithExit> {
+    Err(WithExit { code: exit::BAD_INPUT, message: format!("input `sbom`: {message}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPDX: &str = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","name":"x","documentNamespace":"https://x.example/1",
+        "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]},"packages":[{"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]}"#;
+    const CYCLONEDX: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a"}]}"#;
+
+    fn platforms() -> Vec<Platform> {
+        ["linux/amd64", "linux/arm/v7"].map(|platform| platform.parse().unwrap()).to_vec()
+    }
+
+    #[test]
+    fn words_attributes_and_paths_are_told_apart() {
+        let check = |input: &str, attests: &str, expected: Sbom, flag: &str| {
+            let sbom = Sbom::of(input, attests, &platforms()).unwrap();
+            assert_eq!((sbom.flag(input), &sbom), (flag.to_owned(), &expected), "{input}");
+        };
+        check("", "", Sbom::Ours { insist: false }, "");
+        check("auto", "type=sbom,generator=x", Sbom::Ours { insist: false }, "");
+        check("True", "", Sbom::Ours { insist: false }, "");
+        check("scanner", "", Sbom::Ours { insist: true }, "");
+        check("", "type=sbom,generator=x", Sbom::Generator, "");
+        check("buildkit", "", Sbom::Generator, "true");
+        check("generator=docker.io/a/b:1,X=y", "", Sbom::Generator, "generator=docker.io/a/b:1,X=y");
+        check("FALSE", "", Sbom::Off, "false");
+        let told = Sbom::of("registry", "", &platforms()).unwrap_err().message;
+        assert!(told.starts_with("input `sbom`: `registry` is none of `auto`, `scanner`, `buildkit`"), "{told}");
+    }
+
+    #[test]
+    fn a_file_is_one_for_all_platforms_or_one_for_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(path("all.json"), format!("\u{feff}{SPDX}")).unwrap();
+        let of = |input: &str| Sbom::of(input, "", &platforms());
+        let shared = of(&path("all.json")).unwrap();
+        assert_eq!(shared.documents().iter().map(|document| document.text.as_str()).collect::<Vec<_>>(), [SPDX, SPDX]);
+        assert_eq!((shared.predicate_types(), shared.is_made_in_the_build()), (vec!["https://spdx.dev/Document"], false));
+        for platform in ["linux-amd64", "linux-arm-v7"] {
+            std::fs::write(path(&format!("{platform}.cdx.json")), CYCLONEDX).unwrap();
+        }
+        let each = of(&path("{platform}.cdx.json")).unwrap();
+        assert_eq!(each.documents()[1].path, path("linux-arm-v7.cdx.json"));
+        assert_eq!(each.predicate_types(), ["https://cyclonedx.org/bom"]);
+        std::fs::write(path("linux-arm-v7.cdx.json"), SPDX).unwrap();
+        let says = |input: &str, words: &str| {
+            let told = of(&path(input)).unwrap_err().message;
+            assert!(told.starts_with("input `sbom`: ") && told.contains(words), "{told}");
+        };
+        says("{platform}.cdx.json", "has another format than");
+        says("{name}.json", "nothing else in braces");
+        says("{os}-{arch}.json", "cannot be attested to `linux/amd64`: No such file");
+        says("", "it is no file");
+        std::fs::write(path("bad.json"), SPDX.replace("Tool: x", "")).unwrap();
+        std::fs::write(path("broken.json"), SPDX.replace("SPDX-2.3", "SPDX-3.0")).unwrap();
+        says("broken.json", "its `spdxVersion` is `SPDX-3.0`, and only");
+    }
+}
