@@ -44,7 +44,7 @@ bench: ## time the evidence stage beside the cosign commands that do the same
 
 check: ## formatting, lints and documentation; warnings are errors
 	$(call step,setting up,tools/setup check)
-	$(call step,shellcheck,shellcheck tools/images tools/setup tools/with-buildkit tools/with-docker tools/with-tools tools/lib.sh tools/server.sh .ci/run)
+	$(call step,shellcheck,shellcheck tools/images tools/release-commit tools/setup tools/with-buildkit tools/with-docker tools/with-tools tools/lib.sh tools/server.sh .ci/run)
 	$(call step,cargo fmt,cargo fmt --check)
 	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets -- -D warnings)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)

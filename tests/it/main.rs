@@ -10,6 +10,7 @@ mod keys;
 mod publish;
 mod refusals;
 mod registries;
+mod release;
 mod signals;
 mod support;
 mod tidy;

@@ -14,3 +14,4 @@ mod support;
 mod trust;
 #[path = "../tuf_repository.rs"]
 mod tuf_repository;
+mod workflows;
