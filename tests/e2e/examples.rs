@@ -1,0 +1,88 @@
+//! Every example, run as its event runs it: cosign verifies, exactly the expected names exist, and what the workflow was told reached later jobs.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::workflow::{Ended, Workflow};
+use crate::world::root;
+
+const BOTH: [&str; 2] = ["linux/amd64", "linux/arm64"];
+
+/// A run that published `tags`, all naming one index that cosign believes, and wrote its summary.
+fn published(ended: &Ended, below: &str, tags: &[&str]) -> String {
+    assert!(ended.success, "{}", ended.log);
+    assert_eq!(ended.tags(below), tags, "{}", ended.log);
+    let image = ended.image(below);
+    let digests: BTreeSet<String> =
+        tags.iter().map(|tag| ended.digest(&format!("{image}:{}", tag.replace("COMMIT", &ended.sha())))).collect();
+    assert_eq!(digests.len(), 1);
+    let digest = digests.into_iter().next().unwrap();
+    ended.verified_by_cosign(&image, &digest, &BOTH);
+    for part in [format!("## 📦 `{image}`"), format!("| digest | `{digest}` |"), "cosign verify ".to_owned()] {
+        assert!(ended.summary.contains(&part), "{part} is not in the summary: {}", ended.summary);
+    }
+    digest
+}
+
+#[test]
+fn a_push_to_main_is_published_and_deployed_by_digest() {
+    let ended = Workflow::example("push", "push", "refs/heads/main").run();
+    let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+}
+
+#[test]
+fn a_version_tag_is_published_with_its_ranges() {
+    let ended = Workflow::example("tag", "push", "refs/tags/v1.2.3").run();
+    let digest = published(&ended, "", &["latest", "sha-COMMIT", "v1", "v1.2", "v1.2.3"]);
+    assert!(ended.log.contains(&format!("released v1.2.3 as {digest}")), "{}", ended.log);
+}
+
+#[test]
+fn a_prerelease_gets_no_floating_name() {
+    let ended = Workflow::example("tag", "push", "refs/tags/v1.3.0-rc.1").run();
+    let digest = published(&ended, "", &["sha-COMMIT", "v1.3.0-rc.1"]);
+    assert!(ended.log.contains(&format!("released v1.3.0-rc.1 as {digest}")), "{}", ended.log);
+}
+
+#[test]
+fn a_pull_request_from_a_fork_is_built_and_publishes_nothing() {
+    let fork = json!({ "number": 7, "head": { "ref": "feature", "repo": { "full_name": "somebody/hello", "fork": true } }, "base": { "ref": "main" } });
+    let run =
+        Workflow::example("pull-request", "pull_request", "refs/pull/7/merge").payload("pull_request", fork).payload("number", json!(7));
+    let ended = run.run();
+    assert!(ended.success, "{}", ended.log);
+    assert!(ended.log.contains("2 platforms built, nothing pushed"), "{}", ended.log);
+    let asked: Vec<_> = ended.sandbox.requests().into_iter().filter(|request| request.method != "GET").collect();
+    assert!(asked.is_empty(), "{asked:?}");
+    assert!(ended.tags("").is_empty());
+}
+
+#[test]
+fn a_dispatch_without_cache_builds_everything_again() {
+    let start = || Workflow::example("dispatch", "workflow_dispatch", "refs/heads/main").payload("inputs", json!({ "no-cache": "true" }));
+    let ended = start().run();
+    published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains("--no-cache"), "{}", ended.log);
+    assert!(!ended.log.contains(" CACHED"), "{}", ended.log);
+}
+
+#[test]
+fn a_monorepo_publishes_each_service_under_its_own_name() {
+    let ended = Workflow::example("monorepo", "push", "refs/heads/main").run();
+    for service in ["/api", "/web"] {
+        published(&ended, service, &["latest", "main", "sha-COMMIT"]);
+    }
+    assert!(ended.tags("").is_empty());
+}
+
+/// None is only for show.
+#[test]
+fn every_example_is_run_here() {
+    let source = include_str!("examples.rs");
+    for entry in std::fs::read_dir(root().join("examples/workflows")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().replace(".yml", "");
+        assert!(source.contains(&format!("Workflow::example(\"{name}\"")), "nothing runs example {name}");
+    }
+}

@@ -1,0 +1,244 @@
+//! One run of a workflow by act, in a repository of its own, against a sandbox of its own; and what the run left. It judges nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use supply_action::sandbox::{Claims, Config, Fault, Sandbox};
+
+use crate::world::{copy, docker, git, output, required, root, run, start, tool, world};
+
+const REPOSITORY: &str = "example/hello";
+/// What GitHub's runner sets and act does not, and where our services are. The right to ask for an OIDC token comes with the permission alone.
+const TOLD: [&str; 8] = [
+    "GITHUB_API_URL",
+    "GITHUB_REPOSITORY_ID",
+    "GITHUB_REPOSITORY_OWNER_ID",
+    "GITHUB_WORKFLOW_REF",
+    "GITHUB_WORKFLOW_SHA",
+    "RUNNER_ENVIRONMENT",
+    "SUPPLY_ACTION_SIGNING_CONFIG",
+    "SUPPLY_ACTION_TRUSTED_ROOT",
+];
+
+/// What starts a run, and how the world is then.
+pub(crate) struct Workflow {
+    file: PathBuf,
+    event: &'static str,
+    git_ref: &'static str,
+    payload: Value,
+    variables: Vec<(String, String)>,
+    options: Vec<String>,
+    faults: Vec<Fault>,
+}
+
+impl Workflow {
+    /// An example of ours, as a release leaves it, started by `event` on `git_ref`.
+    pub(crate) fn example(name: &str, event: &'static str, git_ref: &'static str) -> Self {
+        Self::of_file(world().release.join(format!("examples/workflows/{name}.yml")), event, git_ref)
+    }
+
+    pub(crate) fn of_file(file: PathBuf, event: &'static str, git_ref: &'static str) -> Self {
+        let payload = json!({ "ref": git_ref, "repository": { "default_branch": "main", "private": false } });
+        Self { file, event, git_ref, payload, variables: Vec::new(), options: Vec::new(), faults: Vec::new() }
+    }
+
+    pub(crate) fn payload(mut self, name: &str, value: Value) -> Self {
+        self.payload[name] = value;
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// One more option for act.
+    pub(crate) fn option(mut self, option: &str) -> Self {
+        self.options.push(option.to_owned());
+        self
+    }
+
+    pub(crate) fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(self) -> Ended {
+        // Containers are called after workflow and job.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir_in(&world().folder).unwrap();
+        let checkout = folder.path().join("checkout");
+        let name = self.file.file_name().unwrap().to_str().unwrap();
+        let sha = repository(&checkout, &self.file, self.git_ref);
+        let mut config = Config::new(folder.path().join("sandbox"));
+        config.claims = claims(name, &self, &sha);
+        let sandbox = start(config);
+        self.faults.iter().for_each(|fault| sandbox.faults().add(fault.clone()));
+        // What an example publishes at ghcr.io goes to the sandbox; nothing else of it changes.
+        let file = checkout.join(".github/workflows").join(name);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("ghcr.io/", &format!("{}/", sandbox.registry()))).unwrap();
+        let may_sign = text.contains("id-token: write");
+        let (success, log) = run(&mut self.act(folder.path(), &file, &sandbox, may_sign));
+        let summary = summaries(folder.path());
+        Ended { success, log, summary, sandbox, identity: identity(name, self.git_ref), _folder: folder }
+    }
+
+    /// act, told what it does not know by itself: what GitHub's runner would say, where our services are, and where actions are to be had.
+    fn act(&self, folder: &Path, file: &Path, sandbox: &Sandbox, may_sign: bool) -> Command {
+        let event = folder.join("event.json");
+        std::fs::write(&event, self.payload.to_string()).unwrap();
+        let mut command = Command::new(tool("ACT"));
+        command.current_dir(folder.join("checkout")).env("HOME", folder).env("XDG_CONFIG_HOME", folder).env("XDG_CACHE_HOME", folder);
+        command.args([self.event, "--bind", "--pull=false", "--reuse", "--no-cache-server", "--container-daemon-socket"]);
+        command.arg(std::env::var("DOCKER_HOST").unwrap()).arg("--eventpath").arg(event).arg("--workflows").arg(file);
+        command.args(["--platform", &format!("ubuntu-24.04={}", world().runner), "--secret", "GITHUB_TOKEN=t0ken"]);
+        for pin in pins(&std::fs::read_to_string(file).unwrap()) {
+            command.arg("--local-repository").arg(format!("org/supply-action@{pin}={}", world().release.display()));
+        }
+        let builder = required("SUPPLY_ACTION_BUILDER").to_str().unwrap().to_owned();
+        let socket = builder.trim_start_matches("unix://");
+        let outside = sandbox.trusted_root().parent().unwrap().display();
+        command.args(["--container-options", &format!("-v {outside}:{outside}:ro -v {socket}:{socket}")]);
+        let told = |name: &str| TOLD.contains(&name) || (may_sign && name.starts_with("ACTIONS_ID_TOKEN"));
+        let mut variables: Vec<(String, String)> = sandbox.environment().into_iter().filter(|(name, _)| told(name)).collect();
+        variables.push(("SUPPLY_ACTION_BUILDER".to_owned(), builder));
+        for (name, value) in variables.iter().chain(&self.variables) {
+            command.args(["--env", &format!("{name}={value}")]);
+        }
+        command.args(&self.options);
+        command
+    }
+}
+
+/// The commits and tags by which a workflow names our actions.
+fn pins(text: &str) -> Vec<String> {
+    let after = text.split("uses: org/supply-action").skip(1).filter_map(|rest| rest.split('@').nth(1));
+    let mut pins: Vec<String> = after.map(|rest| rest.split_whitespace().next().unwrap().to_owned()).collect();
+    pins.sort();
+    pins.dedup();
+    pins
+}
+
+/// A repository on a ref, and its counterpart from which builds fetch it; gives the commit.
+fn repository(checkout: &Path, workflow: &Path, git_ref: &str) -> String {
+    copy(&root().join("examples/hello"), checkout);
+    for service in ["api", "web"] {
+        copy(&root().join("examples/hello"), &checkout.join("services").join(service));
+    }
+    copy(workflow, &checkout.join(".github/workflows").join(workflow.file_name().unwrap()));
+    git(checkout, &["init", "--quiet", "-b", "main"]);
+    git(checkout, &["add", "."]);
+    git(checkout, &["commit", "--quiet", "-m", "hello"]);
+    git(checkout, &["remote", "add", "origin", &format!("https://github.com/{REPOSITORY}.git")]);
+    if git_ref != "refs/heads/main" {
+        git(checkout, &["update-ref", git_ref, "HEAD"]);
+    }
+    let there = required("GITHUB_MIRROR").join(format!("{REPOSITORY}.git"));
+    let _ = std::fs::remove_dir_all(&there);
+    git(checkout, &["clone", "--quiet", "--mirror", ".", there.to_str().unwrap()]);
+    git(checkout, &["rev-parse", "HEAD"])
+}
+
+fn identity(workflow: &str, git_ref: &str) -> String {
+    format!("https://github.com/{REPOSITORY}/.github/workflows/{workflow}@{git_ref}")
+}
+
+/// What GitHub's tokens say of such a run.
+fn claims(workflow: &str, run: &Workflow, sha: &str) -> Claims {
+    let mut claims = Claims::of(REPOSITORY, run.git_ref, run.event);
+    let workflow_ref = identity(workflow, run.git_ref).trim_start_matches("https://github.com/").to_owned();
+    claims.workflow = workflow.trim_end_matches(".yml").to_owned();
+    (claims.workflow_ref, claims.job_workflow_ref) = (workflow_ref.clone(), workflow_ref);
+    (claims.sha, claims.workflow_sha, claims.job_workflow_sha) = (sha.to_owned(), sha.to_owned(), sha.to_owned());
+    claims
+}
+
+/// The job summaries that the run wrote. Its containers were kept for that, and go now.
+fn summaries(folder: &Path) -> String {
+    let containers = docker(&["ps", "--all", "--quiet"]);
+    let mut text = String::new();
+    for container in containers.lines() {
+        let file = folder.join(container);
+        if run(Command::new("docker").args(["cp", &format!("{container}:/var/run/act/workflow/SUMMARY.md")]).arg(&file)).0 {
+            text.push_str(&std::fs::read_to_string(file).unwrap());
+        }
+    }
+    for container in containers.lines() {
+        docker(&["rm", "--force", "--volumes", container]);
+    }
+    let volumes = docker(&["volume", "ls", "--quiet"]);
+    if !volumes.is_empty() {
+        output(Command::new("docker").args(["volume", "rm", "--force"]).args(volumes.lines()));
+    }
+    text
+}
+
+/// How a run ended, and the world after it.
+pub(crate) struct Ended {
+    pub(crate) success: bool,
+    pub(crate) log: String,
+    pub(crate) summary: String,
+    pub(crate) sandbox: Sandbox,
+    identity: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Ended {
+    /// The names that people pull, of the repository or of one below it.
+    pub(crate) fn tags(&self, below: &str) -> Vec<String> {
+        let (found, said) = run(Command::new(tool("CRANE")).args(["ls", "--insecure", &self.image(below)]));
+        let mut tags: Vec<String> =
+            said.lines().filter(|line| found && !line.starts_with("sha256-")).map(|tag| tag.replace(&self.sha(), "COMMIT")).collect();
+        tags.sort();
+        tags
+    }
+
+    /// The commit that was built.
+    pub(crate) fn sha(&self) -> String {
+        let variables = self.sandbox.environment();
+        variables.into_iter().find(|(name, _)| name == "GITHUB_SHA").unwrap().1
+    }
+
+    pub(crate) fn image(&self, below: &str) -> String {
+        format!("{}/{REPOSITORY}{below}", self.sandbox.registry())
+    }
+
+    pub(crate) fn digest(&self, reference: &str) -> String {
+        output(Command::new(tool("CRANE")).args(["digest", "--insecure", reference])).trim().to_owned()
+    }
+
+    /// cosign finds the signature of the index, and SBOM and provenance of each of its images, all by this workflow.
+    pub(crate) fn verified_by_cosign(&self, repository: &str, digest: &str, platforms: &[&str]) {
+        let reference = &format!("{repository}@{digest}");
+        self.cosign("verify", &[], reference);
+        self.cosign("verify-attestation", &["--type", "https://slsa.dev/provenance/v1"], reference);
+        let index: Value = serde_json::from_str(&output(Command::new(tool("CRANE")).args(["manifest", "--insecure", reference]))).unwrap();
+        let mut found = Vec::new();
+        for manifest in index["manifests"].as_array().unwrap() {
+            let image = format!("{repository}@{}", manifest["digest"].as_str().unwrap());
+            self.cosign("verify", &[], &image);
+            let platform = &manifest["platform"];
+            if platform["os"] != "unknown" {
+                found.push(format!("{}/{}", platform["os"].as_str().unwrap(), platform["architecture"].as_str().unwrap()));
+                self.cosign("verify-attestation", &["--type", "spdxjson"], &image);
+                self.cosign("verify-attestation", &["--type", "slsaprovenance1"], &image);
+            }
+        }
+        found.sort();
+        assert_eq!(found, platforms);
+    }
+
+    fn cosign(&self, verb: &str, options: &[&str], image: &str) {
+        let variables = self.sandbox.environment();
+        let issuer = &variables.iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
+        let mut command = Command::new(tool("COSIGN3"));
+        command.arg(verb).args(options).arg("--trusted-root").arg(self.sandbox.trusted_root()).env("HOME", &world().folder);
+        command.args(["--certificate-identity", &self.identity, "--certificate-oidc-issuer", issuer, "--allow-http-registry", image]);
+        output(&mut command);
+    }
+}
