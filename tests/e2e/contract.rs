@@ -175,7 +175,7 @@ fn a_step_on_githubs_runner_publishes_and_leaves_nothing_behind() {
     let digest = output(Command::new(crate::world::tool("CRANE")).args(["digest", "--insecure", &format!("{image}:main")]));
     let digest = digest.trim();
     for (variable, part) in [
-        ("GITHUB_OUTPUT", format!("image-ref<<")),
+        ("GITHUB_OUTPUT", "image-ref<<".to_owned()),
         ("GITHUB_OUTPUT", format!("\n{image}@{digest}\n")),
         ("GITHUB_STEP_SUMMARY", format!("| digest | `{digest}` |")),
         ("GITHUB_ENV", "DOCKER_METADATA_OUTPUT_VERSION<<".to_owned()),
@@ -198,7 +198,7 @@ fn a_gha_cache_gets_the_address_that_only_a_container_action_is_told() {
     let with = [("images", "ghcr.io/example/hello"), ("context", "."), ("cache-from", "type=gha"), ("cache-to", "type=gha,mode=max")];
     let (success, said) = runner.step(&with, &["plan", "--json"], &[]);
     assert!(success, "{said}");
-    let plan: Value = serde_json::from_str(&said).unwrap();
+    let plan: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
     let arguments: Vec<&str> = plan["buildx"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     for (flag, value) in [
         ("--cache-from", "type=gha,version=2,url_v2=https://results.example/"),

@@ -30,6 +30,7 @@ pub(crate) struct Workflow {
     payload: Value,
     variables: Vec<(String, String)>,
     options: Vec<String>,
+    names_builder: bool,
     faults: Vec<Fault>,
 }
 
@@ -41,7 +42,7 @@ impl Workflow {
 
     pub(crate) fn of_file(file: PathBuf, event: &'static str, git_ref: &'static str) -> Self {
         let payload = json!({ "ref": git_ref, "repository": { "default_branch": "main", "private": false } });
-        Self { file, event, git_ref, payload, variables: Vec::new(), options: Vec::new(), faults: Vec::new() }
+        Self { file, event, git_ref, payload, variables: Vec::new(), options: Vec::new(), names_builder: true, faults: Vec::new() }
     }
 
     pub(crate) fn payload(mut self, name: &str, value: Value) -> Self {
@@ -54,9 +55,15 @@ impl Workflow {
         self
     }
 
-    /// One more option for act.
-    pub(crate) fn option(mut self, option: &str) -> Self {
-        self.options.push(option.to_owned());
+    /// A variable of the repository (`vars`).
+    pub(crate) fn var(mut self, name: &str, value: &str) -> Self {
+        self.options.push(format!("--var={name}={value}"));
+        self
+    }
+
+    /// Leaves the step to make its own builder.
+    pub(crate) fn without_builder(mut self) -> Self {
+        self.names_builder = false;
         self
     }
 
@@ -84,8 +91,8 @@ impl Workflow {
         std::fs::write(&file, text.replace("ghcr.io/", &format!("{}/", sandbox.registry()))).unwrap();
         let may_sign = text.contains("id-token: write");
         let (success, log) = run(&mut self.act(folder.path(), &file, &sandbox, may_sign));
-        let summary = summaries(folder.path());
-        Ended { success, log, summary, sandbox, identity: identity(name, self.git_ref), _folder: folder }
+        let (summary, left) = remains(folder.path());
+        Ended { success, log, summary, left, sandbox, identity: identity(name, self.git_ref), _folder: folder }
     }
 
     /// act, told what it does not know by itself: what GitHub's runner would say, where our services are, and where actions are to be had.
@@ -106,7 +113,7 @@ impl Workflow {
         command.args(["--container-options", &format!("-v {outside}:{outside}:ro -v {socket}:{socket}")]);
         let told = |name: &str| TOLD.contains(&name) || (may_sign && name.starts_with("ACTIONS_ID_TOKEN"));
         let mut variables: Vec<(String, String)> = sandbox.environment().into_iter().filter(|(name, _)| told(name)).collect();
-        variables.push(("SUPPLY_ACTION_BUILDER".to_owned(), builder));
+        variables.extend(self.names_builder.then(|| ("SUPPLY_ACTION_BUILDER".to_owned(), builder)));
         for (name, value) in variables.iter().chain(&self.variables) {
             command.args(["--env", &format!("{name}={value}")]);
         }
@@ -158,9 +165,10 @@ fn claims(workflow: &str, run: &Workflow, sha: &str) -> Claims {
     claims
 }
 
-/// The job summaries that the run wrote. Its containers were kept for that, and go now.
-fn summaries(folder: &Path) -> String {
-    let containers = docker(&["ps", "--all", "--quiet"]);
+/// The job summaries that the run wrote, and the containers that are not act's. All were kept for that, and go now.
+fn remains(folder: &Path) -> (String, Vec<String>) {
+    let containers = docker(&["ps", "--all", "--format", "{{.Names}}"]);
+    let left = containers.lines().filter(|name| !name.starts_with("act-")).map(str::to_owned).collect();
     let mut text = String::new();
     for container in containers.lines() {
         let file = folder.join(container);
@@ -175,7 +183,7 @@ fn summaries(folder: &Path) -> String {
     if !volumes.is_empty() {
         output(Command::new("docker").args(["volume", "rm", "--force"]).args(volumes.lines()));
     }
-    text
+    (text, left)
 }
 
 /// How a run ended, and the world after it.
@@ -183,6 +191,8 @@ pub(crate) struct Ended {
     pub(crate) success: bool,
     pub(crate) log: String,
     pub(crate) summary: String,
+    /// Containers that outlived the run, beside those of the jobs.
+    pub(crate) left: Vec<String>,
     pub(crate) sandbox: Sandbox,
     identity: String,
     _folder: tempfile::TempDir,
