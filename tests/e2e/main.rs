@@ -7,5 +7,6 @@ mod contract;
 mod drivers;
 mod examples;
 mod failures;
+mod release;
 mod workflow;
 mod world;

@@ -31,6 +31,7 @@ pub(crate) struct Workflow {
     variables: Vec<(String, String)>,
     options: Vec<String>,
     names_builder: bool,
+    prepare: Option<fn(&Path)>,
     faults: Vec<Fault>,
 }
 
@@ -42,7 +43,17 @@ impl Workflow {
 
     pub(crate) fn of_file(file: PathBuf, event: &'static str, git_ref: &'static str) -> Self {
         let payload = json!({ "ref": git_ref, "repository": { "default_branch": "main", "private": false } });
-        Self { file, event, git_ref, payload, variables: Vec::new(), options: Vec::new(), names_builder: true, faults: Vec::new() }
+        Self {
+            file,
+            event,
+            git_ref,
+            payload,
+            variables: Vec::new(),
+            options: Vec::new(),
+            names_builder: true,
+            prepare: None,
+            faults: Vec::new(),
+        }
     }
 
     pub(crate) fn payload(mut self, name: &str, value: Value) -> Self {
@@ -67,6 +78,12 @@ impl Workflow {
         self
     }
 
+    /// Puts more into the repository before its one commit.
+    pub(crate) fn with(mut self, prepare: fn(&Path)) -> Self {
+        self.prepare = Some(prepare);
+        self
+    }
+
     pub(crate) fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
@@ -80,7 +97,7 @@ impl Workflow {
         let folder = tempfile::tempdir_in(&world().folder).unwrap();
         let checkout = folder.path().join("checkout");
         let name = self.file.file_name().unwrap().to_str().unwrap();
-        let sha = repository(&checkout, &self.file, self.git_ref);
+        let sha = self.repository(&checkout);
         let mut config = Config::new(folder.path().join("sandbox"));
         config.claims = claims(name, &self, &sha);
         let sandbox = start(config);
@@ -92,7 +109,31 @@ impl Workflow {
         let may_sign = text.contains("id-token: write");
         let (success, log) = run(&mut self.act(folder.path(), &file, &sandbox, may_sign));
         let (summary, left) = remains(folder.path());
-        Ended { success, log, summary, left, sandbox, identity: identity(name, self.git_ref), _folder: folder }
+        copy(&mirror().join(format!("{REPOSITORY}.git")), &folder.path().join("pushed.git"));
+        Ended { success, log, summary, left, sandbox, identity: identity(name, self.git_ref), folder }
+    }
+
+    /// A repository on a ref, and its counterpart from which builds fetch it; gives the commit.
+    fn repository(&self, checkout: &Path) -> String {
+        copy(&root().join("examples/hello"), checkout);
+        for service in ["api", "web"] {
+            copy(&root().join("examples/hello"), &checkout.join("services").join(service));
+        }
+        if let Some(prepare) = self.prepare {
+            prepare(checkout);
+        }
+        copy(&self.file, &checkout.join(".github/workflows").join(self.file.file_name().unwrap()));
+        git(checkout, &["init", "--quiet", "-b", "main"]);
+        git(checkout, &["add", "."]);
+        git(checkout, &["commit", "--quiet", "-m", "hello"]);
+        git(checkout, &["remote", "add", "origin", &format!("https://github.com/{REPOSITORY}.git")]);
+        if self.git_ref != "refs/heads/main" {
+            git(checkout, &["update-ref", self.git_ref, "HEAD"]);
+        }
+        let there = mirror().join(format!("{REPOSITORY}.git"));
+        let _ = std::fs::remove_dir_all(&there);
+        git(checkout, &["clone", "--quiet", "--mirror", ".", there.to_str().unwrap()]);
+        git(checkout, &["rev-parse", "HEAD"])
     }
 
     /// act, told what it does not know by itself: what GitHub's runner would say, where our services are, and where actions are to be had.
@@ -110,16 +151,26 @@ impl Workflow {
         let builder = required("SUPPLY_ACTION_BUILDER").to_str().unwrap().to_owned();
         let socket = builder.trim_start_matches("unix://");
         let outside = sandbox.trusted_root().parent().unwrap().display();
-        command.args(["--container-options", &format!("-v {outside}:{outside}:ro -v {socket}:{socket}")]);
+        let github = mirror().display().to_string();
+        command.args(["--container-options", &format!("-v {outside}:{outside}:ro -v {socket}:{socket} -v {github}:{github}")]);
         let told = |name: &str| TOLD.contains(&name) || (may_sign && name.starts_with("ACTIONS_ID_TOKEN"));
         let mut variables: Vec<(String, String)> = sandbox.environment().into_iter().filter(|(name, _)| told(name)).collect();
         variables.extend(self.names_builder.then(|| ("SUPPLY_ACTION_BUILDER".to_owned(), builder)));
+        // What a step fetches or pushes goes where builds fetch it.
+        for (name, value) in [("COUNT", "1"), ("KEY_0", &format!("url.file://{github}/.insteadOf")), ("VALUE_0", "https://github.com/")] {
+            variables.push((format!("GIT_CONFIG_{name}"), value.to_owned()));
+        }
         for (name, value) in variables.iter().chain(&self.variables) {
             command.args(["--env", &format!("{name}={value}")]);
         }
         command.args(&self.options);
         command
     }
+}
+
+/// Where https://github.com/ is, for builds and steps.
+fn mirror() -> PathBuf {
+    required("GITHUB_MIRROR")
 }
 
 /// The commits and tags by which a workflow names our actions.
@@ -129,26 +180,6 @@ fn pins(text: &str) -> Vec<String> {
     pins.sort();
     pins.dedup();
     pins
-}
-
-/// A repository on a ref, and its counterpart from which builds fetch it; gives the commit.
-fn repository(checkout: &Path, workflow: &Path, git_ref: &str) -> String {
-    copy(&root().join("examples/hello"), checkout);
-    for service in ["api", "web"] {
-        copy(&root().join("examples/hello"), &checkout.join("services").join(service));
-    }
-    copy(workflow, &checkout.join(".github/workflows").join(workflow.file_name().unwrap()));
-    git(checkout, &["init", "--quiet", "-b", "main"]);
-    git(checkout, &["add", "."]);
-    git(checkout, &["commit", "--quiet", "-m", "hello"]);
-    git(checkout, &["remote", "add", "origin", &format!("https://github.com/{REPOSITORY}.git")]);
-    if git_ref != "refs/heads/main" {
-        git(checkout, &["update-ref", git_ref, "HEAD"]);
-    }
-    let there = required("GITHUB_MIRROR").join(format!("{REPOSITORY}.git"));
-    let _ = std::fs::remove_dir_all(&there);
-    git(checkout, &["clone", "--quiet", "--mirror", ".", there.to_str().unwrap()]);
-    git(checkout, &["rev-parse", "HEAD"])
 }
 
 fn identity(workflow: &str, git_ref: &str) -> String {
@@ -195,7 +226,7 @@ pub(crate) struct Ended {
     pub(crate) left: Vec<String>,
     pub(crate) sandbox: Sandbox,
     identity: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Ended {
@@ -206,6 +237,11 @@ impl Ended {
             said.lines().filter(|line| found && !line.starts_with("sha256-")).map(|tag| tag.replace(&self.sha(), "COMMIT")).collect();
         tags.sort();
         tags
+    }
+
+    /// What the repository at GitHub holds under a name after the run.
+    pub(crate) fn pushed(&self, name: &str) -> String {
+        git(&self.folder.path().join("pushed.git"), &["show", name])
     }
 
     /// The commit that was built.
