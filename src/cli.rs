@@ -38,6 +38,12 @@ enum Verb {
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
         inputs: Vec<(String, String)>,
     },
+    /// Make one image of what several jobs pushed with `push-by-digest`, then sign, attest, verify, tag as `publish` does
+    Merge {
+        /// An input of merge/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
+        inputs: Vec<(String, String)>,
+    },
     /// Say what `publish` would do, for this environment or another event, and do nothing
     Plan {
         #[command(flatten)]
@@ -93,6 +99,7 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
 async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Result<()> {
     match verb {
         Verb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
+        Verb::Merge { inputs } => verbs::merge::run(&with_inputs(env, inputs), report).await,
         Verb::Plan { arguments, inputs } => verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await,
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,

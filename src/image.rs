@@ -209,6 +209,18 @@ impl Platform {
             && self.architecture == built.architecture
             && (self.variant.is_none() || self.variant == built.variant || built.variant.is_none())
     }
+
+    /// The platform as BuildKit writes it beside an image: the usual variant is left out, or on 32-bit ARM put in.
+    /// Reference: <https://github.com/containerd/platforms>.
+    pub fn normalised(&self) -> Self {
+        let variant = match (self.architecture.as_str(), self.variant.as_deref()) {
+            ("arm64", Some("8" | "v8")) | ("amd64", Some("v1")) => None,
+            ("arm", None | Some("7")) => Some("v7".to_owned()),
+            ("arm", Some(number @ ("5" | "6" | "8"))) => Some(format!("v{number}")),
+            (_, variant) => variant.map(str::to_owned),
+        };
+        Self { variant, ..self.clone() }
+    }
 }
 
 impl FromStr for Platform {
@@ -319,6 +331,18 @@ mod tests {
         assert!(!"linux/arm/v7".parse::<Platform>().unwrap().is_met_by(&"linux/arm/v6".parse().unwrap()));
         for illegal in ["linux", "linux/", "linux/arm/v7/x", "linux arm64", ""] {
             illegal.parse::<Platform>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn the_usual_variant_is_written_as_buildkit_does() {
+        for (given, written) in [
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/arm/6", "linux/arm/v6"),
+            ("linux/amd64/v3", "linux/amd64/v3"),
+        ] {
+            assert_eq!(given.parse::<Platform>().unwrap().normalised().to_string(), written);
         }
     }
 

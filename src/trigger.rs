@@ -19,6 +19,8 @@ pub enum Push {
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
     Publish,
+    /// For another job to publish; never the event's own answer.
+    PushByDigest,
     BuildOnly,
 }
 

@@ -27,7 +27,7 @@ use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verbs::publish;
+use supply_action::verbs::{publish, release};
 use supply_action::verify::policy::{Format, Part, Policy, Requirements};
 use supply_action::{sigstore, verify};
 
@@ -111,7 +111,7 @@ impl World {
         let sandbox =
             sandbox::start(Config { latency, claims: claims.clone(), ..Config::new(folder.path().join("sandbox")) }).await.unwrap();
         std::fs::create_dir(folder.path().join("context")).unwrap();
-        Self { sandbox, folder, claims, registry: Registry::new(publish::http_client().unwrap(), Credentials::default()) }
+        Self { sandbox, folder, claims, registry: Registry::new(release::http_client().unwrap(), Credentials::default()) }
     }
 
     fn path(&self, name: &str) -> String {
@@ -169,17 +169,17 @@ impl World {
         let Plan::Publish(plan) = plan::plan(&inputs, &context, &env, &Facts::default()).unwrap() else {
             panic!("the step does not publish")
         };
-        let (http, policy) = (publish::http_client().unwrap(), self.policy());
-        let outside = publish::Outside::new(&inputs, &Credentials::default()).unwrap();
+        let (http, policy) = (release::http_client().unwrap(), self.policy());
+        let outside = release::Outside::new(&inputs, &Credentials::default()).unwrap();
         let place = Place { env: &env, private: self.folder.path(), terminal: false };
         let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
-        let (built, _) = publish::build(&env, &plan, &outside, buildx).await.unwrap();
+        let (built, _) = publish::build(&env, &plan.build, &plan.release.images, &self.registry, buildx).await.unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
-        let authority = publish::Authority::Oidc(identity::token(&http, &context).await.unwrap());
-        let (attested, _) = publish::prove(&outside, &context, authority, built, &policy).await.unwrap();
+        let authority = release::Authority::Oidc(identity::token(&http, &context).await.unwrap());
+        let (attested, _) = release::prove(&outside, &context, authority, built, &policy).await.unwrap();
         let proven = began.elapsed();
-        let _ = publish::verify_all(&outside, &attested, &policy).await.unwrap();
+        let _ = release::verify_all(&outside, &attested, &policy).await.unwrap();
         let took = began.elapsed();
         Run { took, verifying: took - proven, requests: self.sandbox.requests().split_off(before) }
     }
@@ -192,7 +192,7 @@ impl World {
         let commands = self.commands(&repository, &pushed, &context);
         let env = Environment::from([("HOME".to_owned(), self.path("")), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
         let program = Program::new(program.to_owned(), &[], &env);
-        let http = publish::http_client().unwrap();
+        let http = release::http_client().unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
         let token = identity::token(&http, &context).await.unwrap();

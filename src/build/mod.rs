@@ -6,6 +6,7 @@ pub mod buildx;
 pub mod caches;
 pub mod emulation;
 pub mod flags;
+pub mod merge;
 pub mod scanner;
 
 use anyhow::bail;

@@ -2,6 +2,7 @@
 
 mod builder;
 pub mod csv;
+pub mod digests;
 pub mod lists;
 mod logins;
 mod named;
@@ -10,7 +11,7 @@ mod secrets;
 pub mod signing_key;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -28,6 +29,7 @@ use crate::sigstore::tuf::Mirror;
 use crate::trigger::Push;
 use crate::verify::policy::{Format, Part};
 
+use self::digests::Claim;
 use self::named::names_and_tags;
 pub use self::secrets::secret_texts;
 
@@ -43,6 +45,11 @@ pub struct Inputs {
     /// The inputs of docker/build-push-action, as texts; `build::flags` reads them.
     pub build: BuildTexts,
     pub push: Push,
+    /// Whether another job publishes what this one builds.
+    pub push_by_digest: bool,
+    /// A folder of files named by digests: written by such a job, read by `merge`.
+    pub digest_files: Option<PathBuf>,
+    pub merge: Merged,
     pub sign: bool,
     /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
     pub signing_key: Option<SigningKey>,
@@ -63,6 +70,31 @@ pub struct Inputs {
     pub github_token: Option<SecretString>,
     /// What a user should know about the inputs themselves.
     pub notices: Vec<String>,
+}
+
+/// What `merge` alone is told.
+#[derive(Debug, Default)]
+pub struct Merged {
+    pub claims: Vec<Claim>,
+    /// Whether each platform must come with an SBOM, and with a provenance of its build.
+    pub sbom: bool,
+    pub provenance: bool,
+}
+
+/// Whose inputs are read: each action knows its own alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Publish,
+    Merge,
+}
+
+impl Action {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Publish => &names::NAMES,
+            Self::Merge => &names::MERGE,
+        }
+    }
 }
 
 /// What tags, labels and annotations are made from.
@@ -145,6 +177,9 @@ struct Raw {
     target: Option<String>,
     ulimit: Option<String>,
     push: Option<String>,
+    push_by_digest: Option<String>,
+    digest_files: Option<String>,
+    digests: Option<String>,
     sbom: Option<String>,
     provenance: Option<String>,
     sign: Option<String>,
@@ -183,8 +218,13 @@ const STANDING_IN: [(&str, &str); 3] = [
 ];
 
 impl Inputs {
-    /// Reads and parses every input, and reports all bad ones at once.
+    /// Reads and parses every input of `publish`, and reports all bad ones at once.
     pub fn read(env: &Environment, context: &Context) -> anyhow::Result<Self> {
+        Self::of(Action::Publish, env, context)
+    }
+
+    /// As `read`, for an action.
+    pub fn of(action: Action, env: &Environment, context: &Context) -> anyhow::Result<Self> {
         // The runner passes an input that is not set as "".
         let is_separator = |name: &str| name.starts_with("INPUT_SEP");
         let is_set = |name: &str, value: &str| !value.trim().is_empty() || (is_separator(name) && !value.is_empty());
@@ -198,9 +238,13 @@ impl Inputs {
                 .filter_map(|(name, value)| Some((format!("INPUT_{}", name.strip_prefix("INPUT_")?.replace('_', "-")), (*value).clone()))),
         );
         given.extend(set.iter().filter(|(name, _)| name.starts_with("INPUT_")).map(|(name, value)| ((*name).clone(), (*value).clone())));
+        // What is an input of another action counts for nothing, and is told.
+        given.retain(|name, _| {
+            action.names().iter().any(|known| name.strip_prefix("INPUT_").is_some_and(|name| name.eq_ignore_ascii_case(known)))
+        });
         // `Raw` holds only strings, so that no error of envy's can carry a value.
         let raw: Raw = envy::prefixed("INPUT_").from_iter(given)?;
-        parse(raw, env, context)
+        parse(action, raw, env, context)
     }
 }
 
@@ -256,13 +300,14 @@ impl Problems {
     }
 }
 
-fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
+fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
-    let mut notices = names::unknown(env, &mut problems);
+    let mut notices = names::unknown(action.names(), env, &mut problems);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let names = names_and_tags(&raw, context, &mut problems, &mut notices);
     let platforms = match &raw.platforms {
         Some(list) => problems.some("platforms", list),
+        None if action == Action::Merge => Vec::new(), // those that are there
         None => problems.each("platforms", &["linux/amd64".to_owned(), "linux/arm64".to_owned()]),
     };
     let build = build_texts(&raw, &platforms, &mut problems);
@@ -286,6 +331,9 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
         platforms: unique(platforms),
         build,
         push: push(raw.push.as_deref(), &mut problems),
+        push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false),
+        merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
+        digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
         allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
         github_token: raw.github_token.clone(),
@@ -331,6 +379,15 @@ fn parse(raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Input
             let message = format!("{} inputs are wrong:\n  {}", problems.len(), problems.join("\n  "));
             Err(WithExit { code: exit::BAD_INPUT, message }.into())
         }
+    }
+}
+
+fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
+    let files = raw.digest_files.as_deref().map(|folder| Path::new(folder.trim()));
+    Merged {
+        claims: digests::claims(raw.digests.as_deref(), files, problems),
+        sbom: problems.switch("sbom", raw.sbom.as_deref(), true),
+        provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
     }
 }
 

@@ -4,7 +4,7 @@ use super::Problems;
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 64] = [
+pub const NAMES: [&str; 66] = [
     "add-hosts",
     "allow",
     "allow-public-log",
@@ -25,6 +25,7 @@ pub const NAMES: [&str; 64] = [
     "cgroup-parent",
     "cleanup",
     "context",
+    "digest-files",
     "driver",
     "driver-opts",
     "file",
@@ -46,6 +47,7 @@ pub const NAMES: [&str; 64] = [
     "provenance",
     "pull",
     "push",
+    "push-by-digest",
     "registry",
     "registry-auth",
     "sbom",
@@ -68,6 +70,38 @@ pub const NAMES: [&str; 64] = [
     "tuf-mirror",
     "tuf-root",
     "ulimit",
+    "username",
+];
+
+/// The inputs of `merge/action.yml`.
+pub const MERGE: [&str; 28] = [
+    "allow-public-log",
+    "annotations",
+    "digest-files",
+    "digests",
+    "flavor",
+    "github-attestations",
+    "github-token",
+    "images",
+    "metadata-context",
+    "on-tag-conflict",
+    "password",
+    "platforms",
+    "provenance",
+    "push",
+    "registry",
+    "registry-auth",
+    "sbom",
+    "sep-annotations",
+    "sep-tags",
+    "sign",
+    "sign-subjects",
+    "signature-formats",
+    "signing-config",
+    "tags",
+    "trusted-root",
+    "tuf-mirror",
+    "tuf-root",
     "username",
 ];
 
@@ -102,13 +136,13 @@ enum Former {
 const ALIKE: f64 = 0.84;
 
 /// Says which given inputs do not exist: a slip of one that does is a problem, because it would be ignored; any other is only told.
-pub(super) fn unknown(env: &Environment, problems: &mut Problems) -> Vec<String> {
+pub(super) fn unknown(known: &[&str], env: &Environment, problems: &mut Problems) -> Vec<String> {
     let given = env.iter().filter(|(_, value)| !value.trim().is_empty()).filter_map(|(name, _)| name.strip_prefix("INPUT_"));
     let mut notices = Vec::new();
     // A runner makes an input's name upper-case and its spaces underscores, and leaves dashes alone.
-    for name in given.map(|name| name.to_lowercase().replace('_', "-")).filter(|name| !NAMES.contains(&name.as_str())) {
+    for name in given.map(|name| name.to_lowercase().replace('_', "-")).filter(|name| !known.contains(&name.as_str())) {
         match FORMER.iter().find(|(former, _)| *former == name).map(|(_, former)| *former) {
-            Some(Former::Renamed(now)) => {
+            Some(Former::Renamed(now)) if known.contains(&now) => {
                 problems.say(&name, format_args!("it is called `{now}` here"));
                 continue;
             }
@@ -116,9 +150,13 @@ pub(super) fn unknown(env: &Environment, problems: &mut Problems) -> Vec<String>
                 notices.push(format!("input `{name}` is not needed and is ignored: {why}"));
                 continue;
             }
-            None => {}
+            _ => {}
         }
-        let nearest = NAMES.iter().map(|known| (strsim::jaro_winkler(&name, known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
+        if NAMES.contains(&name.as_str()) {
+            notices.push(format!("input `{name}` is one of the jobs that build, and is ignored here"));
+            continue;
+        }
+        let nearest = known.iter().map(|known| (strsim::jaro_winkler(&name, known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
             Some((alike, known)) if alike >= ALIKE => problems.say(&name, format_args!("there is no such input; did you mean `{known}`?")),
             _ => notices.push(format!("input `{name}` is not one of this action's and is ignored")),

@@ -1,6 +1,9 @@
 //! Inputs, run and facts → `Plan`: every decision before anything is done. Pure; stages contain no "if push".
 
+pub mod merge;
 mod shown;
+
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -13,14 +16,16 @@ use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict, Wish};
 use crate::metadata::{self, Metadata};
 use crate::sigstore::key::SigningKey;
-use crate::trigger::{self, Answer, Decision, Event, Push};
-use crate::verify::policy::{Format, Part, Requirements};
+use crate::trigger::{self, Answer, Decision, Event};
+use crate::verify::policy::{Format, Part, Requirements, SLSA_PROVENANCE, SPDX};
 
 /// What this run will do.
 #[derive(Debug)]
 pub enum Plan {
     /// Build every platform and push nothing.
     BuildOnly(BuildOnly),
+    /// Build and push by digest, for `merge` to publish.
+    Push(Push),
     Publish(Publish),
 }
 
@@ -46,6 +51,16 @@ pub struct BuildOnly {
     pub build: Build,
     /// What a registry's caches and base images may need a login for.
     pub images: Vec<Repository>,
+}
+
+/// What is built for another job to publish.
+#[derive(Debug)]
+pub struct Push {
+    pub about: About,
+    pub build: Build,
+    pub images: Vec<Repository>,
+    /// A folder for files that are named by the digest.
+    pub digest_files: Option<PathBuf>,
 }
 
 /// What is built.
@@ -77,11 +92,17 @@ impl Build {
     }
 }
 
-/// What is published, and what must be proven before.
+/// What is built and published.
 #[derive(Debug)]
 pub struct Publish {
-    pub about: About,
+    pub release: Release,
     pub build: Build,
+}
+
+/// What is published, wherever it comes from, and what must be proven before.
+#[derive(Debug)]
+pub struct Release {
+    pub about: About,
     pub images: Vec<Repository>,
     /// Names of one version first, floating ones last.
     pub tags: Vec<Tag>,
@@ -100,8 +121,48 @@ pub struct Publish {
     logs_in_by_oidc: bool,
 }
 
+/// What is known before it is known where the image comes from.
+struct Outline {
+    decision: Decision,
+    about: About,
+    images: Vec<Repository>,
+    tags_are_ours: bool,
+    tags: Result<Vec<Tag>, ImageError>,
+}
+
+/// A release, or why there is none.
+enum Released {
+    Release(Release),
+    Nothing(About),
+}
+
 /// Decides.
 pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
+    let mut outline = outline(inputs, context, env, facts)?;
+    let (build, mut notices) = build(inputs, context, env, facts, &outline.about.metadata)?;
+    outline.about.notices.append(&mut notices);
+    let images = outline.images.clone();
+    let build_only = |about, build| Ok(Plan::BuildOnly(BuildOnly { about, build, images: images.clone() }));
+    if outline.decision == Decision::BuildOnly {
+        return build_only(outline.nothing(), build);
+    }
+    if build.flags.values("--call").any(|call| call != "build") {
+        outline.about.reason = format!("`call: {}` looks at the build and makes no image", inputs.build.call);
+        return build_only(outline.about, build);
+    }
+    if inputs.push_by_digest {
+        some_image(&images)?;
+        return Ok(Plan::Push(Push { about: outline.about, build, images, digest_files: inputs.digest_files.clone() }));
+    }
+    let (sbom, provenance) = (build.sbom != Sbom::Off, build.provenance().is_some());
+    Ok(match outline.release(inputs, facts, &build.platforms, sbom, provenance)? {
+        Released::Release(release) => Plan::Publish(Publish { release, build }),
+        Released::Nothing(about) => return build_only(about, build),
+    })
+}
+
+/// Decides what does not depend on where the image comes from.
+fn outline(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Outline> {
     let event = Event {
         name: &context.event_name,
         git_ref: &context.git_ref,
@@ -112,10 +173,9 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     };
     let answer = trigger::decide(inputs.push, &event);
     let tags_are_ours = metadata::entries("tags", &inputs.metadata.tags).is_ok_and(|entries| entries.is_empty());
-    let of_tags = tags_are_ours && answer.decision == Decision::Publish;
+    let of_tags = tags_are_ours && answer.decision == Decision::Publish && !inputs.push_by_digest;
     let metadata = named(inputs, context, env, facts, tags_are_ours.then_some(&answer))?;
-    let (build, mut notices) = build(inputs, context, env, facts, &metadata)?;
-    let mut about = About {
+    let about = About {
         builder: inputs.builder.json(),
         logins: inputs.registry_auth.iter().map(|login| json!({ "registry": login.registry, "method": login.method.name() })).collect(),
         event: context.event_name.clone(),
@@ -124,59 +184,66 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         notices: inputs.notices.iter().chain(&metadata.warnings).cloned().chain(answer.notices.into_iter().filter(|_| of_tags)).collect(),
         metadata,
     };
-    about.notices.append(&mut notices);
-    let images = images(&about.metadata)?;
-    let tags = tags(&about.metadata);
-    let build_only = |about, build| Ok(Plan::BuildOnly(BuildOnly { about, build, images: images.clone() }));
-    if answer.decision == Decision::BuildOnly {
-        about.notices.extend(tags.err().map(|error| format!("to publish this would be refused: {error}")));
-        return build_only(about, build);
+    let (images, tags) = (images(&about.metadata)?, tags(&about.metadata));
+    Ok(Outline { decision: answer.decision, about, images, tags_are_ours, tags })
+}
+
+impl Outline {
+    /// What is said where nothing is published.
+    fn nothing(mut self) -> About {
+        self.about.notices.extend(self.tags.err().map(|error| format!("to publish this would be refused: {error}")));
+        self.about
     }
-    if build.flags.values("--call").any(|call| call != "build") {
-        about.reason = format!("`call: {}` looks at the build and makes no image", inputs.build.call);
-        return build_only(about, build);
-    }
-    if !inputs.sign {
-        return refuse("input `sign`: `false` beside publishing would put a name on an image without proof")
-            .hint("set `push: false` to build without publishing, or leave `sign` out");
-    }
-    let tags = tags
-        .map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `tags`: {error}") })
-        .hint(if tags_are_ours { "name the tags with the input `tags`" } else { "a prefix or a pattern in `tags` can make it legal" })?;
-    if inputs.signing_key.is_some() && inputs.github_attestations == Wish::Always {
-        return refuse("input `github-attestations`: `true` beside `COSIGN_PRIVATE_KEY`: GitHub verifies no attestation that a key signed")
+
+    /// The release of an image that has, or will have, these platforms and this evidence of BuildKit's.
+    fn release(self, inputs: &Inputs, facts: &Facts, platforms: &[Platform], sbom: bool, provenance: bool) -> anyhow::Result<Released> {
+        let Self { mut about, images, tags_are_ours, tags, .. } = self;
+        if !inputs.sign {
+            return refuse("input `sign`: `false` beside publishing would put a name on an image without proof")
+                .hint("set `push: false` to build without publishing, or leave `sign` out");
+        }
+        let tags =
+            tags.map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `tags`: {error}") }).hint(if tags_are_ours {
+                "name the tags with the input `tags`"
+            } else {
+                "a prefix or a pattern in `tags` can make it legal"
+            })?;
+        if inputs.signing_key.is_some() && inputs.github_attestations == Wish::Always {
+            return refuse(
+                "input `github-attestations`: `true` beside `COSIGN_PRIVATE_KEY`: GitHub verifies no attestation that a key signed",
+            )
             .hint("leave `github-attestations` out, or sign without a key");
+        }
+        some_image(&images)?;
+        if tags.is_empty() && inputs.push == trigger::Push::Auto && !tags_are_ours {
+            about.reason = "no rule of `tags` gives this ref a name; `push: true` would make that an error".to_owned();
+            return Ok(Released::Nothing(about));
+        }
+        if tags.is_empty() {
+            return refuse("input `tags`: there is no tag for this ref").hint("write for example `tags: v1.2.3`");
+        }
+        let formats = inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
+        Ok(Released::Release(Release {
+            about,
+            requirements: Requirements::new(platforms, sbom, provenance, &inputs.sign_subjects, formats),
+            stores_at_github: inputs.github_attestations == Wish::Always,
+            formats_are_asked_for: inputs.signature_formats.is_some(),
+            images,
+            tags: in_order(tags),
+            on_tag_conflict: inputs.on_tag_conflict,
+            private: facts.private,
+            allow_public_log: inputs.allow_public_log,
+            key: inputs.signing_key.as_ref().map(SigningKey::name),
+            logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
+        }))
     }
+}
+
+fn some_image(images: &[Repository]) -> anyhow::Result<()> {
     if images.is_empty() {
         return refuse("input `images`: none is enabled, so nothing could be named").hint("set `push: false` to build without publishing");
     }
-    if tags.is_empty() && inputs.push == Push::Auto && !tags_are_ours {
-        about.reason = "no rule of `tags` gives this ref a name; `push: true` would make that an error".to_owned();
-        return build_only(about, build);
-    }
-    if tags.is_empty() {
-        return refuse("input `tags`: there is no tag for this ref").hint("write for example `tags: v1.2.3`");
-    }
-    Ok(Plan::Publish(Publish {
-        about,
-        requirements: Requirements::new(
-            &build.platforms,
-            build.sbom != Sbom::Off,
-            build.provenance().is_some(),
-            &inputs.sign_subjects,
-            inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]),
-        ),
-        stores_at_github: inputs.github_attestations == Wish::Always,
-        formats_are_asked_for: inputs.signature_formats.is_some(),
-        images,
-        tags: in_order(tags),
-        on_tag_conflict: inputs.on_tag_conflict,
-        private: facts.private,
-        allow_public_log: inputs.allow_public_log,
-        key: inputs.signing_key.as_ref().map(SigningKey::name),
-        logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
-        build,
-    }))
+    Ok(())
 }
 
 /// What the image is called: by the user's rules, or by the event's.
@@ -286,39 +353,46 @@ impl Plan {
     pub fn about(&self) -> &About {
         match self {
             Self::BuildOnly(plan) => &plan.about,
-            Self::Publish(plan) => &plan.about,
+            Self::Push(plan) => &plan.about,
+            Self::Publish(plan) => &plan.release.about,
         }
     }
 
     pub fn build(&self) -> &Build {
         match self {
             Self::BuildOnly(plan) => &plan.build,
+            Self::Push(plan) => &plan.build,
             Self::Publish(plan) => &plan.build,
         }
     }
 }
 
-impl Publish {
+impl Release {
     /// Every full name, in the order in which they are put.
     pub fn names(&self) -> Vec<String> {
         self.tags.iter().flat_map(|tag| self.images.iter().map(move |image| format!("{image}:{tag}"))).collect()
     }
 
     fn subjects(&self) -> Value {
+        let platforms = &self.requirements.platforms;
         let index = json!({ "subject": "index", "predicateTypes": self.requirements.index });
-        let platforms =
-            self.build.platforms.iter().map(|platform| json!({ "subject": platform, "predicateTypes": self.requirements.platform }));
+        let of_platforms = platforms.iter().map(|platform| json!({ "subject": platform, "predicateTypes": self.requirements.platform }));
         let attestations = self.attestation_manifests().then(|| {
             let of =
                 |platform| json!({ "subject": format!("attestations of {platform}"), "predicateTypes": self.requirements.attestations });
-            self.build.platforms.iter().map(of)
+            platforms.iter().map(of)
         });
-        std::iter::once(index).chain(platforms).chain(attestations.into_iter().flatten()).collect()
+        std::iter::once(index).chain(of_platforms).chain(attestations.into_iter().flatten()).collect()
+    }
+
+    /// Whether each platform must have a statement of this type.
+    fn attests(&self, kind: &str) -> bool {
+        self.requirements.platform.iter().any(|wanted| wanted == kind)
     }
 
     /// Whether BuildKit makes manifests of attestations, and they are to be signed.
     fn attestation_manifests(&self) -> bool {
-        !self.requirements.of(Part::Attestations).is_empty() && (self.build.sbom != Sbom::Off || self.build.provenance().is_some())
+        !self.requirements.of(Part::Attestations).is_empty() && (self.attests(SPDX) || self.attests(SLSA_PROVENANCE))
     }
 }
 
@@ -371,7 +445,7 @@ mod tests {
             let shown = |plan: &anyhow::Result<Plan>| plan.as_ref().map(Plan::json).map_err(crate::error::message);
             prop_assert_eq!(shown(&once), shown(&again));
             if let Ok(Plan::Publish(plan)) = once {
-                let names = plan.about.metadata.tag_names;
+                let names = plan.release.about.metadata.tag_names;
                 prop_assert!(!names.is_empty());
                 for name in names {
                     // The grammar of https://github.com/distribution/reference, spelt out once more.

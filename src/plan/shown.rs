@@ -2,19 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::{Plan, Publish, Sbom};
+use super::{About, Plan, Publish, Push, Release};
 use crate::build::arguments::{self, Destination};
 use crate::preflight;
 use crate::summary::commands::quoted;
 use crate::trigger::Decision;
-use crate::verify::policy::Part;
+use crate::verify::policy::{Part, SLSA_PROVENANCE, SPDX};
 
 impl Plan {
     /// The plan for machines; the keys are promised to users.
     pub fn json(&self) -> Value {
         let (about, build) = (self.about(), self.build());
         let mut json = json!({
-            "decision": match self { Self::BuildOnly(_) => Decision::BuildOnly, Self::Publish(_) => Decision::Publish },
+            "decision": match self {
+                Self::BuildOnly(_) => Decision::BuildOnly,
+                Self::Push(_) => Decision::PushByDigest,
+                Self::Publish(_) => Decision::Publish,
+            },
             "reason": about.reason,
             "notices": about.notices,
             "event": { "name": about.event, "ref": about.git_ref },
@@ -31,7 +35,7 @@ impl Plan {
             "subjects": [], "permissions": self.permissions(),
         });
         if let Self::Publish(plan) = self {
-            json["subjects"] = plan.subjects();
+            json["subjects"] = plan.release.subjects();
         }
         json
     }
@@ -41,9 +45,9 @@ impl Plan {
         let secrets: Vec<&str> = self.build().flags.secrets.iter().map(|_| "<file>").collect();
         match self {
             Self::BuildOnly(plan) => arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets),
-            Self::Publish(plan) => {
-                let destination = Destination::ByDigest { repositories: &plan.images, metadata: "<metadata-file>".as_ref(), scanner: None };
-                arguments::build(&plan.build, "<builder>", &destination, &secrets)
+            Self::Push(Push { images, build, .. }) | Self::Publish(Publish { release: Release { images, .. }, build }) => {
+                let destination = Destination::ByDigest { repositories: images, metadata: "<metadata-file>".as_ref(), scanner: None };
+                arguments::build(build, "<builder>", &destination, &secrets)
             }
         }
     }
@@ -51,13 +55,12 @@ impl Plan {
     /// The plan for people, a line each; of a list, each entry has its own.
     pub fn lines(&self) -> Vec<String> {
         let (about, build) = (self.about(), self.build());
-        let event = if about.event.is_empty() { "none".to_owned() } else { format!("{} ({})", about.event, about.git_ref) };
-        let mut lines = Vec::new();
-        match self {
-            Self::BuildOnly(_) => lines.push(format!("Plan:       build only: {}", about.reason)),
-            Self::Publish(_) => lines.push(format!("Plan:       publish: {}", about.reason)),
-        }
-        lines.push(format!("Event:      {event}"));
+        let what = match self {
+            Self::BuildOnly(_) => "build only",
+            Self::Push(_) => "push by digest",
+            Self::Publish(_) => "publish",
+        };
+        let mut lines = about.lines(what);
         lines.push(format!("Platforms:  {}", joined(&build.platforms)));
         match self {
             Self::BuildOnly(_) => {
@@ -65,29 +68,16 @@ impl Plan {
                 let why = if about.event.starts_with("pull_request") { "PR build" } else { "nothing is published" };
                 lines.push(format!("Provenance: skipped ({why})"));
             }
-            Self::Publish(plan) => {
+            Self::Push(plan) => {
                 lines.push(format!("Images:     {}", joined(&plan.images)));
-                lines.push(format!("Tags:       {}", joined(&plan.tags)));
-                lines.extend(about.metadata.version.iter().map(|version| format!("Version:    {version}")));
-                lines.extend(plan.evidence_lines());
+                lines.push("Signed:     nothing yet; `merge` signs, attests and tags".to_owned());
             }
+            Self::Publish(plan) => lines.extend(plan.release.lines()),
         }
         listed(&mut lines, "Labels:", &about.metadata.label_lines());
         listed(&mut lines, "Annotated:", &about.metadata.annotations);
-        let words = |value: &Value| {
-            value
-                .as_object()
-                .map(|pairs| pairs.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", "))
-        };
         lines.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
-        let logins: Vec<String> = about
-            .logins
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|login| format!("{} ({})", plain(&login["registry"]), plain(&login["method"])))
-            .collect();
-        listed(&mut lines, "Logins:", &logins);
+        listed(&mut lines, "Logins:", &about.login_lines());
         let words: Vec<String> = self.arguments().iter().map(|word| quoted(&without_secret(word))).collect();
         lines.push(format!("buildx:     {}", words.join(" ")));
         lines.push(format!("Needs:      {}", joined(&self.permissions())));
@@ -96,20 +86,46 @@ impl Plan {
 
     /// What the workflow must grant.
     fn permissions(&self) -> Vec<&'static str> {
-        let mut permissions = vec!["contents: read"];
-        if let Self::Publish(plan) = self {
-            permissions.push("packages: write");
-            permissions.extend((plan.key.is_none() || plan.logs_in_by_oidc).then_some("id-token: write"));
-            permissions.extend(plan.stores_at_github.then_some("attestations: write"));
+        match self {
+            Self::BuildOnly(_) => vec!["contents: read"],
+            Self::Push(_) => vec!["contents: read", "packages: write"],
+            Self::Publish(plan) => plan.release.permissions(),
         }
-        permissions
     }
 }
 
-impl Publish {
+impl About {
+    pub(super) fn lines(&self, what: &str) -> Vec<String> {
+        let event = if self.event.is_empty() { "none".to_owned() } else { format!("{} ({})", self.event, self.git_ref) };
+        vec![format!("Plan:       {what}: {}", self.reason), format!("Event:      {event}")]
+    }
+
+    pub(super) fn login_lines(&self) -> Vec<String> {
+        let logins = self.logins.as_array().into_iter().flatten();
+        logins.map(|login| format!("{} ({})", plain(&login["registry"]), plain(&login["method"]))).collect()
+    }
+}
+
+impl Release {
+    /// Names and evidence, for people.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("Images:     {}", joined(&self.images)), format!("Tags:       {}", joined(&self.tags))];
+        lines.extend(self.about.metadata.version.iter().map(|version| format!("Version:    {version}")));
+        lines.extend(self.evidence_lines());
+        lines
+    }
+
+    /// What the workflow must grant.
+    pub(super) fn permissions(&self) -> Vec<&'static str> {
+        let mut permissions = vec!["contents: read", "packages: write"];
+        permissions.extend((self.key.is_none() || self.logs_in_by_oidc).then_some("id-token: write"));
+        permissions.extend(self.stores_at_github.then_some("attestations: write"));
+        permissions
+    }
+
     /// What is signed and attested.
     fn evidence_lines(&self) -> Vec<String> {
-        let attested = match (self.build.sbom != Sbom::Off, self.build.provenance().is_some()) {
+        let attested = match (self.attests(SPDX), self.attests(SLSA_PROVENANCE)) {
             (true, true) => "SBOM and provenance of each platform, ",
             (true, false) => "SBOM of each platform, ",
             (false, true) => "provenance of each platform, ",
@@ -130,6 +146,11 @@ impl Publish {
     }
 }
 
+/// An object as `name value, name value`.
+fn words(value: &Value) -> Option<String> {
+    Some(value.as_object()?.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", "))
+}
+
 /// A build argument that looks like a secret, without its value: this text is in every run's log.
 fn without_secret(word: &str) -> String {
     match word.split_once('=') {
@@ -139,13 +160,13 @@ fn without_secret(word: &str) -> String {
 }
 
 /// The entries of a list under its name, one a line; an empty list is left out.
-fn listed(lines: &mut Vec<String>, name: &str, entries: &[String]) {
+pub(super) fn listed(lines: &mut Vec<String>, name: &str, entries: &[String]) {
     for (at, entry) in entries.iter().enumerate() {
         lines.push(format!("{:<12}{entry}", if at == 0 { name } else { "" }));
     }
 }
 
-fn joined<T: ToString>(items: &[T]) -> String {
+pub(super) fn joined<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

@@ -10,8 +10,8 @@ use super::{Registry, RegistryError};
 use crate::image::{ImageRef, Platform};
 
 /// Set by BuildKit: <https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md>.
+pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 const CONFIG_LIMIT: usize = 8 << 20;
 
 /// An image as the registry holds it.
@@ -45,16 +45,26 @@ pub async fn read(registry: &Registry, image: &ImageRef) -> Result<Contents, Reg
     if root.is_index() {
         return Ok(Contents { platforms: platforms_of(fields.manifests.unwrap_or_default(), image)?, root });
     }
-    let config = fields.config.ok_or_else(|| unreadable(image, "a manifest without a config"))?;
-    let bytes = registry.blob(&image.repository, &config, CONFIG_LIMIT).await?;
-    let config: Config =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(image, &format!("a config that cannot be read: {error}")))?;
-    let platform = Platform { os: config.os, architecture: config.architecture, variant: config.variant };
+    let platform = configured(registry, image, &fields).await?;
     let only = PlatformImage { platform, descriptor: root.descriptor.clone(), attestations: None };
     Ok(Contents { platforms: vec![only], root })
 }
 
-fn fields_of(manifest: &Manifest, image: &ImageRef) -> Result<Fields, RegistryError> {
+/// The platform that an image's own config names.
+pub async fn configured(registry: &Registry, image: &ImageRef, fields: &Fields) -> Result<Platform, RegistryError> {
+    let config = fields.config.as_ref().ok_or_else(|| unreadable(image, "a manifest without a config"))?;
+    let bytes = registry.blob(&image.repository, config, CONFIG_LIMIT).await?;
+    let config: Config =
+        serde_json::from_slice(&bytes).map_err(|error| unreadable(image, &format!("a config that cannot be read: {error}")))?;
+    Ok(Platform { os: config.os, architecture: config.architecture, variant: config.variant })
+}
+
+/// Whether an index's entry is BuildKit's manifest of attestations.
+pub fn is_attestation(entry: &Descriptor) -> bool {
+    entry.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest")
+}
+
+pub fn fields_of(manifest: &Manifest, image: &ImageRef) -> Result<Fields, RegistryError> {
     manifest.fields().map_err(|error| unreadable(image, &format!("a manifest that cannot be read: {error}")))
 }
 
@@ -63,7 +73,6 @@ fn unreadable(image: &ImageRef, what: &str) -> RegistryError {
 }
 
 fn platforms_of(entries: Vec<Descriptor>, image: &ImageRef) -> Result<Vec<PlatformImage>, RegistryError> {
-    let is_attestation = |entry: &Descriptor| entry.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest");
     let (attestations, images): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_attestation);
     let mut by_image: BTreeMap<String, Descriptor> = BTreeMap::new();
     for attestation in attestations {

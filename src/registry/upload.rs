@@ -39,6 +39,18 @@ impl Registry {
         self.put_blob_at(place_of(&answer, repository)?, repository, bytes, blob).await
     }
 
+    /// As `mount_blob` for a blob whose bytes are not at hand; says whether it is there then.
+    pub async fn mount(&self, from: &Repository, repository: &Repository, blob: &Descriptor) -> Result<bool> {
+        if self.has_blob(repository, blob).await? {
+            return Ok(true);
+        }
+        let none = bytes::Bytes::new();
+        let path = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
+        let access = Access::PushFrom(from.clone());
+        let answer = self.transport.send(Method::POST, repository, &path, access, |request| whole(request, &none)).await?.success().await?;
+        Ok(answer.status == StatusCode::CREATED)
+    }
+
     /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
     pub async fn stage_artifact(&self, repository: &Repository, place: Url, artifact: &Artifact) -> Result<()> {
         let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);

@@ -6,9 +6,12 @@ pub mod picture;
 
 use serde_json::{Value, json};
 
+use crate::build::BuiltImage;
+use crate::image::Digest;
 use crate::inputs::Separators;
 use crate::metadata::Metadata;
 use crate::publish::Published;
+use crate::registry::contents::PlatformImage;
 use crate::verify::SubjectEvidence;
 use crate::verify::policy::Part;
 
@@ -35,6 +38,23 @@ pub fn metadata_outputs(metadata: &Metadata, separators: &Separators) -> Vec<(&'
         ("labels", metadata.label_lines().join(&separators.labels)),
         ("annotations", metadata.annotations.join(&separators.annotations)),
         ("json", metadata.json().to_string()),
+    ]
+}
+
+/// What an image that was only pushed tells `merge`: for each platform the digest of all that its job pushed, so that BuildKit's attestations
+/// are found beside the image.
+pub fn pushed_outputs(built: &BuiltImage) -> Vec<(&'static str, String)> {
+    let Some(first) = built.images().next() else { return Vec::new() };
+    let by_platform = |digest: &dyn Fn(&PlatformImage) -> Digest| {
+        let pairs = built.platforms().iter().map(|part| (part.platform.to_string(), json!(digest(part))));
+        Value::Object(pairs.collect()).to_string()
+    };
+    vec![
+        ("digest", first.digest.to_string()),
+        ("image", first.repository.to_string()),
+        ("image-ref", first.to_string()),
+        ("digests", by_platform(&|_| first.digest.clone())),
+        ("platforms", by_platform(&|part| part.descriptor.digest.clone())),
     ]
 }
 

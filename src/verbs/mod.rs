@@ -1,9 +1,12 @@
 //! The verbs: arguments → stages → report. A verb knows the order of things and leaves each thing to its stage.
 
+mod hand_over;
 pub mod layout;
+pub mod merge;
 pub mod plan;
 pub mod publish;
 pub mod rehearse;
+pub mod release;
 pub mod sandbox;
 pub mod sbom_scanner;
 pub mod sign_bundle;

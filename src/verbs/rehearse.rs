@@ -83,7 +83,7 @@ async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, repo
     let inputs = Inputs::read(&env, &context).context("nothing was rehearsed")?;
     let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now())).await.context("nothing was rehearsed")?;
     let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing was rehearsed")?;
-    super::publish::say_plan(&plan, report);
+    super::publish::say_plan(&plan.lines(), plan.about(), report);
     let Plan::Publish(plan) = plan else { anyhow::bail!("a rehearsal publishes") };
     let published =
         super::publish::publish(&env, &context, &inputs, &plan, report).await.context("the release would fail: nothing was tagged")?;
@@ -151,7 +151,7 @@ async fn keep(arguments: &Rehearse, inputs: &Inputs, published: &Published) -> a
         }
     }
     fs::create_dir_all(&bundles).with_context(|| format!("`{}` cannot be made", out.display()))?;
-    let registry = Registry::new(super::publish::http_client()?, Credentials::default());
+    let registry = Registry::new(super::release::http_client()?, Credentials::default());
     let names: Vec<String> = published.names.iter().map(|name| name.tag.to_string()).collect();
     let image = &published.images[0];
     super::layout::write(&registry, image, &names, &out.join("image")).await?;
@@ -163,7 +163,7 @@ async fn keep(arguments: &Rehearse, inputs: &Inputs, published: &Published) -> a
         fs::copy(out.join("image/blobs/sha256").join(check.bundle.hex()), bundles.join(&check.file))?;
     }
     fs::write(out.join("verify.sh"), script(published, &checks))?;
-    Ok(((), format!("{} and {} in `{}`", "the image", super::publish::plural(checks.len(), "bundle"), out.display())))
+    Ok(((), format!("{} and {} in `{}`", "the image", super::release::plural(checks.len(), "bundle"), out.display())))
 }
 
 /// A bundle on disk and what it proves.

@@ -9,7 +9,7 @@ use clap::Args;
 use secrecy::SecretString;
 use sigstore_types::{ArtifactDigest, HashAlgorithm, Sha256Hash, Statement};
 
-use super::publish::http_client;
+use super::release::http_client;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::github::Environment;
 use crate::report::Report;

@@ -43,7 +43,7 @@ pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &AttestedImage, 
     });
     let failed = futures_util::future::join_all(stored).await.into_iter().find_map(Result::err);
     match failed {
-        None => report.say(&format!("{} stored at GitHub", super::publish::plural(attested.bundles().len(), "attestation"))),
+        None => report.say(&format!("{} stored at GitHub", super::release::plural(attested.bundles().len(), "attestation"))),
         Some(why) if inputs.github_attestations == Wish::Always => {
             return Err(anyhow::anyhow!("GitHub did not store an attestation: {why}")).hint(HINT);
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::publish::http_client;
+use super::release::http_client;
 use crate::error::Remedy as _;
 use crate::github::{Context, Environment};
 use crate::inputs::Inputs;

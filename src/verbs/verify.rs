@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
-use super::publish::http_client;
+use super::release::http_client;
 use crate::error::{self, OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::github::{Context, Environment};
 use crate::image::{ImageRef, Platform, Repository, Tag};

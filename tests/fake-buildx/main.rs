@@ -25,7 +25,11 @@ async fn main() -> ExitCode {
         (Some("create"), "no-builder") => fail("ERROR: failed to find driver for endpoint"),
         (Some("create" | "rm" | "stop"), _) => ExitCode::SUCCESS,
         (Some("inspect"), _) => {
-            let platforms = if mode == "native-only" { "linux/amd64*" } else { "linux/amd64*, linux/arm64" };
+            let platforms = match mode.as_str() {
+                "native-only" => "linux/amd64*",
+                "every-platform" => "linux/amd64*, linux/arm64, linux/riscv64, linux/s390x",
+                _ => "linux/amd64*, linux/arm64",
+            };
             println!("Name: b\nDriver: remote\n\nNodes:\nName: b0\nBuildKit version: v0.33.0\nPlatforms: {platforms}");
             ExitCode::SUCCESS
         }

@@ -12,7 +12,7 @@ struct Action {
     runs: Runs,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq)]
 struct Described {
     description: String,
     #[serde(default)]
@@ -23,6 +23,8 @@ struct Described {
 struct Runs {
     using: String,
     image: String,
+    #[serde(default)]
+    args: Vec<String>,
 }
 
 fn read(file: &str) -> String {
@@ -31,6 +33,10 @@ fn read(file: &str) -> String {
 
 fn action() -> Action {
     serde_saphyr::from_str(&read("action.yml")).unwrap()
+}
+
+fn merge() -> Action {
+    serde_saphyr::from_str(&read("merge/action.yml")).unwrap()
 }
 
 /// The fields of `struct Raw`, spelt as inputs.
@@ -53,7 +59,7 @@ fn section(name: &str) -> String {
     after.split(&format!("<!-- /{name} -->")).next().unwrap().to_owned()
 }
 
-fn table(head: &str, rows: &BTreeMap<String, Described>) -> String {
+fn table<'a>(head: &str, rows: impl IntoIterator<Item = (&'a String, &'a Described)>) -> String {
     let mut text = head.to_owned();
     for (name, row) in rows {
         let default = row.default.as_deref().map(|default| format!(" Default `{default}`.")).unwrap_or_default();
@@ -65,19 +71,61 @@ fn table(head: &str, rows: &BTreeMap<String, Described>) -> String {
 #[test]
 fn the_program_reads_exactly_the_inputs_that_are_declared() {
     let declared: Vec<String> = action().inputs.into_keys().collect();
-    assert_eq!(declared, read_by_the_program());
     assert_eq!(declared, supply_action::inputs::names::NAMES);
+    let of_merge: Vec<String> = merge().inputs.into_keys().collect();
+    assert_eq!(of_merge, supply_action::inputs::names::MERGE);
+    let both: std::collections::BTreeSet<String> = declared.into_iter().chain(of_merge).collect();
+    assert_eq!(both.into_iter().collect::<Vec<_>>(), read_by_the_program());
+}
+
+/// What has one name in both actions means one thing, but for what depends on who builds.
+#[test]
+fn merge_shares_its_inputs_and_outputs_with_publish() {
+    let (publish, merge) = (action(), merge());
+    let own: Vec<&String> =
+        merge.inputs.iter().filter(|(name, row)| publish.inputs.get(*name) != Some(row)).map(|(name, _)| name).collect();
+    assert_eq!(own, ["annotations", "digest-files", "digests", "github-token", "platforms", "provenance", "push", "sbom"]);
+    let left_out: Vec<&String> = publish.outputs.keys().filter(|name| !merge.outputs.contains_key(*name)).collect();
+    assert_eq!(left_out, ["bake-file", "bake-file-annotations", "bake-file-labels", "bake-file-tags", "digests"]);
+    assert!(merge.outputs.iter().all(|(name, row)| publish.outputs.get(name) == Some(row)));
+    assert_eq!(
+        (merge.runs.using.as_str(), merge.runs.image.as_str(), merge.runs.args.as_slice()),
+        ("docker", "../Dockerfile", ["merge".to_owned()].as_slice())
+    );
+}
+
+/// An input that an action takes and does not use would be a promise nobody keeps: a value that cannot be right is told by its name.
+#[test]
+fn merge_reads_every_input_it_declares() {
+    use supply_action::github::{Context, Environment};
+    use supply_action::inputs::{Action, Inputs};
+    for name in merge().inputs.keys() {
+        let read = |value: &str| {
+            let env: Environment = [
+                ("INPUT_IMAGES", "r.io/o/a"),
+                ("INPUT_USERNAME", "octo"),
+                ("INPUT_PASSWORD", "secret"),
+                ("INPUT_TUF-MIRROR", "https://tuf.example"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .chain([(format!("INPUT_{}", name.to_uppercase()), value.to_owned())])
+            .collect();
+            format!("{:?}", Inputs::of(Action::Merge, &env, &Context::default()))
+        };
+        assert_ne!(read("9:{%"), read(""), "`{name}` changes nothing");
+    }
 }
 
 #[test]
 fn the_program_writes_exactly_the_outputs_that_are_declared() {
     let source = read("src/summary/mod.rs");
     let body = source.split("pub fn metadata_outputs").nth(1).unwrap();
-    let mut written: Vec<String> =
+    // `publish` and a push by digest share some.
+    let mut written: std::collections::BTreeSet<String> =
         body.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split('"').next()).map(str::to_owned).collect();
     written.extend(supply_action::metadata::Metadata::default().bake_files("target").map(|(name, _)| name.to_owned()));
-    written.sort();
-    assert_eq!(action().outputs.into_keys().collect::<Vec<_>>(), written);
+    assert_eq!(action().outputs.into_keys().collect::<Vec<_>>(), written.into_iter().collect::<Vec<_>>());
 }
 
 #[test]
@@ -85,6 +133,11 @@ fn the_readme_shows_what_is_declared() {
     let action = action();
     let inputs = table("| input | meaning |\n|---|---|\n", &action.inputs);
     let outputs = table("| output | meaning |\n|---|---|\n", &action.outputs);
+    let of_merge = merge();
+    let (same, own): (Vec<_>, Vec<_>) = of_merge.inputs.iter().partition(|(name, row)| action.inputs.get(*name) == Some(row));
+    let same: Vec<String> = same.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let merged = format!("{}\nAs above: {}.\n", table("| input | meaning |\n|---|---|\n", own), same.join(", "));
+    assert_eq!(section("merge-inputs"), merged, "put this between the markers of README.md:\n{merged}");
     assert_eq!(section("inputs"), inputs, "put this between the markers of README.md:\n{inputs}");
     assert_eq!(section("outputs"), outputs, "put this between the markers of README.md:\n{outputs}");
 }

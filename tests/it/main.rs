@@ -7,6 +7,7 @@ mod contract;
 mod drop_in;
 mod faults;
 mod keys;
+mod merge;
 mod publish;
 mod refusals;
 mod registries;

@@ -97,10 +97,15 @@ impl World {
 
     /// Runs `supply-action` with no arguments, as the action's container does.
     pub(crate) async fn publish(&self) -> Run {
+        self.run(&[], &[]).await
+    }
+
+    /// Runs `supply-action` with arguments, and with these variables in place of this world's.
+    pub(crate) async fn run(&self, arguments: &[&str], change: &[(&str, &str)]) -> Run {
         for file in ["output", "summary"] {
             let _ = std::fs::remove_file(self.folder.path().join(file));
         }
-        let Output { status, stderr, .. } = self.command().output().await.unwrap();
+        let Output { status, stderr, .. } = self.command().args(arguments).envs(change.iter().copied()).output().await.unwrap();
         self.run_of(status.code(), &stderr)
     }
 

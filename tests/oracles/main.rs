@@ -5,6 +5,7 @@
 
 mod evidence;
 mod keys;
+mod merge;
 mod packaging;
 mod registries;
 mod rehearsal;

@@ -57,6 +57,11 @@ pub(crate) fn get(url: &str) -> Vec<u8> {
     RUNTIME.block_on(async { reqwest::get(url).await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec() })
 }
 
+pub(crate) fn put(url: &str, media_type: &str, bytes: &[u8]) {
+    let request = reqwest::Client::new().put(url).header("content-type", media_type).body(bytes.to_vec());
+    RUNTIME.block_on(async { request.send().await.unwrap().error_for_status().unwrap() });
+}
+
 /// How one run of the program ended.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -83,6 +88,11 @@ impl Run {
 
 /// Publishes an example with the real program, the real buildx and the real BuildKit, as a workflow step would.
 pub(crate) fn publish(example: &str, image: &str, change: &[(&str, &str)]) -> Run {
+    run(&[], example, image, change)
+}
+
+/// As `publish`, for another verb.
+pub(crate) fn run(arguments: &[&str], example: &str, image: &str, change: &[(&str, &str)]) -> Run {
     let world = world();
     let folder = tempfile::tempdir_in(world.folder.as_path()).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -104,7 +114,7 @@ pub(crate) fn publish(example: &str, image: &str, change: &[(&str, &str)]) -> Ru
     for (name, value) in change {
         command.env(name, value);
     }
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     Run { code: output.status.code(), log, outputs: parse_outputs(&read("output")), summary: read("summary") }

@@ -1,0 +1,108 @@
+//! Inputs, run and facts → what `merge` will do: the same decisions as for `publish`, about images that other jobs pushed. Pure; it asks no
+//! registry whether a claim holds.
+
+use std::collections::BTreeMap;
+
+use super::shown::{joined, listed};
+use super::{About, Outline, Release, Released, outline, refuse, some_image};
+use crate::error::Remedy as _;
+use crate::github::facts::Facts;
+use crate::github::{Context, Environment};
+use crate::inputs::Inputs;
+use crate::inputs::digests::Claim;
+use crate::metadata;
+use crate::trigger::Decision;
+
+/// What this run will do.
+#[derive(Debug)]
+pub enum Plan {
+    Nothing(Box<About>),
+    Merge(Box<Merge>),
+}
+
+/// What is merged into one image, and published.
+#[derive(Debug)]
+pub struct Merge {
+    pub release: Release,
+    pub claims: Vec<Claim>,
+    /// What the index itself says, beside what it keeps of the jobs' own.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Decides.
+pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
+    let outline = outline(inputs, context, env, facts)?;
+    if outline.decision == Decision::BuildOnly {
+        return Ok(Plan::Nothing(Box::new(outline.nothing())));
+    }
+    let claims = inputs.merge.claims.clone();
+    if claims.is_empty() {
+        return refuse("inputs `digests` and `digest-files`: no job handed on a digest, so there is nothing to merge")
+            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step");
+    }
+    some_image(&outline.images)?;
+    for claim in &claims {
+        if let Some(foreign) = claim.repository.as_ref().filter(|named| !outline.images.contains(named)) {
+            return refuse(&format!(
+                "input `digests`: `{foreign}@{}` ({}) lies in none of `images`: {}",
+                claim.digest,
+                claim.by,
+                joined(&outline.images)
+            ))
+            .hint("give merge and the jobs that build the same `images`");
+        }
+    }
+    let annotations = annotations(inputs, env, &outline)?;
+    Ok(match outline.release(inputs, facts, &inputs.platforms, inputs.merge.sbom, inputs.merge.provenance)? {
+        Released::Release(release) => Plan::Merge(Box::new(Merge { release, claims, annotations })),
+        Released::Nothing(about) => Plan::Nothing(Box::new(about)),
+    })
+}
+
+/// What goes on the index: all annotations of level `index` where the levels are named; otherwise the user's own, since an index is all
+/// that is made here.
+fn annotations(inputs: &Inputs, env: &Environment, outline: &Outline) -> anyhow::Result<BTreeMap<String, String>> {
+    let made = &outline.about.metadata.annotations;
+    let pair = |line: &str| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    if env.get("DOCKER_METADATA_ANNOTATIONS_LEVELS").is_some_and(|levels| !levels.is_empty()) {
+        return Ok(made.iter().filter_map(|line| line.strip_prefix("index:")).filter_map(pair).collect());
+    }
+    let own = metadata::entries("annotations", &inputs.metadata.annotations)?;
+    let is_own = |key: &str| own.iter().any(|entry| entry.split('=').next() == Some(key));
+    Ok(made.iter().filter_map(|line| line.split_once(':')).filter_map(|(_, line)| pair(line)).filter(|(key, _)| is_own(key)).collect())
+}
+
+impl Plan {
+    pub fn about(&self) -> &About {
+        match self {
+            Self::Nothing(about) => about,
+            Self::Merge(plan) => &plan.release.about,
+        }
+    }
+
+    /// The plan for people, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let plan = match self {
+            Self::Nothing(about) => return about.lines("merge nothing"),
+            Self::Merge(plan) => plan,
+        };
+        let mut lines = plan.release.about.lines("merge and publish");
+        let parts: Vec<String> = plan
+            .claims
+            .iter()
+            .map(|claim| match &claim.platform {
+                Some(platform) => format!("{} for {platform} ({})", claim.digest, claim.by),
+                None => format!("{} ({})", claim.digest, claim.by),
+            })
+            .collect();
+        listed(&mut lines, "Parts:", &parts);
+        let platforms = &plan.release.requirements.platforms;
+        lines.push(format!("Platforms:  {}", if platforms.is_empty() { "those that are there".to_owned() } else { joined(platforms) }));
+        lines.extend(plan.release.lines());
+        let annotations: Vec<String> = plan.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        listed(&mut lines, "Annotated:", &annotations);
+        listed(&mut lines, "Logins:", &plan.release.about.login_lines());
+        lines.push(format!("Needs:      {}", joined(&plan.release.permissions())));
+        lines
+    }
+}

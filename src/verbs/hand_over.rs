@@ -1,0 +1,94 @@
+//! What a release tells the workflow: outputs, variables, files for bake, the job summary, and on a terminal the picture of the run. It decides
+//! nothing.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::build::BuiltImage;
+use crate::github::{Context, Environment, workflow};
+use crate::inputs::{Inputs, lists};
+use crate::metadata::Metadata;
+use crate::publish::Published;
+use crate::report::Report;
+use crate::summary;
+
+/// Outputs for later steps, the job summary, and on a terminal the picture of the run.
+pub(super) fn hand_over(
+    published: &Published,
+    metadata: &Metadata,
+    context: &Context,
+    inputs: &Inputs,
+    report: &Report,
+) -> anyhow::Result<()> {
+    let commands = summary::commands::commands(published, inputs.trusted_root.as_deref());
+    if let Some(file) = &context.output_file {
+        for (name, value) in summary::outputs(published, metadata, &inputs.separators) {
+            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(UNWRITTEN)?;
+        }
+    }
+    if let (Some(file), Some(image)) = (&context.artifacts_file, published.images.first()) {
+        workflow::append_artifact(file, &image.to_string()).context("the list of artifacts").context(UNWRITTEN)?;
+    }
+    if let Some(file) = &context.summary_file {
+        let markdown = summary::markdown::summary(published, &commands, &report.stages(), report.elapsed());
+        workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
+    }
+    for line in summary::picture::picture(published, &report.stages(), report.elapsed(), report.width()) {
+        report.say(&line);
+    }
+    if let Some(first) = commands.first() {
+        report.say(&format!("check it:  {}", first.text));
+    }
+    Ok(())
+}
+
+pub(super) const UNWRITTEN: &str = "the image is published and its names are put, but the workflow cannot be told";
+
+/// Metadata as outputs, as variables for later steps unless that is switched off, and as files for bake where they are asked for.
+pub(super) fn hand_over_metadata(
+    published: Option<&Published>,
+    metadata: &Metadata,
+    env: &Environment,
+    context: &Context,
+    inputs: &Inputs,
+) -> anyhow::Result<()> {
+    let mut outputs = summary::metadata_outputs(metadata, &inputs.separators);
+    if let Some(target) = &inputs.bake_target {
+        let folder = context.workspace.clone().unwrap_or_default();
+        for (output, content) in metadata.bake_files(target) {
+            // Relative to the workspace, because a container's paths mean nothing to later steps.
+            let name = format!("supply-action-{output}.json");
+            std::fs::write(folder.join(&name), serde_json::to_string_pretty(&content)?).with_context(|| format!("file `{name}`"))?;
+            outputs.push((output, name));
+        }
+    }
+    if let Some(file) = &context.output_file {
+        for (name, value) in &outputs {
+            workflow::write_output(file, name, value).with_context(|| format!("output `{name}`"))?;
+        }
+    }
+    let switched_off = env.get("DOCKER_METADATA_SET_OUTPUT_ENV").and_then(|text| lists::boolean(text)) == Some(false);
+    if let Some(file) = context.environment_file.as_ref().filter(|_| !switched_off) {
+        outputs.extend(published.map(|_| ("tags", metadata.tags().join(&inputs.separators.tags))));
+        for (name, value) in &outputs {
+            let name = format!("DOCKER_METADATA_OUTPUT_{}", name.replace('-', "_").to_uppercase());
+            workflow::write_output(file, &name, value).with_context(|| format!("variable `{name}`"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What `merge` needs of an image that was pushed by digest: the digest of what this job pushed, by platform and as a file's name.
+pub(super) fn hand_over_pushed(built: &BuiltImage, folder: Option<&Path>, context: &Context) -> anyhow::Result<()> {
+    if let Some(file) = &context.output_file {
+        for (name, value) in summary::pushed_outputs(built) {
+            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`"))?;
+        }
+    }
+    if let Some(folder) = folder {
+        let file = folder.join(built.root().digest.hex());
+        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&file, "")).with_context(|| format!("file `{}`", file.display()))?;
+    }
+    Ok(())
+}
