@@ -88,6 +88,24 @@ fn a_monorepo_publishes_each_service_under_its_own_name() {
     assert!(ended.tags("").is_empty());
 }
 
+#[test]
+fn jobs_on_native_runners_push_by_digest_and_one_more_publishes() {
+    let ended = Workflow::example("matrix-merge", "push", "refs/heads/main").run();
+    let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+}
+
+#[test]
+fn the_reusable_workflow_publishes_in_its_own_name() {
+    let ended = Workflow::example("reusable", "push", "refs/heads/main").called("publish.yml").run();
+    let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+    // Who called it is in the certificate as well, and cosign can ask for both.
+    let caller = format!("refs/heads/main {} example/hello", ended.sha());
+    let fields: Vec<&str> = caller.split(' ').collect();
+    ended.verified_by_cosign_for_caller(&format!("{}@{digest}", ended.image("")), &fields);
+}
+
 /// None is only for show.
 #[test]
 fn every_example_is_run_here() {

@@ -31,6 +31,7 @@ pub(crate) struct Workflow {
     variables: Vec<(String, String)>,
     options: Vec<String>,
     names_builder: bool,
+    called: Option<&'static str>,
     prepare: Option<fn(&Path)>,
     faults: Vec<Fault>,
 }
@@ -51,6 +52,7 @@ impl Workflow {
             variables: Vec::new(),
             options: Vec::new(),
             names_builder: true,
+            called: None,
             prepare: None,
             faults: Vec::new(),
         }
@@ -78,6 +80,12 @@ impl Workflow {
         self
     }
 
+    /// The job that signs is in a workflow of ours that this one calls.
+    pub(crate) fn called(mut self, workflow: &'static str) -> Self {
+        self.called = Some(workflow);
+        self
+    }
+
     /// Puts more into the repository before its one commit.
     pub(crate) fn with(mut self, prepare: fn(&Path)) -> Self {
         self.prepare = Some(prepare);
@@ -99,18 +107,19 @@ impl Workflow {
         let name = self.file.file_name().unwrap().to_str().unwrap();
         let sha = self.repository(&checkout);
         let mut config = Config::new(folder.path().join("sandbox"));
-        config.claims = claims(name, &self, &sha);
+        let text = std::fs::read_to_string(&self.file).unwrap();
+        config.claims = claims(name, &self, &sha, &text);
+        let identity = config.claims.identity();
         let sandbox = start(config);
         self.faults.iter().for_each(|fault| sandbox.faults().add(fault.clone()));
         // What an example publishes at ghcr.io goes to the sandbox; nothing else of it changes.
         let file = checkout.join(".github/workflows").join(name);
-        let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.replace("ghcr.io/", &format!("{}/", sandbox.registry()))).unwrap();
         let may_sign = text.contains("id-token: write");
         let (success, log) = run(&mut self.act(folder.path(), &file, &sandbox, may_sign));
         let (summary, left) = remains(folder.path());
         copy(&mirror().join(format!("{REPOSITORY}.git")), &folder.path().join("pushed.git"));
-        Ended { success, log, summary, left, sandbox, identity: identity(name, self.git_ref), folder }
+        Ended { success, log, summary, left, sandbox, identity, folder }
     }
 
     /// A repository on a ref, and its counterpart from which builds fetch it; gives the commit.
@@ -144,8 +153,12 @@ impl Workflow {
         command.current_dir(folder.join("checkout")).env("HOME", folder).env("XDG_CONFIG_HOME", folder).env("XDG_CACHE_HOME", folder);
         command.args([self.event, "--bind", "--pull=false", "--reuse", "--no-cache-server", "--container-daemon-socket"]);
         command.arg(std::env::var("DOCKER_HOST").unwrap()).arg("--eventpath").arg(event).arg("--workflows").arg(file);
-        command.args(["--platform", &format!("ubuntu-24.04={}", world().runner), "--secret", "GITHUB_TOKEN=t0ken"]);
-        for pin in pins(&std::fs::read_to_string(file).unwrap()) {
+        for label in ["ubuntu-24.04", "ubuntu-24.04-arm"] {
+            command.args(["--platform", &format!("{label}={}", world().runner)]);
+        }
+        command.args(["--secret", "GITHUB_TOKEN=t0ken"]);
+        let called = self.called.map(|called| world().release.join(".github/workflows").join(called));
+        for pin in [Some(file), called.as_deref()].into_iter().flatten().flat_map(|file| pins(&std::fs::read_to_string(file).unwrap())) {
             command.arg("--local-repository").arg(format!("org/supply-action@{pin}={}", world().release.display()));
         }
         let builder = required("SUPPLY_ACTION_BUILDER").to_str().unwrap().to_owned();
@@ -182,17 +195,17 @@ fn pins(text: &str) -> Vec<String> {
     pins
 }
 
-fn identity(workflow: &str, git_ref: &str) -> String {
-    format!("https://github.com/{REPOSITORY}/.github/workflows/{workflow}@{git_ref}")
-}
-
-/// What GitHub's tokens say of such a run.
-fn claims(workflow: &str, run: &Workflow, sha: &str) -> Claims {
+/// What GitHub's tokens say of such a run. A workflow that is called is named with the commit that the caller wrote.
+fn claims(workflow: &str, run: &Workflow, sha: &str, text: &str) -> Claims {
     let mut claims = Claims::of(REPOSITORY, run.git_ref, run.event);
-    let workflow_ref = identity(workflow, run.git_ref).trim_start_matches("https://github.com/").to_owned();
     claims.workflow = workflow.trim_end_matches(".yml").to_owned();
-    (claims.workflow_ref, claims.job_workflow_ref) = (workflow_ref.clone(), workflow_ref);
-    (claims.sha, claims.workflow_sha, claims.job_workflow_sha) = (sha.to_owned(), sha.to_owned(), sha.to_owned());
+    claims.workflow_ref = format!("{REPOSITORY}/.github/workflows/{workflow}@{}", run.git_ref);
+    (claims.sha, claims.workflow_sha) = (sha.to_owned(), sha.to_owned());
+    let pin = pins(text).into_iter().next().unwrap_or_default();
+    (claims.job_workflow_ref, claims.job_workflow_sha) = match run.called {
+        Some(called) => (format!("org/supply-action/.github/workflows/{called}@{pin}"), pin),
+        None => (claims.workflow_ref.clone(), sha.to_owned()),
+    };
     claims
 }
 
@@ -277,6 +290,14 @@ impl Ended {
         }
         found.sort();
         assert_eq!(found, platforms);
+    }
+
+    /// cosign finds the caller in the certificate: its ref, commit and repository.
+    pub(crate) fn verified_by_cosign_for_caller(&self, image: &str, caller: &[&str]) {
+        let flags = ["ref", "sha", "repository"].map(|name| format!("--certificate-github-workflow-{name}"));
+        let options: Vec<&str> =
+            flags.iter().map(String::as_str).zip(caller.iter().copied()).flat_map(|(flag, value)| [flag, value]).collect();
+        self.cosign("verify", &options, image);
     }
 
     fn cosign(&self, verb: &str, options: &[&str], image: &str) {

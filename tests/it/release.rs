@@ -14,14 +14,14 @@ impl Clone {
     fn new() -> Self {
         let clone = Self { folder: tempfile::tempdir().unwrap() };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let copied = ["Cargo.toml", "action.yml", "tools/release-commit", ".github/workflows", "examples/workflows"];
+        let copied = ["Cargo.toml", "action.yml", "merge/action.yml", "tools/release-commit", ".github/workflows", "examples/workflows"];
         for name in copied {
             let to = clone.checkout().join(name);
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
             assert!(Command::new("cp").arg("-r").arg(root.join(name)).arg(&to).status().unwrap().success());
         }
         std::fs::create_dir(clone.checkout().join("sub")).unwrap();
-        std::fs::write(clone.checkout().join("sub/action.yml"), "runs:\n  using: docker\n  image: ../Dockerfile\n").unwrap();
+        std::fs::write(clone.checkout().join("sub/action.yml"), "runs:\n  using: docker\n  image: ../Dockerfile # from here\n").unwrap();
         clone.git(&["init", "--quiet", "-b", "main"]);
         clone.git(&["add", "."]);
         clone.git(&["commit", "--quiet", "-m", "all"]);
@@ -77,9 +77,9 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
     let clone = Clone::new();
     let head = clone.git(&["rev-parse", "HEAD"]);
     let commit = clone.release("v1.2.3", false);
-    for action in ["action.yml", "sub/action.yml"] {
+    for action in ["action.yml", "merge/action.yml", "sub/action.yml"] {
         let text = clone.git(&["show", &format!("{commit}:{action}")]);
-        assert!(text.contains(&format!("\n  image: docker://{IMAGE}")) && !text.contains("image: Dockerfile"), "{action}: {text}");
+        assert!(text.contains(&format!("\n  image: docker://{IMAGE}")) && !text.contains("Dockerfile #"), "{action}: {text}");
     }
     // Examples name a commit below, whose actions run the image too.
     let example = clone.git(&["show", &format!("{commit}:examples/workflows/push.yml")]);
@@ -88,6 +88,9 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
     assert_eq!((named.len(), version), (40, "v1.2.3"));
     assert!(clone.git(&["show", &format!("{named}:action.yml")]).contains(IMAGE));
     assert!(clone.git(&["rev-list", &commit]).lines().any(|line| line == named));
+    // So does what calls the reusable workflow, whose jobs name their actions in full, too.
+    let workflow = clone.git(&["show", &format!("{named}:.github/workflows/publish.yml")]);
+    assert!(!workflow.contains("@v1") && workflow.matches(" # v1.2.3\n").count() == 2, "{workflow}");
     // Nothing else changed, the checkout is as it was, and the same release gives the same commit.
     for file in clone.git(&["diff", "--name-only", &head, &commit]).lines() {
         assert!(file.ends_with("action.yml") || file.contains("workflows/"), "{file}");
