@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build rehearse test e2e bench check clean
+.PHONY: help build rehearse test judges e2e bench check clean
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
@@ -18,7 +18,7 @@ export CC_aarch64_unknown_linux_musl ?= musl-gcc
 step = @printf '==> %s\n' "$(1)" >&2; SECONDS=0; $(2); printf '==> %s: done in %s s\n' "$(1)" "$$SECONDS" >&2
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the program as one static file, optimised
 	$(call step,setting up,tools/setup rehearse)
@@ -30,22 +30,20 @@ rehearse: ## build examples/hello and publish it with all its evidence, offline,
 	$(call step,rehearsing a release of $(EXAMPLE),layouts=(); for image in $(IMAGES); do layout=$$(tools/images --path)/$$image; [ ! -d "$$layout" ] || layouts+=(--preload "$$layout"); done; tools/with-buildkit bash -c 'exec "$$@" --registry-port "$$MIRROR_PORT" --out rehearsal' - $(BIN_DIR)/debug/supply-action rehearse $(EXAMPLE) "$${layouts[@]}")
 
 # The judges must be the pinned ones, wherever this runs.
-test e2e bench: export SUPPLY_ACTION_OWN_BUILDKIT := 1
+test judges e2e bench: export SUPPLY_ACTION_OWN_BUILDKIT := 1
 
-# The runs of our workflows; what they need is built and set up before.
-E2E = $(call step,cargo test --test e2e,SUPPLY_ACTION_BIN=$(BIN_DIR)/debug/supply-action tools/with-tools tools/with-docker bash -c 'exec tools/with-buildkit --github "$$WITH_DOCKER_DIR/github" "$$@"' - cargo test $(CARGO_TARGET) --test e2e)
+test: judges e2e ## every test, again with real builds, registries, Sigstore and verifiers as judges, and in workflows
 
-test: ## every test, then again with real builds, registries, Sigstore and verifiers as judges, and in workflows
-	$(call step,setting up and building,tools/setup e2e -- cargo test $(CARGO_TARGET) --no-run)
+judges: ## every test, then again with real builds, registries, Sigstore and verifiers as judges
+	$(call step,setting up and building,tools/setup oracles -- cargo test $(CARGO_TARGET) --no-run)
 	$(call step,building supply-action,cargo build $(CARGO_TARGET))
 	$(call step,cargo test,cargo test $(CARGO_TARGET))
 	$(call step,cargo test --test oracles,SUPPLY_ACTION_BIN=$(BIN_DIR)/debug/supply-action tools/with-tools tools/with-buildkit cargo test $(CARGO_TARGET) --test oracles)
-	$(E2E)
 
-e2e: ## run the example workflows with act, in a Docker engine, against the sandbox
+e2e: ## run our workflows and the examples with act, in a Docker engine of their own, against the sandbox
 	$(call step,setting up and building,tools/setup e2e -- cargo test $(CARGO_TARGET) --test e2e --no-run)
 	$(call step,building supply-action,cargo build $(CARGO_TARGET))
-	$(E2E)
+	$(call step,cargo test --test e2e,SUPPLY_ACTION_BIN=$(BIN_DIR)/debug/supply-action tools/with-tools tools/with-docker tools/with-buildkit --github cargo test $(CARGO_TARGET) --test e2e)
 
 bench: ## time the evidence stage beside the cosign commands that do the same
 	$(call step,setting up and building,tools/setup oracles -- cargo build $(CARGO_TARGET) --release)

@@ -64,7 +64,9 @@ impl Runner {
         }
         let event = r#"{"ref":"refs/heads/main","repository":{"default_branch":"main","private":false}}"#;
         std::fs::write(runner.temp("_github_workflow/event.json"), event).unwrap();
-        output(Command::new("chown").args(["-R", RUNNER_USER]).arg(runner.work()));
+        if output(Command::new("id").arg("-u")).trim() == "0" {
+            output(Command::new("chown").args(["-R", RUNNER_USER]).arg(runner.work()));
+        }
         runner
     }
 

@@ -119,6 +119,9 @@ impl Workflow {
         let (success, log) = run(&mut self.act(folder.path(), &file, &sandbox, may_sign));
         let (summary, left) = remains(folder.path());
         copy(&mirror().join(format!("{REPOSITORY}.git")), &folder.path().join("pushed.git"));
+        // A step may have pushed as root, which this process need not be.
+        let volume = format!("{}:/github", mirror().display());
+        docker(&["run", "--rm", "--network", "none", "-v", &volume, &world().runner, "rm", "-rf", "/github/example"]);
         Ended { success, log, summary, left, sandbox, identity, folder }
     }
 
@@ -140,7 +143,6 @@ impl Workflow {
             git(checkout, &["update-ref", self.git_ref, "HEAD"]);
         }
         let there = mirror().join(format!("{REPOSITORY}.git"));
-        let _ = std::fs::remove_dir_all(&there);
         git(checkout, &["clone", "--quiet", "--mirror", ".", there.to_str().unwrap()]);
         git(checkout, &["rev-parse", "HEAD"])
     }
