@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::workflow::{Ended, Workflow};
-use crate::world::root;
+use crate::world::{planned, root};
 
 const BOTH: [&str; 2] = ["linux/amd64", "linux/arm64"];
 
@@ -100,6 +100,7 @@ fn the_reusable_workflow_publishes_in_its_own_name() {
     let ended = Workflow::example("reusable", "push", "refs/heads/main").called("publish.yml").run();
     let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
     assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+    assert!(ended.log.contains(&format!("legs={}", planned())), "{}", ended.log);
     // Who called it is in the certificate as well, and cosign can ask for both.
     let caller = format!("refs/heads/main {} example/hello", ended.sha());
     let fields: Vec<&str> = caller.split(' ').collect();

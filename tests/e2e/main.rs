@@ -7,6 +7,7 @@ mod contract;
 mod drivers;
 mod examples;
 mod failures;
+mod legs;
 mod release;
 mod workflow;
 mod world;

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 use supply_action::sandbox::{Claims, Config, Fault, Sandbox};
 
+use crate::legs::written_out;
 use crate::world::{copy, docker, git, output, required, root, run, start, tool, world};
 
 const REPOSITORY: &str = "example/hello";
@@ -114,7 +115,8 @@ impl Workflow {
         self.faults.iter().for_each(|fault| sandbox.faults().add(fault.clone()));
         // What an example publishes at ghcr.io goes to the sandbox; nothing else of it changes.
         let file = checkout.join(".github/workflows").join(name);
-        std::fs::write(&file, text.replace("ghcr.io/", &format!("{}/", sandbox.registry()))).unwrap();
+        let here = text.replace("ghcr.io/", &format!("{}/", sandbox.registry()));
+        std::fs::write(&file, written_out(&here, &Value::Null)).unwrap();
         let may_sign = text.contains("id-token: write");
         let (success, log) = run(&mut self.act(folder.path(), &file, &sandbox, may_sign));
         let (summary, left) = remains(folder.path());
@@ -159,8 +161,9 @@ impl Workflow {
             command.args(["--platform", &format!("{label}={}", world().runner)]);
         }
         command.args(["--secret", "GITHUB_TOKEN=t0ken"]);
-        let called = self.called.map(|called| world().release.join(".github/workflows").join(called));
-        for pin in [Some(file), called.as_deref()].into_iter().flatten().flat_map(|file| pins(&std::fs::read_to_string(file).unwrap())) {
+        let called = self.called.map(|called| git(&world().release, &["show", &format!("HEAD:.github/workflows/{called}")]));
+        let named = [std::fs::read_to_string(&self.file).unwrap(), called.unwrap_or_default()];
+        for pin in named.iter().flat_map(|text| pins(text)) {
             command.arg("--local-repository").arg(format!("org/supply-action@{pin}={}", world().release.display()));
         }
         let builder = required("SUPPLY_ACTION_BUILDER").to_str().unwrap().to_owned();

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use supply_action::sandbox::{self, Config, Sandbox};
 use tokio::runtime::Runtime;
+
+use crate::legs::written_out;
 
 /// What a set-up variable holds; without it there is nothing to run with, and no verdict.
 pub(crate) fn required(name: &str) -> PathBuf {
@@ -146,5 +148,15 @@ fn release(folder: &Path, image: &str) -> PathBuf {
     git(&clone, &["commit", "--quiet", "-m", "what is released"]);
     let commit = output(Command::new(clone.join("tools/release-commit")).current_dir(&clone).args(["v1.0.0", image]));
     git(&clone, &["checkout", "--quiet", commit.trim()]);
+    let called = clone.join(".github/workflows/publish.yml");
+    std::fs::write(&called, written_out(&std::fs::read_to_string(&called).unwrap(), &planned())).unwrap();
     clone
+}
+
+/// The legs that the reusable workflow plans by itself; that it does is read in its log.
+pub(crate) fn planned() -> Value {
+    json!([
+        { "number": 0, "platform": "linux/amd64", "runner": "ubuntu-24.04" },
+        { "number": 1, "platform": "linux/arm64", "runner": "ubuntu-24.04-arm" },
+    ])
 }
