@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use supply_action::sandbox::{Claims, Config, Sandbox};
 
-use crate::world::{copy, git, output, required, root, run, start, world};
+use crate::world::{copy, git, output, required, root, run, start, turn, world};
 
 #[derive(Deserialize)]
 struct Action {
@@ -138,6 +138,7 @@ impl Runner {
         for mount in mounts {
             command.args(["-v", &format!("{mount}:{mount}")]);
         }
+        let _turn = turn();
         run(command.arg(&world().image).args(arguments))
     }
 

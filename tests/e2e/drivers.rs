@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::examples::published;
 use crate::workflow::Workflow;
-use crate::world::{build, copy, docker, output, root, tool, world};
+use crate::world::{build, copy, output, root, tool, world};
 
 /// BuildKit's image, out of the programs that are here: what `moby/buildkit` holds, on Debian.
 fn buildkit_image() -> String {
@@ -38,5 +38,5 @@ fn a_builder_of_its_own_in_docker_builds_and_is_removed() {
     let ended = run.run();
     published(&ended, "", &["latest", "main", "sha-COMMIT"]);
     assert!(ended.log.contains("instance using docker-container driver"), "{}", ended.log);
-    assert_eq!((ended.left.as_slice(), docker(&["ps", "--all", "--quiet"])), (&[] as &[String], String::new()));
+    assert!(ended.left.is_empty(), "{:?}", ended.left);
 }

@@ -19,8 +19,8 @@ fn ourselves(checkout: &Path) {
 
 #[test]
 fn a_release_publishes_the_action_with_itself_and_moves_the_major_tag() {
-    let release = || Workflow::of_file(root().join(".github/workflows/release.yml"), "push", "refs/tags/v1.2.3").with(ourselves);
-    let ended = release().run();
+    let run = Workflow::of_file(root().join(".github/workflows/release.yml"), "push", "refs/tags/v1.2.3").with(ourselves);
+    let ended = run.run();
     let digest = published(&ended, "", &["latest", "sha-COMMIT", "v1", "v1.2", "v1.2.3"]);
     for name in ["v1", "release/v1.2.3"] {
         let action = ended.pushed(&format!("{name}:action.yml"));

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use supply_action::sandbox::{Claims, Config, Fault, Sandbox};
 
 use crate::legs::written_out;
-use crate::world::{copy, docker, git, output, required, root, run, start, tool, world};
+use crate::world::{copy, docker, git, output, required, root, run, start, tool, turn, world};
 
 const REPOSITORY: &str = "example/hello";
 /// What GitHub's runner sets and act does not, and where our services are. The right to ask for an OIDC token comes with the permission alone.
@@ -100,9 +99,7 @@ impl Workflow {
 
     /// Runs it to its end.
     pub(crate) fn run(self) -> Ended {
-        // Containers are called after workflow and job.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = turn();
         let folder = tempfile::tempdir_in(&world().folder).unwrap();
         let checkout = folder.path().join("checkout");
         let name = self.file.file_name().unwrap().to_str().unwrap();
