@@ -31,7 +31,7 @@ pub struct Merge {
 
 /// Decides.
 pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
-    let outline = outline(inputs, context, env, facts)?;
+    let mut outline = outline(inputs, context, env, facts)?;
     if outline.decision == Decision::BuildOnly {
         return Ok(Plan::Nothing(Box::new(outline.nothing())));
     }
@@ -51,6 +51,9 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
             ))
             .hint("give merge and the jobs that build the same `images`");
         }
+    }
+    if inputs.platforms.is_empty() {
+        outline.about.notices.push("input `platforms` is not set, so nobody would notice a platform that is missing".to_owned());
     }
     let annotations = annotations(inputs, env, &outline)?;
     Ok(match outline.release(inputs, facts, &inputs.platforms, inputs.merge.sbom, inputs.merge.provenance)? {

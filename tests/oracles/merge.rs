@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use supply_action::image::Digest;
 
-use crate::support::{Run, accepts, cosigns, get, publish, put, run, tool, trust, world};
+use crate::support::{Run, accepts, cosigns, get, publish, put, required, run, tool, trust, world};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// What a build would otherwise take from the clock.
@@ -119,4 +119,34 @@ fn an_index_with_attestations_and_annotations_is_to_the_byte_what_buildkit_wrote
     let merged = merge(&image, &digests.join("\n"), &[]);
     assert_eq!(String::from_utf8(manifest(&image, &merged.outputs["digest"])).unwrap(), written);
     assert_eq!(merged.outputs["digest"], whole.outputs["digest"]);
+}
+
+/// The jobs that workflows have today: buildx by itself, a file named by the digest, an artifact.
+#[test]
+fn what_plain_buildx_pushed_is_merged_from_the_files_of_todays_workflows() {
+    let image = format!("{}/hello-plain", world().sandbox.registry());
+    let context = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");
+    let endpoint = required("SUPPLY_ACTION_BUILDER");
+    accepts(&tool("BUILDX"), &["create", "--driver", "remote", "--name", "plain", endpoint.to_str().unwrap()]);
+    let digests = world().folder.join("digests");
+    let (metadata, output) =
+        (world().folder.join("plain.json"), format!("type=image,name={image},push-by-digest=true,name-canonical=true,push=true"));
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let files = ["--metadata-file", metadata.to_str().unwrap(), context.to_str().unwrap()];
+        let build = ["build", "--builder", "plain", "--platform", platform, "--provenance", "mode=max,version=v1", "--output", &output];
+        accepts(&tool("BUILDX"), &[build.as_slice(), &files].concat());
+        let written: Value = serde_json::from_slice(&std::fs::read(&metadata).unwrap()).unwrap();
+        let digest = written["containerimage.digest"].as_str().unwrap();
+        // As actions/download-artifact leaves them, without `merge-multiple`.
+        let folder = digests.join(format!("digests-{}", platform.replace('/', "-")));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(digest.trim_start_matches("sha256:")), "").unwrap();
+    }
+    let files = [("INPUT_DIGEST-FILES", digests.to_str().unwrap())];
+    let refused = run(&["merge"], "hello", &image, &files);
+    assert!(refused.code == Some(1) && refused.log.contains("was pushed without `https://spdx.dev/Document`"), "{}", refused.log);
+    let merged = merge(&image, "", &[files[0], ("INPUT_SBOM", "false")]);
+    let kinds: Vec<String> = merged.subjects().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["index", "platform", "attestations", "platform", "attestations"]);
+    accepts(&tool("CRANE"), &["validate", "--remote", &format!("{image}:v1.2.3")]);
 }

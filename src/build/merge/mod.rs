@@ -314,7 +314,8 @@ fn in_order(mut images: Vec<Image>, wanted: &[Platform]) -> anyhow::Result<Vec<I
     }
     let place = |image: &Image| wanted.iter().position(|wanted| wanted.is_met_by(&image.platform));
     for wanted in wanted.iter().filter(|wanted| !images.iter().any(|image| wanted.is_met_by(&image.platform))) {
-        problems.add(anyhow::anyhow!("no job pushed an image of `{wanted}`, which `platforms` lists"));
+        let missing = Err::<(), _>(anyhow::anyhow!("no job pushed an image of `{wanted}`, which `platforms` lists"));
+        problems.take(missing.hint("the legs of a matrix overwrite one another's outputs: give each its own, such as `digests-arm64`"));
     }
     for image in images.iter().filter(|image| !wanted.is_empty() && place(image).is_none()) {
         problems.add(anyhow::anyhow!("{} pushed an image of `{}`, which `platforms` does not list", image.by, image.platform));
