@@ -210,6 +210,45 @@ fn the_workflow_pins_its_actions_and_has_no_rights_by_default() {
     assert_eq!(workflow.matches("actions/checkout@").count(), workflow.matches("persist-credentials: false").count());
 }
 
+/// Every step of ours in every workflow sets only inputs that its action declares; an unknown one would be set in vain.
+#[test]
+fn workflows_set_only_inputs_that_are_declared() {
+    let mut steps = 0;
+    for folder in [".github/workflows", "examples/workflows", "tests/e2e/workflows"] {
+        for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+            let file = file.unwrap().path();
+            let workflow: serde_json::Value = serde_saphyr::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+            for step in workflow["jobs"].as_object().unwrap().values().filter_map(|job| job["steps"].as_array()).flatten() {
+                let declared = match step["uses"].as_str().map(|uses| uses.split('@').next().unwrap()) {
+                    Some("./" | "org/supply-action") => action().inputs,
+                    Some("./merge" | "org/supply-action/merge") => merge().inputs,
+                    _ => continue,
+                };
+                steps += 1;
+                for name in step["with"].as_object().into_iter().flat_map(|with| with.keys()) {
+                    assert!(declared.contains_key(name), "{}: `{name}` is no input", file.display());
+                }
+            }
+        }
+    }
+    assert!(steps > 8, "{steps}");
+}
+
+/// What can be told to the reusable workflow reaches a step of it.
+#[test]
+fn the_reusable_workflow_uses_every_input_and_secret_it_declares() {
+    let text = read(".github/workflows/publish.yml");
+    let workflow: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    for kind in ["inputs", "secrets"] {
+        for name in workflow["on"]["workflow_call"][kind].as_object().unwrap().keys() {
+            assert!(text.contains(&format!("${{{{ {kind}.{name} }}}}")), "{kind} `{name}` is used by nobody");
+        }
+    }
+    for name in workflow["on"]["workflow_dispatch"]["inputs"].as_object().unwrap().keys() {
+        assert_eq!(workflow["on"]["workflow_dispatch"]["inputs"][name], workflow["on"]["workflow_call"]["inputs"][name], "{name}");
+    }
+}
+
 #[test]
 fn the_image_is_built_with_the_rust_that_cargo_asks_for() {
     let cargo = read("Cargo.toml");

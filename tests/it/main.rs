@@ -11,6 +11,7 @@ mod merge;
 mod publish;
 mod refusals;
 mod registries;
+mod release;
 mod sbom;
 mod sboms;
 mod signals;

@@ -16,3 +16,4 @@ mod support;
 mod trust;
 #[path = "../tuf_repository.rs"]
 mod tuf_repository;
+mod workflows;

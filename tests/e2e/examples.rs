@@ -1,0 +1,118 @@
+//! Every example, run as its event runs it: cosign verifies, exactly the expected names exist, and what the workflow was told reached later jobs.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::workflow::{Ended, Workflow};
+use crate::world::{planned, root};
+
+const BOTH: [&str; 2] = ["linux/amd64", "linux/arm64"];
+
+/// A run that published `tags`, all naming one index that cosign believes, and wrote its summary.
+pub(crate) fn published(ended: &Ended, below: &str, tags: &[&str]) -> String {
+    assert!(ended.success, "{}", ended.log);
+    assert_eq!(ended.tags(below), tags, "{}", ended.log);
+    let image = ended.image(below);
+    let digests: BTreeSet<String> =
+        tags.iter().map(|tag| ended.digest(&format!("{image}:{}", tag.replace("COMMIT", &ended.sha())))).collect();
+    assert_eq!(digests.len(), 1);
+    let digest = digests.into_iter().next().unwrap();
+    ended.verified_by_cosign(&image, &digest, &BOTH);
+    for part in [format!("## 📦 `{image}`"), format!("| digest | `{digest}` |"), "cosign verify ".to_owned()] {
+        assert!(ended.summary.contains(&part), "{part} is not in the summary: {}", ended.summary);
+    }
+    digest
+}
+
+#[test]
+fn a_push_to_main_is_published_and_deployed_by_digest() {
+    let ended = Workflow::example("push", "push", "refs/heads/main").run();
+    let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+}
+
+#[test]
+fn a_version_tag_is_published_with_its_ranges() {
+    let ended = Workflow::example("tag", "push", "refs/tags/v1.2.3").run();
+    let digest = published(&ended, "", &["latest", "sha-COMMIT", "v1", "v1.2", "v1.2.3"]);
+    assert!(ended.log.contains(&format!("released v1.2.3 as {digest}")), "{}", ended.log);
+}
+
+#[test]
+fn a_prerelease_gets_no_floating_name() {
+    let ended = Workflow::example("tag", "push", "refs/tags/v1.3.0-rc.1").run();
+    let digest = published(&ended, "", &["sha-COMMIT", "v1.3.0-rc.1"]);
+    assert!(ended.log.contains(&format!("released v1.3.0-rc.1 as {digest}")), "{}", ended.log);
+}
+
+#[test]
+fn a_pull_request_from_a_fork_is_built_and_publishes_nothing() {
+    let fork = json!({ "number": 7, "head": { "ref": "feature", "repo": { "full_name": "somebody/hello", "fork": true } }, "base": { "ref": "main" } });
+    let run =
+        Workflow::example("pull-request", "pull_request", "refs/pull/7/merge").payload("pull_request", fork).payload("number", json!(7));
+    let ended = run.run();
+    assert!(ended.success, "{}", ended.log);
+    assert!(ended.log.contains("2 platforms built, nothing pushed"), "{}", ended.log);
+    let asked: Vec<_> = ended.sandbox.requests().into_iter().filter(|request| request.method != "GET").collect();
+    assert!(asked.is_empty(), "{asked:?}");
+    assert!(ended.tags("").is_empty());
+}
+
+#[test]
+fn a_dispatch_without_cache_builds_everything_again() {
+    let dispatched = |no_cache: &str| {
+        let ended =
+            Workflow::example("dispatch", "workflow_dispatch", "refs/heads/main").payload("inputs", json!({ "no-cache": no_cache })).run();
+        published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+        ran_cached(&ended.log)
+    };
+    assert_eq!((dispatched("true"), dispatched("false")), (vec![false, false], vec![true, true]));
+}
+
+/// For each platform whether its `RUN` came from the cache, as BuildKit's log says.
+fn ran_cached(log: &str) -> Vec<bool> {
+    let mut steps: Vec<&str> =
+        log.lines().filter(|line| line.contains("] RUN ")).filter_map(|line| line.split('#').nth(1)?.split(' ').next()).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    steps.iter().map(|step| log.lines().any(|line| line.ends_with(&format!("#{step} CACHED")))).collect()
+}
+
+#[test]
+fn a_monorepo_publishes_each_service_under_its_own_name() {
+    let ended = Workflow::example("monorepo", "push", "refs/heads/main").run();
+    for service in ["/api", "/web"] {
+        published(&ended, service, &["latest", "main", "sha-COMMIT"]);
+    }
+    assert!(ended.tags("").is_empty());
+}
+
+#[test]
+fn jobs_on_native_runners_push_by_digest_and_one_more_publishes() {
+    let ended = Workflow::example("matrix-merge", "push", "refs/heads/main").run();
+    let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+}
+
+#[test]
+fn the_reusable_workflow_publishes_in_its_own_name() {
+    let ended = Workflow::example("reusable", "push", "refs/heads/main").called("publish.yml").run();
+    let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+    assert!(ended.log.contains(&format!("legs={}", planned())), "{}", ended.log);
+    // Who called it is in the certificate as well, and cosign can ask for both.
+    let caller = format!("refs/heads/main {} example/hello", ended.sha());
+    let fields: Vec<&str> = caller.split(' ').collect();
+    ended.verified_by_cosign_for_caller(&format!("{}@{digest}", ended.image("")), &fields);
+}
+
+/// None is only for show.
+#[test]
+fn every_example_is_run_here() {
+    let source = include_str!("examples.rs");
+    for entry in std::fs::read_dir(root().join("examples/workflows")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().replace(".yml", "");
+        assert!(source.contains(&format!("Workflow::example(\"{name}\"")), "nothing runs example {name}");
+    }
+}

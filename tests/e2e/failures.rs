@@ -1,0 +1,45 @@
+//! Runs that must fail, and what they must not leave: any name.
+
+use supply_action::sandbox::{Effect, Fault, Service};
+
+use crate::workflow::{Ended, Workflow};
+use crate::world::{build, world};
+
+/// It failed for `why`, no name exists, and no later job ran.
+fn tagged_nothing(ended: &Ended, why: &str) {
+    assert!(!ended.success, "{}", ended.log);
+    for part in ["nothing was tagged", why] {
+        assert!(ended.log.contains(part), "{part} is missing in {}", ended.log);
+    }
+    assert!(ended.tags("").is_empty(), "{:?}", ended.tags(""));
+    assert!(!ended.log.contains("deploying ") && ended.summary.is_empty(), "{}", ended.log);
+}
+
+#[test]
+fn a_signer_that_refuses_leaves_no_name() {
+    let refused = Fault {
+        service: Service::Fulcio,
+        method: Some("POST"),
+        path_contains: String::new(),
+        skip: 0,
+        times: usize::MAX,
+        effect: Effect::Status(403),
+    };
+    let ended = Workflow::example("push", "push", "refs/heads/main").fault(refused).run();
+    tagged_nothing(&ended, "certificate");
+}
+
+#[test]
+fn a_scanner_that_fails_leaves_no_name() {
+    let world = world();
+    let context = world.folder.join("failing-scanner");
+    std::fs::create_dir_all(&context).unwrap();
+    std::fs::write(
+        context.join("Dockerfile"),
+        "FROM busybox:1.35\nENTRYPOINT [\"/bin/sh\", \"-c\", \"echo no idea what this is >&2; exit 3\"]\n",
+    )
+    .unwrap();
+    let scanner = build(&world.folder, &format!("{}/failing-scanner", world.mirror.registry()), &[context.to_str().unwrap()]);
+    let ended = Workflow::example("push", "push", "refs/heads/main").variable("SUPPLY_ACTION_SCANNER", &scanner).run();
+    tagged_nothing(&ended, "no idea what this is");
+}
