@@ -170,7 +170,7 @@ impl<'a> Scan<'a> {
             }
             return Ok(());
         }
-        let is_file = !NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')));
+        let is_file = is_file(&path);
         match entry.kind {
             Kind::Directory => self.directory(&path),
             Kind::File => {
@@ -309,7 +309,8 @@ impl<'a> Scan<'a> {
             (None, ..) => drop(self.layer.hard.insert(path.to_owned(), target)),
             (Some(false), Some(link), _) => self.link(path, &link),
             (Some(false), None, None) if !is_file => {}
-            (Some(false), None, None) if are_read_alike(path, &target) => {
+            // What only has a name where no files are looked for was not read.
+            (Some(false), None, None) if are_read_alike(path, &target) && self::is_file(&base) => {
                 if let Some(told) = facts {
                     self.layer.facts.insert(path.to_owned(), renamed(&told, &target, path));
                 }
@@ -351,6 +352,11 @@ impl<'a> Scan<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a file of this name is one of the image's, and not one of a mounted file system.
+fn is_file(path: &str) -> bool {
+    !NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')))
 }
 
 /// What one file tells under each of its names.

@@ -148,11 +148,16 @@ fn remove(path: &Path) {
     }
 }
 
-/// Unpacks one entry; nothing for what no runtime could unpack.
+/// Unpacks one entry; nothing for what no runtime could unpack, and for a mark below a file, which hides the file where layers are mounted
+/// over one another, and nothing where they are copied.
 fn unpack(root: &Path, op: &Op) -> Option<()> {
+    let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir());
     let path = match op {
         Opaque(directory) => {
             let directory = real(root, directory)?;
+            if directory.ancestors().take_while(|above| above.starts_with(root)).any(is_file) {
+                return None;
+            }
             let below = fs::read_dir(directory).into_iter().flatten();
             below.for_each(|entry| remove(&entry.unwrap().path()));
             return Some(());
@@ -162,6 +167,9 @@ fn unpack(root: &Path, op: &Op) -> Option<()> {
     let place = |path: &str| Some(real(root, split(path).0)?.join(split(path).1));
     let at = place(path)?;
     if let Whiteout(_) = op {
+        if at.ancestors().skip(1).take_while(|above| above.starts_with(root)).any(is_file) {
+            return None;
+        }
         remove(&at);
         return Some(());
     }
@@ -280,6 +288,7 @@ fn hard_links_tell_what_their_files_tell() {
     let crates = ["pkg:cargo/app@0.1.0", "pkg:cargo/rand@0.7.3", "pkg:cargo/rand@0.8.5"];
     check(&[vec![file("bin/a", auditable()), hard("bin/b", "bin/a")]], &crates);
     check(&[vec![file("bin/a", auditable())], vec![hard("bin/b", "bin/a")], vec![Whiteout("bin/a".into())]], &crates);
+    check(&[vec![file("proc/a", auditable()), hard("bin/b", "proc/a")]], &crates);
     check(&[vec![file("store/1", npm("a")), hard("app/package.json", "store/1")]], &["pkg:npm/a@1.0.0"]);
     check(
         &[vec![file("a/package.json", npm("a")), hard("b/package.json", "a/package.json"), file("a/package.json", npm("c"))]],
