@@ -25,6 +25,7 @@ use crate::verify::{self, VerifiedImage, claims};
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("signer").required(true), after_help = EXAMPLES)]
 pub struct Arguments {
+    #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
     /// Who must have signed every part, exactly: a workflow as https://github.com/OWNER/REPO/PATH@REF, or an e-mail address
     #[arg(long, value_name = "ID", group = "signer")]
     pub certificate_identity: Option<String>,

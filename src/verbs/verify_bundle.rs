@@ -21,6 +21,7 @@ pub struct Arguments {
     /// The bundle, version 0.1 to 0.3; in a .jsonl file of several, one must hold
     #[arg(long, value_name = "FILE")]
     pub bundle: PathBuf,
+    #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
     /// Who must have signed, exactly: an e-mail address, or a workflow as https://github.com/OWNER/REPO/PATH@REF
     #[arg(long, value_name = "ID", group = "signer", requires = "issuer")]
     pub certificate_identity: Option<String>,
