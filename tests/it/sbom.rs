@@ -165,7 +165,7 @@ async fn two_images_are_compared_wherever_they_are_and_with_documents() {
     std::fs::write(root.join("srv/package.json"), r#"{"name":"here","version":"3.0.0"}"#).unwrap();
     let root = root.display().to_string();
     let cache = world.folder.path().join("cache").display().to_string();
-    for fetched in [4, 4] {
+    for fetched in [6, 6] {
         let told = sbom(&world, &["diff", &image, &root, "--json", "--exit-code", "--cache", &cache]).await;
         assert_eq!(told.code, Some(1), "{}", told.log);
         let found: Value = serde_json::from_str(&told.document).unwrap();
