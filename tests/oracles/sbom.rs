@@ -192,7 +192,7 @@ fn cosign_accepts_an_sbom_of_ones_own_as_cyclonedx_on_every_platform() {
 }
 
 /// Runs the program itself; gives the document.
-fn cataloged(arguments: &[&str]) -> Value {
+pub(crate) fn cataloged(arguments: &[&str]) -> Value {
     let output = std::process::Command::new(crate::support::required("SUPPLY_ACTION_BIN")).arg("sbom").args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
