@@ -8,6 +8,7 @@ pub mod sboms;
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::oneshot;
 
@@ -203,7 +204,8 @@ fn legacy_layers(sealed: &[(Draft, SealedStatement<'_>)]) -> anyhow::Result<Laye
     Ok(layers)
 }
 
-/// An in-toto statement about one subject. The predicate's text is kept to the byte.
+/// An in-toto statement about one subject. The predicate's text is kept to the byte, once it is clear that whoever verifies it can read it: JSON
+/// knows numbers that no program can hold.
 /// Specification: <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>.
 fn statement(repository: &Repository, subject: &Descriptor, predicate_type: &str, predicate: &str) -> anyhow::Result<Vec<u8>> {
     #[derive(serde::Serialize)]
@@ -215,6 +217,8 @@ fn statement(repository: &Repository, subject: &Descriptor, predicate_type: &str
         predicate_type: &'a str,
         predicate: &'a serde_json::value::RawValue,
     }
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(predicate)
+        .with_context(|| format!("the predicate `{predicate_type}` about `{}` cannot be read as a JSON object", subject.digest))?;
     let statement = Statement {
         kind: "https://in-toto.io/Statement/v1",
         subject: [serde_json::json!({ "name": repository.to_string(), "digest": { "sha256": subject.digest.hex() } })],
