@@ -60,7 +60,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Which packages came, went or changed between two SBOMs of any generator
-    Diff(diff::Arguments),
+    Diff(Box<diff::Arguments>),
 }
 
 const EXAMPLES: &str = "IMAGE is taken for what it is; a word and a colon in front of it say what it must be:
