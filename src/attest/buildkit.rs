@@ -136,6 +136,11 @@ mod tests {
             assert!(message.contains("not about"), "{message}");
         }
         rebuild(b"{", &repository, &part).unwrap_err();
+        for predicate in ["5e0333333333", r#"{"buildDefinition":5e0333333333}"#] {
+            let statement = unsigned(SLSA_PROVENANCE, &[&hex]).replace(PREDICATE, predicate);
+            let message = crate::error::message(&rebuild(statement.as_bytes(), &repository, &part).unwrap_err());
+            assert!(message.contains("cannot be read as a JSON object"), "{message}");
+        }
         assert!(rebuild(unsigned("https://example.com/x", &[&hex]).as_bytes(), &repository, &part).unwrap().is_none());
     }
 }

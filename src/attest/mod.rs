@@ -4,16 +4,18 @@
 pub mod buildkit;
 pub mod lean;
 pub mod provenance;
+pub mod sboms;
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::oneshot;
 
+use self::sboms::Sboms;
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
-use crate::plan::sbom::Document;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::legacy::{Attached, LegacyLayer, Opened};
@@ -22,7 +24,7 @@ use crate::sign::{CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, 
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
 use crate::verify::legacy;
-use crate::verify::policy::{Format, SLSA_PROVENANCE};
+use crate::verify::policy::{Format, SLSA_PROVENANCE, SPDX};
 
 /// A statement that is to be signed, and what it is about.
 #[derive(Debug)]
@@ -60,28 +62,21 @@ impl AttestedImage {
     }
 }
 
-/// Collects what is to be attested: BuildKit's statements, fetched and checked, the user's own SBOMs, and the workflow's provenance.
-pub async fn draft(registry: &Registry, parts: &Parts, workflow: &provenance::Workflow, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
-    let mut drafts = buildkit::drafts(registry, &parts.repository, &parts.platforms).await?;
-    drafts.extend(own_sboms(parts, own)?);
+/// Collects what is to be attested: BuildKit's statements, fetched and checked, SBOMs that the build did not make, and the workflow's provenance.
+pub async fn draft(registry: &Registry, parts: &Parts, workflow: &provenance::Workflow, sboms: &Sboms<'_>) -> anyhow::Result<Vec<Draft>> {
+    let of_build = buildkit::drafts(registry, &parts.repository, &parts.platforms);
+    let mut drafts = match sboms {
+        Sboms::Build => of_build.await?,
+        Sboms::Files(own) => of_build.await?.into_iter().chain(sboms::of_files(parts, own)?).collect(),
+        Sboms::Layers(how) => {
+            let (of_build, of_layers) = futures_util::try_join!(of_build, sboms::of_layers(registry, parts, how))?;
+            // A job may have made some before its image was merged; each platform gets one.
+            of_build.into_iter().filter(|draft| draft.predicate_type != SPDX).chain(of_layers).collect()
+        }
+    };
     let root = parts.root.clone();
     let statement = statement(&parts.repository, &root, SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
     drafts.push(Draft { subject: root, predicate_type: SLSA_PROVENANCE.to_owned(), statement });
-    Ok(drafts)
-}
-
-/// The user's SBOM of each platform, as the plan checked it.
-fn own_sboms(parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
-    let mut drafts = Vec::new();
-    for document in own {
-        let of_platform = |part: &&PlatformImage| document.platform.is_met_by(&part.platform);
-        let Some(part) = parts.platforms.iter().find(of_platform) else {
-            anyhow::bail!("`{}` is about `{}`, which was not built", document.path, document.platform);
-        };
-        let (kind, subject) = (document.format.predicate_type(), part.descriptor.bare());
-        let statement = statement(&parts.repository, &subject, kind, &document.text)?;
-        drafts.push(Draft { subject, predicate_type: kind.to_owned(), statement });
-    }
     Ok(drafts)
 }
 
@@ -209,7 +204,8 @@ fn legacy_layers(sealed: &[(Draft, SealedStatement<'_>)]) -> anyhow::Result<Laye
     Ok(layers)
 }
 
-/// An in-toto statement about one subject. The predicate's text is kept to the byte.
+/// An in-toto statement about one subject. The predicate's text is kept to the byte, once it is clear that whoever verifies it can read it: JSON
+/// knows numbers that no program can hold.
 /// Specification: <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>.
 fn statement(repository: &Repository, subject: &Descriptor, predicate_type: &str, predicate: &str) -> anyhow::Result<Vec<u8>> {
     #[derive(serde::Serialize)]
@@ -221,6 +217,8 @@ fn statement(repository: &Repository, subject: &Descriptor, predicate_type: &str
         predicate_type: &'a str,
         predicate: &'a serde_json::value::RawValue,
     }
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(predicate)
+        .with_context(|| format!("the predicate `{predicate_type}` about `{}` cannot be read as a JSON object", subject.digest))?;
     let statement = Statement {
         kind: "https://in-toto.io/Statement/v1",
         subject: [serde_json::json!({ "name": repository.to_string(), "digest": { "sha256": subject.digest.hex() } })],

@@ -13,7 +13,17 @@ pub enum Destination<'a> {
     /// Nowhere but where the user's own `outputs` and `load` say: the build itself is the check.
     Check,
     /// To these repositories, under its digest alone.
-    ByDigest { repositories: &'a [Repository], metadata: &'a Path, scanner: Option<&'a ImageRef> },
+    ByDigest { repositories: &'a [Repository], metadata: &'a Path, generator: &'a Generator },
+}
+
+/// What makes the SBOMs in the build, where the plan leaves that open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Generator {
+    /// Our scanner.
+    Scanner(ImageRef),
+    BuildKits,
+    /// None: they are made of what was pushed.
+    Nothing,
 }
 
 /// Reference: <https://docs.docker.com/reference/cli/docker/buildx/build/>. `secrets` holds the files of `Flags::secrets`, in their order.
@@ -34,11 +44,12 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
                 push("--output", "type=cacheonly".to_owned());
             }
         }
-        Destination::ByDigest { repositories, metadata, scanner } => {
-            if matches!(build.sbom, Sbom::Ours { .. }) {
-                // Without a generator it is BuildKit's own.
-                let generator = scanner.map(|scanner| format!("generator={scanner}"));
-                push("--attest", csv_row(&std::iter::once("type=sbom".to_owned()).chain(generator).collect::<Vec<_>>()));
+        Destination::ByDigest { repositories, metadata, generator } => {
+            match generator {
+                _ if !matches!(build.sbom, Sbom::Ours(_)) => {}
+                Generator::Scanner(scanner) => push("--attest", csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")])),
+                Generator::BuildKits => push("--attest", "type=sbom".to_owned()),
+                Generator::Nothing => {}
             }
             push("--metadata-file", metadata.display().to_string());
             let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
@@ -115,6 +126,7 @@ mod tests {
     use super::*;
     use crate::build::flags::{self, BuildTexts, Facts};
     use crate::github::Environment;
+    use crate::plan::sbom::Otherwise;
 
     fn made(texts: BuildTexts, sbom: Sbom) -> Build {
         let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true };
@@ -142,9 +154,10 @@ mod tests {
     fn pushes_by_digest_to_every_repository_and_never_by_tag() {
         let repositories = ["ghcr.io/o/a".parse().unwrap(), "docker.io/o/a".parse().unwrap()];
         let scanner: ImageRef = format!("ghcr.io/o/a@{}", crate::image::Digest::of(b"")).parse().unwrap();
-        let destination = Destination::ByDigest { repositories: &repositories, metadata: Path::new("/p/md.json"), scanner: Some(&scanner) };
+        let generator = Generator::Scanner(scanner.clone());
+        let destination = Destination::ByDigest { repositories: &repositories, metadata: Path::new("/p/md.json"), generator: &generator };
         let arguments =
-            build(&made(BuildTexts { load: false, ..everything() }, Sbom::Ours { insist: false }), "b", &destination, &["/p/s,0"]);
+            build(&made(BuildTexts { load: false, ..everything() }, Sbom::Ours(Otherwise::Registry)), "b", &destination, &["/p/s,0"]);
         #[rustfmt::skip]
         assert_eq!(arguments, [
             "build", "--builder", "b", "--annotation", "index:a=b", "--build-arg", "A=1,2", "--file", "a/Dockerfile", "--label", "l=1",
@@ -175,7 +188,7 @@ mod tests {
 
     #[test]
     fn provenance_is_of_the_version_that_verifiers_read() {
-        let destination = Destination::ByDigest { repositories: &[], metadata: Path::new("/p/md.json"), scanner: None };
+        let destination = Destination::ByDigest { repositories: &[], metadata: Path::new("/p/md.json"), generator: &Generator::Nothing };
         for (given, attest) in [
             ("", "type=provenance,mode=max,version=v1"),
             ("mode=min,version=v0.2", "type=provenance,mode=min,version=v0.2"),
@@ -189,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_build_that_publishes_nothing_pushes_nothing_whatever_its_outputs_say() {
-        let arguments = build(&made(everything(), Sbom::Ours { insist: false }), "b", &Destination::Check, &["/p/s0"]);
+        let arguments = build(&made(everything(), Sbom::Ours(Otherwise::Registry)), "b", &Destination::Check, &["/p/s0"]);
         assert!(
             !arguments.iter().any(|argument| argument.contains("push") || argument.contains("registry") || argument == "--attest"),
             "{arguments:?}"

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
 
-use super::arguments::{self, Destination};
+use super::arguments::{self, Destination, Generator};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::{BuiltImage, emulation};
 use crate::command::{Output, Program, find};
 use crate::error::Remedy as _;
 use crate::github::Environment;
-use crate::image::{Digest, ImageRef, Platform, Repository};
+use crate::image::{Digest, Platform, Repository};
 use crate::plan::Build;
 use crate::registry::{Credentials, Registry};
 
@@ -133,15 +133,9 @@ impl Buildx {
     }
 
     /// Builds, pushes by digest, and reads back what the registry then holds.
-    pub async fn build(
-        &self,
-        registry: &Registry,
-        build: &Build,
-        to: &[Repository],
-        scanner: Option<&ImageRef>,
-    ) -> anyhow::Result<BuiltImage> {
+    pub async fn build(&self, registry: &Registry, build: &Build, to: &[Repository], generator: &Generator) -> anyhow::Result<BuiltImage> {
         let metadata = self.folder.join("metadata.json");
-        self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, scanner }).await?;
+        self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, generator }).await?;
         let digest = reported_digest(&metadata)?;
         BuiltImage::confirm(registry, to, &digest, &build.platforms).await.context("what was built cannot be confirmed")
     }

@@ -50,6 +50,8 @@ pub struct Inputs {
     /// A folder of files named by digests: written by such a job, read by `merge`.
     pub digest_files: Option<PathBuf>,
     pub merge: Merged,
+    /// A folder for what layers held, for later runs.
+    pub sbom_cache: Option<PathBuf>,
     pub sign: bool,
     /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
     pub signing_key: Option<SigningKey>,
@@ -76,9 +78,20 @@ pub struct Inputs {
 #[derive(Debug, Default)]
 pub struct Merged {
     pub claims: Vec<Claim>,
-    /// Whether each platform must come with an SBOM, and with a provenance of its build.
-    pub sbom: bool,
+    pub sbom: MergedSbom,
+    /// Whether each platform must come with a provenance of its build.
     pub provenance: bool,
+}
+
+/// Whence `merge` has the SBOMs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MergedSbom {
+    /// Each platform must come with one.
+    #[default]
+    Built,
+    /// They are made of the layers in the registry.
+    Registry,
+    Off,
 }
 
 /// Whose inputs are read: each action knows its own alone.
@@ -181,6 +194,7 @@ struct Raw {
     digest_files: Option<String>,
     digests: Option<String>,
     sbom: Option<String>,
+    sbom_cache: Option<String>,
     provenance: Option<String>,
     sign: Option<String>,
     registry_auth: Option<SecretString>,
@@ -334,6 +348,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false),
         merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
         digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
+        sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
         allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
         github_token: raw.github_token.clone(),
@@ -386,8 +401,23 @@ fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
     let files = raw.digest_files.as_deref().map(|folder| Path::new(folder.trim()));
     Merged {
         claims: digests::claims(raw.digests.as_deref(), files, problems),
-        sbom: problems.switch("sbom", raw.sbom.as_deref(), true),
+        sbom: merged_sbom(raw.sbom.as_deref(), problems),
         provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
+    }
+}
+
+fn merged_sbom(text: Option<&str>, problems: &mut Problems) -> MergedSbom {
+    match text.map(str::trim) {
+        Some(text) if text.eq_ignore_ascii_case("registry") => MergedSbom::Registry,
+        Some(text) => match lists::boolean(text) {
+            Some(true) => MergedSbom::Built,
+            Some(false) => MergedSbom::Off,
+            None => {
+                problems.say("sbom", format_args!("`{text}` is none of `true`, `registry`, `false`"));
+                MergedSbom::Built
+            }
+        },
+        None => MergedSbom::Built,
     }
 }
 

@@ -4,7 +4,7 @@ use super::Problems;
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 66] = [
+pub const NAMES: [&str; 67] = [
     "add-hosts",
     "allow",
     "allow-public-log",
@@ -51,6 +51,7 @@ pub const NAMES: [&str; 66] = [
     "registry",
     "registry-auth",
     "sbom",
+    "sbom-cache",
     "secret-envs",
     "secret-files",
     "secrets",
@@ -74,7 +75,7 @@ pub const NAMES: [&str; 66] = [
 ];
 
 /// The inputs of `merge/action.yml`.
-pub const MERGE: [&str; 28] = [
+pub const MERGE: [&str; 29] = [
     "allow-public-log",
     "annotations",
     "digest-files",
@@ -92,6 +93,7 @@ pub const MERGE: [&str; 28] = [
     "registry",
     "registry-auth",
     "sbom",
+    "sbom-cache",
     "sep-annotations",
     "sep-tags",
     "sign",

@@ -8,11 +8,11 @@ use super::{About, Outline, Release, Released, Statements, outline, refuse, some
 use crate::error::Remedy as _;
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
-use crate::inputs::Inputs;
 use crate::inputs::digests::Claim;
+use crate::inputs::{Inputs, Merged, MergedSbom};
 use crate::metadata;
 use crate::trigger::Decision;
-use crate::verify::policy::SPDX;
+use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
 
 /// What this run will do.
 #[derive(Debug)]
@@ -26,6 +26,10 @@ pub enum Plan {
 pub struct Merge {
     pub release: Release,
     pub claims: Vec<Claim>,
+    /// What each image must come with: predicate types of BuildKit's statements.
+    pub statements: Vec<&'static str>,
+    /// Whether the SBOMs are made here, of the layers.
+    pub sboms_of_layers: bool,
     /// What the index itself says, beside what it keeps of the jobs' own.
     pub annotations: BTreeMap<String, String>,
 }
@@ -57,10 +61,20 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         outline.about.notices.push("input `platforms` is not set, so nobody would notice a platform that is missing".to_owned());
     }
     let annotations = annotations(inputs, env, &outline)?;
-    let (sbom, provenance) = (inputs.merge.sbom, inputs.merge.provenance);
-    let statements = Statements { sboms: sbom.then_some(SPDX).into_iter().collect(), provenance, made_in_build: sbom || provenance };
-    Ok(match outline.release(inputs, facts, &inputs.platforms, statements)? {
-        Released::Release(release) => Plan::Merge(Box::new(Merge { release, claims, annotations })),
+    let Merged { sbom, provenance, .. } = inputs.merge;
+    let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_PROVENANCE)];
+    let statements: Vec<&str> = made_before.into_iter().filter_map(|(is_wanted, kind)| is_wanted.then_some(kind)).collect();
+    let attested = Statements {
+        sboms: (sbom != MergedSbom::Off).then_some(SPDX).into_iter().collect(),
+        provenance,
+        made_in_build: !statements.is_empty(),
+    };
+    let sboms_of_layers = sbom == MergedSbom::Registry;
+    if inputs.sbom_cache.is_some() && !sboms_of_layers {
+        outline.about.notices.push("input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`".to_owned());
+    }
+    Ok(match outline.release(inputs, facts, &inputs.platforms, attested)? {
+        Released::Release(release) => Plan::Merge(Box::new(Merge { release, claims, statements, sboms_of_layers, annotations })),
         Released::Nothing(about) => Plan::Nothing(Box::new(about)),
     })
 }

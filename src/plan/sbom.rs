@@ -11,15 +11,26 @@ use crate::sbom::foreign::{self, Format};
 /// Who makes the SBOMs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sbom {
-    /// Our own scanner in the build. Unless it is insisted on, BuildKit's generator where the builder cannot run ours.
-    Ours {
-        insist: bool,
-    },
+    /// Our own scanner in the build.
+    Ours(Otherwise),
+    /// This program, of the layers that the build left in the registry.
+    Registry,
     /// BuildKit's generator, or one that the user names in `sbom` or `attests`.
     Generator,
     /// The user, one for each platform.
     Files(Vec<Document>),
     Off,
+}
+
+/// What makes them where the builder cannot run our scanner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// This program, of the layers in the registry.
+    Registry,
+    /// BuildKit's generator: of what is pushed for `merge`, nothing is read here.
+    Generator,
+    /// Nothing: the user insists on the scanner.
+    Refused,
 }
 
 /// A user's SBOM of one platform, checked.
@@ -34,18 +45,19 @@ pub struct Document {
 }
 
 impl Sbom {
-    /// Reads the input. `attests` may name a generator of its own.
-    pub(super) fn of(input: &str, attests: &str, platforms: &[Platform]) -> Result<Self, WithExit> {
+    /// Reads the input. `attests` may name a generator of its own; what is `for_merge` is not attested in this run.
+    pub(super) fn of(input: &str, attests: &str, platforms: &[Platform], for_merge: bool) -> Result<Self, WithExit> {
         let input = input.trim();
         match input.to_ascii_lowercase().as_str() {
             "" if attests.contains("type=sbom") => Ok(Self::Generator),
-            "" | "auto" | "true" => Ok(Self::Ours { insist: false }),
-            "scanner" => Ok(Self::Ours { insist: true }),
+            "" | "auto" | "true" => Ok(Self::Ours(if for_merge { Otherwise::Generator } else { Otherwise::Registry })),
+            "scanner" => Ok(Self::Ours(Otherwise::Refused)),
+            "registry" => Ok(Self::Registry),
             "buildkit" => Ok(Self::Generator),
             "false" => Ok(Self::Off),
             _ if is_attributes(input) => Ok(Self::Generator),
             _ if !input.contains(['/', '.']) => refuse(&format!(
-                "`{input}` is none of `auto`, `scanner`, `buildkit`, `true`, `false`, `generator=IMAGE` and a path such as `./sbom.spdx.json`"
+                "`{input}` is none of `auto`, `scanner`, `registry`, `buildkit`, `true`, `false`, `generator=IMAGE` and a path such as `./sbom.spdx.json`"
             )),
             _ => Ok(Self::Files(documents(input, platforms)?)),
         }
@@ -54,30 +66,28 @@ impl Sbom {
     /// What buildx is told, where the generator is not ours.
     pub(super) fn flag(&self, input: &str) -> String {
         match self {
-            Self::Ours { .. } => String::new(), // its generator is known only when it lies in the registry
+            Self::Ours(_) => String::new(), // its generator is known only when it lies in the registry
             Self::Generator if input.trim().eq_ignore_ascii_case("buildkit") => "true".to_owned(),
             Self::Generator => input.to_owned(),
-            Self::Files(_) | Self::Off => "false".to_owned(),
+            Self::Registry | Self::Files(_) | Self::Off => "false".to_owned(),
         }
     }
 
     /// Whether BuildKit attaches one to each platform, where ours are read from.
     pub fn is_made_in_the_build(&self) -> bool {
-        matches!(self, Self::Ours { .. } | Self::Generator)
+        matches!(self, Self::Ours(_) | Self::Generator)
     }
 
-    pub fn documents(&self) -> &[Document] {
-        match self {
-            Self::Files(documents) => documents,
-            _ => &[],
-        }
+    /// Whether they are, or may turn out to be, made of the layers in the registry.
+    pub fn may_be_of_layers(&self) -> bool {
+        matches!(self, Self::Registry | Self::Ours(Otherwise::Registry))
     }
 
     /// The predicate types that the image of each platform gets.
     pub fn predicate_types(&self) -> Vec<&'static str> {
         let mut types: Vec<&str> = match self {
             Self::Off => Vec::new(),
-            Self::Ours { .. } | Self::Generator => vec![Format::Spdx.predicate_type()],
+            Self::Ours(_) | Self::Registry | Self::Generator => vec![Format::Spdx.predicate_type()],
             Self::Files(documents) => documents.iter().map(|document| document.format.predicate_type()).collect(),
         };
         types.dedup();
@@ -146,19 +156,21 @@ mod tests {
     #[test]
     fn words_attributes_and_paths_are_told_apart() {
         let check = |input: &str, attests: &str, expected: Sbom, flag: &str| {
-            let sbom = Sbom::of(input, attests, &platforms()).unwrap();
+            let sbom = Sbom::of(input, attests, &platforms(), false).unwrap();
             assert_eq!((sbom.flag(input), &sbom), (flag.to_owned(), &expected), "{input}");
         };
-        check("", "", Sbom::Ours { insist: false }, "");
-        check("auto", "type=sbom,generator=x", Sbom::Ours { insist: false }, "");
-        check("True", "", Sbom::Ours { insist: false }, "");
-        check("scanner", "", Sbom::Ours { insist: true }, "");
+        check("", "", Sbom::Ours(Otherwise::Registry), "");
+        check("auto", "type=sbom,generator=x", Sbom::Ours(Otherwise::Registry), "");
+        check("True", "", Sbom::Ours(Otherwise::Registry), "");
+        check("scanner", "", Sbom::Ours(Otherwise::Refused), "");
         check("", "type=sbom,generator=x", Sbom::Generator, "");
+        check("Registry", "type=sbom,generator=x", Sbom::Registry, "false");
         check("buildkit", "", Sbom::Generator, "true");
         check("generator=docker.io/a/b:1,X=y", "", Sbom::Generator, "generator=docker.io/a/b:1,X=y");
         check("FALSE", "", Sbom::Off, "false");
-        let told = Sbom::of("registry", "", &platforms()).unwrap_err().message;
-        assert!(told.starts_with("input `sbom`: `registry` is none of `auto`, `scanner`, `buildkit`"), "{told}");
+        assert_eq!(Sbom::of("", "", &platforms(), true).unwrap(), Sbom::Ours(Otherwise::Generator));
+        let told = Sbom::of("layers", "", &platforms(), false).unwrap_err().message;
+        assert!(told.starts_with("input `sbom`: `layers` is none of `auto`, `scanner`, `registry`, `buildkit`"), "{told}");
     }
 
     #[test]
@@ -166,15 +178,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::write(path("all.json"), format!("\u{feff}{SPDX}")).unwrap();
-        let of = |input: &str| Sbom::of(input, "", &platforms());
+        let of = |input: &str| Sbom::of(input, "", &platforms(), false);
         let shared = of(&path("all.json")).unwrap();
-        assert_eq!(shared.documents().iter().map(|document| document.text.as_str()).collect::<Vec<_>>(), [SPDX, SPDX]);
+        let documents = |sbom: &Sbom| match sbom {
+            Sbom::Files(documents) => documents.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(documents(&shared).iter().map(|document| document.text.as_str()).collect::<Vec<_>>(), [SPDX, SPDX]);
         assert_eq!((shared.predicate_types(), shared.is_made_in_the_build()), (vec!["https://spdx.dev/Document"], false));
         for platform in ["linux-amd64", "linux-arm-v7"] {
             std::fs::write(path(&format!("{platform}.cdx.json")), CYCLONEDX).unwrap();
         }
         let each = of(&path("{platform}.cdx.json")).unwrap();
-        assert_eq!(each.documents()[1].path, path("linux-arm-v7.cdx.json"));
+        assert_eq!(documents(&each)[1].path, path("linux-arm-v7.cdx.json"));
         assert_eq!(each.predicate_types(), ["https://cyclonedx.org/bom"]);
         std::fs::write(path("linux-arm-v7.cdx.json"), SPDX).unwrap();
         let says = |input: &str, words: &str| {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{About, Plan, Publish, Push, Release};
-use crate::build::arguments::{self, Destination};
+use crate::build::arguments::{self, Destination, Generator};
 use crate::preflight;
 use crate::summary::commands::quoted;
 use crate::trigger::Decision;
@@ -46,7 +46,8 @@ impl Plan {
         match self {
             Self::BuildOnly(plan) => arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets),
             Self::Push(Push { images, build, .. }) | Self::Publish(Publish { release: Release { images, .. }, build }) => {
-                let destination = Destination::ByDigest { repositories: images, metadata: "<metadata-file>".as_ref(), scanner: None };
+                let (metadata, generator) = ("<metadata-file>".as_ref(), &Generator::BuildKits);
+                let destination = Destination::ByDigest { repositories: images, metadata, generator };
                 arguments::build(build, "<builder>", &destination, &secrets)
             }
         }

@@ -32,6 +32,11 @@ impl Remedied for RegistryError {
             Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
                 "give credentials for this registry with `registry-auth`, or `username` and `password`; for ghcr.io the default `github-token` is enough"
             }
+            Self::Refused { request, status: StatusCode::FORBIDDEN, .. }
+                if ["GET ", "HEAD "].iter().any(|read| request.starts_with(read)) =>
+            {
+                "the login lacks the right to read here; for ghcr.io it needs \"packages: read\", and a private package must let this repository or person in"
+            }
             Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
                 "the login lacks the right to push here; for ghcr.io add \"permissions: packages: write\" and let the package trust this repository"
             }

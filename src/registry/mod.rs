@@ -8,6 +8,7 @@ pub mod contents;
 mod download;
 mod error;
 pub mod exchange;
+pub mod layers;
 pub mod legacy;
 pub mod manifest;
 mod memory;

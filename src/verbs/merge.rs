@@ -6,8 +6,9 @@ use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata};
 use super::publish::say_plan;
 use super::release::{Outside, Run, plural, with_consequence};
 use super::trust;
+use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
-use crate::build::merge::{self, Parts, Wanted};
+use crate::build::merge::{Parts, Wanted};
 use crate::github::{Context, Environment, facts};
 use crate::inputs::{Action, Inputs, secret_texts};
 use crate::plan::merge::{Merge, Plan, plan};
@@ -43,12 +44,18 @@ const UNMERGED: &str = "nothing was merged";
 async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &Merge, report: &Report) -> anyhow::Result<Published> {
     let run = Run { env, context, inputs, release: &plan.release, report };
     let (outside, _) = run.outside().await?;
-    let requirements = &plan.release.requirements;
-    let wanted = Wanted { platforms: &requirements.platforms, statements: merge::statements(requirements), annotations: &plan.annotations };
+    let platforms = &plan.release.requirements.platforms;
+    let wanted = Wanted { platforms, statements: &plan.statements, annotations: &plan.annotations };
     let read = Parts::read(&outside.registry, &plan.release.images, &plan.claims, &wanted);
-    let (ready, parts) = report.stage("preflight", run.preflight(&outside, Problems::default(), read)).await?;
+    let mut problems = Problems::default();
+    let sboms = if plan.sboms_of_layers {
+        Sboms::Layers(problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), env)).unwrap_or_default())
+    } else {
+        Sboms::Build
+    };
+    let (ready, parts) = report.stage("preflight", run.preflight(&outside, problems, read)).await?;
     let built = report.stage("merge", merge(&outside, parts)).await?;
-    run.conclude(&outside, ready, built, &[]).await
+    run.conclude(&outside, ready, built, &sboms).await
 }
 
 /// Makes one image of the parts.

@@ -5,15 +5,17 @@ use anyhow::Context as _;
 use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata, hand_over_pushed};
 use super::release::{Run, plural, private_folder, with_consequence};
 use super::trust;
+use crate::attest::sboms::{Layers, Sboms};
+use crate::build::arguments::Generator;
 use crate::build::buildx::{Buildx, Place};
 use crate::build::scanner::{self, Scanner};
 use crate::build::{self, BuiltImage};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::{Context, Environment, facts};
-use crate::image::{ImageRef, Repository};
+use crate::image::Repository;
 use crate::inputs::{Inputs, secret_texts};
 use crate::login::{self, Asked};
-use crate::plan::sbom::Sbom;
+use crate::plan::sbom::{Otherwise, Sbom};
 use crate::plan::{self, About, Build, Plan};
 use crate::preflight::{self, Problems};
 use crate::publish::Published;
@@ -103,7 +105,7 @@ async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan
         Ok((buildx.context("the preflight lost a result")?, outcome))
     };
     let buildx = report.stage("preflight", preflight).await?;
-    report.stage("build", build(env, &plan.build, &plan.images, &registry, buildx, &notice)).await
+    report.stage("build", build(env, &plan.build, &plan.images, &registry, buildx, &notice)).await.map(|(built, _)| built)
 }
 
 /// The pipeline.
@@ -121,10 +123,17 @@ pub async fn publish(
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
-    let problems = build_problems(&plan.build, &plan.release.names());
+    let mut problems = build_problems(&plan.build, &plan.release.names());
+    let layers = plan.build.sbom.may_be_of_layers().then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), env))).flatten();
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
-    let built = report.stage("build", build(env, &plan.build, &plan.release.images, &outside.registry, buildx, &notice)).await?;
-    run.conclude(&outside, ready, built, plan.build.sbom.documents()).await
+    let building = build(env, &plan.build, &plan.release.images, &outside.registry, buildx, &notice);
+    let (built, generator) = report.stage("build", building).await?;
+    let sboms = match (&plan.build.sbom, generator) {
+        (Sbom::Registry, _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
+        (Sbom::Files(own), _) => Sboms::Files(own),
+        (Sbom::Ours(_) | Sbom::Generator | Sbom::Off, _) => Sboms::Build,
+    };
+    run.conclude(&outside, ready, built, &sboms).await
 }
 
 /// What is wrong with the build itself: secrets among its arguments, a cache under a published name, a missing context.
@@ -140,7 +149,7 @@ fn build_problems(build: &Build, names: &[String]) -> Problems {
     problems
 }
 
-/// Builds with what the preflight set up.
+/// Builds with what the preflight set up; says what made the SBOMs, where the plan left that open.
 pub async fn build(
     env: &Environment,
     build: &Build,
@@ -148,41 +157,47 @@ pub async fn build(
     registry: &Registry,
     buildx: Buildx,
     notice: &dyn Fn(&str),
-) -> anyhow::Result<(BuiltImage, String)> {
-    let built = match our_scanner(env, build, &to[0], registry, &buildx, notice).await {
-        Ok(scanner) => buildx.build(registry, build, to, scanner.as_ref()).await,
-        Err(error) => Err(error),
-    };
+) -> anyhow::Result<((BuiltImage, Generator), String)> {
+    let built = async {
+        let generator = generator(env, build, &to[0], registry, &buildx, notice).await?;
+        anyhow::Ok((buildx.build(registry, build, to, &generator).await?, generator))
+    }
+    .await;
     buildx.close().await;
-    let built = built?;
+    let (built, generator) = built?;
     let outcome = format!("{} for {}", built.root().digest, plural(built.platforms().len(), "platform"));
-    Ok((built, outcome))
+    Ok(((built, generator), outcome))
 }
 
-/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture. `None`: BuildKit's
-/// own generator, or none at all.
-async fn our_scanner(
+/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture. What stands in
+/// for it where the builder cannot run it, the plan says.
+async fn generator(
     env: &Environment,
     build: &Build,
     beside: &Repository,
     registry: &Registry,
     buildx: &Buildx,
     notice: &dyn Fn(&str),
-) -> anyhow::Result<Option<ImageRef>> {
-    let Sbom::Ours { insist } = build.sbom else { return Ok(None) };
+) -> anyhow::Result<Generator> {
+    let Sbom::Ours(otherwise) = build.sbom else { return Ok(Generator::Nothing) };
     if let Some(named) = env.get("SUPPLY_ACTION_SCANNER") {
-        return Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?));
+        return Ok(Generator::Scanner(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?));
     }
     let ours = scanner::platform()?;
-    if !buildx.runs_everywhere(&ours) {
-        let lacks = format!("a node of the builder does not run `{ours}`, which this action's scanner is made for");
-        if insist {
-            return Err(anyhow::anyhow!(lacks)).hint(
-                "set `sbom: auto`, which takes BuildKit's generator there, or name a scanner for the builder with `SUPPLY_ACTION_SCANNER`",
-            );
-        }
-        notice(&format!("{lacks}, so BuildKit's generator makes the SBOMs; they are checked before they are signed"));
-        return Ok(None);
+    if buildx.runs_everywhere(&ours) {
+        return Scanner::of_this_program()?.ensure(registry, beside).await.map(Generator::Scanner);
     }
-    Scanner::of_this_program()?.ensure(registry, beside).await.map(Some)
+    let lacks = format!("a node of the builder does not run `{ours}`, which this action's scanner is made for");
+    match otherwise {
+        Otherwise::Registry => {
+            notice(&format!("{lacks}, so the SBOMs are made of the layers in the registry"));
+            Ok(Generator::Nothing)
+        }
+        Otherwise::Generator => {
+            notice(&format!("{lacks}, so BuildKit's generator makes the SBOMs; they are checked before they are signed"));
+            Ok(Generator::BuildKits)
+        }
+        Otherwise::Refused => Err(anyhow::anyhow!(lacks))
+            .hint("set `sbom: registry`, which looks at what was pushed, or name a scanner for the builder with `SUPPLY_ACTION_SCANNER`"),
+    }
 }

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::Either;
 
 use super::store;
-use crate::attest::{self, AttestedImage, provenance::Workflow};
+use crate::attest::{self, AttestedImage, provenance::Workflow, sboms::Sboms};
 use crate::build::BuiltImage;
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::api::Api;
@@ -17,7 +17,6 @@ use crate::image::{Digest, ImageRef};
 use crate::inputs::{Inputs, OnTagConflict};
 use crate::login::{self, Asked};
 use crate::plan::Release;
-use crate::plan::sbom::Document;
 use crate::preflight::{self, Problems};
 use crate::publish::{self, Baseline, Published, Terms};
 use crate::registry::exchange::Endpoints;
@@ -134,7 +133,7 @@ impl Run<'_> {
     }
 
     /// Sign, attest, verify, tag.
-    pub async fn conclude(&self, outside: &Outside, ready: Ready, built: BuiltImage, sboms: &[Document]) -> anyhow::Result<Published> {
+    pub async fn conclude(&self, outside: &Outside, ready: Ready, built: BuiltImage, sboms: &Sboms<'_>) -> anyhow::Result<Published> {
         let Self { context, inputs, report, .. } = self;
         let Ready { authority, baseline, github, policy } = ready;
         let attested = report.stage("prove", prove(outside, context, authority, built, &policy, sboms)).await?;
@@ -261,7 +260,7 @@ pub async fn prove(
     authority: Authority,
     built: BuiltImage,
     policy: &Policy,
-    sboms: &[Document],
+    sboms: &Sboms<'_>,
 ) -> anyhow::Result<(AttestedImage, String)> {
     let wanted = &policy.requirements;
     let Outside { http, registry, services, .. } = outside;

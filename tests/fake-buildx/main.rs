@@ -17,6 +17,12 @@ use sha2::{Digest as _, Sha256};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
+/// What every platform's image has in its lowest layer.
+const BASE: [(&str, &str); 2] = [
+    ("etc/os-release", "ID=debian\nVERSION_ID=12\n"),
+    ("var/lib/dpkg/status", "Package: base\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n"),
+];
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -113,11 +119,16 @@ async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool
             continue;
         }
         let (os, architecture) = platform.split_once('/').unwrap();
-        let layer = pusher.blob(format!("layer of {platform} {salt}").as_bytes(), "application/vnd.oci.image.layer.v1.tar").await;
-        let config = json!({ "os": os, "architecture": architecture, "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] } });
+        let name = format!(r#"{{"name":"app-{architecture}","version":"1.0.0"}}"#);
+        let mut layers = Vec::new();
+        for files in [&BASE[..], &[("app/package.json", name.as_str()), ("app/salt", salt.as_str())]] {
+            layers.push(pusher.blob(&tar(files), "application/vnd.oci.image.layer.v1.tar").await);
+        }
+        let ids: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
+        let config = json!({ "os": os, "architecture": architecture, "created": "2026-01-02T03:04:05Z", "rootfs": { "type": "layers", "diff_ids": ids } });
         let config = pusher.blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json").await;
         let mut image =
-            pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] }), MANIFEST).await;
+            pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }), MANIFEST).await;
         if sbom || provenance {
             attestations.push(attestation(pusher, &image, sbom, provenance, mode).await);
         }
@@ -130,6 +141,17 @@ async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool
     entries.extend(attestations);
     let index = pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }), INDEX).await;
     index["digest"].as_str().unwrap().to_owned()
+}
+
+fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
 }
 
 async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: bool, mode: &str) -> Value {

@@ -172,7 +172,7 @@ async fn inputs_that_are_wrong_stop_everything_before_it_starts() {
         ("INPUT_PLATFORMS", "linux", ["input `platforms`", "`linux` is not a platform"]),
         ("INPUT_IMAGES", "ghcr.io/octo/app:v1", ["input `images`", "put the tag into `tags`"]),
         ("INPUT_BUILD-ARGS", "=x", ["input `build-args`", "not a name for an ARG"]),
-        ("INPUT_SBOM", "registry", ["input `sbom`", "`registry` is none of `auto`"]),
+        ("INPUT_SBOM", "layers", ["input `sbom`", "`layers` is none of `auto`"]),
         ("INPUT_SIGN", "false", ["input `sign`", "without proof"]),
         ("INPUT_PUSH", "yes", ["input `push`", "none of `auto`"]),
     ] {

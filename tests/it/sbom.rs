@@ -131,6 +131,7 @@ async fn a_layer_that_is_not_whole_or_not_right_gives_no_document() {
         (Effect::Body(b"short".to_vec()), "does not have the"),
         (Effect::Status(404), "is not in the registry"),
         (Effect::Status(403), "was refused: 403"),
+        (Effect::Status(403), "hint: the login lacks the right to read here"),
     ] {
         world.sandbox.faults().add(always(Service::Registry, Some("GET"), &format!("blobs/{}", layers[0]), effect));
         let told = sbom(&world, &[&image]).await;
@@ -142,4 +143,39 @@ async fn a_layer_that_is_not_whole_or_not_right_gives_no_document() {
     assert!(told.code == Some(1) && told.log.contains("is for `linux/amd64`, not for `linux/arm64`"), "{}", told.log);
     let told = sbom(&world, &["./nothing"]).await;
     assert!(told.code == Some(2) && told.log.contains("`./nothing` is not there"), "{}", told.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_images_are_compared_wherever_they_are_and_with_documents() {
+    let (world, folder, layers) = world().await;
+    let image = format!("{}/demo:v1", world.sandbox.registry());
+    let (layout, document) = (folder.path().display().to_string(), world.folder.path().join("demo.spdx.json").display().to_string());
+    assert_eq!(sbom(&world, &[&image, "-o", &document]).await.code, Some(0));
+    let archive = world.folder.path().join("image.tar").display().to_string();
+    let mut tar = tar::Builder::new(std::fs::File::create(&archive).unwrap());
+    tar.append_dir_all(".", folder.path()).unwrap();
+    tar.into_inner().unwrap();
+    for (before, after) in [(&image, &layout), (&layout, &document), (&document, &archive)] {
+        let told = sbom(&world, &["diff", before, after, "--exit-code"]).await;
+        assert_eq!(told.code, Some(0), "{before} {after}: {}{}", told.document, told.log);
+    }
+    // A root file system that lacks one package and has another.
+    let root = world.folder.path().join("root");
+    std::fs::create_dir_all(root.join("srv")).unwrap();
+    std::fs::write(root.join("srv/package.json"), r#"{"name":"here","version":"3.0.0"}"#).unwrap();
+    let root = root.display().to_string();
+    let cache = world.folder.path().join("cache").display().to_string();
+    for fetched in [6, 6] {
+        let told = sbom(&world, &["diff", &image, &root, "--json", "--exit-code", "--cache", &cache]).await;
+        assert_eq!(told.code, Some(1), "{}", told.log);
+        let found: Value = serde_json::from_str(&told.document).unwrap();
+        assert_eq!((&found["before"], &found["after"]), (&json!(image), &json!(root)));
+        let count = |what: &str| found[what].as_array().unwrap().len();
+        assert_eq!((count("added"), count("removed"), count("changed")), (0, 1, 1), "{found}");
+        assert_eq!(blobs(&world, &layers), fetched, "the cache knows them");
+    }
+    let other = sbom(&world, &["diff", &image, &layout, "--platform", "linux/arm64"]).await;
+    assert!(other.code == Some(1) && other.log.contains("is for `linux/amd64`, not for `linux/arm64`"), "{}", other.log);
+    let none = sbom(&world, &["diff", "none.json", &document]).await;
+    assert!(none.code == Some(2) && none.log.contains("nothing was compared: `none.json`: it cannot be read"), "{}", none.log);
 }

@@ -1,8 +1,10 @@
-//! Where the SBOMs come from: this action's scanner, BuildKit's generator, or the user's own files. None is signed that does not hold together.
+//! Where the SBOMs come from: this action's scanner, layers in the registry, BuildKit's generator, or the user's own files. None is signed that does
+//! not hold together.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use supply_action::sandbox::{Effect, Service};
 
-use crate::support::{Run, World};
+use crate::support::{Run, World, always};
 
 const SPDX: &str = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","name":"mine","documentNamespace":"https://x.example/1",
     "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]},"packages":[{"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]}"#;
@@ -56,19 +58,30 @@ async fn a_file_for_each_platform_is_attested_to_its_own() {
     world.set("INPUT_SBOM", folder.join("{platform}.json").to_str().unwrap());
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
-    for subject in evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform") {
-        let attested = subject["attestations"].as_array().unwrap();
-        let sbom =
-            attested.iter().find(|found| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document").unwrap();
-        let digest = sbom["bundle"].as_str().unwrap();
-        let url = format!("http://{}/v2/app/blobs/{digest}", world.sandbox.registry());
-        let bundle: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
-        let payload =
-            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, bundle["dsseEnvelope"]["payload"].as_str().unwrap());
-        let statement: Value = serde_json::from_slice(&payload.unwrap()).unwrap();
-        assert_eq!(statement["predicate"]["name"], subject["platform"].as_str().unwrap().replace('/', "-"), "{subject}");
+    for (platform, documents) in documents(&world, &run).await {
+        assert_eq!(documents.iter().map(|document| document["name"].clone()).collect::<Vec<_>>(), [platform.replace('/', "-")]);
     }
+}
+
+/// The SPDX documents of each platform, out of their bundles.
+async fn documents(world: &World, run: &Run) -> Vec<(String, Vec<Value>)> {
+    let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
+    let mut found = Vec::new();
+    for subject in evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform") {
+        let mut documents = Vec::new();
+        let is_sbom = |found: &&Value| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document";
+        for sbom in subject["attestations"].as_array().unwrap().iter().filter(is_sbom) {
+            let url = format!("http://{}/v2/app/blobs/{}", world.sandbox.registry(), sbom["bundle"].as_str().unwrap());
+            let bundle: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+            let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
+            let payload = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, payload).unwrap();
+            let statement: Value = serde_json::from_slice(&payload).unwrap();
+            assert_eq!(statement["subject"][0]["digest"]["sha256"], subject["digest"].as_str().unwrap()["sha256:".len()..]);
+            documents.push(statement["predicate"].clone());
+        }
+        found.push((subject["platform"].as_str().unwrap().to_owned(), documents));
+    }
+    found
 }
 
 #[tokio::test]
@@ -101,15 +114,160 @@ async fn buildkits_generator_is_imported_and_checked_before_it_is_signed() {
 }
 
 #[tokio::test]
-async fn where_the_builder_cannot_run_our_scanner_buildkits_stands_in_unless_ours_is_insisted_on() {
+async fn where_the_builder_cannot_run_our_scanner_layers_are_read_unless_it_is_insisted_on() {
     let mut world = world().await;
     world.unset("SUPPLY_ACTION_SCANNER").set("FAKE_BUILDX", "foreign-builder").set("INPUT_PLATFORMS", "linux/s390x");
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(arguments(&world).contains(&"type=sbom".to_owned()), "{:?}", arguments(&world));
+    assert!(!arguments(&world).iter().any(|argument| argument.contains("type=sbom")), "{:?}", arguments(&world));
+    assert!(run.log.contains("so the SBOMs are made of the layers in the registry"), "{}", run.log);
+    let documents = documents(&world, &run).await;
+    assert_eq!(purls(&documents[0].1[0]), ["pkg:deb/debian/base@1?arch=all&distro=debian-12", "pkg:npm/app-s390x@1.0.0"]);
+    let run = world.run(&[], &[("INPUT_PUSH-BY-DIGEST", "true")]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(arguments(&world).contains(&"type=sbom".to_owned()), "merge wants one: {:?}", arguments(&world));
     assert!(run.log.contains("so BuildKit's generator makes the SBOMs"), "{}", run.log);
     world.set("INPUT_SBOM", "scanner").set("INPUT_TAGS", "v2.0.0");
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
     assert!(run.log.contains("nothing was tagged") && run.log.contains("which this action's scanner is made for"), "{}", run.log);
+}
+
+fn purls(document: &Value) -> Vec<String> {
+    let packages = document["packages"].as_array().unwrap().iter().skip(1);
+    packages.map(|package| package["externalRefs"][0]["referenceLocator"].as_str().unwrap().to_owned()).collect()
+}
+
+/// How often each layer of the image was fetched so far; the one that all platforms share is first.
+async fn fetched(world: &World, run: &Run) -> Vec<usize> {
+    let manifest = async |digest: &str| -> Value {
+        let image = world.repository().at(&digest.parse().unwrap());
+        serde_json::from_slice(&world.registry().expect_manifest(&image).await.unwrap().bytes).unwrap()
+    };
+    let mut layers: Vec<String> = Vec::new();
+    for entry in manifest(&run.outputs["digest"]).await["manifests"].as_array().unwrap() {
+        if entry["platform"]["os"] == "linux" {
+            for layer in manifest(entry["digest"].as_str().unwrap()).await["layers"].as_array().unwrap() {
+                let digest = layer["digest"].as_str().unwrap().to_owned();
+                layers.extend((!layers.contains(&digest)).then_some(digest));
+            }
+        }
+    }
+    let requests = world.sandbox.requests();
+    let of = |layer: &String| requests.iter().filter(|request| request.method == "GET" && request.path.contains(layer.as_str())).count();
+    layers.iter().map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sboms_are_made_of_the_layers_in_the_registry_each_of_which_is_fetched_once() {
+    let mut world = world().await;
+    world.set("INPUT_SBOM", "registry");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(arguments(&world).contains(&"type=sbom,disabled=true".to_owned()), "{:?}", arguments(&world));
+    assert_eq!(fetched(&world, &run).await, [1, 1, 1], "one layer is shared");
+    let documents = documents(&world, &run).await;
+    assert_eq!(documents.len(), 2);
+    for (platform, found) in documents {
+        let [document] = found.as_slice() else { panic!("{platform} has {} SBOMs", found.len()) };
+        let architecture = platform.split_once('/').unwrap().1;
+        let expected = ["pkg:deb/debian/base@1?arch=all&distro=debian-12".to_owned(), format!("pkg:npm/app-{architecture}@1.0.0")];
+        assert_eq!(purls(document), expected);
+        let about = (&document["name"], &document["creationInfo"]["created"]);
+        assert_eq!(about, (&json!(world.repository().to_string()), &json!("2026-01-02T03:04:05Z")));
+        assert!(document["packages"][0]["versionInfo"].as_str().unwrap().starts_with("sha256:"), "{document}");
+    }
+    world.set("SOURCE_DATE_EPOCH", "86400").set("INPUT_TAGS", "v2.0.0");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let dated = self::documents(&world, &run).await;
+    let dates = dated.iter().flat_map(|(_, documents)| documents).map(|document| document["creationInfo"]["created"].as_str().unwrap());
+    assert!(dates.clone().any(|date| date == "1970-01-02T00:00:00Z"), "{:?}", dates.collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() {
+    let mut world = world().await;
+    world.set("INPUT_SBOM", "registry");
+    let plain = world.publish().await;
+    assert_eq!(plain.code, Some(0), "{}", plain.log);
+    let logged = |world: &World| world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
+    let before = logged(&world);
+    let cache = world.folder.path().join("a/cache").display().to_string();
+    world.set("INPUT_SBOM-CACHE", &cache);
+    for (which, expected) in [("cold", [2, 2, 2]), ("warm", [2, 2, 2])] {
+        let run = world.publish().await;
+        assert_eq!(run.code, Some(0), "{which}: {}", run.log);
+        assert_eq!(fetched(&world, &run).await, expected, "{which}");
+        // Whatever differed by a byte would have been signed anew.
+        assert!(run.log.contains("those that were there are reused") && logged(&world) == before, "{which}: {}", run.log);
+        assert_eq!(run.outputs["evidence"], plain.outputs["evidence"], "{which}");
+    }
+    world.set("INPUT_SBOM", "scanner");
+    let run = world.publish().await;
+    assert!(run.log.contains("input `sbom-cache` is not used"), "{}", run.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_is_not_what_its_digest_says_stops_the_run_before_a_name_is_put() {
+    let mut world = world().await;
+    world.set("INPUT_SBOM", "registry");
+    let run = world.run(&[], &[("INPUT_PUSH-BY-DIGEST", "true")]).await;
+    let image = world.repository().at(&run.outputs["digest"].parse().unwrap());
+    let index: Value = serde_json::from_slice(&world.registry().expect_manifest(&image).await.unwrap().bytes).unwrap();
+    let image = world.repository().at(&index["manifests"][0]["digest"].as_str().unwrap().parse().unwrap());
+    let manifest: Value = serde_json::from_slice(&world.registry().expect_manifest(&image).await.unwrap().bytes).unwrap();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap();
+    for (effect, words) in
+        [(Effect::Corrupt, "does not hash to its digest"), (Effect::Status(403), "the login lacks the right to read here")]
+    {
+        world.sandbox.faults().add(always(Service::Registry, Some("GET"), &format!("blobs/{layer}"), effect));
+        let run = world.publish().await;
+        assert_eq!(run.code, Some(1), "{words}: {}", run.log);
+        assert!(run.log.contains("nothing was tagged") && run.log.contains(words), "{words} is missing in:\n{}", run.log);
+        world.sandbox.faults().clear();
+    }
+    assert_eq!(world.tags().await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_would_keep_a_finished_build_from_its_sboms_is_told_before_it() {
+    let mut world = world().await;
+    let file = world.folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    world.set("INPUT_SBOM", "registry").set("INPUT_SBOM-CACHE", file.to_str().unwrap());
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("nothing was tagged: input `sbom-cache`: nothing can be written to"), "{}", run.log);
+    world.unset("INPUT_SBOM-CACHE").set("SOURCE_DATE_EPOCH", "soon");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(2), "{}", run.log);
+    assert!(run.log.contains("`SOURCE_DATE_EPOCH` is `soon`, not a number of seconds"), "{}", run.log);
+    assert!(!world.folder.path().join("arguments").exists(), "it was built");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_push_for_merge_make_none_and_merge_makes_them_of_their_layers() {
+    let mut world = world().await;
+    world.set("INPUT_SBOM", "registry");
+    let mut digests = json!({});
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let run = world.run(&[], &[("INPUT_PUSH-BY-DIGEST", "true"), ("INPUT_PLATFORMS", platform)]).await;
+        assert_eq!(run.code, Some(0), "{}", run.log);
+        assert!(arguments(&world).contains(&"type=sbom,disabled=true".to_owned()), "{:?}", arguments(&world));
+        digests[platform] = run.outputs["digest"].clone().into();
+    }
+    let digests = digests.to_string();
+    let strict = world.run(&["merge"], &[("INPUT_DIGESTS", &digests), ("INPUT_SBOM", "true")]).await;
+    assert!(strict.code == Some(1) && strict.log.contains("was pushed without `https://spdx.dev/Document`"), "{}", strict.log);
+    let merged = world.run(&["merge"], &[("INPUT_DIGESTS", &digests)]).await;
+    assert_eq!(merged.code, Some(0), "{}", merged.log);
+    let found = documents(&world, &merged).await;
+    let purls: Vec<Vec<String>> = found.iter().flat_map(|(_, documents)| documents).map(purls).collect();
+    assert_eq!(purls.len(), 2, "one for each platform");
+    assert!(purls[0][1] == "pkg:npm/app-amd64@1.0.0" && purls[1][1] == "pkg:npm/app-arm64@1.0.0", "{purls:?}");
+    assert_eq!(fetched(&world, &merged).await, [1, 1, 1]);
+    world.verify(&merged.outputs["digest"]).await.unwrap();
+    let bad = world.run(&["merge"], &[("INPUT_DIGESTS", &digests), ("INPUT_SBOM", "layers")]).await;
+    assert!(bad.code == Some(2) && bad.log.contains("`layers` is none of `true`, `registry`, `false`"), "{}", bad.log);
 }

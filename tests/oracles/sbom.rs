@@ -192,7 +192,7 @@ fn cosign_accepts_an_sbom_of_ones_own_as_cyclonedx_on_every_platform() {
 }
 
 /// Runs the program itself; gives the document.
-fn cataloged(arguments: &[&str]) -> Value {
+pub(crate) fn cataloged(arguments: &[&str]) -> Value {
     let output = std::process::Command::new(crate::support::required("SUPPLY_ACTION_BIN")).arg("sbom").args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -206,6 +206,37 @@ fn facts(document: &Value) -> (Vec<Value>, Value) {
         package["sourceInfo"] = source.into();
     }
     (packages, document["comment"].clone())
+}
+
+#[test]
+fn sboms_of_pushed_layers_hold_what_the_scanner_found_in_the_build() {
+    let image = format!("{}/greeter-registry", world().sandbox.registry());
+    let run = publish("greeter", &image, &[("INPUT_SBOM", "registry")]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let documents = |run: &crate::support::Run| -> Vec<(String, Value)> {
+        let evidence = run.json("evidence");
+        let is_sbom = |found: &&Value| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document";
+        let platforms = evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform");
+        platforms
+            .map(|subject| {
+                let sboms: Vec<&Value> = subject["attestations"].as_array().unwrap().iter().filter(is_sbom).collect();
+                assert_eq!(sboms.len(), 1, "{subject:#}");
+                let bundle = sboms[0]["bundle"].as_str().unwrap();
+                (subject["platform"].as_str().unwrap().to_owned(), document(&run.outputs["image"], bundle))
+            })
+            .collect()
+    };
+    let (of_layers, of_build) = (documents(&run), documents(published()));
+    assert_eq!(of_layers.len(), 2);
+    for ((platform, layers), (_, build)) in of_layers.iter().zip(&of_build) {
+        let file = world().folder.join(format!("layers-{}.spdx.json", platform.replace('/', "-")));
+        std::fs::write(&file, layers.to_string()).unwrap();
+        accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
+        fits_the_schema_of_spdx(&file);
+        assert_eq!(layers["name"], image.as_str());
+        assert!(!facts(layers).0.is_empty(), "{platform}");
+        assert_eq!(facts(layers), facts(build), "{platform}");
+    }
 }
 
 /// Real images: as a layout, as an archive of it, in a registry, and as the root file system that tar unpacks.

@@ -26,7 +26,7 @@ const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 pub struct Wanted<'a> {
     pub platforms: &'a [Platform],
     /// What each platform must come with: predicate types of BuildKit's statements.
-    pub statements: Vec<&'a str>,
+    pub statements: &'a [&'static str],
     /// What the index itself says, beside what it keeps.
     pub annotations: &'a BTreeMap<String, String>,
 }
@@ -323,10 +323,4 @@ fn in_order(mut images: Vec<Image>, wanted: &[Platform]) -> anyhow::Result<Vec<I
     problems.into_result()?;
     images.sort_by_key(place);
     Ok(images)
-}
-
-/// Statements of BuildKit's that the requirements want on each platform.
-pub fn statements(requirements: &crate::verify::policy::Requirements) -> Vec<&str> {
-    let made = [crate::verify::policy::SPDX, crate::verify::policy::SLSA_PROVENANCE];
-    requirements.platform.iter().map(String::as_str).filter(|kind| made.contains(kind)).collect()
 }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::SbomError;
 use super::layers::{Blob, Blobs};
+use super::spdx::About;
 
 mod files;
 mod local;
@@ -22,6 +23,8 @@ pub use local::{Local, archive, layout};
 
 /// Manifests and configs are not larger anywhere.
 pub const MOST: usize = 8 << 20;
+/// Who distributes the image: <https://github.com/opencontainers/image-spec/blob/main/annotations.md>.
+const VENDOR: &str = "org.opencontainers.image.vendor";
 /// An index in an index is usual in layouts.
 const DEEPEST: usize = 4;
 
@@ -85,8 +88,17 @@ pub struct Image {
     pub digest: Option<String>,
     pub platform: Platform,
     pub created: Option<jiff::Timestamp>,
+    /// Who says in its labels that they supply it.
+    pub vendor: Option<String>,
     /// Lowest first.
     pub layers: Vec<Blob>,
+}
+
+impl Image {
+    /// What a document says of it.
+    pub fn about(&self, name: String) -> About {
+        About { name, digest: self.digest.clone(), supplier: self.vendor.clone(), created: self.created.unwrap_or_default() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -104,6 +116,9 @@ struct Config {
     created: Option<String>,
     #[serde(default)]
     rootfs: Rootfs,
+    /// Of the containers; of it only one label matters.
+    #[serde(default)]
+    config: serde_json::Value,
 }
 
 #[derive(Default, Deserialize)]
@@ -165,7 +180,8 @@ fn from_config(config: &Config, layers: Vec<Blob>, count: usize, wanted: Option<
     }
     // An image without a date that can be read is as one without.
     let created = config.created.as_deref().and_then(|created| created.parse().ok());
-    Ok(Image { digest: None, platform, created, layers })
+    let vendor = config.config["Labels"][VENDOR].as_str().map(str::trim).filter(|vendor| !vendor.is_empty());
+    Ok(Image { digest: None, platform, created, vendor: vendor.map(str::to_owned), layers })
 }
 
 /// The entry for the wanted platform; without a wish the only one, or else this machine's.

@@ -166,9 +166,11 @@ fn read_once(blob: &Blob, context: &Context, reading: &Reading<'_>, ledger: &Led
             }
             Ok(found)
         }
-        Err(Failure::Contents(error)) => Err(error),
-        Err(Failure::Stream(found)) => {
-            let error = trouble(found, &bad, &unreadable);
+        Err(failure) => {
+            let error = match failure {
+                Failure::Contents(error) => error,
+                Failure::Stream(found) => trouble(found, &bad, &unreadable),
+            };
             if matches!(error, SbomError::UnreadableLayer { .. }) {
                 return Err(error);
             }

@@ -446,6 +446,9 @@ fn a_layer_that_is_not_what_was_promised_gives_no_sbom() {
     check(refused(&plain, damaged, |_| {}), "is damaged");
     check(refused(&plain, plain[..700].to_vec(), |_| {}), "ends too early");
     check(refused(b"no tar", b"no tar".to_vec(), |_| {}), "ends too early");
+    let malformed = tar_of(&[file("var/lib/dpkg/status", "?")]);
+    check(refused(&malformed, malformed.clone(), |_| {}), "`var/lib/dpkg/status` is malformed");
+    check(refused(&malformed, malformed.clone(), |blob| blob.digest = Some(zeros.clone())), "does not hash to its digest");
     let mut cut = zstd::encode_all(plain.as_slice(), 1).unwrap();
     cut.truncate(cut.len() - 4);
     check(refused(&plain, cut, |_| {}), "ends too early");

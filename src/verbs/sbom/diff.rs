@@ -1,25 +1,39 @@
-//! `supply-action sbom diff`: which packages came, went or changed their version between two SBOMs, ours or anybody's. It reads files only.
+//! `supply-action sbom diff`: which packages came, went or changed their version between two images, or SBOMs of anybody's. It reads only.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
 use serde_json::json;
 
+use super::{How, Subject, of};
 use crate::error::{Remedy as _, WithExit, exit};
+use crate::github::Environment;
+use crate::image::Platform;
 use crate::report::Report;
 use crate::sbom::diff::{Diff, diff};
 use crate::sbom::foreign::{self, Entry};
+use crate::sbom::image::threads;
+use crate::sbom::layers::Cache;
+use crate::sbom::spdx;
 
 /// What is compared.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The SBOM before, SPDX 2 or CycloneDX in JSON
+    /// An SBOM (SPDX 2 or CycloneDX in JSON), or an image as `sbom` takes it
     #[arg(value_name = "BEFORE")]
-    before: PathBuf,
-    /// The SBOM after, in either format
+    before: Side,
+    /// The same, afterwards
     #[arg(value_name = "AFTER")]
-    after: PathBuf,
+    after: Side,
+    /// The platform of images that are for several; without it this machine's, or the only one
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
+    /// Keep what each layer of an image held in this directory, and do not read again the layers that are known there
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
     /// Print what differs as JSON, for machines
     #[arg(long)]
     json: bool,
@@ -28,20 +42,58 @@ pub(super) struct Arguments {
     exit_code: bool,
 }
 
+/// One of the two, and how it was called.
+#[derive(Debug, Clone)]
+struct Side {
+    name: String,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Document(PathBuf),
+    Image(Subject),
+}
+
+impl FromStr for Side {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = Path::new(text);
+        let is_document = if path.is_file() { is_json(path) } else { path.extension().is_some_and(|extension| extension == "json") };
+        let what = if is_document { What::Document(path.to_owned()) } else { What::Image(text.parse()?) };
+        Ok(Self { name: text.to_owned(), what })
+    }
+}
+
+/// Whether a file begins as a JSON object does. One that cannot be read is told of when it is read.
+fn is_json(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(1024).read_to_end(&mut start));
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).trim_ascii_start();
+    read.is_err() || text.starts_with(b"{")
+}
+
 const EXAMPLES: &str =
     "Packages are matched by type and name of their package URL, so that documents of different generators can be compared; several
 versions of one package side by side are kept apart. The image itself, files and qualifiers such as the architecture do not count.
 
+An image is read as by `supply-action sbom`, whose help says how it is named.
+
   supply-action sbom diff before.spdx.json after.cdx.json
+  supply-action sbom diff ghcr.io/octo/app:v1 ghcr.io/octo/app:v2
+  supply-action sbom diff --platform linux/arm64 released.spdx.json oci-layout:out
 
-Exit codes: 0 done, 1 they differ (with --exit-code), 2 a document cannot be read";
+Exit codes: 0 done, 1 they differ (with --exit-code), 1 an image cannot be read, 2 a document cannot";
 
-pub(super) fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
-    let found = diff(&packages(&arguments.before)?, &packages(&arguments.after)?);
+pub(super) async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+    let how = How { platform: arguments.platform.clone(), cache: arguments.cache.clone().map(Cache::new), threads: threads() };
+    let before = packages(&arguments.before, &how, env, report).await?;
+    let found = diff(&before, &packages(&arguments.after, &how, env, report).await?);
     if arguments.json {
         let mut told = serde_json::to_value(&found)?;
-        told["before"] = json!(arguments.before);
-        told["after"] = json!(arguments.after);
+        told["before"] = json!(arguments.before.name);
+        told["after"] = json!(arguments.after.name);
         report.data(&told.to_string());
     } else {
         report.data(found.table().trim_end());
@@ -54,12 +106,18 @@ pub(super) fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> 
 
 fn differ(found: &Diff, arguments: &Arguments) -> String {
     let packages = found.added.len() + found.removed.len() + found.changed.len();
-    format!("`{}` and `{}` differ in {packages} packages", arguments.before.display(), arguments.after.display())
+    format!("`{}` and `{}` differ in {packages} packages", arguments.before.name, arguments.after.name)
 }
 
-fn packages(file: &Path) -> anyhow::Result<Vec<Entry>> {
-    let refused = |why: String| WithExit { code: exit::BAD_INPUT, message: format!("nothing was compared: `{}`: {why}", file.display()) };
-    let bytes = std::fs::read(file).map_err(|error| refused(format!("it cannot be read: {error}")))?;
+async fn packages(side: &Side, how: &How, env: &Environment, report: &Report) -> anyhow::Result<Vec<Entry>> {
+    let refused = |why: String| WithExit { code: exit::BAD_INPUT, message: format!("nothing was compared: `{}`: {why}", side.name) };
+    let bytes = match &side.what {
+        What::Document(file) => std::fs::read(file).map_err(|error| refused(format!("it cannot be read: {error}")))?,
+        What::Image(subject) => {
+            let (catalog, about) = of(subject, how, env, report).await?;
+            spdx::document(&catalog, &about).to_string().into_bytes()
+        }
+    };
     foreign::packages(&bytes)
         .map_err(|error| refused(error.to_string()))
         .hint("give an SBOM as `spdx-json` or `cyclonedx-json`, without the statement or bundle around it")

@@ -9,11 +9,12 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::verify::Wanted;
-use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
+use crate::attest::sboms;
+use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::{Context, Environment};
-use crate::image::{Platform, Repository};
+use crate::image::{ImageRef, Platform, Repository};
 use crate::login::{self, Asked};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 use crate::report::Report;
 use crate::sbom::catalog::Catalog;
 use crate::sbom::image::{self, Local};
@@ -24,10 +25,8 @@ use crate::sbom::{cyclonedx, table};
 
 mod diff;
 mod progress;
-mod remote;
 
 use progress::Progress;
-pub use remote::of_image;
 
 /// What `sbom` is asked.
 #[derive(Debug, Args)]
@@ -61,7 +60,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Which packages came, went or changed between two SBOMs of any generator
-    Diff(diff::Arguments),
+    Diff(Box<diff::Arguments>),
 }
 
 const EXAMPLES: &str = "IMAGE is taken for what it is; a word and a colon in front of it say what it must be:
@@ -164,23 +163,17 @@ fn split(text: &str) -> (PathBuf, Option<String>) {
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let subject = match (&arguments.verb, &arguments.image) {
-        (Some(Verb::Diff(arguments)), _) => return diff::run(arguments, report),
+        (Some(Verb::Diff(arguments)), _) => return diff::run(arguments, env, report).await,
         (None, Some(subject)) => subject,
         (None, None) => anyhow::bail!("no sbom was written: no image was named"),
     };
-    let epoch = epoch(env)?;
+    let epoch = sboms::epoch(env)?;
     let how = How {
         platform: arguments.platform.clone(),
         cache: arguments.cache.clone().map(Cache::new),
         threads: arguments.threads.map_or_else(image::threads, usize::from),
     };
-    let (catalog, mut about) = match subject {
-        Subject::Registry(wanted) => {
-            let (registry, image) = found(wanted, env).await?;
-            of_image(&registry, &image, &how, report).await?
-        }
-        local => of_local(local.clone(), &how, report).await?,
-    };
+    let (catalog, mut about) = of(subject, &how, env, report).await?;
     if let Some(name) = &arguments.name {
         about.name.clone_from(name);
     }
@@ -215,11 +208,7 @@ pub struct How {
 
 impl How {
     fn wanted(&self) -> Option<image::Platform> {
-        self.platform.clone().map(|platform| image::Platform {
-            os: platform.os,
-            architecture: platform.architecture,
-            variant: platform.variant,
-        })
+        self.platform.as_ref().map(registry::layers::platform)
     }
 
     /// The catalog of these layers; called where threads may wait.
@@ -231,15 +220,32 @@ impl How {
     }
 }
 
-fn epoch(env: &Environment) -> anyhow::Result<Option<jiff::Timestamp>> {
-    let Some(value) = env.get("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(None) };
-    let seconds = value.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    let message = || format!("no sbom was written: `SOURCE_DATE_EPOCH` is `{value}`, not a number of seconds");
-    seconds.map(Some).ok_or_else(|| WithExit { code: exit::BAD_INPUT, message: message() }.into())
+/// What an image holds, wherever it is, and what is known about it.
+async fn of(subject: &Subject, how: &How, env: &Environment, report: &Report) -> anyhow::Result<(Catalog, About)> {
+    match subject {
+        Subject::Registry(wanted) => {
+            let (registry, image) = found(wanted, env).await?;
+            of_image(&registry, &image, how, report).await
+        }
+        local => of_local(local.clone(), how, report).await,
+    }
+}
+
+/// The catalog of an image in a registry, for one platform, and what is known about it.
+async fn of_image(registry: &Registry, image: &ImageRef, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
+    let (how, name, digest) = (how.clone(), image.repository.to_string(), image.digest.clone());
+    progress::shown(report, |progress| {
+        registry::layers::reading(registry, &image.repository, move |source| {
+            let image = source.image(&digest, how.platform.as_ref())?;
+            let catalog = how.catalog(image.layers.clone(), source, &progress)?;
+            Ok((catalog, image.about(name)))
+        })
+    })
+    .await
 }
 
 /// The digest that a name stands for now, and a client for its registry.
-async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, crate::image::ImageRef)> {
+async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, ImageRef)> {
     let repository: &Repository = match wanted {
         Wanted::Digest(image) => &image.repository,
         Wanted::Tag(repository, _) => repository,
@@ -260,9 +266,17 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
 
 async fn of_local(subject: Subject, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
     let how = how.clone();
-    progress::shown(report, move |progress| match &subject {
-        Subject::Layout(path, name) => saved(image::layout(path, name.as_deref(), how.wanted().as_ref())?, path, &how, &progress),
-        Subject::Archive(path, name) => saved(image::archive(path, name.as_deref(), how.wanted().as_ref())?, path, &how, &progress),
+    progress::shown(report, |progress| async move {
+        let reading = tokio::task::spawn_blocking(move || read_local(&subject, &how, &progress));
+        reading.await.context("no sbom was written: the reading stopped")?
+    })
+    .await
+}
+
+fn read_local(subject: &Subject, how: &How, progress: &Progress) -> anyhow::Result<(Catalog, About)> {
+    match subject {
+        Subject::Layout(path, name) => saved(image::layout(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress),
+        Subject::Archive(path, name) => saved(image::archive(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress),
         Subject::Directory(path) => {
             let catalog = Catalog::of(&Rootfs::new(path))?;
             let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
@@ -270,16 +284,14 @@ async fn of_local(subject: Subject, how: &How, report: &Report) -> anyhow::Resul
             Ok((catalog, about))
         }
         Subject::Registry(_) => anyhow::bail!("no sbom was written: a registry is not on this machine"),
-    })
-    .await
+    }
 }
 
 fn saved(local: Local, path: &Path, how: &How, progress: &Progress) -> anyhow::Result<(Catalog, About)> {
     let catalog = how.catalog(local.image.layers.clone(), &local, progress)?;
     // A name alone, such as `latest`, tells less than the file does.
     let name = local.name.filter(|name| name.contains('/')).map(|name| repository_of(&name).to_owned());
-    let created = local.image.created.unwrap_or_default();
-    Ok((catalog, About { name: name.unwrap_or_else(|| stem(path)), digest: local.image.digest, supplier: None, created }))
+    Ok((catalog, local.image.about(name.unwrap_or_else(|| stem(path)))))
 }
 
 /// The name without its tag.

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
-
 use crate::report::Report;
 use crate::sbom::layers::{Blob, Watcher};
 
@@ -79,14 +77,13 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-/// Runs work that may wait on a thread of its own, and shows how far it is.
-pub(super) async fn shown<T: Send + 'static>(
+/// Waits for work, and shows how far it is.
+pub(super) async fn shown<T, F: Future<Output = anyhow::Result<T>>>(
     report: &Report,
-    work: impl FnOnce(Arc<Progress>) -> anyhow::Result<T> + Send + 'static,
+    work: impl FnOnce(Arc<Progress>) -> F,
 ) -> anyhow::Result<T> {
     let progress = Arc::new(Progress::default());
-    let theirs = progress.clone();
-    let mut running = tokio::task::spawn_blocking(move || work(theirs));
+    let mut running = std::pin::pin!(work(progress.clone()));
     let mut ticks = tokio::time::interval(TICK);
     let outcome = loop {
         tokio::select! {
@@ -104,5 +101,5 @@ pub(super) async fn shown<T: Send + 'static>(
     if !report.is_terminal() {
         progress.take_lines().iter().for_each(|line| report.say(line));
     }
-    outcome.context("no sbom was written: the reading stopped")?
+    outcome
 }

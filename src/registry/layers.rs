@@ -1,6 +1,7 @@
 //! An image in a registry as a source of layers: each is fetched while it is read, by a bounded queue, so that no more of it is in memory than was
 //! just received. It never fetches a layer that is known already.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,59 +10,57 @@ use bytes::{Buf as _, Bytes};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{How, progress};
+use super::manifest::Descriptor;
+use super::{Registry, RegistryError};
 use crate::error::remedied;
-use crate::image::{Digest, ImageRef, Repository};
-use crate::registry::manifest::Descriptor;
-use crate::registry::{Registry, RegistryError};
-use crate::report::Report;
+use crate::image::{Digest, Platform, Repository};
 use crate::sbom::SbomError;
-use crate::sbom::catalog::Catalog;
-use crate::sbom::image::{self, MOST, Pointer, Store};
+use crate::sbom::image::{self, Image, MOST, Pointer, Store};
 use crate::sbom::layers::{Blob, Blobs};
-use crate::sbom::spdx::About;
 
 /// Pieces of one layer that wait to be read; each is as large as what the network gave at once.
 const QUEUE: usize = 32;
 
-/// The catalog of an image in a registry, for one platform, and what is known about it.
-pub async fn of_image(registry: &Registry, image: &ImageRef, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
-    let remote =
-        Remote { registry: registry.clone(), repository: image.repository.clone(), handle: Handle::current(), failure: Arc::default() };
-    let (how, start) = (how.clone(), pointer_to(&image.digest));
-    progress::shown(report, move |progress| {
-        let outcome = (|| {
-            let found = image::find(&remote, start, how.wanted().as_ref())?;
-            let catalog = how.catalog(found.layers.clone(), &remote, &progress)?;
-            let created = found.created.unwrap_or_default();
-            Ok((catalog, About { name: remote.repository.to_string(), digest: found.digest, supplier: None, created }))
-        })();
-        // The registry's own words come with a remedy.
-        let failure = remote.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+/// Reads images of a repository on a thread that may wait. Where a request failed, the registry's own words tell, with their remedy.
+pub async fn reading<T: Send + 'static>(
+    registry: &Registry,
+    repository: &Repository,
+    work: impl FnOnce(&Source) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let source = Source { registry: registry.clone(), repository: repository.clone(), handle: Handle::current(), failure: Arc::default() };
+    let reading = tokio::task::spawn_blocking(move || {
+        let outcome = work(&source);
+        let failure = source.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (outcome, failure) {
             (Err(_), Some(failure)) => Err(remedied(failure)).context("no sbom was written"),
             (outcome, _) => outcome,
         }
-    })
-    .await
+    });
+    reading.await.context("no sbom was written: the reading stopped")?
 }
 
-fn pointer_to(digest: &Digest) -> Pointer {
-    Pointer {
-        media_type: String::new(),
-        digest: digest.to_string(),
-        size: 0,
-        platform: None,
-        annotations: std::collections::BTreeMap::new(),
-    }
+/// A platform as the cataloger calls it.
+pub fn platform(platform: &Platform) -> image::Platform {
+    let Platform { os, architecture, variant } = platform.clone();
+    image::Platform { os, architecture, variant }
 }
 
-struct Remote {
+/// A repository whose images are read.
+pub struct Source {
     registry: Registry,
     repository: Repository,
     handle: Handle,
     /// The first failure.
     failure: Failure,
+}
+
+impl Source {
+    /// The layers of an image, or of the image for one platform if it is for several.
+    pub fn image(&self, digest: &Digest, wanted: Option<&Platform>) -> Result<Image, SbomError> {
+        let start =
+            Pointer { media_type: String::new(), digest: digest.to_string(), size: 0, platform: None, annotations: BTreeMap::new() };
+        image::find(self, start, wanted.map(platform).as_ref())
+    }
 }
 
 type Failure = Arc<Mutex<Option<RegistryError>>>;
@@ -76,7 +75,7 @@ fn digest(text: &str) -> io::Result<Digest> {
     text.parse().map_err(|error: crate::image::ImageError| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
-impl Store for Remote {
+impl Store for Source {
     fn small(&self, pointer: &Pointer, is_manifest: bool) -> Result<Vec<u8>, SbomError> {
         let unreadable = |source| SbomError::Unreadable { path: pointer.digest.clone(), source };
         let digest = digest(&pointer.digest).map_err(unreadable)?;
@@ -92,7 +91,7 @@ impl Store for Remote {
     }
 }
 
-impl Blobs for Remote {
+impl Blobs for Source {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
         let (digest, size) = (digest(blob.digest.as_deref().unwrap_or_default())?, blob.size.unwrap_or_default());
         let (registry, repository, failure) = (self.registry.clone(), self.repository.clone(), self.failure.clone());

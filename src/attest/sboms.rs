@@ -1,0 +1,99 @@
+//! The SBOM of each platform's image, as the user wrote it or as its layers in the registry tell → drafts. It reads no layer twice, and makes none
+//! where a layer is not what its digest says.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::{Draft, Parts, statement};
+use crate::error::{Remedy as _, WithExit, exit};
+use crate::github::Environment;
+use crate::plan::sbom::Document;
+use crate::registry::Registry;
+use crate::registry::contents::PlatformImage;
+use crate::registry::layers::{self, Source};
+use crate::sbom::catalog::Catalog;
+use crate::sbom::image::{Image, threads};
+use crate::sbom::layers::{Cache, Reading, Unwatched, collect};
+use crate::sbom::spdx;
+use crate::verify::policy::SPDX;
+
+/// Where the SBOMs come from.
+#[derive(Debug)]
+pub enum Sboms<'a> {
+    /// The build, or nowhere: what it attached is signed.
+    Build,
+    /// The user, one for each platform.
+    Files(&'a [Document]),
+    /// The layers of each platform's image, as they lie in the registry.
+    Layers(Layers),
+}
+
+/// How SBOMs are made of layers.
+#[derive(Debug, Clone, Default)]
+pub struct Layers {
+    cache: Option<Cache>,
+    /// The documents' date, in place of their images'.
+    created: Option<jiff::Timestamp>,
+}
+
+impl Layers {
+    /// Tells beforehand what would keep a finished build from its SBOMs.
+    pub fn prepare(cache: Option<&Path>, env: &Environment) -> anyhow::Result<Self> {
+        if let Some(folder) = cache {
+            std::fs::create_dir_all(folder)
+                .and_then(|()| tempfile::tempfile_in(folder).map(drop))
+                .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
+                .hint("name a folder in the workspace or in the runner's temporary folder")?;
+        }
+        Ok(Self { cache: cache.map(Cache::new), created: epoch(env)? })
+    }
+
+    /// One document for each platform, in their order.
+    fn documents(&self, source: &Source, name: &str, platforms: &[PlatformImage]) -> anyhow::Result<Vec<String>> {
+        let images: Vec<Image> =
+            platforms.iter().map(|part| source.image(&part.descriptor.digest, Some(&part.platform))).collect::<Result<_, _>>()?;
+        let layers: Vec<_> = images.iter().map(|image| image.layers.clone()).collect();
+        let reading = Reading { blobs: source, threads: threads(), cache: self.cache.as_ref(), watcher: &Unwatched };
+        let document = |(image, collected): (&Image, _)| {
+            let mut about = image.about(name.to_owned());
+            about.created = self.created.unwrap_or(about.created);
+            spdx::document(&Catalog::from_collected(collected), &about).to_string()
+        };
+        Ok(images.iter().zip(collect(&layers, &reading)?).map(document).collect())
+    }
+}
+
+/// `SOURCE_DATE_EPOCH`, in whose place an image's own date stands.
+pub fn epoch(env: &Environment) -> anyhow::Result<Option<jiff::Timestamp>> {
+    let Some(value) = env.get("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let seconds = value.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let message = || format!("no sbom was written: `SOURCE_DATE_EPOCH` is `{value}`, not a number of seconds");
+    seconds.map(Some).ok_or_else(|| WithExit { code: exit::BAD_INPUT, message: message() }.into())
+}
+
+/// The user's SBOM of each platform, as the plan checked it.
+pub(super) fn of_files(parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
+    let mut drafts = Vec::new();
+    for document in own {
+        let of_platform = |part: &&PlatformImage| document.platform.is_met_by(&part.platform);
+        let Some(part) = parts.platforms.iter().find(of_platform) else {
+            anyhow::bail!("`{}` is about `{}`, which was not built", document.path, document.platform);
+        };
+        drafts.push(draft(parts, part, document.format.predicate_type(), &document.text)?);
+    }
+    Ok(drafts)
+}
+
+/// SBOMs of what the layers hold; one that several platforms share is fetched once.
+pub(super) async fn of_layers(registry: &Registry, parts: &Parts, how: &Layers) -> anyhow::Result<Vec<Draft>> {
+    let (how, name, platforms) = (how.clone(), parts.repository.to_string(), parts.platforms.clone());
+    let documents = layers::reading(registry, &parts.repository, move |source| how.documents(source, &name, &platforms)).await?;
+    parts.platforms.iter().zip(documents).map(|(part, document)| draft(parts, part, SPDX, &document)).collect()
+}
+
+fn draft(parts: &Parts, part: &PlatformImage, kind: &str, document: &str) -> anyhow::Result<Draft> {
+    let subject = part.descriptor.bare();
+    let statement = statement(&parts.repository, &subject, kind, document)?;
+    Ok(Draft { subject, predicate_type: kind.to_owned(), statement })
+}
