@@ -10,6 +10,7 @@ use crate::build::BuiltImage;
 use crate::build::merge::{self, Parts, Wanted};
 use crate::github::{Context, Environment, facts};
 use crate::inputs::{Action, Inputs, secret_texts};
+use crate::plan::Target;
 use crate::plan::merge::{Merge, Plan, plan};
 use crate::preflight::Problems;
 use crate::publish::Published;
@@ -43,9 +44,9 @@ const UNMERGED: &str = "nothing was merged";
 async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &Merge, report: &Report) -> anyhow::Result<Published> {
     let run = Run { env, context, inputs, release: &plan.release, report };
     let (outside, _) = run.outside().await?;
-    let requirements = &plan.release.requirements;
+    let Some(Target { images, requirements, .. }) = plan.release.targets.first() else { anyhow::bail!("the plan names no image") };
     let wanted = Wanted { platforms: &requirements.platforms, statements: merge::statements(requirements), annotations: &plan.annotations };
-    let read = Parts::read(&outside.registry, &plan.release.images, &plan.claims, &wanted);
+    let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
     let (ready, parts) = report.stage("preflight", run.preflight(&outside, Problems::default(), read)).await?;
     let built = report.stage("merge", merge(&outside, parts)).await?;
     run.conclude(&outside, ready, built).await

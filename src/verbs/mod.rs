@@ -4,6 +4,7 @@ mod hand_over;
 pub mod layout;
 pub mod merge;
 pub mod plan;
+pub mod prove;
 pub mod publish;
 pub mod rehearse;
 pub mod release;

@@ -120,9 +120,9 @@ pub async fn publish(
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
-    let problems = build_problems(&plan.build, &plan.release.names());
+    let problems = build_problems(&plan.build, &plan.release.names().iter().map(ToString::to_string).collect::<Vec<_>>());
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
-    let built = report.stage("build", build(env, &plan.build, &plan.release.images, &outside.registry, buildx)).await?;
+    let built = report.stage("build", build(env, &plan.build, &plan.release.images(), &outside.registry, buildx)).await?;
     run.conclude(&outside, ready, built).await
 }
 
@@ -156,7 +156,12 @@ pub async fn build(
 }
 
 /// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture.
-async fn scanner(env: &Environment, build: &Build, beside: &Repository, registry: &Registry) -> anyhow::Result<Option<ImageRef>> {
+async fn scanner(
+    env: &Environment,
+    build: &Build,
+    beside: &Repository,
+    registry: &Registry,
+) -> anyhow::Result<Option<ImageRef>> {
     match (build.sbom, env.get("SUPPLY_ACTION_SCANNER")) {
         (Sbom::Given | Sbom::Off, _) => Ok(None),
         (Sbom::Ours, Some(named)) => Ok(Some(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?)),
