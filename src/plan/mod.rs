@@ -1,5 +1,6 @@
 //! Inputs, run and facts → `Plan`: every decision before anything is done. Pure; stages contain no "if push".
 
+pub mod bake;
 pub mod merge;
 mod shown;
 

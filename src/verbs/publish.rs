@@ -131,7 +131,7 @@ fn build_problems(build: &Build, names: &[String]) -> Problems {
     let mut problems = Problems::default();
     if build.publishes_build_args() {
         let given: Vec<String> = build.flags.values("--build-arg").map(str::to_owned).collect();
-        problems.take(preflight::secret_build_args(&given));
+        problems.take(preflight::secret_build_args("input `build-args`", &given));
     }
     let caches: Vec<&str> = build.flags.values("--cache-to").collect();
     problems.take(preflight::cache_under_a_name(&caches, names));
@@ -156,7 +156,7 @@ pub async fn build(
 }
 
 /// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture.
-async fn scanner(
+pub(super) async fn scanner(
     env: &Environment,
     build: &Build,
     beside: &Repository,
