@@ -137,6 +137,27 @@ impl Definition {
         })
     }
 
+    /// Targets that are built from another which is not built for all their platforms: its one image then goes into each of them.
+    pub fn uneven(&self) -> Vec<String> {
+        let platforms = |target: &Map<String, Value>| of_target("", target).unwrap_or_default();
+        let mut told = Vec::new();
+        for (name, target) in &self.targets {
+            let contexts = target.get("contexts").and_then(Value::as_object).into_iter().flatten();
+            for base in contexts.filter_map(|(_, context)| context.as_str()?.strip_prefix("target:")) {
+                let built = self.targets.get(base).map(platforms).unwrap_or_default();
+                let lacking: Vec<String> =
+                    platforms(target).iter().filter(|wanted| !built.contains(wanted)).map(ToString::to_string).collect();
+                if !lacking.is_empty() {
+                    told.push(format!(
+                        "target `{name}` is built from target `{base}`, whose `platforms` lack {}: what it takes from there may be of another",
+                        lacking.join(", ")
+                    ));
+                }
+            }
+        }
+        told
+    }
+
     /// Where caches are written to, as buildx's attributes.
     pub fn caches(&self) -> Vec<String> {
         self.targets.values().flat_map(|target| entries(target, "cache-to")).map(|cache| plain(&cache)).collect()
@@ -369,6 +390,21 @@ mod tests {
         assert_eq!(printed.build_args().next().unwrap().1, ["A=${B}"]);
         let check = printed.for_checking(&Environment::new());
         assert_eq!(check["target"]["a"], json!({ "output": ["type=local,\"dest=a,b\""], "args": { "A": "$${B}" } }));
+    }
+
+    #[test]
+    fn a_target_built_from_one_for_other_platforms_is_told() {
+        let both = json!(["linux/amd64", "linux/arm64"]);
+        let app = json!({ "platforms": both, "contexts": { "here": "target:base", "there": "docker-image://base" } });
+        let told = |base: Value| definition(json!({ "app": app, "base": base })).uneven();
+        assert_eq!(told(json!({ "platforms": both })), Vec::<String>::new());
+        for base in [json!({}), json!({ "platforms": ["linux/amd64"] })] {
+            let told = told(base);
+            assert!(
+                told.len() == 1 && told[0].starts_with("target `app` is built from target `base`") && told[0].contains("linux/arm64"),
+                "{told:?}"
+            );
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     let mut about = about(inputs, context, &answer, Metadata::default());
     let (mut build, mut notices) = build(inputs, context, env, facts, &about.metadata)?;
     about.notices.append(&mut notices);
+    about.notices.extend(definition.uneven());
     let goods = definition.goods();
     if answer.decision == Decision::BuildOnly {
         let told = goods.as_ref().err().into_iter().flatten().map(|wrong| format!("to publish this would be refused: {wrong}"));

@@ -8,7 +8,7 @@ fn monorepo(change: &[(&str, &str)]) -> Run {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monorepo");
     // What names one image is a bake file's to say.
     let none = [("INPUT_IMAGES", ""), ("INPUT_TAGS", ""), ("INPUT_PLATFORMS", ""), ("INPUT_CONTEXT", "")];
-    run(&["bake"], "monorepo", "", &[&none, &[("INPUT_WORKDIR", folder.to_str().unwrap())], change].concat())
+    run(&["bake"], "monorepo", "", &[none.as_slice(), &[("INPUT_WORKDIR", folder.to_str().unwrap())], change].concat())
 }
 
 #[test]
@@ -45,11 +45,11 @@ fn every_judge_accepts_every_target_of_a_monorepo() {
             assert!(platforms.len() == 1 || shown == platforms.iter().collect::<Vec<_>>(), "{what}: {shown:?}");
         }
     }
-    let said = |target: &str| {
-        let file = format!("{registry}/{target}:latest");
-        accepts(&tool("CRANE"), &["export", "--platform", "linux/arm64", &file, "-"]).contains(&format!("{} from aarch64", if target.ends_with("de") { "hallo" } else { "hello" }))
-    };
-    assert!(said("greeter-de") && said("greeter-en"), "each image of the matrix has its own word, and ran on its platform");
+    for (target, greeting) in [("greeter-de", "hallo from aarch64"), ("greeter-en", "hello from aarch64")] {
+        let tar = accepts(&tool("CRANE"), &["export", "--platform", "linux/arm64", &format!("{registry}/{target}:latest"), "-"]);
+        let said: Vec<&str> = tar.lines().filter(|line| line.contains(" from ") && line.len() < 1000).collect();
+        assert!(tar.contains(greeting), "each image of the matrix has its own word, and ran on its platform: {said:?}");
+    }
 }
 
 /// cosign, of both generations, on each subject.
@@ -78,7 +78,7 @@ fn judged(image: &str, evidence: &Value, count: usize) {
 fn a_target_that_cannot_be_built_leaves_no_name_on_the_others() {
     let registry = format!("{}/monorepo-broken", world().sandbox.registry());
     let vars = format!("REGISTRY={registry}");
-    let broken = monorepo(&[("INPUT_VARS", &vars), ("INPUT_SET", "clock.dockerfile-inline=FROM base\nclock.target=gone")]);
+    let broken = monorepo(&[("INPUT_VARS", &vars), ("INPUT_SET", "clock.target=gone")]);
     assert!(broken.code == Some(1) && broken.log.contains("nothing was tagged: the build failed"), "{}", broken.log);
     for target in ["clock", "greeter-de", "greeter-en"] {
         let (found, said) = crate::support::judge(&tool("CRANE"), &["ls", &format!("{registry}/{target}")]);
