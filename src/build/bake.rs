@@ -32,6 +32,7 @@ pub struct Definition {
 pub struct Goods {
     pub target: String,
     pub images: Vec<Repository>,
+    /// Those of one version first.
     pub names: Vec<Name>,
     pub platforms: Vec<Platform>,
 }
@@ -107,13 +108,14 @@ impl Definition {
             let names = names(name, target);
             let platforms = of_target(name, target);
             match (names, platforms) {
-                (Ok(names), Ok(platforms)) => {
+                (Ok(mut names), Ok(platforms)) => {
                     let mut images: Vec<Repository> = Vec::new();
                     for name in &names {
                         if !images.contains(&name.repository) {
                             images.push(name.repository.clone());
                         }
                     }
+                    names.sort_by_key(|name| name.tag.floats());
                     goods.push(Goods { target: name.to_owned(), images, names, platforms });
                 }
                 (names, platforms) => wrong.extend([names.err(), platforms.err()].into_iter().flatten().flatten()),
@@ -249,7 +251,7 @@ fn is_image(output: &str) -> bool {
     kind(output).is_some_and(|kind| ["image", "registry"].contains(&kind.as_str()))
 }
 
-/// The names of a target, those of one version first.
+/// The names of a target.
 fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<Name>, Vec<String>> {
     let tags: Vec<&str> = target.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     if tags.is_empty() {
@@ -263,7 +265,6 @@ fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<Name>, Vec<Strin
             None => wrong.push(format!("target `{name}` has `{tag}` among its `tags`, which is no full reference (`registry/name:tag`)")),
         }
     }
-    names.sort_by_key(|name| name.tag.floats());
     if wrong.is_empty() { Ok(names) } else { Err(wrong) }
 }
 

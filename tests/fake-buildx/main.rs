@@ -52,10 +52,9 @@ async fn main() -> ExitCode {
                 std::fs::write(file, names.join("\n")).unwrap();
             }
             if verb == "bake" {
-                bake(&arguments, &mode).await
-            } else {
-                build(&arguments, &mode).await
+                return bake(&arguments, &mode).await;
             }
+            build(&arguments, &mode).await;
             ExitCode::SUCCESS
         }
         _ => fail("ERROR: unknown command"),
@@ -102,7 +101,7 @@ fn print_bake(arguments: &[String]) -> ExitCode {
 }
 
 /// Builds each target of a resolved file, one of them perhaps in vain.
-async fn bake(arguments: &[String], mode: &str) {
+async fn bake(arguments: &[String], mode: &str) -> ExitCode {
     let definition: Value = serde_json::from_slice(&std::fs::read(values(arguments, "--file")[0]).unwrap()).unwrap();
     if let Ok(file) = std::env::var("FAKE_BUILDX_DEFINITION") {
         std::fs::write(file, definition.to_string()).unwrap();
@@ -113,7 +112,7 @@ async fn bake(arguments: &[String], mode: &str) {
         let target = &definition["target"][name];
         assert!(target.get("tags").is_none(), "a tag would be put before the evidence");
         if mode.strip_prefix("target-fails:") == Some(name) {
-            std::process::exit(i32::from(fail(&format!("ERROR: target {name}: failed to solve")) != ExitCode::SUCCESS));
+            return fail(&format!("ERROR: target {name}: failed to solve"));
         }
         let texts = |key: &str| -> Vec<&str> { target[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect() };
         let platforms = texts("platforms");
@@ -128,6 +127,7 @@ async fn bake(arguments: &[String], mode: &str) {
     if let Some(file) = values(arguments, "--metadata-file").first() {
         std::fs::write(file, Value::Object(metadata).to_string()).unwrap();
     }
+    ExitCode::SUCCESS
 }
 
 async fn build(arguments: &[String], mode: &str) {
