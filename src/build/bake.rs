@@ -147,8 +147,11 @@ impl Definition {
             let contexts = target.get("contexts").and_then(Value::as_object).into_iter().flatten();
             for base in contexts.filter_map(|(_, context)| context.as_str()?.strip_prefix("target:")) {
                 let built = self.targets.get(base).map(platforms).unwrap_or_default();
-                let lacking: Vec<String> =
-                    platforms(target).iter().filter(|wanted| !built.contains(wanted)).map(ToString::to_string).collect();
+                let lacking: Vec<String> = platforms(target)
+                    .iter()
+                    .filter(|wanted| !built.iter().any(|built| wanted.is_met_by(built)))
+                    .map(ToString::to_string)
+                    .collect();
                 if !lacking.is_empty() {
                     told.push(format!(
                         "target `{name}` is built from target `{base}`, whose `platforms` lack {}: what it takes from there may be of another",
@@ -162,7 +165,7 @@ impl Definition {
 
     /// Where caches are written to, as buildx's attributes.
     pub fn caches(&self) -> Vec<String> {
-        self.targets.values().flat_map(|target| entries(target, "cache-to")).map(|cache| plain(&cache)).collect()
+        self.targets.values().flat_map(|target| entries(target, "cache-to")).collect()
     }
 
     /// The file to build where nothing is published: outputs that stay on this machine are kept.
@@ -195,7 +198,7 @@ impl Definition {
                 image = format!("{image},{}", csv_row(&[format!("{key}={value}")]));
             }
             kept.push(image);
-            target.insert("attest".to_owned(), attests.iter().map(|attest| escaped(attest)).collect());
+            target.insert("attest".to_owned(), json!(attests));
             kept
         })
     }
@@ -221,6 +224,9 @@ impl Definition {
                     let caches: Vec<String> = caches.into_iter().filter_map(|cache| caches::completed(cache, env)).collect();
                     target.insert(key.to_owned(), json!(caches));
                 }
+            }
+            for (_, value) in target.iter_mut().filter(|(key, _)| !PRINTED_ESCAPED.contains(&key.as_str())) {
+                escape(value);
             }
             targets.insert(name.clone(), Value::Object(target));
         }
@@ -281,7 +287,7 @@ fn of_target(name: &str, target: &Map<String, Value>) -> Result<Vec<Platform>, V
     if wrong.is_empty() { Ok(platforms.into_iter().filter_map(Result::ok).collect()) } else { Err(wrong) }
 }
 
-/// A list of attributes, which buildx prints as objects, as rows of CSV; what is escaped stays so.
+/// A list of attributes, which buildx prints as objects, as rows of CSV.
 fn entries(target: &Map<String, Value>, key: &str) -> Vec<String> {
     let row = |entry: &Value| match entry {
         Value::Object(fields) => {
@@ -305,9 +311,16 @@ fn fields(attributes: &str) -> Vec<(String, String)> {
     fields.filter_map(|field| field.split_once('=').map(|(key, value)| (key.trim().to_lowercase(), value.to_owned()))).collect()
 }
 
-/// buildx reads the file's texts as templates, and prints them so that they survive.
-fn escaped(text: &str) -> String {
-    text.replace("${", "$${").replace("%{", "%%{")
+/// buildx reads every text of a file as a template; of those that it prints, these alone are written so that they survive.
+const PRINTED_ESCAPED: [&str; 4] = ["annotations", "args", "dockerfile-inline", "labels"];
+
+fn escape(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace("${", "$${").replace("%{", "%%{"),
+        Value::Array(items) => items.iter_mut().for_each(escape),
+        Value::Object(fields) => fields.values_mut().for_each(escape),
+        _ => {}
+    }
 }
 
 fn plain(text: &str) -> String {
@@ -368,6 +381,7 @@ mod tests {
                 "attest": [{ "type": "sbom", "generator": "theirs" }],
                 "output": [{ "type": "image", "push": "true", "compression": "zstd", "push-by-digest": "false" }, { "type": "local", "dest": "a,b" }],
                 "args": { "A": "$${B}" },
+                "secret": [{ "id": "s", "src": "${x}" }],
             },
         }));
         let goods = printed.goods().unwrap();
@@ -386,11 +400,15 @@ mod tests {
                 "type=image,\"name=r.io/o/a,q.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,compression=zstd",
             ],
             "args": { "A": "$${B}" },
+            "secret": [{ "id": "s", "src": "$${x}" }],
         });
         assert_eq!(file["target"]["a"], expected);
         assert_eq!(printed.build_args().next().unwrap().1, ["A=${B}"]);
         let check = printed.for_checking(&Environment::new());
-        assert_eq!(check["target"]["a"], json!({ "output": ["type=local,\"dest=a,b\""], "args": { "A": "$${B}" } }));
+        assert_eq!(
+            check["target"]["a"],
+            json!({ "output": ["type=local,\"dest=a,b\""], "args": { "A": "$${B}" }, "secret": [{ "id": "s", "src": "$${x}" }] })
+        );
     }
 
     #[test]

@@ -248,7 +248,12 @@ pub async fn print_bake(env: &Environment, folder: &Path, asked: &[String]) -> a
     let (path, leading) = locate(env)?;
     let mut arguments = vec!["bake".to_owned(), "--print".to_owned()];
     arguments.extend(asked.iter().cloned());
-    let printed = Program::new(path, leading, env).in_folder(folder).capture(&arguments).await.context("the bake files cannot be read")?;
+    let printed = Program::new(path, leading, env)
+        .in_folder(folder)
+        .capture(&arguments)
+        .await
+        .context("the bake files cannot be read")
+        .hint("in a workflow they are there only after `actions/checkout`; their paths are relative to `workdir`")?;
     Definition::read(&printed)
 }
 

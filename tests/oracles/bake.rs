@@ -86,6 +86,29 @@ fn a_target_that_cannot_be_built_leaves_no_name_on_the_others() {
     }
 }
 
+/// buildx reads what it printed as templates again.
+#[test]
+fn texts_that_look_like_templates_reach_the_build_as_they_are() {
+    let folder = tempfile::tempdir_in(world().folder.as_path()).unwrap();
+    let definition = r#"
+        target "default" {
+          description = "$${description}"
+          dockerfile-inline = <<EOT
+FROM busybox:1.35
+ARG WORD
+RUN test "$WORD" = '$${a}%%{b}'
+RUN --mount=type=secret,id=word test "$(cat /run/secrets/word)" = "$${WORD:-none}"
+EOT
+          args = { WORD = "$${a}%%{b}" }
+          secret = ["type=file,id=word,src=$${a}%%{b}"]
+          platforms = ["linux/amd64"]
+        }"#;
+    std::fs::write(folder.path().join("docker-bake.hcl"), definition).unwrap();
+    std::fs::write(folder.path().join("${a}%{b}"), "${a}%{b}").unwrap();
+    let built = monorepo(&[("INPUT_WORKDIR", folder.path().to_str().unwrap()), ("INPUT_PUSH", "false"), ("INPUT_NO-CACHE", "true")]);
+    assert_eq!(built.code, Some(0), "{}", built.log);
+}
+
 #[test]
 fn a_pull_request_builds_the_monorepo_and_pushes_nothing() {
     let registry = format!("{}/monorepo-request", world().sandbox.registry());
