@@ -44,6 +44,12 @@ enum Verb {
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
         inputs: Vec<(String, String)>,
     },
+    /// Build the targets of bake files together, then sign, attest, verify, tag them all as `publish` does
+    Bake {
+        /// An input of bake/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
+        inputs: Vec<(String, String)>,
+    },
     /// Say what `publish` would do, for this environment or another event, and do nothing
     Plan {
         #[command(flatten)]
@@ -102,6 +108,7 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
     match verb {
         Verb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
         Verb::Merge { inputs } => verbs::merge::run(&with_inputs(env, inputs), report).await,
+        Verb::Bake { inputs } => verbs::bake::run(&with_inputs(env, inputs), report).await,
         Verb::Plan { arguments, inputs } => verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await,
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,

@@ -22,6 +22,7 @@ pub struct Program {
     path: PathBuf,
     leading: Vec<OsString>,
     environment: Environment,
+    folder: Option<PathBuf>,
 }
 
 /// Whether the child may draw on our terminal.
@@ -44,11 +45,17 @@ impl Program {
             .filter(|(name, _)| !["COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD"].contains(&name.as_str()))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        Self { path, leading: leading.iter().map(OsString::from).collect(), environment }
+        Self { path, leading: leading.iter().map(OsString::from).collect(), environment, folder: None }
     }
 
     pub fn with_env(mut self, name: &str, value: &Path) -> Self {
         self.environment.insert(name.to_owned(), value.to_string_lossy().into_owned());
+        self
+    }
+
+    /// Runs it in another folder than ours.
+    pub fn in_folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
         self
     }
 
@@ -95,6 +102,9 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(stdout)
             .kill_on_drop(true);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command.stderr(if output == Output::Inherited { Stdio::inherit() } else { Stdio::piped() });
         command
             .spawn()

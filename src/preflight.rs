@@ -57,7 +57,7 @@ const SECRET_PAIRS: [(&str, &str); 3] = [("API", "KEY"), ("PRIVATE", "KEY"), ("A
 const SECRET_VALUES: [&str; 10] = ["ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "npm_", "xoxb-", "AKIA", "-----BEGIN "];
 
 /// Refuses build arguments that look like secrets: a provenance with `mode=max` publishes every one of them.
-pub fn secret_build_args(build_args: &[String]) -> anyhow::Result<()> {
+pub fn secret_build_args(place: &str, build_args: &[String]) -> anyhow::Result<()> {
     let suspicious: Vec<&str> = build_args
         .iter()
         .filter_map(|argument| argument.split_once('='))
@@ -69,11 +69,8 @@ pub fn secret_build_args(build_args: &[String]) -> anyhow::Result<()> {
     }
     // The values are not shown.
     let listed: Vec<String> = suspicious.iter().map(|name| format!("`{name}`")).collect();
-    Err(anyhow::anyhow!(
-        "input `build-args`: {} looks like a secret, and the provenance (`mode=max`) publishes build arguments",
-        listed.join(", ")
-    ))
-    .hint("pass it with `secrets` and `RUN --mount=type=secret`, or set `provenance: mode=min`")
+    Err(anyhow::anyhow!("{place}: {} looks like a secret, and the provenance (`mode=max`) publishes build arguments", listed.join(", ")))
+        .hint("pass it with `secrets` and `RUN --mount=type=secret`, or set `provenance: mode=min`")
 }
 
 /// Whether a build argument looks like a secret, by its name or by how its value begins.
@@ -92,11 +89,12 @@ pub(crate) fn looks_secret(name: &str, value: &str) -> bool {
 }
 
 /// Refuses a cache that would be written under a name that is published: a cache is no image, and carries no proof.
-pub fn cache_under_a_name(caches: &[&str], names: &[String]) -> anyhow::Result<()> {
-    let written = caches.iter().flat_map(|cache| cache.split(',')).filter_map(|field| field.trim().trim_matches('"').strip_prefix("ref="));
+pub fn cache_under_a_name<C: AsRef<str>>(caches: &[C], names: &[String]) -> anyhow::Result<()> {
+    let written =
+        caches.iter().flat_map(|cache| cache.as_ref().split(',')).filter_map(|field| field.trim().trim_matches('"').strip_prefix("ref="));
     let same = |one: &str, other: &str| one.trim_start_matches("docker.io/") == other.trim_start_matches("docker.io/");
     match written.into_iter().find(|written| names.iter().any(|name| same(written, name))) {
-        Some(name) => Err(anyhow::anyhow!("input `cache-to`: `{name}` is one of the names to publish"))
+        Some(name) => Err(anyhow::anyhow!("`cache-to`: `{name}` is one of the names to publish"))
             .hint("write the cache under a name of its own, such as `:buildcache`"),
         None => Ok(()),
     }
@@ -148,7 +146,7 @@ mod tests {
             ("VERSION=1.2.3-rc.1+build", false),
             ("TOKEN=", false),
         ] {
-            let outcome = secret_build_args(&[argument.to_owned()]);
+            let outcome = secret_build_args("input `build-args`", &[argument.to_owned()]);
             assert_eq!(outcome.is_err(), found, "{argument}");
             if let Err(error) = outcome {
                 let (name, value) = argument.split_once('=').unwrap();

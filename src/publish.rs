@@ -19,6 +19,15 @@ pub struct Name {
     pub tag: Tag,
 }
 
+impl Name {
+    /// Every tag in every repository.
+    pub fn all(repositories: &[Repository], tags: &[Tag]) -> Vec<Self> {
+        tags.iter()
+            .flat_map(|tag| repositories.iter().map(|repository| Self { repository: repository.clone(), tag: tag.clone() }))
+            .collect()
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.repository, self.tag)
@@ -31,29 +40,31 @@ pub struct Baseline(HashMap<Name, Option<Digest>>);
 
 impl Baseline {
     /// Looks every name up.
-    pub async fn observe(registry: &Registry, repositories: &[Repository], tags: &[Tag]) -> anyhow::Result<Self> {
-        let names = names(repositories, tags);
+    pub async fn observe(registry: &Registry, names: &[Name]) -> anyhow::Result<Self> {
         let looked_up = names.iter().map(|name| async { Ok::<_, RegistryError>((name.clone(), current(registry, name).await?)) });
         Ok(Self(try_join_all(looked_up).await.remedied()?.into_iter().collect()))
     }
 }
 
 impl Baseline {
-    /// The names that stood on an image when the plan was made.
-    pub fn taken(&self) -> impl Iterator<Item = (&Name, ImageRef)> {
-        self.0.iter().filter_map(|(name, digest)| Some((name, name.repository.at(digest.as_ref()?))))
+    /// The image that a name stood on when the plan was made.
+    pub fn taken(&self, name: &Name) -> Option<ImageRef> {
+        Some(name.repository.at(self.0.get(name)?.as_ref()?))
     }
-}
-
-fn names(repositories: &[Repository], tags: &[Tag]) -> Vec<Name> {
-    tags.iter().flat_map(|tag| repositories.iter().map(|repository| Name { repository: repository.clone(), tag: tag.clone() })).collect()
 }
 
 async fn current(registry: &Registry, name: &Name) -> Result<Option<Digest>, RegistryError> {
     Ok(registry.tagged(&name.repository, &name.tag).await?.map(|manifest| manifest.descriptor.digest))
 }
 
-/// Images with their names on.
+/// One image, verified in each of its repositories, and the names that it gets.
+#[derive(Debug)]
+pub struct Lot<'a> {
+    pub verified: Vec<VerifiedImage>,
+    pub names: &'a [Name],
+}
+
+/// One image with its names on.
 #[derive(Debug)]
 pub struct Published {
     pub images: Vec<ImageRef>,
@@ -65,34 +76,31 @@ pub struct Published {
 pub struct Terms<'a> {
     pub baseline: &'a Baseline,
     pub rule: OnTagConflict,
-    /// Whether a run of this very commit published this image; then its names are no conflict.
-    pub same_commit: &'a (dyn Fn(ImageRef) -> LocalBoxFuture<'a, bool> + 'a),
+    /// Whether a run of this very commit published the image that a name stands on; then it is no conflict.
+    pub same_commit: &'a (dyn Fn(Name, ImageRef) -> LocalBoxFuture<'a, bool> + 'a),
     /// Told of each name as soon as it is put, so that a log says how far an interrupted run came.
     pub on_put: &'a dyn Fn(&Name),
 }
 
-/// Puts every tag on every verified image: conflicts first, then names of one version, floating ones last, each read back.
+/// A name to be, and the verified image that gets it.
+type Place<'a> = (&'a VerifiedImage, &'a Name);
+
+/// Puts every name on its verified image: conflicts first, then names of one version, floating ones last, each read back. No name of any lot
+/// is put before all lots are known to be free of conflicts.
 ///
 /// # Errors
 /// With exit code 3 when some names were put and others not; the message lists both.
-pub async fn publish(registry: &Registry, verified: Vec<VerifiedImage>, tags: &[Tag], terms: &Terms<'_>) -> anyhow::Result<Published> {
-    let Some(first) = verified.first() else { anyhow::bail!("nothing was verified, so nothing is published") };
-    let evidence = first.evidence().clone();
-    find_conflicts(registry, &verified, tags, terms).await?;
+pub async fn publish(registry: &Registry, lots: Vec<Lot<'_>>, terms: &Terms<'_>) -> anyhow::Result<Vec<Published>> {
+    let places = places(&lots)?;
+    find_conflicts(registry, &places, terms).await?;
     let mut put: Vec<Name> = Vec::new();
     for rank in 0..=4 {
-        let ranked = tags.iter().filter(|tag| tag.floats() == rank);
-        let attempts = ranked.flat_map(|tag| {
-            verified.iter().map(move |image| {
-                let name = Name { repository: image.image().repository.clone(), tag: tag.clone() };
-                async move {
-                    let outcome = put_name(registry, image, &name).await;
-                    if outcome.is_ok() {
-                        (terms.on_put)(&name);
-                    }
-                    (name, outcome)
-                }
-            })
+        let attempts = places.iter().filter(|(_, name)| name.tag.floats() == rank).map(|(image, name)| async move {
+            let outcome = put_name(registry, image, name).await;
+            if outcome.is_ok() {
+                (terms.on_put)(name);
+            }
+            ((*name).clone(), outcome)
         });
         let mut failed: Vec<(Name, NotPut)> = Vec::new();
         for (name, outcome) in join_all(attempts).await {
@@ -102,10 +110,29 @@ pub async fn publish(registry: &Registry, verified: Vec<VerifiedImage>, tags: &[
             }
         }
         if !failed.is_empty() {
-            return Err(partly(&put, &failed, &verified, tags));
+            return Err(partly(&put, &failed, &places));
         }
     }
-    Ok(Published { images: verified.iter().map(|image| image.image().clone()).collect(), names: put, evidence })
+    let published = lots.iter().filter_map(|lot| {
+        Some(Published {
+            images: lot.verified.iter().map(|image| image.image().clone()).collect(),
+            names: put.iter().filter(|name| lot.names.contains(name)).cloned().collect(),
+            evidence: lot.verified.first()?.evidence().clone(),
+        })
+    });
+    Ok(published.collect())
+}
+
+fn places<'a>(lots: &'a [Lot<'_>]) -> anyhow::Result<Vec<Place<'a>>> {
+    if lots.is_empty() || lots.iter().any(|lot| lot.verified.is_empty()) {
+        anyhow::bail!("nothing was verified, so nothing is published");
+    }
+    let all = lots.iter().flat_map(|lot| lot.names.iter().map(move |name| (lot, name)));
+    let places = all.map(|(lot, name)| match lot.verified.iter().find(|image| image.image().repository == name.repository) {
+        Some(image) => Ok((image, name)),
+        None => anyhow::bail!("`{name}` is put on nothing: no image was verified in its repository"),
+    });
+    places.collect()
 }
 
 /// Why a name is not known to be put.
@@ -150,27 +177,24 @@ async fn put_name(registry: &Registry, verified: &VerifiedImage, name: &Name) ->
 }
 
 /// Refuses, before anything is put, when a name moved since the plan was made.
-async fn find_conflicts(registry: &Registry, verified: &[VerifiedImage], tags: &[Tag], terms: &Terms<'_>) -> anyhow::Result<()> {
+async fn find_conflicts(registry: &Registry, places: &[Place<'_>], terms: &Terms<'_>) -> anyhow::Result<()> {
     if terms.rule == OnTagConflict::Overwrite {
         return Ok(());
     }
+    let now = try_join_all(places.iter().map(|(_, name)| current(registry, name))).await.remedied()?;
     let mut moved = Vec::new();
-    for image in verified {
-        let names = names(std::slice::from_ref(&image.image().repository), tags);
-        let now = try_join_all(names.iter().map(|name| current(registry, name))).await.remedied()?;
-        for (name, now) in names.into_iter().zip(now) {
-            let before = terms.baseline.0.get(&name).cloned().flatten();
-            match now {
-                Some(now)
-                    if Some(&now) != before.as_ref()
-                        && now != image.image().digest
-                        && !(terms.same_commit)(name.repository.at(&now)).await =>
-                {
-                    let before = before.map_or_else(|| "nothing".to_owned(), |before| format!("`{before}`"));
-                    moved.push(format!("`{name}` named {before} when this run began and names `{now}` now"));
-                }
-                _ => {}
+    for ((image, name), now) in places.iter().zip(now) {
+        let before = terms.baseline.0.get(name).cloned().flatten();
+        match now {
+            Some(now)
+                if Some(&now) != before.as_ref()
+                    && now != image.image().digest
+                    && !(terms.same_commit)((*name).clone(), name.repository.at(&now)).await =>
+            {
+                let before = before.map_or_else(|| "nothing".to_owned(), |before| format!("`{before}`"));
+                moved.push(format!("`{name}` named {before} when this run began and names `{now}` now"));
             }
+            _ => {}
         }
     }
     if moved.is_empty() {
@@ -180,12 +204,11 @@ async fn find_conflicts(registry: &Registry, verified: &[VerifiedImage], tags: &
         .hint("another run published meanwhile; run this workflow again if it should win, set `on-tag-conflict: overwrite`, or serialise runs with `concurrency`")
 }
 
-fn partly(put: &[Name], failed: &[(Name, NotPut)], verified: &[VerifiedImage], tags: &[Tag]) -> anyhow::Error {
+fn partly(put: &[Name], failed: &[(Name, NotPut)], places: &[Place<'_>]) -> anyhow::Error {
     let quoted = |names: &[&Name]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let repositories: Vec<Repository> = verified.iter().map(|image| image.image().repository.clone()).collect();
-    let all = names(&repositories, tags);
     let unconfirmed: Vec<&Name> = failed.iter().filter(|(_, why)| matches!(why, NotPut::Unconfirmed(_))).map(|(name, _)| name).collect();
-    let missing: Vec<&Name> = all.iter().filter(|name| !put.contains(name) && !unconfirmed.contains(name)).collect();
+    let all = places.iter().map(|(_, name)| *name);
+    let missing: Vec<&Name> = all.filter(|name| !put.contains(name) && !unconfirmed.contains(name)).collect();
     let reasons: Vec<String> = failed.iter().map(|(name, why)| format!("`{name}`: {}", crate::error::message(why.error()))).collect();
     let reasons = reasons.join("; ");
     let (code, message) = if put.is_empty() && unconfirmed.is_empty() {

@@ -35,7 +35,7 @@ use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verbs::{publish, release};
+use supply_action::verbs::{prove, publish, release};
 use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
 use supply_action::{sigstore, verify};
 
@@ -236,13 +236,14 @@ impl World {
         let outside = release::Outside::new(&inputs, &Credentials::default()).unwrap();
         let place = Place { env: &env, private: self.folder.path(), terminal: false };
         let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
-        let ((built, _), _) = publish::build(&env, &plan.build, &plan.release.images, &self.registry, buildx, &|_| {}).await.unwrap();
+        let ((built, _), _) = publish::build(&env, &plan.build, &plan.release.images(), &self.registry, buildx, &|_| {}).await.unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
         let authority = release::Authority::Oidc(identity::token(&http, &context).await.unwrap());
-        let (attested, _) = release::prove(&outside, &context, authority, built, &policy, &Sboms::Build).await.unwrap();
+        let (attested, _) =
+            prove::prove(&outside, &context, authority, vec![built], std::slice::from_ref(&policy), &Sboms::Build).await.unwrap();
         let proven = began.elapsed();
-        let _ = release::verify_all(&outside, &attested, &policy).await.unwrap();
+        let _ = prove::verify_all(&outside, &attested, std::slice::from_ref(&policy)).await.unwrap();
         let took = began.elapsed();
         Run { took, verifying: took - proven, requests: self.sandbox.requests().split_off(before) }
     }

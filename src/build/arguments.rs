@@ -26,6 +26,17 @@ pub enum Generator {
     Nothing,
 }
 
+impl Generator {
+    /// What buildx is told.
+    pub(super) fn attest(&self) -> Option<String> {
+        match self {
+            Self::Scanner(scanner) => Some(csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")])),
+            Self::BuildKits => Some("type=sbom".to_owned()),
+            Self::Nothing => None,
+        }
+    }
+}
+
 /// Reference: <https://docs.docker.com/reference/cli/docker/buildx/build/>. `secrets` holds the files of `Flags::secrets`, in their order.
 pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destination<'_>, secrets: &[P]) -> Vec<String> {
     let mut arguments: Vec<String> = vec!["build".into(), "--builder".into(), builder.into()];
@@ -45,25 +56,11 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
             }
         }
         Destination::ByDigest { repositories, metadata, generator } => {
-            match generator {
-                _ if !matches!(build.sbom, Sbom::Ours(_)) => {}
-                Generator::Scanner(scanner) => push("--attest", csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")])),
-                Generator::BuildKits => push("--attest", "type=sbom".to_owned()),
-                Generator::Nothing => {}
+            if let (Sbom::Ours(_), Some(attest)) = (&build.sbom, generator.attest()) {
+                push("--attest", attest);
             }
             push("--metadata-file", metadata.display().to_string());
-            let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
-            push(
-                "--output",
-                csv_row(&[
-                    "type=image".to_owned(),
-                    format!("name={}", names.join(",")),
-                    "push=true".to_owned(),
-                    "push-by-digest=true".to_owned(),
-                    "name-canonical=true".to_owned(),
-                    "oci-mediatypes=true".to_owned(),
-                ]),
-            );
+            push("--output", pushed_by_digest(repositories));
         }
     }
     arguments.push(build.flags.context.clone());
@@ -80,25 +77,45 @@ fn value<P: AsRef<Path>>(flag: &Flag, flags: &Flags, destination: &Destination<'
     };
     match flag.name {
         "--output" if !is_kept_output(flag) || (publishes && has(&text, "type=docker")) => None,
-        // Verifiers read v1; builders before BuildKit 0.28 write 0.2 unless told.
-        "--attest" if publishes && has(&text, "type=provenance") && !text.contains("version=") && !has(&text, "disabled=true") => {
-            Some(Some(format!("{text},version=v1")))
-        }
+        "--attest" if publishes => Some(Some(for_publishing(&text))),
         // Evidence of an image that nobody gets is none.
-        "--attest" if !publishes => None,
+        "--attest" => None,
         _ => Some(Some(text)),
     }
 }
 
-/// Outputs that stay on this machine are the user's; every other could put a name on an image without proof, and is left out.
+/// An image's output, to these repositories and under its digest alone.
+pub(super) fn pushed_by_digest(repositories: &[Repository]) -> String {
+    let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
+    csv_row(&[
+        "type=image".to_owned(),
+        format!("name={}", names.join(",")),
+        "push=true".to_owned(),
+        "push-by-digest=true".to_owned(),
+        "name-canonical=true".to_owned(),
+        "oci-mediatypes=true".to_owned(),
+    ])
+}
+
+/// An attestation's attributes as verifiers need it: they read provenance v1, and builders before BuildKit 0.28 write 0.2 unless told.
+pub(super) fn for_publishing(attest: &str) -> String {
+    let of_old = has(attest, "type=provenance") && !attest.contains("version=") && !has(attest, "disabled=true");
+    if of_old { format!("{attest},version=v1") } else { attest.to_owned() }
+}
+
 fn is_kept_output(flag: &Flag) -> bool {
     let FlagValue::Text(text) = &flag.value else { return false };
+    flag.name == "--output" && is_kept(text)
+}
+
+/// Outputs that stay on this machine are the user's; every other could put a name on an image without proof, and is left out.
+pub(super) fn is_kept(output: &str) -> bool {
     // A path alone, or `-`, is a local output.
-    flag.name == "--output" && kind(text).is_none_or(|kind| ["local", "tar", "oci", "docker", "cacheonly"].contains(&kind.as_str()))
+    kind(output).is_none_or(|kind| ["local", "tar", "oci", "docker", "cacheonly"].contains(&kind.as_str()))
 }
 
 /// The `type` of attributes, read as leniently as buildx does; `None` for a path alone.
-fn kind(attributes: &str) -> Option<String> {
+pub(super) fn kind(attributes: &str) -> Option<String> {
     if !attributes.contains('=') {
         return None;
     }
@@ -114,7 +131,7 @@ fn has(attributes: &str, field: &str) -> bool {
 }
 
 /// One row of CSV, which is how buildx splits attributes; fields with commas or quotes get quotes.
-fn csv_row(fields: &[String]) -> String {
+pub(super) fn csv_row(fields: &[String]) -> String {
     let quote = |field: &String| {
         if field.contains([',', '"', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.clone() }
     };

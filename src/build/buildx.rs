@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 
 use super::arguments::{self, Destination, Generator};
+use super::bake::{Definition, Goods};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::{BuiltImage, emulation};
 use crate::command::{Output, Program, find};
@@ -140,6 +142,52 @@ impl Buildx {
         BuiltImage::confirm(registry, to, &digest, &build.platforms).await.context("what was built cannot be confirmed")
     }
 
+    /// Builds all targets of a bake file in one call, pushes each by digest, and reads back what the registry then holds.
+    pub async fn bake(
+        &self,
+        registry: &Registry,
+        folder: &Path,
+        file: &Value,
+        allow: &[String],
+        goods: &[Goods],
+    ) -> anyhow::Result<Vec<BuiltImage>> {
+        let metadata = self.folder.join("metadata.json");
+        self.run_bake(folder, file, allow, Some(&metadata)).await?;
+        let written = read_metadata(&metadata)?;
+        let built =
+            goods.iter().map(|goods| {
+                let (images, platforms) = (&goods.images, &goods.platforms);
+                let digest = digest_in(written.get(&goods.target)).with_context(|| format!("target `{}`", goods.target));
+                async move {
+                    BuiltImage::confirm(registry, images, &digest?, platforms).await.with_context(|| format!("target `{}`", goods.target))
+                }
+            });
+        futures_util::future::try_join_all(built).await.context("what was built cannot be confirmed")
+    }
+
+    /// Builds all targets of a bake file that pushes nothing.
+    pub async fn bake_check(&self, folder: &Path, file: &Value, allow: &[String]) -> anyhow::Result<()> {
+        self.run_bake(folder, file, allow, None).await
+    }
+
+    async fn run_bake(&self, folder: &Path, file: &Value, allow: &[String], metadata: Option<&Path>) -> anyhow::Result<()> {
+        let definition = self.folder.join("bake.json");
+        write_private(&definition, file.to_string().as_bytes())?;
+        let mut arguments = vec!["bake".to_owned(), format!("--progress={}", self.progress())];
+        let mut push = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        push("--builder", self.builder.clone());
+        push("--file", definition.display().to_string());
+        allow.iter().for_each(|allowed| push("--allow", allowed.clone()));
+        if let Some(metadata) = metadata {
+            push("--metadata-file", metadata.display().to_string());
+        }
+        self.program.clone().in_folder(folder).run(&arguments, self.output).await.context("the build failed")
+    }
+
+    fn progress(&self) -> &'static str {
+        if self.output == Output::Inherited { "auto" } else { "plain" }
+    }
+
     async fn run(&self, build: &Build, destination: &Destination<'_>) -> anyhow::Result<()> {
         check_context(build)?;
         let secrets = &build.flags.secrets;
@@ -148,7 +196,7 @@ impl Buildx {
             write_private(file, secret.value.expose_secret().as_bytes())?;
         }
         let mut arguments = arguments::build(build, &self.builder, destination, &files);
-        arguments.insert(1, format!("--progress={}", if self.output == Output::Inherited { "auto" } else { "plain" }));
+        arguments.insert(1, format!("--progress={}", self.progress()));
         let result = self.program.run(&arguments, self.output).await.context("the build failed");
         for file in &files {
             let _ = std::fs::remove_file(file); // the folder goes at the end in any case
@@ -199,6 +247,24 @@ async fn create(program: &Program, created: &Created, name: &str, place: &Place<
     Ok(())
 }
 
+/// What buildx makes of bake files, with everything resolved; it takes no builder.
+pub async fn print_bake(env: &Environment, folder: &Path, asked: &[String]) -> anyhow::Result<Definition> {
+    if !folder.is_dir() {
+        return Err(anyhow::anyhow!("input `workdir`: there is no folder `{}`", folder.display()))
+            .hint("in a workflow the repository is there only after `actions/checkout`; paths are relative to its root");
+    }
+    let (path, leading) = locate(env)?;
+    let mut arguments = vec!["bake".to_owned(), "--print".to_owned()];
+    arguments.extend(asked.iter().cloned());
+    let printed = Program::new(path, leading, env)
+        .in_folder(folder)
+        .capture(&arguments)
+        .await
+        .context("the bake files cannot be read")
+        .hint("in a workflow they are there only after `actions/checkout`; their paths are relative to `workdir`")?;
+    Definition::read(&printed)
+}
+
 /// Where Docker listens: `DOCKER_HOST` if it is a socket, else the usual place, which runners mount into container actions.
 fn docker_socket(env: &Environment) -> PathBuf {
     let named = env.get("DOCKER_HOST").and_then(|host| host.strip_prefix("unix://"));
@@ -233,9 +299,16 @@ pub fn check_context(build: &Build) -> anyhow::Result<()> {
 }
 
 fn reported_digest(metadata: &Path) -> anyhow::Result<Digest> {
-    let text = std::fs::read(metadata).context("buildx wrote no metadata file")?;
-    let metadata: serde_json::Value = serde_json::from_slice(&text).context("the metadata file of buildx cannot be read")?;
-    match metadata.get("containerimage.digest").and_then(|digest| digest.as_str()) {
+    digest_in(Some(&read_metadata(metadata)?))
+}
+
+fn read_metadata(file: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read(file).context("buildx wrote no metadata file")?;
+    serde_json::from_slice(&text).context("the metadata file of buildx cannot be read")
+}
+
+fn digest_in(metadata: Option<&Value>) -> anyhow::Result<Digest> {
+    match metadata.and_then(|metadata| metadata.get("containerimage.digest")?.as_str()) {
         Some(digest) => digest.parse().context("the metadata file of buildx"),
         None => bail!("the metadata file of buildx names no `containerimage.digest`"),
     }

@@ -8,28 +8,34 @@ use crate::github::Environment;
 
 /// Completes or drops the entries; gives the notice that says so.
 pub fn complete(flags: &mut Flags, env: &Environment) {
-    let get = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let service = get("ACTIONS_RESULTS_URL").or(get("ACTIONS_CACHE_URL")).filter(|_| get("ACTIONS_RUNTIME_TOKEN").is_some());
     let before = flags.flags.len();
     flags.flags.retain_mut(|flag| {
         let FlagValue::Text(text) = &mut flag.value else { return true };
-        let fields: Vec<&str> = text.split(',').map(str::trim).collect();
-        if !["--cache-from", "--cache-to"].contains(&flag.name) || !fields.contains(&"type=gha") {
+        if !["--cache-from", "--cache-to"].contains(&flag.name) {
             return true;
         }
-        let has = |name: &str| fields.iter().any(|field| field.split('=').next() == Some(name));
-        // Its own address: the user knows better. The token is buildx's to find, in its environment.
-        if has("url") || has("url_v2") {
-            return true;
-        }
-        // A container action gets the address of version 2, and not the variable that says so.
-        if let (Some(url), false) = (get("ACTIONS_RESULTS_URL"), has("version")) {
-            *text = format!("{text},version=2,url_v2={url}");
-        }
-        service.is_some()
+        completed(std::mem::take(text), env).map(|completed| *text = completed).is_some()
     });
     if flags.flags.len() < before {
         flags.notices.push("there is no GitHub Actions cache here, so `type=gha` caches are left out".to_owned());
+    }
+}
+
+/// A cache's attributes with what buildx needs to know; `None` where there is no such cache here.
+pub fn completed(cache: String, env: &Environment) -> Option<String> {
+    let get = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let fields: Vec<&str> = cache.split(',').map(str::trim).collect();
+    let has = |name: &str| fields.iter().any(|field| field.split('=').next() == Some(name));
+    // Its own address: the user knows better. The token is buildx's to find, in its environment.
+    if !fields.contains(&"type=gha") || has("url") || has("url_v2") {
+        return Some(cache);
+    }
+    get("ACTIONS_RUNTIME_TOKEN")?;
+    // A container action gets the address of version 2, and not the variable that says so.
+    match (get("ACTIONS_RESULTS_URL"), has("version")) {
+        (Some(url), false) => Some(format!("{cache},version=2,url_v2={url}")),
+        (Some(_), true) => Some(cache),
+        (None, _) => get("ACTIONS_CACHE_URL").map(|_| cache.clone()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `Plan` → `BuiltImage`: pushed by digest, confirmed by fetching and hashing, not named by any tag.
 
 pub mod arguments;
+pub mod bake;
 pub mod builder;
 pub mod buildx;
 pub mod caches;

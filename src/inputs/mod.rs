@@ -1,5 +1,6 @@
 //! `INPUT_*` → `Inputs`: every input of action.yml, parsed into the words the program uses. It never acts on one.
 
+mod baked;
 mod builder;
 pub mod csv;
 pub mod digests;
@@ -29,6 +30,7 @@ use crate::sigstore::tuf::Mirror;
 use crate::trigger::Push;
 use crate::verify::policy::{Format, Part};
 
+pub use self::baked::Baked;
 use self::digests::Claim;
 use self::named::names_and_tags;
 pub use self::secrets::secret_texts;
@@ -52,6 +54,7 @@ pub struct Inputs {
     pub merge: Merged,
     /// A folder for what layers held, for later runs.
     pub sbom_cache: Option<PathBuf>,
+    pub bake: Baked,
     pub sign: bool,
     /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
     pub signing_key: Option<SigningKey>,
@@ -99,6 +102,7 @@ pub enum MergedSbom {
 pub enum Action {
     Publish,
     Merge,
+    Bake,
 }
 
 impl Action {
@@ -106,6 +110,7 @@ impl Action {
         match self {
             Self::Publish => &names::NAMES,
             Self::Merge => &names::MERGE,
+            Self::Bake => &names::BAKE,
         }
     }
 }
@@ -189,6 +194,11 @@ struct Raw {
     ssh: Option<String>,
     target: Option<String>,
     ulimit: Option<String>,
+    files: Option<String>,
+    set: Option<String>,
+    targets: Option<String>,
+    vars: Option<String>,
+    workdir: Option<String>,
     push: Option<String>,
     push_by_digest: Option<String>,
     digest_files: Option<String>,
@@ -316,12 +326,15 @@ impl Problems {
 
 fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
-    let mut notices = names::unknown(action.names(), env, &mut problems);
+    let mut notices = names::unknown(action, env, &mut problems);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let names = names_and_tags(&raw, context, &mut problems, &mut notices);
+    let names = match action {
+        Action::Bake => metadata::Texts::default(), // the bake files name the images
+        Action::Publish | Action::Merge => names_and_tags(&raw, context, &mut problems, &mut notices),
+    };
     let platforms = match &raw.platforms {
         Some(list) => problems.some("platforms", list),
-        None if action == Action::Merge => Vec::new(), // those that are there
+        None if action != Action::Publish => Vec::new(), // those that are there, or that the bake files name
         None => problems.each("platforms", &["linux/amd64".to_owned(), "linux/arm64".to_owned()]),
     };
     let build = build_texts(&raw, &platforms, &mut problems);
@@ -329,14 +342,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         tuf_mirror: mirror(&raw, &mut problems),
         registry_auth: logins::logins(&raw, &names.images, env, &mut problems),
         metadata: metadata::Texts { flavor: text(&raw.flavor), labels: text(&raw.labels), annotations: text(&raw.annotations), ..names },
-        metadata_context: match raw.metadata_context.as_deref().map(str::trim) {
-            None | Some("workflow") => MetadataContext::Workflow,
-            Some("git") => MetadataContext::Git,
-            Some(other) => {
-                problems.say("metadata-context", format_args!("`{other}` is neither `workflow` nor `git`"));
-                MetadataContext::Workflow
-            }
-        },
+        metadata_context: metadata_context(raw.metadata_context.as_deref(), &mut problems),
         separators: {
             let separator = |text: &Option<String>| text.clone().unwrap_or_else(|| "\n".to_owned());
             Separators { tags: separator(&raw.sep_tags), labels: separator(&raw.sep_labels), annotations: separator(&raw.sep_annotations) }
@@ -347,6 +353,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         push: push(raw.push.as_deref(), &mut problems),
         push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false),
         merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
+        bake: if action == Action::Bake { baked::baked(&raw, &mut problems) } else { Baked::default() },
         digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
         sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
@@ -393,6 +400,17 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         problems => {
             let message = format!("{} inputs are wrong:\n  {}", problems.len(), problems.join("\n  "));
             Err(WithExit { code: exit::BAD_INPUT, message }.into())
+        }
+    }
+}
+
+fn metadata_context(text: Option<&str>, problems: &mut Problems) -> MetadataContext {
+    match text.map(str::trim) {
+        None | Some("workflow") => MetadataContext::Workflow,
+        Some("git") => MetadataContext::Git,
+        Some(other) => {
+            problems.say("metadata-context", format_args!("`{other}` is neither `workflow` nor `git`"));
+            MetadataContext::Workflow
         }
     }
 }

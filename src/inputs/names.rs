@@ -1,6 +1,6 @@
 //! Every input by its name, and what a misspelt one was meant to be. Pure.
 
-use super::Problems;
+use super::{Action, Problems};
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
@@ -107,6 +107,46 @@ pub const MERGE: [&str; 29] = [
     "username",
 ];
 
+/// The inputs of `bake/action.yml`.
+pub const BAKE: [&str; 36] = [
+    "allow",
+    "allow-public-log",
+    "append",
+    "builder",
+    "builder-endpoint",
+    "buildkitd-config",
+    "buildkitd-config-inline",
+    "buildkitd-flags",
+    "cleanup",
+    "driver",
+    "driver-opts",
+    "files",
+    "github-attestations",
+    "github-token",
+    "keep-state",
+    "no-cache",
+    "on-tag-conflict",
+    "password",
+    "provenance",
+    "pull",
+    "push",
+    "registry",
+    "registry-auth",
+    "sbom",
+    "set",
+    "sign",
+    "sign-subjects",
+    "signature-formats",
+    "signing-config",
+    "targets",
+    "trusted-root",
+    "tuf-mirror",
+    "tuf-root",
+    "username",
+    "vars",
+    "workdir",
+];
+
 /// Inputs of the actions that this one replaces: what they are called here, or why they are not needed. The migration table in the README is
 /// checked against it.
 const FORMER: [(&str, Former); 16] = [
@@ -134,12 +174,17 @@ enum Former {
     Needless(&'static str),
 }
 
+/// Inputs of `publish` that a bake file says of each target.
+const OF_DEFINITION: [&str; 11] =
+    ["annotations", "build-args", "cache-from", "cache-to", "context", "images", "labels", "outputs", "platforms", "secrets", "tags"];
+
 /// How alike two names must be for one to be a slip of the other.
 const ALIKE: f64 = 0.84;
 
 /// Says which given inputs do not exist: a slip of one that does is a problem, because it would be ignored; any other is only told.
-pub(super) fn unknown(known: &[&str], env: &Environment, problems: &mut Problems) -> Vec<String> {
+pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems) -> Vec<String> {
     let given = env.iter().filter(|(_, value)| !value.trim().is_empty()).filter_map(|(name, _)| name.strip_prefix("INPUT_"));
+    let known = action.names();
     let mut notices = Vec::new();
     // A runner makes an input's name upper-case and its spaces underscores, and leaves dashes alone.
     for name in given.map(|name| name.to_lowercase().replace('_', "-")).filter(|name| !known.contains(&name.as_str())) {
@@ -154,12 +199,15 @@ pub(super) fn unknown(known: &[&str], env: &Environment, problems: &mut Problems
             }
             _ => {}
         }
-        if NAMES.contains(&name.as_str()) {
+        if action == Action::Merge && NAMES.contains(&name.as_str()) {
             notices.push(format!("input `{name}` is one of the jobs that build, and is ignored here"));
             continue;
         }
         let nearest = known.iter().map(|known| (strsim::jaro_winkler(&name, known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
+            _ if action == Action::Bake && OF_DEFINITION.contains(&name.as_str()) => {
+                problems.say(&name, "a bake file says this of each target; write it there, or with `set`");
+            }
             Some((alike, known)) if alike >= ALIKE => problems.say(&name, format_args!("there is no such input; did you mean `{known}`?")),
             _ => notices.push(format!("input `{name}` is not one of this action's and is ignored")),
         }

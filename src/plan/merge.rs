@@ -116,8 +116,8 @@ impl Plan {
             })
             .collect();
         listed(&mut lines, "Parts:", &parts);
-        let platforms = &plan.release.requirements.platforms;
-        lines.push(format!("Platforms:  {}", if platforms.is_empty() { "those that are there".to_owned() } else { joined(platforms) }));
+        let platforms: Vec<_> = plan.release.targets.iter().flat_map(|target| &target.requirements.platforms).collect();
+        lines.push(format!("Platforms:  {}", if platforms.is_empty() { "those that are there".to_owned() } else { joined(&platforms) }));
         lines.extend(plan.release.lines());
         let annotations: Vec<String> = plan.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
         listed(&mut lines, "Annotated:", &annotations);

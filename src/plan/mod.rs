@@ -1,6 +1,7 @@
 //! Inputs, run and facts → `Plan`: every decision before anything is done. Pure, but that a user's own SBOM is read
 //! and checked; stages contain no "if push".
 
+pub mod bake;
 pub mod merge;
 pub mod sbom;
 mod shown;
@@ -17,6 +18,7 @@ use crate::github::{Context, Environment};
 use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict, Wish};
 use crate::metadata::{self, Metadata};
+use crate::publish::Name;
 use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event};
 use crate::verify::policy::{Format, Part, Requirements};
@@ -81,6 +83,11 @@ impl Build {
         self.flags.values("--attest").find(|attest| attest.contains("type=provenance")).filter(|attest| !attest.contains("disabled=true"))
     }
 
+    fn statements(&self) -> Statements {
+        let provenance = self.provenance().is_some();
+        Statements { sboms: self.sbom.predicate_types(), provenance, made_in_build: self.sbom.is_made_in_the_build() || provenance }
+    }
+
     pub fn publishes_build_args(&self) -> bool {
         self.provenance().is_some_and(|attest| attest.contains("mode=max"))
     }
@@ -97,10 +104,8 @@ pub struct Publish {
 #[derive(Debug)]
 pub struct Release {
     pub about: About,
-    pub images: Vec<Repository>,
-    /// Names of one version first, floating ones last.
-    pub tags: Vec<Tag>,
-    pub requirements: Requirements,
+    /// Never empty; one but for `bake`.
+    pub targets: Vec<Target>,
     /// Whether the attestations must be stored at GitHub as well.
     pub stores_at_github: bool,
     /// Whether the user named the formats, so that one which cannot be made is an error.
@@ -113,6 +118,17 @@ pub struct Release {
     pub key: Option<Digest>,
     /// Whether a login is made from an OIDC token.
     logs_in_by_oidc: bool,
+}
+
+/// One image that is published: where it goes, what it is called there, and what must be proven of it before.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// What a bake file calls it; empty where there is no such file.
+    pub target: String,
+    pub images: Vec<Repository>,
+    /// Names of one version first, floating ones last.
+    pub names: Vec<Name>,
+    pub requirements: Requirements,
     /// Whether BuildKit attaches statements to each platform, in a manifest of their own.
     made_in_build: bool,
 }
@@ -160,10 +176,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         some_image(&images)?;
         return Ok(Plan::Push(Push { about: outline.about, build, images, digest_files: inputs.digest_files.clone() }));
     }
-    let provenance = build.provenance().is_some();
-    let statements =
-        Statements { sboms: build.sbom.predicate_types(), provenance, made_in_build: build.sbom.is_made_in_the_build() || provenance };
-    Ok(match outline.release(inputs, facts, &build.platforms, statements)? {
+    Ok(match outline.release(inputs, facts, &build.platforms, build.statements())? {
         Released::Release(release) => Plan::Publish(Publish { release, build }),
         Released::Nothing(about) => return build_only(about, build),
     })
@@ -171,6 +184,19 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
 
 /// Decides what does not depend on where the image comes from.
 fn outline(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Outline> {
+    let mut answer = answer(inputs, context, facts);
+    let tags_are_ours = metadata::entries("tags", &inputs.metadata.tags).is_ok_and(|entries| entries.is_empty());
+    let of_tags = tags_are_ours && answer.decision == Decision::Publish && !inputs.push_by_digest;
+    let metadata = named(inputs, context, env, facts, tags_are_ours.then_some(&answer))?;
+    let of_tags = std::mem::take(&mut answer.notices).into_iter().filter(|_| of_tags);
+    let mut about = about(inputs, context, &answer, metadata);
+    about.notices.extend(of_tags);
+    let (images, tags) = (images(&about.metadata)?, tags(&about.metadata));
+    Ok(Outline { decision: answer.decision, about, images, tags_are_ours, tags })
+}
+
+/// What the event and the user's `push` say of this run.
+fn answer(inputs: &Inputs, context: &Context, facts: &Facts) -> Answer {
     let event = Event {
         name: &context.event_name,
         git_ref: &context.git_ref,
@@ -179,21 +205,19 @@ fn outline(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts)
         default_branch: facts.default_branch.as_deref(),
         on_default_branch: facts.on_default_branch,
     };
-    let answer = trigger::decide(inputs.push, &event);
-    let tags_are_ours = metadata::entries("tags", &inputs.metadata.tags).is_ok_and(|entries| entries.is_empty());
-    let of_tags = tags_are_ours && answer.decision == Decision::Publish && !inputs.push_by_digest;
-    let metadata = named(inputs, context, env, facts, tags_are_ours.then_some(&answer))?;
-    let about = About {
+    trigger::decide(inputs.push, &event)
+}
+
+fn about(inputs: &Inputs, context: &Context, answer: &Answer, metadata: Metadata) -> About {
+    About {
         builder: inputs.builder.json(),
         logins: inputs.registry_auth.iter().map(|login| json!({ "registry": login.registry, "method": login.method.name() })).collect(),
         event: context.event_name.clone(),
         git_ref: context.git_ref.clone(),
-        reason: answer.reason,
-        notices: inputs.notices.iter().chain(&metadata.warnings).cloned().chain(answer.notices.into_iter().filter(|_| of_tags)).collect(),
+        reason: answer.reason.clone(),
+        notices: inputs.notices.iter().chain(&metadata.warnings).cloned().collect(),
         metadata,
-    };
-    let (images, tags) = (images(&about.metadata)?, tags(&about.metadata));
-    Ok(Outline { decision: answer.decision, about, images, tags_are_ours, tags })
+    }
 }
 
 impl Outline {
@@ -206,22 +230,13 @@ impl Outline {
     /// The release of an image that has, or will have, these platforms, each with these statements.
     fn release(self, inputs: &Inputs, facts: &Facts, platforms: &[Platform], statements: Statements) -> anyhow::Result<Released> {
         let Self { mut about, images, tags_are_ours, tags, .. } = self;
-        if !inputs.sign {
-            return refuse("input `sign`: `false` beside publishing would put a name on an image without proof")
-                .hint("set `push: false` to build without publishing, or leave `sign` out");
-        }
+        must_sign(inputs)?;
         let tags =
             tags.map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `tags`: {error}") }).hint(if tags_are_ours {
                 "name the tags with the input `tags`"
             } else {
                 "a prefix or a pattern in `tags` can make it legal"
             })?;
-        if inputs.signing_key.is_some() && inputs.github_attestations == Wish::Always {
-            return refuse(
-                "input `github-attestations`: `true` beside `COSIGN_PRIVATE_KEY`: GitHub verifies no attestation that a key signed",
-            )
-            .hint("leave `github-attestations` out, or sign without a key");
-        }
         some_image(&images)?;
         if tags.is_empty() && inputs.push == trigger::Push::Auto && !tags_are_ours {
             about.reason = "no rule of `tags` gives this ref a name; `push: true` would make that an error".to_owned();
@@ -230,22 +245,46 @@ impl Outline {
         if tags.is_empty() {
             return refuse("input `tags`: there is no tag for this ref").hint("write for example `tags: v1.2.3`");
         }
-        let formats = inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
-        Ok(Released::Release(Release {
+        let requirements = requirements(inputs, platforms, &statements);
+        let names = Name::all(&images, &in_order(tags));
+        let target = Target { target: String::new(), names, images, requirements, made_in_build: statements.made_in_build };
+        Ok(Released::Release(Release::of(about, vec![target], inputs, facts)))
+    }
+}
+
+impl Release {
+    fn of(about: About, targets: Vec<Target>, inputs: &Inputs, facts: &Facts) -> Self {
+        Self {
             about,
-            requirements: Requirements::new(platforms, &statements.sboms, statements.provenance, &inputs.sign_subjects, formats),
-            made_in_build: statements.made_in_build,
+            targets,
             stores_at_github: inputs.github_attestations == Wish::Always,
             formats_are_asked_for: inputs.signature_formats.is_some(),
-            images,
-            tags: in_order(tags),
             on_tag_conflict: inputs.on_tag_conflict,
             private: facts.private,
             allow_public_log: inputs.allow_public_log,
             key: inputs.signing_key.as_ref().map(SigningKey::name),
             logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
-        }))
+        }
     }
+}
+
+/// What must be proven of an image with these platforms, each with these statements.
+fn requirements(inputs: &Inputs, platforms: &[Platform], statements: &Statements) -> Requirements {
+    let formats = inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
+    Requirements::new(platforms, &statements.sboms, statements.provenance, &inputs.sign_subjects, formats)
+}
+
+/// What is published is signed, and where it is stored it can be verified.
+fn must_sign(inputs: &Inputs) -> anyhow::Result<()> {
+    if !inputs.sign {
+        return refuse("input `sign`: `false` beside publishing would put a name on an image without proof")
+            .hint("set `push: false` to build without publishing, or leave `sign` out");
+    }
+    if inputs.signing_key.is_some() && inputs.github_attestations == Wish::Always {
+        return refuse("input `github-attestations`: `true` beside `COSIGN_PRIVATE_KEY`: GitHub verifies no attestation that a key signed")
+            .hint("leave `github-attestations` out, or sign without a key");
+    }
+    Ok(())
 }
 
 fn some_image(images: &[Repository]) -> anyhow::Result<()> {
@@ -373,12 +412,25 @@ impl Plan {
 }
 
 impl Release {
-    /// Every full name, in the order in which they are put.
-    pub fn names(&self) -> Vec<String> {
-        self.tags.iter().flat_map(|tag| self.images.iter().map(move |image| format!("{image}:{tag}"))).collect()
+    /// Every name of every image.
+    pub fn names(&self) -> Vec<Name> {
+        self.targets.iter().flat_map(|target| target.names.iter().cloned()).collect()
     }
 
-    fn subjects(&self) -> Value {
+    /// Every repository, each once.
+    pub fn images(&self) -> Vec<Repository> {
+        let mut images: Vec<Repository> = Vec::new();
+        for image in self.targets.iter().flat_map(|target| &target.images) {
+            if !images.contains(image) {
+                images.push(image.clone());
+            }
+        }
+        images
+    }
+}
+
+impl Target {
+    fn subjects(&self) -> Vec<Value> {
         let platforms = &self.requirements.platforms;
         let index = json!({ "subject": "index", "predicateTypes": self.requirements.index });
         let of_platforms = platforms.iter().map(|platform| json!({ "subject": platform, "predicateTypes": self.requirements.platform }));

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Plan, Publish, Push, Release};
+use super::{About, Build, Plan, Publish, Push, Release, Target};
 use crate::build::arguments::{self, Destination, Generator};
+use crate::image::Repository;
 use crate::preflight;
 use crate::summary::commands::quoted;
 use crate::trigger::Decision;
@@ -35,7 +36,7 @@ impl Plan {
             "subjects": [], "permissions": self.permissions(),
         });
         if let Self::Publish(plan) = self {
-            json["subjects"] = plan.release.subjects();
+            json["subjects"] = plan.release.targets.iter().flat_map(Target::subjects).collect();
         }
         json
     }
@@ -45,11 +46,8 @@ impl Plan {
         let secrets: Vec<&str> = self.build().flags.secrets.iter().map(|_| "<file>").collect();
         match self {
             Self::BuildOnly(plan) => arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets),
-            Self::Push(Push { images, build, .. }) | Self::Publish(Publish { release: Release { images, .. }, build }) => {
-                let (metadata, generator) = ("<metadata-file>".as_ref(), &Generator::BuildKits);
-                let destination = Destination::ByDigest { repositories: images, metadata, generator };
-                arguments::build(build, "<builder>", &destination, &secrets)
-            }
+            Self::Push(Push { images, build, .. }) => pushed(build, images, &secrets),
+            Self::Publish(Publish { release, build }) => pushed(build, &release.images(), &secrets),
         }
     }
 
@@ -95,6 +93,12 @@ impl Plan {
     }
 }
 
+fn pushed(build: &Build, images: &[Repository], secrets: &[&str]) -> Vec<String> {
+    let destination =
+        Destination::ByDigest { repositories: images, metadata: "<metadata-file>".as_ref(), generator: &Generator::BuildKits };
+    arguments::build(build, "<builder>", &destination, secrets)
+}
+
 impl About {
     pub(super) fn lines(&self, what: &str) -> Vec<String> {
         let event = if self.event.is_empty() { "none".to_owned() } else { format!("{} ({})", self.event, self.git_ref) };
@@ -110,7 +114,10 @@ impl About {
 impl Release {
     /// Names and evidence, for people.
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("Images:     {}", joined(&self.images)), format!("Tags:       {}", joined(&self.tags))];
+        let mut lines = Vec::new();
+        for target in &self.targets {
+            lines.extend([format!("Images:     {}", joined(&target.images)), format!("Tags:       {}", joined(&target.tags()))]);
+        }
         lines.extend(self.about.metadata.version.iter().map(|version| format!("Version:    {version}")));
         lines.extend(self.evidence_lines());
         lines
@@ -124,8 +131,23 @@ impl Release {
         permissions
     }
 
-    /// What is signed and attested.
-    fn evidence_lines(&self) -> Vec<String> {
+    /// What is signed and attested; of several images it is the same.
+    pub(super) fn evidence_lines(&self) -> Vec<String> {
+        let with = self.key.as_ref().map(|key| format!(", with a key ({key})")).unwrap_or_default();
+        self.targets.first().map(|target| target.evidence_lines(&with)).unwrap_or_default()
+    }
+}
+
+impl Target {
+    /// The tags, each once: an image has the same in each of its repositories.
+    fn tags(&self) -> Vec<&str> {
+        let mut tags: Vec<&str> = self.names.iter().map(|name| name.tag.as_str()).collect();
+        let mut seen = std::collections::HashSet::new();
+        tags.retain(|tag| seen.insert(*tag));
+        tags
+    }
+
+    fn evidence_lines(&self, with: &str) -> Vec<String> {
         let attested = match (self.attests(SPDX), self.attests(SLSA_PROVENANCE)) {
             (true, true) => "SBOM and provenance of each platform, ",
             (true, false) => "SBOM of each platform, ",
@@ -142,13 +164,12 @@ impl Release {
         .filter(|(is_signed, _)| *is_signed)
         .map(|(_, part)| part)
         .collect();
-        let with = self.key.as_ref().map(|key| format!(", with a key ({key})")).unwrap_or_default();
         vec![format!("Signed:     {}{with}", signed.join(", ")), format!("Attested:   {attested}provenance of the workflow")]
     }
 }
 
 /// An object as `name value, name value`.
-fn words(value: &Value) -> Option<String> {
+pub(super) fn words(value: &Value) -> Option<String> {
     Some(value.as_object()?.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", "))
 }
 

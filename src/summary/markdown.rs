@@ -13,10 +13,26 @@ use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
 
 /// The summary that `GITHUB_STEP_SUMMARY` shows.
 pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], elapsed: Duration) -> String {
+    let Some(image) = published.images.first() else { return String::new() };
+    let head = format!("## 📦 `{}`\n\nPublished with verified evidence in {}.\n\n", image.repository, seconds(elapsed));
+    head + &section(published, commands) + &times(stages)
+}
+
+/// The same for several targets, each with its name, image and commands.
+pub fn of_targets(targets: &[(&str, &Published, Vec<Command>)], stages: &[Stage], elapsed: Duration) -> String {
+    let mut text = format!("## 📦 {} images\n\nPublished together, with verified evidence, in {}.\n\n", targets.len(), seconds(elapsed));
+    for (target, published, commands) in targets {
+        let image = published.images.first().map(|image| image.repository.to_string()).unwrap_or_default();
+        text += &format!("### {target}: `{image}`\n\n{}\n", section(published, commands));
+    }
+    text + &times(stages)
+}
+
+/// Digest, names, signer, evidence, and how to check it.
+fn section(published: &Published, commands: &[Command]) -> String {
     let mut text = String::new();
     let Some(image) = published.images.first() else { return text };
     // Writing into a string cannot fail.
-    let _ = writeln!(text, "## 📦 `{}`\n\nPublished with verified evidence in {}.\n", image.repository, seconds(elapsed));
     let _ = writeln!(text, "| | |\n|---|---|\n| digest | `{}` |", image.digest);
     for name in &published.names {
         let _ = writeln!(text, "| tag | `{name}` |");
@@ -49,7 +65,12 @@ pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], el
     for command in commands {
         let _ = writeln!(text, "# {}\n{}", command.checks, command.text);
     }
-    let _ = writeln!(text, "```\n\n</details>\n\n<details><summary>Stages</summary>\n\n| stage | time | |\n|---|---|---|");
+    let _ = writeln!(text, "```\n\n</details>\n");
+    text
+}
+
+fn times(stages: &[Stage]) -> String {
+    let mut text = "<details><summary>Stages</summary>\n\n| stage | time | |\n|---|---|---|\n".to_owned();
     for stage in stages {
         let _ = writeln!(text, "| {} | {} | {} |", stage.name, seconds(stage.took), stage.outcome);
     }

@@ -1,5 +1,6 @@
 //! `Published` → what people and later steps read: outputs, evidence.json, Markdown, the commands that check it all. Pure.
 
+pub mod baked;
 pub mod commands;
 pub mod markdown;
 pub mod picture;

@@ -13,6 +13,13 @@ const ROOM_FOR_BARS: usize = 100;
 
 /// `width` is a terminal's; lines of stages are cut to it, names never.
 pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration, width: Option<usize>) -> Vec<String> {
+    let mut lines = times(stages, elapsed, width);
+    lines.extend(image(published));
+    lines
+}
+
+/// How the time went.
+pub fn times(stages: &[Stage], elapsed: Duration, width: Option<usize>) -> Vec<String> {
     let mut lines = vec![String::new()];
     for stage in stages {
         let share = stage.took.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
@@ -27,6 +34,12 @@ pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration, width
     }
     lines.push(format!("  {:<9} {:>12}", "in all", seconds(elapsed)));
     lines.push(String::new());
+    lines
+}
+
+/// What was published.
+pub fn image(published: &Published) -> Vec<String> {
+    let mut lines = Vec::new();
     lines.extend(published.evidence.subjects.iter().map(subject_line));
     lines.push(String::new());
     lines.extend(published.names.iter().map(|name| format!("  → {name}")));

@@ -12,6 +12,7 @@ use crate::metadata::Metadata;
 use crate::publish::Published;
 use crate::report::Report;
 use crate::summary;
+use crate::summary::baked::Baked;
 
 /// Outputs for later steps, the job summary, and on a terminal the picture of the run.
 pub(super) fn hand_over(
@@ -39,6 +40,41 @@ pub(super) fn hand_over(
     }
     if let Some(first) = commands.first() {
         report.say(&format!("check it:  {}", first.text));
+    }
+    Ok(())
+}
+
+/// The same for all targets of a bake file.
+pub(super) fn hand_over_baked(baked: &[Baked<'_>], context: &Context, inputs: &Inputs, report: &Report) -> anyhow::Result<()> {
+    let told: Vec<_> = baked
+        .iter()
+        .map(|(target, published)| (*target, *published, summary::commands::commands(published, inputs.trusted_root.as_deref())))
+        .collect();
+    if let Some(file) = &context.output_file {
+        for (name, value) in summary::baked::outputs(baked) {
+            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(UNWRITTEN)?;
+        }
+    }
+    if let Some(file) = &context.artifacts_file {
+        for image in baked.iter().filter_map(|(_, published)| published.images.first()) {
+            workflow::append_artifact(file, &image.to_string()).context("the list of artifacts").context(UNWRITTEN)?;
+        }
+    }
+    if let Some(file) = &context.summary_file {
+        let markdown = summary::markdown::of_targets(&told, &report.stages(), report.elapsed());
+        workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
+    }
+    for line in summary::picture::times(&report.stages(), report.elapsed(), report.width()) {
+        report.say(&line);
+    }
+    for (target, published, commands) in &told {
+        report.say(&format!("  {target}"));
+        for line in summary::picture::image(published) {
+            report.say(&line);
+        }
+        if let Some(first) = commands.first() {
+            report.say(&format!("check it:  {}", first.text));
+        }
     }
     Ok(())
 }

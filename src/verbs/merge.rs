@@ -11,6 +11,7 @@ use crate::build::BuiltImage;
 use crate::build::merge::{Parts, Wanted};
 use crate::github::{Context, Environment, facts};
 use crate::inputs::{Action, Inputs, secret_texts};
+use crate::plan::Target;
 use crate::plan::merge::{Merge, Plan, plan};
 use crate::preflight::Problems;
 use crate::publish::Published;
@@ -44,9 +45,10 @@ const UNMERGED: &str = "nothing was merged";
 async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &Merge, report: &Report) -> anyhow::Result<Published> {
     let run = Run { env, context, inputs, release: &plan.release, report };
     let (outside, _) = run.outside().await?;
-    let platforms = &plan.release.requirements.platforms;
+    let Some(Target { images, requirements, .. }) = plan.release.targets.first() else { anyhow::bail!("the plan names no image") };
+    let platforms = &requirements.platforms;
     let wanted = Wanted { platforms, statements: &plan.statements, annotations: &plan.annotations };
-    let read = Parts::read(&outside.registry, &plan.release.images, &plan.claims, &wanted);
+    let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
     let mut problems = Problems::default();
     let sboms = if plan.sboms_of_layers {
         Sboms::Layers(problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), env)).unwrap_or_default())

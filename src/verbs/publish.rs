@@ -123,10 +123,11 @@ pub async fn publish(
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
-    let mut problems = build_problems(&plan.build, &plan.release.names());
+    let mut problems = build_problems(&plan.build, &plan.release.names().iter().map(ToString::to_string).collect::<Vec<_>>());
     let layers = plan.build.sbom.may_be_of_layers().then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), env))).flatten();
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
-    let building = build(env, &plan.build, &plan.release.images, &outside.registry, buildx, &notice);
+    let images = plan.release.images();
+    let building = build(env, &plan.build, &images, &outside.registry, buildx, &notice);
     let (built, generator) = report.stage("build", building).await?;
     let sboms = match (&plan.build.sbom, generator) {
         (Sbom::Registry, _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
@@ -141,7 +142,7 @@ fn build_problems(build: &Build, names: &[String]) -> Problems {
     let mut problems = Problems::default();
     if build.publishes_build_args() {
         let given: Vec<String> = build.flags.values("--build-arg").map(str::to_owned).collect();
-        problems.take(preflight::secret_build_args(&given));
+        problems.take(preflight::secret_build_args("input `build-args`", &given));
     }
     let caches: Vec<&str> = build.flags.values("--cache-to").collect();
     problems.take(preflight::cache_under_a_name(&caches, names));
@@ -171,7 +172,7 @@ pub async fn build(
 
 /// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture. What stands in
 /// for it where the builder cannot run it, the plan says.
-async fn generator(
+pub(super) async fn generator(
     env: &Environment,
     build: &Build,
     beside: &Repository,

@@ -1,24 +1,24 @@
-//! A release, wherever its image comes from: preflight, sign, attest, verify, tag. `publish` and `merge` share these stages; neither builds
-//! nor merges here.
+//! A release, wherever its images come from: preflight, sign, attest, verify, tag. `publish`, `merge` and `bake` share these stages; it neither
+//! builds nor merges.
 
 use std::future::Future;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use futures_util::future::Either;
 
+use super::prove::{prove, verify_all};
 use super::store;
-use crate::attest::{self, AttestedImage, provenance::Workflow, sboms::Sboms};
+use crate::attest::sboms::Sboms;
 use crate::build::BuiltImage;
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::api::Api;
 use crate::github::{Context, Environment};
-use crate::image::{Digest, ImageRef};
+use crate::image::ImageRef;
 use crate::inputs::{Inputs, OnTagConflict};
 use crate::login::{self, Asked};
-use crate::plan::Release;
+use crate::plan::{Release, Target};
 use crate::preflight::{self, Problems};
-use crate::publish::{self, Baseline, Published, Terms};
+use crate::publish::{self, Baseline, Lot, Name, Published, Terms};
 use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
@@ -27,7 +27,6 @@ use crate::sigstore::key::SigningKey;
 use crate::sigstore::session::Session;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{self, Services};
-use crate::verify::existing::Existing;
 use crate::verify::policy::{Format, Policy, Requirements};
 use crate::verify::{self, VerifiedImage};
 
@@ -41,8 +40,8 @@ pub(super) fn with_consequence(error: anyhow::Error) -> anyhow::Error {
 pub struct Outside {
     pub(super) http: reqwest::Client,
     pub(super) registry: Registry,
-    services: Services,
-    verifier: BundleVerifier,
+    pub(super) services: Services,
+    pub(super) verifier: BundleVerifier,
 }
 
 impl Outside {
@@ -76,13 +75,15 @@ pub struct Ready {
     baseline: Baseline,
     /// Where attestations are stored as well.
     github: Option<Api>,
-    policy: Policy,
+    /// One for each target of the release.
+    policies: Vec<Policy>,
 }
 
 impl Run<'_> {
     /// Logins, and what they serve for.
     pub async fn outside(&self) -> anyhow::Result<(Outside, Credentials)> {
-        let asked = Asked { logins: &self.inputs.registry_auth, images: &self.release.images, env: self.env, context: self.context };
+        let images = self.release.images();
+        let asked = Asked { logins: &self.inputs.registry_auth, images: &images, env: self.env, context: self.context };
         let credentials = login::credentials(&asked, &Endpoints::default(), self.report).await.context("no login")?;
         Ok((Outside::new(self.inputs, &credentials)?, credentials))
     }
@@ -97,7 +98,8 @@ impl Run<'_> {
     ) -> anyhow::Result<((Ready, T), String)> {
         let Self { context, inputs, release, report, .. } = self;
         let Outside { http, registry, services, .. } = outside;
-        let requirements = possible(release, services, report)?;
+        let (images, names) = (release.images(), release.names());
+        let possible = possible(release, services, report)?;
         problems.take(preflight::public_log(
             context.repository.as_deref().unwrap_or_default(),
             release.private,
@@ -107,8 +109,8 @@ impl Run<'_> {
         ));
         let (authority, baseline, probes, made, github) = tokio::join!(
             Authority::of_run(http, context, inputs),
-            Baseline::observe(registry, &release.images, &release.tags),
-            futures_util::future::join_all(release.images.iter().map(|repository| registry.probe_push(repository))),
+            Baseline::observe(registry, &names),
+            futures_util::future::join_all(images.iter().map(|repository| registry.probe_push(repository))),
             maker,
             store::keeper(context, inputs, report),
         );
@@ -123,58 +125,82 @@ impl Run<'_> {
         let (Some(authority), Some(baseline), Some(made)) = (authority, baseline, made) else {
             anyhow::bail!("the preflight lost a result")
         };
-        let policy = Policy { signer: authority.signer(context), requirements };
+        let signer = authority.signer(context);
         if release.on_tag_conflict == OnTagConflict::Fail {
-            let requirements = release.requirements.clone();
-            taken_versions(outside, context, &Policy { requirements, ..policy.clone() }, &baseline).await?;
+            taken_versions(outside, context, &signer, &release.targets, &baseline).await?;
         }
-        let outcome = format!("{} and push to {}", authority.shown(), plural(release.images.len(), "repository"));
-        Ok(((Ready { authority, baseline, github, policy }, made), outcome))
+        let outcome = format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
+        let policies = possible.into_iter().map(|requirements| Policy { signer: signer.clone(), requirements }).collect();
+        Ok(((Ready { authority, baseline, github, policies }, made), outcome))
     }
 
     /// Sign, attest, verify, tag.
     pub async fn conclude(&self, outside: &Outside, ready: Ready, built: BuiltImage, sboms: &Sboms<'_>) -> anyhow::Result<Published> {
+        self.conclude_all(outside, ready, vec![built], sboms).await?.pop().context("the image was lost on the way")
+    }
+
+    /// The same for an image of each target, in their order: all are proven and verified before the first is named.
+    pub async fn conclude_all(
+        &self,
+        outside: &Outside,
+        ready: Ready,
+        built: Vec<BuiltImage>,
+        sboms: &Sboms<'_>,
+    ) -> anyhow::Result<Vec<Published>> {
         let Self { context, inputs, report, .. } = self;
-        let Ready { authority, baseline, github, policy } = ready;
-        let attested = report.stage("prove", prove(outside, context, authority, built, &policy, sboms)).await?;
-        let verified = report.stage("verify", verify_all(outside, &attested, &policy)).await?;
+        let Ready { authority, baseline, github, policies } = ready;
+        let attested = report.stage("prove", prove(outside, context, authority, built, &policies, sboms)).await?;
+        let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
         if let Some(github) = &github {
             store::store(github, inputs, &attested, report).await?;
         }
-        report.stage("publish", self.name(outside, &baseline, &policy, verified)).await
+        report.stage("publish", self.name(outside, &baseline, &policies, verified)).await
     }
 
     async fn name(
         &self,
         outside: &Outside,
         baseline: &Baseline,
-        policy: &Policy,
-        verified: Vec<VerifiedImage>,
-    ) -> anyhow::Result<(Published, String)> {
+        policies: &[Policy],
+        verified: Vec<Vec<VerifiedImage>>,
+    ) -> anyhow::Result<(Vec<Published>, String)> {
         let Self { context, release, report, .. } = self;
-        let same_commit = |image: ImageRef| async move { is_of_this_commit(outside, context, policy, &image).await }.boxed_local();
+        let policy_for = |name: &Name| policies.iter().zip(&release.targets).find(|(_, target)| target.names.contains(name));
+        let same_commit = |name: Name, image: ImageRef| {
+            async move {
+                match policy_for(&name) {
+                    Some((policy, _)) => is_of_this_commit(outside, context, policy, &image).await,
+                    None => false,
+                }
+            }
+            .boxed_local()
+        };
         let terms = Terms {
             baseline,
             rule: release.on_tag_conflict,
             same_commit: &same_commit,
             on_put: &|name| report.say(&format!("put {name}")),
         };
-        let published = publish::publish(&outside.registry, verified, &release.tags, &terms).await?;
-        let outcome = plural(published.names.len(), "name");
+        let lots = verified.into_iter().zip(&release.targets).map(|(verified, target)| Lot { verified, names: &target.names }).collect();
+        let published = publish::publish(&outside.registry, lots, &terms).await?;
+        let outcome = plural(published.iter().map(|published| published.names.len()).sum(), "name");
         Ok((published, outcome))
     }
 }
 
-/// The requirements that the services can meet: the older format needs a log of version 1.
-fn possible(release: &Release, services: &Services, report: &Report) -> anyhow::Result<Requirements> {
-    let mut requirements = release.requirements.clone();
-    if requirements.formats.contains(&Format::Legacy) && services.rekor.as_ref().is_none_or(|rekor| rekor.version != 1) {
+/// The requirements of each target that the services can meet: the older format needs a log of version 1.
+fn possible(release: &Release, services: &Services, report: &Report) -> anyhow::Result<Vec<Requirements>> {
+    let mut requirements: Vec<Requirements> = release.targets.iter().map(|target| target.requirements.clone()).collect();
+    let wants_legacy = requirements.iter().any(|requirements| requirements.formats.contains(&Format::Legacy));
+    if wants_legacy && services.rekor.as_ref().is_none_or(|rekor| rekor.version != 1) {
         let why = "the signing config names no transparency log of version 1, which `legacy` needs";
         if release.formats_are_asked_for {
             return Err(anyhow::anyhow!("input `signature-formats`: {why}")).hint("leave `legacy` out, or name such a log");
         }
         report.notice(&format!("signatures and attestations are kept as bundles alone: {why}"));
-        requirements.formats.retain(|format| *format != Format::Legacy);
+        for requirements in &mut requirements {
+            requirements.formats.retain(|format| *format != Format::Legacy);
+        }
     }
     Ok(requirements)
 }
@@ -209,7 +235,7 @@ impl Authority {
     }
 
     /// The workflow that holds the job. Without an OIDC token nobody tells a reusable one, so it is the run's own.
-    fn workflow_ref(&self) -> &str {
+    pub(super) fn workflow_ref(&self) -> &str {
         match self {
             Self::Oidc(token) => &token.unverified.job_workflow_ref,
             Self::Key { workflow_ref, .. } => workflow_ref,
@@ -224,7 +250,7 @@ impl Authority {
         }
     }
 
-    async fn session(self, http: &reqwest::Client, context: &Context, services: &Services) -> anyhow::Result<Session> {
+    pub(super) async fn session(self, http: &reqwest::Client, context: &Context, services: &Services) -> anyhow::Result<Session> {
         match self {
             Self::Oidc(token) => {
                 let token = identity::refreshed(http, context, token).await?;
@@ -236,12 +262,22 @@ impl Authority {
 }
 
 /// A full version names one image for ever: refuses when it names one that no run of this commit published.
-async fn taken_versions(outside: &Outside, context: &Context, policy: &Policy, baseline: &Baseline) -> anyhow::Result<()> {
+async fn taken_versions(
+    outside: &Outside,
+    context: &Context,
+    signer: &Signer,
+    targets: &[Target],
+    baseline: &Baseline,
+) -> anyhow::Result<()> {
     let mut problems = preflight::Problems::default();
-    for (name, image) in baseline.taken().filter(|(name, _)| preflight::is_immutable(&name.tag)) {
-        if !is_of_this_commit(outside, context, policy, &image).await {
-            let taken = anyhow::anyhow!("`{name}` is taken: it names `{}`, which no run of this commit published", image.digest);
-            problems.take(Err::<(), _>(taken).hint("publish under a new version, or set `on-tag-conflict: overwrite`"));
+    for target in targets {
+        let policy = Policy { signer: signer.clone(), requirements: target.requirements.clone() };
+        for name in target.names.iter().filter(|name| preflight::is_immutable(&name.tag)) {
+            let Some(image) = baseline.taken(name) else { continue };
+            if !is_of_this_commit(outside, context, &policy, &image).await {
+                let taken = anyhow::anyhow!("`{name}` is taken: it names `{}`, which no run of this commit published", image.digest);
+                problems.take(Err::<(), _>(taken).hint("publish under a new version, or set `on-tag-conflict: overwrite`"));
+            }
         }
     }
     problems.into_result()
@@ -251,82 +287,6 @@ async fn taken_versions(outside: &Outside, context: &Context, policy: &Policy, b
 async fn is_of_this_commit(outside: &Outside, context: &Context, policy: &Policy, image: &ImageRef) -> bool {
     let theirs = verify::verify(&outside.registry, &outside.verifier, image, policy).await;
     theirs.is_ok_and(|theirs| !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str()))
-}
-
-/// Sign and attest: drafts are collected while the certificate is asked for, and signed while the signatures go up.
-pub async fn prove(
-    outside: &Outside,
-    context: &Context,
-    authority: Authority,
-    built: BuiltImage,
-    policy: &Policy,
-    sboms: &Sboms<'_>,
-) -> anyhow::Result<(AttestedImage, String)> {
-    let wanted = &policy.requirements;
-    let Outside { http, registry, services, .. } = outside;
-    let now = jiff::Timestamp::now();
-    let workflow = Workflow::new(context, authority.workflow_ref());
-    let repositories = built.repositories().to_vec();
-    let empty_configs = futures_util::future::try_join_all(repositories.iter().map(|repository| registry.stage_empty_config(repository)));
-    // Most images carry nothing yet; asking costs no time beside the certificate.
-    let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
-    let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, &policy.signer, &wanted.formats);
-    let parts = attest::Parts::of(&built);
-    let drafts = attest::draft(registry, &parts, &workflow, sboms).boxed_local();
-    let signatures = crate::sign::signed_parts(&built, wanted).len();
-    let ready = async {
-        futures_util::try_join!(authority.session(http, context, services), existing, async { empty_configs.await.remedied().map(drop) })
-    };
-    // Drafts take longer than a certificate, and signing the image needs none.
-    let (ready, drafts) = match futures_util::future::select(std::pin::pin!(ready), drafts).await {
-        Either::Left((ready, drafts)) => (ready, drafts),
-        Either::Right((drafts, ready)) => (ready.await, async { drafts }.boxed_local()),
-    };
-    let (session, existing, ()) = ready?;
-    let mut told = (0, Vec::new());
-    let drafts = async {
-        let (drafts, left_out) = attest::lean::fitting(drafts.await?, envelope_limit(services))?;
-        told = (drafts.len(), left_out);
-        Ok(attest::lacking(drafts, &repositories, &wanted.formats, &existing))
-    };
-    let signing = crate::sign::sign(registry, &session, built, wanted, &existing, now);
-    let attested = attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing).await?;
-    let by = if matches!(policy.signer, Signer::Key(_)) { "one key" } else { "one certificate" };
-    let reused = if existing.is_empty() { "" } else { ", those that were there are reused" };
-    let left_out: String = told.1.iter().map(|told| format!("; {told}")).collect();
-    let (signatures, attestations) = (plural(signatures, "signature"), plural(told.0, "attestation"));
-    Ok((attested, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))
-}
-
-/// The log of version 1 takes whole envelopes; later versions take what was signed of them.
-fn envelope_limit(services: &Services) -> usize {
-    if services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1) { attest::lean::ENVELOPE_LIMIT } else { usize::MAX }
-}
-
-/// Seconds that the clock of a log may be ahead of this machine's.
-const CLOCKS: u32 = 10;
-
-/// All repositories, before the first name is put on any.
-pub async fn verify_all(outside: &Outside, attested: &AttestedImage, policy: &Policy) -> anyhow::Result<(Vec<VerifiedImage>, String)> {
-    let images: Vec<ImageRef> = attested.built().images().collect();
-    let mut patience = CLOCKS;
-    let verified = loop {
-        let checks = images.iter().map(|image| verify::verify(&outside.registry, &outside.verifier, image, policy));
-        match futures_util::future::try_join_all(checks).await {
-            // A log whose clock is ahead of ours has signed in our future; that passes.
-            Err(error) if patience > 0 && error::message(&error).contains("is in the future") => {
-                patience -= 1;
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            }
-            outcome => break outcome.context("what the registry holds does not verify")?,
-        }
-    };
-    let statements: usize = verified
-        .iter()
-        .flat_map(|image| &image.evidence().subjects)
-        .map(|subject| subject.signatures.len() + subject.attestations.len())
-        .sum();
-    Ok((verified, format!("{} read back and checked", plural(statements, "statement"))))
 }
 
 /// One client for everything: connections are reused, certificates come from the system.

@@ -36,14 +36,15 @@ pub(super) async fn keeper(context: &Context, inputs: &Inputs, report: &Report) 
 }
 
 /// Stores what was attested in this run. With `auto` a failure is told, and the image is published all the same.
-pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &AttestedImage, report: &Report) -> anyhow::Result<()> {
-    let stored = attested.bundles().iter().map(|bundle| async move {
+pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &[AttestedImage], report: &Report) -> anyhow::Result<()> {
+    let bundles: Vec<_> = attested.iter().flat_map(AttestedImage::bundles).collect();
+    let stored = bundles.iter().map(|bundle| async move {
         let bundle = serde_json::from_slice(bundle).map_err(|error| error.to_string())?;
         api.store_attestation(bundle).await
     });
     let failed = futures_util::future::join_all(stored).await.into_iter().find_map(Result::err);
     match failed {
-        None => report.say(&format!("{} stored at GitHub", super::release::plural(attested.bundles().len(), "attestation"))),
+        None => report.say(&format!("{} stored at GitHub", super::release::plural(bundles.len(), "attestation"))),
         Some(why) if inputs.github_attestations == Wish::Always => {
             return Err(anyhow::anyhow!("GitHub did not store an attestation: {why}")).hint(HINT);
         }

@@ -40,22 +40,26 @@ async fn main() -> ExitCode {
             println!("Name: b\nDriver: remote\n\nNodes:\nName: b0\nBuildKit version: v0.33.0\nPlatforms: {platforms}");
             ExitCode::SUCCESS
         }
-        (Some("build"), "one-platform-fails") => {
+        (Some("bake"), _) if arguments.iter().any(|argument| argument == "--print") => print_bake(&arguments),
+        (Some("build" | "bake"), "one-platform-fails") => {
             eprintln!("#7 [linux/arm64 2/2] RUN make");
             fail("ERROR: failed to build: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2")
         }
-        (Some("build"), "slow") => {
+        (Some("build" | "bake"), "slow") => {
             eprintln!("#1 building slowly");
             tokio::time::sleep(std::time::Duration::from_secs(60)).await;
             ExitCode::FAILURE
         }
-        (Some("build"), _) => {
+        (Some(verb @ ("build" | "bake")), _) => {
             if let Ok(file) = std::env::var("FAKE_BUILDX_ARGUMENTS") {
                 std::fs::write(file, serde_json::to_vec(&arguments).unwrap()).unwrap();
             }
             if let Ok(file) = std::env::var("FAKE_BUILDX_ENVIRONMENT") {
                 let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
                 std::fs::write(file, names.join("\n")).unwrap();
+            }
+            if verb == "bake" {
+                return bake(&arguments, &mode).await;
             }
             build(&arguments, &mode).await;
             ExitCode::SUCCESS
@@ -74,11 +78,81 @@ fn values<'a>(arguments: &'a [String], option: &str) -> Vec<&'a str> {
     arguments.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].as_str()).collect()
 }
 
+/// The bake file as it is, less what is neither asked for nor needed: the tests write theirs resolved.
+fn print_bake(arguments: &[String]) -> ExitCode {
+    let file = values(arguments, "--file").first().copied().unwrap_or("docker-bake.json");
+    let Ok(text) = std::fs::read(file) else { return fail("ERROR: couldn't find a bake definition") };
+    let mut definition: Value = serde_json::from_slice(&text).unwrap();
+    let takes_value = |option: &str| ["--file", "--set", "--var"].contains(&option);
+    let mut asked = Vec::new();
+    let mut rest = arguments[2..].iter();
+    while let Some(argument) = rest.next() {
+        if takes_value(argument) {
+            rest.next();
+        } else if !argument.starts_with('-') {
+            asked.push(argument);
+        }
+    }
+    if let Some(unknown) = asked.iter().find(|asked| definition["target"].get(asked).is_none() && definition["group"].get(asked).is_none())
+    {
+        return fail(&format!("ERROR: failed to find target {unknown}"));
+    }
+    if !asked.is_empty() {
+        definition["group"]["default"] = json!({ "targets": asked });
+    }
+    if let Ok(file) = std::env::var("FAKE_BUILDX_PRINTED") {
+        std::fs::write(file, serde_json::to_vec(arguments).unwrap()).unwrap();
+    }
+    println!("{definition}");
+    ExitCode::SUCCESS
+}
+
+/// Builds each target of a resolved file, one of them perhaps in vain.
+async fn bake(arguments: &[String], mode: &str) -> ExitCode {
+    let definition: Value = serde_json::from_slice(&std::fs::read(values(arguments, "--file")[0]).unwrap()).unwrap();
+    if let Ok(file) = std::env::var("FAKE_BUILDX_DEFINITION") {
+        std::fs::write(file, definition.to_string()).unwrap();
+    }
+    let mut metadata = serde_json::Map::new();
+    for name in definition["group"]["default"]["targets"].as_array().unwrap() {
+        let name = name.as_str().unwrap();
+        let target = &definition["target"][name];
+        assert!(target.get("tags").is_none(), "a tag would be put before the evidence");
+        if mode.strip_prefix("target-fails:") == Some(name) {
+            return fail(&format!("ERROR: target {name}: failed to solve"));
+        }
+        let texts = |key: &str| -> Vec<&str> { target[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect() };
+        let platforms = texts("platforms");
+        let platforms = if platforms.is_empty() { vec!["linux/amd64"] } else { platforms };
+        for output in texts("output").into_iter().filter(|output| output.starts_with("type=image")) {
+            // Images of different sources differ.
+            let salt = target["args"]["SALT"].as_str().unwrap_or(name);
+            let digest = push(output, &texts("attest"), &platforms, salt, mode).await;
+            metadata.insert(name.to_owned(), json!({ "containerimage.digest": digest }));
+        }
+    }
+    if let Some(file) = values(arguments, "--metadata-file").first() {
+        std::fs::write(file, Value::Object(metadata).to_string()).unwrap();
+    }
+    ExitCode::SUCCESS
+}
+
 async fn build(arguments: &[String], mode: &str) {
     let output = values(arguments, "--output")[0];
     if output == "type=cacheonly" {
         return;
     }
+    let platforms: Vec<&str> = values(arguments, "--platform")[0].split(',').collect();
+    let mut digest = push(output, &values(arguments, "--attest"), &platforms, "", mode).await;
+    if mode == "wrong-digest" {
+        digest = format!("sha256:{}", "0".repeat(64));
+    }
+    let file = values(arguments, "--metadata-file")[0];
+    std::fs::write(file, json!({ "containerimage.digest": digest }).to_string()).unwrap();
+}
+
+/// Pushes an image by digest to each repository that the output names.
+async fn push(output: &str, attests: &[&str], platforms: &[&str], salt: &str, mode: &str) -> String {
     let attributes: BTreeMap<String, String> = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(output.as_bytes())
@@ -91,27 +165,21 @@ async fn build(arguments: &[String], mode: &str) {
         .map(|(key, value)| (key.into(), value.into()))
         .collect();
     assert_eq!(attributes["push-by-digest"], "true", "a tag would be put before the evidence");
-    let attests = values(arguments, "--attest");
     let sbom = attests.iter().any(|attest| attest.starts_with("type=sbom") && !attest.contains("disabled=true"));
     let provenance = attests.iter().any(|attest| attest.starts_with("type=provenance,mode="));
-    let platforms: Vec<&str> = values(arguments, "--platform")[0].split(',').collect();
     let mut digest = String::new();
     for name in attributes["name"].split(',') {
         let (host, path) = name.split_once('/').unwrap();
         let authorization = authorization(host, path).await;
         let pusher = Pusher { http: reqwest::Client::new(), base: format!("http://{host}/v2/{path}"), authorization };
-        digest = image(&pusher, &platforms, sbom, provenance, mode).await;
+        digest = image(&pusher, platforms, sbom, provenance, salt, mode).await;
     }
-    if mode == "wrong-digest" {
-        digest = format!("sha256:{}", "0".repeat(64));
-    }
-    let file = values(arguments, "--metadata-file")[0];
-    std::fs::write(file, json!({ "containerimage.digest": digest }).to_string()).unwrap();
+    digest
 }
 
-async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool, mode: &str) -> String {
+async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool, salt: &str, mode: &str) -> String {
     // A new build of the same commit differs, as BuildKit's provenance makes it.
-    let salt = std::env::var("FAKE_BUILDX_SALT").unwrap_or_default();
+    let salt = format!("{salt}{}", std::env::var("FAKE_BUILDX_SALT").unwrap_or_default());
     let mut entries = Vec::new();
     let mut attestations = Vec::new();
     for platform in platforms {

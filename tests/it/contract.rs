@@ -39,6 +39,10 @@ fn merge() -> Action {
     serde_saphyr::from_str(&read("merge/action.yml")).unwrap()
 }
 
+fn bake() -> Action {
+    serde_saphyr::from_str(&read("bake/action.yml")).unwrap()
+}
+
 /// The fields of `struct Raw`, spelt as inputs.
 fn read_by_the_program() -> Vec<String> {
     let source = read("src/inputs/mod.rs");
@@ -74,8 +78,10 @@ fn the_program_reads_exactly_the_inputs_that_are_declared() {
     assert_eq!(declared, supply_action::inputs::names::NAMES);
     let of_merge: Vec<String> = merge().inputs.into_keys().collect();
     assert_eq!(of_merge, supply_action::inputs::names::MERGE);
-    let both: std::collections::BTreeSet<String> = declared.into_iter().chain(of_merge).collect();
-    assert_eq!(both.into_iter().collect::<Vec<_>>(), read_by_the_program());
+    let of_bake: Vec<String> = bake().inputs.into_keys().collect();
+    assert_eq!(of_bake, supply_action::inputs::names::BAKE);
+    let all: std::collections::BTreeSet<String> = declared.into_iter().chain(of_merge).chain(of_bake).collect();
+    assert_eq!(all.into_iter().collect::<Vec<_>>(), read_by_the_program());
 }
 
 /// What has one name in both actions means one thing, but for what depends on who builds.
@@ -94,15 +100,32 @@ fn merge_shares_its_inputs_and_outputs_with_publish() {
     );
 }
 
+#[test]
+fn bake_shares_its_inputs_with_publish() {
+    let (publish, bake) = (action(), bake());
+    let own: Vec<&String> = bake.inputs.iter().filter(|(name, row)| publish.inputs.get(*name) != Some(row)).map(|(name, _)| name).collect();
+    assert_eq!(own, ["files", "github-token", "provenance", "push", "registry", "sbom", "set", "targets", "vars", "workdir"]);
+    assert_eq!(
+        (bake.runs.using.as_str(), bake.runs.image.as_str(), bake.runs.args.as_slice()),
+        ("docker", "../Dockerfile", ["bake".to_owned()].as_slice())
+    );
+    let source = read("src/summary/baked.rs");
+    let mut written: Vec<&str> =
+        source.split("(\"").skip(1).filter_map(|rest| rest.split_once("\", by_target")).map(|(name, _)| name).collect();
+    written.sort_unstable();
+    assert_eq!(bake.outputs.into_keys().collect::<Vec<_>>(), written);
+}
+
 /// An input that an action takes and does not use would be a promise nobody keeps: a value that cannot be right is told by its name.
 #[test]
-fn merge_reads_every_input_it_declares() {
+fn merge_and_bake_read_every_input_they_declare() {
     use supply_action::github::{Context, Environment};
     use supply_action::inputs::{Action, Inputs};
-    for name in merge().inputs.keys() {
+    let of_merge = merge().inputs.into_keys().map(|name| (Action::Merge, name));
+    for (action, name) in of_merge.chain(bake().inputs.into_keys().map(|name| (Action::Bake, name))) {
         let read = |value: &str| {
             let env: Environment = [
-                ("INPUT_IMAGES", "r.io/o/a"),
+                if action == Action::Merge { ("INPUT_IMAGES", "r.io/o/a") } else { ("INPUT_REGISTRY", "r.io") },
                 ("INPUT_USERNAME", "octo"),
                 ("INPUT_PASSWORD", "secret"),
                 ("INPUT_TUF-MIRROR", "https://tuf.example"),
@@ -111,7 +134,7 @@ fn merge_reads_every_input_it_declares() {
             .into_iter()
             .chain([(format!("INPUT_{}", name.to_uppercase()), value.to_owned())])
             .collect();
-            format!("{:?}", Inputs::of(Action::Merge, &env, &Context::default()))
+            format!("{:?}", Inputs::of(action, &env, &Context::default()))
         };
         assert_ne!(read("9:{%"), read(""), "`{name}` changes nothing");
     }
@@ -133,11 +156,14 @@ fn the_readme_shows_what_is_declared() {
     let action = action();
     let inputs = table("| input | meaning |\n|---|---|\n", &action.inputs);
     let outputs = table("| output | meaning |\n|---|---|\n", &action.outputs);
-    let of_merge = merge();
-    let (same, own): (Vec<_>, Vec<_>) = of_merge.inputs.iter().partition(|(name, row)| action.inputs.get(*name) == Some(row));
-    let same: Vec<String> = same.iter().map(|(name, _)| format!("`{name}`")).collect();
-    let merged = format!("{}\nAs above: {}.\n", table("| input | meaning |\n|---|---|\n", own), same.join(", "));
-    assert_eq!(section("merge-inputs"), merged, "put this between the markers of README.md:\n{merged}");
+    for (name, other) in [("merge-inputs", merge()), ("bake-inputs", bake())] {
+        let (same, own): (Vec<_>, Vec<_>) = other.inputs.iter().partition(|(name, row)| action.inputs.get(*name) == Some(row));
+        let same: Vec<String> = same.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let shown = format!("{}\nAs above: {}.\n", table("| input | meaning |\n|---|---|\n", own), same.join(", "));
+        assert_eq!(section(name), shown, "put this between the markers of README.md:\n{shown}");
+    }
+    let of_bake = table("| output | meaning |\n|---|---|\n", &bake().outputs);
+    assert_eq!(section("bake-outputs"), of_bake, "put this between the markers of README.md:\n{of_bake}");
     assert_eq!(section("inputs"), inputs, "put this between the markers of README.md:\n{inputs}");
     assert_eq!(section("outputs"), outputs, "put this between the markers of README.md:\n{outputs}");
 }

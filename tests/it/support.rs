@@ -132,9 +132,15 @@ impl World {
 
     /// What each of these tags names.
     pub(crate) async fn tags(&self) -> BTreeMap<String, String> {
+        self.tags_of("app").await
+    }
+
+    /// The same in another repository than the usual one.
+    pub(crate) async fn tags_of(&self, path: &str) -> BTreeMap<String, String> {
+        let repository: Repository = format!("{}/{path}", self.sandbox.registry()).parse().unwrap();
         let mut found = BTreeMap::new();
-        for tag in self.all_tags().await.iter().filter(|tag| !tag.starts_with("sha256-")) {
-            let manifest = self.registry().tagged(&self.repository(), &tag.parse().unwrap()).await.unwrap().unwrap();
+        for tag in self.all_tags_of(path).iter().filter(|tag| !tag.starts_with("sha256-")) {
+            let manifest = self.registry().tagged(&repository, &tag.parse().unwrap()).await.unwrap().unwrap();
             found.insert(tag.clone(), manifest.descriptor.digest.to_string());
         }
         found
@@ -142,7 +148,11 @@ impl World {
 
     /// Every tag, those that are digests' names too.
     pub(crate) async fn all_tags(&self) -> Vec<String> {
-        let root = self.folder.path().join("sandbox/registry/repositories/app/_tags");
+        self.all_tags_of("app")
+    }
+
+    fn all_tags_of(&self, path: &str) -> Vec<String> {
+        let root = self.folder.path().join(format!("sandbox/registry/repositories/{path}/_tags"));
         std::fs::read_dir(root).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
@@ -152,7 +162,11 @@ impl World {
     }
 
     pub(crate) async fn verify_by(&self, digest: &str, signer: Signer) -> anyhow::Result<VerifiedImage> {
-        let platforms = ["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
+        self.verify_image(&self.repository().at(&digest.parse().unwrap()), &["linux/amd64", "linux/arm64"], signer).await
+    }
+
+    pub(crate) async fn verify_image(&self, image: &ImageRef, platforms: &[&str], signer: Signer) -> anyhow::Result<VerifiedImage> {
+        let platforms: Vec<_> = platforms.iter().map(|platform| platform.parse().unwrap()).collect();
         let policy = Policy {
             signer,
             requirements: Requirements::new(
@@ -163,8 +177,7 @@ impl World {
                 &[Format::Bundle, Format::Legacy],
             ),
         };
-        let image: ImageRef = format!("{}@{digest}", self.repository()).parse().unwrap();
-        verify::verify(&self.registry(), &self.verifier(), &image, &policy).await
+        verify::verify(&self.registry(), &self.verifier(), image, &policy).await
     }
 
     pub(crate) fn verifier(&self) -> BundleVerifier {

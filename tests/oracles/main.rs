@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and starts programs")]
 
 mod admission;
+mod bake;
 mod corpus;
 mod evidence;
 mod keys;

@@ -1,0 +1,124 @@
+//! Inputs, run, facts and resolved bake files → what `bake` will do: the same decisions as for `publish`, about several images. Pure; it asks
+//! neither buildx nor a registry.
+
+use super::sbom::Sbom;
+use super::shown::{joined, listed, words};
+use super::{About, Build, Release, Target, about, answer, build, must_sign, refuse, requirements};
+use crate::build::bake::{Definition, Goods};
+use crate::error::Remedy as _;
+use crate::github::facts::Facts;
+use crate::github::{Context, Environment};
+use crate::image::Repository;
+use crate::inputs::Inputs;
+use crate::metadata::Metadata;
+use crate::trigger::Decision;
+
+/// What this run will do.
+#[derive(Debug)]
+pub enum Plan {
+    BuildOnly(Box<BuildOnly>),
+    Publish(Box<Bake>),
+}
+
+/// Every target is built, and nothing is pushed.
+#[derive(Debug)]
+pub struct BuildOnly {
+    pub about: About,
+    pub build: Build,
+    pub definition: Definition,
+    /// What a registry's caches and base images may need a login for.
+    pub images: Vec<Repository>,
+}
+
+/// What is built together, and published only together.
+#[derive(Debug)]
+pub struct Bake {
+    pub release: Release,
+    /// The platforms of all targets, and the evidence that BuildKit makes of each.
+    pub build: Build,
+    pub definition: Definition,
+    pub goods: Vec<Goods>,
+}
+
+/// Decides.
+pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts, definition: Definition) -> anyhow::Result<Plan> {
+    let answer = answer(inputs, context, facts);
+    // What the images are called and say of themselves is the bake files' to tell, so the event's tags are of no use.
+    let mut about = about(inputs, context, &answer, Metadata::default());
+    let (mut build, mut notices) = build(inputs, context, env, facts, &about.metadata)?;
+    about.notices.append(&mut notices);
+    about.notices.extend(definition.uneven());
+    let goods = definition.goods();
+    if answer.decision == Decision::BuildOnly {
+        let told = goods.as_ref().err().into_iter().flatten().map(|wrong| format!("to publish this would be refused: {wrong}"));
+        about.notices.extend(told);
+        build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
+        let images = goods.map(|goods| goods.into_iter().flat_map(|goods| goods.images).collect()).unwrap_or_default();
+        return Ok(Plan::BuildOnly(Box::new(BuildOnly { about, build, definition, images })));
+    }
+    must_sign(inputs)?;
+    if matches!(build.sbom, Sbom::Files(_)) {
+        return refuse("input `sbom`: a file is about one image, and a bake file may make several")
+            .hint("leave `sbom` out, which makes one for each platform of each target");
+    }
+    let goods = goods
+        .or_else(|wrong| refuse(&listed_wrong(&wrong)))
+        .hint("give each target its own `tags` as full references, such as `ghcr.io/octo/app:v1`, or leave it out of `targets`")?;
+    build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
+    let statements = build.statements();
+    let targets = goods.iter().map(|goods| Target {
+        target: goods.target.clone(),
+        images: goods.images.clone(),
+        names: goods.names.clone(),
+        requirements: requirements(inputs, &goods.platforms, &statements),
+        made_in_build: statements.made_in_build,
+    });
+    let release = Release::of(about, targets.collect(), inputs, facts);
+    Ok(Plan::Publish(Box::new(Bake { release, build, definition, goods })))
+}
+
+fn listed_wrong(wrong: &[String]) -> String {
+    match wrong {
+        [only] => format!("bake files: {only}"),
+        several => format!("bake files: {} things are wrong:\n  {}", several.len(), several.join("\n  ")),
+    }
+}
+
+impl Plan {
+    pub fn about(&self) -> &About {
+        match self {
+            Self::BuildOnly(plan) => &plan.about,
+            Self::Publish(plan) => &plan.release.about,
+        }
+    }
+
+    /// The plan for people, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let about = self.about();
+        let (mut lines, needs) = match self {
+            Self::BuildOnly(plan) => {
+                let mut lines = about.lines("bake only");
+                listed(&mut lines, "Targets:", plan.definition.targets());
+                lines.push("Pushed:     nothing".to_owned());
+                (lines, vec!["contents: read"])
+            }
+            Self::Publish(plan) => {
+                let mut lines = about.lines("bake and publish");
+                let targets: Vec<String> = plan.goods.iter().map(line).collect();
+                listed(&mut lines, "Targets:", &targets);
+                lines.extend(plan.release.evidence_lines());
+                (lines, plan.release.permissions())
+            }
+        };
+        lines.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
+        listed(&mut lines, "Logins:", &about.login_lines());
+        lines.push(format!("Needs:      {}", joined(&needs)));
+        lines
+    }
+}
+
+/// `api for linux/amd64, linux/arm64 as ghcr.io/octo/api:v1`.
+fn line(goods: &Goods) -> String {
+    let platforms = if goods.platforms.is_empty() { "the builder's platform".to_owned() } else { joined(&goods.platforms) };
+    format!("{} for {platforms} as {}", goods.target, joined(&goods.names))
+}

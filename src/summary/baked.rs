@@ -1,0 +1,42 @@
+//! `Published`, once for each target of a bake file → what later steps read. Pure.
+
+use serde_json::{Map, Value, json};
+
+use super::evidence;
+use crate::publish::Published;
+use crate::verify::policy::Part;
+
+/// A target and what was published of it.
+pub type Baked<'a> = (&'a str, &'a Published);
+
+/// Outputs by the name of the target; `metadata` has the keys of docker/bake-action's.
+pub fn outputs(baked: &[Baked<'_>]) -> Vec<(&'static str, String)> {
+    let by_target = |value: &dyn Fn(&Published) -> Value| {
+        let pairs = baked.iter().map(|(target, published)| ((*target).to_owned(), value(published)));
+        Value::Object(pairs.collect()).to_string()
+    };
+    vec![("targets", by_target(&target)), ("metadata", by_target(&metadata)), ("evidence", by_target(&evidence))]
+}
+
+fn names(published: &Published) -> Vec<String> {
+    published.names.iter().map(ToString::to_string).collect()
+}
+
+fn target(published: &Published) -> Value {
+    let Some(first) = published.images.first() else { return Value::Null };
+    let subjects = published.evidence.subjects.iter().filter(|subject| subject.kind == Part::Platform);
+    let platforms: Map<String, Value> =
+        subjects.filter_map(|subject| Some((subject.platform.as_ref()?.to_string(), json!(subject.digest)))).collect();
+    json!({
+        "image": first.repository,
+        "image-ref": first.to_string(),
+        "digest": first.digest,
+        "tags": names(published),
+        "platforms": platforms,
+    })
+}
+
+fn metadata(published: &Published) -> Value {
+    let digest = published.images.first().map(|image| &image.digest);
+    json!({ "image.name": names(published).join(","), "containerimage.digest": digest, "tags": names(published) })
+}

@@ -1,0 +1,170 @@
+//! `BuiltImage` → `VerifiedImage`, for all images of a run at once and with one certificate: sign, attest, read back. It names nothing.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, try_join_all};
+use tokio::sync::watch;
+
+use super::release::{Authority, Outside, plural};
+use crate::attest::sboms::Sboms;
+use crate::attest::{self, AttestedImage, provenance::Workflow};
+use crate::build::BuiltImage;
+use crate::error::{self, OrRemedy as _};
+use crate::github::Context;
+use crate::image::{Digest, ImageRef};
+use crate::sigstore::Services;
+use crate::sigstore::session::Session;
+use crate::sigstore::verifier::Signer;
+use crate::verify::existing::Existing;
+use crate::verify::policy::Policy;
+use crate::verify::{self, VerifiedImage};
+
+/// The session of the run, once it is open.
+type Opened = watch::Receiver<Option<Arc<Session>>>;
+
+/// What is told of one image.
+#[derive(Default)]
+struct Told {
+    signatures: usize,
+    attestations: usize,
+    reused: bool,
+    left_out: Vec<String>,
+}
+
+/// Sign and attest, by the policy of each image: drafts are collected while the certificate is asked for, and signed while the signatures go up.
+pub async fn prove(
+    outside: &Outside,
+    context: &Context,
+    authority: Authority,
+    built: Vec<BuiltImage>,
+    policies: &[Policy],
+    sboms: &Sboms<'_>,
+) -> anyhow::Result<(Vec<AttestedImage>, String)> {
+    let workflow = Workflow::new(context, authority.workflow_ref());
+    let by = if policies.iter().any(|policy| matches!(policy.signer, Signer::Key(_))) { "one key" } else { "one certificate" };
+    let (hand_over, opened) = watch::channel(None);
+    let opening = async {
+        let session = authority.session(&outside.http, context, &outside.services).await?;
+        let _ = hand_over.send(Some(Arc::new(session))); // whoever waits for it is gone only when something failed
+        anyhow::Ok(())
+    };
+    let (first, after) = without_twins(built.into_iter().zip(policies));
+    let proving = async {
+        let first = first.into_iter().map(|(at, built, policy)| {
+            let proven = prove_one(outside, opened.clone(), &workflow, built, policy, sboms);
+            async move { anyhow::Ok((at, proven.await?)) }
+        });
+        let mut proven = try_join_all(first).await?;
+        for (at, built, policy) in after {
+            proven.push((at, prove_one(outside, opened.clone(), &workflow, built, policy, sboms).await?));
+        }
+        Ok(proven)
+    };
+    let ((), mut proven) = futures_util::try_join!(opening, proving)?;
+    proven.sort_by_key(|(at, _)| *at);
+    let (attested, told): (Vec<AttestedImage>, Vec<Told>) = proven.into_iter().map(|(_, proven)| proven).unzip();
+    let reused = if told.iter().any(|told| told.reused) { ", those that were there are reused" } else { "" };
+    let left_out: String = told.iter().flat_map(|told| &told.left_out).map(|told| format!("; {told}")).collect();
+    let signatures = plural(told.iter().map(|told| told.signatures).sum(), "signature");
+    let attestations = plural(told.iter().map(|told| told.attestations).sum(), "attestation");
+    Ok((attested, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))
+}
+
+type Numbered<'a> = Vec<(usize, BuiltImage, &'a Policy)>;
+
+/// The images that may be proven at once, and those to prove after: they share a part, in a repository, with one before, and find its evidence
+/// there instead of making it twice.
+fn without_twins<'a>(built: impl Iterator<Item = (BuiltImage, &'a Policy)>) -> (Numbered<'a>, Numbered<'a>) {
+    let (mut first, mut after): (Numbered<'_>, Numbered<'_>) = (Vec::new(), Vec::new());
+    for (at, (built, policy)) in built.enumerate() {
+        let is_twin = first.iter().any(|(_, other, _)| share_a_part(&built, other));
+        if is_twin { &mut after } else { &mut first }.push((at, built, policy));
+    }
+    (first, after)
+}
+
+fn share_a_part(one: &BuiltImage, other: &BuiltImage) -> bool {
+    let in_one_place = one.repositories().iter().any(|repository| other.repositories().contains(repository));
+    let parts = other.subjects();
+    in_one_place && one.subjects().iter().any(|(_, part)| parts.iter().any(|(_, its)| its.digest == part.digest))
+}
+
+async fn prove_one(
+    outside: &Outside,
+    mut opened: Opened,
+    workflow: &Workflow,
+    built: BuiltImage,
+    policy: &Policy,
+    sboms: &Sboms<'_>,
+) -> anyhow::Result<(AttestedImage, Told)> {
+    let wanted = &policy.requirements;
+    let Outside { registry, services, .. } = outside;
+    let now = jiff::Timestamp::now();
+    let repositories = built.repositories().to_vec();
+    let empty_configs = try_join_all(repositories.iter().map(|repository| registry.stage_empty_config(repository)));
+    // Most images carry nothing yet; asking costs no time beside the certificate.
+    let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
+    let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, &policy.signer, &wanted.formats);
+    let parts = attest::Parts::of(&built);
+    let drafts = attest::draft(registry, &parts, workflow, sboms).boxed_local();
+    let mut told = Told { signatures: crate::sign::signed_parts(&built, wanted).len(), ..Told::default() };
+    let session =
+        async { opened.wait_for(Option::is_some).await.ok().and_then(|session| session.clone()).context("no session was opened") };
+    let ready = async { futures_util::try_join!(session, existing, async { empty_configs.await.remedied().map(drop) }) };
+    // Drafts take longer than a certificate, and signing the image needs none.
+    let (ready, drafts) = match futures_util::future::select(std::pin::pin!(ready), drafts).await {
+        Either::Left((ready, drafts)) => (ready, drafts),
+        Either::Right((drafts, ready)) => (ready.await, async { drafts }.boxed_local()),
+    };
+    let (session, existing, ()) = ready?;
+    told.reused = !existing.is_empty();
+    let counted = &mut told;
+    let drafts = async {
+        let (drafts, left_out) = attest::lean::fitting(drafts.await?, envelope_limit(services))?;
+        (counted.attestations, counted.left_out) = (drafts.len(), left_out);
+        Ok(attest::lacking(drafts, &repositories, &wanted.formats, &existing))
+    };
+    let signing = crate::sign::sign(registry, &session, built, wanted, &existing, now);
+    let attested = attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing).await?;
+    Ok((attested, told))
+}
+
+/// The log of version 1 takes whole envelopes; later versions take what was signed of them.
+fn envelope_limit(services: &Services) -> usize {
+    if services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1) { attest::lean::ENVELOPE_LIMIT } else { usize::MAX }
+}
+
+/// Seconds that the clock of a log may be ahead of this machine's.
+const CLOCKS: u32 = 10;
+
+/// Every image in all its repositories, before the first name is put on any.
+pub async fn verify_all(
+    outside: &Outside,
+    attested: &[AttestedImage],
+    policies: &[Policy],
+) -> anyhow::Result<(Vec<Vec<VerifiedImage>>, String)> {
+    let mut patience = CLOCKS;
+    let verified = loop {
+        let checks = attested.iter().zip(policies).map(|(attested, policy)| async move {
+            let images: Vec<ImageRef> = attested.built().images().collect();
+            try_join_all(images.iter().map(|image| verify::verify(&outside.registry, &outside.verifier, image, policy))).await
+        });
+        match try_join_all(checks).await {
+            // A log whose clock is ahead of ours has signed in our future; that passes.
+            Err(error) if patience > 0 && error::message(&error).contains("is in the future") => {
+                patience -= 1;
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+            outcome => break outcome.context("what the registry holds does not verify")?,
+        }
+    };
+    let statements: usize = verified
+        .iter()
+        .flatten()
+        .flat_map(|image| &image.evidence().subjects)
+        .map(|subject| subject.signatures.len() + subject.attestations.len())
+        .sum();
+    Ok((verified, format!("{} read back and checked", plural(statements, "statement"))))
+}
