@@ -207,3 +207,13 @@ async fn what_is_of_an_unknown_kind_is_told_and_is_neither_evidence_nor_its_abse
     assert!(said.contains("not supported, so neither believed nor refused: 2 of `application/spdx+json`"), "{said}");
     assert!(said.contains("bundles of media type `application/vnd.dev.sigstore.bundle.v9.9+json` are not supported"), "{said}");
 }
+
+#[tokio::test]
+async fn a_registry_that_lets_nobody_read_is_told_of_as_one_to_be_read() {
+    let world = World::new().await;
+    world.sandbox.faults().add(always(Service::Registry, Some("GET"), "manifests/", Effect::Status(403)));
+    let (image, identity) = (format!("{}/app:v1", world.sandbox.registry()), world.identity().0);
+    let output = verify(&world, &["--certificate-identity", &identity, &image]).await;
+    let said = said(&output);
+    assert!(said.contains("was refused: 403") && said.contains("lacks the right to read here") && !said.contains("push"), "{said}");
+}
