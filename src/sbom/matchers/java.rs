@@ -168,6 +168,11 @@ fn project(member: &str) -> Option<(&str, &str)> {
     place.split_once('/').filter(|(group, artifact)| is_word(group) && is_word(artifact))
 }
 
+/// What a package is called whose archive is called so, and states no group.
+pub fn guess(path: &str) -> &str {
+    split_version(stem(path)).0
+}
+
 /// The archive's name without directories and suffix.
 fn stem(name: &str) -> &str {
     let file = name.rsplit('/').next().unwrap_or(name);
@@ -175,7 +180,7 @@ fn stem(name: &str) -> &str {
 }
 
 /// In a Maven repository the directories are group, artifact and version.
-fn from_repository(name: &str) -> Option<(String, String)> {
+pub fn from_repository(name: &str) -> Option<(String, String)> {
     let (_, inside) = ["maven-repo/", ".m2/repository/"].iter().find_map(|root| name.split_once(root))?;
     let parts: Vec<&str> = inside.split('/').collect();
     match &parts[..] {
