@@ -25,14 +25,16 @@ impl Repository {
 
     /// Gives the archive's own package, if it was named after the file, the one name that the repository has for it.
     pub(super) fn name(&self, path: &str, package: &mut Package) {
-        let Some(names) = self.0.get(path).filter(|_| package.ecosystem == Ecosystem::Maven) else { return };
-        let mut same = names.iter().filter(|name| name.ends_with(&format!(":{}", package.name)));
+        let Some(names) = self.0.get(path).filter(|_| package.is_guess && package.ecosystem == Ecosystem::Maven) else { return };
+        // A group that was guessed from a manifest is no better.
+        let artifact = package.name.rsplit(':').next().unwrap_or_default();
+        let mut same = names.iter().filter(|name| name.rsplit(':').next() == Some(artifact));
         let named = match (names.len(), same.next(), same.next()) {
             (1, ..) => names.first(),
             (_, Some(only), None) => Some(only),
             _ => None,
         };
-        if package.name == guess(path)
+        if artifact == guess(path)
             && let Some(name) = named
         {
             package.name.clone_from(name);
@@ -61,7 +63,7 @@ mod tests {
         }
         let repository = Repository::of(&links);
         let check = |path: &str, name: &str, expected: &str| {
-            let mut package = Package::named(Ecosystem::Maven, name);
+            let mut package = Package { is_guess: !name.starts_with("stated:"), ..Package::named(Ecosystem::Maven, name) };
             repository.name(path, &mut package);
             assert_eq!(package.name, expected, "{path}");
         };
@@ -70,6 +72,7 @@ mod tests {
         check("usr/share/java/maven3-core.jar", "stated:maven3-core", "stated:maven3-core");
         check("usr/share/java/jsr305.jar", "jsr305", "jsr305");
         check("usr/share/java/asm.jar", "asm", "o:asm");
+        check("usr/share/java/asm.jar", "org.objectweb:asm", "o:asm");
         check("usr/share/java/unknown.jar", "unknown", "unknown");
     }
 }
