@@ -91,22 +91,33 @@ impl Truth {
     }
 }
 
-/// Rows of `explained.tsv`: which side lacks what, and why. `*` stands for anything.
-pub(crate) struct Explained(Vec<(&'static str, &'static str, &'static str)>);
+/// Rows of `explained.tsv`: which side lacks what, how the same package is listed instead, and why. `*` stands for anything.
+pub(crate) struct Explained(Vec<Row>);
+
+struct Row {
+    side: &'static str,
+    purl: &'static str,
+    instead: &'static str,
+}
 
 impl Explained {
     pub(crate) fn table() -> Self {
         let rows = include_str!("explained.tsv").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-        let rows = rows.map(|row| {
-            let mut cells = row.split('\t');
-            let [side, purl, reason] = [(); 3].map(|()| cells.next().unwrap_or_else(|| panic!("`{row}` has no three cells")));
-            (side, purl, reason)
+        let rows = rows.map(|row| match row.split('\t').collect::<Vec<_>>()[..] {
+            [side, purl, instead, reason] if !reason.is_empty() => Row { side, purl, instead },
+            _ => panic!("`{row}` has no four cells"),
         });
         Self(rows.collect())
     }
 
+    /// Whether what syft misnamed is in our document under the name that its row gives.
+    fn renamed(&self, purl: &str, ours: &BTreeSet<String>) -> bool {
+        let row = self.row("missed", purl).and_then(|row| self.0.get(row));
+        row.is_some_and(|row| row.instead != "-" && ours.iter().any(|own| fits(row.instead, own)))
+    }
+
     fn row(&self, side: &str, purl: &str) -> Option<usize> {
-        self.0.iter().position(|(whose, pattern, _)| *whose == side && fits(pattern, purl))
+        self.0.iter().position(|row| row.side == side && fits(row.purl, purl))
     }
 }
 
@@ -124,15 +135,17 @@ pub(crate) fn judged(ours: &Document, syft: &Document, truth: &Truth, explained:
     let mut bars = Vec::new();
     let mut used = BTreeSet::new();
     let kinds: BTreeSet<&str> = ours.purls.iter().chain(&syft.purls).map(|purl| ecosystem(purl)).collect();
-    println!("\n{:<12} {:>8} {:>8} {:>8} {:>8} {:>9}", "purls", "ours", "syft", "missed", "extra", "recall");
+    println!("\n{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10}", "purls", "ours", "syft", "missed", "renamed", "extra", "recall");
+    println!("(renamed: of those missed, packages that we list by the name that their archive or repository states; see explained.tsv)");
     let (mut unexplained, mut unconfirmed) = (Vec::new(), Vec::new());
     for kind in kinds {
         let of = |document: &Document| document.purls.iter().filter(|purl| ecosystem(purl) == kind).cloned().collect::<BTreeSet<String>>();
         let (own, their) = (of(ours), of(syft));
         let missed: Vec<&String> = their.difference(&own).collect();
         let extra: Vec<&String> = own.difference(&their).collect();
-        let recall = if their.is_empty() { 1.0 } else { 1.0 - missed.len() as f64 / their.len() as f64 };
-        let counts = [own.len(), their.len(), missed.len(), extra.len()].map(|count| format!("{count:>8}")).join(" ");
+        let renamed = missed.iter().filter(|purl| explained.renamed(purl, &ours.purls)).count();
+        let recall = if their.is_empty() { 1.0 } else { 1.0 - (missed.len() - renamed) as f64 / their.len() as f64 };
+        let counts = [own.len(), their.len(), missed.len(), renamed, extra.len()].map(|count| format!("{count:>8}")).join(" ");
         println!("{kind:<12} {counts} {:>8.2} %", recall * 100.0);
         let bar = if kind == "maven" { RECALL_OF_MAVEN } else { RECALL };
         bars.push((recall >= bar, format!("{kind}: {:.2} % of syft's purls; the bar is {} %", recall * 100.0, bar * 100.0)));
@@ -152,9 +165,9 @@ pub(crate) fn judged(ours: &Document, syft: &Document, truth: &Truth, explained:
             bars.push((absent.is_empty(), format!("{kind}: of {} installed none is absent{}", installed.len(), listed(&absent))));
         }
     }
-    for (number, (side, purl, _)) in explained.0.iter().enumerate().filter(|(_, (side, ..))| *side != "absent") {
+    for (number, row) in explained.0.iter().enumerate().filter(|(_, row)| row.side != "absent") {
         if !used.contains(&number) {
-            println!("explained.tsv explains {side} `{purl}`, which is not so any more");
+            println!("explained.tsv explains {} `{}`, which is not so any more", row.side, row.purl);
         }
     }
     bars.push((unexplained.is_empty(), format!("every miss is explained{}", listed(&unexplained.iter().collect::<Vec<_>>()))));
