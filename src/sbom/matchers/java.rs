@@ -110,7 +110,7 @@ impl Walk<'_> {
     fn packages(&mut self, name: &str, manifest: &BTreeMap<String, String>, coordinates: Vec<Coordinates>, checksum: Option<&str>) {
         let stem = stem(name);
         // Of what is shaded in, the version is another than the archive's own.
-        let single = matches!(&coordinates[..], [(_, _, version)] if agrees(version, stem, manifest));
+        let single = matches!(&coordinates[..], [(_, _, version)] if agrees(version, manifest));
         let is_main = |artifact: &str| single || stem == artifact || stem.strip_prefix(artifact).is_some_and(|rest| rest.starts_with('-'));
         // With `a` and `a-b` inside `a-b-1.jar`, the longer name is the archive's own.
         let main = coordinates.iter().filter(|(_, artifact, _)| is_main(artifact)).max_by_key(|(_, artifact, _)| artifact.len()).cloned();
@@ -238,11 +238,10 @@ fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<(Str
     is_word(name).then(|| (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned()))
 }
 
-/// Whether a version can be that of the archive, by its file's name and its manifest; `1.2` is `1.2.0` there.
-fn agrees(version: &str, stem: &str, manifest: &BTreeMap<String, String>) -> bool {
+/// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File names have other numbers in them as well.
+fn agrees(version: &str, manifest: &BTreeMap<String, String>) -> bool {
     let keys = ["Implementation-Version", "Plugin-Version", "Bundle-Version"];
-    let stated: Vec<&str> =
-        keys.iter().filter_map(|key| manifest.get(*key)).map(|value| value.trim()).chain(split_version(stem).1).collect();
+    let stated: Vec<&str> = keys.iter().filter_map(|key| manifest.get(*key)).map(|value| value.trim()).collect();
     stated.is_empty() || stated.iter().any(|stated| stated.starts_with(version) || version.starts_with(stated))
 }
 
