@@ -74,6 +74,27 @@ impl Round {
         self.syft.as_ref().map(|syft| syft.wall / self.ours.wall)
     }
 
+    /// Prints ours beside syft's.
+    fn told(self) -> Self {
+        for (who, run) in [("ours", Some(&self.ours)), ("syft", self.syft.as_ref())] {
+            let Some(run) = run else { continue };
+            let label = if who == "ours" { self.label() } else { format!("  {who}") };
+            let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+            let faster = self.faster().filter(|_| who == "ours").map(|faster| format!("{faster:.1} ×")).unwrap_or_default();
+            println!(
+                "{label:<30} {:>6.2} s {:>6.2} s {:>9} {:>9} {:>9} {:>9} {:>9} {faster:>8}",
+                run.wall,
+                run.cpu,
+                megabytes(run.memory),
+                megabytes(run.read),
+                megabytes(run.written),
+                Document::of(&run.document).packages,
+                megabytes(run.document.len() as u64),
+            );
+        }
+        self
+    }
+
     fn label(&self) -> String {
         format!("{}, {} thread{}", self.what, self.threads, if self.threads == 1 { "" } else { "s" })
     }
@@ -113,6 +134,7 @@ impl Bench {
             ours: format!("oci-layout:{}", debian.display()),
             syft: format!("oci-dir:{}", debian.display()),
         };
+        heading();
         let mut rounds = Vec::new();
         for threads in [1, 2] {
             rounds.push(self.round(&layout, threads, RUNS, None));
@@ -125,7 +147,6 @@ impl Bench {
         }
         rounds.push(self.known(&layout));
         drop(registry);
-        tell(&rounds);
         let fat_bars = self.judged(&rounds[1], &rounds);
         let bars: Vec<(bool, String)> = rounds.iter().flat_map(bars_of).chain(fat_bars).collect();
         println!();
@@ -165,7 +186,7 @@ impl Bench {
                 syft.push(self.syft(place, threads).received(before, sent()));
             }
         }
-        Round { what: place.what, threads, ours: median(ours), syft: Some(median(syft)) }
+        Round { what: place.what, threads, ours: median(ours), syft: Some(median(syft)) }.told()
     }
 
     /// Ours again, with layers that an earlier run has kept.
@@ -175,7 +196,7 @@ impl Bench {
         let cold = self.ours(place, 2, &arguments);
         let warm = median((0..RUNS.0).map(|_| self.ours(place, 2, &arguments)).collect());
         assert_eq!(cold.document, warm.document, "with and without a cache the bytes differ");
-        Round { what: "fat, layers known", threads: 2, ours: warm, syft: None }
+        Round { what: "fat, layers known", threads: 2, ours: warm, syft: None }.told()
     }
 
     fn ours(&self, place: &Place, threads: usize, more: &[&str]) -> Run {
@@ -220,8 +241,7 @@ impl Bench {
     }
 }
 
-/// Each of ours beside syft's.
-fn tell(rounds: &[Round]) {
+fn heading() {
     println!(
         "SBOMs beside syft's, medians of {} runs of ours and {} of syft's ({} and {} on minbase). `memory` is the largest process's.\n",
         RUNS.0, RUNS.1, RUNS_OF_SMALL.0, RUNS_OF_SMALL.1
@@ -230,24 +250,6 @@ fn tell(rounds: &[Round]) {
         "{:<30} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}",
         "", "wall", "CPU", "memory", "read", "written", "packages", "document", "faster"
     );
-    for round in rounds {
-        for (who, run) in [("ours", Some(&round.ours)), ("syft", round.syft.as_ref())] {
-            let Some(run) = run else { continue };
-            let label = if who == "ours" { round.label() } else { format!("  {who}") };
-            let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-            let faster = round.faster().filter(|_| who == "ours").map(|faster| format!("{faster:.1} ×")).unwrap_or_default();
-            println!(
-                "{label:<30} {:>6.2} s {:>6.2} s {:>9} {:>9} {:>9} {:>9} {:>9} {faster:>8}",
-                run.wall,
-                run.cpu,
-                megabytes(run.memory),
-                megabytes(run.read),
-                megabytes(run.written),
-                Document::of(&run.document).packages,
-                megabytes(run.document.len() as u64),
-            );
-        }
-    }
 }
 
 fn bars_of(round: &Round) -> Vec<(bool, String)> {
