@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build rehearse test judges e2e bench check fuzz clean
+.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom check fuzz clean
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
@@ -18,7 +18,7 @@ export CC_aarch64_unknown_linux_musl ?= musl-gcc
 step = @printf '==> %s\n' "$(1)" >&2; SECONDS=0; $(2); printf '==> %s: done in %s s\n' "$(1)" "$$SECONDS" >&2
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the program as one static file, optimised
 	$(call step,setting up,tools/setup rehearse)
@@ -30,7 +30,7 @@ rehearse: ## build examples/hello and publish it with all its evidence, offline,
 	$(call step,rehearsing a release of $(EXAMPLE),layouts=(); for image in $(IMAGES); do layout=$$(tools/images --path)/$$image; [ ! -d "$$layout" ] || layouts+=(--preload "$$layout"); done; tools/with-buildkit bash -c 'exec "$$@" --registry-port "$$MIRROR_PORT" --out rehearsal' - $(BIN_DIR)/debug/supply-action rehearse $(EXAMPLE) "$${layouts[@]}")
 
 # The judges must be the pinned ones, wherever this runs.
-test judges e2e bench: export SUPPLY_ACTION_OWN_BUILDKIT := 1
+test judges e2e bench-evidence: export SUPPLY_ACTION_OWN_BUILDKIT := 1
 
 test: judges e2e ## every test, again with real builds, registries, Sigstore and verifiers as judges, and in workflows
 
@@ -45,13 +45,19 @@ e2e: ## run our workflows and the examples with act, in a Docker engine of their
 	$(call step,building supply-action,cargo build $(CARGO_TARGET))
 	$(call step,cargo test --test e2e,SUPPLY_ACTION_BIN=$(BIN_DIR)/debug/supply-action tools/with-tools tools/with-docker tools/with-buildkit --github cargo test $(CARGO_TARGET) --test e2e)
 
-bench: ## time the evidence stage beside the cosign commands that do the same
+bench: bench-evidence bench-sbom ## both benches, each beside what others use
+
+bench-evidence: ## time the evidence stage beside the cosign commands that do the same
 	$(call step,setting up and building,tools/setup oracles -- cargo build $(CARGO_TARGET) --release)
 	$(call step,cargo bench,tools/with-tools cargo bench $(CARGO_TARGET) --bench evidence)
 
+bench-sbom: ## time and weigh SBOMs of real images beside syft's, and compare what they list
+	$(call step,setting up and building,tools/setup sbom -- cargo build $(CARGO_TARGET) --release)
+	$(call step,cargo bench,tools/with-tools --sbom cargo bench $(CARGO_TARGET) --bench sbom)
+
 check: ## formatting, lints and documentation; warnings are errors
 	$(call step,setting up,tools/setup check)
-	$(call step,shellcheck,shellcheck tools/fuzz tools/images tools/release-commit tools/setup tools/with-buildkit tools/with-docker tools/with-tools tools/lib.sh tools/server.sh .ci/run)
+	$(call step,shellcheck,shellcheck tools/fat-corpus tools/fuzz tools/images tools/release-commit tools/setup tools/with-buildkit tools/with-docker tools/with-tools tools/lib.sh tools/server.sh .ci/run)
 	$(call step,cargo fmt,cargo fmt --check && cargo fmt --manifest-path fuzz/Cargo.toml --check)
 	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets -- -D warnings)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)

@@ -100,9 +100,10 @@ go_tool() {
   printf '%s\n' "$out"
 }
 
-# buildx and cosign print "unknown" unless told their version.
+# buildx, cosign and syft print "unknown" unless told their version.
 ldflags() {
   case $1 in
+    syft) printf -- '-X main.version=%s' "$(pinned "$2" github.com/anchore/syft)" ;;
     buildx) printf -- '-X github.com/docker/buildx/version.Version=%s' "$(pinned "$2" github.com/docker/buildx)" ;;
     cosign2 | cosign3) printf -- '-X sigs.k8s.io/release-utils/version.gitVersion=%s' "$(sed -nE 's#^\t?(require )?github.com/sigstore/cosign/v[23] (v[^ ]+).*#\2#p' "$2/go.mod")" ;;
   esac

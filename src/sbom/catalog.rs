@@ -8,6 +8,7 @@ use super::collect::Collected;
 use super::licence::Licence;
 use super::matchers::MATCHERS;
 use super::matchers::os_release::{PLACES, Release};
+use super::maven::Repository;
 use super::package::{Ecosystem, Found, Need, Package};
 use super::purl;
 use super::source::Source;
@@ -72,6 +73,10 @@ impl Catalog {
             let layers = collected.layers.remove(&path).unwrap_or_default();
             let mut layers = layers.into_iter();
             found.extend(facts.packages.into_iter().map(|package| (Place { path: path.clone(), layer: layers.next() }, package)));
+        }
+        let repository = Repository::of(&collected.links);
+        for (place, found) in &mut found {
+            repository.name(&place.path, &mut found.package);
         }
         warnings.extend(nameless(&mut found));
         for (_, found) in &mut found {

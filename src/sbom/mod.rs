@@ -12,6 +12,7 @@ pub mod image;
 pub mod layers;
 pub mod licence;
 pub mod matchers;
+mod maven;
 pub mod package;
 pub mod purl;
 pub mod scanner;

@@ -30,6 +30,9 @@ pub enum Ecosystem {
 pub struct Package {
     pub ecosystem: Ecosystem,
     pub name: String,
+    /// Whether the name was made of a file's, for want of a better one.
+    #[serde(default)]
+    pub is_guess: bool,
     /// `None` where the database does not say, as for a Go main module built outside of a release.
     pub version: Option<String>,
     pub arch: Option<String>,
@@ -151,6 +154,7 @@ impl Package {
         Self {
             ecosystem,
             name: name.into(),
+            is_guess: false,
             version: None,
             arch: None,
             upstream: None,

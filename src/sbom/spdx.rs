@@ -67,9 +67,12 @@ fn image(catalog: &Catalog, about: &About) -> Value {
         "downloadLocation": UNKNOWN,
         "filesAnalyzed": false,
     });
-    if let Some(release) = &catalog.release {
-        let name = release.name.clone().unwrap_or_else(|| release.distro());
-        image["comment"] = Value::from(format!("The distribution is {name}."));
+    let distribution = catalog.release.as_ref().map(|release| release.name.clone().unwrap_or_else(|| release.distro()));
+    let layers: BTreeSet<&str> = catalog.packages.iter().flat_map(|listed| &listed.layers).map(String::as_str).collect();
+    let brought = (!layers.is_empty()).then(|| format!("Layers with packages: {}.", layers.into_iter().collect::<Vec<_>>().join(", ")));
+    let told: Vec<String> = distribution.map(|name| format!("The distribution is {name}.")).into_iter().chain(brought).collect();
+    if !told.is_empty() {
+        image["comment"] = Value::from(told.join(" "));
     }
     if let Some(hash) = about.digest.as_deref().and_then(|digest| digest.strip_prefix("sha256:")) {
         image["checksums"] = json!([{ "algorithm": "SHA256", "checksumValue": hash }]);
@@ -128,6 +131,11 @@ fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> Option<S
     }
 }
 
+/// The start of a layer's name: the whole of it for each package would be a tenth of the document, so only the image has that.
+fn short(layer: &str) -> &str {
+    layer.get(.."sha256:".len() + 12).unwrap_or(layer)
+}
+
 /// Which files told of the package, and the layers it came with.
 fn origin(listed: &Listed) -> String {
     const MOST: usize = 10;
@@ -137,7 +145,7 @@ fn origin(listed: &Listed) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let layers: Vec<&str> = listed.layers.iter().take(MOST).map(String::as_str).collect();
+    let layers: Vec<&str> = listed.layers.iter().take(MOST).map(|layer| short(layer)).collect();
     let brought = if layers.is_empty() { String::new() } else { format!("; brought by layer {}", layers.join(", ")) };
     format!("read from {what}: {}{more}{brought}", named.join(", "))
 }
@@ -173,7 +181,7 @@ fn relationships(catalog: &Catalog, identifiers: &[String]) -> Vec<Value> {
 
 /// Legal and stable: each changes only with its purl. They are short, since most of a document's bytes are relationships between them.
 fn identifiers(packages: &[Listed]) -> Vec<String> {
-    const DIGITS: usize = 10;
+    const DIGITS: usize = 8;
     let of = |listed: &Listed, digits: usize| {
         let package = &listed.package;
         format!("SPDXRef-{}-{}-{}", package.ecosystem.as_str(), legal(&package.name, 60), short_hash(&listed.purl, digits))
@@ -260,6 +268,16 @@ mod tests {
         assert_eq!(written().to_string(), written().to_string());
         let other = document(&catalog(Vec::new()), &About::default());
         assert_ne!(other["documentNamespace"], written()["documentNamespace"]);
+    }
+
+    #[test]
+    fn layers_are_named_in_full_once() {
+        let mut listed = listed("a", Licence::Unknown);
+        listed.layers = ["ab", "cd"].map(|digits| format!("sha256:{}", digits.repeat(32))).into();
+        assert!(origin(&listed).ends_with("; brought by layer sha256:abababababab, sha256:cdcdcdcdcdcd"), "{}", origin(&listed));
+        let document = document(&catalog(vec![listed.clone(), listed]), &About::default());
+        let expected = format!("Layers with packages: sha256:{}, sha256:{}.", "ab".repeat(32), "cd".repeat(32));
+        assert_eq!(document["packages"][0]["comment"], expected);
     }
 
     #[test]

@@ -27,7 +27,7 @@ const MOST_INFLATED: u64 = 2 << 30;
 const LARGEST_TEXT: u64 = 1 << 20;
 const MOST_MEMBERS: usize = 20_000;
 
-pub(super) fn is_archive(path: &str) -> bool {
+pub fn is_archive(path: &str) -> bool {
     let lower = path.get(path.len().saturating_sub(5)..).unwrap_or_default().to_ascii_lowercase();
     SUFFIXES.iter().any(|suffix| lower.ends_with(suffix)) && !path.starts_with('.')
 }
@@ -109,7 +109,8 @@ impl Walk<'_> {
 
     fn packages(&mut self, name: &str, manifest: &BTreeMap<String, String>, coordinates: Vec<Coordinates>, checksum: Option<&str>) {
         let stem = stem(name);
-        let single = coordinates.len() == 1;
+        // Of what is shaded in, the version is another than the archive's own.
+        let single = matches!(&coordinates[..], [(_, _, version)] if agrees(version, manifest));
         let is_main = |artifact: &str| single || stem == artifact || stem.strip_prefix(artifact).is_some_and(|rest| rest.starts_with('-'));
         // With `a` and `a-b` inside `a-b-1.jar`, the longer name is the archive's own.
         let main = coordinates.iter().filter(|(_, artifact, _)| is_main(artifact)).max_by_key(|(_, artifact, _)| artifact.len()).cloned();
@@ -117,9 +118,11 @@ impl Walk<'_> {
             Some((group, artifact, version)) => Some((format!("{group}:{artifact}"), version.clone())),
             None => from_repository(name).or_else(|| from_manifest(stem, manifest)),
         };
+        let is_guess = main.is_none() && from_repository(name).is_none();
         if let Some((name, version)) = own {
             let mut package = Package {
                 version: Some(version),
+                is_guess,
                 supplier: ["Implementation-Vendor", "Bundle-Vendor"]
                     .iter()
                     .find_map(|key| manifest.get(*key))
@@ -168,6 +171,11 @@ fn project(member: &str) -> Option<(&str, &str)> {
     place.split_once('/').filter(|(group, artifact)| is_word(group) && is_word(artifact))
 }
 
+/// What a package is called whose archive is called so, and states no group.
+pub fn guess(path: &str) -> &str {
+    split_version(stem(path)).0
+}
+
 /// The archive's name without directories and suffix.
 fn stem(name: &str) -> &str {
     let file = name.rsplit('/').next().unwrap_or(name);
@@ -175,7 +183,7 @@ fn stem(name: &str) -> &str {
 }
 
 /// In a Maven repository the directories are group, artifact and version.
-fn from_repository(name: &str) -> Option<(String, String)> {
+pub fn from_repository(name: &str) -> Option<(String, String)> {
     let (_, inside) = ["maven-repo/", ".m2/repository/"].iter().find_map(|root| name.split_once(root))?;
     let parts: Vec<&str> = inside.split('/').collect();
     match &parts[..] {
@@ -228,6 +236,13 @@ fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<(Str
     let group = value(GROUP).or(from_symbol).or_else(|| value("Implementation-Vendor-Id"));
     // Eclipse names files by symbolic name, in which the group is not marked.
     is_word(name).then(|| (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned()))
+}
+
+/// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File names have other numbers in them as well.
+fn agrees(version: &str, manifest: &BTreeMap<String, String>) -> bool {
+    let keys = ["Implementation-Version", "Plugin-Version", "Bundle-Version"];
+    let stated: Vec<&str> = keys.iter().filter_map(|key| manifest.get(*key)).map(|value| value.trim()).collect();
+    stated.is_empty() || stated.iter().any(|stated| stated.starts_with(version) || version.starts_with(stated))
 }
 
 /// `guava-31.1-jre` or, as Eclipse writes it, `org.eclipse.osgi_3.18.0`.
@@ -303,6 +318,10 @@ mod tests {
         let both = ["pkg:maven/tool@7", "pkg:maven/com.google.guava/guava@31.1-jre", "pkg:maven/org.x/app@1"];
         check("tool.jar", &[shaded, parent, unrelated], &both);
         check("jsr305-3.0.2.jar", &[], &["pkg:maven/jsr305@3.0.2"]);
+        let (shaded, version) = (properties("cglib", "cglib", "3.2.9"), "Bundle-Version: 4.2.3\n");
+        check("guice.jar", &[shaded, manifest(version)], &["pkg:maven/guice@4.2.3", "pkg:maven/cglib/cglib@3.2.9"]);
+        let own = properties("org.apache.maven", "maven-core", "3.8");
+        check("maven3-core.jar", &[own, manifest("Bundle-Version: 3.8.0\n")], &["pkg:maven/org.apache.maven/maven-core@3.8"]);
         let bundle =
             manifest("Bundle-SymbolicName: com.fasterxml.jackson.core.jackson-annot\n ations;singleton:=true\nBundle-Version: 2.14.0\n");
         check("jackson-annotations.jar", &[bundle], &["pkg:maven/com.fasterxml.jackson.core/jackson-annotations@2.14.0"]);
