@@ -107,7 +107,9 @@ pub(crate) fn sbom(platform: &str) -> Value {
         "documentNamespace": format!("https://example.org/{}", hex(platform)),
         "creationInfo": { "created": "2026-01-02T03:04:05Z", "creators": ["Tool: example"] },
         "packages": packages.collect::<Vec<_>>(),
-        "relationships": [],
+        "relationships": [{
+            "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-Package-deb-library-0"
+        }],
     })
 }
 
