@@ -9,7 +9,7 @@ use crate::world::{copy, root, world};
 
 /// This repository, with an image that is built already in place of what the Dockerfile compiles.
 fn ourselves(checkout: &Path) {
-    for name in ["Cargo.toml", "action.yml", "merge", "examples", "tools"] {
+    for name in ["Cargo.toml", "action.yml", "merge", "bake", "examples", "tools"] {
         if root().join(name).exists() {
             copy(&root().join(name), &checkout.join(name));
         }

@@ -144,7 +144,7 @@ fn our_image(folder: &Path, registry: &str) -> String {
 /// What a release leaves behind, made by the tool that a release uses: this repository, with actions that run `image`.
 fn release(folder: &Path, image: &str) -> PathBuf {
     let clone = folder.join("release");
-    for name in ["Cargo.toml", "action.yml", "merge", ".github", "examples/workflows", "tools/release-commit"] {
+    for name in ["Cargo.toml", "action.yml", "merge", "bake", ".github", "examples/workflows", "tools/release-commit"] {
         if root().join(name).exists() {
             copy(&root().join(name), &clone.join(name));
         }

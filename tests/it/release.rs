@@ -14,7 +14,15 @@ impl Clone {
     fn new() -> Self {
         let clone = Self { folder: tempfile::tempdir().unwrap() };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let copied = ["Cargo.toml", "action.yml", "merge/action.yml", "tools/release-commit", ".github/workflows", "examples/workflows"];
+        let copied = [
+            "Cargo.toml",
+            "action.yml",
+            "merge/action.yml",
+            "bake/action.yml",
+            "tools/release-commit",
+            ".github/workflows",
+            "examples/workflows",
+        ];
         for name in copied {
             let to = clone.checkout().join(name);
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
