@@ -1,6 +1,7 @@
 //! Every example, run as its event runs it: cosign verifies, exactly the expected names exist, and what the workflow was told reached later jobs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::json;
 
