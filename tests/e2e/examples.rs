@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::workflow::{Ended, Workflow};
-use crate::world::{planned, root};
+use crate::world::{copy, planned, root};
 
 const BOTH: [&str; 2] = ["linux/amd64", "linux/arm64"];
 
@@ -84,6 +84,33 @@ fn a_monorepo_publishes_each_service_under_its_own_name() {
     let ended = Workflow::example("monorepo", "push", "refs/heads/main").run();
     for service in ["/api", "/web"] {
         published(&ended, service, &["latest", "main", "sha-COMMIT"]);
+    }
+    assert!(ended.tags("").is_empty());
+}
+
+/// The example for bake files, in a repository with one at its root.
+pub(crate) fn monorepo(event: &'static str, git_ref: &'static str) -> Workflow {
+    // The folder's content, not the folder.
+    Workflow::example("bake", event, git_ref).with(|checkout| copy(&root().join("examples/monorepo/."), checkout))
+}
+
+#[test]
+fn the_targets_of_a_bake_file_are_published_together() {
+    let ended = monorepo("push", "refs/heads/main").run();
+    assert!(ended.success, "{}", ended.log);
+    let targets: [(&str, &[&str], &[&str]); 3] = [
+        ("/greeter-en", &["latest", "sha-COMMIT"], &BOTH),
+        ("/greeter-de", &["latest", "sha-COMMIT"], &BOTH),
+        ("/clock", &["sha-COMMIT"], &BOTH[..1]),
+    ];
+    let deployed = ended.log.lines().find(|line| line.contains("deploying {")).unwrap_or_else(|| panic!("{}", ended.log));
+    for (below, tags, platforms) in targets {
+        assert_eq!(ended.tags(below), tags, "{}", ended.log);
+        let image = ended.image(below);
+        let digest = ended.digest(&format!("{image}:sha-{}", ended.sha()));
+        ended.verified_by_cosign(&image, &digest, platforms);
+        assert!(deployed.contains(&format!("{image}@{digest}")), "{deployed}");
+        assert!(ended.summary.contains(&image) && ended.summary.contains(&digest), "{}", ended.summary);
     }
     assert!(ended.tags("").is_empty());
 }
