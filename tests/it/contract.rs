@@ -104,7 +104,7 @@ fn merge_shares_its_inputs_and_outputs_with_publish() {
 fn bake_shares_its_inputs_with_publish() {
     let (publish, bake) = (action(), bake());
     let own: Vec<&String> = bake.inputs.iter().filter(|(name, row)| publish.inputs.get(*name) != Some(row)).map(|(name, _)| name).collect();
-    assert_eq!(own, ["files", "github-token", "provenance", "push", "registry", "sbom", "set", "targets", "vars", "workdir"]);
+    assert_eq!(own, ["files", "github-token", "provenance", "push", "registry", "sbom", "set", "source", "targets", "vars"]);
     assert_eq!(
         (bake.runs.using.as_str(), bake.runs.image.as_str(), bake.runs.args.as_slice()),
         ("docker", "../Dockerfile", ["bake".to_owned()].as_slice())
