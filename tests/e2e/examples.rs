@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::workflow::{Ended, Workflow};
-use crate::world::{copy, planned, root};
+use crate::world::{copy, planned, root, world};
 
 const BOTH: [&str; 2] = ["linux/amd64", "linux/arm64"];
 
@@ -70,13 +70,14 @@ fn a_dispatch_without_cache_builds_everything_again() {
     assert_eq!((dispatched("true"), dispatched("false")), (vec![false, false], vec![true, true]));
 }
 
-/// For each platform whether its `RUN` came from the cache, as BuildKit's log says.
+/// For each platform whether its `RUN` came from the cache, as BuildKit's log says; steps are counted in each job.
 fn ran_cached(log: &str) -> Vec<bool> {
-    let mut steps: Vec<&str> =
-        log.lines().filter(|line| line.contains("] RUN ")).filter_map(|line| line.split('#').nth(1)?.split(' ').next()).collect();
-    steps.sort_unstable();
-    steps.dedup();
-    steps.iter().map(|step| log.lines().any(|line| line.ends_with(&format!("#{step} CACHED")))).collect()
+    let step = |line: &str| {
+        let (job, said) = line.split_once('#')?;
+        Some(format!("{job}#{}", said.split(' ').next()?))
+    };
+    let steps: BTreeSet<String> = log.lines().filter(|line| line.contains("] RUN ")).filter_map(step).collect();
+    steps.iter().map(|step| log.lines().any(|line| line == format!("{step} CACHED"))).collect()
 }
 
 #[test]
@@ -132,6 +133,31 @@ fn the_reusable_workflow_publishes_in_its_own_name() {
     let caller = format!("refs/heads/main {} example/hello", ended.sha());
     let fields: Vec<&str> = caller.split(' ').collect();
     ended.verified_by_cosign_for_caller(&format!("{}@{digest}", ended.image("")), &fields);
+}
+
+/// By hand, where it lies: then it is nobody's but its repository's own, and so is the identity.
+#[test]
+fn the_reusable_workflow_started_by_hand_builds_without_the_cache_if_asked() {
+    let dispatched = |no_cache: &str| {
+        let file = world().release.join(".github/workflows/publish.yml");
+        let inputs = json!({ "no-cache": no_cache, "images": "ghcr.io/example/hello", "tags": "type=ref,event=branch\nby-hand" });
+        let ended = Workflow::of_file(file, "workflow_dispatch", "refs/heads/main").payload("inputs", inputs).run();
+        published(&ended, "", &["by-hand", "main"]);
+        assert!(ended.log.contains(&format!("legs={}", planned())), "{}", ended.log);
+        ran_cached(&ended.log)
+    };
+    assert_eq!((dispatched("true"), dispatched("false")), (vec![false, false], vec![true, true]));
+}
+
+/// What the jobs that build are told of evidence, the one that merges is told as it needs it.
+#[test]
+fn the_reusable_workflow_makes_sboms_of_layers_if_asked() {
+    let file = root().join("tests/e2e/workflows/reusable-registry.yml");
+    let ended = Workflow::of_file(file, "push", "refs/heads/main").called("publish.yml").run();
+    let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains("type=provenance,mode=min"), "{}", ended.log);
+    let stated = ended.stated_by_buildkit(&ended.image(""), &digest);
+    assert_eq!(stated.into_iter().collect::<Vec<_>>(), ["https://slsa.dev/provenance/v1"]);
 }
 
 /// None is only for show.
