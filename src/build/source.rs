@@ -175,7 +175,7 @@ mod tests {
                 "{text}"
             );
         }
-        let error = source("https://git.example/bake.hcl", &[]).unwrap_err().to_string();
+        let error = format!("{:#}", source("https://git.example/bake.hcl", &[]).unwrap_err());
         assert!(error.contains("`https://git.example/bake.hcl` is neither a folder nor a Git repository"), "{error}");
     }
 
