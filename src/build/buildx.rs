@@ -48,8 +48,7 @@ impl Buildx {
         Self::create(place, credentials, builder).await?.ready(place.env, credentials, platforms, notice).await
     }
 
-    /// As `set_up`, with a builder that need not run yet.
-    pub async fn create(place: &Place<'_>, credentials: &Credentials, builder: &Builder) -> anyhow::Result<Self> {
+    async fn create(place: &Place<'_>, credentials: &Credentials, builder: &Builder) -> anyhow::Result<Self> {
         let (path, leading) = locate(place.env)?;
         let mut program = Program::new(path, leading, place.env);
         program = logged_in(program, credentials, place.private)?;
@@ -70,7 +69,7 @@ impl Buildx {
         Ok(Self { program, builder: name, inspected: Inspected::default(), removal, folder: place.private.to_owned(), output })
     }
 
-    /// The builder started and able to build `platforms`, with these logins.
+    /// The builder, started and able to build `platforms`, with these logins; what is set up already may be asked for more.
     pub async fn ready(
         mut self,
         env: &Environment,

@@ -45,7 +45,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let told = flags::Facts { env, event: &facts.event, file_exists: &|_| false };
     let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
-    let (definition, buildx) = resolve(&place, &context, &inputs, &source).await.context(UNBUILT)?;
+    let (definition, buildx) = resolve(&place, &context, &inputs, &source, &|text| report.notice(text)).await.context(UNBUILT)?;
     let plan = plan(&inputs, &context, env, &facts, definition).context(UNBUILT)?;
     say_plan(&plan.lines(), plan.about(), report);
     let bench = Bench { place, folder: source.folder(), buildx };
@@ -89,13 +89,20 @@ impl Bench<'_> {
 }
 
 /// What the bake files say; those of a repository are fetched by the builder, which then stays.
-async fn resolve(place: &Place<'_>, context: &Context, inputs: &Inputs, source: &Source) -> anyhow::Result<(Definition, Option<Buildx>)> {
+async fn resolve(
+    place: &Place<'_>,
+    context: &Context,
+    inputs: &Inputs,
+    source: &Source,
+    notice: &dyn Fn(&str),
+) -> anyhow::Result<(Definition, Option<Buildx>)> {
     let remote = match source {
         Source::Folder(folder) => return Ok((print_bake(place.env, folder, &inputs.bake.asked).await?, None)),
         Source::Remote(remote) => remote,
     };
     let asked = Asked { logins: &inputs.registry_auth, images: &[], env: place.env, context };
-    let mut buildx = Buildx::create(place, &login::stored_credentials(&asked)?, &inputs.builder).await?;
+    // Which platforms it must build is known only then.
+    let mut buildx = Buildx::set_up(place, &login::stored_credentials(&asked)?, &inputs.builder, &[], notice).await?;
     match buildx.print_bake(remote, &inputs.bake.asked).await {
         Ok(definition) => Ok((definition, Some(buildx))),
         Err(error) => {

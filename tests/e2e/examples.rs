@@ -1,6 +1,7 @@
 //! Every example, run as its event runs it: cosign verifies, exactly the expected names exist, and what the workflow was told reached later jobs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -91,8 +92,25 @@ fn a_monorepo_publishes_each_service_under_its_own_name() {
 
 /// The example for bake files, in a repository with one at its root.
 pub(crate) fn monorepo(event: &'static str, git_ref: &'static str) -> Workflow {
-    // The folder's content, not the folder.
-    Workflow::example("bake", event, git_ref).with(|checkout| copy(&root().join("examples/monorepo/."), checkout))
+    Workflow::example("bake", event, git_ref).with(bake_files)
+}
+
+fn bake_files(checkout: &Path) {
+    copy(&root().join("examples/monorepo/."), checkout);
+}
+
+/// Checked out this time, so that nothing is fetched.
+#[test]
+fn a_pull_request_bakes_every_target_and_publishes_none() {
+    let file = root().join("tests/e2e/workflows/bake-request.yml");
+    let ended = Workflow::of_file(file, "pull_request", "refs/pull/7/merge").payload("number", json!(7)).with(bake_files).run();
+    assert!(ended.success, "{}", ended.log);
+    for part in ["2 targets built, nothing pushed", r#"has the names [] and the digest [], of {"greeter-de":{},"greeter-en":{}}"#] {
+        assert!(ended.log.contains(part), "{part} is missing in {}", ended.log);
+    }
+    assert!(!ended.log.contains("Source: "), "{}", ended.log);
+    let asked: Vec<_> = ended.sandbox.requests().into_iter().filter(|request| request.method != "GET").collect();
+    assert!(asked.is_empty(), "{asked:?}");
 }
 
 #[test]
@@ -104,6 +122,8 @@ fn the_targets_of_a_bake_file_are_published_together() {
         ("/greeter-de", &["latest", "sha-COMMIT"], &BOTH),
         ("/clock", &["sha-COMMIT"], &BOTH[..1]),
     ];
+    // Nothing was checked out.
+    assert!(ended.log.contains(&format!("Source:     https://github.com/example/hello.git#{}", ended.sha())), "{}", ended.log);
     let deployed = ended.log.lines().find(|line| line.contains("deploying {")).unwrap_or_else(|| panic!("{}", ended.log));
     for (below, tags, platforms) in targets {
         assert_eq!(ended.tags(below), tags, "{}", ended.log);
