@@ -337,6 +337,25 @@ const NOT_OF_MERGE: [(&str, &str); 10] = [
     ("tuf-root", NO_FILES),
 ];
 
+/// What builds is part of what the certificate stands for.
+#[test]
+fn the_reusable_workflow_lets_nobody_choose_its_buildkit() {
+    let workflow: serde_json::Value = serde_saphyr::from_str(&read(".github/workflows/publish.yml")).unwrap();
+    let step = &workflow["jobs"]["plan"]["steps"][0];
+    assert_eq!(step["env"]["DRIVER_OPTS"], "${{ inputs.driver-opts }}");
+    let passes = |options: &str| {
+        let mut command = std::process::Command::new("bash");
+        let output = command.args(["-e", "-c", step["run"].as_str().unwrap()]).env("DRIVER_OPTS", options).output().unwrap();
+        output.status.success()
+    };
+    for fine in ["", "network=host", "env.http_proxy=http://image.example\ncgroup-parent=image"] {
+        assert!(passes(fine), "{fine}");
+    }
+    for foreign in ["image=evil", "network=host\n image=evil", "network=host,image=evil", "\"image=evil\"", "image =evil"] {
+        assert!(!passes(foreign), "{foreign}");
+    }
+}
+
 /// An input that is new is either given to the reusable workflow's steps, or has a reason above.
 #[test]
 fn the_reusable_workflow_takes_every_input_but_those_with_a_reason() {
