@@ -293,7 +293,7 @@ pub async fn print_bake(env: &Environment, folder: &Path, asked: &[String]) -> a
     arguments.extend(asked.iter().cloned());
     let printed =
         Program::new(path, leading, env).in_folder(folder).capture(&arguments).await.context("the bake files cannot be read").hint(
-            "in a workflow they are there only after `actions/checkout`; `files` are relative to `source`, without which they are fetched",
+            "check the repository out first, or leave `source` out to have its commit fetched; files of other names are named with `files`, relative to `source`",
         )?;
     Definition::read(&printed)
 }
