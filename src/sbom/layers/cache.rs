@@ -12,7 +12,7 @@ use super::scan::Layer;
 use crate::sbom::matchers::MATCHERS;
 
 /// Raised when a matcher, or what is kept of a layer, changes without a new version of the program.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// A directory of results.
 #[derive(Debug, Clone)]

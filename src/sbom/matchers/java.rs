@@ -15,6 +15,7 @@ const SUFFIXES: [&str; 10] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".
 /// The manifest attribute that states a group, if any does.
 const GROUP: &str = "Group-Id";
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
+const COMMONS: &str = "org.apache.commons";
 
 /// Archives in archives in archives are real; more than that is an attack, as is one that holds itself.
 const DEEPEST: usize = 4;
@@ -229,13 +230,41 @@ fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<(Str
     let version = versioned.or_else(|| {
         ["Implementation-Version", "Plugin-Version", "Bundle-Version", "Specification-Version"].iter().find_map(|key| value(key))
     })?;
-    let symbolic = value("Bundle-SymbolicName");
     let name = value("Short-Name").unwrap_or(named);
-    // Maven's bundle plugin makes the symbolic name from group and artifact.
-    let from_symbol = symbolic.and_then(|symbolic| symbolic.strip_suffix(name)?.strip_suffix('.'));
-    let group = value(GROUP).or(from_symbol).or_else(|| value("Implementation-Vendor-Id"));
+    let told = || group_of_symbol(value("Bundle-SymbolicName")?, name);
+    let of_module = || group_without_last(value("Automatic-Module-Name")?, name);
+    let group = value(GROUP).or_else(told).or_else(|| value("Implementation-Vendor-Id")).or_else(of_module);
     // Eclipse names files by symbolic name, in which the group is not marked.
     is_word(name).then(|| (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned()))
+}
+
+/// The group in a symbolic name, which OSGi's tools make of group and artifact in one of these ways. Of Apache Commons, old parts and new ones
+/// have like names and unlike groups, so none of theirs is guessed.
+fn group_of_symbol<'a>(symbol: &'a str, artifact: &str) -> Option<&'a str> {
+    let joined = symbol.strip_suffix(artifact).and_then(|start| start.strip_suffix('.'));
+    // `com.opencsv` is no artifact of a group `com`.
+    let joined = joined.map(|group| if group.contains('.') { group } else { symbol });
+    let joined = joined.filter(|group| *group != COMMONS).or_else(|| group_without_last(symbol, artifact));
+    // Kotlin's part for Java machines of `com.squareup.okio` is `okio-jvm`, and of `com.squareup.okhttp3` it is `okhttp-jvm`.
+    let of_kotlin = || {
+        let last = symbol.rsplit_once('.')?.1.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        artifact.strip_suffix("-jvm").filter(|name| *name == last).map(|_| symbol)
+    };
+    joined.or_else(of_kotlin)
+}
+
+/// The group where what the artifact has in common with its end is written once: `maven-core` of `org.apache.maven` is `org.apache.maven.core`.
+fn group_without_last<'a>(symbol: &'a str, artifact: &str) -> Option<&'a str> {
+    let dotted = artifact.replace(['-', '_'], ".");
+    let plain = symbol.replace(['-', '_'], ".");
+    let groups = symbol.match_indices('.').filter_map(|(at, _)| symbol.get(..at)).filter(|group| group.contains('.') && *group != COMMONS);
+    let is_written_once = |group: &&str| {
+        let last = group.rsplit('.').next().unwrap_or_default();
+        let rest = plain.get(group.len()..).unwrap_or_default();
+        dotted.strip_prefix(last) == Some(rest)
+    };
+    // Names of modules need not start with a domain; groups do.
+    groups.rev().find(is_written_once).filter(|group| group.find('.').is_some_and(|length| (2..=4).contains(&length)))
 }
 
 /// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File names have other numbers in them as well.
@@ -336,6 +365,30 @@ mod tests {
         check("usr/share/maven-repo/org/jsr-305/jsr305/0.1/jsr305-0.1.jar", &[], &["pkg:maven/org.jsr-305/jsr305@0.1"]);
         check("app.jar", &[], &[]);
         check("app.jar", &[properties("${project.groupId}", "a", "1")], &[]);
+    }
+
+    #[test]
+    fn symbolic_names_tell_groups_as_far_as_they_can() {
+        let check = |artifact: &str, symbol: &str, module: &str, expected: &str| {
+            let text = format!("Bundle-SymbolicName: {symbol};singleton:=true\nAutomatic-Module-Name: {module}\n");
+            let facts = facts(&format!("lib/{artifact}-1.jar"), jar(&[(MANIFEST.into(), text.into_bytes())]));
+            assert_eq!(purls(&facts), [format!("pkg:maven/{expected}@1")], "{symbol} {module}");
+        };
+        // Coordinates as at Maven Central.
+        check("jackson-core", "com.fasterxml.jackson.core.jackson-core", "", "com.fasterxml.jackson.core/jackson-core");
+        check("freemarker", "org.freemarker.freemarker", "freemarker", "org.freemarker/freemarker");
+        check("jsoup", "org.jsoup", "org.jsoup", "org.jsoup/jsoup");
+        check("maven-core", "org.apache.maven.core", "", "org.apache.maven/maven-core");
+        check("jetty-util-ajax", "org.eclipse.jetty.util.ajax", "", "org.eclipse.jetty/jetty-util-ajax");
+        check("okhttp-jvm", "com.squareup.okhttp3", "okhttp3", "com.squareup.okhttp3/okhttp-jvm");
+        check("okio-jvm", "com.squareup.okio", "okio", "com.squareup.okio/okio-jvm");
+        check("allure-model", "", "io.qameta.allure.model", "io.qameta.allure/allure-model");
+        // What would be guessed is wrong.
+        check("commons-io", "org.apache.commons.commons-io", "org.apache.commons.io", "commons-io");
+        check("converter-jackson", "", "retrofit2.converter.jackson", "converter-jackson");
+        check("guice-no-aop", "com.google.inject", "com.google.guice", "guice-no-aop");
+        check("log4j-over-slf4j", "", "org.apache.log4j", "log4j-over-slf4j");
+        check("é", "é", ".é-é..", "%C3%A9");
     }
 
     #[test]
