@@ -13,10 +13,10 @@ use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::layers::{self, Source};
 use crate::sbom::catalog::Catalog;
+use crate::sbom::foreign::Format;
 use crate::sbom::image::{Image, threads};
 use crate::sbom::layers::{Cache, Reading, Unwatched, collect};
-use crate::sbom::spdx;
-use crate::verify::policy::SPDX;
+use crate::sbom::{cyclonedx, spdx};
 
 /// Where the SBOMs come from.
 #[derive(Debug)]
@@ -33,20 +33,21 @@ pub enum Sboms<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
     cache: Option<Cache>,
+    format: Format,
     /// The documents' date, in place of their images'.
     created: Option<jiff::Timestamp>,
 }
 
 impl Layers {
     /// Tells beforehand what would keep a finished build from its SBOMs.
-    pub fn prepare(cache: Option<&Path>, env: &Environment) -> anyhow::Result<Self> {
+    pub fn prepare(cache: Option<&Path>, format: Format, env: &Environment) -> anyhow::Result<Self> {
         if let Some(folder) = cache {
             std::fs::create_dir_all(folder)
                 .and_then(|()| tempfile::tempfile_in(folder).map(drop))
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }
-        Ok(Self { cache: cache.map(Cache::new), created: epoch(env)? })
+        Ok(Self { cache: cache.map(Cache::new), format, created: epoch(env)? })
     }
 
     /// One document for each platform, in their order.
@@ -58,7 +59,12 @@ impl Layers {
         let document = |(image, collected): (&Image, _)| {
             let mut about = image.about(name.to_owned());
             about.created = self.created.unwrap_or(about.created);
-            spdx::document(&Catalog::from_collected(collected), &about).to_string()
+            let catalog = Catalog::from_collected(collected);
+            match self.format {
+                Format::Spdx => spdx::document(&catalog, &about),
+                Format::CycloneDx => cyclonedx::document(&catalog, &about),
+            }
+            .to_string()
         };
         Ok(images.iter().zip(collect(&layers, &reading)?).map(document).collect())
     }
@@ -88,8 +94,9 @@ pub(super) fn of_files(parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Dr
 /// SBOMs of what the layers hold; one that several platforms share is fetched once.
 pub(super) async fn of_layers(registry: &Registry, parts: &Parts, how: &Layers) -> anyhow::Result<Vec<Draft>> {
     let (how, name, platforms) = (how.clone(), parts.repository.to_string(), parts.platforms.clone());
+    let kind = how.format.predicate_type();
     let documents = layers::reading(registry, &parts.repository, move |source| how.documents(source, &name, &platforms)).await?;
-    parts.platforms.iter().zip(documents).map(|(part, document)| draft(parts, part, SPDX, &document)).collect()
+    parts.platforms.iter().zip(documents).map(|(part, document)| draft(parts, part, kind, &document)).collect()
 }
 
 fn draft(parts: &Parts, part: &PlatformImage, kind: &str, document: &str) -> anyhow::Result<Draft> {

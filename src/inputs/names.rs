@@ -4,7 +4,7 @@ use super::{Action, Problems};
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 67] = [
+pub const NAMES: [&str; 68] = [
     "add-hosts",
     "allow",
     "allow-public-log",
@@ -52,6 +52,7 @@ pub const NAMES: [&str; 67] = [
     "registry-auth",
     "sbom",
     "sbom-cache",
+    "sbom-format",
     "secret-envs",
     "secret-files",
     "secrets",
@@ -75,7 +76,7 @@ pub const NAMES: [&str; 67] = [
 ];
 
 /// The inputs of `merge/action.yml`.
-pub const MERGE: [&str; 29] = [
+pub const MERGE: [&str; 30] = [
     "allow-public-log",
     "annotations",
     "digest-files",
@@ -94,6 +95,7 @@ pub const MERGE: [&str; 29] = [
     "registry-auth",
     "sbom",
     "sbom-cache",
+    "sbom-format",
     "sep-annotations",
     "sep-tags",
     "sign",
@@ -108,7 +110,7 @@ pub const MERGE: [&str; 29] = [
 ];
 
 /// The inputs of `bake/action.yml`.
-pub const BAKE: [&str; 36] = [
+pub const BAKE: [&str; 37] = [
     "allow",
     "allow-public-log",
     "append",
@@ -133,6 +135,7 @@ pub const BAKE: [&str; 36] = [
     "registry",
     "registry-auth",
     "sbom",
+    "sbom-format",
     "set",
     "sign",
     "sign-subjects",
@@ -165,7 +168,7 @@ const FORMER: [(&str, Former); 16] = [
     ("push-to-registry", Former::Needless("attestations are always in the registry")),
     ("subject-name", Former::Needless("what is built is what is attested")),
     ("subject-digest", Former::Needless("what is built is what is attested")),
-    ("format", Former::Needless("SBOMs are SPDX 2.3 in JSON")),
+    ("format", Former::Needless("SBOMs are SPDX 2.3 in JSON, or CycloneDX with `sbom-format`")),
 ];
 
 #[derive(Clone, Copy)]

@@ -65,7 +65,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_PROVENANCE)];
     let statements: Vec<&str> = made_before.into_iter().filter_map(|(is_wanted, kind)| is_wanted.then_some(kind)).collect();
     let attested = Statements {
-        sboms: (sbom != MergedSbom::Off).then_some(SPDX).into_iter().collect(),
+        sboms: (sbom != MergedSbom::Off).then(|| inputs.sbom_format.unwrap_or_default().predicate_type()).into_iter().collect(),
         provenance,
         made_in_build: !statements.is_empty(),
     };

@@ -355,13 +355,16 @@ fn build(
     if inputs.source_args {
         texts.build_args = with_source(&texts.build_args, context);
     }
-    let sbom = Sbom::of(&texts.sbom, &texts.attests, &inputs.platforms, inputs.push_by_digest)?;
+    let sbom = Sbom::of(&texts.sbom, inputs.sbom_format, &texts.attests, &inputs.platforms, inputs.push_by_digest)?;
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let facts = flags::Facts { env, event: &facts.event, file_exists: &file_exists };
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
     caches::complete(&mut flags, env);
     let mut notices = std::mem::take(&mut flags.notices);
+    if inputs.sbom_format.is_some() && inputs.push_by_digest {
+        notices.push("input `sbom-format` says what `merge` writes; give it there as well".to_owned());
+    }
     if inputs.sbom_cache.is_some() && (inputs.push_by_digest || !sbom.may_be_of_layers()) {
         notices.push(
             "input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`, where the image is published".to_owned(),

@@ -11,8 +11,9 @@ use serde::Deserialize;
 pub const LARGEST: usize = 40 << 20;
 
 /// The two formats that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
+    #[default]
     Spdx,
     CycloneDx,
 }
@@ -23,6 +24,14 @@ impl Format {
         match self {
             Self::Spdx => "https://spdx.dev/Document",
             Self::CycloneDx => "https://cyclonedx.org/bom",
+        }
+    }
+
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spdx => "SPDX",
+            Self::CycloneDx => "CycloneDX",
         }
     }
 }
