@@ -208,25 +208,57 @@ fn facts(document: &Value) -> (Vec<Value>, Value) {
     (packages, document["comment"].clone())
 }
 
+/// Both formats of what was pushed: judged by CycloneDX's schema, accepted by cosign, and with the packages of what the scanner wrote.
+#[test]
+fn cosign_accepts_cyclonedx_of_pushed_layers_and_it_lists_what_the_scanner_found() {
+    let image = format!("{}/greeter-cyclonedx", world().sandbox.registry());
+    let run = publish("greeter", &image, &[("INPUT_SBOM-FORMAT", "cyclonedx")]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let (identity, issuer) = signer();
+    let trust = trust(world().sandbox.trusted_root().to_str().unwrap(), &identity, &issuer);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/python/judge.py");
+    let scanned: Vec<Value> = spdx_of_platforms(published()).into_iter().map(|(_, document)| document).collect();
+    let platforms: Vec<(String, String)> = run.subjects().into_iter().filter(|(kind, _)| kind == "platform").collect();
+    assert_eq!((platforms.len(), scanned.len()), (2, 2));
+    for ((_, digest), scanned) in platforms.iter().zip(&scanned) {
+        let image = format!("{image}@{digest}");
+        for (cosign, extra) in cosigns() {
+            let said = accepts(&cosign, &[&["verify-attestation", "--type", "cyclonedx"], extra, &trust, &[image.as_str()]].concat());
+            let predicate = &statement_of(&said)["predicate"];
+            let file = world().folder.join(format!("layers-{}.cdx.json", &digest["sha256:".len()..]));
+            std::fs::write(&file, predicate.to_string()).unwrap();
+            accepts(&tool("PYTHON"), &[script.to_str().unwrap(), "cyclonedx", file.to_str().unwrap()]);
+            let [ours, theirs] = [predicate, scanned].map(|document| packages(document.to_string().as_bytes()).unwrap());
+            let found = supply_action::sbom::diff::diff(&theirs, &ours);
+            assert!(found.is_empty(), "{}", found.table());
+            let (refused, said) =
+                judge(&cosign, &[&["verify-attestation", "--type", "spdxjson"], extra, &trust, &[image.as_str()]].concat());
+            assert!(!refused, "{said}");
+        }
+    }
+}
+
+/// The one SPDX document that was signed for each platform.
+fn spdx_of_platforms(run: &crate::support::Run) -> Vec<(String, Value)> {
+    let evidence = run.json("evidence");
+    let is_sbom = |found: &&Value| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document";
+    let platforms = evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform");
+    platforms
+        .map(|subject| {
+            let sboms: Vec<&Value> = subject["attestations"].as_array().unwrap().iter().filter(is_sbom).collect();
+            assert_eq!(sboms.len(), 1, "{subject:#}");
+            let bundle = sboms[0]["bundle"].as_str().unwrap();
+            (subject["platform"].as_str().unwrap().to_owned(), document(&run.outputs["image"], bundle))
+        })
+        .collect()
+}
+
 #[test]
 fn sboms_of_pushed_layers_hold_what_the_scanner_found_in_the_build() {
     let image = format!("{}/greeter-registry", world().sandbox.registry());
     let run = publish("greeter", &image, &[("INPUT_SBOM", "registry")]);
     assert_eq!(run.code, Some(0), "{}", run.log);
-    let documents = |run: &crate::support::Run| -> Vec<(String, Value)> {
-        let evidence = run.json("evidence");
-        let is_sbom = |found: &&Value| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document";
-        let platforms = evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform");
-        platforms
-            .map(|subject| {
-                let sboms: Vec<&Value> = subject["attestations"].as_array().unwrap().iter().filter(is_sbom).collect();
-                assert_eq!(sboms.len(), 1, "{subject:#}");
-                let bundle = sboms[0]["bundle"].as_str().unwrap();
-                (subject["platform"].as_str().unwrap().to_owned(), document(&run.outputs["image"], bundle))
-            })
-            .collect()
-    };
-    let (of_layers, of_build) = (documents(&run), documents(published()));
+    let (of_layers, of_build) = (spdx_of_platforms(&run), spdx_of_platforms(published()));
     assert_eq!(of_layers.len(), 2);
     for ((platform, layers), (_, build)) in of_layers.iter().zip(&of_build) {
         let file = world().folder.join(format!("layers-{}.spdx.json", platform.replace('/', "-")));
