@@ -34,20 +34,22 @@ pub enum Sboms<'a> {
 pub struct Layers {
     cache: Option<Cache>,
     format: Format,
+    /// Who supplies the images, in place of what they inherited from their bases.
+    supplier: Option<String>,
     /// The documents' date, in place of their images'.
     created: Option<jiff::Timestamp>,
 }
 
 impl Layers {
     /// Tells beforehand what would keep a finished build from its SBOMs.
-    pub fn prepare(cache: Option<&Path>, format: Format, env: &Environment) -> anyhow::Result<Self> {
+    pub fn prepare(cache: Option<&Path>, format: Format, supplier: Option<String>, env: &Environment) -> anyhow::Result<Self> {
         if let Some(folder) = cache {
             std::fs::create_dir_all(folder)
                 .and_then(|()| tempfile::tempfile_in(folder).map(drop))
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }
-        Ok(Self { cache: cache.map(Cache::new), format, created: epoch(env)? })
+        Ok(Self { cache: cache.map(Cache::new), format, supplier, created: epoch(env)? })
     }
 
     /// One document for each platform, in their order.
@@ -59,6 +61,7 @@ impl Layers {
         let document = |(image, collected): (&Image, _)| {
             let mut about = image.about(name.to_owned());
             about.created = self.created.unwrap_or(about.created);
+            about.supplier = self.supplier.clone().or(about.supplier);
             let catalog = Catalog::from_collected(collected);
             match self.format {
                 Format::Spdx => spdx::document(&catalog, &about),

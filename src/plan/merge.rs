@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::shown::{joined, listed};
-use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image};
+use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier};
 use crate::error::Remedy as _;
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
@@ -30,6 +30,8 @@ pub struct Merge {
     pub statements: Vec<&'static str>,
     /// Whether the SBOMs are made here, of the layers.
     pub sboms_of_layers: bool,
+    /// Who those say supplies the image.
+    pub supplier: Option<String>,
     /// What the index itself says, beside what it keeps of the jobs' own.
     pub annotations: BTreeMap<String, String>,
 }
@@ -74,7 +76,10 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         outline.about.notices.push("input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`".to_owned());
     }
     Ok(match outline.release(inputs, facts, &inputs.platforms, attested)? {
-        Released::Release(release) => Plan::Merge(Box::new(Merge { release, claims, statements, sboms_of_layers, annotations })),
+        Released::Release(release) => {
+            let supplier = supplier(&release.about.metadata.labels, context);
+            Plan::Merge(Box::new(Merge { release, claims, statements, sboms_of_layers, supplier, annotations }))
+        }
         Released::Nothing(about) => Plan::Nothing(Box::new(about)),
     })
 }

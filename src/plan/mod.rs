@@ -75,6 +75,8 @@ pub struct Build {
     pub flags: Flags,
     pub platforms: Vec<Platform>,
     pub sbom: Sbom,
+    /// Who SBOMs say supplies the image.
+    pub supplier: Option<String>,
 }
 
 impl Build {
@@ -341,6 +343,13 @@ fn refuse<T>(message: &str) -> Result<T, WithExit> {
     Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
 }
 
+/// The vendor that the image's own labels name; without one, the owner of the repository whose workflow publishes it.
+fn supplier<'a>(labels: impl IntoIterator<Item = &'a (String, String)>, context: &Context) -> Option<String> {
+    let vendor = labels.into_iter().find(|(key, _)| key == crate::sbom::image::VENDOR).map(|(_, value)| value.trim());
+    let owner = context.repository.as_deref().and_then(|repository| repository.split('/').next()).unwrap_or_default();
+    Some(vendor.filter(|vendor| !vendor.is_empty()).unwrap_or(owner).to_owned()).filter(|supplier| !supplier.is_empty())
+}
+
 /// The user's flags, with what this action adds: caches that work, our SBOM, where the source is from.
 fn build(
     inputs: &Inputs,
@@ -370,7 +379,8 @@ fn build(
             "input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`, where the image is published".to_owned(),
         );
     }
-    Ok((Build { flags, platforms: inputs.platforms.clone(), sbom }, notices))
+    let supplier = supplier(&metadata.labels, context);
+    Ok((Build { flags, platforms: inputs.platforms.clone(), sbom, supplier }, notices))
 }
 
 /// A list whose entries stay as they are when the list is read again.

@@ -181,6 +181,7 @@ async fn sboms_are_made_of_the_layers_in_the_registry_each_of_which_is_fetched_o
         assert_eq!(purls(document), expected);
         let about = (&document["name"], &document["creationInfo"]["created"]);
         assert_eq!(about, (&json!(world.repository().to_string()), &json!("2026-01-02T03:04:05Z")));
+        assert_eq!(document["packages"][0]["supplier"], "Organization: example");
         assert!(document["packages"][0]["versionInfo"].as_str().unwrap().starts_with("sha256:"), "{document}");
     }
     world.set("SOURCE_DATE_EPOCH", "86400").set("INPUT_TAGS", "v2.0.0");

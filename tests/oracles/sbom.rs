@@ -105,7 +105,15 @@ fn spdx_of_real_packages_passes_its_schema_its_tools_and_the_minimum_elements() 
     assert!(catalog.packages.len() > 100, "{} packages", catalog.packages.len());
     fits_the_schema_of_spdx(file);
     accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
-    // Of the minimum elements a package can only lack a supplier, and only where its database names none.
+    let lacking = without_supplier(file);
+    let unknown: BTreeSet<String> =
+        catalog.packages.iter().filter(|listed| listed.package.supplier.is_none()).map(|listed| listed.package.name.clone()).collect();
+    assert_eq!(lacking, unknown);
+    assert!(lacking.len() * 20 < catalog.packages.len(), "{lacking:?}");
+}
+
+/// The packages for which NTIA's checker misses a supplier. Nothing else may keep a document from the minimum elements, and without any it has them.
+fn without_supplier(file: &Path) -> BTreeSet<String> {
     let (_, said) = judge(&tool("NTIA"), &[file.to_str().unwrap(), "--output", "json"]);
     let report: Value = serde_json::from_str(&said[said.find('{').unwrap()..=said.rfind('}').unwrap()]).unwrap();
     for element in ["componentNames", "componentVersions", "componentIdentifiers"] {
@@ -114,16 +122,34 @@ fn spdx_of_real_packages_passes_its_schema_its_tools_and_the_minimum_elements() 
     for element in ["authorNameProvided", "timestampProvided", "dependencyRelationshipsProvided"] {
         assert_eq!(report[element], true, "{element}: {report:#}");
     }
-    let unknown: BTreeSet<&str> =
-        catalog.packages.iter().filter(|listed| listed.package.supplier.is_none()).map(|listed| listed.package.name.as_str()).collect();
-    let lacking = report["componentSuppliers"]["nonconformantComponents"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect::<BTreeSet<&str>>();
-    assert_eq!(lacking, unknown);
-    assert!(lacking.len() * 20 < catalog.packages.len(), "{lacking:?}");
+    let lacking = report["componentSuppliers"]["nonconformantComponents"].as_array().unwrap().iter();
+    let lacking: BTreeSet<String> = lacking.map(|name| name.as_str().unwrap().to_owned()).collect();
+    assert_eq!(report["isNtiaConformant"], lacking.is_empty(), "{report:#}");
+    lacking
+}
+
+#[test]
+fn a_document_has_the_minimum_elements_where_every_package_names_its_supplier() {
+    let images = crate::support::required("SUPPLY_ACTION_IMAGES");
+    let silent = |document: &Value| -> BTreeSet<String> {
+        let packages = document["packages"].as_array().unwrap().iter().filter(|package| package["supplier"] == "NOASSERTION");
+        packages.map(|package| package["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for (image, is_conformant) in [("debian", true), ("golang", false)] {
+        let shown = format!("oci-layout:{}", images.join(image).display());
+        let document = cataloged(&[&shown, "--platform", "linux/amd64", "--supplier", "Example"]);
+        let file = world().folder.join(format!("{image}.minimum.json"));
+        std::fs::write(&file, document.to_string()).unwrap();
+        let lacking = without_supplier(&file);
+        assert_eq!((&lacking, lacking.is_empty()), (&silent(&document), is_conformant), "{image}");
+    }
+    // Of what the action publishes, the image has its supplier too: the owner of the repository.
+    for (platform, document) in spdx_of_platforms(published()) {
+        assert_ne!(document["packages"][0]["supplier"], "NOASSERTION", "{platform}");
+        let file = world().folder.join(format!("minimum-{}.json", platform.replace('/', "-")));
+        std::fs::write(&file, document.to_string()).unwrap();
+        assert_eq!(without_supplier(&file), silent(&document), "{platform}");
+    }
 }
 
 #[test]

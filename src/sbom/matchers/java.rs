@@ -15,6 +15,8 @@ const SUFFIXES: [&str; 10] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".
 /// The manifest attribute that states a group, if any does.
 const GROUP: &str = "Group-Id";
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
+/// The manifest attributes that state who made the archive.
+const VENDORS: [&str; 2] = ["Implementation-Vendor", "Bundle-Vendor"];
 const COMMONS: &str = "org.apache.commons";
 
 /// Archives in archives in archives are real; more than that is an attack, as is one that holds itself.
@@ -61,11 +63,11 @@ impl Walk<'_> {
         };
         let mut manifest = BTreeMap::new();
         let mut coordinates: Vec<Coordinates> = Vec::new();
-        let mut projects: Vec<(String, String)> = Vec::new();
+        let mut projects = Vec::new();
         let (inner, texts): (Vec<_>, Vec<_>) = found.into_iter().partition(|member| is_archive(&member.name));
         for member in texts {
             if let Some((group, artifact)) = project(&member.name) {
-                projects.push((group.to_owned(), artifact.to_owned()));
+                projects.push((group.to_owned(), artifact.to_owned(), member));
                 continue;
             }
             match self.inflated(contents, &member, LARGEST_TEXT)? {
@@ -79,8 +81,15 @@ impl Walk<'_> {
         let checksum = checksum(contents)?;
         // Without its properties, a project's place still tells the group.
         let stem = stem(name);
-        let group = projects.into_iter().find(|(_, artifact)| split_version(stem).0 == artifact).map(|(group, _)| group);
-        manifest.extend(group.map(|group| (GROUP.to_owned(), group)));
+        let own = projects.into_iter().find(|(_, artifact, _)| split_version(stem).0 == artifact);
+        if let Some((group, _, member)) = own {
+            manifest.insert(GROUP.to_owned(), group);
+            if VENDORS.iter().all(|vendor| !manifest.contains_key(*vendor)) {
+                // Damage of the archive shows elsewhere; this is a detail.
+                let text = self.inflated(contents, &member, LARGEST_TEXT)?.unwrap_or_default();
+                manifest.extend(organization(&text).map(|name| (VENDORS[0].to_owned(), name)));
+            }
+        }
         self.packages(name, &manifest, coordinates, checksum.as_deref());
         for member in inner {
             let inner_name = format!("{name}!/{}", member.name);
@@ -124,10 +133,7 @@ impl Walk<'_> {
             let mut package = Package {
                 version: Some(version),
                 is_guess,
-                supplier: ["Implementation-Vendor", "Bundle-Vendor"]
-                    .iter()
-                    .find_map(|key| manifest.get(*key))
-                    .and_then(|vendor| Supplier::organization(vendor)),
+                supplier: VENDORS.iter().find_map(|key| manifest.get(*key)).and_then(|vendor| Supplier::organization(vendor)),
                 licence: manifest.get("Bundle-License").map_or(Licence::Unknown, |licence| bundle_licence(licence)),
                 ..Package::named(Ecosystem::Maven, name)
             };
@@ -170,6 +176,21 @@ fn is_coordinates(member: &str) -> bool {
 fn project(member: &str) -> Option<(&str, &str)> {
     let place = member.strip_prefix("META-INF/maven/")?.strip_suffix("/pom.xml")?;
     place.split_once('/').filter(|(group, artifact)| is_word(group) && is_word(artifact))
+}
+
+/// The project's `<organization><name>` in its `pom.xml`; that of a developer is plain text, and of another kind.
+fn organization(pom: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(pom);
+    let name = text.split("<organization>").skip(1).find_map(|rest| {
+        let inside = rest.split("</organization>").next()?;
+        let (before, name) = inside.split_once("<name>")?;
+        // Nothing but other elements may precede it.
+        (!before.contains("<!--")).then(|| name.split("</name>").next()).flatten()
+    })?;
+    let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    let name = plain.iter().fold(name.to_owned(), |name, (written, meant)| name.replace(written, meant));
+    let words: Vec<&str> = name.split_whitespace().collect();
+    Some(words.join(" ")).filter(|name| !name.is_empty() && name.len() <= 200 && !name.contains(['$', '<', '>']))
 }
 
 /// What a package is called whose archive is called so, and states no group.
@@ -398,6 +419,22 @@ mod tests {
         let found = facts("a-1.jar", jar(&[(MANIFEST.into(), text.into())])).packages.remove(0).package;
         assert_eq!(found.licence, Licence::Expression("Apache-2.0".into()));
         assert_eq!(found.supplier.unwrap().to_spdx(), "Organization: The Apache Software Foundation");
+    }
+
+    #[test]
+    fn where_the_manifest_states_no_vendor_the_projects_organization_is_the_supplier() {
+        let check = |pom: &str, manifest: &str, expected: Option<&str>| {
+            let own = ("META-INF/maven/g/a/pom.xml".to_owned(), format!("<project>{pom}</project>").into_bytes());
+            let other = ("META-INF/maven/h/b/pom.xml".to_owned(), b"<organization><name>Other</name></organization>".to_vec());
+            let bytes = jar(&[other, own, properties("g", "a", "1"), (MANIFEST.into(), manifest.into())]);
+            let package = facts("a-1.jar", bytes).packages.remove(0).package;
+            assert_eq!((package.name.as_str(), package.supplier.map(|found| found.to_spdx()).as_deref()), ("g:a", expected), "{pom}");
+        };
+        check("<organization>\n <url>x</url><name>R&amp;D\n Ltd</name></organization>", "", Some("Organization: RandD Ltd"));
+        check("<organization><name>O</name></organization>", "Bundle-Vendor: V\n", Some("Organization: V"));
+        check("<developers><developer><name>D</name><organization>E</organization></developer></developers>", "", None);
+        check("<organization><name>${who}</name></organization>", "", None);
+        check("<name>A</name>", "", None);
     }
 
     #[test]

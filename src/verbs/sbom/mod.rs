@@ -49,6 +49,9 @@ pub struct Arguments {
     /// The image's name in the document; without it, the name it has in the registry, the layout or the archive
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Who supplies the image, for the document; without it, the vendor that the image's labels name
+    #[arg(long, value_name = "NAME")]
+    pub supplier: Option<String>,
     /// Layers that are read at once; without it, as many as there are processors
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
@@ -177,6 +180,7 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     if let Some(name) = &arguments.name {
         about.name.clone_from(name);
     }
+    about.supplier = arguments.supplier.clone().or(about.supplier);
     about.created = epoch.unwrap_or(about.created);
     // Nothing is cut where no person looks.
     let seen = arguments.output.is_none() && std::io::stdout().is_terminal();
