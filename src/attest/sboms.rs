@@ -2,9 +2,11 @@
 //! where a layer is not what its digest says.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::progress::{self, Progress};
 use super::{Draft, Parts, statement};
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::Environment;
@@ -12,10 +14,11 @@ use crate::plan::sbom::Document;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::layers::{self, Source};
+use crate::report::Report;
 use crate::sbom::catalog::Catalog;
 use crate::sbom::foreign::Format;
 use crate::sbom::image::{Image, threads};
-use crate::sbom::layers::{Cache, Reading, Unwatched, collect};
+use crate::sbom::layers::{Cache, Reading, collect};
 use crate::sbom::{cyclonedx, spdx};
 
 /// Where the SBOMs come from.
@@ -29,6 +32,16 @@ pub enum Sboms<'a> {
     Layers(Layers),
 }
 
+impl Sboms<'_> {
+    /// Does the work in which they are made, and shows how far it is where that takes long.
+    pub async fn shown<T>(&self, report: &Report, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        match self {
+            Self::Layers(how) => progress::shown(report, &how.progress, work).await,
+            Self::Build | Self::Files(_) => work.await,
+        }
+    }
+}
+
 /// How SBOMs are made of layers.
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
@@ -38,6 +51,7 @@ pub struct Layers {
     supplier: Option<String>,
     /// The documents' date, in place of their images'.
     created: Option<jiff::Timestamp>,
+    progress: Arc<Progress>,
 }
 
 impl Layers {
@@ -49,7 +63,7 @@ impl Layers {
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }
-        Ok(Self { cache: cache.map(Cache::new), format, supplier, created: epoch(env)? })
+        Ok(Self { cache: cache.map(Cache::new), format, supplier, created: epoch(env)?, progress: Arc::default() })
     }
 
     /// One document for each platform, in their order.
@@ -57,7 +71,8 @@ impl Layers {
         let images: Vec<Image> =
             platforms.iter().map(|part| source.image(&part.descriptor.digest, Some(&part.platform))).collect::<Result<_, _>>()?;
         let layers: Vec<_> = images.iter().map(|image| image.layers.clone()).collect();
-        let reading = Reading { blobs: source, threads: threads(), cache: self.cache.as_ref(), watcher: &Unwatched };
+        let reading = Reading { blobs: source, threads: threads(), cache: self.cache.as_ref(), watcher: &*self.progress };
+        self.progress.expect(layers.iter().flatten());
         let document = |(image, collected): (&Image, _)| {
             let mut about = image.about(name.to_owned());
             about.created = self.created.unwrap_or(about.created);

@@ -172,6 +172,7 @@ async fn sboms_are_made_of_the_layers_in_the_registry_each_of_which_is_fetched_o
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(arguments(&world).contains(&"type=sbom,disabled=true".to_owned()), "{:?}", arguments(&world));
     assert_eq!(fetched(&world, &run).await, [1, 1, 1], "one layer is shared");
+    assert_eq!(run.log.matches(" of 3 read: sha256:").count(), 3, "{}", run.log);
     let documents = documents(&world, &run).await;
     assert_eq!(documents.len(), 2);
     for (platform, found) in documents {
@@ -207,6 +208,8 @@ async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() 
         assert_eq!(run.code, Some(0), "{which}: {}", run.log);
         assert_eq!(fetched(&world, &run).await, expected, "{which}");
         // Whatever differed by a byte would have been signed anew.
+        let known = run.log.matches(" of 3 known from the cache: sha256:").count();
+        assert_eq!(known, if which == "warm" { 3 } else { 0 }, "{which}: {}", run.log);
         assert!(run.log.contains("those that were there are reused") && logged(&world) == before, "{which}: {}", run.log);
         assert_eq!(run.outputs["evidence"], plain.outputs["evidence"], "{which}");
     }

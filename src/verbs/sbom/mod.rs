@@ -4,11 +4,13 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::verify::Wanted;
+use crate::attest::progress::{self, Progress};
 use crate::attest::sboms;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::{Context, Environment};
@@ -24,9 +26,6 @@ use crate::sbom::spdx::{self, About};
 use crate::sbom::{cyclonedx, table};
 
 mod diff;
-mod progress;
-
-use progress::Progress;
 
 /// What `sbom` is asked.
 #[derive(Debug, Args)]
@@ -238,13 +237,17 @@ async fn of(subject: &Subject, how: &How, env: &Environment, report: &Report) ->
 /// The catalog of an image in a registry, for one platform, and what is known about it.
 async fn of_image(registry: &Registry, image: &ImageRef, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
     let (how, name, digest) = (how.clone(), image.repository.to_string(), image.digest.clone());
-    progress::shown(report, |progress| {
+    let progress = Arc::new(Progress::default());
+    let watched = progress.clone();
+    progress::shown(
+        report,
+        &progress,
         registry::layers::reading(registry, &image.repository, move |source| {
             let image = source.image(&digest, how.platform.as_ref())?;
-            let catalog = how.catalog(image.layers.clone(), source, &progress)?;
+            let catalog = how.catalog(image.layers.clone(), source, &watched)?;
             Ok((catalog, image.about(name)))
-        })
-    })
+        }),
+    )
     .await
 }
 
@@ -270,8 +273,10 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
 
 async fn of_local(subject: Subject, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
     let how = how.clone();
-    progress::shown(report, |progress| async move {
-        let reading = tokio::task::spawn_blocking(move || read_local(&subject, &how, &progress));
+    let progress = Arc::new(Progress::default());
+    let watched = progress.clone();
+    progress::shown(report, &progress, async move {
+        let reading = tokio::task::spawn_blocking(move || read_local(&subject, &how, &watched));
         reading.await.context("no sbom was written: the reading stopped")?
     })
     .await
