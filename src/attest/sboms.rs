@@ -42,13 +42,21 @@ impl Sboms<'_> {
     }
 }
 
+/// What SBOMs say, and in which words.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    pub format: Format,
+    /// Whether they list the files that packages brought.
+    pub files: bool,
+    /// Who supplies the images, in place of what they inherited from their bases.
+    pub supplier: Option<String>,
+}
+
 /// How SBOMs are made of layers.
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
     cache: Option<Cache>,
-    format: Format,
-    /// Who supplies the images, in place of what they inherited from their bases.
-    supplier: Option<String>,
+    written: Written,
     /// The documents' date, in place of their images'.
     created: Option<jiff::Timestamp>,
     progress: Arc<Progress>,
@@ -56,14 +64,15 @@ pub struct Layers {
 
 impl Layers {
     /// Tells beforehand what would keep a finished build from its SBOMs.
-    pub fn prepare(cache: Option<&Path>, format: Format, supplier: Option<String>, env: &Environment) -> anyhow::Result<Self> {
+    pub fn prepare(cache: Option<&Path>, written: Written, env: &Environment) -> anyhow::Result<Self> {
         if let Some(folder) = cache {
             std::fs::create_dir_all(folder)
                 .and_then(|()| tempfile::tempfile_in(folder).map(drop))
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }
-        Ok(Self { cache: cache.map(Cache::new), format, supplier, created: epoch(env)?, progress: Arc::default() })
+        let cache = cache.map(|folder| Cache::new(folder).with_files(written.files));
+        Ok(Self { cache, written, created: epoch(env)?, progress: Arc::default() })
     }
 
     /// One document for each platform, in their order.
@@ -71,14 +80,15 @@ impl Layers {
         let images: Vec<Image> =
             platforms.iter().map(|part| source.image(&part.descriptor.digest, Some(&part.platform))).collect::<Result<_, _>>()?;
         let layers: Vec<_> = images.iter().map(|image| image.layers.clone()).collect();
-        let reading = Reading { blobs: source, threads: threads(), cache: self.cache.as_ref(), watcher: &*self.progress };
+        let reading =
+            Reading { blobs: source, threads: threads(), cache: self.cache.as_ref(), watcher: &*self.progress, files: self.written.files };
         self.progress.expect(layers.iter().flatten());
         let document = |(image, collected): (&Image, _)| {
             let mut about = image.about(name.to_owned());
             about.created = self.created.unwrap_or(about.created);
-            about.supplier = self.supplier.clone().or(about.supplier);
+            about.supplier = self.written.supplier.clone().or(about.supplier);
             let catalog = Catalog::from_collected(collected);
-            match self.format {
+            match self.written.format {
                 Format::Spdx => spdx::document(&catalog, &about),
                 Format::CycloneDx => cyclonedx::document(&catalog, &about),
             }
@@ -112,7 +122,7 @@ pub(super) fn of_files(parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Dr
 /// SBOMs of what the layers hold; one that several platforms share is fetched once.
 pub(super) async fn of_layers(registry: &Registry, parts: &Parts, how: &Layers) -> anyhow::Result<Vec<Draft>> {
     let (how, name, platforms) = (how.clone(), parts.repository.to_string(), parts.platforms.clone());
-    let kind = how.format.predicate_type();
+    let kind = how.written.format.predicate_type();
     let documents = layers::reading(registry, &parts.repository, move |source| how.documents(source, &name, &platforms)).await?;
     parts.platforms.iter().zip(documents).map(|(part, document)| draft(parts, part, kind, &document)).collect()
 }

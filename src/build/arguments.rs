@@ -28,11 +28,14 @@ pub enum Generator {
 
 impl Generator {
     /// What buildx is told.
-    pub(super) fn attest(&self, supplier: Option<&str>) -> Option<String> {
+    pub(super) fn attest(&self, build: &Build) -> Option<String> {
         match self {
             Self::Scanner(scanner) => {
-                let supplier = supplier.map(|supplier| format!("SUPPLIER={supplier}"));
-                Some(csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")].into_iter().chain(supplier).collect::<Vec<_>>()))
+                let supplier = build.supplier.iter().map(|supplier| format!("SUPPLIER={supplier}"));
+                let files = build.files.then(|| "FILES=owned".to_owned());
+                Some(csv_row(
+                    &["type=sbom".to_owned(), format!("generator={scanner}")].into_iter().chain(supplier).chain(files).collect::<Vec<_>>(),
+                ))
             }
             Self::BuildKits => Some("type=sbom".to_owned()),
             Self::Nothing => None,
@@ -59,7 +62,7 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
             }
         }
         Destination::ByDigest { repositories, metadata, generator } => {
-            if let (Sbom::Ours(_), Some(attest)) = (&build.sbom, generator.attest(build.supplier.as_deref())) {
+            if let (Sbom::Ours(_), Some(attest)) = (&build.sbom, generator.attest(build)) {
                 push("--attest", attest);
             }
             push("--metadata-file", metadata.display().to_string());
@@ -151,7 +154,7 @@ mod tests {
     fn made(texts: BuildTexts, sbom: Sbom) -> Build {
         let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true };
         let platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
-        Build { flags: flags::flags(&texts, &facts).unwrap(), platforms, sbom, supplier: Some("Octo, Inc".into()) }
+        Build { flags: flags::flags(&texts, &facts).unwrap(), platforms, sbom, supplier: Some("Octo, Inc".into()), files: true }
     }
 
     fn everything() -> BuildTexts {
@@ -182,7 +185,7 @@ mod tests {
         assert_eq!(arguments, [
             "build", "--builder", "b", "--annotation", "index:a=b", "--build-arg", "A=1,2", "--file", "a/Dockerfile", "--label", "l=1",
             "--output", "type=local,dest=out", "--platform", "linux/amd64,linux/arm64", "--secret", "id=tok,\"src=/p/s,0\"", "--target", "run",
-            "--attest", &format!("type=sbom,generator={scanner},\"SUPPLIER=Octo, Inc\""), "--metadata-file", "/p/md.json",
+            "--attest", &format!("type=sbom,generator={scanner},\"SUPPLIER=Octo, Inc\",FILES=owned"), "--metadata-file", "/p/md.json",
             "--output", "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true", ".",
         ]);
     }

@@ -57,6 +57,8 @@ pub struct Inputs {
     pub sbom_cache: Option<PathBuf>,
     /// What the SBOMs that are signed are written in, where it was asked for.
     pub sbom_format: Option<foreign::Format>,
+    /// Whether SBOMs list the files that packages brought.
+    pub sbom_files: bool,
     pub bake: Baked,
     pub sign: bool,
     /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
@@ -208,6 +210,7 @@ struct Raw {
     digests: Option<String>,
     sbom: Option<String>,
     sbom_cache: Option<String>,
+    sbom_files: Option<String>,
     sbom_format: Option<String>,
     provenance: Option<String>,
     sign: Option<String>,
@@ -359,6 +362,14 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
         bake: if action == Action::Bake { baked::baked(&raw, &mut problems) } else { Baked::default() },
         digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
+        sbom_files: match raw.sbom_files.as_deref().map(str::trim) {
+            None | Some("none") => false,
+            Some("owned") => true,
+            Some(other) => {
+                problems.say("sbom-files", format_args!("`{other}` is neither `none` nor `owned`"));
+                false
+            }
+        },
         sbom_format: sbom_format(raw.sbom_format.as_deref(), &mut problems),
         sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),

@@ -4,7 +4,7 @@ use super::{Action, Problems};
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 68] = [
+pub const NAMES: [&str; 69] = [
     "add-hosts",
     "allow",
     "allow-public-log",
@@ -52,6 +52,7 @@ pub const NAMES: [&str; 68] = [
     "registry-auth",
     "sbom",
     "sbom-cache",
+    "sbom-files",
     "sbom-format",
     "secret-envs",
     "secret-files",
@@ -76,7 +77,7 @@ pub const NAMES: [&str; 68] = [
 ];
 
 /// The inputs of `merge/action.yml`.
-pub const MERGE: [&str; 30] = [
+pub const MERGE: [&str; 31] = [
     "allow-public-log",
     "annotations",
     "digest-files",
@@ -95,6 +96,7 @@ pub const MERGE: [&str; 30] = [
     "registry-auth",
     "sbom",
     "sbom-cache",
+    "sbom-files",
     "sbom-format",
     "sep-annotations",
     "sep-tags",
@@ -110,7 +112,7 @@ pub const MERGE: [&str; 30] = [
 ];
 
 /// The inputs of `bake/action.yml`.
-pub const BAKE: [&str; 37] = [
+pub const BAKE: [&str; 38] = [
     "allow",
     "allow-public-log",
     "append",
@@ -135,6 +137,7 @@ pub const BAKE: [&str; 37] = [
     "registry",
     "registry-auth",
     "sbom",
+    "sbom-files",
     "sbom-format",
     "set",
     "sign",

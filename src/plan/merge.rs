@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::shown::{joined, listed};
 use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier};
+use crate::attest::sboms::Written;
 use crate::error::Remedy as _;
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
@@ -30,8 +31,8 @@ pub struct Merge {
     pub statements: Vec<&'static str>,
     /// Whether the SBOMs are made here, of the layers.
     pub sboms_of_layers: bool,
-    /// Who those say supplies the image.
-    pub supplier: Option<String>,
+    /// What those say.
+    pub written: Written,
     /// What the index itself says, beside what it keeps of the jobs' own.
     pub annotations: BTreeMap<String, String>,
 }
@@ -78,7 +79,8 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     Ok(match outline.release(inputs, facts, &inputs.platforms, attested)? {
         Released::Release(release) => {
             let supplier = supplier(&release.about.metadata.labels, context);
-            Plan::Merge(Box::new(Merge { release, claims, statements, sboms_of_layers, supplier, annotations }))
+            let written = Written { format: inputs.sbom_format.unwrap_or_default(), files: inputs.sbom_files, supplier };
+            Plan::Merge(Box::new(Merge { release, claims, statements, sboms_of_layers, written, annotations }))
         }
         Released::Nothing(about) => Plan::Nothing(Box::new(about)),
     })

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::attest::sboms::Written;
 use crate::build::caches;
 use crate::build::flags::{self, Flags};
 use crate::error::{Remedy as _, WithExit, exit};
@@ -77,9 +78,16 @@ pub struct Build {
     pub sbom: Sbom,
     /// Who SBOMs say supplies the image.
     pub supplier: Option<String>,
+    /// Whether SBOMs list the files that packages brought.
+    pub files: bool,
 }
 
 impl Build {
+    /// What SBOMs say that are made of layers.
+    pub fn written(&self) -> Written {
+        Written { format: self.sbom.format_of_layers(), files: self.files, supplier: self.supplier.clone() }
+    }
+
     /// Whether BuildKit writes a provenance, and whether it holds every build argument.
     fn provenance(&self) -> Option<&str> {
         self.flags.values("--attest").find(|attest| attest.contains("type=provenance")).filter(|attest| !attest.contains("disabled=true"))
@@ -371,6 +379,9 @@ fn build(
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
     caches::complete(&mut flags, env);
     let mut notices = std::mem::take(&mut flags.notices);
+    if inputs.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {
+        notices.push("input `sbom-files` is not used: the SBOMs are not made by this action".to_owned());
+    }
     if inputs.sbom_format.is_some() && inputs.push_by_digest {
         notices.push("input `sbom-format` says what `merge` writes; give it there as well".to_owned());
     }
@@ -380,7 +391,7 @@ fn build(
         );
     }
     let supplier = supplier(&metadata.labels, context);
-    Ok((Build { flags, platforms: inputs.platforms.clone(), sbom, supplier }, notices))
+    Ok((Build { flags, platforms: inputs.platforms.clone(), sbom, supplier, files: inputs.sbom_files }, notices))
 }
 
 /// A list whose entries stay as they are when the list is read again.

@@ -478,7 +478,14 @@ mod tests {
     #[test]
     fn our_own_documents_are_whole() {
         use crate::sbom::{catalog::Catalog, cyclonedx, spdx};
-        let catalog = Catalog { release: None, packages: vec![], dependencies: Default::default(), warnings: vec![], newest: None };
+        let catalog = Catalog {
+            release: None,
+            packages: vec![],
+            dependencies: Default::default(),
+            warnings: vec![],
+            newest: None,
+            files: Default::default(),
+        };
         let about = spdx::About { name: "x".into(), ..spdx::About::default() };
         assert_eq!(check(spdx::document(&catalog, &about).to_string().as_bytes()), Ok(Format::Spdx));
         assert_eq!(check(cyclonedx::document(&catalog, &about).to_string().as_bytes()), Ok(Format::CycloneDx));

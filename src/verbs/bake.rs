@@ -80,14 +80,7 @@ async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &B
         .build
         .sbom
         .may_be_of_layers()
-        .then(|| {
-            problems.take(Layers::prepare(
-                inputs.sbom_cache.as_deref(),
-                plan.build.sbom.format_of_layers(),
-                plan.build.supplier.clone(),
-                env,
-            ))
-        })
+        .then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.build.written(), env)))
         .flatten();
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     let (built, generator) = report.stage("build", build(env, inputs, plan, &outside, buildx, &notice)).await?;

@@ -128,14 +128,7 @@ pub async fn publish(
         .build
         .sbom
         .may_be_of_layers()
-        .then(|| {
-            problems.take(Layers::prepare(
-                inputs.sbom_cache.as_deref(),
-                plan.build.sbom.format_of_layers(),
-                plan.build.supplier.clone(),
-                env,
-            ))
-        })
+        .then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.build.written(), env)))
         .flatten();
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     let images = plan.release.images();

@@ -37,6 +37,14 @@ impl Cache {
         Self { folder: folder.into(), cataloger }
     }
 
+    /// Of layers whose files have checksums, where that is asked for: they are kept beside those without.
+    pub fn with_files(mut self, files: bool) -> Self {
+        if files {
+            self.cataloger.push_str("-files");
+        }
+        self
+    }
+
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -24,6 +24,8 @@ const MARGIN: u64 = 1 << 20;
 pub(super) struct Ledger {
     taken: Mutex<u64>,
     returned: Condvar,
+    /// Whether each file's checksum is made.
+    pub(super) files: bool,
 }
 
 /// All files together; a larger one is read when no other is held.
@@ -32,6 +34,10 @@ const SHARED: u64 = 64 << 20;
 const COUNTED: u64 = 1 << 20;
 
 impl Ledger {
+    pub(super) fn new(files: bool) -> Self {
+        Self { files, ..Self::default() }
+    }
+
     pub(super) fn take(&self, bytes: u64) -> Share<'_> {
         if bytes < COUNTED {
             return Share { ledger: self, bytes: 0 };

@@ -48,6 +48,9 @@ pub struct Arguments {
     /// The image's name in the document; without it, the name it has in the registry, the layout or the archive
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Which files are listed beside the packages, each with its SHA-1
+    #[arg(long, value_enum, default_value_t = Files::None)]
+    pub files: Files,
     /// Who supplies the image, for the document; without it, the vendor that the image's labels name
     #[arg(long, value_name = "NAME")]
     pub supplier: Option<String>,
@@ -83,6 +86,14 @@ Layers are streamed, several at a time, each checked against its digest; nothing
 SOURCE_DATE_EPOCH sets the document's date; without it, it is the image's.
 
 Exit codes: 0 written, 1 not written, 2 the arguments are wrong";
+
+/// Which files a document lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Files {
+    None,
+    /// Those that packages brought, by the lists of dpkg, apk, rpm and Python packages
+    Owned,
+}
 
 /// How a catalog is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -172,7 +183,8 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let epoch = sboms::epoch(env)?;
     let how = How {
         platform: arguments.platform.clone(),
-        cache: arguments.cache.clone().map(Cache::new),
+        cache: arguments.cache.clone().map(|folder| Cache::new(folder).with_files(arguments.files == Files::Owned)),
+        files: arguments.files == Files::Owned,
         threads: arguments.threads.map_or_else(image::threads, usize::from),
     };
     let (catalog, mut about) = of(subject, &how, env, report).await?;
@@ -207,6 +219,8 @@ pub struct How {
     pub platform: Option<Platform>,
     pub cache: Option<Cache>,
     pub threads: usize,
+    /// Whether files that packages brought are listed.
+    pub files: bool,
 }
 
 impl How {
@@ -217,7 +231,7 @@ impl How {
     /// The catalog of these layers; called where threads may wait.
     fn catalog(&self, layers: Vec<Blob>, blobs: &dyn layers::Blobs, progress: &Progress) -> anyhow::Result<Catalog> {
         progress.expect(&layers);
-        let reading = layers::Reading { blobs, threads: self.threads, cache: self.cache.as_ref(), watcher: progress };
+        let reading = layers::Reading { blobs, threads: self.threads, cache: self.cache.as_ref(), watcher: progress, files: self.files };
         let collected = layers::collect(&[layers], &reading)?;
         Ok(Catalog::from_collected(collected.into_iter().next().unwrap_or_default()))
     }
@@ -287,7 +301,7 @@ fn read_local(subject: &Subject, how: &How, progress: &Progress) -> anyhow::Resu
         Subject::Layout(path, name) => saved(image::layout(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress),
         Subject::Archive(path, name) => saved(image::archive(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress),
         Subject::Directory(path) => {
-            let catalog = Catalog::of(&Rootfs::new(path))?;
+            let catalog = Catalog::with(&Rootfs::new(path), how.files)?;
             let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
             let about = About { name: stem(path), created: newest.unwrap_or_default(), ..About::default() };
             Ok((catalog, about))
