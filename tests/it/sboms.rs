@@ -341,3 +341,28 @@ async fn a_format_that_nothing_writes_is_refused_before_anything_is_built() {
     }
     assert!(world.beyond_questions().is_empty(), "{:?}", world.beyond_questions());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_asked_of_the_scanner_and_listed_where_layers_are_read() {
+    let mut world = world().await;
+    world.set("INPUT_SBOM-FILES", "owned");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let arguments = arguments(&world);
+    assert!(
+        arguments.iter().any(|one| one.starts_with("type=sbom,generator=") && one.ends_with(",SUPPLIER=example,FILES=owned")),
+        "{arguments:?}"
+    );
+    world.set("INPUT_SBOM", "registry").set("INPUT_TAGS", "v2.0.0");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    // No list of the image's names a file.
+    let plain = documents(&world, &run).await;
+    assert!(plain.iter().flat_map(|(_, documents)| documents).all(|document| document["files"].is_null()), "{plain:?}");
+    world.set("INPUT_SBOM", "buildkit").set("INPUT_TAGS", "v3.0.0");
+    let run = world.publish().await;
+    assert!(run.log.contains("input `sbom-files` is not used"), "{}", run.log);
+    world.set("INPUT_SBOM-FILES", "all");
+    let run = world.publish().await;
+    assert!(run.code == Some(2) && run.log.contains("input `sbom-files`: `all` is neither `none` nor `owned`"), "{}", run.log);
+}

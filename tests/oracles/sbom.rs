@@ -297,6 +297,61 @@ fn sboms_of_pushed_layers_hold_what_the_scanner_found_in_the_build() {
     }
 }
 
+/// The files of a real image in every way it can be read; judged by the tools of both formats, and counted by dpkg's own lists.
+#[test]
+fn files_that_packages_own_are_the_same_in_every_way_and_stand_before_the_judges() {
+    let layout = crate::support::required("SUPPLY_ACTION_IMAGES").join("debian");
+    let shown = format!("oci-layout:{}", layout.display());
+    let arguments = ["--platform", "linux/amd64", "--name", "x", "--files", "owned"];
+    let document = cataloged(&[&[shown.as_str()], arguments.as_slice()].concat());
+    let file = world().folder.join("files.spdx.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
+    fits_the_schema_of_spdx(&file);
+    let cyclonedx = cataloged(&[&[shown.as_str(), "--format", "cyclonedx-json"], arguments.as_slice()].concat());
+    let other = world().folder.join("files.cdx.json");
+    std::fs::write(&other, cyclonedx.to_string()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/python/judge.py");
+    accepts(&tool("PYTHON"), &[script.to_str().unwrap(), "cyclonedx", other.to_str().unwrap()]);
+    // What tar unpacks: every regular file that a list names is in the document with the checksum that `sha1sum` makes.
+    let root = tempfile::tempdir_in(&world().folder).unwrap();
+    unpack_amd64(&layout, root.path());
+    let of_root = cataloged(&[&format!("dir:{}", root.path().display()), "--name", "x", "--files", "owned"]);
+    assert_eq!(of_root["files"], document["files"]);
+    let lists = root.path().join("var/lib/dpkg/info");
+    let lists = std::fs::read_dir(lists).unwrap().map(|entry| entry.unwrap().path());
+    let lists = lists.filter(|path| path.extension().is_some_and(|kind| kind == "list"));
+    let listed: Vec<String> =
+        lists.flat_map(|path| std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let is_file = |path: &&String| std::fs::symlink_metadata(root.path().join(&path[1..])).is_ok_and(|found| found.is_file());
+    // `/bin` and others are links, through which several names lead to one file.
+    let real = |path: &String| std::fs::canonicalize(root.path().join(&path[1..])).unwrap().strip_prefix(root.path()).unwrap().to_owned();
+    let expected: BTreeSet<PathBuf> = listed.iter().filter(is_file).map(real).collect();
+    let files = document["files"].as_array().unwrap();
+    let found: BTreeSet<PathBuf> = files.iter().map(|file| file["fileName"].as_str().unwrap()[2..].into()).collect();
+    assert!(found.len() > 1000, "{}", found.len());
+    assert_eq!(found, expected);
+    let sums: String = files
+        .iter()
+        .map(|file| format!("{}  {}\n", file["checksums"][0]["checksumValue"].as_str().unwrap(), file["fileName"].as_str().unwrap()))
+        .collect();
+    std::fs::write(root.path().join("sums"), sums).unwrap();
+    accepts("sh".as_ref(), &["-c", "cd \"$1\" && sha1sum --check --quiet sums", "sh", root.path().to_str().unwrap()]);
+}
+
+/// Unpacks the layers of a layout's image for amd64.
+fn unpack_amd64(layout: &Path, root: &Path) {
+    let read = |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let blob = |digest: &Value| layout.join("blobs/sha256").join(&digest.as_str().unwrap()["sha256:".len()..]);
+    let inner = read(&blob(&read(&layout.join("index.json"))["manifests"][0]["digest"]));
+    let amd64 = inner["manifests"].as_array().unwrap().iter().find(|one| one["platform"]["architecture"] == "amd64").unwrap();
+    for layer in read(&blob(&amd64["digest"]))["layers"].as_array().unwrap() {
+        // Real base images of one layer take nothing away, and devices are not needed.
+        let path = blob(&layer["digest"]);
+        accepts("tar".as_ref(), &["-C", root.to_str().unwrap(), "--exclude=./dev/*", "--exclude=dev/*", "-xf", path.to_str().unwrap()]);
+    }
+}
+
 /// Real images: as a layout, as an archive of it, in a registry, and as the root file system that tar unpacks.
 #[test]
 fn real_images_have_the_same_packages_in_every_way() {
@@ -318,17 +373,7 @@ fn real_images_have_the_same_packages_in_every_way() {
         accepts("tar".as_ref(), &["-C", layout.to_str().unwrap(), "-cf", archive.to_str().unwrap(), "."]);
         let shown = format!("oci-archive:{}:{tagged}", archive.display());
         assert_eq!(cataloged(&[&[shown.as_str()], platform.as_slice(), &["--threads", "1"]].concat()), from_layout);
-        let read = |digest: &Value| -> Value {
-            let path = layout.join("blobs/sha256").join(&digest.as_str().unwrap()["sha256:".len()..]);
-            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-        };
-        let inner = read(&index["manifests"][0]["digest"]);
-        let amd64 = inner["manifests"].as_array().unwrap().iter().find(|one| one["platform"]["architecture"] == "amd64").unwrap();
-        for layer in read(&amd64["digest"])["layers"].as_array().unwrap() {
-            let path = layout.join("blobs/sha256").join(&layer["digest"].as_str().unwrap()["sha256:".len()..]);
-            // Real base images of one layer take nothing away, and devices are not needed.
-            accepts("tar".as_ref(), &["-C", root.to_str().unwrap(), "--exclude=./dev/*", "--exclude=dev/*", "-xf", path.to_str().unwrap()]);
-        }
+        unpack_amd64(&layout, &root);
         let from_root = cataloged(&[&format!("dir:{}", root.display()), "--name", "x"]);
         let (packages, remarks) = facts(&from_layout);
         assert!(packages.len() > 5, "{} packages", packages.len());
