@@ -353,12 +353,15 @@ async fn files_are_asked_of_the_scanner_and_listed_where_layers_are_read() {
         arguments.iter().any(|one| one.starts_with("type=sbom,generator=") && one.ends_with(",SUPPLIER=example,FILES=owned")),
         "{arguments:?}"
     );
-    world.set("INPUT_SBOM", "registry").set("INPUT_TAGS", "v2.0.0");
+    world.set("INPUT_SBOM", "registry").set("INPUT_TAGS", "v2.0.0").set("FAKE_BUILDX_SALT", "another image");
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    // No list of the image's names a file.
-    let plain = documents(&world, &run).await;
-    assert!(plain.iter().flat_map(|(_, documents)| documents).all(|document| document["files"].is_null()), "{plain:?}");
+    for (platform, documents) in documents(&world, &run).await {
+        let [document] = documents.as_slice() else { panic!("{platform} has {} SBOMs", documents.len()) };
+        let files = document["files"].as_array().unwrap().iter().map(|file| (&file["fileName"], &file["checksums"][0]["checksumValue"]));
+        let expected = (&json!("./etc/base.conf"), &json!("a9993e364706816aba3e25717850c26c9cd0d89d"));
+        assert_eq!(files.collect::<Vec<_>>(), [expected], "{platform}");
+    }
     world.set("INPUT_SBOM", "buildkit").set("INPUT_TAGS", "v3.0.0");
     let run = world.publish().await;
     assert!(run.log.contains("input `sbom-files` is not used"), "{}", run.log);
