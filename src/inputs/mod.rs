@@ -362,14 +362,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
         bake: if action == Action::Bake { baked::baked(&raw, &mut problems) } else { Baked::default() },
         digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
-        sbom_files: match raw.sbom_files.as_deref().map(str::trim) {
-            None | Some("none") => false,
-            Some("owned") => true,
-            Some(other) => {
-                problems.say("sbom-files", format_args!("`{other}` is neither `none` nor `owned`"));
-                false
-            }
-        },
+        sbom_files: sbom_files(raw.sbom_files.as_deref(), &mut problems),
         sbom_format: sbom_format(raw.sbom_format.as_deref(), &mut problems),
         sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
@@ -437,6 +430,17 @@ fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
         claims: digests::claims(raw.digests.as_deref(), files, problems),
         sbom: merged_sbom(raw, problems),
         provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
+    }
+}
+
+fn sbom_files(text: Option<&str>, problems: &mut Problems) -> bool {
+    match text.map(str::trim) {
+        None | Some("none") => false,
+        Some("owned") => true,
+        Some(other) => {
+            problems.say("sbom-files", format_args!("`{other}` is neither `none` nor `owned`"));
+            false
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl Stack {
         for (path, file) in linked {
             match file {
                 Lower::Link(target) => self.links.insert(&path, &target),
-                Lower::File(told, origins) => drop(self.facts.insert(path.clone(), Held { told, origins, hashes: hashes(&path) })),
+                Lower::File(told, origins) => drop(self.facts.insert(path.clone(), Held { told: *told, origins, hashes: hashes(&path) })),
             }
         }
         self.link_hashes =
@@ -161,14 +161,14 @@ impl Stack {
             if !are_read_alike(path, &target) {
                 asked.entry(owner).or_default().entry(target).or_default().insert(path.clone());
             } else if let Some(held) = self.facts.get(&target) {
-                found.push((path.clone(), Lower::File(renamed(&held.told, &target, path), held.origins.clone())));
+                found.push((path.clone(), Lower::File(Box::new(renamed(&held.told, &target, path)), held.origins.clone())));
             }
         }
         for (owner, told_as) in asked {
             let layer = again(owner, &Context { told_as, ..self.context_of(owner) })?;
             for (path, told) in layer.told {
                 let origins = vec![owner; told.facts.packages.len()];
-                found.push((path, Lower::File(told, origins)));
+                found.push((path, Lower::File(Box::new(told), origins)));
             }
         }
         Ok(found)
@@ -234,7 +234,7 @@ impl Stack {
 /// What a hard link leads to.
 enum Lower {
     Link(String),
-    File(Told, Vec<usize>),
+    File(Box<Told>, Vec<usize>),
 }
 
 /// Whether files that are looked for in `directory` would be missed in `real`.
