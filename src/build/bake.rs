@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{Generator, csv_row, for_publishing, is_kept, kind, pushed_by_digest};
 use super::caches;
+use super::source::Remote;
 use crate::github::Environment;
 use crate::image::{Platform, Repository, Tag};
 use crate::plan::Build;
@@ -26,6 +27,8 @@ pub struct Definition {
     /// The targets that were asked for, in the order of the groups.
     asked: Vec<String>,
     targets: BTreeMap<String, Map<String, Value>>,
+    /// The repository they lie in, unless it is a folder.
+    source: Option<String>,
 }
 
 /// What is published of one target.
@@ -73,7 +76,18 @@ impl Definition {
         if asked.is_empty() {
             bail!("the bake files define nothing to build");
         }
-        Ok(Self { asked, targets: printed.target })
+        Ok(Self { asked, targets: printed.target, source: None })
+    }
+
+    /// Of files that lie in a repository: what is relative to them lies there, too.
+    pub fn fetched_from(mut self, remote: &Remote) -> Self {
+        self.targets.values_mut().for_each(|target| remote.move_contexts(target));
+        Self { source: Some(remote.url.clone()), ..self }
+    }
+
+    /// The repository that the files lie in, unless it is a folder.
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 
     fn asked(&self) -> impl Iterator<Item = (&str, &Map<String, Value>)> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::arguments::{self, Destination, Generator};
 use super::bake::{Definition, Goods};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
+use super::source::{Remote, TOKEN_VARIABLE};
 use super::{BuiltImage, emulation};
 use crate::command::{Output, Program, find};
 use crate::error::Remedy as _;
@@ -44,14 +45,13 @@ impl Buildx {
         platforms: &[Platform],
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<Self> {
+        Self::create(place, credentials, builder).await?.ready(place.env, credentials, platforms, notice).await
+    }
+
+    async fn create(place: &Place<'_>, credentials: &Credentials, builder: &Builder) -> anyhow::Result<Self> {
         let (path, leading) = locate(place.env)?;
         let mut program = Program::new(path, leading, place.env);
-        if !credentials.is_empty() {
-            let folder = place.private.join("docker");
-            std::fs::create_dir_all(&folder)?;
-            write_private(&folder.join("config.json"), credentials.docker_config().to_string().as_bytes())?;
-            program = program.with_env("DOCKER_CONFIG", &folder);
-        }
+        program = logged_in(program, credentials, place.private)?;
         // A big provenance in the metadata file would be read by nobody: evidence comes from the registry.
         program = program.with_env("BUILDX_METADATA_PROVENANCE", Path::new("disabled"));
         let output = if place.terminal { Output::Inherited } else { Output::Relayed };
@@ -66,18 +66,42 @@ impl Buildx {
                 (name, removal)
             }
         };
-        let mut buildx =
-            Self { program, builder: name, inspected: Inspected::default(), removal, folder: place.private.to_owned(), output };
-        match buildx.make_ready(place.env, platforms, notice).await {
+        Ok(Self { program, builder: name, inspected: Inspected::default(), removal, folder: place.private.to_owned(), output })
+    }
+
+    /// The builder, started and able to build `platforms`, with these logins; what is set up already may be asked for more.
+    pub async fn ready(
+        mut self,
+        env: &Environment,
+        credentials: &Credentials,
+        platforms: &[Platform],
+        notice: &dyn Fn(&str),
+    ) -> anyhow::Result<Self> {
+        self.program = logged_in(self.program.clone(), credentials, &self.folder)?;
+        match self.make_ready(env, platforms, notice).await {
             Ok(inspected) => {
-                buildx.inspected = inspected;
-                Ok(buildx)
+                self.inspected = inspected;
+                Ok(self)
             }
             Err(error) => {
-                buildx.close().await;
+                self.close().await;
                 Err(error)
             }
         }
+    }
+
+    /// What buildx makes of the bake files of a repository, which the builder fetches, with everything resolved. The token stays for the build.
+    pub async fn print_bake(&mut self, remote: &Remote, asked: &[String]) -> anyhow::Result<Definition> {
+        if let Some(token) = remote.token() {
+            self.program = self.program.clone().with_env(TOKEN_VARIABLE, Path::new(token.expose_secret()));
+        }
+        let mut arguments = ["bake", "--print", "--builder", &self.builder, &remote.url].map(str::to_owned).to_vec();
+        arguments.extend(asked.iter().cloned());
+        let printed = self.program.capture(&arguments).await.with_context(|| format!("the bake files of `{}` cannot be read", remote.url)).hint(
+            "`files` are looked for where `source` says, by default in the commit of this run; `cwd://NAME` is one in the workspace, and \
+             `source: .` the workspace itself, after `actions/checkout`",
+        )?;
+        Ok(Definition::read(&printed)?.fetched_from(remote))
     }
 
     /// Starts the builder, and teaches it platforms that it can neither run nor emulate.
@@ -247,21 +271,30 @@ async fn create(program: &Program, created: &Created, name: &str, place: &Place<
     Ok(())
 }
 
-/// What buildx makes of bake files, with everything resolved; it takes no builder.
+/// buildx with a file of logins that only this user can read.
+fn logged_in(program: Program, credentials: &Credentials, private: &Path) -> anyhow::Result<Program> {
+    if credentials.is_empty() {
+        return Ok(program);
+    }
+    let folder = private.join("docker");
+    std::fs::create_dir_all(&folder)?;
+    write_private(&folder.join("config.json"), credentials.docker_config().to_string().as_bytes())?;
+    Ok(program.with_env("DOCKER_CONFIG", &folder))
+}
+
+/// What buildx makes of the bake files in a folder, with everything resolved; it takes no builder.
 pub async fn print_bake(env: &Environment, folder: &Path, asked: &[String]) -> anyhow::Result<Definition> {
     if !folder.is_dir() {
-        return Err(anyhow::anyhow!("input `workdir`: there is no folder `{}`", folder.display()))
-            .hint("in a workflow the repository is there only after `actions/checkout`; paths are relative to its root");
+        return Err(anyhow::anyhow!("input `source`: there is no folder `{}`", folder.display()))
+            .hint("in a workflow the repository is there only after `actions/checkout`; leave `source` out to build its commit without");
     }
     let (path, leading) = locate(env)?;
     let mut arguments = vec!["bake".to_owned(), "--print".to_owned()];
     arguments.extend(asked.iter().cloned());
-    let printed = Program::new(path, leading, env)
-        .in_folder(folder)
-        .capture(&arguments)
-        .await
-        .context("the bake files cannot be read")
-        .hint("in a workflow they are there only after `actions/checkout`; their paths are relative to `workdir`")?;
+    let printed =
+        Program::new(path, leading, env).in_folder(folder).capture(&arguments).await.context("the bake files cannot be read").hint(
+            "check the repository out first, or leave `source` out to have its commit fetched; files of other names are named with `files`, relative to `source`",
+        )?;
     Definition::read(&printed)
 }
 

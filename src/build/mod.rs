@@ -9,6 +9,7 @@ pub mod emulation;
 pub mod flags;
 pub mod merge;
 pub mod scanner;
+pub mod source;
 
 use anyhow::bail;
 

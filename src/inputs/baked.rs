@@ -1,13 +1,12 @@
 //! What `bake` alone is told → words for `buildx bake --print`. Pure; it reads no bake file.
 
-use std::path::PathBuf;
-
 use super::{Problems, Raw, lists};
 
 /// Which targets of which files.
 #[derive(Debug, Default)]
 pub struct Baked {
-    pub folder: PathBuf,
+    /// Where the files are; nothing for the commit of this run.
+    pub source: String,
     /// The arguments of `buildx bake --print` that say what is asked for.
     pub asked: Vec<String>,
 }
@@ -32,7 +31,11 @@ pub(super) fn baked(raw: &Raw, problems: &mut Problems) -> Baked {
     if raw.username.is_some() && raw.registry.is_none() {
         problems.say("registry", "not set beside `username`, and bake files may name several; write for example `ghcr.io`");
     }
-    Baked { folder: PathBuf::from(raw.workdir.as_deref().map_or(".", str::trim)), asked }
+    let source = text(&raw.source).trim().to_owned();
+    if source.starts_with('-') {
+        problems.say("source", format_args!("`{source}` is neither a folder nor a repository"));
+    }
+    Baked { source, asked }
 }
 
 /// One a line, since a value may hold commas.

@@ -203,7 +203,7 @@ struct Raw {
     set: Option<String>,
     targets: Option<String>,
     vars: Option<String>,
-    workdir: Option<String>,
+    source: Option<String>,
     push: Option<String>,
     push_by_digest: Option<String>,
     digest_files: Option<String>,

@@ -144,22 +144,23 @@ pub const BAKE: [&str; 38] = [
     "sign-subjects",
     "signature-formats",
     "signing-config",
+    "source",
     "targets",
     "trusted-root",
     "tuf-mirror",
     "tuf-root",
     "username",
     "vars",
-    "workdir",
 ];
 
 /// Inputs of the actions that this one replaces: what they are called here, or why they are not needed. The migration table in the README is
 /// checked against it.
-const FORMER: [(&str, Former); 16] = [
+const FORMER: [(&str, Former); 17] = [
     ("endpoint", Former::Renamed("builder-endpoint")),
     ("config", Former::Renamed("buildkitd-config")),
     ("config-inline", Former::Renamed("buildkitd-config-inline")),
     ("name", Former::Renamed("builder")),
+    ("workdir", Former::Renamed("source")),
     ("use", Former::Needless("the builder of this action is used by nothing else")),
     ("install", Former::Needless("the builder of this action is used by nothing else")),
     ("version", Former::Needless("buildx is part of this action")),
@@ -181,8 +182,21 @@ enum Former {
 }
 
 /// Inputs of `publish` that a bake file says of each target.
-const OF_DEFINITION: [&str; 11] =
-    ["annotations", "build-args", "cache-from", "cache-to", "context", "images", "labels", "outputs", "platforms", "secrets", "tags"];
+const OF_DEFINITION: [&str; 13] = [
+    "annotations",
+    "build-args",
+    "cache-from",
+    "cache-to",
+    "call",
+    "context",
+    "images",
+    "labels",
+    "load",
+    "outputs",
+    "platforms",
+    "secrets",
+    "tags",
+];
 
 /// How alike two names must be for one to be a slip of the other.
 const ALIKE: f64 = 0.84;

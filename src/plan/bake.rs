@@ -92,18 +92,28 @@ impl Plan {
         }
     }
 
+    fn definition(&self) -> &Definition {
+        match self {
+            Self::BuildOnly(plan) => &plan.definition,
+            Self::Publish(plan) => &plan.definition,
+        }
+    }
+
     /// The plan for people, a line each.
     pub fn lines(&self) -> Vec<String> {
         let about = self.about();
+        let source = self.definition().source().map(|source| format!("Source:     {source}"));
         let (mut lines, needs) = match self {
             Self::BuildOnly(plan) => {
                 let mut lines = about.lines("bake only");
+                lines.extend(source);
                 listed(&mut lines, "Targets:", plan.definition.targets());
                 lines.push("Pushed:     nothing".to_owned());
                 (lines, vec!["contents: read"])
             }
             Self::Publish(plan) => {
                 let mut lines = about.lines("bake and publish");
+                lines.extend(source);
                 let targets: Vec<String> = plan.goods.iter().map(line).collect();
                 listed(&mut lines, "Targets:", &targets);
                 lines.extend(plan.release.evidence_lines());

@@ -64,7 +64,7 @@ pub(super) fn matching_path(path: &str) -> Option<&'static Wants> {
 
 fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, SbomError> {
     let Wants::Path { cap, oversize, read, .. } = wants else { return Ok(Facts::default()) };
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(file.size.min(*cap)).unwrap_or_default());
     if file.size <= *cap {
         let contents = (file.open)().map_err(|source| unreadable(file.path, source))?;
         // The size may have been wrong, so it is the read that is limited.

@@ -18,6 +18,17 @@ pub fn outputs(baked: &[Baked<'_>]) -> Vec<(&'static str, String)> {
     vec![("targets", by_target(&target)), ("metadata", by_target(&metadata)), ("evidence", by_target(&evidence))]
 }
 
+/// The same where nothing was published: there are targets, and no digest or name of any.
+pub fn outputs_of_built(targets: &[String]) -> Vec<(&'static str, String)> {
+    let by_target = |value: &Value| Value::Object(targets.iter().map(|target| (target.clone(), value.clone())).collect()).to_string();
+    let nothing = json!({});
+    vec![
+        ("targets", by_target(&json!({ "tags": [], "platforms": {} }))),
+        ("metadata", by_target(&nothing)),
+        ("evidence", by_target(&nothing)),
+    ]
+}
+
 fn names(published: &Published) -> Vec<String> {
     published.names.iter().map(ToString::to_string).collect()
 }

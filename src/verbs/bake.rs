@@ -1,10 +1,12 @@
 //! `supply-action bake`: the targets of bake files, built in one call and published together by the stages of `publish`. It resolves no bake
 //! file itself; buildx does.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::hand_over::hand_over_baked;
+use super::hand_over::{hand_over_baked, hand_over_built};
 use super::publish::{generator, say_plan};
 use super::release::{Outside, Run, plural, private_folder, with_consequence};
 use super::trust;
@@ -12,8 +14,12 @@ use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
 use crate::build::bake::Definition;
+use crate::build::builder::Builder;
 use crate::build::buildx::{Buildx, Place, print_bake};
+use crate::build::flags;
+use crate::build::source::Source;
 use crate::github::{Context, Environment, facts};
+use crate::image::Platform;
 use crate::inputs::{Action, Inputs, secret_texts};
 use crate::login::{self, Asked};
 use crate::plan::Build;
@@ -21,6 +27,7 @@ use crate::plan::bake::{Bake, BuildOnly, Plan, plan};
 use crate::plan::sbom::Sbom;
 use crate::preflight::{self, Problems};
 use crate::publish::Published;
+use crate::registry::Credentials;
 use crate::report::Report;
 use crate::summary::baked::Baked;
 
@@ -31,34 +38,90 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let mut inputs = Inputs::of(Action::Bake, env, &context).context(UNBUILT)?;
-    let definition = print_bake(env, &inputs.bake.folder, &inputs.bake.asked).await.context(UNBUILT)?;
     let wanted = inputs.wanted(jiff::Timestamp::now());
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted).await.context(UNBUILT)?;
+    // Declared before what uses it, so that it is removed after.
+    let private = private_folder(&context)?;
+    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
+    let told = flags::Facts { env, event: &facts.event, file_exists: &|_| false };
+    let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
+    let (definition, buildx) = resolve(&place, &context, &inputs, &source, &|text| report.notice(text)).await.context(UNBUILT)?;
     let plan = plan(&inputs, &context, env, &facts, definition).context(UNBUILT)?;
     say_plan(&plan.lines(), plan.about(), report);
+    let bench = Bench { place, folder: source.folder(), buildx };
     match plan {
-        Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
+        Plan::BuildOnly(plan) => {
+            build_only(bench, &context, &inputs, &plan, report).await?;
+            hand_over_built(plan.definition.targets(), &context)
+        }
         Plan::Publish(plan) => {
             trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
-            let published = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
+            let published = publish(bench, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let baked: Vec<Baked<'_>> = plan.goods.iter().map(|goods| goods.target.as_str()).zip(&published).collect();
             hand_over_baked(&baked, &context, &inputs, report)
         }
     }
 }
 
-async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan: &BuildOnly, report: &Report) -> anyhow::Result<()> {
-    let private = private_folder(context)?;
-    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
+/// Where a run builds.
+struct Bench<'a> {
+    place: Place<'a>,
+    /// What paths on this machine are relative to.
+    folder: &'a Path,
+    /// With the builder that fetched the bake files.
+    buildx: Option<Buildx>,
+}
+
+impl Bench<'_> {
+    /// The builder, started and able to build `platforms`.
+    async fn set_up(
+        &mut self,
+        credentials: &Credentials,
+        builder: &Builder,
+        platforms: &[Platform],
+        notice: &dyn Fn(&str),
+    ) -> anyhow::Result<Buildx> {
+        match self.buildx.take() {
+            Some(buildx) => buildx.ready(self.place.env, credentials, platforms, notice).await,
+            None => Buildx::set_up(&self.place, credentials, builder, platforms, notice).await,
+        }
+    }
+}
+
+/// What the bake files say; those of a repository are fetched by the builder, which then stays.
+async fn resolve(
+    place: &Place<'_>,
+    context: &Context,
+    inputs: &Inputs,
+    source: &Source,
+    notice: &dyn Fn(&str),
+) -> anyhow::Result<(Definition, Option<Buildx>)> {
+    let remote = match source {
+        Source::Folder(folder) => return Ok((print_bake(place.env, folder, &inputs.bake.asked).await?, None)),
+        Source::Remote(remote) => remote,
+    };
+    let asked = Asked { logins: &inputs.registry_auth, images: &[], env: place.env, context };
+    // Which platforms it must build is known only then.
+    let mut buildx = Buildx::set_up(place, &login::stored_credentials(&asked)?, &inputs.builder, &[], notice).await?;
+    match buildx.print_bake(remote, &inputs.bake.asked).await {
+        Ok(definition) => Ok((definition, Some(buildx))),
+        Err(error) => {
+            buildx.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn build_only(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan: &BuildOnly, report: &Report) -> anyhow::Result<()> {
+    let env = bench.place.env;
     let notice = |text: &str| report.notice(text);
     let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context };
     let credentials = login::stored_credentials(&asked).context(UNBUILT)?;
-    let platforms = &plan.build.platforms;
-    let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, platforms, &notice).await.context(UNBUILT)?;
+    let buildx = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice).await.context(UNBUILT)?;
     let file = plan.definition.for_checking(env);
     let built = report
         .stage("build", async {
-            buildx.bake_check(&inputs.bake.folder, &file, &allowed(&plan.build)).await?;
+            buildx.bake_check(bench.folder, &file, &allowed(&plan.build)).await?;
             Ok(((), format!("{} built, nothing pushed", plural(plan.definition.targets().len(), "target"))))
         })
         .await;
@@ -67,14 +130,12 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan:
 }
 
 /// The pipeline.
-async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &Bake, report: &Report) -> anyhow::Result<Vec<Published>> {
+async fn publish(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan: &Bake, report: &Report) -> anyhow::Result<Vec<Published>> {
+    let (env, folder) = (bench.place.env, bench.folder);
     let run = Run { env, context, inputs, release: &plan.release, report };
     let (outside, credentials) = run.outside().await?;
-    // Declared before what uses it, so that it is removed after.
-    let private = private_folder(context)?;
-    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
-    let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
+    let set_up = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = problems(plan);
     let layers = plan
         .build
@@ -83,7 +144,7 @@ async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &B
         .then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.build.written(), env)))
         .flatten();
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
-    let (built, generator) = report.stage("build", build(env, inputs, plan, &outside, buildx, &notice)).await?;
+    let (built, generator) = report.stage("build", build(env, folder, plan, &outside, buildx, &notice)).await?;
     let sboms = match (&plan.build.sbom, generator) {
         (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
         _ => Sboms::Build,
@@ -106,7 +167,7 @@ fn problems(plan: &Bake) -> Problems {
 
 async fn build(
     env: &Environment,
-    inputs: &Inputs,
+    folder: &Path,
     plan: &Bake,
     outside: &Outside,
     buildx: Buildx,
@@ -116,7 +177,7 @@ async fn build(
     let built = async {
         let generator = generator(env, &plan.build, beside, &outside.registry, &buildx, notice).await?;
         let file: Value = Definition::for_publishing(&plan.definition, &plan.goods, &plan.build, &generator, env);
-        let built = buildx.bake(&outside.registry, &inputs.bake.folder, &file, &allowed(&plan.build), &plan.goods).await?;
+        let built = buildx.bake(&outside.registry, folder, &file, &allowed(&plan.build), &plan.goods).await?;
         anyhow::Ok((built, generator))
     }
     .await;

@@ -79,6 +79,18 @@ pub(super) fn hand_over_baked(baked: &[Baked<'_>], context: &Context, inputs: &I
     Ok(())
 }
 
+/// What later steps read where the targets were only built, so that they need not ask which it was.
+pub(super) fn hand_over_built(targets: &[String], context: &Context) -> anyhow::Result<()> {
+    if let Some(file) = &context.output_file {
+        for (name, value) in summary::baked::outputs_of_built(targets) {
+            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(BUILT)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) const BUILT: &str = "everything built, but the workflow cannot be told";
+
 pub(super) const UNWRITTEN: &str = "the image is published and its names are put, but the workflow cannot be told";
 
 /// Metadata as outputs, as variables for later steps unless that is switched off, and as files for bake where they are asked for.

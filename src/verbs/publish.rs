@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata, hand_over_pushed};
+use super::hand_over::{BUILT, UNWRITTEN, hand_over, hand_over_metadata, hand_over_pushed};
 use super::release::{Run, plural, private_folder, with_consequence};
 use super::trust;
 use crate::attest::sboms::{Layers, Sboms};
@@ -78,7 +78,7 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan:
         .await;
     buildx.close().await;
     built?;
-    hand_over_metadata(None, &plan.about.metadata, env, context, inputs).context("everything built, but the workflow cannot be told")
+    hand_over_metadata(None, &plan.about.metadata, env, context, inputs).context(BUILT)
 }
 
 /// Builds for `merge`: pushed by digest, without a name, and without evidence of ours.

@@ -1,11 +1,12 @@
 //! Every example, run as its event runs it: cosign verifies, exactly the expected names exist, and what the workflow was told reached later jobs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::json;
 
 use crate::workflow::{Ended, Workflow};
-use crate::world::{planned, root};
+use crate::world::{copy, git, planned, root, world};
 
 const BOTH: [&str; 2] = ["linux/amd64", "linux/arm64"];
 
@@ -70,13 +71,14 @@ fn a_dispatch_without_cache_builds_everything_again() {
     assert_eq!((dispatched("true"), dispatched("false")), (vec![false, false], vec![true, true]));
 }
 
-/// For each platform whether its `RUN` came from the cache, as BuildKit's log says.
+/// For each platform whether its `RUN` came from the cache, as BuildKit's log says; steps are counted in each job.
 fn ran_cached(log: &str) -> Vec<bool> {
-    let mut steps: Vec<&str> =
-        log.lines().filter(|line| line.contains("] RUN ")).filter_map(|line| line.split('#').nth(1)?.split(' ').next()).collect();
-    steps.sort_unstable();
-    steps.dedup();
-    steps.iter().map(|step| log.lines().any(|line| line.ends_with(&format!("#{step} CACHED")))).collect()
+    let step = |line: &str| {
+        let (job, said) = line.split_once('#')?;
+        Some(format!("{job}#{}", said.split(' ').next()?))
+    };
+    let steps: BTreeSet<String> = log.lines().filter(|line| line.contains("] RUN ")).filter_map(step).collect();
+    steps.iter().map(|step| log.lines().any(|line| line == format!("{step} CACHED"))).collect()
 }
 
 #[test]
@@ -84,6 +86,52 @@ fn a_monorepo_publishes_each_service_under_its_own_name() {
     let ended = Workflow::example("monorepo", "push", "refs/heads/main").run();
     for service in ["/api", "/web"] {
         published(&ended, service, &["latest", "main", "sha-COMMIT"]);
+    }
+    assert!(ended.tags("").is_empty());
+}
+
+/// The example for bake files, in a repository with one at its root.
+pub(crate) fn monorepo(event: &'static str, git_ref: &'static str) -> Workflow {
+    Workflow::example("bake", event, git_ref).with(bake_files)
+}
+
+fn bake_files(checkout: &Path) {
+    copy(&root().join("examples/monorepo/."), checkout);
+}
+
+/// Checked out this time, so that nothing is fetched.
+#[test]
+fn a_pull_request_bakes_every_target_and_publishes_none() {
+    let file = root().join("tests/e2e/workflows/bake-request.yml");
+    let ended = Workflow::of_file(file, "pull_request", "refs/pull/7/merge").payload("number", json!(7)).with(bake_files).run();
+    assert!(ended.success, "{}", ended.log);
+    for part in ["2 targets built, nothing pushed", r#"has the names [] and the digest [], of {"greeter-de":{},"greeter-en":{}}"#] {
+        assert!(ended.log.contains(part), "{part} is missing in {}", ended.log);
+    }
+    assert!(!ended.log.contains("Source: "), "{}", ended.log);
+    let asked: Vec<_> = ended.sandbox.requests().into_iter().filter(|request| request.method != "GET").collect();
+    assert!(asked.is_empty(), "{asked:?}");
+}
+
+#[test]
+fn the_targets_of_a_bake_file_are_published_together() {
+    let ended = monorepo("push", "refs/heads/main").run();
+    assert!(ended.success, "{}", ended.log);
+    let targets: [(&str, &[&str], &[&str]); 3] = [
+        ("/greeter-en", &["latest", "sha-COMMIT"], &BOTH),
+        ("/greeter-de", &["latest", "sha-COMMIT"], &BOTH),
+        ("/clock", &["sha-COMMIT"], &BOTH[..1]),
+    ];
+    // Nothing was checked out.
+    assert!(ended.log.contains(&format!("Source:     https://github.com/example/hello.git#{}", ended.sha())), "{}", ended.log);
+    let deployed = ended.log.lines().find(|line| line.contains("deploying {")).unwrap_or_else(|| panic!("{}", ended.log));
+    for (below, tags, platforms) in targets {
+        assert_eq!(ended.tags(below), tags, "{}", ended.log);
+        let image = ended.image(below);
+        let digest = ended.digest(&format!("{image}:sha-{}", ended.sha()));
+        ended.verified_by_cosign(&image, &digest, platforms);
+        assert!(deployed.contains(&format!("{image}@{digest}")), "{deployed}");
+        assert!(ended.summary.contains(&image) && ended.summary.contains(&digest), "{}", ended.summary);
     }
     assert!(ended.tags("").is_empty());
 }
@@ -105,6 +153,34 @@ fn the_reusable_workflow_publishes_in_its_own_name() {
     let caller = format!("refs/heads/main {} example/hello", ended.sha());
     let fields: Vec<&str> = caller.split(' ').collect();
     ended.verified_by_cosign_for_caller(&format!("{}@{digest}", ended.image("")), &fields);
+}
+
+/// By hand, where it lies: then it is nobody's but its repository's own, and so is the identity.
+#[test]
+fn the_reusable_workflow_started_by_hand_builds_without_the_cache_if_asked() {
+    // As the release has it, with the steps' actions named in full.
+    let file = world().folder.join("by-hand/publish.yml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, git(&world().release, &["show", "HEAD:.github/workflows/publish.yml"])).unwrap();
+    let dispatched = |no_cache: &str| {
+        let inputs = json!({ "no-cache": no_cache, "images": "ghcr.io/example/hello", "tags": "type=ref,event=branch\nby-hand" });
+        let ended = Workflow::of_file(file.clone(), "workflow_dispatch", "refs/heads/main").payload("inputs", inputs).run();
+        published(&ended, "", &["by-hand", "main"]);
+        assert!(ended.log.contains(&format!("legs={}", planned())), "{}", ended.log);
+        ran_cached(&ended.log)
+    };
+    assert_eq!((dispatched("true"), dispatched("false")), (vec![false, false], vec![true, true]));
+}
+
+/// What the jobs that build are told of evidence, the one that merges is told as it needs it.
+#[test]
+fn the_reusable_workflow_makes_sboms_of_layers_if_asked() {
+    let file = root().join("tests/e2e/workflows/reusable-registry.yml");
+    let ended = Workflow::of_file(file, "push", "refs/heads/main").called("publish.yml").run();
+    let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains("type=provenance,mode=min"), "{}", ended.log);
+    let stated = ended.stated_by_buildkit(&ended.image(""), &digest);
+    assert_eq!(stated.into_iter().collect::<Vec<_>>(), ["https://slsa.dev/provenance/v1"]);
 }
 
 /// None is only for show.

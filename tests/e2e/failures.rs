@@ -2,6 +2,7 @@
 
 use supply_action::sandbox::{Effect, Fault, Service};
 
+use crate::examples::monorepo;
 use crate::workflow::{Ended, Workflow};
 use crate::world::{build, world};
 
@@ -11,8 +12,17 @@ fn tagged_nothing(ended: &Ended, why: &str) {
     for part in ["nothing was tagged", why] {
         assert!(ended.log.contains(part), "{part} is missing in {}", ended.log);
     }
-    assert!(ended.tags("").is_empty(), "{:?}", ended.tags(""));
+    for below in ["", "/greeter-en", "/greeter-de", "/clock"] {
+        assert!(ended.tags(below).is_empty(), "{below}: {:?}", ended.tags(below));
+    }
     assert!(!ended.log.contains("deploying ") && ended.summary.is_empty(), "{}", ended.log);
+}
+
+/// Both a run of one image and one of several.
+fn fails(why: &str, change: impl Fn(Workflow) -> Workflow) {
+    for run in [Workflow::example("push", "push", "refs/heads/main"), monorepo("push", "refs/heads/main")] {
+        tagged_nothing(&change(run).run(), why);
+    }
 }
 
 #[test]
@@ -25,8 +35,7 @@ fn a_signer_that_refuses_leaves_no_name() {
         times: usize::MAX,
         effect: Effect::Status(403),
     };
-    let ended = Workflow::example("push", "push", "refs/heads/main").fault(refused).run();
-    tagged_nothing(&ended, "certificate");
+    fails("certificate", |run| run.fault(refused.clone()));
 }
 
 #[test]
@@ -40,6 +49,5 @@ fn a_scanner_that_fails_leaves_no_name() {
     )
     .unwrap();
     let scanner = build(&world.folder, &format!("{}/failing-scanner", world.mirror.registry()), &[context.to_str().unwrap()]);
-    let ended = Workflow::example("push", "push", "refs/heads/main").variable("SUPPLY_ACTION_SCANNER", &scanner).run();
-    tagged_nothing(&ended, "no idea what this is");
+    fails("no idea what this is", |run| run.variable("SUPPLY_ACTION_SCANNER", &scanner));
 }

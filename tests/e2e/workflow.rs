@@ -1,5 +1,6 @@
 //! One run of a workflow by act, in a repository of its own, against a sandbox of its own; and what the run left. It judges nothing.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use supply_action::sandbox::{Claims, Config, Fault, Sandbox};
 
 use crate::legs::written_out;
-use crate::world::{copy, docker, git, output, required, root, run, start, tool, turn, world};
+use crate::world::{copy, docker, git, output, planned, required, root, run, start, tool, turn, world};
 
 const REPOSITORY: &str = "example/hello";
 /// What GitHub's runner sets and act does not, and where our services are. The right to ask for an OIDC token comes with the permission alone.
@@ -110,10 +111,11 @@ impl Workflow {
         let identity = config.claims.identity();
         let sandbox = start(config);
         self.faults.iter().for_each(|fault| sandbox.faults().add(fault.clone()));
-        // What an example publishes at ghcr.io goes to the sandbox; nothing else of it changes.
+        // What is published at ghcr.io goes to the sandbox; nothing else changes of an example, or of what started it.
         let file = checkout.join(".github/workflows").join(name);
-        let here = text.replace("ghcr.io/", &format!("{}/", sandbox.registry()));
-        std::fs::write(&file, written_out(&here, &Value::Null)).unwrap();
+        let here = |text: &str| text.replace("ghcr.io/", &format!("{}/", sandbox.registry()));
+        std::fs::write(&file, written_out(&here(&text), &planned())).unwrap();
+        std::fs::write(folder.path().join("event.json"), here(&self.payload.to_string())).unwrap();
         let may_sign = text.contains("id-token: write");
         let (success, log) = run(&mut self.act(folder.path(), &file, &sandbox, may_sign));
         let (summary, left) = remains(folder.path());
@@ -148,12 +150,10 @@ impl Workflow {
 
     /// act, told what it does not know by itself: what GitHub's runner would say, where our services are, and where actions are to be had.
     fn act(&self, folder: &Path, file: &Path, sandbox: &Sandbox, may_sign: bool) -> Command {
-        let event = folder.join("event.json");
-        std::fs::write(&event, self.payload.to_string()).unwrap();
         let mut command = Command::new(tool("ACT"));
         command.current_dir(folder.join("checkout")).env("HOME", folder).env("XDG_CONFIG_HOME", folder).env("XDG_CACHE_HOME", folder);
         command.args([self.event, "--bind", "--pull=false", "--reuse", "--no-cache-server", "--container-daemon-socket"]);
-        command.arg(std::env::var("DOCKER_HOST").unwrap()).arg("--eventpath").arg(event).arg("--workflows").arg(file);
+        command.arg(std::env::var("DOCKER_HOST").unwrap()).arg("--eventpath").arg(folder.join("event.json")).arg("--workflows").arg(file);
         for label in ["ubuntu-24.04", "ubuntu-24.04-arm"] {
             command.args(["--platform", &format!("{label}={}", world().runner)]);
         }
@@ -273,12 +273,28 @@ impl Ended {
         output(Command::new(tool("CRANE")).args(["digest", "--insecure", reference])).trim().to_owned()
     }
 
+    fn manifest(&self, reference: &str) -> Value {
+        serde_json::from_str(&output(Command::new(tool("CRANE")).args(["manifest", "--insecure", reference]))).unwrap()
+    }
+
+    /// What BuildKit itself stated of the images of an index, by type.
+    pub(crate) fn stated_by_buildkit(&self, repository: &str, digest: &str) -> BTreeSet<String> {
+        let index = self.manifest(&format!("{repository}@{digest}"));
+        let attestations = index["manifests"].as_array().unwrap().iter().filter(|entry| entry["platform"]["os"] == "unknown");
+        let manifests = attestations.map(|entry| self.manifest(&format!("{repository}@{}", entry["digest"].as_str().unwrap())));
+        let stated = |manifest: Value| {
+            let layers = manifest["layers"].as_array().unwrap().clone();
+            layers.into_iter().map(|layer| layer["annotations"]["in-toto.io/predicate-type"].as_str().unwrap().to_owned())
+        };
+        manifests.flat_map(stated).collect()
+    }
+
     /// cosign finds the signature of the index, and SBOM and provenance of each of its images, all by this workflow.
     pub(crate) fn verified_by_cosign(&self, repository: &str, digest: &str, platforms: &[&str]) {
         let reference = &format!("{repository}@{digest}");
         self.cosign("verify", &[], reference);
         self.cosign("verify-attestation", &["--type", "https://slsa.dev/provenance/v1"], reference);
-        let index: Value = serde_json::from_str(&output(Command::new(tool("CRANE")).args(["manifest", "--insecure", reference]))).unwrap();
+        let index = self.manifest(reference);
         let mut found = Vec::new();
         for manifest in index["manifests"].as_array().unwrap() {
             let image = format!("{repository}@{}", manifest["digest"].as_str().unwrap());

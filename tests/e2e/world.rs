@@ -65,6 +65,7 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
     output(command.args(arguments)).trim().to_owned()
 }
 
+/// Copies a file or a folder; where a folder is already, a folder goes into that, and its content (`from/.`) beside what is there.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to.parent().unwrap()).unwrap();
     output(Command::new("cp").arg("-r").arg(from).arg(to));

@@ -83,15 +83,18 @@ fn values<'a>(arguments: &'a [String], option: &str) -> Vec<&'a str> {
 /// The bake file as it is, less what is neither asked for nor needed: the tests write theirs resolved.
 fn print_bake(arguments: &[String]) -> ExitCode {
     let file = values(arguments, "--file").first().copied().unwrap_or("docker-bake.json");
-    let Ok(text) = std::fs::read(file) else { return fail("ERROR: couldn't find a bake definition") };
+    // A repository is a folder that the test names.
+    let is_remote = |argument: &&String| argument.starts_with("https://");
+    let folder = arguments.iter().find(is_remote).map(|_| std::env::var("FAKE_BUILDX_REPOSITORY").unwrap()).unwrap_or_default();
+    let Ok(text) = std::fs::read(std::path::Path::new(&folder).join(file)) else { return fail("ERROR: couldn't find a bake definition") };
     let mut definition: Value = serde_json::from_slice(&text).unwrap();
-    let takes_value = |option: &str| ["--file", "--set", "--var"].contains(&option);
+    let takes_value = |option: &str| ["--builder", "--file", "--set", "--var"].contains(&option);
     let mut asked = Vec::new();
     let mut rest = arguments[2..].iter();
     while let Some(argument) = rest.next() {
         if takes_value(argument) {
             rest.next();
-        } else if !argument.starts_with('-') {
+        } else if !argument.starts_with('-') && !is_remote(&argument) {
             asked.push(argument);
         }
     }

@@ -32,7 +32,7 @@ async fn world_with(change: impl FnOnce(&mut Value, &World)) -> World {
     for one_image in ["INPUT_IMAGES", "INPUT_TAGS", "INPUT_CONTEXT"] {
         world.unset(one_image);
     }
-    world.set("INPUT_WORKDIR", folder.to_str().unwrap());
+    world.set("INPUT_SOURCE", folder.to_str().unwrap());
     world
 }
 
@@ -266,6 +266,59 @@ async fn a_pull_request_builds_every_target_and_pushes_nothing() {
     let built: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(built["target"]["api"]["output"], json!(["type=cacheonly"]));
     assert!(built["target"]["api"].get("attest").is_none());
+    // Later steps read JSON whatever happened.
+    let output = |name: &str| serde_json::from_str::<Value>(&run.outputs[name]).unwrap();
+    let only_built = json!({ "tags": [], "platforms": {} });
+    assert_eq!(output("targets"), json!({ "api": only_built, "web": only_built }));
+    for name in ["metadata", "evidence"] {
+        assert_eq!(output(name), json!({ "api": {}, "web": {} }));
+    }
+    assert!(run.outputs.len() == 3 && run.summary.is_empty(), "{:?}", run.outputs);
+}
+
+/// Without a checkout: the builder fetches the bake files, and what they are relative to.
+#[tokio::test]
+async fn the_commit_of_the_run_is_what_is_baked_by_default() {
+    let mut world = world_with(|definition, _| {
+        definition["target"]["api"]["context"] = json!("./services/api");
+        definition["target"]["api"]["contexts"]["shared"] = json!("cwd://shared");
+    })
+    .await;
+    let file = |name: &str| world.folder.path().join(name).display().to_string();
+    let files = ["printed.json", "built.json", "names"].map(file);
+    let repository = file("context");
+    world.unset("INPUT_SOURCE").set("INPUT_GITHUB-TOKEN", "t0ken");
+    let change = [
+        ("FAKE_BUILDX_REPOSITORY", repository.as_str()),
+        ("FAKE_BUILDX_PRINTED", &files[0]),
+        ("FAKE_BUILDX_DEFINITION", &files[1]),
+        ("FAKE_BUILDX_ENVIRONMENT", &files[2]),
+        ("INPUT_TARGETS", "api"),
+    ];
+    let run = succeeds(&world, &change).await;
+    let read = |file: &str| serde_json::from_slice::<Value>(&std::fs::read(file).unwrap()).unwrap();
+    let variables = world.sandbox.environment();
+    let of_run = |name: &str| variables.iter().find(|(variable, _)| variable == name).unwrap().1.clone();
+    let commit = format!("https://github.com/{}.git#{}", of_run("GITHUB_REPOSITORY"), of_run("GITHUB_SHA"));
+    let printed = read(&files[0]);
+    assert_eq!(printed[2], "--builder");
+    assert_eq!(printed.as_array().unwrap()[4..], [json!(commit), json!("api")]);
+    let built = read(&files[1]);
+    let secret = json!([{ "id": "GIT_AUTH_TOKEN.github.com", "env": "BUILDX_BAKE_GIT_AUTH_TOKEN" }]);
+    assert_eq!(built["target"]["api"]["context"], format!("{commit}:services/api"));
+    assert_eq!(built["target"]["api"]["contexts"], json!({ "base": "target:base", "shared": "cwd://shared" }));
+    assert_eq!((&built["target"]["base"]["context"], &built["target"]["api"]["secret"]), (&json!(commit), &secret));
+    assert!(std::fs::read_to_string(&files[2]).unwrap().lines().any(|name| name == "BUILDX_BAKE_GIT_AUTH_TOKEN"));
+    let said: Vec<&str> = run.log.lines().filter(|line| line.contains("t0ken")).collect();
+    assert_eq!(said, ["::add-mask::t0ken"]);
+    assert!(run.log.contains(&format!("Source:     {commit}")), "{}", run.log);
+    let names = names(&world).await;
+    assert_eq!(names.len(), 2, "{names:?}");
+    let missing = [("INPUT_FILES", "gone.hcl"), ("FAKE_BUILDX_REPOSITORY", repository.as_str())];
+    let run = bake(&world, &missing).await;
+    for part in ["nothing was built", "the bake files of `https://github.com/", "`cwd://NAME` is one in the workspace"] {
+        assert!(run.code == Some(1) && run.log.contains(part), "`{part}` is missing in {}", run.log);
+    }
 }
 
 #[tokio::test]
@@ -300,7 +353,15 @@ async fn inputs_that_a_bake_file_makes_needless_or_that_are_slips_are_told() {
         ("INPUT_VARS", "A", "`A` is not `NAME=value`"),
         ("INPUT_TARGETS", "--push", "`--push` is no name of a target"),
         ("INPUT_TARGETS", "nobody", "failed to find target nobody"),
-        ("INPUT_WORKDIR", "/nowhere", "input `workdir`: there is no folder `/nowhere`"),
+        ("INPUT_SOURCE", "/nowhere", "input `source`: there is no folder `/nowhere`"),
+        ("INPUT_SOURCE", "--push", "input `source`: `--push` is neither a folder nor a repository"),
+        (
+            "INPUT_SOURCE",
+            "https://example.com/docker-bake.hcl",
+            "`https://example.com/docker-bake.hcl` is neither a folder nor a Git repository",
+        ),
+        ("INPUT_WORKDIR", "services", "it is called `source` here"),
+        ("INPUT_CALL", "check", "a bake file says this of each target"),
         ("INPUT_FILES", "gone.hcl", "the bake files cannot be read"),
         ("INPUT_SIGN", "false", "would put a name on an image without proof"),
     ] {

@@ -104,7 +104,7 @@ fn merge_shares_its_inputs_and_outputs_with_publish() {
 fn bake_shares_its_inputs_with_publish() {
     let (publish, bake) = (action(), bake());
     let own: Vec<&String> = bake.inputs.iter().filter(|(name, row)| publish.inputs.get(*name) != Some(row)).map(|(name, _)| name).collect();
-    assert_eq!(own, ["files", "github-token", "provenance", "push", "registry", "sbom", "set", "targets", "vars", "workdir"]);
+    assert_eq!(own, ["files", "github-token", "provenance", "push", "registry", "sbom", "set", "source", "targets", "vars"]);
     assert_eq!(
         (bake.runs.using.as_str(), bake.runs.image.as_str(), bake.runs.args.as_slice()),
         ("docker", "../Dockerfile", ["bake".to_owned()].as_slice())
@@ -112,7 +112,10 @@ fn bake_shares_its_inputs_with_publish() {
     let source = read("src/summary/baked.rs");
     let mut written: Vec<&str> =
         source.split("(\"").skip(1).filter_map(|rest| rest.split_once("\", by_target")).map(|(name, _)| name).collect();
+    // Once where they were published, once where they were only built.
     written.sort_unstable();
+    assert_eq!(written.len(), 2 * bake.outputs.len());
+    written.dedup();
     assert_eq!(bake.outputs.into_keys().collect::<Vec<_>>(), written);
 }
 
@@ -248,6 +251,7 @@ fn workflows_set_only_inputs_that_are_declared() {
                 let declared = match step["uses"].as_str().map(|uses| uses.split('@').next().unwrap()) {
                     Some("./" | "org/supply-action") => action().inputs,
                     Some("./merge" | "org/supply-action/merge") => merge().inputs,
+                    Some("./bake" | "org/supply-action/bake") => bake().inputs,
                     _ => continue,
                 };
                 steps += 1;
@@ -272,6 +276,102 @@ fn the_reusable_workflow_uses_every_input_and_secret_it_declares() {
     }
     for name in workflow["on"]["workflow_dispatch"]["inputs"].as_object().unwrap().keys() {
         assert_eq!(workflow["on"]["workflow_dispatch"]["inputs"][name], workflow["on"]["workflow_call"]["inputs"][name], "{name}");
+    }
+}
+
+const NO_FILES: &str = "a file: jobs of the workflow check nothing out, so that nothing of the caller's runs in them";
+const NO_ENVIRONMENT: &str = "a variable: those of the caller do not reach a workflow that it calls";
+const OF_A_STEP: &str = "for steps that come after in the job, and there are none";
+const ALWAYS: &str = "it may not be anything else";
+const OWN_BUILDER: &str = "the builder is made by the job, for itself alone; one of the caller's could be told what to build by others";
+const OF_MERGE: &str = "of what is published, which the job that merges does";
+const OF_DIGESTS: &str = "digests are handed on as outputs of the jobs";
+const JOBS_TOKEN: &str = "by default the job's own token, with the job's own permissions";
+
+/// Inputs of the action which the jobs that build are not given.
+const NOT_OF_BUILDS: [(&str, &str); 31] = [
+    ("allow-public-log", OF_MERGE),
+    ("append", OWN_BUILDER),
+    ("bake-target", OF_A_STEP),
+    ("builder", OWN_BUILDER),
+    ("builder-endpoint", OWN_BUILDER),
+    ("buildkitd-config", NO_FILES),
+    ("call", "it builds nothing, so there would be nothing to merge"),
+    ("cleanup", OWN_BUILDER),
+    ("digest-files", OF_DIGESTS),
+    ("driver", OWN_BUILDER),
+    ("github-attestations", OF_MERGE),
+    ("github-token", JOBS_TOKEN),
+    ("keep-state", OWN_BUILDER),
+    ("load", OF_A_STEP),
+    ("metadata-context", NO_FILES),
+    ("on-tag-conflict", OF_MERGE),
+    ("outputs", OF_A_STEP),
+    ("sbom-cache", NO_FILES),
+    ("secret-envs", NO_ENVIRONMENT),
+    ("secret-files", NO_FILES),
+    ("sep-annotations", OF_A_STEP),
+    ("sep-labels", OF_A_STEP),
+    ("sep-tags", OF_A_STEP),
+    ("sign", ALWAYS),
+    ("sign-subjects", OF_MERGE),
+    ("signature-formats", OF_MERGE),
+    ("signing-config", NO_FILES),
+    ("ssh", "a key or the socket of an agent: neither is on the machine of a job without steps of the caller's"),
+    ("trusted-root", NO_FILES),
+    ("tuf-mirror", OF_MERGE),
+    ("tuf-root", NO_FILES),
+];
+
+/// Inputs of merge which the job that publishes is not given.
+const NOT_OF_MERGE: [(&str, &str); 10] = [
+    ("digest-files", OF_DIGESTS),
+    ("github-token", JOBS_TOKEN),
+    ("metadata-context", NO_FILES),
+    ("sbom-cache", NO_FILES),
+    ("sep-annotations", OF_A_STEP),
+    ("sep-tags", "the workflow's own output `tags` has one a line"),
+    ("sign", ALWAYS),
+    ("signing-config", NO_FILES),
+    ("trusted-root", NO_FILES),
+    ("tuf-root", NO_FILES),
+];
+
+/// What builds is part of what the certificate stands for.
+#[test]
+fn the_reusable_workflow_lets_nobody_choose_its_buildkit() {
+    let workflow: serde_json::Value = serde_saphyr::from_str(&read(".github/workflows/publish.yml")).unwrap();
+    let step = &workflow["jobs"]["plan"]["steps"][0];
+    assert_eq!(step["env"]["DRIVER_OPTS"], "${{ inputs.driver-opts }}");
+    let passes = |options: &str| {
+        let mut command = std::process::Command::new("bash");
+        let output = command.args(["-e", "-c", step["run"].as_str().unwrap()]).env("DRIVER_OPTS", options).output().unwrap();
+        output.status.success()
+    };
+    for fine in ["", "network=host", "env.http_proxy=http://image.example\ncgroup-parent=image"] {
+        assert!(passes(fine), "{fine}");
+    }
+    for foreign in ["image=evil", "network=host\n image=evil", "network=host,image=evil", "\"image=evil\"", "image =evil"] {
+        assert!(!passes(foreign), "{foreign}");
+    }
+}
+
+/// An input that is new is either given to the reusable workflow's steps, or has a reason above.
+#[test]
+fn the_reusable_workflow_takes_every_input_but_those_with_a_reason() {
+    let workflow: serde_json::Value = serde_saphyr::from_str(&read(".github/workflows/publish.yml")).unwrap();
+    for (job, declared, left_out) in [("build", action().inputs, &NOT_OF_BUILDS[..]), ("publish", merge().inputs, &NOT_OF_MERGE[..])] {
+        let steps = workflow["jobs"][job]["steps"].as_array().unwrap();
+        // Nothing of the caller's runs here, and no other action.
+        assert_eq!(steps.len(), 1, "{job}");
+        let given = steps[0]["with"].as_object().unwrap();
+        for name in declared.keys() {
+            let reason = left_out.iter().find(|(left_out, _)| left_out == name);
+            assert_ne!(given.contains_key(name), reason.is_some(), "{job}: input `{name}`, {reason:?}");
+        }
+        for (name, _) in left_out {
+            assert!(declared.contains_key(*name), "{job}: `{name}` is no input any more");
+        }
     }
 }
 

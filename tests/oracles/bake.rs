@@ -8,7 +8,7 @@ fn monorepo(change: &[(&str, &str)]) -> Run {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monorepo");
     // What names one image is a bake file's to say.
     let none = [("INPUT_IMAGES", ""), ("INPUT_TAGS", ""), ("INPUT_PLATFORMS", ""), ("INPUT_CONTEXT", "")];
-    run(&["bake"], "monorepo", "", &[none.as_slice(), &[("INPUT_WORKDIR", folder.to_str().unwrap())], change].concat())
+    run(&["bake"], "monorepo", "", &[none.as_slice(), &[("INPUT_SOURCE", folder.to_str().unwrap())], change].concat())
 }
 
 #[test]
@@ -105,7 +105,7 @@ EOT
         }"#;
     std::fs::write(folder.path().join("docker-bake.hcl"), definition).unwrap();
     std::fs::write(folder.path().join("${a}%{b}"), "${a}%{b}").unwrap();
-    let built = monorepo(&[("INPUT_WORKDIR", folder.path().to_str().unwrap()), ("INPUT_PUSH", "false"), ("INPUT_NO-CACHE", "true")]);
+    let built = monorepo(&[("INPUT_SOURCE", folder.path().to_str().unwrap()), ("INPUT_PUSH", "false"), ("INPUT_NO-CACHE", "true")]);
     assert_eq!(built.code, Some(0), "{}", built.log);
 }
 

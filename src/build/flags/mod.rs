@@ -6,6 +6,7 @@
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::source::is_of;
 use crate::github::Environment;
 use crate::inputs::lists;
 
@@ -219,6 +220,10 @@ struct GitContext {
 }
 
 impl GitContext {
+    fn host(&self) -> Option<&str> {
+        self.url.split("://").nth(1).and_then(|rest| rest.split('/').next())
+    }
+
     /// With a folder inside the repository, in the form that fits.
     fn with_folder(&self, folder: &str) -> String {
         match (&self.query, &self.fragment) {
@@ -248,6 +253,14 @@ fn context(text: &str, default: &GitContext) -> String {
             None => format!("{before}{}{after}", default.with_folder("")),
         },
     }
+}
+
+/// An input that names where something is to be built, filled in; and the host of the run's own repository where it names that.
+pub fn source(text: &str, facts: &Facts<'_>) -> (String, Option<String>) {
+    let default = git_context(facts);
+    let source = context(text.trim(), &default);
+    let host = default.host().filter(|_| is_of(&source, &default.url)).map(str::to_owned);
+    (source, host)
 }
 
 /// Provenance, SBOM and other attestations, with the defaults: none beside a Docker export, and by the repository's visibility.
@@ -334,8 +347,7 @@ fn secrets(flags: &mut Flags, texts: &BuildTexts, default: &GitContext, facts: &
         flags.text("--secret", format!("id={id},src={path}"));
     }
     let own = flags.secrets.iter().any(|secret| secret.id == "GIT_AUTH_TOKEN");
-    let host = default.url.split("://").nth(1).and_then(|rest| rest.split('/').next());
-    if let (Some(token), Some(host), false) = (&texts.github_token, host, own)
+    if let (Some(token), Some(host), false) = (&texts.github_token, default.host(), own)
         && !token.expose_secret().is_empty()
         && flags.context.starts_with(&default.with_folder(""))
     {

@@ -1,14 +1,11 @@
-//! A compressed layer as the bytes it stands for, both hashed on the way. It never believes a layer whose size, digest or inflated digest
-//! is another than promised, and never inflates without end.
+//! A compressed layer as the bytes it stands for, its own hashed on the way. It never inflates without end.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
-use super::tar::Forward;
-
-const BUFFER: usize = 128 << 10;
+pub(super) const BUFFER: usize = 128 << 10;
 /// No layer is larger.
 const MOST: u64 = 512 << 30;
 /// Small layers may shrink as much as they like; more than this only by the ratio below.
@@ -67,21 +64,7 @@ enum Decoder<R: Read> {
 /// The bytes a layer stands for.
 pub(super) struct Inflated<R: Read> {
     decoder: Decoder<R>,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-    hasher: Sha256,
     total: u64,
-    /// Whether compressed and inflated are the same bytes, which need not be hashed twice.
-    is_plain: bool,
-}
-
-/// What was read, once it is at its end.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sums {
-    pub(super) size: u64,
-    pub(super) digest: String,
-    pub(super) diff_id: String,
 }
 
 impl<R: Read> Inflated<R> {
@@ -95,8 +78,12 @@ impl<R: Read> Inflated<R> {
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Decoder::Zstd(zstd::Decoder::with_buffer(reader)?),
             _ => Decoder::Plain(reader),
         };
-        let is_plain = matches!(decoder, Decoder::Plain(_));
-        Ok(Self { decoder, buffer: vec![0; BUFFER], start: 0, end: 0, hasher: Sha256::new(), total: 0, is_plain })
+        Ok(Self { decoder, total: 0 })
+    }
+
+    /// Whether compressed and inflated are the same bytes, which need not be hashed twice.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.decoder, Decoder::Plain(_))
     }
 
     fn compressed(&self) -> &Hashed<R> {
@@ -107,18 +94,19 @@ impl<R: Read> Inflated<R> {
         }
     }
 
-    /// Reads what is left of both, and sums up.
-    pub(super) fn finish(mut self) -> io::Result<Sums> {
-        loop {
-            let left = self.fill_buf()?.len();
-            if left == 0 {
-                break;
-            }
-            self.consume(left);
+    /// Fills the buffer from its start with what comes next; nothing at the end.
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.read(buffer),
+            Decoder::Zstd(decoder) => decoder.read(buffer),
+            Decoder::Plain(reader) => reader.read(buffer),
+        }?;
+        self.total = self.total.saturating_add(read as u64);
+        let compressed = self.compressed().read;
+        if self.total > MOST || (self.total > FREE && self.total / RATIO > compressed) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, Endless(self.total, compressed)));
         }
-        let diff_id = (!self.is_plain).then(|| named(self.hasher.clone()));
-        let (size, digest) = self.drained()?;
-        Ok(Sums { size, diff_id: diff_id.unwrap_or_else(|| digest.clone()), digest })
+        Ok(read)
     }
 
     /// Size and digest of the compressed bytes, however little sense they make inside.
@@ -134,47 +122,6 @@ impl<R: Read> Inflated<R> {
     }
 }
 
-fn named(hasher: Sha256) -> String {
+pub(super) fn named(hasher: Sha256) -> String {
     format!("sha256:{}", hex::encode(hasher.finalize()))
 }
-
-impl<R: Read> Read for Inflated<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let here = self.fill_buf()?;
-        let length = here.len().min(bytes.len());
-        if let (Some(to), Some(from)) = (bytes.get_mut(..length), here.get(..length)) {
-            to.copy_from_slice(from);
-        }
-        self.consume(length);
-        Ok(length)
-    }
-}
-
-impl<R: Read> BufRead for Inflated<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            let read = match &mut self.decoder {
-                Decoder::Gzip(decoder) => decoder.read(&mut self.buffer),
-                Decoder::Zstd(decoder) => decoder.read(&mut self.buffer),
-                Decoder::Plain(reader) => reader.read(&mut self.buffer),
-            }?;
-            self.end = read;
-            self.total = self.total.saturating_add(read as u64);
-            if !self.is_plain {
-                self.hasher.update(self.buffer.get(..read).unwrap_or_default());
-            }
-            let compressed = self.compressed().read;
-            if self.total > MOST || (self.total > FREE && self.total / RATIO > compressed) {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, Endless(self.total, compressed)));
-            }
-        }
-        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.start = self.start.saturating_add(bytes).min(self.end);
-    }
-}
-
-impl<R: Read> Forward for Inflated<R> {}

@@ -24,8 +24,30 @@ const MARGIN: u64 = 1 << 20;
 pub(super) struct Ledger {
     taken: Mutex<u64>,
     returned: Condvar,
+    spare: Arc<Spare>,
     /// Whether each file's checksum is made.
     pub(super) files: bool,
+}
+
+/// Chunks that were used before: the kernel takes longer to give a new one than it takes to be filled.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
+
+/// More than this is given back.
+const MOST_SPARE: usize = 64;
+
+impl Spare {
+    pub(super) fn chunk(&self) -> Vec<u8> {
+        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        used.unwrap_or_else(|| vec![0; CHUNK])
+    }
+
+    pub(super) fn give_back(&self, chunk: Vec<u8>) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MOST_SPARE {
+            spare.push(chunk);
+        }
+    }
 }
 
 /// All files together; a larger one is read when no other is held.
@@ -49,6 +71,10 @@ impl Ledger {
         *taken = taken.saturating_add(bytes);
         Share { ledger: self, bytes }
     }
+
+    pub(super) fn spare(&self) -> &Spare {
+        &self.spare
+    }
 }
 
 /// Memory that goes back when the value is dropped.
@@ -66,22 +92,57 @@ impl Drop for Share<'_> {
 }
 
 /// A file's bytes, with gaps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Kept {
-    /// Offset and bytes, ascending.
-    pieces: Vec<(u64, Vec<u8>)>,
+    /// Ascending, at most a chunk each.
+    pieces: Vec<Piece>,
     size: u64,
+    spare: Arc<Spare>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    at: u64,
+    /// A whole chunk, of which `length` bytes are the file's.
+    chunk: Vec<u8>,
+    length: usize,
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        self.chunk.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.pieces.drain(..).for_each(|piece| self.spare.give_back(piece.chunk));
+    }
 }
 
 impl Kept {
+    /// Holds nothing of a file that has this size.
+    pub(super) fn nothing(size: u64, ledger: &Ledger) -> Self {
+        Self { pieces: Vec::new(), size, spare: ledger.spare.clone() }
+    }
+
     /// Holds everything; the caller has made sure that it is not too much.
-    pub(super) fn whole(reader: &mut dyn Read, size: u64) -> io::Result<Self> {
-        let mut bytes = Vec::with_capacity(usize::try_from(size.min(SHARED)).unwrap_or_default());
-        let read = reader.take(size).read_to_end(&mut bytes)? as u64;
-        if read != size {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    pub(super) fn whole(reader: &mut dyn Read, size: u64, ledger: &Ledger) -> io::Result<Self> {
+        let mut kept = Self::nothing(size, ledger);
+        let mut at = 0;
+        while at < size {
+            let piece = kept.read(reader, at)?;
+            at += piece.length as u64;
+            kept.pieces.push(piece);
         }
-        Ok(Self { pieces: vec![(0, bytes)], size })
+        Ok(kept)
+    }
+
+    fn read(&self, reader: &mut dyn Read, at: u64) -> io::Result<Piece> {
+        let length = usize::try_from(self.size - at).map_or(CHUNK, |rest| rest.min(CHUNK));
+        let mut piece = Piece { at, chunk: self.spare.chunk(), length };
+        reader.read_exact(piece.chunk.get_mut(..length).unwrap_or_default())?;
+        Ok(piece)
     }
 
     /// Holds of an executable what may tell of packages, and shows every byte to `each` on the way.
@@ -91,24 +152,24 @@ impl Kept {
         ledger: &'a Ledger,
         mut each: impl FnMut(&[u8]),
     ) -> io::Result<(Self, Share<'a>)> {
-        let mut kept = Self { pieces: Vec::new(), size };
+        let mut kept = Self::nothing(size, ledger);
         let (mut at, mut held, mut held_data) = (0, 0, 0);
         let (mut gaps, mut share) = (Gaps::default(), None);
         while at < size {
-            let length = usize::try_from((size - at).min(CHUNK as u64)).unwrap_or(CHUNK);
-            let mut chunk = vec![0; length];
-            reader.read_exact(&mut chunk)?;
-            each(&chunk);
+            let piece = kept.read(reader, at)?;
+            each(piece.bytes());
             if share.is_none() {
-                gaps = if size > SMALL { Gaps::of(&chunk, size) } else { Gaps::default() };
+                gaps = if size > SMALL { Gaps::of(piece.bytes(), size) } else { Gaps::default() };
                 share = Some(ledger.take(size.saturating_sub(gaps.total()).min(MOST + MOST_DATA)));
             }
-            let end = at + length as u64;
+            let end = at + piece.length as u64;
             let is_last = end > gaps.tail.unwrap_or(size.saturating_sub(MARGIN));
             let (spent, most) = if gaps.is_data(at, end) { (&mut held_data, MOST_DATA) } else { (&mut held, MOST) };
             if !gaps.cover(at, end) && (*spent < most || is_last) {
-                *spent += length as u64;
-                kept.pieces.push((at, chunk));
+                *spent += piece.length as u64;
+                kept.pieces.push(piece);
+            } else {
+                kept.spare.give_back(piece.chunk);
             }
             at = end;
         }
@@ -199,9 +260,9 @@ impl Read for Reader {
         if bytes.is_empty() || self.at >= self.kept.size {
             return Ok(0);
         }
-        let after = self.kept.pieces.partition_point(|(start, _)| *start <= self.at);
+        let after = self.kept.pieces.partition_point(|piece| piece.at <= self.at);
         let here = after.checked_sub(1).and_then(|index| self.kept.pieces.get(index));
-        let rest = here.and_then(|(start, piece)| piece.get(usize::try_from(self.at - start).ok()?..)).filter(|rest| !rest.is_empty());
+        let rest = here.and_then(|piece| piece.bytes().get(usize::try_from(self.at - piece.at).ok()?..)).filter(|rest| !rest.is_empty());
         let Some(rest) = rest else { return Err(io::Error::other(NotKept)) };
         let length = rest.len().min(bytes.len());
         if let (Some(to), Some(from)) = (bytes.get_mut(..length), rest.get(..length)) {
@@ -259,7 +320,7 @@ mod tests {
     #[test]
     fn code_and_debug_data_of_large_executables_are_not_held_and_the_rest_is() {
         let kept = Arc::new(keep(&large()));
-        let held: usize = kept.pieces.iter().map(|(_, piece)| piece.len()).sum();
+        let held: usize = kept.pieces.iter().map(|piece| piece.length).sum();
         assert!(held < 43 << 20, "{held}");
         let byte = |at: u64| {
             let mut reader = Reader::new(kept.clone());
@@ -279,9 +340,9 @@ mod tests {
 
     #[test]
     fn small_ones_are_held_whole_and_shapeless_ones_up_to_the_limit() {
-        assert_eq!(keep(&large()[..1 << 20]).pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>(), 1 << 20);
+        assert_eq!(keep(&large()[..1 << 20]).pieces.iter().map(|piece| piece.length).sum::<usize>(), 1 << 20);
         let shapeless = [b"MZ".to_vec(), vec![7; 90 << 20]].concat();
-        let held = keep(&shapeless).pieces.iter().map(|(_, piece)| piece.len() as u64).sum::<u64>();
+        let held = keep(&shapeless).pieces.iter().map(|piece| piece.length as u64).sum::<u64>();
         assert!((MOST..=MOST + 2 * MARGIN).contains(&held), "{held}");
     }
 

@@ -10,12 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::SbomError;
 use super::collect::Collected;
+use ahead::{Supply, Threads};
 pub use cache::Cache;
 use inflate::{Inflated, Unreadable};
 use kept::Ledger;
 use scan::{Context, Failure, Layer};
+use stream::Stream;
 use tar::{Tar, Trouble};
 
+mod ahead;
 mod cache;
 mod inflate;
 mod kept;
@@ -23,6 +26,7 @@ mod merge;
 mod paths;
 mod scan;
 mod sparse;
+mod stream;
 pub(super) mod tar;
 #[cfg(test)]
 mod tests;
@@ -73,9 +77,15 @@ pub struct Reading<'a> {
     pub files: bool,
 }
 
+/// What readers of layers share.
+struct Shared {
+    ledger: Ledger,
+    threads: Threads,
+}
+
 /// The facts of each image, whose layers come lowest first; a layer of several images is read once.
 pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collected>, SbomError> {
-    let ledger = Ledger::new(reading.files);
+    let shared = Shared { ledger: Ledger::new(reading.files), threads: Threads::new(reading.threads.max(1)) };
     let mut unique: BTreeMap<&str, &Blob> = BTreeMap::new();
     for blob in images.iter().flatten() {
         unique.entry(&blob.diff_id).or_insert(blob);
@@ -83,22 +93,22 @@ pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collec
     // The largest first, or its thread is the last to end.
     let mut waiting: Vec<&Blob> = unique.into_values().collect();
     waiting.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.diff_id.clone()));
-    let layers = read_all(&waiting, reading, &ledger)?;
-    images.iter().map(|image| stacked(image, &layers, reading, &ledger)).collect()
+    let layers = read_all(&waiting, reading, &shared)?;
+    images.iter().map(|image| stacked(image, &layers, reading, &shared)).collect()
 }
 
-fn stacked(image: &[Blob], layers: &BTreeMap<&str, Arc<Layer>>, reading: &Reading<'_>, ledger: &Ledger) -> Result<Collected, SbomError> {
+fn stacked(image: &[Blob], layers: &BTreeMap<&str, Arc<Layer>>, reading: &Reading<'_>, shared: &Shared) -> Result<Collected, SbomError> {
     let names: Vec<Arc<str>> = image.iter().map(|blob| Arc::from(blob.diff_id.as_str())).collect();
     let stack = image.iter().filter_map(|blob| layers.get(blob.diff_id.as_str()).cloned()).collect();
     let mut again = |place: usize, context: &Context| match image.get(place) {
-        Some(blob) => read(blob, context, reading, ledger),
+        Some(blob) => read(blob, context, reading, shared),
         None => Ok(Layer::default()),
     };
     merge::merge(stack, &names, &mut again)
 }
 
 /// Every layer by its diffID. The first in the list that fails tells why there is none of them.
-fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, ledger: &Ledger) -> Result<BTreeMap<&'a str, Arc<Layer>>, SbomError> {
+fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, shared: &Shared) -> Result<BTreeMap<&'a str, Arc<Layer>>, SbomError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let outcomes: Mutex<BTreeMap<usize, Result<Layer, SbomError>>> = Mutex::default();
     let work = || {
@@ -106,17 +116,21 @@ fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, ledger: &Ledger) ->
             && let Some(blob) = waiting.get(place)
             && !failed.load(Ordering::Relaxed)
         {
-            let outcome = known_or_read(blob, reading, ledger);
+            let outcome = known_or_read(blob, reading, shared);
             failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
             outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(place, outcome);
         }
+        shared.threads.give_back();
     };
+    // All at once, so that no layer gets a second thread before each has its first.
+    let workers = shared.threads.take(waiting.len());
     std::thread::scope(|scope| {
-        for _ in 1..reading.threads.min(waiting.len()) {
+        for _ in 1..workers {
             scope.spawn(work);
         }
         work();
     });
+    shared.threads.take(1);
     let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes
         .into_iter()
@@ -125,12 +139,12 @@ fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, ledger: &Ledger) ->
         .collect()
 }
 
-fn known_or_read(blob: &Blob, reading: &Reading<'_>, ledger: &Ledger) -> Result<Layer, SbomError> {
+fn known_or_read(blob: &Blob, reading: &Reading<'_>, shared: &Shared) -> Result<Layer, SbomError> {
     if let Some(known) = reading.cache.and_then(|cache| cache.get(&blob.diff_id)) {
         reading.watcher.done(blob, true);
         return Ok(known);
     }
-    let layer = read(blob, &Context::default(), reading, ledger)?;
+    let layer = read(blob, &Context::default(), reading, shared)?;
     if let Some(cache) = reading.cache {
         cache.put(&blob.diff_id, &layer).map_err(|source| SbomError::Cache { path: cache.folder().display().to_string(), source })?;
     }
@@ -139,48 +153,53 @@ fn known_or_read(blob: &Blob, reading: &Reading<'_>, ledger: &Ledger) -> Result<
 }
 
 /// Reads a layer, and once more where it has names of files before it is known which files they are of.
-fn read(blob: &Blob, context: &Context, reading: &Reading<'_>, ledger: &Ledger) -> Result<Layer, SbomError> {
-    let (layer, complete) = read_once(blob, context, reading, ledger)?;
+fn read(blob: &Blob, context: &Context, reading: &Reading<'_>, shared: &Shared) -> Result<Layer, SbomError> {
+    let (layer, complete) = read_once(blob, context, reading, shared)?;
     if complete.told_as == context.told_as {
         return Ok(layer);
     }
-    read_once(blob, &complete, reading, ledger).map(|(layer, _)| layer)
+    read_once(blob, &complete, reading, shared).map(|(layer, _)| layer)
 }
 
-fn read_once(blob: &Blob, context: &Context, reading: &Reading<'_>, ledger: &Ledger) -> Result<(Layer, Context), SbomError> {
+fn read_once(blob: &Blob, context: &Context, reading: &Reading<'_>, shared: &Shared) -> Result<(Layer, Context), SbomError> {
     let name = || blob.name().to_owned();
     let unreadable = |source| SbomError::UnreadableLayer { layer: name(), source };
     let bad = |reason: String| SbomError::BadLayer { layer: name(), reason };
     let opened = reading.blobs.open(blob).map_err(unreadable)?;
     let watched = Watched { inner: opened, watcher: reading.watcher };
     let inflated = Inflated::new(watched, blob.size).map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
-    let mut tar = Tar::new(inflated);
-    let outcome = scan::scan(&mut tar, context, ledger);
-    let inflated = tar.into_inner();
-    match outcome {
-        Ok(found) => {
-            let sums = inflated.finish().map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
-            if let Some(reason) = mismatch(blob, sums.size, &sums.digest) {
-                return Err(bad(reason));
+    std::thread::scope(|scope| {
+        let mut tar = Tar::new(Stream::new(Supply::new(inflated, scope, &shared.threads)));
+        let outcome = scan::scan(&mut tar, context, &shared.ledger);
+        let stream = tar.into_inner();
+        match outcome {
+            Ok(found) => {
+                let sums = stream.finish().map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
+                if let Some(reason) = mismatch(blob, sums.size, &sums.digest) {
+                    return Err(bad(reason));
+                }
+                if sums.diff_id != blob.diff_id {
+                    return Err(bad(format!(
+                        "inflates to other bytes than the image says: `{}` instead of `{}`",
+                        sums.diff_id, blob.diff_id
+                    )));
+                }
+                Ok(found)
             }
-            if sums.diff_id != blob.diff_id {
-                return Err(bad(format!("inflates to other bytes than the image says: `{}` instead of `{}`", sums.diff_id, blob.diff_id)));
+            Err(failure) => {
+                let error = match failure {
+                    Failure::Contents(error) => error,
+                    Failure::Stream(found) => trouble(found, &bad, &unreadable),
+                };
+                if matches!(error, SbomError::UnreadableLayer { .. }) {
+                    return Err(error);
+                }
+                // Whatever is wrong inside, that the bytes are others than promised says more.
+                let reason = stream.drained().ok().and_then(|(size, digest)| mismatch(blob, size, &digest));
+                Err(reason.map_or(error, bad))
             }
-            Ok(found)
         }
-        Err(failure) => {
-            let error = match failure {
-                Failure::Contents(error) => error,
-                Failure::Stream(found) => trouble(found, &bad, &unreadable),
-            };
-            if matches!(error, SbomError::UnreadableLayer { .. }) {
-                return Err(error);
-            }
-            // Whatever is wrong inside, that the bytes are others than promised says more.
-            let reason = inflated.drained().ok().and_then(|(size, digest)| mismatch(blob, size, &digest));
-            Err(reason.map_or(error, bad))
-        }
-    }
+    })
 }
 
 fn mismatch(blob: &Blob, size: u64, digest: &str) -> Option<String> {

@@ -380,10 +380,10 @@ fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &
     let feed = |piece: &[u8], scanners: &mut Vec<Option<Box<dyn Scanner>>>| scanners.iter_mut().flatten().for_each(|one| one.feed(piece));
     let (kept, _share) = if opened || whole {
         let share = ledger.take(entry.size);
-        let kept = Kept::whole(tar, entry.size)?;
+        let kept = Kept::whole(tar, entry.size, ledger)?;
         (kept, share)
     } else if has_path {
-        (Kept::default(), ledger.take(0))
+        (Kept::nothing(0, ledger), ledger.take(0))
     } else {
         let mut start = Vec::new();
         tar.by_ref().take(4).read_to_end(&mut start)?;
@@ -392,14 +392,15 @@ fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &
         if is_executable {
             Kept::executable(&mut rest, entry.size, ledger, |piece| feed(piece, &mut scanners))?
         } else if is_scanned {
-            let mut piece = vec![0; 256 << 10];
+            let mut piece = ledger.spare().chunk();
             while scanners.iter().flatten().any(|one| !one.is_done()) {
                 match rest.read(&mut piece)? {
                     0 => break,
                     read => feed(piece.get(..read).unwrap_or_default(), &mut scanners),
                 }
             }
-            (Kept::whole(&mut start.as_slice(), start.len() as u64)?, ledger.take(0))
+            ledger.spare().give_back(piece);
+            (Kept::whole(&mut start.as_slice(), start.len() as u64, ledger)?, ledger.take(0))
         } else {
             return Ok(Vec::new());
         }

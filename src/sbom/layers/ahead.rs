@@ -1,0 +1,183 @@
+//! Inflates a layer a few buffers ahead of who reads it, in a thread of its own as soon as one is free. It never takes more threads than there are,
+//! and gives the same bytes and the same errors as without one.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use super::inflate::{BUFFER, Inflated};
+
+/// Buffers that go round between both threads.
+const BUFFERS: usize = 4;
+
+/// How many threads may still start. A layer takes one to be read, and a second one where no other layer waits for it.
+#[derive(Debug)]
+pub(super) struct Threads(AtomicUsize);
+
+impl Threads {
+    pub(super) fn new(free: usize) -> Self {
+        Self(AtomicUsize::new(free))
+    }
+
+    /// As many as are free, up to `most`.
+    pub(super) fn take(&self, most: usize) -> usize {
+        let taken = |free: usize| Some(free.saturating_sub(most));
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).map_or(0, |free| free.min(most))
+    }
+
+    pub(super) fn give_back(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Where inflated bytes come from: here at first, and from another thread once there is one.
+pub(super) struct Supply<'scope, 'env, R: Read> {
+    scope: &'scope Scope<'scope, 'env>,
+    threads: &'env Threads,
+    side: Side<'scope, R>,
+    is_plain: bool,
+    was_asked: bool,
+}
+
+enum Side<'scope, R: Read> {
+    Here(Inflated<R>),
+    Ahead(Ahead<'scope>),
+    /// Only on the way from one to the other.
+    Between,
+}
+
+struct Ahead<'scope> {
+    full: Receiver<io::Result<(Vec<u8>, usize)>>,
+    empty: Sender<Vec<u8>>,
+    /// Ends with size and digest of the compressed bytes.
+    worker: ScopedJoinHandle<'scope, io::Result<(u64, String)>>,
+}
+
+impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
+    pub(super) fn new(inflated: Inflated<R>, scope: &'scope Scope<'scope, 'env>, threads: &'env Threads) -> Self {
+        Self { scope, threads, is_plain: inflated.is_plain(), side: Side::Here(inflated), was_asked: false }
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// Fills the buffer from its start with what comes next, or puts another one in its place; nothing at the end.
+    pub(super) fn fill(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        // A layer of one buffer is not worth a thread.
+        if matches!(self.side, Side::Here(_)) && self.was_asked && self.threads.take(1) == 1 {
+            self.side = match std::mem::replace(&mut self.side, Side::Between) {
+                Side::Here(inflated) => Side::Ahead(Ahead::start(inflated, self.scope, self.threads)),
+                other => other,
+            };
+        }
+        self.was_asked = true;
+        match &mut self.side {
+            Side::Here(inflated) => inflated.fill(buffer),
+            Side::Ahead(ahead) => {
+                // Fails only when the other side is at its end, and then there is nothing to fill.
+                let _ = ahead.empty.send(std::mem::take(buffer));
+                let Ok(full) = ahead.full.recv() else { return Ok(0) };
+                let (next, length) = full?;
+                *buffer = next;
+                Ok(length)
+            }
+            Side::Between => Ok(0),
+        }
+    }
+
+    /// Size and digest of the compressed bytes, however little sense they make inside.
+    pub(super) fn drained(self) -> io::Result<(u64, String)> {
+        match self.side {
+            Side::Here(inflated) => inflated.drained(),
+            Side::Ahead(Ahead { full, empty, worker }) => {
+                drop((full, empty));
+                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+            Side::Between => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+impl<'scope> Ahead<'scope> {
+    fn start<'env, R: Read + Send + 'scope>(inflated: Inflated<R>, scope: &'scope Scope<'scope, 'env>, threads: &'env Threads) -> Self {
+        let (empty, to_fill) = channel::<Vec<u8>>();
+        let (filled, full) = channel();
+        for _ in 1..BUFFERS {
+            let _ = empty.send(vec![0; BUFFER]);
+        }
+        let worker = scope.spawn(move || {
+            let sums = inflate(inflated, &to_fill, &filled);
+            threads.give_back();
+            sums
+        });
+        Self { full, empty, worker }
+    }
+}
+
+/// Until the end, the first error, or nobody reads on; then to the end of the compressed bytes.
+fn inflate<R: Read>(
+    mut inflated: Inflated<R>,
+    to_fill: &Receiver<Vec<u8>>,
+    filled: &Sender<io::Result<(Vec<u8>, usize)>>,
+) -> io::Result<(u64, String)> {
+    while let Ok(mut buffer) = to_fill.recv() {
+        let outcome = inflated.fill(&mut buffer);
+        let goes_on = matches!(outcome, Ok(1..));
+        if filled.send(outcome.map(|length| (buffer, length))).is_err() || !goes_on {
+            break;
+        }
+    }
+    inflated.drained()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+    use crate::sbom::layers::stream::Stream;
+
+    /// Everything a reader sees of a layer: how far it came, how it ended, and what the bytes were.
+    fn seen(layer: &[u8], threads: usize, most: u64) -> (u64, Result<(), String>, (u64, String)) {
+        let threads = Threads::new(threads);
+        std::thread::scope(|scope| {
+            let mut stream = Stream::new(Supply::new(Inflated::new(layer, None).unwrap(), scope, &threads));
+            let mut bytes = Vec::new();
+            let outcome = (&mut stream).take(most).read_to_end(&mut bytes).map(drop).map_err(|error| error.to_string());
+            (bytes.len() as u64, outcome, stream.drained().unwrap())
+        })
+    }
+
+    #[test]
+    fn a_thread_of_its_own_changes_neither_bytes_nor_errors_and_is_given_back() {
+        let text: Vec<u8> = (0..3_000_000_u32).flat_map(|number| (number.wrapping_mul(2_654_435_761) >> 20).to_le_bytes()).collect();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&text).unwrap();
+        let whole = encoder.finish().unwrap();
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 2..whole.len() / 2 + 64].fill(0xff);
+        for (layer, most, is_read) in [
+            (&whole[..], u64::MAX, true),
+            (&whole[..], 1 << 20, true),
+            (&whole[..whole.len() - 9], u64::MAX, false),
+            (&damaged[..], u64::MAX, false),
+        ] {
+            let alone = seen(layer, 0, most);
+            assert_eq!(alone.1.is_ok(), is_read, "{:?}", alone.1);
+            assert_eq!(alone.2.0, layer.len() as u64);
+            assert_eq!(seen(layer, 1, most), alone);
+        }
+        let threads = Threads::new(2);
+        let sums = std::thread::scope(|scope| {
+            let stream = Stream::new(Supply::new(Inflated::new(&whole[..], None).unwrap(), scope, &threads));
+            stream.finish().unwrap()
+        });
+        assert_eq!(sums.size, whole.len() as u64);
+        assert_eq!(threads.take(3), 2);
+    }
+}

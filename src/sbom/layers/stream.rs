@@ -1,0 +1,81 @@
+//! The bytes a layer stands for as a reader, hashed on the way. It never believes a layer; it tells what the bytes were.
+
+use std::io::{self, BufRead, Read};
+
+use sha2::{Digest as _, Sha256};
+
+use super::ahead::Supply;
+use super::inflate::{BUFFER, named};
+use super::tar::Forward;
+
+pub(super) struct Stream<'scope, 'env, R: Read> {
+    supply: Supply<'scope, 'env, R>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    hasher: Sha256,
+}
+
+/// What was read, once it is at its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) size: u64,
+    pub(super) digest: String,
+    pub(super) diff_id: String,
+}
+
+impl<'scope, 'env, R: Read + Send + 'scope> Stream<'scope, 'env, R> {
+    pub(super) fn new(supply: Supply<'scope, 'env, R>) -> Self {
+        Self { supply, buffer: vec![0; BUFFER], start: 0, end: 0, hasher: Sha256::new() }
+    }
+
+    /// Reads what is left of both, and sums up.
+    pub(super) fn finish(mut self) -> io::Result<Sums> {
+        loop {
+            let left = self.fill_buf()?.len();
+            if left == 0 {
+                break;
+            }
+            self.consume(left);
+        }
+        let diff_id = (!self.supply.is_plain()).then(|| named(self.hasher));
+        let (size, digest) = self.supply.drained()?;
+        Ok(Sums { size, diff_id: diff_id.unwrap_or_else(|| digest.clone()), digest })
+    }
+
+    /// Size and digest of the compressed bytes, however little sense they make inside.
+    pub(super) fn drained(self) -> io::Result<(u64, String)> {
+        self.supply.drained()
+    }
+}
+
+impl<'scope, R: Read + Send + 'scope> Read for Stream<'scope, '_, R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let here = self.fill_buf()?;
+        let length = here.len().min(bytes.len());
+        if let (Some(to), Some(from)) = (bytes.get_mut(..length), here.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+impl<'scope, R: Read + Send + 'scope> BufRead for Stream<'scope, '_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            self.end = self.supply.fill(&mut self.buffer)?;
+            if !self.supply.is_plain() {
+                self.hasher.update(self.buffer.get(..self.end).unwrap_or_default());
+            }
+        }
+        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.start = self.start.saturating_add(bytes).min(self.end);
+    }
+}
+
+impl<'scope, R: Read + Send + 'scope> Forward for Stream<'scope, '_, R> {}
