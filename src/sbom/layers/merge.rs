@@ -11,6 +11,7 @@ use crate::sbom::collect::{Collected, are_read_alike, matching_path};
 use crate::sbom::matchers::DIRECTORIES;
 use crate::sbom::package::Package;
 use crate::sbom::source::Links;
+use crate::sbom::source::rootfs::NOT_FILES;
 
 /// Reads a layer of the stack, by its place, once more.
 pub(super) type Again<'a> = dyn FnMut(usize, &Context) -> Result<Layer, SbomError> + 'a;
@@ -158,6 +159,10 @@ impl Stack {
                 let layer = name.map(ToString::to_string).unwrap_or_default();
                 return Err(SbomError::BadLayer { layer, reason: format!("`{path}` is a hard link to `{target}`, which is not there") });
             };
+            // What lies where other file systems are mounted is none of the image's.
+            if NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/'))) {
+                continue;
+            }
             if !are_read_alike(path, &target) {
                 asked.entry(owner).or_default().entry(target).or_default().insert(path.clone());
             } else if let Some(held) = self.facts.get(&target) {
