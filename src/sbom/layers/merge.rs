@@ -159,11 +159,11 @@ impl Stack {
                 let layer = name.map(ToString::to_string).unwrap_or_default();
                 return Err(SbomError::BadLayer { layer, reason: format!("`{path}` is a hard link to `{target}`, which is not there") });
             };
-            // What lies where other file systems are mounted is none of the image's.
-            if NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/'))) {
+            // What lies where other file systems are mounted is none of the image's, and was not read.
+            if is_mounted(path) {
                 continue;
             }
-            if !are_read_alike(path, &target) {
+            if !are_read_alike(path, &target) || is_mounted(&target) {
                 asked.entry(owner).or_default().entry(target).or_default().insert(path.clone());
             } else if let Some(held) = self.facts.get(&target) {
                 found.push((path.clone(), Lower::File(Box::new(renamed(&held.told, &target, path)), held.origins.clone())));
@@ -234,6 +234,11 @@ impl Stack {
         }
         Ok(())
     }
+}
+
+/// Whether a path lies below a mount point.
+fn is_mounted(path: &str) -> bool {
+    NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')))
 }
 
 /// What a hard link leads to.

@@ -93,3 +93,19 @@ fn layers_with_files_are_kept_beside_those_without() {
         assert_eq!((catalog.files.len(), memory.opened.lock().unwrap().len()), (usize::from(files), opened));
     }
 }
+
+#[test]
+fn hard_links_of_another_layer_into_and_out_of_mount_points_are_as_the_root_file_system_has_them() {
+    let database = || file("lib/apk/db/installed", of_everything());
+    let inward = [vec![file("opt/state/real", "abc")], vec![Hard("proc/status".into(), "opt/state/real".into()), database()]];
+    let outward = [vec![file("proc/real", "abc")], vec![Hard("app/real".into(), "proc/real".into()), database()]];
+    for (image, expected) in [(inward, "opt/state/real"), (outward, "app/real")] {
+        let root = unpacked(&image).unwrap();
+        let catalog = without_layers(layered_with(&image, true).unwrap());
+        assert_eq!(catalog, Catalog::with(&Rootfs::new(root.path()), true).unwrap());
+        assert_eq!(
+            catalog.files.keys().collect::<Vec<_>>(),
+            if expected < "lib" { [expected, "lib/apk/db/installed"] } else { ["lib/apk/db/installed", expected] }
+        );
+    }
+}
