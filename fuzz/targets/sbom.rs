@@ -40,7 +40,7 @@ const PATHS: [&str; 23] = [
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, contents)) = bytes.split_first() else { return };
     let path = PATHS[usize::from(choice.wrapping_sub(b'A')) % PATHS.len()];
-    let mut collected = Collected::default();
+    let mut collected = Collected { files: true, ..Collected::default() };
     let mut open = || Ok(Box::new(Cursor::new(contents.to_vec())) as Box<dyn Contents>);
     let file = File { path, size: contents.len() as u64, modified: 0, open: &mut open, scanned: None };
     if collected.file(file).is_err() {

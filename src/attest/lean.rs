@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Draft;
 use crate::error::with_hint;
-use crate::verify::policy::SPDX;
+use crate::verify::policy::{CYCLONEDX, SPDX};
 
 /// A log of version 1 keeps whole envelopes, and the public one drops connections somewhere above this many bytes:
 /// <https://github.com/sigstore/rekor/issues/2915>. Later versions keep a digest.
@@ -29,11 +29,15 @@ pub fn fitting(drafts: Vec<Draft>, limit: usize) -> anyhow::Result<(Vec<Draft>, 
     for mut draft in drafts {
         let whole = envelope_size(&draft.statement);
         if whole > limit {
-            let lean = Some(&draft.statement).filter(|_| draft.predicate_type == SPDX).and_then(|statement| without_files(statement));
+            let lean = match draft.predicate_type.as_str() {
+                SPDX => without_files(&draft.statement),
+                CYCLONEDX => without_file_components(&draft.statement),
+                _ => None,
+            };
             match lean.filter(|lean| envelope_size(lean) <= limit) {
                 Some(lean) => {
                     notices.push(format!(
-                        "the SBOM of `{}` is too large for the log ({} KiB): its signed copy has no files and no CPEs; BuildKit's copy beside the image has them",
+                        "the SBOM of `{}` is too large for the log ({} KiB): its signed copy has no files and no CPEs; one that BuildKit made, beside the image, has them",
                         draft.subject.digest.short(),
                         whole >> 10
                     ));
@@ -85,6 +89,17 @@ fn without_files(statement: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&statement).ok()
 }
 
+/// A CycloneDX document whose components hold no files.
+fn without_file_components(statement: &[u8]) -> Option<Vec<u8>> {
+    let mut statement: Value = serde_json::from_slice(statement).ok()?;
+    for component in statement.get_mut("predicate")?.get_mut("components")?.as_array_mut()? {
+        if let Some(parts) = component.get_mut("components").and_then(Value::as_array_mut) {
+            parts.retain(|part| part["type"] != "file");
+        }
+    }
+    serde_json::to_vec(&statement).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +124,16 @@ mod tests {
             ],
             "files": files,
         })
+    }
+
+    #[test]
+    fn cyclonedx_that_is_too_large_loses_its_files_and_keeps_its_packages() {
+        let files: Vec<Value> = (0..200).map(|number| json!({ "type": "file", "name": format!("/bin/{number}") })).collect();
+        let package = json!({ "type": "library", "name": "a", "components": files });
+        let (after, notices) = fitting(vec![draft(CYCLONEDX, &json!({ "components": [package] }))], 2000).unwrap();
+        let statement: Value = serde_json::from_slice(&after[0].statement).unwrap();
+        assert_eq!(statement["predicate"]["components"], json!([{ "type": "library", "name": "a", "components": [] }]));
+        assert!(notices.len() == 1 && notices[0].contains("too large for the log"), "{notices:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod buildkit;
 pub mod lean;
+pub mod progress;
 pub mod provenance;
 pub mod sboms;
 

@@ -2,9 +2,11 @@
 //! where a layer is not what its digest says.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::progress::{self, Progress};
 use super::{Draft, Parts, statement};
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::Environment;
@@ -12,11 +14,12 @@ use crate::plan::sbom::Document;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::layers::{self, Source};
+use crate::report::Report;
 use crate::sbom::catalog::Catalog;
+use crate::sbom::foreign::Format;
 use crate::sbom::image::{Image, threads};
-use crate::sbom::layers::{Cache, Reading, Unwatched, collect};
-use crate::sbom::spdx;
-use crate::verify::policy::SPDX;
+use crate::sbom::layers::{Cache, Reading, collect};
+use crate::sbom::{cyclonedx, spdx};
 
 /// Where the SBOMs come from.
 #[derive(Debug)]
@@ -29,24 +32,47 @@ pub enum Sboms<'a> {
     Layers(Layers),
 }
 
+impl Sboms<'_> {
+    /// Does the work in which they are made, and shows how far it is where that takes long.
+    pub async fn shown<T>(&self, report: &Report, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        match self {
+            Self::Layers(how) => progress::shown(report, &how.progress, work).await,
+            Self::Build | Self::Files(_) => work.await,
+        }
+    }
+}
+
+/// What SBOMs say, and in which words.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    pub format: Format,
+    /// Whether they list the files that packages brought.
+    pub files: bool,
+    /// Who supplies the images, in place of what they inherited from their bases.
+    pub supplier: Option<String>,
+}
+
 /// How SBOMs are made of layers.
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
     cache: Option<Cache>,
+    written: Written,
     /// The documents' date, in place of their images'.
     created: Option<jiff::Timestamp>,
+    progress: Arc<Progress>,
 }
 
 impl Layers {
     /// Tells beforehand what would keep a finished build from its SBOMs.
-    pub fn prepare(cache: Option<&Path>, env: &Environment) -> anyhow::Result<Self> {
+    pub fn prepare(cache: Option<&Path>, written: Written, env: &Environment) -> anyhow::Result<Self> {
         if let Some(folder) = cache {
             std::fs::create_dir_all(folder)
                 .and_then(|()| tempfile::tempfile_in(folder).map(drop))
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }
-        Ok(Self { cache: cache.map(Cache::new), created: epoch(env)? })
+        let cache = cache.map(|folder| Cache::new(folder).with_files(written.files));
+        Ok(Self { cache, written, created: epoch(env)?, progress: Arc::default() })
     }
 
     /// One document for each platform, in their order.
@@ -54,11 +80,19 @@ impl Layers {
         let images: Vec<Image> =
             platforms.iter().map(|part| source.image(&part.descriptor.digest, Some(&part.platform))).collect::<Result<_, _>>()?;
         let layers: Vec<_> = images.iter().map(|image| image.layers.clone()).collect();
-        let reading = Reading { blobs: source, threads: threads(), cache: self.cache.as_ref(), watcher: &Unwatched };
+        let reading =
+            Reading { blobs: source, threads: threads(), cache: self.cache.as_ref(), watcher: &*self.progress, files: self.written.files };
+        self.progress.expect(layers.iter().flatten());
         let document = |(image, collected): (&Image, _)| {
             let mut about = image.about(name.to_owned());
             about.created = self.created.unwrap_or(about.created);
-            spdx::document(&Catalog::from_collected(collected), &about).to_string()
+            about.supplier = self.written.supplier.clone().or(about.supplier);
+            let catalog = Catalog::from_collected(collected);
+            match self.written.format {
+                Format::Spdx => spdx::document(&catalog, &about),
+                Format::CycloneDx => cyclonedx::document(&catalog, &about),
+            }
+            .to_string()
         };
         Ok(images.iter().zip(collect(&layers, &reading)?).map(document).collect())
     }
@@ -88,8 +122,9 @@ pub(super) fn of_files(parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Dr
 /// SBOMs of what the layers hold; one that several platforms share is fetched once.
 pub(super) async fn of_layers(registry: &Registry, parts: &Parts, how: &Layers) -> anyhow::Result<Vec<Draft>> {
     let (how, name, platforms) = (how.clone(), parts.repository.to_string(), parts.platforms.clone());
+    let kind = how.written.format.predicate_type();
     let documents = layers::reading(registry, &parts.repository, move |source| how.documents(source, &name, &platforms)).await?;
-    parts.platforms.iter().zip(documents).map(|(part, document)| draft(parts, part, SPDX, &document)).collect()
+    parts.platforms.iter().zip(documents).map(|(part, document)| draft(parts, part, kind, &document)).collect()
 }
 
 fn draft(parts: &Parts, part: &PlatformImage, kind: &str, document: &str) -> anyhow::Result<Draft> {

@@ -28,9 +28,15 @@ pub enum Generator {
 
 impl Generator {
     /// What buildx is told.
-    pub(super) fn attest(&self) -> Option<String> {
+    pub(super) fn attest(&self, build: &Build) -> Option<String> {
         match self {
-            Self::Scanner(scanner) => Some(csv_row(&["type=sbom".to_owned(), format!("generator={scanner}")])),
+            Self::Scanner(scanner) => {
+                let supplier = build.supplier.iter().map(|supplier| format!("SUPPLIER={supplier}"));
+                let files = build.files.then(|| "FILES=owned".to_owned());
+                Some(csv_row(
+                    &["type=sbom".to_owned(), format!("generator={scanner}")].into_iter().chain(supplier).chain(files).collect::<Vec<_>>(),
+                ))
+            }
             Self::BuildKits => Some("type=sbom".to_owned()),
             Self::Nothing => None,
         }
@@ -56,7 +62,7 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
             }
         }
         Destination::ByDigest { repositories, metadata, generator } => {
-            if let (Sbom::Ours(_), Some(attest)) = (&build.sbom, generator.attest()) {
+            if let (Sbom::Ours(_), Some(attest)) = (&build.sbom, generator.attest(build)) {
                 push("--attest", attest);
             }
             push("--metadata-file", metadata.display().to_string());
@@ -148,7 +154,7 @@ mod tests {
     fn made(texts: BuildTexts, sbom: Sbom) -> Build {
         let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true };
         let platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
-        Build { flags: flags::flags(&texts, &facts).unwrap(), platforms, sbom }
+        Build { flags: flags::flags(&texts, &facts).unwrap(), platforms, sbom, supplier: Some("Octo, Inc".into()), files: true }
     }
 
     fn everything() -> BuildTexts {
@@ -179,7 +185,7 @@ mod tests {
         assert_eq!(arguments, [
             "build", "--builder", "b", "--annotation", "index:a=b", "--build-arg", "A=1,2", "--file", "a/Dockerfile", "--label", "l=1",
             "--output", "type=local,dest=out", "--platform", "linux/amd64,linux/arm64", "--secret", "id=tok,\"src=/p/s,0\"", "--target", "run",
-            "--attest", &format!("type=sbom,generator={scanner}"), "--metadata-file", "/p/md.json",
+            "--attest", &format!("type=sbom,generator={scanner},\"SUPPLIER=Octo, Inc\",FILES=owned"), "--metadata-file", "/p/md.json",
             "--output", "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true", ".",
         ]);
     }

@@ -196,7 +196,7 @@ impl Definition {
     pub fn for_publishing(&self, goods: &[Goods], build: &Build, generator: &Generator, env: &Environment) -> Value {
         let mut attests: Vec<String> = build.flags.values("--attest").map(for_publishing).collect();
         if matches!(build.sbom, Sbom::Ours(_)) {
-            attests.extend(generator.attest());
+            attests.extend(generator.attest(build));
         }
         self.rewritten(env, |name, target| {
             let outputs = entries(target, "output");
@@ -405,6 +405,8 @@ mod tests {
             flags: crate::build::flags::Flags::default(),
             platforms: Vec::new(),
             sbom: Sbom::Ours(crate::plan::sbom::Otherwise::Registry),
+            supplier: None,
+            files: false,
         };
         build.flags.flags.push(crate::build::flags::Flag {
             name: "--attest",

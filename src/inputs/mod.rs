@@ -25,6 +25,7 @@ use crate::github::{Context, Environment};
 use crate::image::Platform;
 use crate::metadata;
 use crate::registry::exchange::Method;
+use crate::sbom::foreign;
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::tuf::Mirror;
 use crate::trigger::Push;
@@ -54,6 +55,10 @@ pub struct Inputs {
     pub merge: Merged,
     /// A folder for what layers held, for later runs.
     pub sbom_cache: Option<PathBuf>,
+    /// What the SBOMs that are signed are written in, where it was asked for.
+    pub sbom_format: Option<foreign::Format>,
+    /// Whether SBOMs list the files that packages brought.
+    pub sbom_files: bool,
     pub bake: Baked,
     pub sign: bool,
     /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
@@ -205,6 +210,8 @@ struct Raw {
     digests: Option<String>,
     sbom: Option<String>,
     sbom_cache: Option<String>,
+    sbom_files: Option<String>,
+    sbom_format: Option<String>,
     provenance: Option<String>,
     sign: Option<String>,
     registry_auth: Option<SecretString>,
@@ -355,6 +362,8 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
         bake: if action == Action::Bake { baked::baked(&raw, &mut problems) } else { Baked::default() },
         digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
+        sbom_files: sbom_files(raw.sbom_files.as_deref(), &mut problems),
+        sbom_format: sbom_format(raw.sbom_format.as_deref(), &mut problems),
         sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
         allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
@@ -419,13 +428,36 @@ fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
     let files = raw.digest_files.as_deref().map(|folder| Path::new(folder.trim()));
     Merged {
         claims: digests::claims(raw.digests.as_deref(), files, problems),
-        sbom: merged_sbom(raw.sbom.as_deref(), problems),
+        sbom: merged_sbom(raw, problems),
         provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
     }
 }
 
-fn merged_sbom(text: Option<&str>, problems: &mut Problems) -> MergedSbom {
+fn sbom_files(text: Option<&str>, problems: &mut Problems) -> bool {
     match text.map(str::trim) {
+        None | Some("none") => false,
+        Some("owned") => true,
+        Some(other) => {
+            problems.say("sbom-files", format_args!("`{other}` is neither `none` nor `owned`"));
+            false
+        }
+    }
+}
+
+fn sbom_format(text: Option<&str>, problems: &mut Problems) -> Option<foreign::Format> {
+    match text.map(str::trim)? {
+        "spdx" => Some(foreign::Format::Spdx),
+        "cyclonedx" => Some(foreign::Format::CycloneDx),
+        other => {
+            problems.say("sbom-format", format_args!("`{other}` is neither `spdx` nor `cyclonedx`"));
+            None
+        }
+    }
+}
+
+fn merged_sbom(raw: &Raw, problems: &mut Problems) -> MergedSbom {
+    let is_cyclonedx = raw.sbom_format.as_deref().map(str::trim) == Some("cyclonedx");
+    let sbom = match raw.sbom.as_deref().map(str::trim) {
         Some(text) if text.eq_ignore_ascii_case("registry") => MergedSbom::Registry,
         Some(text) => match lists::boolean(text) {
             Some(true) => MergedSbom::Built,
@@ -436,7 +468,9 @@ fn merged_sbom(text: Option<&str>, problems: &mut Problems) -> MergedSbom {
             }
         },
         None => MergedSbom::Built,
-    }
+    };
+    // What a build makes is SPDX.
+    if is_cyclonedx && sbom == MergedSbom::Built { MergedSbom::Registry } else { sbom }
 }
 
 fn mirror(raw: &Raw, problems: &mut Problems) -> Option<Mirror> {

@@ -4,7 +4,7 @@ use super::{Action, Problems};
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 67] = [
+pub const NAMES: [&str; 69] = [
     "add-hosts",
     "allow",
     "allow-public-log",
@@ -52,6 +52,8 @@ pub const NAMES: [&str; 67] = [
     "registry-auth",
     "sbom",
     "sbom-cache",
+    "sbom-files",
+    "sbom-format",
     "secret-envs",
     "secret-files",
     "secrets",
@@ -75,7 +77,7 @@ pub const NAMES: [&str; 67] = [
 ];
 
 /// The inputs of `merge/action.yml`.
-pub const MERGE: [&str; 29] = [
+pub const MERGE: [&str; 31] = [
     "allow-public-log",
     "annotations",
     "digest-files",
@@ -94,6 +96,8 @@ pub const MERGE: [&str; 29] = [
     "registry-auth",
     "sbom",
     "sbom-cache",
+    "sbom-files",
+    "sbom-format",
     "sep-annotations",
     "sep-tags",
     "sign",
@@ -108,7 +112,7 @@ pub const MERGE: [&str; 29] = [
 ];
 
 /// The inputs of `bake/action.yml`.
-pub const BAKE: [&str; 36] = [
+pub const BAKE: [&str; 38] = [
     "allow",
     "allow-public-log",
     "append",
@@ -133,6 +137,8 @@ pub const BAKE: [&str; 36] = [
     "registry",
     "registry-auth",
     "sbom",
+    "sbom-files",
+    "sbom-format",
     "set",
     "sign",
     "sign-subjects",
@@ -166,7 +172,7 @@ const FORMER: [(&str, Former); 17] = [
     ("push-to-registry", Former::Needless("attestations are always in the registry")),
     ("subject-name", Former::Needless("what is built is what is attested")),
     ("subject-digest", Former::Needless("what is built is what is attested")),
-    ("format", Former::Needless("SBOMs are SPDX 2.3 in JSON")),
+    ("format", Former::Needless("SBOMs are SPDX 2.3 in JSON, or CycloneDX with `sbom-format`")),
 ];
 
 #[derive(Clone, Copy)]

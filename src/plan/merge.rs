@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::shown::{joined, listed};
-use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image};
+use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier};
+use crate::attest::sboms::Written;
 use crate::error::Remedy as _;
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
@@ -30,6 +31,8 @@ pub struct Merge {
     pub statements: Vec<&'static str>,
     /// Whether the SBOMs are made here, of the layers.
     pub sboms_of_layers: bool,
+    /// What those say.
+    pub written: Written,
     /// What the index itself says, beside what it keeps of the jobs' own.
     pub annotations: BTreeMap<String, String>,
 }
@@ -65,7 +68,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_PROVENANCE)];
     let statements: Vec<&str> = made_before.into_iter().filter_map(|(is_wanted, kind)| is_wanted.then_some(kind)).collect();
     let attested = Statements {
-        sboms: (sbom != MergedSbom::Off).then_some(SPDX).into_iter().collect(),
+        sboms: (sbom != MergedSbom::Off).then(|| inputs.sbom_format.unwrap_or_default().predicate_type()).into_iter().collect(),
         provenance,
         made_in_build: !statements.is_empty(),
     };
@@ -74,7 +77,11 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         outline.about.notices.push("input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`".to_owned());
     }
     Ok(match outline.release(inputs, facts, &inputs.platforms, attested)? {
-        Released::Release(release) => Plan::Merge(Box::new(Merge { release, claims, statements, sboms_of_layers, annotations })),
+        Released::Release(release) => {
+            let supplier = supplier(&release.about.metadata.labels, context);
+            let written = Written { format: inputs.sbom_format.unwrap_or_default(), files: inputs.sbom_files, supplier };
+            Plan::Merge(Box::new(Merge { release, claims, statements, sboms_of_layers, written, annotations }))
+        }
         Released::Nothing(about) => Plan::Nothing(Box::new(about)),
     })
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::attest::sboms::Written;
 use crate::build::caches;
 use crate::build::flags::{self, Flags};
 use crate::error::{Remedy as _, WithExit, exit};
@@ -75,9 +76,18 @@ pub struct Build {
     pub flags: Flags,
     pub platforms: Vec<Platform>,
     pub sbom: Sbom,
+    /// Who SBOMs say supplies the image.
+    pub supplier: Option<String>,
+    /// Whether SBOMs list the files that packages brought.
+    pub files: bool,
 }
 
 impl Build {
+    /// What SBOMs say that are made of layers.
+    pub fn written(&self) -> Written {
+        Written { format: self.sbom.format_of_layers(), files: self.files, supplier: self.supplier.clone() }
+    }
+
     /// Whether BuildKit writes a provenance, and whether it holds every build argument.
     fn provenance(&self) -> Option<&str> {
         self.flags.values("--attest").find(|attest| attest.contains("type=provenance")).filter(|attest| !attest.contains("disabled=true"))
@@ -341,6 +351,13 @@ fn refuse<T>(message: &str) -> Result<T, WithExit> {
     Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
 }
 
+/// The vendor that the image's own labels name; without one, the owner of the repository whose workflow publishes it.
+fn supplier<'a>(labels: impl IntoIterator<Item = &'a (String, String)>, context: &Context) -> Option<String> {
+    let vendor = labels.into_iter().find(|(key, _)| key == crate::sbom::image::VENDOR).map(|(_, value)| value.trim());
+    let owner = context.repository.as_deref().and_then(|repository| repository.split('/').next()).unwrap_or_default();
+    Some(vendor.filter(|vendor| !vendor.is_empty()).unwrap_or(owner).to_owned()).filter(|supplier| !supplier.is_empty())
+}
+
 /// The user's flags, with what this action adds: caches that work, our SBOM, where the source is from.
 fn build(
     inputs: &Inputs,
@@ -355,19 +372,26 @@ fn build(
     if inputs.source_args {
         texts.build_args = with_source(&texts.build_args, context);
     }
-    let sbom = Sbom::of(&texts.sbom, &texts.attests, &inputs.platforms, inputs.push_by_digest)?;
+    let sbom = Sbom::of(&texts.sbom, inputs.sbom_format, &texts.attests, &inputs.platforms, inputs.push_by_digest)?;
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let facts = flags::Facts { env, event: &facts.event, file_exists: &file_exists };
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
     caches::complete(&mut flags, env);
     let mut notices = std::mem::take(&mut flags.notices);
+    if inputs.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {
+        notices.push("input `sbom-files` is not used: the SBOMs are not made by this action".to_owned());
+    }
+    if inputs.sbom_format.is_some() && inputs.push_by_digest {
+        notices.push("input `sbom-format` says what `merge` writes; give it there as well".to_owned());
+    }
     if inputs.sbom_cache.is_some() && (inputs.push_by_digest || !sbom.may_be_of_layers()) {
         notices.push(
             "input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`, where the image is published".to_owned(),
         );
     }
-    Ok((Build { flags, platforms: inputs.platforms.clone(), sbom }, notices))
+    let supplier = supplier(&metadata.labels, context);
+    Ok((Build { flags, platforms: inputs.platforms.clone(), sbom, supplier, files: inputs.sbom_files }, notices))
 }
 
 /// A list whose entries stay as they are when the list is read again.

@@ -14,7 +14,7 @@ pub enum Sbom {
     /// Our own scanner in the build.
     Ours(Otherwise),
     /// This program, of the layers that the build left in the registry.
-    Registry,
+    Registry(Format),
     /// BuildKit's generator, or one that the user names in `sbom` or `attests`.
     Generator,
     /// The user, one for each platform.
@@ -45,14 +45,43 @@ pub struct Document {
 }
 
 impl Sbom {
-    /// Reads the input. `attests` may name a generator of its own; what is `for_merge` is not attested in this run.
-    pub(super) fn of(input: &str, attests: &str, platforms: &[Platform], for_merge: bool) -> Result<Self, WithExit> {
-        let input = input.trim();
+    /// Reads the inputs `sbom` and `sbom-format`. `attests` may name a generator of its own; what is `for_merge` is not attested in this run.
+    pub(super) fn of(
+        input: &str,
+        format: Option<Format>,
+        attests: &str,
+        platforms: &[Platform],
+        for_merge: bool,
+    ) -> Result<Self, WithExit> {
+        let sbom = Self::of_input(input.trim(), attests, platforms, for_merge)?;
+        let written = match (&sbom, format) {
+            // What scanners hand to BuildKit is SPDX, so what is to be CycloneDX is made of the layers, unless somebody insists.
+            (Self::Ours(otherwise), Some(Format::CycloneDx)) if *otherwise != Otherwise::Refused => {
+                return Ok(Self::Registry(Format::CycloneDx));
+            }
+            (Self::Registry(_), Some(format)) => return Ok(Self::Registry(format)),
+            (Self::Off, _) | (_, None) => return Ok(sbom),
+            (Self::Files(documents), Some(_)) => documents.first().map_or(Format::Spdx, |first| first.format),
+            _ => Format::Spdx,
+        };
+        match (format == Some(written), &sbom) {
+            (true, _) => Ok(sbom),
+            (false, Self::Files(documents)) => {
+                let path = documents.first().map(|first| first.path.as_str()).unwrap_or_default();
+                refuse_format(&format!("`{path}` is attested as it is, in {}", written.name()))
+            }
+            _ => {
+                refuse_format("generators in the build write SPDX for BuildKit, which takes nothing else; `sbom: registry` makes CycloneDX")
+            }
+        }
+    }
+
+    fn of_input(input: &str, attests: &str, platforms: &[Platform], for_merge: bool) -> Result<Self, WithExit> {
         match input.to_ascii_lowercase().as_str() {
             "" if attests.contains("type=sbom") => Ok(Self::Generator),
             "" | "auto" | "true" => Ok(Self::Ours(if for_merge { Otherwise::Generator } else { Otherwise::Registry })),
             "scanner" => Ok(Self::Ours(Otherwise::Refused)),
-            "registry" => Ok(Self::Registry),
+            "registry" => Ok(Self::Registry(Format::Spdx)),
             "buildkit" => Ok(Self::Generator),
             "false" => Ok(Self::Off),
             _ if is_attributes(input) => Ok(Self::Generator),
@@ -69,7 +98,7 @@ impl Sbom {
             Self::Ours(_) => String::new(), // its generator is known only when it lies in the registry
             Self::Generator if input.trim().eq_ignore_ascii_case("buildkit") => "true".to_owned(),
             Self::Generator => input.to_owned(),
-            Self::Registry | Self::Files(_) | Self::Off => "false".to_owned(),
+            Self::Registry(_) | Self::Files(_) | Self::Off => "false".to_owned(),
         }
     }
 
@@ -80,14 +109,20 @@ impl Sbom {
 
     /// Whether they are, or may turn out to be, made of the layers in the registry.
     pub fn may_be_of_layers(&self) -> bool {
-        matches!(self, Self::Registry | Self::Ours(Otherwise::Registry))
+        matches!(self, Self::Registry(_) | Self::Ours(Otherwise::Registry))
+    }
+
+    /// What those are written in.
+    pub fn format_of_layers(&self) -> Format {
+        if let Self::Registry(format) = self { *format } else { Format::Spdx }
     }
 
     /// The predicate types that the image of each platform gets.
     pub fn predicate_types(&self) -> Vec<&'static str> {
         let mut types: Vec<&str> = match self {
             Self::Off => Vec::new(),
-            Self::Ours(_) | Self::Registry | Self::Generator => vec![Format::Spdx.predicate_type()],
+            Self::Ours(_) | Self::Generator => vec![Format::Spdx.predicate_type()],
+            Self::Registry(format) => vec![format.predicate_type()],
             Self::Files(documents) => documents.iter().map(|document| document.format.predicate_type()).collect(),
         };
         types.dedup();
@@ -137,6 +172,10 @@ fn document(input: &str, platform: &Platform) -> Result<Document, WithExit> {
     }
 }
 
+fn refuse_format<T>(message: &str) -> Result<T, WithExit> {
+    Err(WithExit { code: exit::BAD_INPUT, message: format!("input `sbom-format`: {message}") })
+}
+
 fn refuse<T>(message: &str) -> Result<T, WithExit> {
     Err(WithExit { code: exit::BAD_INPUT, message: format!("input `sbom`: {message}") })
 }
@@ -156,7 +195,7 @@ mod tests {
     #[test]
     fn words_attributes_and_paths_are_told_apart() {
         let check = |input: &str, attests: &str, expected: Sbom, flag: &str| {
-            let sbom = Sbom::of(input, attests, &platforms(), false).unwrap();
+            let sbom = Sbom::of(input, None, attests, &platforms(), false).unwrap();
             assert_eq!((sbom.flag(input), &sbom), (flag.to_owned(), &expected), "{input}");
         };
         check("", "", Sbom::Ours(Otherwise::Registry), "");
@@ -164,13 +203,39 @@ mod tests {
         check("True", "", Sbom::Ours(Otherwise::Registry), "");
         check("scanner", "", Sbom::Ours(Otherwise::Refused), "");
         check("", "type=sbom,generator=x", Sbom::Generator, "");
-        check("Registry", "type=sbom,generator=x", Sbom::Registry, "false");
+        check("Registry", "type=sbom,generator=x", Sbom::Registry(Format::Spdx), "false");
         check("buildkit", "", Sbom::Generator, "true");
         check("generator=docker.io/a/b:1,X=y", "", Sbom::Generator, "generator=docker.io/a/b:1,X=y");
         check("FALSE", "", Sbom::Off, "false");
-        assert_eq!(Sbom::of("", "", &platforms(), true).unwrap(), Sbom::Ours(Otherwise::Generator));
-        let told = Sbom::of("layers", "", &platforms(), false).unwrap_err().message;
+        assert_eq!(Sbom::of("", None, "", &platforms(), true).unwrap(), Sbom::Ours(Otherwise::Generator));
+        let told = Sbom::of("layers", None, "", &platforms(), false).unwrap_err().message;
         assert!(told.starts_with("input `sbom`: `layers` is none of `auto`, `scanner`, `registry`, `buildkit`"), "{told}");
+    }
+
+    #[test]
+    fn cyclonedx_is_made_of_layers_and_never_of_what_a_generator_wrote() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json").display().to_string();
+        std::fs::write(&path, SPDX).unwrap();
+        let of = |input: &str, format, for_merge| Sbom::of(input, Some(format), "", &platforms(), for_merge).map_err(|error| error.message);
+        for (input, for_merge) in [("", false), ("true", false), ("auto", true), ("registry", false)] {
+            let sbom = of(input, Format::CycloneDx, for_merge).unwrap();
+            assert_eq!((&sbom, sbom.predicate_types()), (&Sbom::Registry(Format::CycloneDx), vec!["https://cyclonedx.org/bom"]), "{input}");
+            assert_eq!((sbom.flag(input), sbom.is_made_in_the_build(), sbom.may_be_of_layers()), ("false".to_owned(), false, true));
+        }
+        assert_eq!(of("", Format::Spdx, false), Ok(Sbom::Ours(Otherwise::Registry)));
+        assert_eq!(of("registry", Format::Spdx, false), Ok(Sbom::Registry(Format::Spdx)));
+        assert_eq!(of("buildkit", Format::Spdx, false), Ok(Sbom::Generator));
+        assert_eq!(of("false", Format::CycloneDx, false), Ok(Sbom::Off));
+        assert!(of(&path, Format::Spdx, false).is_ok());
+        assert_eq!(
+            of(&path, Format::CycloneDx, false).unwrap_err(),
+            format!("input `sbom-format`: `{path}` is attested as it is, in SPDX")
+        );
+        for input in ["scanner", "buildkit", "generator=a/b"] {
+            let told = of(input, Format::CycloneDx, false).unwrap_err();
+            assert!(told.starts_with("input `sbom-format`: generators in the build write SPDX for BuildKit"), "{told}");
+        }
     }
 
     #[test]
@@ -178,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::write(path("all.json"), format!("\u{feff}{SPDX}")).unwrap();
-        let of = |input: &str| Sbom::of(input, "", &platforms(), false);
+        let of = |input: &str| Sbom::of(input, None, "", &platforms(), false);
         let shared = of(&path("all.json")).unwrap();
         let documents = |sbom: &Sbom| match sbom {
             Sbom::Files(documents) => documents.clone(),

@@ -8,7 +8,7 @@ use crate::image::Repository;
 use crate::preflight;
 use crate::summary::commands::quoted;
 use crate::trigger::Decision;
-use crate::verify::policy::{Part, SLSA_PROVENANCE, SPDX};
+use crate::verify::policy::{CYCLONEDX, Part, SLSA_PROVENANCE, SPDX};
 
 impl Plan {
     /// The plan for machines; the keys are promised to users.
@@ -148,7 +148,7 @@ impl Target {
     }
 
     fn evidence_lines(&self, with: &str) -> Vec<String> {
-        let attested = match (self.attests(SPDX), self.attests(SLSA_PROVENANCE)) {
+        let attested = match (self.attests(SPDX) || self.attests(CYCLONEDX), self.attests(SLSA_PROVENANCE)) {
             (true, true) => "SBOM and provenance of each platform, ",
             (true, false) => "SBOM of each platform, ",
             (false, true) => "provenance of each platform, ",

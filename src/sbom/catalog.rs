@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::SbomError;
 use super::collect::Collected;
+use super::files::Lists;
 use super::licence::Licence;
 use super::matchers::MATCHERS;
 use super::matchers::os_release::{PLACES, Release};
@@ -25,6 +26,8 @@ pub struct Catalog {
     pub warnings: Vec<String>,
     /// The newest modification time of a file that held packages, in seconds since 1970.
     pub newest: Option<i64>,
+    /// Where they were asked for, the files that packages own, each with its SHA-1.
+    pub files: BTreeMap<String, String>,
 }
 
 /// A package in the catalog.
@@ -37,11 +40,13 @@ pub struct Listed {
     pub locations: BTreeSet<String>,
     /// The diffIDs of the layers that brought it, where layers are known.
     pub layers: BTreeSet<String>,
+    /// Of the catalog's files, those that the package brought.
+    pub files: BTreeSet<String>,
 }
 
 /// Where a package was found.
-struct Place {
-    path: String,
+pub(super) struct Place {
+    pub(super) path: String,
     layer: Option<Arc<str>>,
 }
 
@@ -56,7 +61,12 @@ pub fn looked_for() -> impl Iterator<Item = &'static str> {
 impl Catalog {
     /// Visits every file of the source.
     pub fn of(source: &dyn Source) -> Result<Self, SbomError> {
-        let mut collected = Collected::default();
+        Self::with(source, false)
+    }
+
+    /// The same, with the files of packages where they are asked for.
+    pub fn with(source: &dyn Source, files: bool) -> Result<Self, SbomError> {
+        let mut collected = Collected { files, ..Collected::default() };
         source.visit(&mut collected)?;
         Ok(Self::from_collected(collected))
     }
@@ -66,6 +76,7 @@ impl Catalog {
         let release = release(&collected);
         let licences = licences(&collected);
         let owned = owned(&collected);
+        let lists = Lists::of(&mut collected);
         let mut warnings = Vec::new();
         let mut found: Vec<(Place, Found)> = Vec::new();
         for (path, facts) in std::mem::take(&mut collected.facts) {
@@ -90,14 +101,22 @@ impl Catalog {
         if release.is_none() {
             warnings.extend(assumed_distributions(&found));
         }
+        let owned = lists.owned(&found, &collected.links);
         let dependencies = dependencies(&found);
         if dependencies.len() > MOST_DEPENDENCIES {
             warnings.push("there are more dependencies than a document can hold, so some are not listed".to_owned());
         }
-        let (packages, places) = once_each(found, release.as_ref());
+        let (mut packages, places) = once_each(found, release.as_ref());
+        let mut files = BTreeMap::new();
+        for (index, owned) in owned {
+            if let Some(listed) = places.get(index).and_then(|place| packages.get_mut(*place)) {
+                listed.files.extend(owned.keys().cloned());
+                files.extend(owned);
+            }
+        }
         let dependencies = dependencies.into_iter().filter_map(|(from, to)| Some((*places.get(from)?, *places.get(to)?)));
         let dependencies = dependencies.filter(|(from, to)| from != to).collect();
-        Self { release, packages, dependencies, warnings, newest: collected.newest }
+        Self { release, packages, dependencies, warnings, newest: collected.newest, files }
     }
 }
 
@@ -163,7 +182,8 @@ fn once_each(found: Vec<(Place, Found)>, release: Option<&Release>) -> (Vec<List
             }
             None => {
                 let layers = place.layer.iter().map(ToString::to_string).collect();
-                listed.insert(key.clone(), Listed { package, purl, locations: BTreeSet::from([place.path]), layers });
+                listed
+                    .insert(key.clone(), Listed { package, purl, locations: BTreeSet::from([place.path]), layers, files: BTreeSet::new() });
             }
         }
         keys.push(key);

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, SeekFrom};
 use std::sync::Arc;
 
 use super::SbomError;
-use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants};
+use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants, owned};
 use super::source::{Contents, File, Links, NotKept, Visitor};
 
 /// No executable that carries package data is smaller.
@@ -22,6 +22,8 @@ pub struct Collected {
     pub newest: Option<i64>,
     /// Where layers are known: for the packages of a path, in their order, the layer that brought each.
     pub layers: BTreeMap<String, Vec<Arc<str>>>,
+    /// Whether the files of packages are asked for, so that each file's checksum is made.
+    pub files: bool,
 }
 
 impl Visitor for Collected {
@@ -39,8 +41,8 @@ impl Visitor for Collected {
 
     fn file(&mut self, mut file: File<'_>) -> Result<(), SbomError> {
         let facts = match matching_path(file.path) {
-            Some(wants) => read_whole(&mut file, wants)?,
-            None => read_here_and_there(&mut file)?,
+            Some(wants) => read_whole(&mut file, wants, self.files)?,
+            None => read_here_and_there(&mut file, self.files)?,
         };
         if !facts.packages.is_empty() {
             self.newest = self.newest.max(Some(file.modified));
@@ -60,7 +62,7 @@ pub(super) fn matching_path(path: &str) -> Option<&'static Wants> {
     })
 }
 
-fn read_whole(file: &mut File<'_>, wants: &Wants) -> Result<Facts, SbomError> {
+fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, SbomError> {
     let Wants::Path { cap, oversize, read, .. } = wants else { return Ok(Facts::default()) };
     let mut bytes = Vec::with_capacity(usize::try_from(file.size.min(*cap)).unwrap_or_default());
     if file.size <= *cap {
@@ -74,13 +76,19 @@ fn read_whole(file: &mut File<'_>, wants: &Wants) -> Result<Facts, SbomError> {
             Oversize::Warn => Ok(Facts::warning(format!("`{}` has more than `{cap}` bytes and was not read", file.path))),
         };
     }
-    read(file.path, &bytes).map_err(|malformed| SbomError::Malformed { path: file.path.to_owned(), reason: malformed.0 })
+    let facts = read(file.path, &bytes).map_err(|malformed| SbomError::Malformed { path: file.path.to_owned(), reason: malformed.0 });
+    facts.map(|mut facts| {
+        if files {
+            owned::add(file.path, &bytes, &mut facts);
+        }
+        facts
+    })
 }
 
-fn read_here_and_there(file: &mut File<'_>) -> Result<Facts, SbomError> {
+fn read_here_and_there(file: &mut File<'_>, files: bool) -> Result<Facts, SbomError> {
     let path = file.path;
     let opened = || MATCHERS.iter().filter(|matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)));
-    let mut scanner = scanner(path);
+    let mut scanner = scanner(path, files);
     if file.size < SMALLEST_EXECUTABLE && scanner.is_none() && opened().next().is_none() {
         return Ok(Facts::default());
     }
@@ -112,12 +120,13 @@ pub(super) fn is_opened(path: &str) -> bool {
     MATCHERS.iter().any(|matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)))
 }
 
-/// What looks through this file from front to back, if anything does.
-pub(super) fn scanner(path: &str) -> Option<Box<dyn Scanner>> {
-    MATCHERS.iter().find_map(|matcher| match matcher.wants {
+/// What looks through this file from front to back, if anything does; where files are asked for, something always does.
+pub(super) fn scanner(path: &str, files: bool) -> Option<Box<dyn Scanner>> {
+    let by_path = MATCHERS.iter().find_map(|matcher| match matcher.wants {
         Wants::Scanned { matches, scanner, .. } if matches(path) => Some(scanner(path)),
         _ => None,
-    })
+    });
+    if files { Some(owned::scanner(path, by_path)) } else { by_path }
 }
 
 fn scan(contents: &mut dyn Contents, scanner: &mut dyn Scanner) -> io::Result<Facts> {

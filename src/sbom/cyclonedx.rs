@@ -18,7 +18,14 @@ const DISTRIBUTION: &str = "distribution";
 /// The document as JSON.
 pub fn document(catalog: &Catalog, about: &About) -> Value {
     let mut components: Vec<Value> = distribution(catalog).into_iter().collect();
-    components.extend(catalog.packages.iter().map(component));
+    components.extend(catalog.packages.iter().map(|listed| {
+        let mut written = component(listed);
+        let files: Vec<Value> = listed.files.iter().filter_map(|path| Some(file(path, catalog.files.get(path)?))).collect();
+        if !files.is_empty() {
+            written["components"] = Value::from(files);
+        }
+        written
+    }));
     let mut metadata = json!({
         "timestamp": about.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "lifecycles": [{ "phase": "post-build" }],
@@ -110,6 +117,10 @@ fn component(listed: &Listed) -> Value {
     written
 }
 
+fn file(path: &str, sum: &str) -> Value {
+    json!({ "type": "file", "name": format!("/{path}"), "hashes": [{ "alg": "SHA-1", "content": sum }] })
+}
+
 /// Where an ecosystem has groups, and CycloneDX's other writers split them off.
 fn group(package: &Package) -> (Option<&str>, &str) {
     let name = package.name.as_str();
@@ -188,7 +199,7 @@ mod tests {
 
     fn listed(ecosystem: Ecosystem, name: &str, purl: &str) -> Listed {
         let package = Package { version: Some("1".into()), ..Package::named(ecosystem, name) };
-        Listed { package, purl: purl.into(), locations: BTreeSet::from(["lib/x".into()]), layers: BTreeSet::new() }
+        Listed { package, purl: purl.into(), locations: BTreeSet::from(["lib/x".into()]), layers: BTreeSet::new(), files: BTreeSet::new() }
     }
 
     fn written() -> Value {
@@ -206,6 +217,7 @@ mod tests {
             dependencies: BTreeSet::from([(1, 2), (1, 0)]),
             warnings: vec!["a hint".into()],
             newest: None,
+            files: Default::default(),
         };
         let about =
             About { name: "ghcr.io/o/App".into(), digest: Some("sha256:00ff".into()), supplier: Some("o".into()), ..About::default() };
@@ -256,13 +268,23 @@ mod tests {
     fn every_package_is_reached_from_the_image_rings_too() {
         let packages = ["a", "b", "c", "d"].map(|name| listed(Ecosystem::Apk, name, name)).to_vec();
         let dependencies = BTreeSet::from([(1, 2), (2, 1), (2, 3)]);
-        assert_eq!(tops(&Catalog { release: None, packages, dependencies, warnings: vec![], newest: None }), [0, 1]);
+        assert_eq!(
+            tops(&Catalog { release: None, packages, dependencies, warnings: vec![], newest: None, files: Default::default() }),
+            [0, 1]
+        );
     }
 
     #[test]
     fn the_same_facts_give_the_same_bytes_and_others_another_serial_number() {
         assert_eq!(written().to_string(), written().to_string());
-        let none = Catalog { release: None, packages: vec![], dependencies: BTreeSet::new(), warnings: vec![], newest: None };
+        let none = Catalog {
+            release: None,
+            packages: vec![],
+            dependencies: BTreeSet::new(),
+            warnings: vec![],
+            newest: None,
+            files: Default::default(),
+        };
         assert_ne!(document(&none, &About::default())["serialNumber"], written()["serialNumber"]);
     }
 

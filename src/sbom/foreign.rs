@@ -11,8 +11,9 @@ use serde::Deserialize;
 pub const LARGEST: usize = 40 << 20;
 
 /// The two formats that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
+    #[default]
     Spdx,
     CycloneDx,
 }
@@ -23,6 +24,14 @@ impl Format {
         match self {
             Self::Spdx => "https://spdx.dev/Document",
             Self::CycloneDx => "https://cyclonedx.org/bom",
+        }
+    }
+
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spdx => "SPDX",
+            Self::CycloneDx => "CycloneDX",
         }
     }
 }
@@ -469,7 +478,14 @@ mod tests {
     #[test]
     fn our_own_documents_are_whole() {
         use crate::sbom::{catalog::Catalog, cyclonedx, spdx};
-        let catalog = Catalog { release: None, packages: vec![], dependencies: Default::default(), warnings: vec![], newest: None };
+        let catalog = Catalog {
+            release: None,
+            packages: vec![],
+            dependencies: Default::default(),
+            warnings: vec![],
+            newest: None,
+            files: Default::default(),
+        };
         let about = spdx::About { name: "x".into(), ..spdx::About::default() };
         assert_eq!(check(spdx::document(&catalog, &about).to_string().as_bytes()), Ok(Format::Spdx));
         assert_eq!(check(cyclonedx::document(&catalog, &about).to_string().as_bytes()), Ok(Format::CycloneDx));

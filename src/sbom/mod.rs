@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod collect;
 pub mod cyclonedx;
 pub mod diff;
+mod files;
 pub mod foreign;
 pub mod image;
 pub mod layers;
@@ -29,6 +30,8 @@ pub enum SbomError {
     MissingVariable { name: &'static str },
     #[error("nothing was scanned: `SOURCE_DATE_EPOCH` is `{value}`, not a number of seconds")]
     BadEpoch { value: String },
+    #[error("nothing was scanned: `FILES` is `{value}`, neither `none` nor `owned`")]
+    BadFiles { value: String },
     #[error("no sbom was written: `{path}` cannot be read")]
     Unreadable { path: String, source: std::io::Error },
     #[error("no sbom was written: `{path}` has more than `{cap}` bytes, which is more than such a file can need")]

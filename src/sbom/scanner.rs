@@ -18,6 +18,8 @@ const EXTRAS: &str = "BUILDKIT_SCAN_SOURCE_EXTRAS";
 const DESTINATION: &str = "BUILDKIT_SCAN_DESTINATION";
 /// The generator's `SUPPLIER=…` parameter: who supplies the image.
 const SUPPLIER: &str = "BUILDKIT_SCAN_SUPPLIER";
+/// The generator's `FILES=owned` parameter: list the files that packages brought.
+const FILES: &str = "BUILDKIT_SCAN_FILES";
 /// BuildKit passes build arguments to scanners only as parameters of the generator, hence the second name.
 const EPOCHS: [&str; 2] = ["SOURCE_DATE_EPOCH", "BUILDKIT_SCAN_SOURCE_DATE_EPOCH"];
 
@@ -41,7 +43,13 @@ pub fn run(env: &BTreeMap<String, String>) -> Result<Vec<Scan>, SbomError> {
     if let Some(extras) = env.get(EXTRAS).filter(|extras| !extras.is_empty()) {
         roots.extend(extra_roots(Path::new(extras))?);
     }
-    roots.iter().map(|root| scan(root, destination, epoch, env.get(SUPPLIER))).collect()
+    let files = match env.get(FILES).map(String::as_str) {
+        None | Some("" | "none") => false,
+        Some("owned") => true,
+        Some(other) => return Err(SbomError::BadFiles { value: other.to_owned() }),
+    };
+    let how = How { epoch, supplier: env.get(SUPPLIER).cloned(), files };
+    roots.iter().map(|root| scan(root, destination, &how)).collect()
 }
 
 fn required<'a>(env: &'a BTreeMap<String, String>, name: &'static str) -> Result<&'a str, SbomError> {
@@ -68,14 +76,21 @@ fn extra_roots(extras: &Path) -> Result<Vec<PathBuf>, SbomError> {
     Ok(roots)
 }
 
-fn scan(root: &Path, destination: &Path, epoch: Option<jiff::Timestamp>, supplier: Option<&String>) -> Result<Scan, SbomError> {
+/// What the parameters say.
+struct How {
+    epoch: Option<jiff::Timestamp>,
+    supplier: Option<String>,
+    files: bool,
+}
+
+fn scan(root: &Path, destination: &Path, how: &How) -> Result<Scan, SbomError> {
     let name = root.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let name = name.ok_or_else(|| SbomError::Nameless { path: root.display().to_string() })?;
-    let catalog = Catalog::of(&Rootfs::new(root))?;
+    let catalog = Catalog::with(&Rootfs::new(root), how.files)?;
     // Without an epoch, the packages' own age: the same image gives the same document.
     let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    let created = epoch.or(newest).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let about = About { name: name.clone(), digest: None, supplier: supplier.cloned(), created };
+    let created = how.epoch.or(newest).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let about = About { name: name.clone(), digest: None, supplier: how.supplier.clone(), created };
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
         "predicateType": "https://spdx.dev/Document",
@@ -151,5 +166,8 @@ mod tests {
         let mut bad = env(&[(SOURCE, here), (DESTINATION, here)]);
         bad.insert("SOURCE_DATE_EPOCH".into(), "soon".into());
         check(bad, "nothing was scanned: `SOURCE_DATE_EPOCH` is `soon`, not a number of seconds");
+        let mut bad = env(&[(SOURCE, here), (DESTINATION, here)]);
+        bad.insert(FILES.into(), "all".into());
+        check(bad, "nothing was scanned: `FILES` is `all`, neither `none` nor `owned`");
     }
 }

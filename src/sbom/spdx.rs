@@ -1,7 +1,9 @@
-//! A catalog as an SPDX 2.3 document, the same bytes for the same facts. It lists no files and no CPEs, and states nothing that was not read.
+//! A catalog as an SPDX 2.3 document, the same bytes for the same facts. It lists no CPEs, files only where they are
+//! asked for, and states nothing that was not read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -33,7 +35,14 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
     let identifiers = identifiers(&catalog.packages);
     let mut licences = BTreeMap::new();
     let mut packages = vec![image(catalog, about)];
-    packages.extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| package(listed, identifier, &mut licences)));
+    packages.extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| {
+        let mut written = package(listed, identifier, &mut licences);
+        if !listed.files.is_empty() {
+            written["filesAnalyzed"] = Value::Bool(true);
+            written["packageVerificationCode"] = json!({ "packageVerificationCodeValue": verification_code(catalog, listed) });
+        }
+        written
+    }));
     let mut document = json!({
         "SPDXID": "SPDXRef-DOCUMENT",
         "spdxVersion": "SPDX-2.3",
@@ -47,6 +56,9 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
         "packages": packages,
         "relationships": relationships(catalog, &identifiers),
     });
+    if !catalog.files.is_empty() {
+        document["files"] = catalog.files.iter().map(|(path, sum)| file(path, sum)).collect();
+    }
     if !catalog.warnings.is_empty() {
         document["comment"] = Value::from(format!("Remarks: {}.", remarks(&catalog.warnings).join("; ")));
     }
@@ -113,6 +125,25 @@ fn package(listed: &Listed, identifier: &str, licences: &mut BTreeMap<String, Va
     written
 }
 
+fn file(path: &str, sum: &str) -> Value {
+    json!({
+        "SPDXID": file_identifier(path),
+        "fileName": format!("./{path}"),
+        "checksums": [{ "algorithm": "SHA1", "checksumValue": sum }],
+    })
+}
+
+fn file_identifier(path: &str) -> String {
+    format!("SPDXRef-File-{}", short_hash(path, 20))
+}
+
+/// SHA-1 of the files' own, in order: <https://spdx.github.io/spdx-spec/v2.3/package-information/#79-package-verification-code-field>.
+fn verification_code(catalog: &Catalog, listed: &Listed) -> String {
+    let mut sums: Vec<&str> = listed.files.iter().filter_map(|path| catalog.files.get(path)).map(String::as_str).collect();
+    sums.sort_unstable();
+    hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, sums.concat().as_bytes()))
+}
+
 fn purl_reference(purl: &str) -> Value {
     json!({ "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl })
 }
@@ -175,6 +206,8 @@ fn relationships(catalog: &Catalog, identifiers: &[String]) -> Vec<Value> {
     let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE)];
     relationships.extend(identifiers.iter().map(|identifier| relationship(IMAGE, "CONTAINS", identifier)));
     let named = catalog.dependencies.iter().filter_map(|(from, to)| Some((identifiers.get(*from)?, identifiers.get(*to)?)));
+    let brought = catalog.packages.iter().zip(identifiers).flat_map(|(listed, owner)| listed.files.iter().map(move |path| (owner, path)));
+    relationships.extend(brought.map(|(owner, path)| relationship(owner, "CONTAINS", &file_identifier(path))));
     relationships.extend(named.map(|(dependent, dependency)| relationship(dependency, "DEPENDENCY_OF", dependent)));
     relationships
 }
@@ -219,11 +252,19 @@ mod tests {
             purl: format!("pkg:apk/alpine/{name}@1"),
             locations: BTreeSet::from(["lib/apk/db/installed".into()]),
             layers: BTreeSet::new(),
+            files: BTreeSet::new(),
         }
     }
 
     fn catalog(packages: Vec<Listed>) -> Catalog {
-        Catalog { release: None, packages, dependencies: BTreeSet::from([(0, 1)]), warnings: vec!["a hint".into()], newest: None }
+        Catalog {
+            release: None,
+            packages,
+            dependencies: BTreeSet::from([(0, 1)]),
+            warnings: vec!["a hint".into()],
+            newest: None,
+            files: BTreeMap::new(),
+        }
     }
 
     fn written() -> Value {

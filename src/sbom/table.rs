@@ -71,9 +71,10 @@ mod tests {
             purl: String::new(),
             locations: BTreeSet::new(),
             layers: BTreeSet::new(),
+            files: BTreeSet::new(),
         };
         let packages = packages.iter().map(listed).collect();
-        Catalog { release: None, packages, dependencies: BTreeSet::new(), warnings: Vec::new(), newest: None }
+        Catalog { release: None, packages, dependencies: BTreeSet::new(), warnings: Vec::new(), newest: None, files: Default::default() }
     }
 
     #[test]

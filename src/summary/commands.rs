@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::image::ImageRef;
 use crate::publish::Published;
 use crate::sigstore::verifier::Signer;
-use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
+use crate::verify::policy::{CYCLONEDX, SLSA_PROVENANCE, SPDX};
 
 /// One command and what it checks.
 #[derive(Debug, Clone)]
@@ -18,6 +18,7 @@ pub struct Command {
 fn cosign_type(predicate_type: &str) -> &str {
     match predicate_type {
         SPDX => "spdxjson",
+        CYCLONEDX => "cyclonedx",
         SLSA_PROVENANCE => "slsaprovenance1",
         other => other,
     }

@@ -9,7 +9,7 @@ use crate::report::{Stage, seconds};
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
 use crate::verify::Statement;
-use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
+use crate::verify::policy::{CYCLONEDX, SLSA_PROVENANCE, SPDX};
 
 /// The summary that `GITHUB_STEP_SUMMARY` shows.
 pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], elapsed: Duration) -> String {
@@ -52,7 +52,7 @@ fn section(published: &Published, commands: &[Command]) -> String {
             "| {part} | `{}` | {} | {} | {} | {} |",
             subject.digest.short(),
             mark(!subject.signatures.is_empty()),
-            mark(has(SPDX)),
+            mark(has(SPDX) || has(CYCLONEDX)),
             mark(has(SLSA_PROVENANCE)),
             if log.is_empty() { "–".to_owned() } else { log.join(", ") },
         );

@@ -60,7 +60,7 @@ pub fn subject_line(subject: &SubjectEvidence) -> String {
 
 fn short(predicate_type: &str) -> &str {
     match predicate_type {
-        crate::verify::policy::SPDX => "SBOM",
+        crate::verify::policy::SPDX | crate::verify::policy::CYCLONEDX => "SBOM",
         crate::verify::policy::SLSA_PROVENANCE => "provenance",
         other => other,
     }

@@ -137,11 +137,16 @@ async fn publish(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan:
     let notice = |text: &str| report.notice(text);
     let set_up = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = problems(plan);
-    let layers = plan.build.sbom.may_be_of_layers().then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), env))).flatten();
+    let layers = plan
+        .build
+        .sbom
+        .may_be_of_layers()
+        .then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.build.written(), env)))
+        .flatten();
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     let (built, generator) = report.stage("build", build(env, folder, plan, &outside, buildx, &notice)).await?;
     let sboms = match (&plan.build.sbom, generator) {
-        (Sbom::Registry, _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
+        (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
         _ => Sboms::Build,
     };
     run.conclude_all(&outside, ready, built, &sboms).await

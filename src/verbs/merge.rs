@@ -51,7 +51,7 @@ async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &M
     let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
     let mut problems = Problems::default();
     let sboms = if plan.sboms_of_layers {
-        Sboms::Layers(problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), env)).unwrap_or_default())
+        Sboms::Layers(problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.written.clone(), env)).unwrap_or_default())
     } else {
         Sboms::Build
     };

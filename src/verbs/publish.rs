@@ -124,13 +124,18 @@ pub async fn publish(
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = build_problems(&plan.build, &plan.release.names().iter().map(ToString::to_string).collect::<Vec<_>>());
-    let layers = plan.build.sbom.may_be_of_layers().then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), env))).flatten();
+    let layers = plan
+        .build
+        .sbom
+        .may_be_of_layers()
+        .then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.build.written(), env)))
+        .flatten();
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     let images = plan.release.images();
     let building = build(env, &plan.build, &images, &outside.registry, buildx, &notice);
     let (built, generator) = report.stage("build", building).await?;
     let sboms = match (&plan.build.sbom, generator) {
-        (Sbom::Registry, _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
+        (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
         (Sbom::Files(own), _) => Sboms::Files(own),
         (Sbom::Ours(_) | Sbom::Generator | Sbom::Off, _) => Sboms::Build,
     };

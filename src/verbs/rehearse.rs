@@ -183,7 +183,7 @@ fn bundle_files(published: &Published) -> Vec<BundleFile> {
         for statement in statements.filter(|statement| statement.format == Format::Bundle) {
             let kind = match statement.predicate_type.as_str() {
                 crate::sigstore::SIGNATURE_PREDICATE => "signature",
-                crate::verify::policy::SPDX => "sbom",
+                crate::verify::policy::SPDX | crate::verify::policy::CYCLONEDX => "sbom",
                 _ => "provenance",
             };
             files.push(BundleFile {

@@ -149,7 +149,7 @@ impl Run<'_> {
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, inputs, report, .. } = self;
         let Ready { authority, baseline, github, policies } = ready;
-        let attested = report.stage("prove", prove(outside, context, authority, built, &policies, sboms)).await?;
+        let attested = report.stage("prove", sboms.shown(report, prove(outside, context, authority, built, &policies, sboms))).await?;
         let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
         if let Some(github) = &github {
             store::store(github, inputs, &attested, report).await?;

@@ -10,6 +10,7 @@ use crate::sigstore::verifier::Signer;
 
 /// The predicate types the pipeline makes; verifiers look for these spellings exactly.
 pub const SPDX: &str = "https://spdx.dev/Document";
+pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
 pub const SLSA_PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 
 /// A kind of thing that carries evidence.

@@ -18,9 +18,11 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// What every platform's image has in its lowest layer.
-const BASE: [(&str, &str); 2] = [
+const BASE: [(&str, &str); 4] = [
     ("etc/os-release", "ID=debian\nVERSION_ID=12\n"),
     ("var/lib/dpkg/status", "Package: base\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n"),
+    ("var/lib/dpkg/info/base.list", "/.\n/etc\n/etc/base.conf\n/usr/share/doc/base\n"),
+    ("etc/base.conf", "abc"),
 ];
 
 #[tokio::main(flavor = "current_thread")]

@@ -396,3 +396,19 @@ async fn a_full_version_of_one_target_that_another_commit_took_stops_all() {
     assert!(run.code == Some(1) && run.log.contains("web:1.2.3` is taken") && run.log.contains("nothing was tagged"), "{}", run.log);
     assert_eq!(names(&world).await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_target_has_cyclonedx_where_that_is_asked_for() {
+    let world = world().await;
+    let run = succeeds(&world, &[("INPUT_SBOM-FORMAT", "cyclonedx")]).await;
+    let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
+    let mut platforms = 0;
+    for target in ["api", "web"] {
+        for subject in evidence[target]["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform") {
+            let kinds = |kind: &str| subject["attestations"].as_array().unwrap().iter().any(|found| found["predicateType"] == kind);
+            assert!(kinds("https://cyclonedx.org/bom") && !kinds("https://spdx.dev/Document"), "{subject:#}");
+            platforms += 1;
+        }
+    }
+    assert_eq!(platforms, 3);
+}

@@ -36,9 +36,13 @@ fn layout(root: &Path) -> Vec<String> {
     let base = tar(&[
         ("etc/os-release", "ID=debian\nVERSION_ID=12\n"),
         ("var/lib/dpkg/status", status),
+        ("var/lib/dpkg/info/a.list", "/.\n/usr\n/usr/bin/a\n/usr/bin/gone\n"),
+        ("usr/bin/a", "abc"),
+        ("usr/bin/gone", "abc"),
         ("app/package.json", r#"{"name":"gone","version":"1.0.0"}"#),
     ]);
-    let upper = tar(&[("app/.wh.package.json", ""), ("srv/package.json", r#"{"name":"here","version":"2.0.0"}"#)]);
+    let upper =
+        tar(&[("app/.wh.package.json", ""), ("usr/bin/.wh.gone", ""), ("srv/package.json", r#"{"name":"here","version":"2.0.0"}"#)]);
     let layers = [base, upper];
     let compressed = layers.each_ref().map(|layer| {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -106,6 +110,31 @@ async fn an_image_has_the_same_sbom_wherever_it_is() {
     let archived = sbom(&world, &[archive.to_str().unwrap(), "--name", "demo", "-o", out.to_str().unwrap(), "--threads", "8"]).await;
     assert_eq!((archived.code, archived.document.as_str()), (Some(0), ""), "{}", archived.log);
     assert_eq!(std::fs::read_to_string(out).unwrap(), remote.document);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_packages_brought_are_listed_on_request_and_the_same_with_a_cache() {
+    let (world, folder, layers) = world().await;
+    let (image, cache) = (format!("{}/demo:v1", world.sandbox.registry()), world.folder.path().join("cache"));
+    let cache = ["--cache", cache.to_str().unwrap()];
+    let plain = sbom(&world, &[&[image.as_str(), "--name", "demo"], cache.as_slice()].concat()).await;
+    let files = ["--name", "demo", "--files", "owned"];
+    let local = sbom(&world, &[&[folder.path().to_str().unwrap()], files.as_slice()].concat()).await;
+    let document: Value = serde_json::from_str(&local.document).unwrap();
+    let expected = json!([{ "algorithm": "SHA1", "checksumValue": "a9993e364706816aba3e25717850c26c9cd0d89d" }]);
+    assert_eq!(document["files"].as_array().map(Vec::len), Some(1), "{}", local.log);
+    assert_eq!((&document["files"][0]["fileName"], &document["files"][0]["checksums"]), (&json!("./usr/bin/a"), &expected));
+    let package = document["packages"].as_array().unwrap().iter().find(|package| package["name"] == "a").unwrap();
+    let of_file =
+        document["relationships"].as_array().unwrap().iter().find(|one| one["relatedSpdxElement"] == document["files"][0]["SPDXID"]);
+    assert_eq!((&of_file.unwrap()["spdxElementId"], &of_file.unwrap()["relationshipType"]), (&package["SPDXID"], &json!("CONTAINS")));
+    let before = blobs(&world, &layers);
+    for fetched in [2, 2] {
+        let remote = sbom(&world, &[&[image.as_str()], files.as_slice(), cache.as_slice()].concat()).await;
+        assert_eq!((&remote.document, blobs(&world, &layers) - before), (&local.document, fetched), "{}", remote.log);
+    }
+    let again = sbom(&world, &[&[image.as_str(), "--name", "demo"], cache.as_slice()].concat()).await;
+    assert_eq!((&again.document, again.document.contains("\"files\"")), (&plain.document, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

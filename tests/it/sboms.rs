@@ -10,6 +10,8 @@ const SPDX: &str = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","dat
     "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]},"packages":[{"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]}"#;
 const CYCLONEDX: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"type":"library","name":"a"}]}"#;
 
+const CYCLONEDX_BOM: &str = "https://cyclonedx.org/bom";
+
 /// The arguments buildx was started with.
 fn arguments(world: &World) -> Vec<String> {
     serde_json::from_slice(&std::fs::read(world.folder.path().join("arguments")).unwrap()).unwrap()
@@ -65,11 +67,15 @@ async fn a_file_for_each_platform_is_attested_to_its_own() {
 
 /// The SPDX documents of each platform, out of their bundles.
 async fn documents(world: &World, run: &Run) -> Vec<(String, Vec<Value>)> {
+    documents_of(world, run, "https://spdx.dev/Document").await
+}
+
+async fn documents_of(world: &World, run: &Run, kind: &str) -> Vec<(String, Vec<Value>)> {
     let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
     let mut found = Vec::new();
     for subject in evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform") {
         let mut documents = Vec::new();
-        let is_sbom = |found: &&Value| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document";
+        let is_sbom = |found: &&Value| found["format"] == "bundle" && found["predicateType"] == kind;
         for sbom in subject["attestations"].as_array().unwrap().iter().filter(is_sbom) {
             let url = format!("http://{}/v2/app/blobs/{}", world.sandbox.registry(), sbom["bundle"].as_str().unwrap());
             let bundle: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
@@ -166,6 +172,7 @@ async fn sboms_are_made_of_the_layers_in_the_registry_each_of_which_is_fetched_o
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(arguments(&world).contains(&"type=sbom,disabled=true".to_owned()), "{:?}", arguments(&world));
     assert_eq!(fetched(&world, &run).await, [1, 1, 1], "one layer is shared");
+    assert_eq!(run.log.matches(" of 3 read: sha256:").count(), 3, "{}", run.log);
     let documents = documents(&world, &run).await;
     assert_eq!(documents.len(), 2);
     for (platform, found) in documents {
@@ -175,6 +182,7 @@ async fn sboms_are_made_of_the_layers_in_the_registry_each_of_which_is_fetched_o
         assert_eq!(purls(document), expected);
         let about = (&document["name"], &document["creationInfo"]["created"]);
         assert_eq!(about, (&json!(world.repository().to_string()), &json!("2026-01-02T03:04:05Z")));
+        assert_eq!(document["packages"][0]["supplier"], "Organization: example");
         assert!(document["packages"][0]["versionInfo"].as_str().unwrap().starts_with("sha256:"), "{document}");
     }
     world.set("SOURCE_DATE_EPOCH", "86400").set("INPUT_TAGS", "v2.0.0");
@@ -200,6 +208,8 @@ async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() 
         assert_eq!(run.code, Some(0), "{which}: {}", run.log);
         assert_eq!(fetched(&world, &run).await, expected, "{which}");
         // Whatever differed by a byte would have been signed anew.
+        let known = run.log.matches(" of 3 known from the cache: sha256:").count();
+        assert_eq!(known, if which == "warm" { 3 } else { 0 }, "{which}: {}", run.log);
         assert!(run.log.contains("those that were there are reused") && logged(&world) == before, "{which}: {}", run.log);
         assert_eq!(run.outputs["evidence"], plain.outputs["evidence"], "{which}");
     }
@@ -270,4 +280,92 @@ async fn jobs_that_push_for_merge_make_none_and_merge_makes_them_of_their_layers
     world.verify(&merged.outputs["digest"]).await.unwrap();
     let bad = world.run(&["merge"], &[("INPUT_DIGESTS", &digests), ("INPUT_SBOM", "layers")]).await;
     assert!(bad.code == Some(2) && bad.log.contains("`layers` is none of `true`, `registry`, `false`"), "{}", bad.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_request_what_is_signed_is_cyclonedx_and_the_gate_wants_it_on_every_platform() {
+    let mut world = world().await;
+    world.set("INPUT_SBOM-FORMAT", "cyclonedx");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let found = documents_of(&world, &run, CYCLONEDX_BOM).await;
+    assert_eq!(found.len(), 2);
+    for (platform, documents) in &found {
+        let [document] = documents.as_slice() else { panic!("{platform} has {} SBOMs", documents.len()) };
+        let architecture = platform.split_once('/').unwrap().1;
+        let purls = |document: &Value| -> Vec<String> {
+            let components = document["components"].as_array().unwrap().iter();
+            components.filter_map(|component| Some(component["purl"].as_str()?.to_owned())).collect()
+        };
+        assert_eq!(
+            purls(document),
+            ["pkg:deb/debian/base@1?arch=all&distro=debian-12".to_owned(), format!("pkg:npm/app-{architecture}@1.0.0")]
+        );
+        assert_eq!(document["specVersion"], "1.6");
+    }
+    let no_spdx = |run: &Run| !kinds_of_platforms(run).iter().flatten().any(|kind| kind.contains("spdx"));
+    assert!(no_spdx(&run) && run.log.contains("SBOM and provenance of each platform"), "{}", run.log);
+    assert!(run.summary.contains("verify-attestation --type cyclonedx"), "{}", run.summary);
+    assert_eq!(run.summary.matches("| ✅ | ✅ | ✅ |").count(), 2, "{}", run.summary);
+    let logged = |world: &World| world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
+    let before = logged(&world);
+    let again = world.publish().await;
+    assert_eq!((again.code, &again.outputs["evidence"], logged(&world)), (Some(0), &run.outputs["evidence"], before), "{}", again.log);
+    // A build that made SPDX for BuildKit is merged with CycloneDX alone.
+    let mut digests = json!({});
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let change = [("INPUT_PUSH-BY-DIGEST", "true"), ("INPUT_PLATFORMS", platform), ("INPUT_SBOM-FORMAT", "spdx")];
+        let run = world.run(&[], &change).await;
+        assert_eq!(run.code, Some(0), "{}", run.log);
+        assert!(run.log.contains("`sbom-format` says what `merge` writes"), "{}", run.log);
+        digests[platform] = run.outputs["digest"].clone().into();
+    }
+    let merged = world.run(&["merge"], &[("INPUT_DIGESTS", &digests.to_string()), ("INPUT_SBOM", "true")]).await;
+    assert_eq!(merged.code, Some(0), "{}", merged.log);
+    assert!(no_spdx(&merged), "{}", merged.outputs["evidence"]);
+    let found = documents_of(&world, &merged, CYCLONEDX_BOM).await;
+    assert!(found.len() == 2 && found.iter().all(|(_, documents)| documents.len() == 1), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_format_that_nothing_writes_is_refused_before_anything_is_built() {
+    let mut world = world().await;
+    for (sbom, format, words) in [
+        ("", "spdx-json", "`spdx-json` is neither `spdx` nor `cyclonedx`"),
+        ("scanner", "cyclonedx", "generators in the build write SPDX for BuildKit"),
+        ("buildkit", "cyclonedx", "generators in the build write SPDX for BuildKit"),
+    ] {
+        world.set("INPUT_SBOM", sbom).set("INPUT_SBOM-FORMAT", format);
+        let run = world.publish().await;
+        assert!(run.code == Some(2) && run.log.contains(&format!("input `sbom-format`: {words}")), "{format}: {}", run.log);
+    }
+    assert!(world.beyond_questions().is_empty(), "{:?}", world.beyond_questions());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_asked_of_the_scanner_and_listed_where_layers_are_read() {
+    let mut world = world().await;
+    world.set("INPUT_SBOM-FILES", "owned");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let arguments = arguments(&world);
+    assert!(
+        arguments.iter().any(|one| one.starts_with("type=sbom,generator=") && one.ends_with(",SUPPLIER=example,FILES=owned")),
+        "{arguments:?}"
+    );
+    world.set("INPUT_SBOM", "registry").set("INPUT_TAGS", "v2.0.0").set("FAKE_BUILDX_SALT", "another image");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    for (platform, documents) in documents(&world, &run).await {
+        let [document] = documents.as_slice() else { panic!("{platform} has {} SBOMs", documents.len()) };
+        let files = document["files"].as_array().unwrap().iter().map(|file| (&file["fileName"], &file["checksums"][0]["checksumValue"]));
+        let expected = (&json!("./etc/base.conf"), &json!("a9993e364706816aba3e25717850c26c9cd0d89d"));
+        assert_eq!(files.collect::<Vec<_>>(), [expected], "{platform}");
+    }
+    world.set("INPUT_SBOM", "buildkit").set("INPUT_TAGS", "v3.0.0");
+    let run = world.publish().await;
+    assert!(run.log.contains("input `sbom-files` is not used"), "{}", run.log);
+    world.set("INPUT_SBOM-FILES", "all");
+    let run = world.publish().await;
+    assert!(run.code == Some(2) && run.log.contains("input `sbom-files`: `all` is neither `none` nor `owned`"), "{}", run.log);
 }

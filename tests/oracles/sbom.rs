@@ -105,7 +105,15 @@ fn spdx_of_real_packages_passes_its_schema_its_tools_and_the_minimum_elements() 
     assert!(catalog.packages.len() > 100, "{} packages", catalog.packages.len());
     fits_the_schema_of_spdx(file);
     accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
-    // Of the minimum elements a package can only lack a supplier, and only where its database names none.
+    let lacking = without_supplier(file);
+    let unknown: BTreeSet<String> =
+        catalog.packages.iter().filter(|listed| listed.package.supplier.is_none()).map(|listed| listed.package.name.clone()).collect();
+    assert_eq!(lacking, unknown);
+    assert!(lacking.len() * 20 < catalog.packages.len(), "{lacking:?}");
+}
+
+/// The packages for which NTIA's checker misses a supplier. Nothing else may keep a document from the minimum elements, and without any it has them.
+fn without_supplier(file: &Path) -> BTreeSet<String> {
     let (_, said) = judge(&tool("NTIA"), &[file.to_str().unwrap(), "--output", "json"]);
     let report: Value = serde_json::from_str(&said[said.find('{').unwrap()..=said.rfind('}').unwrap()]).unwrap();
     for element in ["componentNames", "componentVersions", "componentIdentifiers"] {
@@ -114,16 +122,34 @@ fn spdx_of_real_packages_passes_its_schema_its_tools_and_the_minimum_elements() 
     for element in ["authorNameProvided", "timestampProvided", "dependencyRelationshipsProvided"] {
         assert_eq!(report[element], true, "{element}: {report:#}");
     }
-    let unknown: BTreeSet<&str> =
-        catalog.packages.iter().filter(|listed| listed.package.supplier.is_none()).map(|listed| listed.package.name.as_str()).collect();
-    let lacking = report["componentSuppliers"]["nonconformantComponents"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect::<BTreeSet<&str>>();
-    assert_eq!(lacking, unknown);
-    assert!(lacking.len() * 20 < catalog.packages.len(), "{lacking:?}");
+    let lacking = report["componentSuppliers"]["nonconformantComponents"].as_array().unwrap().iter();
+    let lacking: BTreeSet<String> = lacking.map(|name| name.as_str().unwrap().to_owned()).collect();
+    assert_eq!(report["isNtiaConformant"], lacking.is_empty(), "{report:#}");
+    lacking
+}
+
+#[test]
+fn a_document_has_the_minimum_elements_where_every_package_names_its_supplier() {
+    let images = crate::support::required("SUPPLY_ACTION_IMAGES");
+    let silent = |document: &Value| -> BTreeSet<String> {
+        let packages = document["packages"].as_array().unwrap().iter().filter(|package| package["supplier"] == "NOASSERTION");
+        packages.map(|package| package["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for (image, is_conformant) in [("debian", true), ("golang", false)] {
+        let shown = format!("oci-layout:{}", images.join(image).display());
+        let document = cataloged(&[&shown, "--platform", "linux/amd64", "--supplier", "Example"]);
+        let file = world().folder.join(format!("{image}.minimum.json"));
+        std::fs::write(&file, document.to_string()).unwrap();
+        let lacking = without_supplier(&file);
+        assert_eq!((&lacking, lacking.is_empty()), (&silent(&document), is_conformant), "{image}");
+    }
+    // Of what the action publishes, the image has its supplier too: the owner of the repository.
+    for (platform, document) in spdx_of_platforms(published()) {
+        assert_ne!(document["packages"][0]["supplier"], "NOASSERTION", "{platform}");
+        let file = world().folder.join(format!("minimum-{}.json", platform.replace('/', "-")));
+        std::fs::write(&file, document.to_string()).unwrap();
+        assert_eq!(without_supplier(&file), silent(&document), "{platform}");
+    }
 }
 
 #[test]
@@ -208,25 +234,57 @@ fn facts(document: &Value) -> (Vec<Value>, Value) {
     (packages, document["comment"].clone())
 }
 
+/// Both formats of what was pushed: judged by CycloneDX's schema, accepted by cosign, and with the packages of what the scanner wrote.
+#[test]
+fn cosign_accepts_cyclonedx_of_pushed_layers_and_it_lists_what_the_scanner_found() {
+    let image = format!("{}/greeter-cyclonedx", world().sandbox.registry());
+    let run = publish("greeter", &image, &[("INPUT_SBOM-FORMAT", "cyclonedx")]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let (identity, issuer) = signer();
+    let trust = trust(world().sandbox.trusted_root().to_str().unwrap(), &identity, &issuer);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/python/judge.py");
+    let scanned: Vec<Value> = spdx_of_platforms(published()).into_iter().map(|(_, document)| document).collect();
+    let platforms: Vec<(String, String)> = run.subjects().into_iter().filter(|(kind, _)| kind == "platform").collect();
+    assert_eq!((platforms.len(), scanned.len()), (2, 2));
+    for ((_, digest), scanned) in platforms.iter().zip(&scanned) {
+        let image = format!("{image}@{digest}");
+        for (cosign, extra) in cosigns() {
+            let said = accepts(&cosign, &[&["verify-attestation", "--type", "cyclonedx"], extra, &trust, &[image.as_str()]].concat());
+            let predicate = &statement_of(&said)["predicate"];
+            let file = world().folder.join(format!("layers-{}.cdx.json", &digest["sha256:".len()..]));
+            std::fs::write(&file, predicate.to_string()).unwrap();
+            accepts(&tool("PYTHON"), &[script.to_str().unwrap(), "cyclonedx", file.to_str().unwrap()]);
+            let [ours, theirs] = [predicate, scanned].map(|document| packages(document.to_string().as_bytes()).unwrap());
+            let found = supply_action::sbom::diff::diff(&theirs, &ours);
+            assert!(found.is_empty(), "{}", found.table());
+            let (refused, said) =
+                judge(&cosign, &[&["verify-attestation", "--type", "spdxjson"], extra, &trust, &[image.as_str()]].concat());
+            assert!(!refused, "{said}");
+        }
+    }
+}
+
+/// The one SPDX document that was signed for each platform.
+fn spdx_of_platforms(run: &crate::support::Run) -> Vec<(String, Value)> {
+    let evidence = run.json("evidence");
+    let is_sbom = |found: &&Value| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document";
+    let platforms = evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform");
+    platforms
+        .map(|subject| {
+            let sboms: Vec<&Value> = subject["attestations"].as_array().unwrap().iter().filter(is_sbom).collect();
+            assert_eq!(sboms.len(), 1, "{subject:#}");
+            let bundle = sboms[0]["bundle"].as_str().unwrap();
+            (subject["platform"].as_str().unwrap().to_owned(), document(&run.outputs["image"], bundle))
+        })
+        .collect()
+}
+
 #[test]
 fn sboms_of_pushed_layers_hold_what_the_scanner_found_in_the_build() {
     let image = format!("{}/greeter-registry", world().sandbox.registry());
     let run = publish("greeter", &image, &[("INPUT_SBOM", "registry")]);
     assert_eq!(run.code, Some(0), "{}", run.log);
-    let documents = |run: &crate::support::Run| -> Vec<(String, Value)> {
-        let evidence = run.json("evidence");
-        let is_sbom = |found: &&Value| found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document";
-        let platforms = evidence["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform");
-        platforms
-            .map(|subject| {
-                let sboms: Vec<&Value> = subject["attestations"].as_array().unwrap().iter().filter(is_sbom).collect();
-                assert_eq!(sboms.len(), 1, "{subject:#}");
-                let bundle = sboms[0]["bundle"].as_str().unwrap();
-                (subject["platform"].as_str().unwrap().to_owned(), document(&run.outputs["image"], bundle))
-            })
-            .collect()
-    };
-    let (of_layers, of_build) = (documents(&run), documents(published()));
+    let (of_layers, of_build) = (spdx_of_platforms(&run), spdx_of_platforms(published()));
     assert_eq!(of_layers.len(), 2);
     for ((platform, layers), (_, build)) in of_layers.iter().zip(&of_build) {
         let file = world().folder.join(format!("layers-{}.spdx.json", platform.replace('/', "-")));
@@ -236,6 +294,61 @@ fn sboms_of_pushed_layers_hold_what_the_scanner_found_in_the_build() {
         assert_eq!(layers["name"], image.as_str());
         assert!(!facts(layers).0.is_empty(), "{platform}");
         assert_eq!(facts(layers), facts(build), "{platform}");
+    }
+}
+
+/// The files of a real image in every way it can be read; judged by the tools of both formats, and counted by dpkg's own lists.
+#[test]
+fn files_that_packages_own_are_the_same_in_every_way_and_stand_before_the_judges() {
+    let layout = crate::support::required("SUPPLY_ACTION_IMAGES").join("debian");
+    let shown = format!("oci-layout:{}", layout.display());
+    let arguments = ["--platform", "linux/amd64", "--name", "x", "--files", "owned"];
+    let document = cataloged(&[&[shown.as_str()], arguments.as_slice()].concat());
+    let file = world().folder.join("files.spdx.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
+    fits_the_schema_of_spdx(&file);
+    let cyclonedx = cataloged(&[&[shown.as_str(), "--format", "cyclonedx-json"], arguments.as_slice()].concat());
+    let other = world().folder.join("files.cdx.json");
+    std::fs::write(&other, cyclonedx.to_string()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/python/judge.py");
+    accepts(&tool("PYTHON"), &[script.to_str().unwrap(), "cyclonedx", other.to_str().unwrap()]);
+    // What tar unpacks: every regular file that a list names is in the document with the checksum that `sha1sum` makes.
+    let root = tempfile::tempdir_in(&world().folder).unwrap();
+    unpack_amd64(&layout, root.path());
+    let of_root = cataloged(&[&format!("dir:{}", root.path().display()), "--name", "x", "--files", "owned"]);
+    assert_eq!(of_root["files"], document["files"]);
+    let lists = root.path().join("var/lib/dpkg/info");
+    let lists = std::fs::read_dir(lists).unwrap().map(|entry| entry.unwrap().path());
+    let lists = lists.filter(|path| path.extension().is_some_and(|kind| kind == "list"));
+    let listed: Vec<String> =
+        lists.flat_map(|path| std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let is_file = |path: &&String| std::fs::symlink_metadata(root.path().join(&path[1..])).is_ok_and(|found| found.is_file());
+    // `/bin` and others are links, through which several names lead to one file.
+    let real = |path: &String| std::fs::canonicalize(root.path().join(&path[1..])).unwrap().strip_prefix(root.path()).unwrap().to_owned();
+    let expected: BTreeSet<PathBuf> = listed.iter().filter(is_file).map(real).collect();
+    let files = document["files"].as_array().unwrap();
+    let found: BTreeSet<PathBuf> = files.iter().map(|file| file["fileName"].as_str().unwrap()[2..].into()).collect();
+    assert!(found.len() > 1000, "{}", found.len());
+    assert_eq!(found, expected);
+    let sums: String = files
+        .iter()
+        .map(|file| format!("{}  {}\n", file["checksums"][0]["checksumValue"].as_str().unwrap(), file["fileName"].as_str().unwrap()))
+        .collect();
+    std::fs::write(root.path().join("sums"), sums).unwrap();
+    accepts("sh".as_ref(), &["-c", "cd \"$1\" && sha1sum --check --quiet sums", "sh", root.path().to_str().unwrap()]);
+}
+
+/// Unpacks the layers of a layout's image for amd64.
+fn unpack_amd64(layout: &Path, root: &Path) {
+    let read = |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let blob = |digest: &Value| layout.join("blobs/sha256").join(&digest.as_str().unwrap()["sha256:".len()..]);
+    let inner = read(&blob(&read(&layout.join("index.json"))["manifests"][0]["digest"]));
+    let amd64 = inner["manifests"].as_array().unwrap().iter().find(|one| one["platform"]["architecture"] == "amd64").unwrap();
+    for layer in read(&blob(&amd64["digest"]))["layers"].as_array().unwrap() {
+        // Real base images of one layer take nothing away, and devices are not needed.
+        let path = blob(&layer["digest"]);
+        accepts("tar".as_ref(), &["-C", root.to_str().unwrap(), "--exclude=./dev/*", "--exclude=dev/*", "-xf", path.to_str().unwrap()]);
     }
 }
 
@@ -260,17 +373,7 @@ fn real_images_have_the_same_packages_in_every_way() {
         accepts("tar".as_ref(), &["-C", layout.to_str().unwrap(), "-cf", archive.to_str().unwrap(), "."]);
         let shown = format!("oci-archive:{}:{tagged}", archive.display());
         assert_eq!(cataloged(&[&[shown.as_str()], platform.as_slice(), &["--threads", "1"]].concat()), from_layout);
-        let read = |digest: &Value| -> Value {
-            let path = layout.join("blobs/sha256").join(&digest.as_str().unwrap()["sha256:".len()..]);
-            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-        };
-        let inner = read(&index["manifests"][0]["digest"]);
-        let amd64 = inner["manifests"].as_array().unwrap().iter().find(|one| one["platform"]["architecture"] == "amd64").unwrap();
-        for layer in read(&amd64["digest"])["layers"].as_array().unwrap() {
-            let path = layout.join("blobs/sha256").join(&layer["digest"].as_str().unwrap()["sha256:".len()..]);
-            // Real base images of one layer take nothing away, and devices are not needed.
-            accepts("tar".as_ref(), &["-C", root.to_str().unwrap(), "--exclude=./dev/*", "--exclude=dev/*", "-xf", path.to_str().unwrap()]);
-        }
+        unpack_amd64(&layout, &root);
         let from_root = cataloged(&[&format!("dir:{}", root.display()), "--name", "x"]);
         let (packages, remarks) = facts(&from_layout);
         assert!(packages.len() > 5, "{} packages", packages.len());

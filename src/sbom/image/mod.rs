@@ -24,7 +24,7 @@ pub use local::{Local, archive, layout};
 /// Manifests and configs are not larger anywhere.
 pub const MOST: usize = 8 << 20;
 /// Who distributes the image: <https://github.com/opencontainers/image-spec/blob/main/annotations.md>.
-const VENDOR: &str = "org.opencontainers.image.vendor";
+pub const VENDOR: &str = "org.opencontainers.image.vendor";
 /// An index in an index is usual in layouts.
 const DEEPEST: usize = 4;
 

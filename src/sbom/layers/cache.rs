@@ -12,7 +12,7 @@ use super::scan::Layer;
 use crate::sbom::matchers::MATCHERS;
 
 /// Raised when a matcher, or what is kept of a layer, changes without a new version of the program.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// A directory of results.
 #[derive(Debug, Clone)]
@@ -35,6 +35,14 @@ impl Cache {
         let table = hex::encode(Sha256::digest(table));
         let cataloger = format!("{}-{REVISION}-{}", env!("CARGO_PKG_VERSION"), table.get(..16).unwrap_or_default());
         Self { folder: folder.into(), cataloger }
+    }
+
+    /// Of layers whose files have checksums, where that is asked for: they are kept beside those without.
+    pub fn with_files(mut self, files: bool) -> Self {
+        if files {
+            self.cataloger.push_str("-files");
+        }
+        self
     }
 
     pub fn folder(&self) -> &Path {

@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     taken: Mutex<u64>,
     returned: Condvar,
     spare: Arc<Spare>,
+    /// Whether each file's checksum is made.
+    pub(super) files: bool,
 }
 
 /// Chunks that were used before: the kernel takes longer to give a new one than it takes to be filled.
@@ -54,6 +56,10 @@ const SHARED: u64 = 64 << 20;
 const COUNTED: u64 = 1 << 20;
 
 impl Ledger {
+    pub(super) fn new(files: bool) -> Self {
+        Self { files, ..Self::default() }
+    }
+
     pub(super) fn take(&self, bytes: u64) -> Share<'_> {
         if bytes < COUNTED {
             return Share { ledger: self, bytes: 0 };

@@ -11,6 +11,7 @@ use crate::sbom::collect::{Collected, are_read_alike, matching_path};
 use crate::sbom::matchers::DIRECTORIES;
 use crate::sbom::package::Package;
 use crate::sbom::source::Links;
+use crate::sbom::source::rootfs::NOT_FILES;
 
 /// Reads a layer of the stack, by its place, once more.
 pub(super) type Again<'a> = dyn FnMut(usize, &Context) -> Result<Layer, SbomError> + 'a;
@@ -122,7 +123,7 @@ impl Stack {
         for (path, file) in linked {
             match file {
                 Lower::Link(target) => self.links.insert(&path, &target),
-                Lower::File(told, origins) => drop(self.facts.insert(path.clone(), Held { told, origins, hashes: hashes(&path) })),
+                Lower::File(told, origins) => drop(self.facts.insert(path.clone(), Held { told: *told, origins, hashes: hashes(&path) })),
             }
         }
         self.link_hashes =
@@ -158,17 +159,21 @@ impl Stack {
                 let layer = name.map(ToString::to_string).unwrap_or_default();
                 return Err(SbomError::BadLayer { layer, reason: format!("`{path}` is a hard link to `{target}`, which is not there") });
             };
-            if !are_read_alike(path, &target) {
+            // What lies where other file systems are mounted is none of the image's, and was not read.
+            if is_mounted(path) {
+                continue;
+            }
+            if !are_read_alike(path, &target) || is_mounted(&target) {
                 asked.entry(owner).or_default().entry(target).or_default().insert(path.clone());
             } else if let Some(held) = self.facts.get(&target) {
-                found.push((path.clone(), Lower::File(renamed(&held.told, &target, path), held.origins.clone())));
+                found.push((path.clone(), Lower::File(Box::new(renamed(&held.told, &target, path)), held.origins.clone())));
             }
         }
         for (owner, told_as) in asked {
             let layer = again(owner, &Context { told_as, ..self.context_of(owner) })?;
             for (path, told) in layer.told {
                 let origins = vec![owner; told.facts.packages.len()];
-                found.push((path, Lower::File(told, origins)));
+                found.push((path, Lower::File(Box::new(told), origins)));
             }
         }
         Ok(found)
@@ -231,10 +236,15 @@ impl Stack {
     }
 }
 
+/// Whether a path lies below a mount point.
+fn is_mounted(path: &str) -> bool {
+    NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')))
+}
+
 /// What a hard link leads to.
 enum Lower {
     Link(String),
-    File(Told, Vec<usize>),
+    File(Box<Told>, Vec<usize>),
 }
 
 /// Whether files that are looked for in `directory` would be missed in `real`.

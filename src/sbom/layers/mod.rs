@@ -73,6 +73,8 @@ pub struct Reading<'a> {
     pub threads: usize,
     pub cache: Option<&'a Cache>,
     pub watcher: &'a dyn Watcher,
+    /// Whether the files of packages are asked for; then the cache must be one of [`Cache::with_files`].
+    pub files: bool,
 }
 
 /// What readers of layers share.
@@ -83,7 +85,7 @@ struct Shared {
 
 /// The facts of each image, whose layers come lowest first; a layer of several images is read once.
 pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collected>, SbomError> {
-    let shared = Shared { ledger: Ledger::default(), threads: Threads::new(reading.threads.max(1)) };
+    let shared = Shared { ledger: Ledger::new(reading.files), threads: Threads::new(reading.threads.max(1)) };
     let mut unique: BTreeMap<&str, &Blob> = BTreeMap::new();
     for blob in images.iter().flatten() {
         unique.entry(&blob.diff_id).or_insert(blob);

@@ -342,7 +342,7 @@ impl<'a> Scan<'a> {
             if facts == Facts::default() {
                 continue;
             }
-            self.packages += facts.packages.len();
+            self.packages += facts.packages.len() + usize::from(facts.sum.is_some());
             let told = Told { facts, modified: entry.modified };
             if name == path {
                 self.layer.facts.insert(name, told)
@@ -364,7 +364,7 @@ fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &
     let is_whole = |name: &String| matching_path(name).is_some_and(|wants| matches!(wants, Wants::Path { cap, .. } if entry.size <= *cap));
     let has_path = names.iter().any(|name| matching_path(name).is_some());
     let (opened, whole) = (names.iter().any(|name| is_opened(name)), names.iter().any(is_whole));
-    let mut scanners: Vec<Option<Box<dyn Scanner>>> = names.iter().map(|name| scanner(name)).collect();
+    let mut scanners: Vec<Option<Box<dyn Scanner>>> = names.iter().map(|name| scanner(name, ledger.files)).collect();
     let told = |sentence: &dyn Fn(&str) -> String| Ok(names.iter().map(|name| (name.clone(), Facts::warning(sentence(name)))).collect());
     let could_be_executable = entry.size >= SMALLEST_EXECUTABLE;
     let is_scanned = scanners.iter().any(Option::is_some);
@@ -411,7 +411,7 @@ fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &
         // What is held whole can be scanned when its turn comes.
         let scanned = if opened || whole { None } else { scanner.map(|mut scanner| scanner.finish()) };
         let mut open = || Ok(Box::new(Reader::new(kept.clone())) as Box<dyn Contents>);
-        let mut collected = Collected::default();
+        let mut collected = Collected { files: ledger.files, ..Collected::default() };
         let file = File { path: name, size: entry.size, modified: entry.modified, open: &mut open, scanned };
         collected.file(file).map_err(Failure::Contents)?;
         found.extend(collected.facts);

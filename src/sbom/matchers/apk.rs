@@ -1,5 +1,6 @@
 //! Packages of Alpine, Wolfi and Chainguard, from apk's `installed` database. It keeps no file that it lists but those of well-known programs.
 
+use super::owned::{Owned, Owner};
 use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
@@ -48,6 +49,32 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         return Err(Malformed("it has no entry for any package".into()));
     }
     Ok(facts)
+}
+
+/// The files of each package that has any.
+pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
+    let text = String::from_utf8_lossy(bytes);
+    let scope = path.strip_suffix(INSTALLED).unwrap_or(path);
+    let (mut lists, mut entry, mut directory, mut paths) = (Vec::new(), Entry::default(), "", Vec::new());
+    for (index, line) in text.lines().chain([""]).enumerate() {
+        match line.split_at_checked(2) {
+            Some(("F:", path)) => directory = path,
+            Some(("R:", file)) if directory.is_empty() => paths.push(format!("{}{file}", root_of(scope))),
+            Some(("R:", file)) => paths.push(format!("{}{directory}/{file}", root_of(scope))),
+            _ => {}
+        }
+        if !line.trim_end().is_empty() {
+            entry.accept(index + 1, line);
+            continue;
+        }
+        let (entry, paths) = (std::mem::take(&mut entry), std::mem::take(&mut paths));
+        if !paths.is_empty() && !entry.name.is_empty() {
+            let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            let (name, arch, version) = (entry.name.to_owned(), told(entry.arch), told(entry.version));
+            lists.push(Owned { owner: Owner::Named { ecosystem: Ecosystem::Apk, scope: scope.to_owned(), name, arch, version }, paths });
+        }
+    }
+    lists
 }
 
 /// The root of the file system this database belongs to, as a prefix.

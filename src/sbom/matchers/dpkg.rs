@@ -1,6 +1,7 @@
 //! Packages that dpkg has unpacked, from `status` and from distroless images' `status.d`. It never lists what was removed.
 
 use super::deb822::{Stanza, stanzas};
+use super::owned::{Owned, Owner};
 use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
 use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
 
@@ -74,11 +75,28 @@ pub(super) fn is_list(path: &str) -> bool {
         || (path.ends_with(".md5sums") && ends_with_path(directory, "lib/dpkg/status.d"))
 }
 
+/// The same, whole, and whose they are.
+pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
+    let text = String::from_utf8_lossy(bytes);
+    let owner = match path.strip_suffix(".md5sums") {
+        Some(entry) => Owner::ToldBy(entry.to_owned()),
+        None => {
+            let file = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".list");
+            let (name, arch) = file.split_once(':').map_or((file, None), |(name, arch)| (name, Some(arch.to_owned())));
+            Owner::Named { ecosystem: Ecosystem::Deb, scope: root_of(path).to_owned(), name: name.to_owned(), arch, version: None }
+        }
+    };
+    vec![Owned { owner, paths: files(&text).map(|file| format!("{}{file}", root_of(path))).collect() }]
+}
+
+/// In checksum files the name follows after two blanks.
+fn files(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(|line| line.split_once("  ").map_or(line, |(_, file)| file).trim_start_matches('/'))
+}
+
 pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let text = String::from_utf8_lossy(bytes);
-    // In checksum files the name follows after two blanks.
-    let files = text.lines().map(|line| line.split_once("  ").map_or(line, |(_, file)| file).trim_start_matches('/'));
-    let owns = files.filter(|file| super::binary::is_candidate(file)).map(|file| format!("{}{file}", root_of(path))).collect();
+    let owns = files(&text).filter(|file| super::binary::is_candidate(file)).map(|file| format!("{}{file}", root_of(path))).collect();
     Ok(Facts { owns, ..Facts::default() })
 }
 

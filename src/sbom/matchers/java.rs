@@ -15,6 +15,9 @@ const SUFFIXES: [&str; 10] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".
 /// The manifest attribute that states a group, if any does.
 const GROUP: &str = "Group-Id";
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
+/// The manifest attributes that state who made the archive.
+const VENDORS: [&str; 2] = ["Implementation-Vendor", "Bundle-Vendor"];
+const COMMONS: &str = "org.apache.commons";
 
 /// Archives in archives in archives are real; more than that is an attack, as is one that holds itself.
 const DEEPEST: usize = 4;
@@ -60,11 +63,11 @@ impl Walk<'_> {
         };
         let mut manifest = BTreeMap::new();
         let mut coordinates: Vec<Coordinates> = Vec::new();
-        let mut projects: Vec<(String, String)> = Vec::new();
+        let mut projects = Vec::new();
         let (inner, texts): (Vec<_>, Vec<_>) = found.into_iter().partition(|member| is_archive(&member.name));
         for member in texts {
             if let Some((group, artifact)) = project(&member.name) {
-                projects.push((group.to_owned(), artifact.to_owned()));
+                projects.push((group.to_owned(), artifact.to_owned(), member));
                 continue;
             }
             match self.inflated(contents, &member, LARGEST_TEXT)? {
@@ -78,8 +81,15 @@ impl Walk<'_> {
         let checksum = checksum(contents)?;
         // Without its properties, a project's place still tells the group.
         let stem = stem(name);
-        let group = projects.into_iter().find(|(_, artifact)| split_version(stem).0 == artifact).map(|(group, _)| group);
-        manifest.extend(group.map(|group| (GROUP.to_owned(), group)));
+        let own = projects.into_iter().find(|(_, artifact, _)| split_version(stem).0 == artifact);
+        if let Some((group, _, member)) = own {
+            manifest.insert(GROUP.to_owned(), group);
+            if VENDORS.iter().all(|vendor| !manifest.contains_key(*vendor)) {
+                // Damage of the archive shows elsewhere; this is a detail.
+                let text = self.inflated(contents, &member, LARGEST_TEXT)?.unwrap_or_default();
+                manifest.extend(organization(&text).map(|name| (VENDORS[0].to_owned(), name)));
+            }
+        }
         self.packages(name, &manifest, coordinates, checksum.as_deref());
         for member in inner {
             let inner_name = format!("{name}!/{}", member.name);
@@ -123,10 +133,7 @@ impl Walk<'_> {
             let mut package = Package {
                 version: Some(version),
                 is_guess,
-                supplier: ["Implementation-Vendor", "Bundle-Vendor"]
-                    .iter()
-                    .find_map(|key| manifest.get(*key))
-                    .and_then(|vendor| Supplier::organization(vendor)),
+                supplier: VENDORS.iter().find_map(|key| manifest.get(*key)).and_then(|vendor| Supplier::organization(vendor)),
                 licence: manifest.get("Bundle-License").map_or(Licence::Unknown, |licence| bundle_licence(licence)),
                 ..Package::named(Ecosystem::Maven, name)
             };
@@ -169,6 +176,21 @@ fn is_coordinates(member: &str) -> bool {
 fn project(member: &str) -> Option<(&str, &str)> {
     let place = member.strip_prefix("META-INF/maven/")?.strip_suffix("/pom.xml")?;
     place.split_once('/').filter(|(group, artifact)| is_word(group) && is_word(artifact))
+}
+
+/// The project's `<organization><name>` in its `pom.xml`; that of a developer is plain text, and of another kind.
+fn organization(pom: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(pom);
+    let name = text.split("<organization>").skip(1).find_map(|rest| {
+        let inside = rest.split("</organization>").next()?;
+        let (before, name) = inside.split_once("<name>")?;
+        // Nothing but other elements may precede it.
+        (!before.contains("<!--")).then(|| name.split("</name>").next()).flatten()
+    })?;
+    let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    let name = plain.iter().fold(name.to_owned(), |name, (written, meant)| name.replace(written, meant));
+    let words: Vec<&str> = name.split_whitespace().collect();
+    Some(words.join(" ")).filter(|name| !name.is_empty() && name.len() <= 200 && !name.contains(['$', '<', '>']))
 }
 
 /// What a package is called whose archive is called so, and states no group.
@@ -229,13 +251,41 @@ fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<(Str
     let version = versioned.or_else(|| {
         ["Implementation-Version", "Plugin-Version", "Bundle-Version", "Specification-Version"].iter().find_map(|key| value(key))
     })?;
-    let symbolic = value("Bundle-SymbolicName");
     let name = value("Short-Name").unwrap_or(named);
-    // Maven's bundle plugin makes the symbolic name from group and artifact.
-    let from_symbol = symbolic.and_then(|symbolic| symbolic.strip_suffix(name)?.strip_suffix('.'));
-    let group = value(GROUP).or(from_symbol).or_else(|| value("Implementation-Vendor-Id"));
+    let told = || group_of_symbol(value("Bundle-SymbolicName")?, name);
+    let of_module = || group_without_last(value("Automatic-Module-Name")?, name);
+    let group = value(GROUP).or_else(told).or_else(|| value("Implementation-Vendor-Id")).or_else(of_module);
     // Eclipse names files by symbolic name, in which the group is not marked.
     is_word(name).then(|| (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned()))
+}
+
+/// The group in a symbolic name, which OSGi's tools make of group and artifact in one of these ways. Of Apache Commons, old parts and new ones
+/// have like names and unlike groups, so none of theirs is guessed.
+fn group_of_symbol<'a>(symbol: &'a str, artifact: &str) -> Option<&'a str> {
+    let joined = symbol.strip_suffix(artifact).and_then(|start| start.strip_suffix('.'));
+    // `com.opencsv` is no artifact of a group `com`.
+    let joined = joined.map(|group| if group.contains('.') { group } else { symbol });
+    let joined = joined.filter(|group| *group != COMMONS).or_else(|| group_without_last(symbol, artifact));
+    // Kotlin's part for Java machines of `com.squareup.okio` is `okio-jvm`, and of `com.squareup.okhttp3` it is `okhttp-jvm`.
+    let of_kotlin = || {
+        let last = symbol.rsplit_once('.')?.1.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        artifact.strip_suffix("-jvm").filter(|name| *name == last).map(|_| symbol)
+    };
+    joined.or_else(of_kotlin)
+}
+
+/// The group where what the artifact has in common with its end is written once: `maven-core` of `org.apache.maven` is `org.apache.maven.core`.
+fn group_without_last<'a>(symbol: &'a str, artifact: &str) -> Option<&'a str> {
+    let dotted = artifact.replace(['-', '_'], ".");
+    let plain = symbol.replace(['-', '_'], ".");
+    let groups = symbol.match_indices('.').filter_map(|(at, _)| symbol.get(..at)).filter(|group| group.contains('.') && *group != COMMONS);
+    let is_written_once = |group: &&str| {
+        let last = group.rsplit('.').next().unwrap_or_default();
+        let rest = plain.get(group.len()..).unwrap_or_default();
+        dotted.strip_prefix(last) == Some(rest)
+    };
+    // Names of modules need not start with a domain; groups do.
+    groups.rev().find(is_written_once).filter(|group| group.find('.').is_some_and(|length| (2..=4).contains(&length)))
 }
 
 /// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File names have other numbers in them as well.
@@ -339,12 +389,52 @@ mod tests {
     }
 
     #[test]
+    fn symbolic_names_tell_groups_as_far_as_they_can() {
+        let check = |artifact: &str, symbol: &str, module: &str, expected: &str| {
+            let text = format!("Bundle-SymbolicName: {symbol};singleton:=true\nAutomatic-Module-Name: {module}\n");
+            let facts = facts(&format!("lib/{artifact}-1.jar"), jar(&[(MANIFEST.into(), text.into_bytes())]));
+            assert_eq!(purls(&facts), [format!("pkg:maven/{expected}@1")], "{symbol} {module}");
+        };
+        // Coordinates as at Maven Central.
+        check("jackson-core", "com.fasterxml.jackson.core.jackson-core", "", "com.fasterxml.jackson.core/jackson-core");
+        check("freemarker", "org.freemarker.freemarker", "freemarker", "org.freemarker/freemarker");
+        check("jsoup", "org.jsoup", "org.jsoup", "org.jsoup/jsoup");
+        check("maven-core", "org.apache.maven.core", "", "org.apache.maven/maven-core");
+        check("jetty-util-ajax", "org.eclipse.jetty.util.ajax", "", "org.eclipse.jetty/jetty-util-ajax");
+        check("okhttp-jvm", "com.squareup.okhttp3", "okhttp3", "com.squareup.okhttp3/okhttp-jvm");
+        check("okio-jvm", "com.squareup.okio", "okio", "com.squareup.okio/okio-jvm");
+        check("allure-model", "", "io.qameta.allure.model", "io.qameta.allure/allure-model");
+        // What would be guessed is wrong.
+        check("commons-io", "org.apache.commons.commons-io", "org.apache.commons.io", "commons-io");
+        check("converter-jackson", "", "retrofit2.converter.jackson", "converter-jackson");
+        check("guice-no-aop", "com.google.inject", "com.google.guice", "guice-no-aop");
+        check("log4j-over-slf4j", "", "org.apache.log4j", "log4j-over-slf4j");
+        check("é", "é", ".é-é..", "%C3%A9");
+    }
+
+    #[test]
     fn manifests_state_licence_and_supplier() {
         let text =
             "Bundle-License: https://www.apache.org/licenses/LICENSE-2.0.txt\nImplementation-Vendor: The Apache Software Foundation\n";
         let found = facts("a-1.jar", jar(&[(MANIFEST.into(), text.into())])).packages.remove(0).package;
         assert_eq!(found.licence, Licence::Expression("Apache-2.0".into()));
         assert_eq!(found.supplier.unwrap().to_spdx(), "Organization: The Apache Software Foundation");
+    }
+
+    #[test]
+    fn where_the_manifest_states_no_vendor_the_projects_organization_is_the_supplier() {
+        let check = |pom: &str, manifest: &str, expected: Option<&str>| {
+            let own = ("META-INF/maven/g/a/pom.xml".to_owned(), format!("<project>{pom}</project>").into_bytes());
+            let other = ("META-INF/maven/h/b/pom.xml".to_owned(), b"<organization><name>Other</name></organization>".to_vec());
+            let bytes = jar(&[other, own, properties("g", "a", "1"), (MANIFEST.into(), manifest.into())]);
+            let package = facts("a-1.jar", bytes).packages.remove(0).package;
+            assert_eq!((package.name.as_str(), package.supplier.map(|found| found.to_spdx()).as_deref()), ("g:a", expected), "{pom}");
+        };
+        check("<organization>\n <url>x</url><name>R&amp;D\n Ltd</name></organization>", "", Some("Organization: RandD Ltd"));
+        check("<organization><name>O</name></organization>", "Bundle-Vendor: V\n", Some("Organization: V"));
+        check("<developers><developer><name>D</name><organization>E</organization></developer></developers>", "", None);
+        check("<organization><name>${who}</name></organization>", "", None);
+        check("<name>A</name>", "", None);
     }
 
     #[test]

@@ -22,11 +22,13 @@ pub mod golang;
 pub mod java;
 pub mod npm;
 pub mod os_release;
+pub mod owned;
 pub mod python;
 pub mod rpm;
 mod zip;
 
 use os_release::Release;
+use owned::Owned;
 
 /// Reads one kind of file.
 #[derive(Debug)]
@@ -80,6 +82,11 @@ pub struct Facts {
     pub owns: Vec<String>,
     pub licence: Option<Licence>,
     pub release: Option<Release>,
+    /// Where files are asked for: lists of what packages brought, and the file's own SHA-1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owned: Vec<Owned>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
     /// Sentences about what could not be understood.
     pub warnings: Vec<String>,
 }
@@ -104,6 +111,8 @@ impl Facts {
         self.owns.extend(other.owns);
         self.licence = self.licence.take().or(other.licence);
         self.release = self.release.take().or(other.release);
+        self.owned.extend(other.owned);
+        self.sum = self.sum.take().or(other.sum);
         self.warnings.extend(other.warnings);
     }
 }

@@ -46,7 +46,7 @@ fn package(path: &str, manifest: &Value) -> Option<Found> {
     let version = manifest.get("version")?.as_str().map(str::trim).filter(|version| is_version(version))?;
     let package = Package {
         version: Some(version.to_owned()),
-        supplier: manifest.get("author").and_then(author),
+        supplier: supplier(manifest),
         licence: licence(manifest),
         ..Package::named(Ecosystem::Npm, name)
     };
@@ -67,6 +67,12 @@ fn is_name(name: &str) -> bool {
 fn is_version(version: &str) -> bool {
     let bare = version.trim_start_matches(['v', '=']);
     bare.starts_with(|letter: char| letter.is_ascii_digit()) && version.len() <= 256 && !version.contains(char::is_whitespace)
+}
+
+/// Whom the manifest names as its author or publisher; those who only contributed supply nothing.
+fn supplier(manifest: &Value) -> Option<Supplier> {
+    let named = ["author", "publisher", "authors", "maintainers"].iter().filter_map(|key| manifest.get(key));
+    named.filter_map(|named| author(named.get(0).unwrap_or(named))).next()
 }
 
 /// `Name <mail> (url)` or the same as an object.
@@ -98,6 +104,21 @@ mod tests {
     fn found(path: &str, text: &str) -> Option<(String, String)> {
         let facts = read(path, text.as_bytes()).unwrap();
         facts.packages.into_iter().next().map(|found| (found.package.name, found.package.version.unwrap()))
+    }
+
+    #[test]
+    fn the_supplier_is_an_author_a_publisher_or_a_maintainer_and_no_contributor() {
+        let check = |named: &str, expected: Option<&str>| {
+            let text = format!(r#"{{"name":"a","version":"1",{named}}}"#);
+            let package = read("node_modules/a/package.json", text.as_bytes()).unwrap().packages.remove(0).package;
+            assert_eq!(package.supplier.map(|supplier| supplier.to_spdx()).as_deref(), expected, "{named}");
+        };
+        check(r#""author":"A <a@b.example>","publisher":"P""#, Some("Person: A (a@b.example)"));
+        check(r#""author":"","publisher":{"name":"The P Team"}"#, Some("Organization: The P Team"));
+        check(r#""authors":["B (https://b.example)","C"],"maintainers":[{"name":"M"}]"#, Some("Person: B"));
+        check(r#""author":[],"maintainers":[{"name":"M","email":"m@b.example","web":"x"}]"#, Some("Person: M (m@b.example)"));
+        check(r#""contributors":[{"name":"C"}],"maintainers":{}"#, None);
+        check(r#""author":7,"maintainers":[[]]"#, None);
     }
 
     #[test]

@@ -87,7 +87,8 @@ An image is read as by `supply-action sbom`, whose help says how it is named.
 Exit codes: 0 done, 1 they differ (with --exit-code), 1 an image cannot be read, 2 a document cannot";
 
 pub(super) async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
-    let how = How { platform: arguments.platform.clone(), cache: arguments.cache.clone().map(Cache::new), threads: threads() };
+    let how =
+        How { platform: arguments.platform.clone(), cache: arguments.cache.clone().map(Cache::new), threads: threads(), files: false };
     let before = packages(&arguments.before, &how, env, report).await?;
     let found = diff(&before, &packages(&arguments.after, &how, env, report).await?);
     if arguments.json {

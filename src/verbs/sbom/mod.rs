@@ -4,11 +4,13 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::verify::Wanted;
+use crate::attest::progress::{self, Progress};
 use crate::attest::sboms;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::{Context, Environment};
@@ -24,9 +26,6 @@ use crate::sbom::spdx::{self, About};
 use crate::sbom::{cyclonedx, table};
 
 mod diff;
-mod progress;
-
-use progress::Progress;
 
 /// What `sbom` is asked.
 #[derive(Debug, Args)]
@@ -49,6 +48,12 @@ pub struct Arguments {
     /// The image's name in the document; without it, the name it has in the registry, the layout or the archive
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Which files are listed beside the packages, each with its SHA-1
+    #[arg(long, value_enum, default_value_t = Files::None)]
+    pub files: Files,
+    /// Who supplies the image, for the document; without it, the vendor that the image's labels name
+    #[arg(long, value_name = "NAME")]
+    pub supplier: Option<String>,
     /// Layers that are read at once; without it, as many as there are processors
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
@@ -81,6 +86,14 @@ Layers are streamed, several at a time, each checked against its digest; nothing
 SOURCE_DATE_EPOCH sets the document's date; without it, it is the image's.
 
 Exit codes: 0 written, 1 not written, 2 the arguments are wrong";
+
+/// Which files a document lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Files {
+    None,
+    /// Those that packages brought, by the lists of dpkg, apk, rpm and Python packages
+    Owned,
+}
 
 /// How a catalog is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -170,13 +183,15 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let epoch = sboms::epoch(env)?;
     let how = How {
         platform: arguments.platform.clone(),
-        cache: arguments.cache.clone().map(Cache::new),
+        cache: arguments.cache.clone().map(|folder| Cache::new(folder).with_files(arguments.files == Files::Owned)),
+        files: arguments.files == Files::Owned,
         threads: arguments.threads.map_or_else(image::threads, usize::from),
     };
     let (catalog, mut about) = of(subject, &how, env, report).await?;
     if let Some(name) = &arguments.name {
         about.name.clone_from(name);
     }
+    about.supplier = arguments.supplier.clone().or(about.supplier);
     about.created = epoch.unwrap_or(about.created);
     // Nothing is cut where no person looks.
     let seen = arguments.output.is_none() && std::io::stdout().is_terminal();
@@ -204,6 +219,8 @@ pub struct How {
     pub platform: Option<Platform>,
     pub cache: Option<Cache>,
     pub threads: usize,
+    /// Whether files that packages brought are listed.
+    pub files: bool,
 }
 
 impl How {
@@ -214,7 +231,7 @@ impl How {
     /// The catalog of these layers; called where threads may wait.
     fn catalog(&self, layers: Vec<Blob>, blobs: &dyn layers::Blobs, progress: &Progress) -> anyhow::Result<Catalog> {
         progress.expect(&layers);
-        let reading = layers::Reading { blobs, threads: self.threads, cache: self.cache.as_ref(), watcher: progress };
+        let reading = layers::Reading { blobs, threads: self.threads, cache: self.cache.as_ref(), watcher: progress, files: self.files };
         let collected = layers::collect(&[layers], &reading)?;
         Ok(Catalog::from_collected(collected.into_iter().next().unwrap_or_default()))
     }
@@ -234,13 +251,17 @@ async fn of(subject: &Subject, how: &How, env: &Environment, report: &Report) ->
 /// The catalog of an image in a registry, for one platform, and what is known about it.
 async fn of_image(registry: &Registry, image: &ImageRef, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
     let (how, name, digest) = (how.clone(), image.repository.to_string(), image.digest.clone());
-    progress::shown(report, |progress| {
+    let progress = Arc::new(Progress::default());
+    let watched = progress.clone();
+    progress::shown(
+        report,
+        &progress,
         registry::layers::reading(registry, &image.repository, move |source| {
             let image = source.image(&digest, how.platform.as_ref())?;
-            let catalog = how.catalog(image.layers.clone(), source, &progress)?;
+            let catalog = how.catalog(image.layers.clone(), source, &watched)?;
             Ok((catalog, image.about(name)))
-        })
-    })
+        }),
+    )
     .await
 }
 
@@ -266,8 +287,10 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
 
 async fn of_local(subject: Subject, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
     let how = how.clone();
-    progress::shown(report, |progress| async move {
-        let reading = tokio::task::spawn_blocking(move || read_local(&subject, &how, &progress));
+    let progress = Arc::new(Progress::default());
+    let watched = progress.clone();
+    progress::shown(report, &progress, async move {
+        let reading = tokio::task::spawn_blocking(move || read_local(&subject, &how, &watched));
         reading.await.context("no sbom was written: the reading stopped")?
     })
     .await
@@ -278,7 +301,7 @@ fn read_local(subject: &Subject, how: &How, progress: &Progress) -> anyhow::Resu
         Subject::Layout(path, name) => saved(image::layout(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress),
         Subject::Archive(path, name) => saved(image::archive(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress),
         Subject::Directory(path) => {
-            let catalog = Catalog::of(&Rootfs::new(path))?;
+            let catalog = Catalog::with(&Rootfs::new(path), how.files)?;
             let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
             let about = About { name: stem(path), created: newest.unwrap_or_default(), ..About::default() };
             Ok((catalog, about))

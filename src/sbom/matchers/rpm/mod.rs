@@ -1,5 +1,6 @@
 //! Packages that rpm has installed, from any of its three databases and from Azure Linux's manifest. It never runs rpm and checks no signature.
 
+use super::owned::{Owned, Owner};
 use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
@@ -64,16 +65,42 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         }
         Ok(())
     };
-    match () {
-        () if sqlite::is_database(bytes) => sqlite::blobs(bytes, &mut visit)?,
-        () if ndb::is_database(bytes) => ndb::blobs(bytes, &mut visit)?,
-        () if bdb::is_database(bytes) => bdb::blobs(bytes, &mut visit)?,
-        () => return Err(Malformed("it is none of rpm's databases".into())),
-    }
+    blobs(bytes, &mut visit)?;
     if told > 0 && facts.packages.is_empty() && !facts.warnings.is_empty() {
         return Err(Malformed("none of its headers can be read".into()));
     }
     Ok(facts)
+}
+
+fn blobs(bytes: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>) -> Result<(), Malformed> {
+    match () {
+        () if sqlite::is_database(bytes) => sqlite::blobs(bytes, visit),
+        () if ndb::is_database(bytes) => ndb::blobs(bytes, visit),
+        () if bdb::is_database(bytes) => bdb::blobs(bytes, visit),
+        () => Err(Malformed("it is none of rpm's databases".into())),
+    }
+}
+
+/// The files of each package, of a database that was read before.
+pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
+    let (mut lists, mut visited) = (Vec::new(), 0);
+    let mut visit = |blob: &[u8]| -> Result<(), Malformed> {
+        visited += blob.len();
+        if visited > bytes.len() {
+            return Err(Malformed(String::new()));
+        }
+        if let Some((Some(found), header)) = Header::parse(blob).and_then(|header| Some((entry(path, &header)?, header))) {
+            let Package { ecosystem, name, arch, version, .. } = found.package;
+            lists.push(Owned {
+                owner: Owner::Named { ecosystem, scope: path.to_owned(), name, arch, version },
+                paths: header.files().collect(),
+            });
+        }
+        Ok(())
+    };
+    // What is wrong with it was told when its packages were read.
+    let _ = blobs(bytes, &mut visit);
+    lists
 }
 
 /// Nothing where the header makes no sense; an inner nothing for keys, which rpm keeps like packages.

@@ -196,3 +196,20 @@ proptest! {
         let _facts = read("var/lib/rpm/Packages.db", &ndb(&[blob]));
     }
 }
+
+/// Made by Berkeley DB's own `db5.3_load`, and by the layout of rpm's NDB, of the first headers that rpm wrote to SQLite. The first byte is for the
+/// fuzz target.
+#[test]
+fn what_other_programs_wrote_holds_the_same_headers_as_rpms_own() {
+    let seeds: [(&str, &[u8]); 3] = [
+        ("var/lib/rpm/Packages", include_bytes!("../../../../fuzz/seeds/sbom/bdb")),
+        ("var/lib/rpm/Packages", include_bytes!("../../../../fuzz/seeds/sbom/bdb-big-endian")),
+        ("usr/lib/sysimage/rpm/Packages.db", include_bytes!("../../../../fuzz/seeds/sbom/ndb")),
+    ];
+    let expected: Vec<String> = purls("var/lib/rpm/rpmdb.sqlite", SQLITE).into_iter().take(3).collect();
+    for (path, seed) in seeds {
+        let mut found = purls(path, &seed[1..]);
+        found.sort();
+        assert_eq!(found, expected, "{path}");
+    }
+}

@@ -14,6 +14,8 @@ use crate::sbom::catalog::Catalog;
 use crate::sbom::matchers::cargo::tests::auditable;
 use crate::sbom::source::rootfs::Rootfs;
 
+mod files;
+
 /// One entry of a layer.
 #[derive(Debug, Clone)]
 enum Op {
@@ -66,6 +68,8 @@ fn tar_of(ops: &[Op]) -> Vec<u8> {
 struct Memory {
     layers: BTreeMap<String, Vec<u8>>,
     opened: Mutex<Vec<String>>,
+    /// Whether files are asked for.
+    files: bool,
 }
 
 impl Blobs for Memory {
@@ -100,13 +104,17 @@ impl Memory {
     }
 
     fn collect(&self, image: &[Blob], threads: usize, cache: Option<&Cache>) -> Result<Collected, SbomError> {
-        let reading = Reading { blobs: self, threads, cache, watcher: &Unwatched };
+        let reading = Reading { blobs: self, threads, cache, watcher: &Unwatched, files: self.files };
         collect(&[image.to_vec()], &reading).map(|mut found| found.pop().unwrap())
     }
 }
 
 fn layered(image: &[Vec<Op>]) -> Result<Collected, SbomError> {
-    let mut memory = Memory::default();
+    layered_with(image, false)
+}
+
+fn layered_with(image: &[Vec<Op>], files: bool) -> Result<Collected, SbomError> {
+    let mut memory = Memory { files, ..Memory::default() };
     let blobs: Vec<Blob> = image.iter().map(|ops| tar_of(ops)).map(|tar| memory.add(&tar, gzip(&tar))).collect();
     memory.collect(&blobs, 2, None)
 }
@@ -553,7 +561,7 @@ fn a_failing_source_is_no_damaged_layer() {
         }
     }
     let blob = Blob { digest: None, size: None, diff_id: "sha256:x".into() };
-    let reading = Reading { blobs: &Failing, threads: 1, cache: None, watcher: &Unwatched };
+    let reading = Reading { blobs: &Failing, threads: 1, cache: None, watcher: &Unwatched, files: false };
     let error = collect(&[vec![blob]], &reading).unwrap_err();
     assert!(matches!(&error, SbomError::UnreadableLayer { source, .. } if source.to_string() == "cable cut"), "{error:?}");
 }
