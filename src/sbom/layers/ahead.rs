@@ -1,15 +1,19 @@
-//! Inflates a layer a few buffers ahead of who reads it, in a thread of its own as soon as one is free. It never takes more threads than there are,
+//! Inflates a layer some buffers ahead of who reads it, in a thread of its own as soon as one is free. It never takes more threads than there are,
 //! and gives the same bytes and the same errors as without one.
+//!
+//! To inflate takes longer than all else, so the other thread hashes for both.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
-use super::inflate::{BUFFER, Inflated};
+use sha2::{Digest as _, Sha256};
 
-/// Buffers that go round between both threads.
-const BUFFERS: usize = 4;
+use super::inflate::{BUFFER, Inflated, named};
+
+/// Buffers that go round between both threads; enough that none waits while the other is at a large file.
+const BUFFERS: usize = 32;
 
 /// How many threads may still start. A layer takes one to be read, and a second one where no other layer waits for it.
 #[derive(Debug)]
@@ -48,10 +52,19 @@ enum Side<'scope, R: Read> {
 }
 
 struct Ahead<'scope> {
-    full: Receiver<io::Result<(Vec<u8>, usize)>>,
+    pieces: Receiver<Piece>,
     empty: Sender<Vec<u8>>,
-    /// Ends with size and digest of the compressed bytes.
-    worker: ScopedJoinHandle<'scope, io::Result<(u64, String)>>,
+    /// Of the compressed bytes.
+    hasher: Sha256,
+    hashed: Sender<Vec<u8>>,
+    /// Ends with the size of the compressed bytes.
+    worker: ScopedJoinHandle<'scope, io::Result<u64>>,
+}
+
+/// What the other thread has for this one, in the order in which it was read.
+enum Piece {
+    Compressed(Vec<u8>),
+    Inflated(io::Result<(Vec<u8>, usize)>),
 }
 
 impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
@@ -75,14 +88,7 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
         self.was_asked = true;
         match &mut self.side {
             Side::Here(inflated) => inflated.fill(buffer),
-            Side::Ahead(ahead) => {
-                // Fails only when the other side is at its end, and then there is nothing to fill.
-                let _ = ahead.empty.send(std::mem::take(buffer));
-                let Ok(full) = ahead.full.recv() else { return Ok(0) };
-                let (next, length) = full?;
-                *buffer = next;
-                Ok(length)
-            }
+            Side::Ahead(ahead) => ahead.fill(buffer),
             Side::Between => Ok(0),
         }
     }
@@ -90,46 +96,82 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
     /// Size and digest of the compressed bytes, however little sense they make inside.
     pub(super) fn drained(self) -> io::Result<(u64, String)> {
         match self.side {
-            Side::Here(inflated) => inflated.drained(),
-            Side::Ahead(Ahead { full, empty, worker }) => {
-                drop((full, empty));
-                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            }
+            Side::Here(inflated) => inflated.drained().map(|(size, hasher)| (size, named(hasher.unwrap_or_default()))),
+            Side::Ahead(ahead) => ahead.drained(),
             Side::Between => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
 
 impl<'scope> Ahead<'scope> {
-    fn start<'env, R: Read + Send + 'scope>(inflated: Inflated<R>, scope: &'scope Scope<'scope, 'env>, threads: &'env Threads) -> Self {
+    fn start<'env, R: Read + Send + 'scope>(mut inflated: Inflated<R>, scope: &'scope Scope<'scope, 'env>, threads: &'env Threads) -> Self {
         let (empty, to_fill) = channel::<Vec<u8>>();
-        let (filled, full) = channel();
+        let (hashed, to_copy) = channel::<Vec<u8>>();
+        // One for both, so that neither waits for what the other cannot send. It is full only of compressed bytes.
+        let (filled, pieces) = sync_channel(2 * BUFFERS);
         for _ in 1..BUFFERS {
             let _ = empty.send(vec![0; BUFFER]);
         }
+        let compressed = filled.clone();
+        let hasher = inflated.hashed_by(Box::new(move |bytes| {
+            let mut copy = to_copy.try_recv().unwrap_or_default();
+            copy.clear();
+            copy.extend_from_slice(bytes);
+            // Nobody is there once nobody wants to know.
+            let _ = compressed.send(Piece::Compressed(copy));
+        }));
         let worker = scope.spawn(move || {
-            let sums = inflate(inflated, &to_fill, &filled);
+            let size = inflate(inflated, &to_fill, &filled);
             threads.give_back();
-            sums
+            size
         });
-        Self { full, empty, worker }
+        Self { pieces, empty, hasher, hashed, worker }
+    }
+
+    fn fill(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        // Fails only when the other side is at its end, and then there is nothing to fill.
+        let _ = self.empty.send(std::mem::take(buffer));
+        loop {
+            match self.pieces.recv() {
+                Ok(Piece::Compressed(bytes)) => {
+                    self.hasher.update(&bytes);
+                    let _ = self.hashed.send(bytes);
+                }
+                Ok(Piece::Inflated(outcome)) => {
+                    let (next, length) = outcome?;
+                    *buffer = next;
+                    return Ok(length);
+                }
+                Err(_) => return Ok(0),
+            }
+        }
+    }
+
+    fn drained(self) -> io::Result<(u64, String)> {
+        let Self { pieces, empty, mut hasher, hashed, worker } = self;
+        drop(empty);
+        for piece in pieces {
+            if let Piece::Compressed(bytes) = piece {
+                hasher.update(&bytes);
+                let _ = hashed.send(bytes);
+            }
+        }
+        let size = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((size, named(hasher)))
     }
 }
 
 /// Until the end, the first error, or nobody reads on; then to the end of the compressed bytes.
-fn inflate<R: Read>(
-    mut inflated: Inflated<R>,
-    to_fill: &Receiver<Vec<u8>>,
-    filled: &Sender<io::Result<(Vec<u8>, usize)>>,
-) -> io::Result<(u64, String)> {
+fn inflate<R: Read>(mut inflated: Inflated<R>, to_fill: &Receiver<Vec<u8>>, filled: &SyncSender<Piece>) -> io::Result<u64> {
     while let Ok(mut buffer) = to_fill.recv() {
         let outcome = inflated.fill(&mut buffer);
         let goes_on = matches!(outcome, Ok(1..));
-        if filled.send(outcome.map(|length| (buffer, length))).is_err() || !goes_on {
+        let sent = filled.send(Piece::Inflated(outcome.map(|length| (buffer, length))));
+        if sent.is_err() || !goes_on {
             break;
         }
     }
-    inflated.drained()
+    inflated.drained().map(|(size, _)| size)
 }
 
 #[cfg(test)]

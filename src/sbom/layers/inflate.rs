@@ -35,10 +35,17 @@ impl Unreadable {
     }
 }
 
+/// Who hashes the compressed bytes.
+enum Sum {
+    Here(Sha256),
+    /// Whoever takes the pieces.
+    There(Box<dyn FnMut(&[u8]) + Send>),
+}
+
 /// Compressed bytes, counted and hashed; at most one more than promised.
 struct Hashed<R> {
     inner: R,
-    hasher: Sha256,
+    sum: Sum,
     read: u64,
     most: u64,
 }
@@ -49,7 +56,11 @@ impl<R: Read> Read for Hashed<R> {
         let Some(bytes) = bytes.get_mut(..most) else { return Ok(0) };
         // Told apart from what a decoder finds wrong.
         let read = self.inner.read(bytes).map_err(|error| io::Error::new(error.kind(), Unreadable(error)))?;
-        self.hasher.update(bytes.get(..read).unwrap_or_default());
+        let bytes = bytes.get(..read).unwrap_or_default();
+        match &mut self.sum {
+            Sum::Here(hasher) => hasher.update(bytes),
+            Sum::There(take) => take(bytes),
+        }
         self.read += read as u64;
         Ok(read)
     }
@@ -71,7 +82,7 @@ impl<R: Read> Inflated<R> {
     /// `size` is what the manifest promises. The compression is told by the first bytes, as media types are not always right.
     pub(super) fn new(layer: R, size: Option<u64>) -> io::Result<Self> {
         let most = size.map_or(MOST, |size| size.saturating_add(1)).min(MOST);
-        let mut reader = BufReader::with_capacity(BUFFER, Hashed { inner: layer, hasher: Sha256::new(), read: 0, most });
+        let mut reader = BufReader::with_capacity(BUFFER, Hashed { inner: layer, sum: Sum::Here(Sha256::new()), read: 0, most });
         let start = reader.fill_buf()?;
         let decoder = match start {
             [0x1f, 0x8b, ..] => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),
@@ -94,6 +105,19 @@ impl<R: Read> Inflated<R> {
         }
     }
 
+    /// Has somebody else hash the compressed bytes from here on, who gets the hash of those before.
+    pub(super) fn hashed_by(&mut self, take: Box<dyn FnMut(&[u8]) + Send>) -> Sha256 {
+        let compressed = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.get_mut().get_mut(),
+            Decoder::Zstd(decoder) => decoder.get_mut().get_mut(),
+            Decoder::Plain(reader) => reader.get_mut(),
+        };
+        match std::mem::replace(&mut compressed.sum, Sum::There(take)) {
+            Sum::Here(hasher) => hasher,
+            Sum::There(_) => Sha256::new(),
+        }
+    }
+
     /// Fills the buffer from its start with what comes next; nothing at the end.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.decoder {
@@ -109,8 +133,8 @@ impl<R: Read> Inflated<R> {
         Ok(read)
     }
 
-    /// Size and digest of the compressed bytes, however little sense they make inside.
-    pub(super) fn drained(self) -> io::Result<(u64, String)> {
+    /// Size and hash of the compressed bytes, however little sense they make inside; no hash if somebody else makes it.
+    pub(super) fn drained(self) -> io::Result<(u64, Option<Sha256>)> {
         let mut reader = match self.decoder {
             Decoder::Gzip(decoder) => decoder.into_inner(),
             Decoder::Zstd(decoder) => decoder.finish(),
@@ -118,7 +142,11 @@ impl<R: Read> Inflated<R> {
         };
         io::copy(&mut reader, &mut io::sink())?;
         let compressed = reader.into_inner();
-        Ok((compressed.read, named(compressed.hasher)))
+        let hasher = match compressed.sum {
+            Sum::Here(hasher) => Some(hasher),
+            Sum::There(_) => None,
+        };
+        Ok((compressed.read, hasher))
     }
 }
 

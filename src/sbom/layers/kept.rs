@@ -51,7 +51,7 @@ impl Spare {
 }
 
 /// All files together; a larger one is read when no other is held.
-const SHARED: u64 = 64 << 20;
+const SHARED: u64 = 48 << 20;
 /// Files below this are not worth counting.
 const COUNTED: u64 = 1 << 20;
 

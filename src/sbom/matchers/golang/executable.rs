@@ -3,6 +3,7 @@
 use std::io::{self, Read as _, SeekFrom};
 use std::ops::Range;
 
+use memchr::memmem;
 use object::read::ReadRef as _;
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::read::macho::{MachHeader, Section as _, Segment as _};
@@ -172,7 +173,9 @@ fn scan(contents: &mut dyn Contents, layout: &Layout) -> io::Result<Search> {
     // Data that is stored, not zeroed at start, is small; a hostile file can claim any size.
     const MOST: u64 = 256 << 20;
     const WINDOW: usize = 64 << 10;
-    let mut window = vec![0; WINDOW + MAGIC.len()];
+    // Most programs have less.
+    let largest = layout.data.iter().map(|data| data.end.saturating_sub(data.start)).max().unwrap_or_default();
+    let mut window = vec![0; WINDOW.min(usize::try_from(largest).unwrap_or(WINDOW)) + MAGIC.len()];
     let mut spent = 0_u64;
     for data in &layout.data {
         let mut at = data.start;
@@ -182,8 +185,8 @@ fn scan(contents: &mut dyn Contents, layout: &Layout) -> io::Result<Search> {
             if !read_at(contents, at, bytes)? {
                 break;
             }
-            for found in positions_of_magic(bytes) {
-                if let Some(info) = decode(contents, layout, at + found)? {
+            for found in memmem::find_iter(bytes, MAGIC) {
+                if let Some(info) = decode(contents, layout, at + found as u64)? {
                     return Ok(Search::Present(info));
                 }
             }
@@ -196,11 +199,6 @@ fn scan(contents: &mut dyn Contents, layout: &Layout) -> io::Result<Search> {
         }
     }
     Ok(Search::Absent)
-}
-
-fn positions_of_magic(bytes: &[u8]) -> Vec<u64> {
-    let candidates = bytes.iter().enumerate().filter(|(_, byte)| **byte == MAGIC[0]);
-    candidates.filter(|(start, _)| bytes[*start..].starts_with(MAGIC)).map(|(start, _)| start as u64).collect()
 }
 
 /// Reads the build information at an offset of the file, in either form.
