@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::hand_over::{hand_over_baked, hand_over_built};
 use super::publish::{generator, say_plan};
-use super::release::{Outside, Run, plural, private_folder, with_consequence};
+use super::release::{Outside, Run, plural, private_folder, sboms, with_consequence};
 use super::trust;
-use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
 use crate::build::bake::Definition;
@@ -24,7 +23,6 @@ use crate::inputs::{Action, Inputs, secret_texts};
 use crate::login::{self, Asked};
 use crate::plan::Build;
 use crate::plan::bake::{Bake, BuildOnly, Plan, plan};
-use crate::plan::sbom::Sbom;
 use crate::preflight::{self, Problems};
 use crate::publish::Published;
 use crate::registry::Credentials;
@@ -137,19 +135,10 @@ async fn publish(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan:
     let notice = |text: &str| report.notice(text);
     let set_up = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = problems(plan);
-    let layers = plan
-        .build
-        .sbom
-        .may_be_of_layers()
-        .then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.build.written(), env)))
-        .flatten();
+    let layers = run.layers(&plan.build, &mut problems);
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     let (built, generator) = report.stage("build", build(env, folder, plan, &outside, buildx, &notice)).await?;
-    let sboms = match (&plan.build.sbom, generator) {
-        (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
-        _ => Sboms::Build,
-    };
-    run.conclude_all(&outside, ready, built, &sboms).await
+    run.conclude_all(&outside, ready, built, &sboms(&plan.build.sbom, generator, layers)).await
 }
 
 /// What is wrong with the definition itself: secrets among the arguments of a target, a cache under a published name.

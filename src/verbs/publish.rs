@@ -3,9 +3,8 @@
 use anyhow::Context as _;
 
 use super::hand_over::{BUILT, UNWRITTEN, hand_over, hand_over_metadata, hand_over_pushed};
-use super::release::{Run, plural, private_folder, with_consequence};
+use super::release::{Run, plural, private_folder, sboms, with_consequence};
 use super::trust;
-use crate::attest::sboms::{Layers, Sboms};
 use crate::build::arguments::Generator;
 use crate::build::buildx::{Buildx, Place};
 use crate::build::scanner::{self, Scanner};
@@ -124,22 +123,12 @@ pub async fn publish(
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = build_problems(&plan.build, &plan.release.names().iter().map(ToString::to_string).collect::<Vec<_>>());
-    let layers = plan
-        .build
-        .sbom
-        .may_be_of_layers()
-        .then(|| problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.build.written(), env)))
-        .flatten();
+    let layers = run.layers(&plan.build, &mut problems);
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     let images = plan.release.images();
     let building = build(env, &plan.build, &images, &outside.registry, buildx, &notice);
     let (built, generator) = report.stage("build", building).await?;
-    let sboms = match (&plan.build.sbom, generator) {
-        (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
-        (Sbom::Files(own), _) => Sboms::Files(own),
-        (Sbom::Ours(_) | Sbom::Generator | Sbom::Off, _) => Sboms::Build,
-    };
-    run.conclude(&outside, ready, built, &sboms).await
+    run.conclude(&outside, ready, built, &sboms(&plan.build.sbom, generator, layers)).await
 }
 
 /// What is wrong with the build itself: secrets among its arguments, a cache under a published name, a missing context.

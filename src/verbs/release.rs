@@ -8,15 +8,17 @@ use futures_util::FutureExt as _;
 
 use super::prove::{prove, verify_all};
 use super::store;
-use crate::attest::sboms::Sboms;
+use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
+use crate::build::arguments::Generator;
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::api::Api;
 use crate::github::{Context, Environment};
 use crate::image::ImageRef;
 use crate::inputs::{Inputs, OnTagConflict};
 use crate::login::{self, Asked};
-use crate::plan::{Release, Target};
+use crate::plan::sbom::Sbom;
+use crate::plan::{Build, Release, Target};
 use crate::preflight::{self, Problems};
 use crate::publish::{self, Baseline, Lot, Name, Published, Terms};
 use crate::registry::exchange::Endpoints;
@@ -60,6 +62,15 @@ impl Outside {
     }
 }
 
+/// Where the SBOMs come from, once it is known what the builder could run.
+pub(super) fn sboms(made: &Sbom, generator: Generator, layers: Option<Layers>) -> Sboms<'_> {
+    match (made, generator) {
+        (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
+        (Sbom::Files(own), _) => Sboms::Files(own),
+        (Sbom::Ours(_) | Sbom::Generator | Sbom::Off, _) => Sboms::Build,
+    }
+}
+
 /// What a run publishes, and what it is told about it.
 pub struct Run<'a> {
     pub env: &'a Environment,
@@ -86,6 +97,12 @@ impl Run<'_> {
         let asked = Asked { logins: &self.inputs.registry_auth, images: &images, env: self.env, context: self.context };
         let credentials = login::credentials(&asked, &Endpoints::default(), self.report).await.context("no login")?;
         Ok((Outside::new(self.inputs, &credentials)?, credentials))
+    }
+
+    /// How SBOMs are made of layers, if that may be needed.
+    pub fn layers(&self, build: &Build, problems: &mut Problems) -> Option<Layers> {
+        let prepared = || Layers::prepare(self.inputs.sbom_cache.as_deref(), build.written(), self.env);
+        build.sbom.may_be_of_layers().then(|| problems.take(prepared())).flatten()
     }
 
     /// Everything that can be known to fail before an hour of building, as one list: the right to sign and to push, what the names mean

@@ -35,11 +35,13 @@ impl Unreadable {
     }
 }
 
+/// Takes compressed bytes as they are read.
+pub(super) type Take = Box<dyn FnMut(&[u8]) + Send>;
+
 /// Who hashes the compressed bytes.
 enum Sum {
     Here(Sha256),
-    /// Whoever takes the pieces.
-    There(Box<dyn FnMut(&[u8]) + Send>),
+    There(Take),
 }
 
 /// Compressed bytes, counted and hashed; at most one more than promised.
@@ -106,7 +108,7 @@ impl<R: Read> Inflated<R> {
     }
 
     /// Has somebody else hash the compressed bytes from here on, who gets the hash of those before.
-    pub(super) fn hashed_by(&mut self, take: Box<dyn FnMut(&[u8]) + Send>) -> Sha256 {
+    pub(super) fn hashed_by(&mut self, take: Take) -> Sha256 {
         let compressed = match &mut self.decoder {
             Decoder::Gzip(decoder) => decoder.get_mut().get_mut(),
             Decoder::Zstd(decoder) => decoder.get_mut().get_mut(),
