@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::sync::OnceLock;
 
 use supply_action::github::Environment;
 use supply_action::image::{ImageRef, Repository};
@@ -12,6 +13,9 @@ use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
 use supply_action::verify::{self, VerifiedImage};
 use tempfile::TempDir;
+
+/// Made by the first sandbox: an RSA key takes longer than most of a run, and none of the tests is about having its own.
+static ISSUER_KEY: OnceLock<Vec<u8>> = OnceLock::new();
 
 /// A misbehaviour that does not end.
 pub(crate) fn always(service: Service, method: Option<&'static str>, path: &str, effect: Effect) -> Fault {
@@ -48,7 +52,13 @@ impl World {
         let mut config = Config::new(folder.path().join("sandbox"));
         change(&mut config);
         let login = config.registry_login.clone();
+        let key = config.dir.join("keys/oidc.p8");
+        if let Some(made) = ISSUER_KEY.get() {
+            std::fs::create_dir_all(key.parent().unwrap()).unwrap();
+            std::fs::write(&key, made).unwrap();
+        }
         let sandbox = sandbox::start(config).await.unwrap();
+        ISSUER_KEY.get_or_init(|| std::fs::read(&key).unwrap());
         std::fs::create_dir(folder.path().join("context")).unwrap();
         std::fs::create_dir(folder.path().join("temp")).unwrap();
         let mut env: Environment = sandbox.environment().into_iter().collect();
