@@ -107,7 +107,7 @@ impl<'scope> Ahead<'scope> {
     fn start<'env, R: Read + Send + 'scope>(mut inflated: Inflated<R>, scope: &'scope Scope<'scope, 'env>, threads: &'env Threads) -> Self {
         let (empty, to_fill) = channel::<Vec<u8>>();
         let (hashed, to_copy) = channel::<Vec<u8>>();
-        // One for both, so that neither waits for what the other cannot send. It is full only of compressed bytes.
+        // One for both, so that neither waits for what the other cannot send. Its bound holds back compressed bytes; the others are bounded by their number.
         let (filled, pieces) = sync_channel(2 * BUFFERS);
         for _ in 1..BUFFERS {
             let _ = empty.send(vec![0; BUFFER]);
@@ -185,7 +185,7 @@ mod tests {
     use crate::sbom::layers::stream::Stream;
 
     /// Everything a reader sees of a layer: how far it came, how it ended, and what the bytes were.
-    fn seen(layer: &[u8], threads: usize, most: u64) -> (u64, Result<(), String>, (u64, String)) {
+    fn seen(layer: impl Read + Send, threads: usize, most: u64) -> (u64, Result<(), String>, (u64, String)) {
         let threads = Threads::new(threads);
         std::thread::scope(|scope| {
             let mut stream = Stream::new(Supply::new(Inflated::new(layer, None).unwrap(), scope, &threads));
@@ -193,6 +193,16 @@ mod tests {
             let outcome = (&mut stream).take(most).read_to_end(&mut bytes).map(drop).map_err(|error| error.to_string());
             (bytes.len() as u64, outcome, stream.drained().unwrap())
         })
+    }
+
+    /// Is interrupted before every read.
+    struct Interrupted<'a>(&'a [u8], bool);
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(bytes) }
+        }
     }
 
     #[test]
@@ -213,6 +223,7 @@ mod tests {
             assert_eq!(alone.1.is_ok(), is_read, "{:?}", alone.1);
             assert_eq!(alone.2.0, layer.len() as u64);
             assert_eq!(seen(layer, 1, most), alone);
+            assert_eq!([0, 1].map(|threads| seen(Interrupted(layer, false), threads, most)), [alone.clone(), alone]);
         }
         let threads = Threads::new(2);
         let sums = std::thread::scope(|scope| {

@@ -56,8 +56,14 @@ impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let most = bytes.len().min(usize::try_from(self.most - self.read).unwrap_or(usize::MAX));
         let Some(bytes) = bytes.get_mut(..most) else { return Ok(0) };
-        // Told apart from what a decoder finds wrong.
-        let read = self.inner.read(bytes).map_err(|error| io::Error::new(error.kind(), Unreadable(error)))?;
+        let read = loop {
+            match self.inner.read(bytes) {
+                // Whoever reads ahead ends with the first error.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Told apart from what a decoder finds wrong.
+                outcome => break outcome.map_err(|error| io::Error::new(error.kind(), Unreadable(error)))?,
+            }
+        };
         let bytes = bytes.get(..read).unwrap_or_default();
         match &mut self.sum {
             Sum::Here(hasher) => hasher.update(bytes),

@@ -26,7 +26,7 @@ pub enum Owner {
     Beside,
 }
 
-/// No list of one package is longer.
+/// No real list of one package is longer; a longer one is told of, not used.
 const LARGEST_RECORD: usize = 32 << 20;
 
 /// For a file that is read whole: its checksum, and what it lists.
@@ -45,21 +45,31 @@ pub fn add(path: &str, bytes: &[u8], facts: &mut Facts) {
 
 /// What looks through every other file, and lets `inner` see it too.
 pub fn scanner(path: &str, inner: Option<Box<dyn Scanner>>) -> Box<dyn Scanner> {
-    let record = is_record(path).then(Vec::new);
+    let record = is_record(path).then(|| Record { path: path.to_owned(), bytes: Vec::new(), length: 0 });
     Box::new(Sum { context: Context::new(&SHA1_FOR_LEGACY_USE_ONLY), record, inner })
+}
+
+/// A list as far as it is held.
+struct Record {
+    path: String,
+    bytes: Vec<u8>,
+    length: usize,
 }
 
 struct Sum {
     context: Context,
-    record: Option<Vec<u8>>,
+    record: Option<Record>,
     inner: Option<Box<dyn Scanner>>,
 }
 
 impl Scanner for Sum {
     fn feed(&mut self, piece: &[u8]) {
         self.context.update(piece);
-        if let Some(record) = self.record.as_mut().filter(|record| record.len() + piece.len() <= LARGEST_RECORD) {
-            record.extend(piece);
+        if let Some(record) = self.record.as_mut() {
+            record.length = record.length.saturating_add(piece.len());
+            if record.length <= LARGEST_RECORD {
+                record.bytes.extend(piece);
+            }
         }
         if let Some(inner) = self.inner.as_mut().filter(|inner| !inner.is_done()) {
             inner.feed(piece);
@@ -73,8 +83,12 @@ impl Scanner for Sum {
     fn finish(&mut self) -> Facts {
         let mut facts = self.inner.as_mut().map(|inner| inner.finish()).unwrap_or_default();
         facts.sum = Some(hex::encode(self.context.clone().finish()));
-        if let Some(record) = self.record.take() {
-            let text = String::from_utf8_lossy(&record);
+        if let Some(Record { path, bytes, length }) = self.record.take() {
+            if length > LARGEST_RECORD {
+                facts.warn(format!("`{path}` has more than `{LARGEST_RECORD}` bytes: the files of its package are not listed"));
+                return facts;
+            }
+            let text = String::from_utf8_lossy(&bytes);
             facts.owned.push(Owned { owner: Owner::Beside, paths: text.lines().filter_map(first_field).collect() });
         }
         facts
@@ -112,6 +126,18 @@ mod tests {
         let mut scanner = scanner(path, None);
         bytes.chunks(3).for_each(|piece| scanner.feed(piece));
         scanner.finish()
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_told_of_and_not_used_in_part() {
+        let path = "site/a-1.dist-info/RECORD";
+        let mut scanner = scanner(path, None);
+        for piece in [&b"a.py,,\n"[..], &vec![b'a'; LARGEST_RECORD], b"\nb.py,,\n"] {
+            scanner.feed(piece);
+        }
+        let facts = scanner.finish();
+        assert_eq!((facts.owned.len(), facts.warnings.len()), (0, 1));
+        assert!(facts.warnings[0].contains(path) && facts.sum.is_some(), "{facts:?}");
     }
 
     #[test]
