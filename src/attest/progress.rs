@@ -24,8 +24,8 @@ pub struct Progress {
 
 #[derive(Debug, Default)]
 struct Layers {
-    /// By diffID: the place from 1 on, and the size.
-    places: BTreeMap<String, (usize, Option<u64>)>,
+    /// From 1 on.
+    places: BTreeMap<Blob, usize>,
     /// Those still to be read, of all images that are told of.
     waiting: usize,
     done: usize,
@@ -38,11 +38,11 @@ impl Progress {
     pub fn expect<'a>(&self, layers: impl IntoIterator<Item = &'a Blob>) {
         let mut known = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seen = BTreeSet::new();
-        for layer in layers.into_iter().filter(|layer| seen.insert(&layer.diff_id)) {
+        for layer in layers.into_iter().filter(|layer| seen.insert(*layer)) {
             self.expected.fetch_add(layer.size.unwrap_or_default(), Ordering::Relaxed);
             known.waiting += 1;
             let place = known.places.len() + 1;
-            known.places.entry(layer.diff_id.clone()).or_insert((place, layer.size));
+            known.places.entry(layer.clone()).or_insert(place);
         }
     }
 
@@ -71,11 +71,11 @@ impl Watcher for Progress {
     fn done(&self, blob: &Blob, was_known: bool) {
         let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
         layers.done += 1;
-        let (place, size) = layers.places.get(&blob.diff_id).copied().unwrap_or_default();
+        let place = layers.places.get(blob).copied().unwrap_or_default();
         if was_known {
-            self.expected.fetch_sub(size.unwrap_or_default(), Ordering::Relaxed);
+            self.expected.fetch_sub(blob.size.unwrap_or_default(), Ordering::Relaxed);
         }
-        let size = size.map(|size| format!(", {}", megabytes(size))).unwrap_or_default();
+        let size = blob.size.map(|size| format!(", {}", megabytes(size))).unwrap_or_default();
         let how = if was_known { "known from the cache" } else { "read" };
         let line = format!("layer {place} of {} {how}: {}{size}", layers.places.len(), blob.name());
         layers.lines.push(line);

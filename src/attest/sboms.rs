@@ -80,8 +80,14 @@ impl Layers {
         let images: Vec<Image> =
             platforms.iter().map(|part| source.image(&part.descriptor.digest, Some(&part.platform))).collect::<Result<_, _>>()?;
         let layers: Vec<_> = images.iter().map(|image| image.layers.clone()).collect();
-        let reading =
-            Reading { blobs: source, threads: threads(), cache: self.cache.as_ref(), watcher: &*self.progress, files: self.written.files };
+        let reading = Reading {
+            blobs: source,
+            threads: threads(),
+            cache: self.cache.as_ref(),
+            watcher: &*self.progress,
+            files: self.written.files,
+            diff_ids: true,
+        };
         self.progress.expect(layers.iter().flatten());
         let document = |(image, collected): (&Image, _)| {
             let mut about = image.about(name.to_owned());

@@ -63,7 +63,7 @@ fn platform(architecture: &str) -> Platform {
 }
 
 fn packages(local: &Local) -> Vec<String> {
-    let reading = Reading { blobs: local, threads: 1, cache: None, watcher: &Unwatched, files: false };
+    let reading = Reading { blobs: local, threads: 1, cache: None, watcher: &Unwatched, files: false, diff_ids: false };
     let collected = collect(std::slice::from_ref(&local.image.layers), &reading).unwrap().pop().unwrap();
     crate::sbom::catalog::Catalog::from_collected(collected).packages.into_iter().map(|listed| listed.package.name).collect()
 }

@@ -188,7 +188,7 @@ mod tests {
     fn seen(layer: impl Read + Send, threads: usize, most: u64) -> (u64, Result<(), String>, (u64, String)) {
         let threads = Threads::new(threads);
         std::thread::scope(|scope| {
-            let mut stream = Stream::new(Supply::new(Inflated::new(layer, None).unwrap(), scope, &threads));
+            let mut stream = Stream::new(Supply::new(Inflated::new(layer, None).unwrap(), scope, &threads), true);
             let mut bytes = Vec::new();
             let outcome = (&mut stream).take(most).read_to_end(&mut bytes).map(drop).map_err(|error| error.to_string());
             (bytes.len() as u64, outcome, stream.drained().unwrap())
@@ -227,7 +227,7 @@ mod tests {
         }
         let threads = Threads::new(2);
         let sums = std::thread::scope(|scope| {
-            let stream = Stream::new(Supply::new(Inflated::new(&whole[..], None).unwrap(), scope, &threads));
+            let stream = Stream::new(Supply::new(Inflated::new(&whole[..], None).unwrap(), scope, &threads), true);
             stream.finish().unwrap()
         });
         assert_eq!(sums.size, whole.len() as u64);

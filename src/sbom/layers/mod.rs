@@ -3,7 +3,7 @@
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/layer.md>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +32,7 @@ pub(super) mod tar;
 mod tests;
 
 /// A layer as an image names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Blob {
     /// Of the compressed bytes, where the image names it; archives of Docker may not.
     pub digest: Option<String>,
@@ -75,6 +75,15 @@ pub struct Reading<'a> {
     pub watcher: &'a dyn Watcher,
     /// Whether the files of packages are asked for; then the cache must be one of [`Cache::with_files`].
     pub files: bool,
+    /// Whether every layer must inflate to its diffID. Without this only what the cache keeps must, and a layer that has no other digest: the digest
+    /// of the compressed bytes binds the inflated ones already, and container runtimes check diffIDs once more when they unpack.
+    pub diff_ids: bool,
+}
+
+impl Reading<'_> {
+    fn needs_diff_id(&self, blob: &Blob) -> bool {
+        self.diff_ids || self.cache.is_some() || blob.digest.is_none()
+    }
 }
 
 /// What readers of layers share.
@@ -86,20 +95,17 @@ struct Shared {
 /// The facts of each image, whose layers come lowest first; a layer of several images is read once.
 pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collected>, SbomError> {
     let shared = Shared { ledger: Ledger::new(reading.files), threads: Threads::new(reading.threads.max(1)) };
-    let mut unique: BTreeMap<&str, &Blob> = BTreeMap::new();
-    for blob in images.iter().flatten() {
-        unique.entry(&blob.diff_id).or_insert(blob);
-    }
+    let unique: BTreeSet<&Blob> = images.iter().flatten().collect();
+    let mut waiting: Vec<&Blob> = unique.into_iter().collect();
     // The largest first, or its thread is the last to end.
-    let mut waiting: Vec<&Blob> = unique.into_values().collect();
-    waiting.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.diff_id.clone()));
+    waiting.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     let layers = read_all(&waiting, reading, &shared)?;
     images.iter().map(|image| stacked(image, &layers, reading, &shared)).collect()
 }
 
-fn stacked(image: &[Blob], layers: &BTreeMap<&str, Arc<Layer>>, reading: &Reading<'_>, shared: &Shared) -> Result<Collected, SbomError> {
+fn stacked(image: &[Blob], layers: &BTreeMap<&Blob, Arc<Layer>>, reading: &Reading<'_>, shared: &Shared) -> Result<Collected, SbomError> {
     let names: Vec<Arc<str>> = image.iter().map(|blob| Arc::from(blob.diff_id.as_str())).collect();
-    let stack = image.iter().filter_map(|blob| layers.get(blob.diff_id.as_str()).cloned()).collect();
+    let stack = image.iter().filter_map(|blob| layers.get(blob).cloned()).collect();
     let mut again = |place: usize, context: &Context| match image.get(place) {
         Some(blob) => read(blob, context, reading, shared),
         None => Ok(Layer::default()),
@@ -107,8 +113,8 @@ fn stacked(image: &[Blob], layers: &BTreeMap<&str, Arc<Layer>>, reading: &Readin
     merge::merge(stack, &names, &mut again)
 }
 
-/// Every layer by its diffID. The first in the list that fails tells why there is none of them.
-fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, shared: &Shared) -> Result<BTreeMap<&'a str, Arc<Layer>>, SbomError> {
+/// Every layer. The first in the list that fails tells why there is none of them.
+fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, shared: &Shared) -> Result<BTreeMap<&'a Blob, Arc<Layer>>, SbomError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let outcomes: Mutex<BTreeMap<usize, Result<Layer, SbomError>>> = Mutex::default();
     let work = || {
@@ -134,8 +140,8 @@ fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, shared: &Shared) ->
     let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes
         .into_iter()
-        .filter_map(|(place, outcome)| Some((waiting.get(place)?, outcome)))
-        .map(|(blob, outcome)| Ok((blob.diff_id.as_str(), Arc::new(outcome?))))
+        .filter_map(|(place, outcome)| Some((*waiting.get(place)?, outcome)))
+        .map(|(blob, outcome)| Ok((blob, Arc::new(outcome?))))
         .collect()
 }
 
@@ -169,7 +175,7 @@ fn read_once(blob: &Blob, context: &Context, reading: &Reading<'_>, shared: &Sha
     let watched = Watched { inner: opened, watcher: reading.watcher };
     let inflated = Inflated::new(watched, blob.size).map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
     std::thread::scope(|scope| {
-        let mut tar = Tar::new(Stream::new(Supply::new(inflated, scope, &shared.threads)));
+        let mut tar = Tar::new(Stream::new(Supply::new(inflated, scope, &shared.threads), reading.needs_diff_id(blob)));
         let outcome = scan::scan(&mut tar, context, &shared.ledger);
         let stream = tar.into_inner();
         match outcome {
@@ -178,11 +184,8 @@ fn read_once(blob: &Blob, context: &Context, reading: &Reading<'_>, shared: &Sha
                 if let Some(reason) = mismatch(blob, sums.size, &sums.digest) {
                     return Err(bad(reason));
                 }
-                if sums.diff_id != blob.diff_id {
-                    return Err(bad(format!(
-                        "inflates to other bytes than the image says: `{}` instead of `{}`",
-                        sums.diff_id, blob.diff_id
-                    )));
+                if let Some(diff_id) = sums.diff_id.filter(|diff_id| *diff_id != blob.diff_id) {
+                    return Err(bad(format!("inflates to other bytes than the image says: `{diff_id}` instead of `{}`", blob.diff_id)));
                 }
                 Ok(found)
             }

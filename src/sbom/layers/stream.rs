@@ -1,4 +1,4 @@
-//! The bytes a layer stands for as a reader, hashed on the way. It never believes a layer; it tells what the bytes were.
+//! The bytes a layer stands for as a reader, hashed on the way if that is asked for. It never believes a layer; it tells what the bytes were.
 
 use std::io::{self, BufRead, Read};
 
@@ -13,7 +13,8 @@ pub(super) struct Stream<'scope, 'env, R: Read> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    hasher: Sha256,
+    /// Of the inflated bytes, where their hash is wanted and is not that of the compressed ones.
+    hasher: Option<Sha256>,
 }
 
 /// What was read, once it is at its end.
@@ -21,12 +22,13 @@ pub(super) struct Stream<'scope, 'env, R: Read> {
 pub(super) struct Sums {
     pub(super) size: u64,
     pub(super) digest: String,
-    pub(super) diff_id: String,
+    pub(super) diff_id: Option<String>,
 }
 
 impl<'scope, 'env, R: Read + Send + 'scope> Stream<'scope, 'env, R> {
-    pub(super) fn new(supply: Supply<'scope, 'env, R>) -> Self {
-        Self { supply, buffer: vec![0; BUFFER], start: 0, end: 0, hasher: Sha256::new() }
+    pub(super) fn new(supply: Supply<'scope, 'env, R>, is_hashed: bool) -> Self {
+        let hasher = (is_hashed && !supply.is_plain()).then(Sha256::new);
+        Self { supply, buffer: vec![0; BUFFER], start: 0, end: 0, hasher }
     }
 
     /// Reads what is left of both, and sums up.
@@ -38,9 +40,10 @@ impl<'scope, 'env, R: Read + Send + 'scope> Stream<'scope, 'env, R> {
             }
             self.consume(left);
         }
-        let diff_id = (!self.supply.is_plain()).then(|| named(self.hasher));
+        let is_plain = self.supply.is_plain();
         let (size, digest) = self.supply.drained()?;
-        Ok(Sums { size, diff_id: diff_id.unwrap_or_else(|| digest.clone()), digest })
+        let diff_id = if is_plain { Some(digest.clone()) } else { self.hasher.map(named) };
+        Ok(Sums { size, diff_id, digest })
     }
 
     /// Size and digest of the compressed bytes, however little sense they make inside.
@@ -66,8 +69,8 @@ impl<'scope, R: Read + Send + 'scope> BufRead for Stream<'scope, '_, R> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
             self.end = self.supply.fill(&mut self.buffer)?;
-            if !self.supply.is_plain() {
-                self.hasher.update(self.buffer.get(..self.end).unwrap_or_default());
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(self.buffer.get(..self.end).unwrap_or_default());
             }
         }
         Ok(self.buffer.get(self.start..self.end).unwrap_or_default())

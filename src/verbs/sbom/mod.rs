@@ -231,7 +231,14 @@ impl How {
     /// The catalog of these layers; called where threads may wait.
     fn catalog(&self, layers: Vec<Blob>, blobs: &dyn layers::Blobs, progress: &Progress) -> anyhow::Result<Catalog> {
         progress.expect(&layers);
-        let reading = layers::Reading { blobs, threads: self.threads, cache: self.cache.as_ref(), watcher: progress, files: self.files };
+        let reading = layers::Reading {
+            blobs,
+            threads: self.threads,
+            cache: self.cache.as_ref(),
+            watcher: progress,
+            files: self.files,
+            diff_ids: false,
+        };
         let collected = layers::collect(&[layers], &reading)?;
         Ok(Catalog::from_collected(collected.into_iter().next().unwrap_or_default()))
     }

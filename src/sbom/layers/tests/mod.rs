@@ -67,15 +67,19 @@ fn tar_of(ops: &[Op]) -> Vec<u8> {
 #[derive(Default)]
 struct Memory {
     layers: BTreeMap<String, Vec<u8>>,
+    /// Layers whose diffID is another's.
+    by_digest: BTreeMap<String, Vec<u8>>,
     opened: Mutex<Vec<String>>,
     /// Whether files are asked for.
     files: bool,
+    diff_ids: bool,
 }
 
 impl Blobs for Memory {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
         self.opened.lock().unwrap().push(blob.diff_id.clone());
-        Ok(Box::new(io::Cursor::new(self.layers[&blob.diff_id].clone())))
+        let liar = blob.digest.as_ref().and_then(|digest| self.by_digest.get(digest));
+        Ok(Box::new(io::Cursor::new(liar.unwrap_or_else(|| &self.layers[&blob.diff_id]).clone())))
     }
 }
 
@@ -104,7 +108,7 @@ impl Memory {
     }
 
     fn collect(&self, image: &[Blob], threads: usize, cache: Option<&Cache>) -> Result<Collected, SbomError> {
-        let reading = Reading { blobs: self, threads, cache, watcher: &Unwatched, files: self.files };
+        let reading = Reading { blobs: self, threads, cache, watcher: &Unwatched, files: self.files, diff_ids: self.diff_ids };
         collect(&[image.to_vec()], &reading).map(|mut found| found.pop().unwrap())
     }
 }
@@ -429,13 +433,56 @@ proptest! {
 
 /// Why a layer of these bytes gives no SBOM.
 fn refused(plain: &[u8], compressed: Vec<u8>, change: impl Fn(&mut Blob)) -> String {
+    let (memory, blob) = changed(plain, compressed, change);
+    Memory { diff_ids: true, ..memory }.collect(&[blob], 1, None).unwrap_err().to_string()
+}
+
+/// A layer that is described otherwise than it is.
+fn changed(plain: &[u8], compressed: Vec<u8>, change: impl Fn(&mut Blob)) -> (Memory, Blob) {
     let mut memory = Memory::default();
     let mut blob = memory.add(plain, compressed);
     let id = blob.diff_id.clone();
     change(&mut blob);
     let bytes = memory.layers.remove(&id).unwrap();
     memory.layers.insert(blob.diff_id.clone(), bytes);
-    memory.collect(&[blob], 1, None).unwrap_err().to_string()
+    (memory, blob)
+}
+
+#[test]
+fn a_diff_id_is_checked_where_it_is_asked_for_and_wherever_something_rests_on_it() {
+    let plain = tar_of(&[file("app/package.json", npm("a"))]);
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path().join("cache"));
+    let wrong = |blob: &mut Blob| blob.diff_id = sum(b"other");
+    let is_refused = |memory: &Memory, blob: &Blob, cache: Option<&Cache>| match memory.collect(&[blob.clone()], 2, cache) {
+        Ok(_) => false,
+        Err(error) => error.to_string().contains("inflates to other bytes than the image says"),
+    };
+    let (memory, blob) = changed(&plain, gzip(&plain), wrong);
+    assert!(!is_refused(&memory, &blob, None), "the digest binds the bytes");
+    assert!(is_refused(&memory, &blob, Some(&cache)), "its name in the cache is the diffID");
+    assert!(!cache.folder().exists(), "nothing is kept under a name that is not its own");
+    assert!(is_refused(&Memory { diff_ids: true, ..memory }, &blob, None));
+    let (memory, blob) = changed(&plain, gzip(&plain), |blob| {
+        wrong(blob);
+        blob.digest = None;
+    });
+    assert!(is_refused(&memory, &blob, None), "nothing else binds it");
+    let (memory, blob) = changed(&plain, plain.clone(), wrong);
+    assert!(is_refused(&memory, &blob, None), "a layer that is not compressed has one hash");
+}
+
+#[test]
+fn layers_that_claim_the_same_diff_id_are_each_read() {
+    let mut memory = Memory::default();
+    let honest = memory.add(&tar_of(&[file("app/package.json", npm("a"))]), gzip(&tar_of(&[file("app/package.json", npm("a"))])));
+    let other = gzip(&tar_of(&[file("app/package.json", npm("b"))]));
+    let liar = Blob { digest: Some(sum(&other)), size: Some(other.len() as u64), ..honest.clone() };
+    memory.by_digest.insert(sum(&other), other);
+    let reading = Reading { blobs: &memory, threads: 1, cache: None, watcher: &Unwatched, files: false, diff_ids: false };
+    let found = collect(&[vec![honest], vec![liar]], &reading).unwrap();
+    let names: Vec<_> = found.iter().map(|one| one.facts["app/package.json"].packages[0].package.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
 }
 
 #[test]
@@ -561,7 +608,7 @@ fn a_failing_source_is_no_damaged_layer() {
         }
     }
     let blob = Blob { digest: None, size: None, diff_id: "sha256:x".into() };
-    let reading = Reading { blobs: &Failing, threads: 1, cache: None, watcher: &Unwatched, files: false };
+    let reading = Reading { blobs: &Failing, threads: 1, cache: None, watcher: &Unwatched, files: false, diff_ids: false };
     let error = collect(&[vec![blob]], &reading).unwrap_err();
     assert!(matches!(&error, SbomError::UnreadableLayer { source, .. } if source.to_string() == "cable cut"), "{error:?}");
 }
