@@ -34,7 +34,7 @@ pub(super) struct Ledger {
 pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
 
 /// More than this is given back.
-const MOST_SPARE: usize = 64;
+const MOST_SPARE: usize = 256;
 
 impl Spare {
     pub(super) fn chunk(&self) -> Vec<u8> {
@@ -51,7 +51,7 @@ impl Spare {
 }
 
 /// All files together; a larger one is read when no other is held.
-const SHARED: u64 = 48 << 20;
+const SHARED: u64 = 96 << 20;
 /// Files below this are not worth counting.
 const COUNTED: u64 = 1 << 20;
 

@@ -17,6 +17,12 @@ pub(super) fn clean(path: &[u8]) -> Result<Option<String>, Trouble> {
     if path.len() > LONGEST {
         return malformed(format!("`{}…` is a longer name than any file has", shown()));
     }
+    // As nearly all are.
+    let start = path.strip_prefix(b"./").or_else(|| path.strip_prefix(b"/")).unwrap_or(path);
+    let trimmed = start.strip_suffix(b"/").unwrap_or(start);
+    if trimmed.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..")) {
+        return Ok(Some(printable(trimmed)));
+    }
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in path.split(|byte| *byte == b'/') {
         match part {
@@ -35,7 +41,7 @@ pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 }
 
 pub(super) fn join(directory: &str, name: &str) -> String {
-    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+    if directory.is_empty() { name.to_owned() } else { [directory, "/", name].concat() }
 }
 
 /// Tells paths apart; equal on every machine.

@@ -111,6 +111,8 @@ struct Scan<'a> {
     bases: BTreeMap<String, String>,
     /// The last directory, and where it really is.
     last: Option<(String, String)>,
+    /// The directory of the last entry, whose own directories are noted.
+    noted: Option<String>,
     names: usize,
     packages: usize,
     /// Directories that something else took the place of.
@@ -130,6 +132,7 @@ impl<'a> Scan<'a> {
             again: BTreeMap::new(),
             bases: BTreeMap::new(),
             last: None,
+            noted: None,
             names: 0,
             packages: 0,
             replaced: 0,
@@ -152,7 +155,7 @@ impl<'a> Scan<'a> {
 
     fn entry<R: Forward>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Failure> {
         let Some(path) = paths::clean(&entry.path)? else { return Ok(()) };
-        let path = self.place(&path)?;
+        let path = self.place(path)?;
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
         self.note_parents(&path);
         if name == OPAQUE {
@@ -201,17 +204,17 @@ impl<'a> Scan<'a> {
     }
 
     /// Where an entry really goes: parts of its path may be links.
-    fn place(&mut self, path: &str) -> Result<String, Failure> {
+    fn place(&mut self, path: String) -> Result<String, Failure> {
         if self.view.is_empty() {
-            return Ok(path.to_owned());
+            return Ok(path);
         }
-        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
         if let Some((last, real)) = &self.last
             && last == parent
         {
-            return Ok(paths::join(real, name));
+            return Ok(if real == parent { path } else { paths::join(real, name) });
         }
-        let real = if paths::ancestors(path).any(|ancestor| self.view.get(ancestor).is_some()) {
+        let real = if paths::ancestors(&path).any(|ancestor| self.view.get(ancestor).is_some()) {
             self.view.resolve(parent)
         } else {
             Some(parent.to_owned())
@@ -223,11 +226,17 @@ impl<'a> Scan<'a> {
     }
 
     fn note_parents(&mut self, path: &str) {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        // What lies in a directory changes nothing about those around it.
+        if self.noted.as_deref() == Some(directory) {
+            return;
+        }
+        self.noted = Some(directory.to_owned());
         for parent in paths::ancestors(path).collect::<Vec<_>>().into_iter().rev() {
             let key = hash(parent);
             // Something lies in it, so it is a directory, whatever it was.
             if self.nodes.get(&key) == Some(&false) {
-                self.forget(parent);
+                self.forget(parent, Some(false));
                 self.nodes.remove(&key);
                 self.layer.opaque.insert(parent.to_owned());
             }
@@ -249,9 +258,7 @@ impl<'a> Scan<'a> {
             // What is below a file or a link of this layer was gone before the directory came.
             self.layer.opaque.insert(path.to_owned());
         }
-        if known == Some(false) || self.view.get(path).is_some() {
-            self.forget(path);
-        }
+        self.forget(path, known);
     }
 
     /// Makes room for something that is no directory.
@@ -271,14 +278,18 @@ impl<'a> Scan<'a> {
             self.parents.retain(|_, other| !below(other));
             self.last = None;
         }
-        self.forget(path);
+        self.forget(path, known);
     }
 
-    fn forget(&mut self, path: &str) {
-        self.layer.facts.remove(path);
-        self.layer.hard.remove(path);
-        self.bases.remove(path);
-        if self.view.get(path).is_some() {
+    /// Everything that was told under this path. `known` says whether this layer had something there, and whether it was a directory.
+    fn forget(&mut self, path: &str, known: Option<bool>) {
+        if known == Some(false) {
+            self.layer.facts.remove(path);
+            self.layer.hard.remove(path);
+            self.bases.remove(path);
+        }
+        let could_be_link = known == Some(false) || !self.context.links.is_empty();
+        if could_be_link && self.view.get(path).is_some() {
             self.layer.links.remove(path);
             self.view.remove(path);
             self.last = None;
@@ -286,7 +297,7 @@ impl<'a> Scan<'a> {
     }
 
     fn hard_link(&mut self, path: &str, is_file: bool, entry: &Entry) -> Result<(), Failure> {
-        let target = paths::clean(&entry.link)?.map(|target| self.place(&target)).transpose()?;
+        let target = paths::clean(&entry.link)?.map(|target| self.place(target)).transpose()?;
         let Some(target) = target.filter(|target| target != path) else {
             return Ok(malformed(format!("`{path}` is a hard link to itself or to nothing"))?);
         };
@@ -361,9 +372,12 @@ fn is_file(path: &str) -> bool {
 
 /// What one file tells under each of its names.
 fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &Ledger) -> Result<Vec<(String, Facts)>, Failure> {
-    let is_whole = |name: &String| matching_path(name).is_some_and(|wants| matches!(wants, Wants::Path { cap, .. } if entry.size <= *cap));
-    let has_path = names.iter().any(|name| matching_path(name).is_some());
-    let (opened, whole) = (names.iter().any(|name| is_opened(name)), names.iter().any(is_whole));
+    let (mut has_path, mut whole) = (false, false);
+    for wants in names.iter().filter_map(|name| matching_path(name)) {
+        has_path = true;
+        whole |= matches!(wants, Wants::Path { cap, .. } if entry.size <= *cap);
+    }
+    let opened = names.iter().any(|name| is_opened(name));
     let mut scanners: Vec<Option<Box<dyn Scanner>>> = names.iter().map(|name| scanner(name, ledger.files)).collect();
     let told = |sentence: &dyn Fn(&str) -> String| Ok(names.iter().map(|name| (name.clone(), Facts::warning(sentence(name)))).collect());
     let could_be_executable = entry.size >= SMALLEST_EXECUTABLE;
@@ -385,10 +399,12 @@ fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &
     } else if has_path {
         (Kept::nothing(0, ledger), ledger.take(0))
     } else {
-        let mut start = Vec::new();
-        tar.by_ref().take(4).read_to_end(&mut start)?;
-        let is_executable = MATCHERS.iter().any(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(&start)));
-        let mut rest = io::Cursor::new(start.clone()).chain(tar);
+        let mut start = [0; 4];
+        let length = usize::try_from(entry.size).map_or(start.len(), |size| size.min(start.len()));
+        let start = start.get_mut(..length).unwrap_or_default();
+        tar.read_exact(start)?;
+        let is_executable = MATCHERS.iter().any(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(start)));
+        let mut rest = io::Cursor::new(&*start).chain(tar);
         if is_executable {
             Kept::executable(&mut rest, entry.size, ledger, |piece| feed(piece, &mut scanners))?
         } else if is_scanned {
@@ -400,7 +416,7 @@ fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &
                 }
             }
             ledger.spare().give_back(piece);
-            (Kept::whole(&mut start.as_slice(), start.len() as u64, ledger)?, ledger.take(0))
+            (Kept::whole(&mut &*start, length as u64, ledger)?, ledger.take(0))
         } else {
             return Ok(Vec::new());
         }

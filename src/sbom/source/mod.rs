@@ -48,6 +48,9 @@ impl<T: Read + Seek> Contents for T {}
 
 /// The name as text; bytes that are not UTF-8 are written `\xff`, so that different names stay different.
 pub(super) fn printable(name: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(name) {
+        return text.to_owned();
+    }
     let mut text = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         text.push_str(chunk.valid());

@@ -206,10 +206,8 @@ impl<R: Forward> Tar<R> {
             return Ok(None);
         }
         let told = number(&header[148..156]).unwrap_or(u64::MAX);
-        let bytes = || header.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
-        let unsigned: u64 = bytes().map(u64::from).sum();
-        let signed: i64 = bytes().map(|byte| i64::from(byte.cast_signed())).sum();
-        if told != unsigned && i64::try_from(told) != Ok(signed) {
+        let told = i64::try_from(told);
+        if told != Ok(sum(&header, i32::from)) && told != Ok(sum(&header, |byte| i32::from(byte.cast_signed()))) {
             return malformed("it is no tar archive, or is damaged: a header does not sum up");
         }
         Ok(Some(header))
@@ -293,6 +291,12 @@ fn path_of(header: &Header) -> Vec<u8> {
     // GNU's older magic has times where POSIX has the beginning of the path.
     let prefix = if header[257..].starts_with(b"ustar\0") { until_zero(&header[345..500]) } else { &[] };
     if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+}
+
+/// Of all bytes, those of the sum itself taken for spaces.
+fn sum(header: &Header, number: impl Fn(u8) -> i32) -> i64 {
+    let of = |bytes: &[u8]| bytes.iter().map(|byte| number(*byte)).sum::<i32>();
+    i64::from(of(header) - of(&header[148..156]) + of(&[b' '; 8]))
 }
 
 /// Octal digits, or base 256 where the first bit is set.

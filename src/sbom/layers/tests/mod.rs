@@ -454,7 +454,7 @@ fn a_diff_id_is_checked_where_it_is_asked_for_and_wherever_something_rests_on_it
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(folder.path().join("cache"));
     let wrong = |blob: &mut Blob| blob.diff_id = sum(b"other");
-    let is_refused = |memory: &Memory, blob: &Blob, cache: Option<&Cache>| match memory.collect(&[blob.clone()], 2, cache) {
+    let is_refused = |memory: &Memory, blob: &Blob, cache: Option<&Cache>| match memory.collect(std::slice::from_ref(blob), 2, cache) {
         Ok(_) => false,
         Err(error) => error.to_string().contains("inflates to other bytes than the image says"),
     };
