@@ -42,11 +42,12 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
         "specVersion": "1.6",
         "version": 1,
         "metadata": metadata,
-        "components": components,
-        "dependencies": dependencies(catalog),
         // Only what `coverage` names was looked for.
         "compositions": [{ "aggregate": "incomplete", "assemblies": [IMAGE] }, { "aggregate": "incomplete", "dependencies": [IMAGE] }],
     });
+    // Put in, not copied, which `json!` does.
+    document["components"] = Value::from(components);
+    document["dependencies"] = Value::from(dependencies(catalog));
     let family = Uuid::new_v5(&Uuid::NAMESPACE_URL, FAMILY.as_bytes());
     let serial = Uuid::new_v5(&family, document.to_string().as_bytes());
     document["serialNumber"] = Value::from(format!("urn:uuid:{serial}"));

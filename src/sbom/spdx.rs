@@ -53,9 +53,10 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
             "creators": ["Organization: supply-action", concat!("Tool: supply-action-", env!("CARGO_PKG_VERSION"))],
             "comment": coverage(),
         },
-        "packages": packages,
-        "relationships": relationships(catalog, &identifiers),
     });
+    // Put in, not copied, which `json!` does.
+    document["packages"] = Value::from(packages);
+    document["relationships"] = Value::from(relationships(catalog, &identifiers));
     if !catalog.files.is_empty() {
         document["files"] = catalog.files.iter().map(|(path, sum)| file(path, sum)).collect();
     }
