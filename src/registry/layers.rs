@@ -97,7 +97,7 @@ impl Blobs for Source {
                 let mut download = registry.download(&repository, &digest, size).await?;
                 while let Some(piece) = download.next().await? {
                     // Nobody reads on.
-                    if !filling.put(&piece).await {
+                    if !filling.put(piece).await {
                         break;
                     }
                 }
