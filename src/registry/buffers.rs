@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver, UnboundedSend
 const BUFFERS: usize = 4;
 /// What one holds at most.
 const BUFFER: usize = 1 << 20;
+const SMALLEST: usize = 64 << 10;
 /// More than the HTTP client gives at once; with less room than this a buffer is full.
 const LARGEST_PIECE: usize = 512 << 10;
 
@@ -42,7 +43,7 @@ pub(super) fn buffers(expected: u64) -> (Filling, Filled) {
     // With a place for an error at the end, so that nothing ever waits to be sent: buffers are waited for instead.
     let (send_filled, filled) = mpsc::channel(BUFFERS + 1);
     let (send_empty, empty) = mpsc::unbounded_channel();
-    let size = usize::try_from(expected).unwrap_or(BUFFER).clamp(1, BUFFER);
+    let size = usize::try_from(expected).unwrap_or(BUFFER).clamp(SMALLEST, BUFFER);
     let full = if size < BUFFER { size } else { BUFFER - LARGEST_PIECE };
     let filling = Filling { filled: send_filled, empty, made: 0, size, full, buffer: Vec::new() };
     (filling, Filled { filled, empty: send_empty, buffer: Vec::new(), start: 0 })
