@@ -322,14 +322,14 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #![proptest_config(ProptestConfig { cases: 4_000, max_global_rejects: 20_000, ..ProptestConfig::default() })]
 
         #[test]
         fn names_are_read_as_by_the_grammars_own_expression(
             text in prop_oneof![
                 "[ab1._:/-]{0,12}",
-                "(docker.io/|index.docker.io/|localhost/|localhost:1/|r-1.io/|r.io:50/|a/|a_b.c/|-/|:1/|.é/)?[a-z0-9]{1,2}([._/-]{0,3}[a-z0-9]{0,2}){0,3}",
-                "r.io/[a-z]{250,260}",
+                r"(docker\.io/|index\.docker\.io/|localhost/|localhost:1/|r-1\.io/|r\.io:50/|a/|a_b\.c/|-/|:1/|é/)?[a-z0-9]{1,2}([._/-]{0,3}[a-z0-9]{0,2}){0,3}",
+                r"r\.io/[a-z]{250,260}",
                 "(library/)?[a-z]{245,257}",
             ]
         ) {
