@@ -130,7 +130,8 @@ fn completed(text: &str) -> Result<(String, String), &'static str> {
     if text.is_empty() {
         return Err("repository name must have at least one component");
     }
-    if !is_path(text) && !(is_host(first) && is_path(rest)) {
+    let is_name = is_path(text) || (is_host(first) && is_path(rest));
+    if !is_name {
         return Err("invalid reference format");
     }
     let (registry, path) = match first {
