@@ -118,9 +118,53 @@ impl FromStr for Repository {
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(wrong("names are lower-case"));
         }
-        let reference: oci_client::Reference = text.parse().map_err(|error| wrong(&format!("{error}")))?;
-        Ok(Self { registry: reference.registry().to_owned(), path: reference.repository().to_owned() })
+        let (registry, path) = completed(text).map_err(wrong)?;
+        Ok(Self { registry, path })
     }
+}
+
+/// Registry and path of a name. By hand, as everybody else's regular expression takes longer to prepare than a small image to read.
+fn completed(text: &str) -> Result<(String, String), &'static str> {
+    let (first, rest) = text.split_once('/').unwrap_or(("", text));
+    let is_path = |path: &str| path.split('/').all(is_component);
+    if text.is_empty() {
+        return Err("repository name must have at least one component");
+    }
+    let is_name = is_path(text) || (is_host(first) && is_path(rest));
+    if !is_name {
+        return Err("invalid reference format");
+    }
+    let (registry, path) = match first {
+        "index.docker.io" => (HUB, rest),
+        "localhost" => (first, rest),
+        _ if first.contains(['.', ':']) => (first, rest),
+        _ => (HUB, text),
+    };
+    let path = if registry == HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+    if path.len() > LONGEST_PATH {
+        return Err("repository name must not be more than 255 characters");
+    }
+    Ok((registry.to_owned(), path))
+}
+
+const HUB: &str = "docker.io";
+const LONGEST_PATH: usize = 255;
+
+/// Letters and digits, between which may stand one `.`, one or two `_`, or any number of `-`.
+fn is_component(text: &str) -> bool {
+    let mut between = text.split(|letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit());
+    let starts_and_ends = between.next() == Some("") && between.next_back() == Some("");
+    starts_and_ends && between.all(|between| matches!(between, "." | "_" | "__") || between.bytes().all(|byte| byte == b'-'))
+}
+
+/// A host's name or address, and a port.
+fn is_host(text: &str) -> bool {
+    let (host, port) = text.split_once(':').unwrap_or((text, "0"));
+    let is_label = |label: &str| {
+        let is_written = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        is_written && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+    };
+    host.split('.').all(is_label) && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl fmt::Display for Repository {
@@ -276,6 +320,27 @@ text_in_json!(Repository, ImageRef, Platform);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, max_global_rejects: 20_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn names_are_read_as_by_the_grammars_own_expression(
+            text in prop_oneof![
+                "[ab1._:/-]{0,12}",
+                r"(docker\.io/|index\.docker\.io/|localhost/|localhost:1/|r-1\.io/|r\.io:50/|a/|a_b\.c/|-/|:1/|é/)?[a-z0-9]{1,2}([._/-]{0,3}[a-z0-9]{0,2}){0,3}",
+                r"r\.io/[a-z]{250,260}",
+                "(library/)?[a-z]{245,257}",
+            ]
+        ) {
+            let last = text.rsplit('/').next().unwrap_or_default();
+            prop_assume!(!last.contains(':'));
+            let theirs = text.parse::<oci_client::Reference>();
+            let theirs = theirs.map(|name| (name.registry().to_owned(), name.repository().to_owned())).map_err(|error| error.to_string());
+            prop_assert_eq!(completed(&text).map_err(str::to_owned), theirs);
+        }
+    }
 
     #[test]
     fn names_are_completed_as_docker_does() {

@@ -1,15 +1,14 @@
-//! An image in a registry as a source of layers: each is fetched while it is read, by a bounded queue, so that no more of it is in memory than was
-//! just received. It never fetches a layer that is known already.
+//! An image in a registry as a source of layers: each is fetched while it is read, through a few buffers, so that no more of it is in memory
+//! than was just received. It never fetches a layer that is known already.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use bytes::{Buf as _, Bytes};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
+use super::buffers::buffers;
 use super::manifest::Descriptor;
 use super::{Registry, RegistryError};
 use crate::error::remedied;
@@ -17,9 +16,6 @@ use crate::image::{Digest, Platform, Repository};
 use crate::sbom::SbomError;
 use crate::sbom::image::{self, Image, MOST, Pointer, Store};
 use crate::sbom::layers::{Blob, Blobs};
-
-/// Pieces of one layer that wait to be read; each is as large as what the network gave at once.
-const QUEUE: usize = 32;
 
 /// Reads images of a repository on a thread that may wait. Where a request failed, the registry's own words tell, with their remedy.
 pub async fn reading<T: Send + 'static>(
@@ -95,44 +91,21 @@ impl Blobs for Source {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
         let (digest, size) = (digest(blob.digest.as_deref().unwrap_or_default())?, blob.size.unwrap_or_default());
         let (registry, repository, failure) = (self.registry.clone(), self.repository.clone(), self.failure.clone());
-        let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(QUEUE);
+        let (mut filling, filled) = buffers(size);
         self.handle.spawn(async move {
             let fetched = async {
                 let mut download = registry.download(&repository, &digest, size).await?;
                 while let Some(piece) = download.next().await? {
                     // Nobody reads on.
-                    if sender.send(Ok(piece)).await.is_err() {
+                    if !filling.put(piece).await {
                         break;
                     }
                 }
                 Ok(())
             };
-            if let Err(error) = fetched.await {
-                let _ = sender.send(Err(noted(&failure, error))).await;
-            }
+            let error = fetched.await.err().map(|error| noted(&failure, error));
+            filling.end(error);
         });
-        Ok(Box::new(Received { receiver, piece: Bytes::new() }))
-    }
-}
-
-/// What a task fetches, for a thread that waits for it.
-struct Received {
-    receiver: mpsc::Receiver<io::Result<Bytes>>,
-    piece: Bytes,
-}
-
-impl Read for Received {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.piece = piece?,
-                None => return Ok(0),
-            }
-        }
-        let length = bytes.len().min(self.piece.len());
-        if let Some(bytes) = bytes.get_mut(..length) {
-            self.piece.copy_to_slice(bytes);
-        }
-        Ok(length)
+        Ok(Box::new(filled))
     }
 }

@@ -4,6 +4,7 @@
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
 mod auth;
+mod buffers;
 pub mod contents;
 mod download;
 mod error;
