@@ -72,6 +72,10 @@ impl Tables {
 
 /// Of the code that lengths of codes are in, none of which is longer than the look.
 pub(super) fn of_lengths(lengths: &[u8; 19]) -> Option<[Entry; 1 << LENGTH_BITS]> {
+    if lengths.iter().all(|length| *length == 0) {
+        // As zlib has it: each bit is a length of none. No block comes of it, but the end may come first.
+        return Some([1; 1 << LENGTH_BITS]);
+    }
     let mut table = [UNUSED; 1 << LENGTH_BITS];
     set(&mut table, LENGTH_BITS, &OF_LENGTHS, lengths, false).then_some(table)
 }

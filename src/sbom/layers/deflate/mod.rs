@@ -309,32 +309,33 @@ impl<R: Read> Gzip<R> {
     fn set_dynamic(&mut self) -> io::Result<()> {
         let counts = self.source.take(14)? as usize;
         let (literals, distances, codes) = ((counts & 31) + 257, (counts >> 5 & 31) + 1, (counts >> 10) + 4);
+        if literals > 286 || distances > 30 {
+            return Err(Damage::Lengths.into());
+        }
         let mut of_lengths = [0; 19];
         for place in ORDER.iter().take(codes) {
             of_lengths[*place] = self.source.take(3)? as u8;
         }
-        let table = codes::of_lengths(&of_lengths).filter(|_| literals <= 286 && distances <= 30).ok_or(Damage::Lengths)?;
+        let table = codes::of_lengths(&of_lengths).ok_or(Damage::Lengths)?;
         let mut lengths = [0_u8; 320];
         let (mut at, mut last) = (0, None);
         while at < literals + distances {
             let entry = table[self.source.look()? as usize & (table.len() - 1)];
             self.source.taken.skip(entry & 63);
             let (length, least, extra) = match entry >> 16 {
-                16 => (last.ok_or(Damage::Lengths)?, 3, 2),
-                17 => (0, 3, 3),
-                18 => (0, 11, 7),
-                length => (length as u8, 1, 0),
+                16 => (last, 3, 2),
+                17 => (Some(0), 3, 3),
+                18 => (Some(0), 11, 7),
+                length => (Some(length as u8), 1, 0),
             };
             let repeated = least + (self.source.taken.bits & !(u64::MAX << extra)) as usize;
             self.source.taken.skip(extra);
-            if at + repeated > literals + distances {
-                return Err(self.or_ended(Damage::Lengths));
+            if self.source.is_overrun() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            let length = length.filter(|_| at + repeated <= literals + distances).ok_or(Damage::Lengths)?;
             lengths.get_mut(at..at + repeated).unwrap_or_default().fill(length);
             (at, last) = (at + repeated, Some(length));
-        }
-        if self.source.is_overrun() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let (of_literals, of_distances) = lengths.get(..literals + distances).unwrap_or_default().split_at(literals);
         let has_end = lengths[256] != 0;
@@ -342,10 +343,5 @@ impl<R: Read> Gzip<R> {
             return Err(Damage::Lengths.into());
         }
         Ok(())
-    }
-
-    /// What is found behind the end is nothing but the end.
-    fn or_ended(&self, damage: Damage) -> io::Error {
-        if self.source.is_overrun() { io::ErrorKind::UnexpectedEof.into() } else { damage.into() }
     }
 }

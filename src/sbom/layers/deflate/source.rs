@@ -123,11 +123,11 @@ impl<R: Read> Source<R> {
         if self.is_overrun() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(number as u32) }
     }
 
-    /// The next symbol of a code that needs seven bits at most, to which seven extra bits may belong.
+    /// The next 56 bits, of which none are taken.
     pub(super) fn look(&mut self) -> io::Result<u64> {
         self.look_ahead()?;
         self.taken.refill(&self.bytes);
-        if self.is_overrun() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(self.taken.bits) }
+        Ok(self.taken.bits)
     }
 
     /// Leaves out the bits up to the next byte.
