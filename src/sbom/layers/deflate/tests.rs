@@ -58,6 +58,9 @@ fn check_split(compressed: &[u8], start: usize, pieces: &[usize]) -> Result<(), 
     assert_eq!(ours.1, theirs.1, "{} and {} bytes", ours.0.len(), theirs.0.len());
     let both = if ours.1.is_ok() { usize::MAX } else { ours.0.len().min(theirs.0.len()) };
     assert!(ours.0.iter().take(both).eq(theirs.0.iter().take(both)), "other bytes");
+    if ours.1 == Err(io::ErrorKind::UnexpectedEof) {
+        assert!(ours.0.len() <= theirs.0.len(), "bytes of what is not there");
+    }
     ours.1
 }
 
@@ -81,6 +84,15 @@ impl Bits {
     fn code(mut self, number: u32, count: u32) -> Self {
         self.0.extend((0..count).rev().map(|bit| number >> bit & 1 == 1));
         self
+    }
+
+    /// A stored block that is not the last.
+    fn stored(mut self, bytes: &[u8]) -> Self {
+        self = self.put(0, 3);
+        let padded = self.0.len().next_multiple_of(8);
+        self.0.resize(padded, false);
+        let header = self.put(bytes.len() as u32, 16).put(!bytes.len() as u32 & 0xffff, 16);
+        bytes.iter().fold(header, |bits, byte| bits.put(u32::from(*byte), 8))
     }
 
     /// A member of these bits, which is said to inflate to these bytes.
@@ -220,13 +232,8 @@ fn repeats_reach_back_as_far_as_there_is_something_and_no_further() {
             [(0, 0, 1, 1), (1, 0, 2, 2), (3, 0, 4, 4), (7, 2, 13, 15), (7, 2, 13, 16), (29, 13, 24_577, 24_577), (29, 13, 24_577, 32_768)]
         {
             let mut bits = Bits::default();
-            for (place, part) in start[..before].chunks(65_535).enumerate() {
-                bits = bits.put(0, 3);
-                let padded = bits.0.len().next_multiple_of(8);
-                bits.0.resize(padded, false);
-                bits = bits.put(part.len() as u32, 16).put(!part.len() as u32 & 0xffff, 16);
-                bits = part.iter().fold(bits, |bits, byte| bits.put(u32::from(*byte), 8));
-                assert_eq!(bits.0.len() / 8, place * 65_540 + 5 + part.len());
+            for part in start[..before].chunks(65_535) {
+                bits = bits.stored(part);
             }
             // 258 bytes, with fixed codes.
             let bits = bits.put(0b011, 3).code(0b1100_0101, 8).code(symbol, 5).put(distance as u32 - least, extra).put(0, 7);
@@ -311,4 +318,10 @@ fn behind_a_member_only_another_one_may_come() {
     // What a member repeats is its own.
     let reaches_back = Bits::default().put(0b011, 3).code(1, 7).code(3, 5).put(0, 7).member(b"tex");
     assert_eq!(check(&[&member[..], &reaches_back].concat()), Err(io::ErrorKind::InvalidData));
+    // In another buffer than its start, too.
+    let first = gzip(&vec![b'a'; FULL - HISTORY - 10], 6);
+    for (extra, repeated, expected) in [(3, b"bbb", Ok(())), (4, b"abb", Err(io::ErrorKind::InvalidData))] {
+        let repeat = Bits::default().stored(&[b'b'; 20]).put(0b011, 3).code(1, 7).code(8, 5).put(extra, 3).put(0, 7);
+        assert_eq!(check(&[&first[..], &repeat.member(&[&[b'b'; 20][..], repeated].concat())].concat()), expected);
+    }
 }
