@@ -10,7 +10,8 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
-use super::inflate::{BUFFER, Inflated, named};
+use super::deflate::Buffer;
+use super::inflate::{Inflated, named};
 
 /// Buffers that go round between both threads; enough that none waits while the other is at a large file.
 const BUFFERS: usize = 32;
@@ -53,7 +54,7 @@ enum Side<'scope, R: Read> {
 
 struct Ahead<'scope> {
     pieces: Receiver<Piece>,
-    empty: Sender<Vec<u8>>,
+    empty: Sender<Buffer>,
     /// Of the compressed bytes.
     hasher: Sha256,
     hashed: Sender<Vec<u8>>,
@@ -64,7 +65,7 @@ struct Ahead<'scope> {
 /// What the other thread has for this one, in the order in which it was read.
 enum Piece {
     Compressed(Vec<u8>),
-    Inflated(io::Result<(Vec<u8>, usize)>),
+    Inflated(io::Result<(Buffer, usize)>),
 }
 
 impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
@@ -76,8 +77,8 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
         self.is_plain
     }
 
-    /// Fills the buffer from its start with what comes next, or puts another one in its place; nothing at the end.
-    pub(super) fn fill(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    /// Fills the buffer with what comes next, or puts another one in its place; nothing at the end.
+    pub(super) fn fill(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         // A layer of one buffer is not worth a thread.
         if matches!(self.side, Side::Here(_)) && self.was_asked && self.threads.take(1) == 1 {
             self.side = match std::mem::replace(&mut self.side, Side::Between) {
@@ -105,12 +106,12 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
 
 impl<'scope> Ahead<'scope> {
     fn start<'env, R: Read + Send + 'scope>(mut inflated: Inflated<R>, scope: &'scope Scope<'scope, 'env>, threads: &'env Threads) -> Self {
-        let (empty, to_fill) = channel::<Vec<u8>>();
+        let (empty, to_fill) = channel::<Buffer>();
         let (hashed, to_copy) = channel::<Vec<u8>>();
         // One for both, so that neither waits for what the other cannot send. Its bound holds back compressed bytes; the others are bounded by their number.
         let (filled, pieces) = sync_channel(2 * BUFFERS);
         for _ in 1..BUFFERS {
-            let _ = empty.send(vec![0; BUFFER]);
+            let _ = empty.send(Buffer::default());
         }
         let compressed = filled.clone();
         let hasher = inflated.hashed_by(Box::new(move |bytes| {
@@ -128,7 +129,7 @@ impl<'scope> Ahead<'scope> {
         Self { pieces, empty, hasher, hashed, worker }
     }
 
-    fn fill(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    fn fill(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         // Fails only when the other side is at its end, and then there is nothing to fill.
         let _ = self.empty.send(std::mem::take(buffer));
         loop {
@@ -162,7 +163,7 @@ impl<'scope> Ahead<'scope> {
 }
 
 /// Until the end, the first error, or nobody reads on; then to the end of the compressed bytes.
-fn inflate<R: Read>(mut inflated: Inflated<R>, to_fill: &Receiver<Vec<u8>>, filled: &SyncSender<Piece>) -> io::Result<u64> {
+fn inflate<R: Read>(mut inflated: Inflated<R>, to_fill: &Receiver<Buffer>, filled: &SyncSender<Piece>) -> io::Result<u64> {
     while let Ok(mut buffer) = to_fill.recv() {
         let outcome = inflated.fill(&mut buffer);
         let goes_on = matches!(outcome, Ok(1..));

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
-pub(super) const BUFFER: usize = 128 << 10;
+use super::deflate::{Buffer, Gzip, INPUT};
+
 /// No layer is larger.
 const MOST: u64 = 512 << 30;
 /// Small layers may shrink as much as they like; more than this only by the ratio below.
@@ -75,7 +75,7 @@ impl<R: Read> Read for Hashed<R> {
 }
 
 enum Decoder<R: Read> {
-    Gzip(Box<MultiGzDecoder<BufReader<Hashed<R>>>>),
+    Gzip(Gzip<Hashed<R>>),
     Zstd(zstd::Decoder<'static, BufReader<Hashed<R>>>),
     Plain(BufReader<Hashed<R>>),
 }
@@ -90,10 +90,13 @@ impl<R: Read> Inflated<R> {
     /// `size` is what the manifest promises. The compression is told by the first bytes, as media types are not always right.
     pub(super) fn new(layer: R, size: Option<u64>) -> io::Result<Self> {
         let most = size.map_or(MOST, |size| size.saturating_add(1)).min(MOST);
-        let mut reader = BufReader::with_capacity(BUFFER, Hashed { inner: layer, sum: Sum::Here(Sha256::new()), read: 0, most });
+        let mut reader = BufReader::with_capacity(INPUT, Hashed { inner: layer, sum: Sum::Here(Sha256::new()), read: 0, most });
         let start = reader.fill_buf()?;
         let decoder = match start {
-            [0x1f, 0x8b, ..] => Decoder::Gzip(Box::new(MultiGzDecoder::new(reader))),
+            [0x1f, 0x8b, ..] => {
+                let start = start.to_vec();
+                Decoder::Gzip(Gzip::new(&start, reader.into_inner()))
+            }
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Decoder::Zstd(zstd::Decoder::with_buffer(reader)?),
             _ => Decoder::Plain(reader),
         };
@@ -107,7 +110,7 @@ impl<R: Read> Inflated<R> {
 
     fn compressed(&self) -> &Hashed<R> {
         match &self.decoder {
-            Decoder::Gzip(decoder) => decoder.get_ref().get_ref(),
+            Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Zstd(decoder) => decoder.get_ref().get_ref(),
             Decoder::Plain(reader) => reader.get_ref(),
         }
@@ -116,7 +119,7 @@ impl<R: Read> Inflated<R> {
     /// Has somebody else hash the compressed bytes from here on, who gets the hash of those before.
     pub(super) fn hashed_by(&mut self, take: Take) -> Sha256 {
         let compressed = match &mut self.decoder {
-            Decoder::Gzip(decoder) => decoder.get_mut().get_mut(),
+            Decoder::Gzip(decoder) => decoder.get_mut(),
             Decoder::Zstd(decoder) => decoder.get_mut().get_mut(),
             Decoder::Plain(reader) => reader.get_mut(),
         };
@@ -126,12 +129,12 @@ impl<R: Read> Inflated<R> {
         }
     }
 
-    /// Fills the buffer from its start with what comes next; nothing at the end.
-    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Fills the buffer with what comes next, and says how much it is; nothing at the end.
+    pub(super) fn fill(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         let read = match &mut self.decoder {
-            Decoder::Gzip(decoder) => decoder.read(buffer),
-            Decoder::Zstd(decoder) => decoder.read(buffer),
-            Decoder::Plain(reader) => reader.read(buffer),
+            Decoder::Gzip(decoder) => decoder.fill(buffer),
+            Decoder::Zstd(decoder) => decoder.read(buffer.room()),
+            Decoder::Plain(reader) => reader.read(buffer.room()),
         }?;
         self.total = self.total.saturating_add(read as u64);
         let compressed = self.compressed().read;
@@ -143,11 +146,13 @@ impl<R: Read> Inflated<R> {
 
     /// Size and hash of the compressed bytes, however little sense they make inside; no hash if somebody else makes it.
     pub(super) fn drained(self) -> io::Result<(u64, Option<Sha256>)> {
-        let mut reader = match self.decoder {
+        // What decoders still hold is hashed already.
+        let compressed = match self.decoder {
             Decoder::Gzip(decoder) => decoder.into_inner(),
-            Decoder::Zstd(decoder) => decoder.finish(),
-            Decoder::Plain(reader) => reader,
+            Decoder::Zstd(decoder) => decoder.finish().into_inner(),
+            Decoder::Plain(reader) => reader.into_inner(),
         };
+        let mut reader = BufReader::with_capacity(INPUT, compressed);
         io::copy(&mut reader, &mut io::sink())?;
         let compressed = reader.into_inner();
         let hasher = match compressed.sum {

@@ -20,6 +20,7 @@ use tar::{Tar, Trouble};
 
 mod ahead;
 mod cache;
+mod deflate;
 mod inflate;
 mod kept;
 mod merge;

@@ -5,12 +5,13 @@ use std::io::{self, BufRead, Read};
 use sha2::{Digest as _, Sha256};
 
 use super::ahead::Supply;
-use super::inflate::{BUFFER, named};
+use super::deflate::Buffer;
+use super::inflate::named;
 use super::tar::Forward;
 
 pub(super) struct Stream<'scope, 'env, R: Read> {
     supply: Supply<'scope, 'env, R>,
-    buffer: Vec<u8>,
+    buffer: Buffer,
     start: usize,
     end: usize,
     /// Of the inflated bytes, where their hash is wanted and is not that of the compressed ones.
@@ -28,7 +29,7 @@ pub(super) struct Sums {
 impl<'scope, 'env, R: Read + Send + 'scope> Stream<'scope, 'env, R> {
     pub(super) fn new(supply: Supply<'scope, 'env, R>, is_hashed: bool) -> Self {
         let hasher = (is_hashed && !supply.is_plain()).then(Sha256::new);
-        Self { supply, buffer: vec![0; BUFFER], start: 0, end: 0, hasher }
+        Self { supply, buffer: Buffer::default(), start: 0, end: 0, hasher }
     }
 
     /// Reads what is left of both, and sums up.
@@ -70,10 +71,10 @@ impl<'scope, R: Read + Send + 'scope> BufRead for Stream<'scope, '_, R> {
             (self.start, self.end) = (0, 0);
             self.end = self.supply.fill(&mut self.buffer)?;
             if let Some(hasher) = &mut self.hasher {
-                hasher.update(self.buffer.get(..self.end).unwrap_or_default());
+                hasher.update(self.buffer.filled().get(..self.end).unwrap_or_default());
             }
         }
-        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
+        Ok(self.buffer.filled().get(self.start..self.end).unwrap_or_default())
     }
 
     fn consume(&mut self, bytes: usize) {
