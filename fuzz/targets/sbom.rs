@@ -48,10 +48,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let catalog = Catalog::from_collected(collected);
     let about = spdx::About { name: "fuzz".into(), ..spdx::About::default() };
-    let document = spdx::document(&catalog, &about).to_string();
-    assert_eq!(document, spdx::document(&catalog, &about).to_string());
+    let document = spdx::document(&catalog, &about);
+    assert_eq!(document, spdx::document(&catalog, &about));
     assert_eq!(foreign::check(document.as_bytes()), Ok(Format::Spdx));
-    let document = cyclonedx::document(&catalog, &about).to_string();
+    let document = cyclonedx::document(&catalog, &about);
     assert_eq!(foreign::check(document.as_bytes()), Ok(Format::CycloneDx));
     let _ = table::table(&catalog, 60);
 });

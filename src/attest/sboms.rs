@@ -98,7 +98,6 @@ impl Layers {
                 Format::Spdx => spdx::document(&catalog, &about),
                 Format::CycloneDx => cyclonedx::document(&catalog, &about),
             }
-            .to_string()
         };
         Ok(images.iter().zip(collect(&layers, &reading)?).map(document).collect())
     }

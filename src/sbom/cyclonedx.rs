@@ -9,23 +9,23 @@ use super::catalog::{Catalog, Listed};
 use super::licence::Licence;
 use super::package::{Ecosystem, Package, Supplier};
 use super::spdx::{About, coverage, oci_purl, remarks};
+use super::text::Text;
 
 /// Of documents of this kind; a serial number is made from it and the content.
 const FAMILY: &str = "https://cyclonedx.org/supply-action";
 const IMAGE: &str = "image";
 const DISTRIBUTION: &str = "distribution";
 
-/// The document as JSON.
-pub fn document(catalog: &Catalog, about: &About) -> Value {
-    let mut components: Vec<Value> = distribution(catalog).into_iter().collect();
-    components.extend(catalog.packages.iter().map(|listed| {
+/// The document as JSON text.
+pub fn document(catalog: &Catalog, about: &About) -> String {
+    let components = catalog.packages.iter().map(|listed| {
         let mut written = component(listed);
         let files: Vec<Value> = listed.files.iter().filter_map(|path| Some(file(path, catalog.files.get(path)?))).collect();
         if !files.is_empty() {
             written["components"] = Value::from(files);
         }
         written
-    }));
+    });
     let mut metadata = json!({
         "timestamp": about.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "lifecycles": [{ "phase": "post-build" }],
@@ -36,7 +36,7 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
     if let Some(properties) = metadata["properties"].as_array_mut() {
         properties.extend(remarks(&catalog.warnings).iter().map(|remark| property("remark", remark)));
     }
-    let mut document = json!({
+    let mut document = Text::new(json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -44,14 +44,13 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
         "metadata": metadata,
         // Only what `coverage` names was looked for.
         "compositions": [{ "aggregate": "incomplete", "assemblies": [IMAGE] }, { "aggregate": "incomplete", "dependencies": [IMAGE] }],
-    });
-    // Put in, not copied, which `json!` does.
-    document["components"] = Value::from(components);
-    document["dependencies"] = Value::from(dependencies(catalog));
+    }));
+    document.set_list("components", distribution(catalog).into_iter().chain(components));
+    document.set_list("dependencies", dependencies(catalog));
     let family = Uuid::new_v5(&Uuid::NAMESPACE_URL, FAMILY.as_bytes());
-    let serial = Uuid::new_v5(&family, document.to_string().as_bytes());
-    document["serialNumber"] = Value::from(format!("urn:uuid:{serial}"));
-    document
+    let serial = Uuid::new_v5(&family, document.written().as_bytes());
+    document.set("serialNumber", format!("urn:uuid:{serial}"));
+    document.written()
 }
 
 fn image(about: &About) -> Value {
@@ -222,7 +221,7 @@ mod tests {
         };
         let about =
             About { name: "ghcr.io/o/App".into(), digest: Some("sha256:00ff".into()), supplier: Some("o".into()), ..About::default() };
-        document(&catalog, &about)
+        serde_json::from_str(&document(&catalog, &about)).unwrap()
     }
 
     #[test]
@@ -286,7 +285,8 @@ mod tests {
             newest: None,
             files: Default::default(),
         };
-        assert_ne!(document(&none, &About::default())["serialNumber"], written()["serialNumber"]);
+        let other: Value = serde_json::from_str(&document(&none, &About::default())).unwrap();
+        assert_ne!(other["serialNumber"], written()["serialNumber"]);
     }
 
     #[test]

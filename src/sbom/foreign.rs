@@ -487,7 +487,7 @@ mod tests {
             files: Default::default(),
         };
         let about = spdx::About { name: "x".into(), ..spdx::About::default() };
-        assert_eq!(check(spdx::document(&catalog, &about).to_string().as_bytes()), Ok(Format::Spdx));
-        assert_eq!(check(cyclonedx::document(&catalog, &about).to_string().as_bytes()), Ok(Format::CycloneDx));
+        assert_eq!(check(spdx::document(&catalog, &about).as_bytes()), Ok(Format::Spdx));
+        assert_eq!(check(cyclonedx::document(&catalog, &about).as_bytes()), Ok(Format::CycloneDx));
     }
 }

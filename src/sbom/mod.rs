@@ -22,6 +22,7 @@ pub mod spdx;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 
 /// Why there is no SBOM. There is never half of one: what cannot be read stops the scan.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,4 @@ pub enum SbomError {
     DocumentTooLarge { name: String, size: usize, cap: usize },
     #[error("the sbom of `{name}` was not written: `{path}` cannot be written")]
     Unwritable { name: String, path: String, source: std::io::Error },
-    #[error("the sbom of `{name}` was not written: it cannot be encoded as json")]
-    Unencodable { name: String, source: serde_json::Error },
 }

@@ -12,6 +12,7 @@ use super::SbomError;
 use super::catalog::Catalog;
 use super::source::rootfs::Rootfs;
 use super::spdx::{About, document};
+use super::text::Text;
 
 const SOURCE: &str = "BUILDKIT_SCAN_SOURCE";
 const EXTRAS: &str = "BUILDKIT_SCAN_SOURCE_EXTRAS";
@@ -91,12 +92,9 @@ fn scan(root: &Path, destination: &Path, how: &How) -> Result<Scan, SbomError> {
     let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let created = how.epoch.or(newest).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let about = About { name: name.clone(), digest: None, supplier: how.supplier.clone(), created };
-    let statement = json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "predicateType": "https://spdx.dev/Document",
-        "predicate": document(&catalog, &about),
-    });
-    let bytes = serde_json::to_vec(&statement).map_err(|source| SbomError::Unencodable { name: name.clone(), source })?;
+    let mut statement = Text::new(json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://spdx.dev/Document" }));
+    statement.set_written("predicate", document(&catalog, &about));
+    let bytes = statement.written();
     if bytes.len() > LARGEST {
         return Err(SbomError::DocumentTooLarge { name, size: bytes.len(), cap: LARGEST });
     }

@@ -1,9 +1,11 @@
 //! A catalog as an SPDX 2.3 document, the same bytes for the same facts. It lists no CPEs, files only where they are
 //! asked for, and states nothing that was not read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -12,6 +14,7 @@ use super::catalog::{Catalog, Listed, looked_for};
 use super::licence::Licence;
 use super::package::Supplier;
 use super::purl::encoded;
+use super::text::Text;
 
 /// Where SPDX wants namespaces of those who host none of their own.
 const NAMESPACE: &str = "https://spdx.org/spdxdocs/supply-action";
@@ -30,20 +33,10 @@ pub struct About {
     pub created: jiff::Timestamp,
 }
 
-/// The document as JSON.
-pub fn document(catalog: &Catalog, about: &About) -> Value {
+/// The document as JSON text.
+pub fn document(catalog: &Catalog, about: &About) -> String {
     let identifiers = identifiers(&catalog.packages);
-    let mut licences = BTreeMap::new();
-    let mut packages = vec![image(catalog, about)];
-    packages.extend(catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| {
-        let mut written = package(listed, identifier, &mut licences);
-        if !listed.files.is_empty() {
-            written["filesAnalyzed"] = Value::Bool(true);
-            written["packageVerificationCode"] = json!({ "packageVerificationCodeValue": verification_code(catalog, listed) });
-        }
-        written
-    }));
-    let mut document = json!({
+    let mut document = Text::new(json!({
         "SPDXID": "SPDXRef-DOCUMENT",
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
@@ -53,21 +46,29 @@ pub fn document(catalog: &Catalog, about: &About) -> Value {
             "creators": ["Organization: supply-action", concat!("Tool: supply-action-", env!("CARGO_PKG_VERSION"))],
             "comment": coverage(),
         },
+    }));
+    let mut licences = BTreeMap::new();
+    let packages = catalog.packages.iter().zip(&identifiers).map(|(listed, identifier)| {
+        let mut written = package(listed, identifier, &mut licences);
+        if !listed.files.is_empty() {
+            written["filesAnalyzed"] = Value::Bool(true);
+            written["packageVerificationCode"] = json!({ "packageVerificationCodeValue": verification_code(catalog, listed) });
+        }
+        written
     });
-    // Put in, not copied, which `json!` does.
-    document["packages"] = Value::from(packages);
-    document["relationships"] = Value::from(relationships(catalog, &identifiers));
+    document.set_list("packages", std::iter::once(image(catalog, about)).chain(packages));
+    document.set_list("relationships", relationships(catalog, &identifiers));
     if !catalog.files.is_empty() {
-        document["files"] = catalog.files.iter().map(|(path, sum)| file(path, sum)).collect();
+        document.set_list("files", catalog.files.iter().map(|(path, sum)| file(path, sum)));
     }
     if !catalog.warnings.is_empty() {
-        document["comment"] = Value::from(format!("Remarks: {}.", remarks(&catalog.warnings).join("; ")));
+        document.set("comment", format!("Remarks: {}.", remarks(&catalog.warnings).join("; ")));
     }
     if !licences.is_empty() {
-        document["hasExtractedLicensingInfos"] = licences.into_values().collect();
+        document.set_list("hasExtractedLicensingInfos", licences.into_values());
     }
-    document["documentNamespace"] = Value::from(namespace(&about.name, &document));
-    document
+    document.set("documentNamespace", namespace(&about.name, &document.written()));
+    document.written()
 }
 
 fn image(catalog: &Catalog, about: &About) -> Value {
@@ -201,16 +202,28 @@ pub(super) fn remarks(warnings: &[String]) -> Vec<String> {
     told
 }
 
-fn relationships(catalog: &Catalog, identifiers: &[String]) -> Vec<Value> {
-    let relationship =
-        |from: &str, kind: &str, to: &str| json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to });
-    let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE)];
-    relationships.extend(identifiers.iter().map(|identifier| relationship(IMAGE, "CONTAINS", identifier)));
+/// Its members come in the order of their names, as everywhere in the document.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Relationship<'a> {
+    related_spdx_element: Cow<'a, str>,
+    relationship_type: &'static str,
+    spdx_element_id: &'a str,
+}
+
+fn relationships<'a>(catalog: &'a Catalog, identifiers: &'a [String]) -> impl Iterator<Item = Relationship<'a>> {
+    let relationship = |from: &'a str, kind: &'static str, to: Cow<'a, str>| Relationship {
+        related_spdx_element: to,
+        relationship_type: kind,
+        spdx_element_id: from,
+    };
+    let described = std::iter::once(relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE.into()));
+    let contained = identifiers.iter().map(move |identifier| relationship(IMAGE, "CONTAINS", identifier.into()));
     let named = catalog.dependencies.iter().filter_map(|(from, to)| Some((identifiers.get(*from)?, identifiers.get(*to)?)));
     let brought = catalog.packages.iter().zip(identifiers).flat_map(|(listed, owner)| listed.files.iter().map(move |path| (owner, path)));
-    relationships.extend(brought.map(|(owner, path)| relationship(owner, "CONTAINS", &file_identifier(path))));
-    relationships.extend(named.map(|(dependent, dependency)| relationship(dependency, "DEPENDENCY_OF", dependent)));
-    relationships
+    let files = brought.map(move |(owner, path)| relationship(owner, "CONTAINS", file_identifier(path).into()));
+    let dependencies = named.map(move |(dependent, dependency)| relationship(dependency, "DEPENDENCY_OF", dependent.into()));
+    described.chain(contained).chain(files).chain(dependencies)
 }
 
 /// Legal and stable: each changes only with its purl. They are short, since most of a document's bytes are relationships between them.
@@ -236,9 +249,9 @@ fn short_hash(text: &str, length: usize) -> String {
 }
 
 /// Unique by content: two documents that differ have different names.
-fn namespace(name: &str, document: &Value) -> String {
+fn namespace(name: &str, content: &str) -> String {
     let family = Uuid::new_v5(&Uuid::NAMESPACE_URL, NAMESPACE.as_bytes());
-    let content = Uuid::new_v5(&family, document.to_string().as_bytes());
+    let content = Uuid::new_v5(&family, content.as_bytes());
     format!("{NAMESPACE}/{}-{content}", legal(name, 100))
 }
 
@@ -272,7 +285,7 @@ mod tests {
         let packages = vec![listed("libc++_x", Licence::Named("MIT BSD".into())), listed("b", Licence::Expression("MIT".into()))];
         let about =
             About { name: "ghcr.io/o/app".into(), digest: Some("sha256:00ff".into()), supplier: Some("o".into()), ..About::default() };
-        document(&catalog(packages), &about)
+        serde_json::from_str(&document(&catalog(packages), &about)).unwrap()
     }
 
     #[test]
@@ -308,7 +321,7 @@ mod tests {
     #[test]
     fn the_same_facts_give_the_same_bytes_and_others_another_namespace() {
         assert_eq!(written().to_string(), written().to_string());
-        let other = document(&catalog(Vec::new()), &About::default());
+        let other: Value = serde_json::from_str(&document(&catalog(Vec::new()), &About::default())).unwrap();
         assert_ne!(other["documentNamespace"], written()["documentNamespace"]);
     }
 
@@ -317,7 +330,7 @@ mod tests {
         let mut listed = listed("a", Licence::Unknown);
         listed.layers = ["ab", "cd"].map(|digits| format!("sha256:{}", digits.repeat(32))).into();
         assert!(origin(&listed).ends_with("; brought by layer sha256:abababababab, sha256:cdcdcdcdcdcd"), "{}", origin(&listed));
-        let document = document(&catalog(vec![listed.clone(), listed]), &About::default());
+        let document: Value = serde_json::from_str(&document(&catalog(vec![listed.clone(), listed]), &About::default())).unwrap();
         let expected = format!("Layers with packages: sha256:{}, sha256:{}.", "ab".repeat(32), "cd".repeat(32));
         assert_eq!(document["packages"][0]["comment"], expected);
     }

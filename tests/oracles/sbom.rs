@@ -92,7 +92,7 @@ fn real() -> &'static (Catalog, PathBuf, PathBuf) {
         let [spdx, cyclonedx] =
             [("spdx", spdx::document(&catalog, &about)), ("cdx", cyclonedx::document(&catalog, &about))].map(|(kind, document)| {
                 let file = world().folder.join(format!("real.{kind}.json"));
-                std::fs::write(&file, document.to_string()).unwrap();
+                std::fs::write(&file, document).unwrap();
                 file
             });
         (catalog, spdx, cyclonedx)

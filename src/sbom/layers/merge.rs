@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::paths::{self, hash, hashes};
+use super::paths::{self, Hashes, hash, hashes};
 use super::scan::{Context, Layer, Told, renamed};
 use crate::sbom::SbomError;
 use crate::sbom::collect::{Collected, are_read_alike, matching_path};
@@ -106,16 +106,7 @@ impl Stack {
         let links = self.links_under(&layer, |cover, hashes| cover.hides(hashes, true));
         let linked = self.hard_links(&layer, names.get(place), again)?;
         let cover = Cover::of(&layer);
-        let mut before = BTreeMap::new();
-        let facts = std::mem::take(&mut self.facts);
-        for (path, held) in facts {
-            let hidden = cover.hides(&held.hashes, false);
-            if hidden {
-                before.insert(path, held)
-            } else {
-                self.facts.insert(path, held)
-            };
-        }
+        let before: BTreeMap<String, Held> = self.facts.extract_if(.., |_, held| cover.hides(&held.hashes, false)).collect();
         self.links = links;
         for (path, target) in layer.links.iter() {
             self.links.insert(path, target);
@@ -126,11 +117,19 @@ impl Stack {
                 Lower::File(told, origins) => drop(self.facts.insert(path.clone(), Held { told: *told, origins, hashes: hashes(&path) })),
             }
         }
+        let mut known = Hashes::default();
         self.link_hashes =
-            self.links.iter().map(|(path, _)| (path.to_owned(), self.link_hashes.remove(path).unwrap_or_else(|| hashes(path)))).collect();
-        for (path, told) in &layer.facts {
-            let origins = origins(told, place, before.get(path));
-            self.facts.insert(path.clone(), Held { told: told.clone(), origins, hashes: hashes(path) });
+            self.links.iter().map(|(path, _)| (path.to_owned(), self.link_hashes.remove(path).unwrap_or_else(|| known.of(path)))).collect();
+        // No other image has the layer as a rule; then nothing is copied.
+        let facts = match Arc::get_mut(&mut layer) {
+            Some(layer) => std::mem::take(&mut layer.facts),
+            None => layer.facts.clone(),
+        };
+        let mut hashes = Hashes::default();
+        for (path, told) in facts {
+            let origins = origins(&told, place, before.get(&path));
+            let hashes = hashes.of(&path);
+            self.facts.insert(path, Held { told, origins, hashes });
         }
         self.layers.push(layer);
         Ok(())

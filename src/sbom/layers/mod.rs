@@ -100,13 +100,20 @@ pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collec
     let mut waiting: Vec<&Blob> = unique.into_iter().collect();
     // The largest first, or its thread is the last to end.
     waiting.sort_by_key(|blob| std::cmp::Reverse(blob.size));
-    let layers = read_all(&waiting, reading, &shared)?;
-    images.iter().map(|image| stacked(image, &layers, reading, &shared)).collect()
+    let mut layers = read_all(&waiting, reading, &shared)?;
+    let mut uses: BTreeMap<&Blob, usize> = BTreeMap::new();
+    images.iter().flatten().for_each(|blob| *uses.entry(blob).or_default() += 1);
+    // Whoever is the last to use a layer has it alone.
+    let mut take = |blob| {
+        let left = uses.get_mut(blob)?;
+        *left -= 1;
+        if *left == 0 { layers.remove(blob) } else { layers.get(blob).cloned() }
+    };
+    images.iter().map(|image| stacked(image, image.iter().filter_map(&mut take).collect(), reading, &shared)).collect()
 }
 
-fn stacked(image: &[Blob], layers: &BTreeMap<&Blob, Arc<Layer>>, reading: &Reading<'_>, shared: &Shared) -> Result<Collected, SbomError> {
+fn stacked(image: &[Blob], stack: Vec<Arc<Layer>>, reading: &Reading<'_>, shared: &Shared) -> Result<Collected, SbomError> {
     let names: Vec<Arc<str>> = image.iter().map(|blob| Arc::from(blob.diff_id.as_str())).collect();
-    let stack = image.iter().filter_map(|blob| layers.get(blob).cloned()).collect();
     let mut again = |place: usize, context: &Context| match image.get(place) {
         Some(blob) => read(blob, context, reading, shared),
         None => Ok(Layer::default()),

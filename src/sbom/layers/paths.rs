@@ -55,6 +55,27 @@ pub(super) fn hashes(path: &str) -> Vec<u64> {
     ancestors(path).chain([path]).map(hash).collect()
 }
 
+/// The same for many paths, of which neighbours lie in one directory.
+#[derive(Default)]
+pub(super) struct Hashes {
+    directory: String,
+    above: Vec<u64>,
+}
+
+impl Hashes {
+    pub(super) fn of(&mut self, path: &str) -> Vec<u64> {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        if directory != self.directory {
+            directory.clone_into(&mut self.directory);
+            self.above = if directory.is_empty() { Vec::new() } else { hashes(directory) };
+        }
+        let mut all = Vec::with_capacity(self.above.len() + 1);
+        all.extend_from_slice(&self.above);
+        all.push(hash(path));
+        all
+    }
+}
+
 /// A set of paths of which only the hashes are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Paths(Vec<u64>);
@@ -103,6 +124,14 @@ mod tests {
         check(b"bad\xff", Some("bad\\xff"));
         assert!(matches!(clean(b"a/../../b"), Err(Trouble::Malformed(reason)) if reason == "`a/../../b` lies outside of the image"));
         assert!(clean(&[b'a'; LONGEST + 1]).is_err());
+    }
+
+    #[test]
+    fn many_paths_have_the_hashes_that_each_has() {
+        let mut many = Hashes::default();
+        for path in ["a", "a/b", "a/c", "b", "a/b/c/d", "a/b/c/e", "c"] {
+            assert_eq!(many.of(path), hashes(path), "{path}");
+        }
     }
 
     #[test]

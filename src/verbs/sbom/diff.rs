@@ -116,7 +116,7 @@ async fn packages(side: &Side, how: &How, env: &Environment, report: &Report) ->
         What::Document(file) => std::fs::read(file).map_err(|error| refused(format!("it cannot be read: {error}")))?,
         What::Image(subject) => {
             let (catalog, about) = of(subject, how, env, report).await?;
-            spdx::document(&catalog, &about).to_string().into_bytes()
+            spdx::document(&catalog, &about).into_bytes()
         }
     };
     foreign::packages(&bytes)

@@ -109,8 +109,8 @@ pub enum Format {
 impl Format {
     fn written(self, catalog: &Catalog, about: &About, width: usize) -> String {
         match self {
-            Self::SpdxJson => spdx::document(catalog, about).to_string(),
-            Self::CyclonedxJson => cyclonedx::document(catalog, about).to_string(),
+            Self::SpdxJson => spdx::document(catalog, about),
+            Self::CyclonedxJson => cyclonedx::document(catalog, about),
             Self::Table => table::table(catalog, width).trim_end().to_owned(),
         }
     }
@@ -197,16 +197,14 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let seen = arguments.output.is_none() && std::io::stdout().is_terminal();
     let width = report.width().filter(|_| seen).unwrap_or(usize::MAX);
     let text = arguments.format.written(&catalog, &about, width);
+    let packages = catalog.packages.len();
+    // The program ends soon, and to take it apart would take longer than to write the document.
+    std::mem::forget(catalog);
     match &arguments.output {
         Some(file) => {
             std::fs::write(file, format!("{text}\n"))
                 .with_context(|| format!("no sbom was written: `{}` cannot be written", file.display()))?;
-            report.say(&format!(
-                "{} in {}: {} bytes",
-                super::release::plural(catalog.packages.len(), "package"),
-                file.display(),
-                text.len() + 1
-            ));
+            report.say(&format!("{} in {}: {} bytes", super::release::plural(packages, "package"), file.display(), text.len() + 1));
         }
         None => report.data(&text),
     }

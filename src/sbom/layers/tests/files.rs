@@ -1,5 +1,7 @@
 //! Files that packages own, of layers as of the root file system that a container runtime would make of them; each checksum is made once more here.
 
+use serde_json::Value;
+
 use super::*;
 
 /// A database that says it brought every file of which a random layer may be made.
@@ -72,7 +74,7 @@ fn packages_own_what_their_lists_name_and_what_is_there() {
     let abc = "a9993e364706816aba3e25717850c26c9cd0d89d";
     assert_eq!(["usr/bin/later", "usr/bin/tool", "opt/bin/a"].map(|path| catalog.files[path].as_str()), [abc; 3]);
     assert_eq!(catalog.files.len(), 5);
-    let document = crate::sbom::spdx::document(&catalog, &Default::default());
+    let document: Value = serde_json::from_str(&crate::sbom::spdx::document(&catalog, &Default::default())).unwrap();
     assert_eq!(document["files"][3]["fileName"], "./usr/bin/later");
     let other = document["packages"].as_array().unwrap().iter().find(|package| package["name"] == "other").unwrap();
     // From `printf a9993e364706816aba3e25717850c26c9cd0d89d | sha1sum`.
