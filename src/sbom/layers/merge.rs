@@ -95,8 +95,9 @@ impl<'a> Cover<'a> {
 impl Stack {
     fn add(&mut self, place: usize, mut layer: Arc<Layer>, names: &[Arc<str>], again: &mut Again<'_>) -> Result<(), SbomError> {
         let ahead = self.links_under(&layer, |cover, hashes| cover.takes_away(hashes));
-        let passes = |path: &String| ahead.resolve(path).as_ref() != Some(path);
-        if !ahead.is_empty() && layer.implied.iter().any(passes) {
+        let passes = |path: &str| ahead.resolve(path).as_deref() != Some(path);
+        let is_through_links = |target: &String| target.rsplit_once('/').is_some_and(|(directory, _)| passes(directory));
+        if !ahead.is_empty() && (layer.implied.iter().any(|path| passes(path)) || layer.hard.values().any(is_through_links)) {
             // Some of its entries lie elsewhere than they say.
             layer = Arc::new(again(place, &Context { links: ahead.clone(), ..Context::default() })?);
             self.passed.push(ahead);

@@ -159,7 +159,9 @@ impl<'a> Scan<'a> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
         self.note_parents(&path);
         if name == OPAQUE {
-            self.layer.opaque.insert(parent.to_owned());
+            if self.layer.opaque.insert(parent.to_owned()) {
+                self.lose_links_below(parent);
+            }
             return Ok(());
         }
         if let Some(hidden) = name.strip_prefix(MARK) {
@@ -169,7 +171,14 @@ impl<'a> Scan<'a> {
                     return Ok(malformed(format!("`{path}` takes away nothing that could be there"))?);
                 }
                 self.names += path.len();
-                self.layer.whiteouts.insert(paths::join(parent, hidden));
+                let hidden = paths::join(parent, hidden);
+                if self.layer.links.get(&hidden).is_none() {
+                    self.view.remove(&hidden);
+                }
+                if !self.layer.whiteouts.contains(&hidden) {
+                    self.lose_links_below(&hidden);
+                    self.layer.whiteouts.insert(hidden);
+                }
             }
             return Ok(());
         }
@@ -201,6 +210,15 @@ impl<'a> Scan<'a> {
         self.layer.links.insert(path, target);
         self.view.insert(path, target);
         self.last = None;
+    }
+
+    /// Links of lower layers that are taken away: what comes now does not pass through them.
+    fn lose_links_below(&mut self, directory: &str) {
+        if !self.context.links.is_empty() {
+            let own = &self.layer.links;
+            self.view.remove_below(directory, |path| own.get(path).is_none());
+            self.last = None;
+        }
     }
 
     /// Where an entry really goes: parts of its path may be links.

@@ -78,6 +78,15 @@ impl Links {
         self.0.remove(path);
     }
 
+    /// Those of a directory for which this is so.
+    pub fn remove_below(&mut self, directory: &str, is_so: impl Fn(&str) -> bool) {
+        let first = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        let below = self.0.range(first.clone()..).map(|(path, _)| path).take_while(|path| path.starts_with(&first));
+        for path in below.filter(|path| is_so(path)).cloned().collect::<Vec<_>>() {
+            self.0.remove(&path);
+        }
+    }
+
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.0.retain(|path, _| keep(path));
     }

@@ -268,6 +268,14 @@ fn entries_pass_through_links_of_their_own_and_of_lower_layers() {
     check(&[vec![Directory("usr/lib".into()), usr()], vec![file("lib/apk/db/installed", APK)]], &["pkg:apk/alpine/musl@1"]);
     check(&[vec![file("usr/lib/apk/db/installed", APK), usr()], vec![Whiteout("lib/apk/db/installed".into())]], &[]);
     check(&[vec![file("usr/lib/apk/db/installed", APK), usr()], vec![Directory("lib".into())]], &["pkg:apk/alpine/musl@1"]);
+    // So do the targets of hard links.
+    let opt = vec![Link("app/lib".into(), "/opt".into())];
+    check(&[opt, vec![file("opt/real", npm("x")), Hard("package.json".into(), "app/lib/real".into())]], &["pkg:npm/x@1.0.0"]);
+    // A link that the layer takes away is none to pass through.
+    let below = vec![file("var/lib/x", ""), Link("var/lib/dpkg".into(), "../lib".into())];
+    for hidden in [Opaque("var/lib/dpkg".into()), Whiteout("var/lib/dpkg".into()), Whiteout("var/lib".into()), Opaque("var".into())] {
+        check(&[below.clone(), vec![hidden, file("var/lib/dpkg/package.json", npm("x"))]], &["pkg:npm/x@1.0.0"]);
+    }
     let far = [
         vec![Directory("b/c".into()), Link("a".into(), "/b".into())],
         vec![Link("b/d".into(), "c".into())],
