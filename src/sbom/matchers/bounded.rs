@@ -10,7 +10,7 @@ use crate::sbom::source::Contents;
 
 /// What `parse` makes of the file; errors are those of reading.
 pub(super) fn bounded<T>(contents: &mut dyn Contents, parse: impl FnOnce(&Bounded<'_>) -> Option<T>) -> io::Result<Option<T>> {
-    let bounded = Bounded { cache: ReadCache::new(Watched { contents, error: None }), spent: Cell::new(0) };
+    let bounded = Bounded { cache: ReadCache::new(Watched { contents, error: None }), spent: Cell::new(0), names: Cell::default() };
     let parsed = parse(&bounded);
     match bounded.cache.into_inner().error {
         Some(error) => Err(error),
@@ -32,6 +32,25 @@ pub(super) fn read_at(contents: &mut dyn Contents, at: u64, bytes: &mut [u8]) ->
 pub(super) struct Bounded<'contents> {
     cache: ReadCache<Watched<'contents>>,
     spent: Cell<u64>,
+    /// From where to where names of sections were read.
+    names: Cell<(u64, u64)>,
+}
+
+/// Larger tables of names are read name by name.
+const LARGEST_NAMES: u64 = 64 << 10;
+
+impl Bounded<'_> {
+    /// The rest of a table of names, which are asked for one after another: it is read once, or the cache has an entry for each.
+    fn names(&self, range: &Range<u64>) -> Option<&[u8]> {
+        let (mut start, end) = self.names.get();
+        if end != range.end || start > range.start {
+            start = range.start;
+        }
+        let size = range.end.checked_sub(start).filter(|size| *size <= LARGEST_NAMES)?;
+        let names = (&self.cache).read_bytes_at(start, size).ok()?;
+        self.names.set((start, range.end));
+        names.get(usize::try_from(range.start - start).ok()?..)
+    }
 }
 
 impl<'data> ReadRef<'data> for &'data Bounded<'_> {
@@ -49,7 +68,10 @@ impl<'data> ReadRef<'data> for &'data Bounded<'_> {
     }
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
-        (&self.cache).read_bytes_at_until(range, delimiter)
+        match self.names(&range) {
+            Some(names) => memchr::memchr(delimiter, names).and_then(|length| names.get(..length)).ok_or(()),
+            None => (&self.cache).read_bytes_at_until(range, delimiter),
+        }
     }
 }
 
