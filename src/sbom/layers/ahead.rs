@@ -10,7 +10,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
-use super::deflate::Buffer;
+use super::deflate::{Buffer, Damage};
 use super::inflate::{Inflated, named};
 
 /// Buffers that go round between both threads; enough that none waits while the other is at a large file.
@@ -58,6 +58,7 @@ struct Ahead<'scope> {
     /// Of the compressed bytes.
     hasher: Sha256,
     hashed: Sender<Vec<u8>>,
+    has_failed: bool,
     /// Ends with the size of the compressed bytes.
     worker: ScopedJoinHandle<'scope, io::Result<u64>>,
 }
@@ -126,7 +127,7 @@ impl<'scope> Ahead<'scope> {
             threads.give_back();
             size
         });
-        Self { pieces, empty, hasher, hashed, worker }
+        Self { pieces, empty, hasher, hashed, has_failed: false, worker }
     }
 
     fn fill(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
@@ -139,17 +140,19 @@ impl<'scope> Ahead<'scope> {
                     let _ = self.hashed.send(bytes);
                 }
                 Ok(Piece::Inflated(outcome)) => {
+                    self.has_failed = outcome.is_err();
                     let (next, length) = outcome?;
                     *buffer = next;
                     return Ok(length);
                 }
-                Err(_) => return Ok(0),
+                // An error is no end, however often one asks.
+                Err(_) => return if self.has_failed { Err(Damage::Before.into()) } else { Ok(0) },
             }
         }
     }
 
     fn drained(self) -> io::Result<(u64, String)> {
-        let Self { pieces, empty, mut hasher, hashed, worker } = self;
+        let Self { pieces, empty, mut hasher, hashed, worker, .. } = self;
         drop(empty);
         for piece in pieces {
             if let Piece::Compressed(bytes) = piece {
@@ -177,7 +180,7 @@ fn inflate<R: Read>(mut inflated: Inflated<R>, to_fill: &Receiver<Buffer>, fille
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{BufRead as _, Write as _};
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
@@ -192,6 +195,7 @@ mod tests {
             let mut stream = Stream::new(Supply::new(Inflated::new(layer, None).unwrap(), scope, &threads), true);
             let mut bytes = Vec::new();
             let outcome = (&mut stream).take(most).read_to_end(&mut bytes).map(drop).map_err(|error| error.to_string());
+            assert!(outcome.is_ok() || stream.fill_buf().is_err(), "an error is no end");
             (bytes.len() as u64, outcome, stream.drained().unwrap())
         })
     }

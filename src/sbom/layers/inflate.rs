@@ -1,6 +1,6 @@
 //! A compressed layer as the bytes it stands for, its own hashed on the way. It never inflates without end.
 
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use sha2::{Digest as _, Sha256};
 
@@ -47,13 +47,31 @@ enum Sum {
 /// Compressed bytes, counted and hashed; at most one more than promised.
 struct Hashed<R> {
     inner: R,
+    /// The first bytes, while nobody but who tells the compression has seen them.
+    start: Vec<u8>,
     sum: Sum,
     read: u64,
     most: u64,
 }
 
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+/// As many bytes tell how a layer is compressed.
+const TELLING: usize = 4;
+
+impl<R: Read> Hashed<R> {
+    /// The first bytes, which come again when it is read: all of them, however few a source gives at once.
+    fn start(&mut self) -> io::Result<&[u8]> {
+        while self.start.len() < TELLING {
+            let mut bytes = [0; TELLING];
+            let read = self.read_on(bytes.get_mut(self.start.len()..).unwrap_or_default())?;
+            if read == 0 {
+                break;
+            }
+            self.start.extend(bytes.iter().skip(self.start.len()).take(read).copied().collect::<Vec<_>>());
+        }
+        Ok(&self.start)
+    }
+
+    fn read_on(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let most = bytes.len().min(usize::try_from(self.most - self.read).unwrap_or(usize::MAX));
         let Some(bytes) = bytes.get_mut(..most) else { return Ok(0) };
         let read = loop {
@@ -74,6 +92,17 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.start.is_empty() {
+            return self.read_on(bytes);
+        }
+        let read = self.start.len().min(bytes.len());
+        bytes.iter_mut().zip(self.start.drain(..read)).for_each(|(to, from)| *to = from);
+        Ok(read)
+    }
+}
+
 enum Decoder<R: Read> {
     Gzip(Gzip<Hashed<R>>),
     Zstd(zstd::Decoder<'static, BufReader<Hashed<R>>>),
@@ -90,15 +119,12 @@ impl<R: Read> Inflated<R> {
     /// `size` is what the manifest promises. The compression is told by the first bytes, as media types are not always right.
     pub(super) fn new(layer: R, size: Option<u64>) -> io::Result<Self> {
         let most = size.map_or(MOST, |size| size.saturating_add(1)).min(MOST);
-        let mut reader = BufReader::with_capacity(INPUT, Hashed { inner: layer, sum: Sum::Here(Sha256::new()), read: 0, most });
-        let start = reader.fill_buf()?;
-        let decoder = match start {
-            [0x1f, 0x8b, ..] => {
-                let start = start.to_vec();
-                Decoder::Gzip(Gzip::new(&start, reader.into_inner()))
-            }
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Decoder::Zstd(zstd::Decoder::with_buffer(reader)?),
-            _ => Decoder::Plain(reader),
+        let mut layer = Hashed { inner: layer, start: Vec::new(), sum: Sum::Here(Sha256::new()), read: 0, most };
+        let buffered = |layer| BufReader::with_capacity(INPUT, layer);
+        let decoder = match layer.start()? {
+            [0x1f, 0x8b, ..] => Decoder::Gzip(Gzip::new(&[], layer)),
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Decoder::Zstd(zstd::Decoder::with_buffer(buffered(layer))?),
+            _ => Decoder::Plain(buffered(layer)),
         };
         Ok(Self { decoder, total: 0 })
     }
@@ -165,4 +191,45 @@ impl<R: Read> Inflated<R> {
 
 pub(super) fn named(hasher: Sha256) -> String {
     format!("sha256:{}", hex::encode(hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// Gives one byte at a time.
+    struct Dribble<'a>(&'a [u8]);
+
+    impl Read for Dribble<'_> {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let most = bytes.len().min(1);
+            self.0.read(&mut bytes[..most])
+        }
+    }
+
+    fn inflated(layer: impl Read) -> (Vec<u8>, u64, String) {
+        let mut inflated = Inflated::new(layer, None).unwrap();
+        let (mut buffer, mut all) = (Buffer::default(), Vec::new());
+        while let length @ 1.. = inflated.fill(&mut buffer).unwrap() {
+            all.extend(&buffer.filled()[..length]);
+        }
+        let (size, hasher) = inflated.drained().unwrap();
+        (all, size, named(hasher.unwrap()))
+    }
+
+    #[test]
+    fn a_compression_is_told_however_little_a_source_gives_at_once() {
+        let text: Vec<u8> = (0..2_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&text).unwrap();
+        let layers = [(encoder.finish().unwrap(), &text[..]), (zstd::encode_all(&text[..], 1).unwrap(), &text), (text.clone(), &text)];
+        let short = [(Vec::new(), &b""[..]), (b"\x1f".to_vec(), b"\x1f"), (b"abc".to_vec(), b"abc")];
+        for (layer, expected) in layers.into_iter().chain(short) {
+            let told = (expected.to_vec(), layer.len() as u64, named(Sha256::new_with_prefix(&layer)));
+            assert_eq!(inflated(&layer[..]), told);
+            assert_eq!(inflated(Dribble(&layer)), told);
+        }
+    }
 }
