@@ -8,14 +8,14 @@ pub mod lists;
 mod logins;
 mod named;
 pub mod names;
+mod raw;
 mod secrets;
 pub mod signing_key;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
-use serde::Deserialize;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::build::builder::Builder;
 use crate::build::flags::BuildTexts;
@@ -34,6 +34,7 @@ use crate::verify::policy::{Format, Part};
 pub use self::baked::Baked;
 use self::digests::Claim;
 use self::named::names_and_tags;
+use self::raw::Raw;
 pub use self::secrets::secret_texts;
 
 /// What the user asked for. Each field has the name of its input with `_` for `-`.
@@ -53,6 +54,12 @@ pub struct Inputs {
     /// A folder of files named by digests: written by such a job, read by `merge`.
     pub digest_files: Option<PathBuf>,
     pub merge: Merged,
+    /// What an image may hold that is refused otherwise.
+    pub allowed: Allowed,
+    /// Names of variables that the build gets besides those that it always gets.
+    pub build_env: Vec<String>,
+    /// Authenticates the entries of `sbom_cache`; without it a run that signs believes none.
+    pub sbom_cache_key: Option<SecretString>,
     /// A folder for what layers held, for later runs.
     pub sbom_cache: Option<PathBuf>,
     /// What the SBOMs that are signed are written in, where it was asked for.
@@ -89,6 +96,27 @@ pub struct Merged {
     pub sbom: MergedSbom,
     /// Whether each platform must come with a provenance of its build.
     pub provenance: bool,
+    pub build_source: BuildSource,
+}
+
+/// Content of an image that other programs fetch from elsewhere or read in ways of their own; refused unless it is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Whether layers may name addresses outside of the registry (`urls`).
+    pub foreign_layers: bool,
+    /// Artifact types of entries of an index that are neither images nor BuildKit's attestations.
+    pub index_entries: Vec<String>,
+}
+
+/// Where the images that `merge` takes were built from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BuildSource {
+    /// The commit of this run, where the provenance names a source at all.
+    #[default]
+    Run,
+    /// What this address names; compared as Git addresses are.
+    Uri(String),
+    Any,
 }
 
 /// Whence `merge` has the SBOMs.
@@ -113,9 +141,9 @@ pub enum Action {
 impl Action {
     fn names(self) -> &'static [&'static str] {
         match self {
-            Self::Publish => &names::NAMES,
-            Self::Merge => &names::MERGE,
-            Self::Bake => &names::BAKE,
+            Self::Publish => names::NAMES,
+            Self::Merge => names::MERGE,
+            Self::Bake => names::BAKE,
         }
     }
 }
@@ -158,87 +186,6 @@ pub enum OnTagConflict {
 pub struct Login {
     pub registry: String,
     pub method: Method,
-}
-
-/// The inputs as they stand in the environment; what `envy` reads.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct Raw {
-    images: Option<String>,
-    tags: Option<String>,
-    labels: Option<String>,
-    annotations: Option<String>,
-    flavor: Option<String>,
-    sep_tags: Option<String>,
-    sep_labels: Option<String>,
-    sep_annotations: Option<String>,
-    bake_target: Option<String>,
-    metadata_context: Option<String>,
-    platforms: Option<String>,
-    add_hosts: Option<String>,
-    allow: Option<String>,
-    attests: Option<String>,
-    build_args: Option<String>,
-    build_contexts: Option<String>,
-    cache_from: Option<String>,
-    cache_to: Option<String>,
-    call: Option<String>,
-    cgroup_parent: Option<String>,
-    context: Option<String>,
-    file: Option<String>,
-    load: Option<String>,
-    network: Option<String>,
-    no_cache: Option<String>,
-    no_cache_filters: Option<String>,
-    outputs: Option<String>,
-    pull: Option<String>,
-    secret_envs: Option<String>,
-    secret_files: Option<String>,
-    secrets: Option<SecretString>,
-    shm_size: Option<String>,
-    ssh: Option<String>,
-    target: Option<String>,
-    ulimit: Option<String>,
-    files: Option<String>,
-    set: Option<String>,
-    targets: Option<String>,
-    vars: Option<String>,
-    source: Option<String>,
-    push: Option<String>,
-    push_by_digest: Option<String>,
-    digest_files: Option<String>,
-    digests: Option<String>,
-    sbom: Option<String>,
-    sbom_cache: Option<String>,
-    sbom_files: Option<String>,
-    sbom_format: Option<String>,
-    provenance: Option<String>,
-    sign: Option<String>,
-    registry_auth: Option<SecretString>,
-    registry: Option<String>,
-    username: Option<String>,
-    password: Option<SecretString>,
-    github_token: Option<SecretString>,
-    builder: Option<String>,
-    builder_endpoint: Option<String>,
-    driver: Option<String>,
-    driver_opts: Option<String>,
-    buildkitd_flags: Option<String>,
-    buildkitd_config: Option<String>,
-    buildkitd_config_inline: Option<String>,
-    append: Option<String>,
-    cleanup: Option<String>,
-    keep_state: Option<String>,
-    signing_config: Option<String>,
-    trusted_root: Option<String>,
-    tuf_mirror: Option<String>,
-    tuf_root: Option<String>,
-    github_attestations: Option<String>,
-    sign_subjects: Option<String>,
-    signature_formats: Option<String>,
-    on_tag_conflict: Option<String>,
-    source_args: Option<String>,
-    allow_public_log: Option<String>,
 }
 
 /// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell cannot set names with dashes.
@@ -361,6 +308,9 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false),
         merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
         bake: if action == Action::Bake { baked::baked(&raw, &mut problems) } else { Baked::default() },
+        allowed: allowed(&raw, &mut problems),
+        build_env: build_env(raw.build_env.as_deref(), &mut problems),
+        sbom_cache_key: sbom_cache_key(&raw, &mut problems),
         digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
         sbom_files: sbom_files(raw.sbom_files.as_deref(), &mut problems),
         sbom_format: sbom_format(raw.sbom_format.as_deref(), &mut problems),
@@ -377,14 +327,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
             None => vec![Part::Index, Part::Platform, Part::Attestations],
         },
         signature_formats: raw.signature_formats.as_deref().map(|list| unique(problems.some("signature-formats", list))),
-        on_tag_conflict: match raw.on_tag_conflict.as_deref() {
-            None | Some("fail") => OnTagConflict::Fail,
-            Some("overwrite") => OnTagConflict::Overwrite,
-            Some(other) => {
-                problems.say("on-tag-conflict", format_args!("`{other}` is neither `fail` nor `overwrite`"));
-                OnTagConflict::Fail
-            }
-        },
+        on_tag_conflict: on_tag_conflict(raw.on_tag_conflict.as_deref(), &mut problems),
         builder: builder::builder(
             builder::BuilderTexts {
                 builder: raw.builder,
@@ -413,6 +356,17 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
     }
 }
 
+fn on_tag_conflict(text: Option<&str>, problems: &mut Problems) -> OnTagConflict {
+    match text {
+        None | Some("fail") => OnTagConflict::Fail,
+        Some("overwrite") => OnTagConflict::Overwrite,
+        Some(other) => {
+            problems.say("on-tag-conflict", format_args!("`{other}` is neither `fail` nor `overwrite`"));
+            OnTagConflict::Fail
+        }
+    }
+}
+
 fn metadata_context(text: Option<&str>, problems: &mut Problems) -> MetadataContext {
     match text.map(str::trim) {
         None | Some("workflow") => MetadataContext::Workflow,
@@ -430,7 +384,50 @@ fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
         claims: digests::claims(raw.digests.as_deref(), files, problems),
         sbom: merged_sbom(raw, problems),
         provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
+        build_source: match raw.build_source.as_deref().map(str::trim) {
+            None => BuildSource::Run,
+            Some("any") => BuildSource::Any,
+            Some(uri) if uri.contains("://") => BuildSource::Uri(uri.to_owned()),
+            Some(other) => {
+                problems
+                    .say("build-source", format_args!("`{other}` is neither `any` nor an address such as `https://github.com/octo/app`"));
+                BuildSource::Run
+            }
+        },
     }
+}
+
+fn allowed(raw: &Raw, problems: &mut Problems) -> Allowed {
+    let index_entries = lists::words(raw.allow_index_entries.as_deref().unwrap_or_default());
+    for kind in index_entries.iter().filter(|kind| !kind.contains('/')) {
+        problems.say(
+            "allow-index-entries",
+            format_args!("`{kind}` is not an artifact type such as `application/vnd.amazon.soci.index.v1+json`"),
+        );
+    }
+    Allowed { foreign_layers: problems.switch("allow-foreign-layers", raw.allow_foreign_layers.as_deref(), false), index_entries }
+}
+
+fn build_env(text: Option<&str>, problems: &mut Problems) -> Vec<String> {
+    let names = lists::words(text.unwrap_or_default());
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    for name in names.iter().filter(|name| !is_name(name)) {
+        problems.say("build-env", format_args!("`{name}` is not the name of a variable"));
+    }
+    names
+}
+
+/// Short keys can be guessed by whoever may write the cache.
+fn sbom_cache_key(raw: &Raw, problems: &mut Problems) -> Option<SecretString> {
+    const SHORTEST: usize = 16;
+    let key = raw.sbom_cache_key.clone()?;
+    if raw.sbom_cache.is_none() {
+        problems.say("sbom-cache-key", "it authenticates the entries of `sbom-cache`, which is not set");
+    }
+    if key.expose_secret().trim().len() < SHORTEST {
+        problems.say("sbom-cache-key", format_args!("it is shorter than {SHORTEST} characters; use a random secret"));
+    }
+    Some(key)
 }
 
 fn sbom_files(text: Option<&str>, problems: &mut Problems) -> bool {

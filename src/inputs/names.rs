@@ -4,9 +4,10 @@ use super::{Action, Problems};
 use crate::github::Environment;
 
 /// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
-pub const NAMES: [&str; 69] = [
+pub const NAMES: &[&str] = &[
     "add-hosts",
     "allow",
+    "allow-foreign-layers",
     "allow-public-log",
     "annotations",
     "append",
@@ -14,6 +15,7 @@ pub const NAMES: [&str; 69] = [
     "bake-target",
     "build-args",
     "build-contexts",
+    "build-env",
     "builder",
     "builder-endpoint",
     "buildkitd-config",
@@ -52,6 +54,7 @@ pub const NAMES: [&str; 69] = [
     "registry-auth",
     "sbom",
     "sbom-cache",
+    "sbom-cache-key",
     "sbom-files",
     "sbom-format",
     "secret-envs",
@@ -77,9 +80,12 @@ pub const NAMES: [&str; 69] = [
 ];
 
 /// The inputs of `merge/action.yml`.
-pub const MERGE: [&str; 31] = [
+pub const MERGE: &[&str] = &[
+    "allow-foreign-layers",
+    "allow-index-entries",
     "allow-public-log",
     "annotations",
+    "build-source",
     "digest-files",
     "digests",
     "flavor",
@@ -96,6 +102,7 @@ pub const MERGE: [&str; 31] = [
     "registry-auth",
     "sbom",
     "sbom-cache",
+    "sbom-cache-key",
     "sbom-files",
     "sbom-format",
     "sep-annotations",
@@ -112,10 +119,12 @@ pub const MERGE: [&str; 31] = [
 ];
 
 /// The inputs of `bake/action.yml`.
-pub const BAKE: [&str; 38] = [
+pub const BAKE: &[&str] = &[
     "allow",
+    "allow-foreign-layers",
     "allow-public-log",
     "append",
+    "build-env",
     "builder",
     "builder-endpoint",
     "buildkitd-config",

@@ -4,8 +4,15 @@ use super::{lists, signing_key};
 use crate::github::Environment;
 
 /// Variables whose whole value is secret.
-const WHOLE: [&str; 6] =
-    ["INPUT_PASSWORD", "INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", signing_key::KEY, signing_key::PASSWORD];
+const WHOLE: [&str; 7] = [
+    "INPUT_PASSWORD",
+    "INPUT_GITHUB-TOKEN",
+    "INPUT_SBOM-CACHE-KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    signing_key::KEY,
+    signing_key::PASSWORD,
+];
 
 /// The secret texts in the environment.
 pub fn secret_texts(env: &Environment) -> Vec<String> {
