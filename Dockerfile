@@ -22,7 +22,7 @@ WORKDIR /src
 COPY tools/go/buildx .
 # Version and hash of every module are pinned in go.mod and go.sum.
 RUN version="$(sed -n 's#.*github.com/docker/buildx \(v[^ ]*\).*#\1#p' go.mod)" \
- && mkdir /out && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath \
+ && mkdir /out && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local go build -trimpath \
       -ldflags "-s -w -X github.com/docker/buildx/version.Version=$version" -o /out/buildx github.com/docker/buildx/cmd/buildx
 
 FROM scratch AS program

@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom check fuzz clean
+.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom check fuzz cold clean
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
@@ -14,8 +14,9 @@ IMAGES ?= $(if $(filter %/hello,$(EXAMPLE)),busybox,busybox debian golang)
 export CC_x86_64_unknown_linux_musl ?= musl-gcc
 export CC_aarch64_unknown_linux_musl ?= musl-gcc
 
-# $(call step,WHAT,COMMAND): says what starts, and how many seconds it took.
-step = @printf '==> %s\n' "$(1)" >&2; SECONDS=0; $(2); printf '==> %s: done in %s s\n' "$(1)" "$$SECONDS" >&2
+# $(call step,WHAT,COMMAND): says what starts, and how many seconds it took; notes that where tools/cold asks for it.
+step = @printf '==> %s\n' "$(1)" >&2; SECONDS=0; $(2); printf '==> %s: done in %s s\n' "$(1)" "$$SECONDS" >&2; \
+	[ -z "$${SUPPLY_ACTION_TIMES:-}" ] || printf '%s\t%s\n' "$$SECONDS" "$(1)" >>"$$SUPPLY_ACTION_TIMES"
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,13 +58,16 @@ bench-sbom: ## time and weigh SBOMs of real images beside syft's, and compare wh
 
 check: ## formatting, lints and documentation; warnings are errors
 	$(call step,setting up,tools/setup check)
-	$(call step,shellcheck,shellcheck tools/fat-corpus tools/fuzz tools/images tools/release-commit tools/setup tools/with-buildkit tools/with-docker tools/with-tools tools/lib.sh tools/server.sh .ci/run)
+	$(call step,shellcheck,shellcheck $$(grep -lE '^#!.*sh$$|shellcheck shell=' -d skip tools/* .ci/*))
 	$(call step,cargo fmt,cargo fmt --check && cargo fmt --manifest-path fuzz/Cargo.toml --check)
 	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets -- -D warnings)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)
 
 fuzz: ## feed every reader of foreign bytes made-up input for FUZZ_SECONDS each (20 by default; TARGETS=NAME for one)
 	$(call step,fuzzing,tools/fuzz $(TARGETS))
+
+cold: ## run README's two commands in a fresh clone of HEAD with empty caches, and say what each part took (COMMANDS=rehearse for one)
+	@tools/cold $(COMMANDS)
 
 clean: ## remove what was built here (the cache of tools stays: its folder is supply-action in ~/.cache)
 	rm -rf rehearsal

