@@ -1,7 +1,9 @@
 //! What can be known to fail before anything is built, as one list: a user mends everything in one go. The checks that need no service are pure.
 
-use crate::error::{self, Remedy as _};
-use crate::image::Tag;
+use crate::build::outputs;
+use crate::error::{self, Remedy as _, WithExit, exit};
+use crate::image::spelling::Named;
+use crate::image::{Repository, Tag};
 
 /// Everything that is missing or wrong.
 #[derive(Debug, Default)]
@@ -53,6 +55,9 @@ pub fn public_log(repository: &str, private: bool, log: Option<&str>, told: &str
 /// Names of build arguments that hold secrets more often than not, as whole words of the name.
 const SECRET_WORDS: [&str; 9] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASS", "APIKEY", "CREDENTIAL", "CREDENTIALS", "PAT"];
 const SECRET_PAIRS: [(&str, &str); 3] = [("API", "KEY"), ("PRIVATE", "KEY"), ("ACCESS", "KEY")];
+/// Names whose values build tools write into pages that everybody gets.
+const PUBLIC: [&str; 10] =
+    ["NEXT_PUBLIC_", "NUXT_PUBLIC_", "EXPO_PUBLIC_", "PUBLIC_", "VITE_", "REACT_APP_", "VUE_APP_", "NG_APP_", "GATSBY_", "STORYBOOK_"];
 /// How well-known tokens begin.
 const SECRET_VALUES: [&str; 10] = ["ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "npm_", "xoxb-", "AKIA", "-----BEGIN "];
 
@@ -80,7 +85,8 @@ pub(crate) fn looks_secret(name: &str, value: &str) -> bool {
     let named = words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
         || words.windows(2).any(|pair| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())));
     // A URL, a path, a switch or a number beside such a name is about a secret rather than one.
-    let harmless = value.len() < 8
+    let harmless = PUBLIC.iter().any(|prefix| name.starts_with(prefix))
+        || value.len() < 8
         || value.contains("://")
         || value.starts_with('/')
         || value.starts_with("./")
@@ -88,15 +94,30 @@ pub(crate) fn looks_secret(name: &str, value: &str) -> bool {
     SECRET_VALUES.iter().any(|start| value.starts_with(start)) || (named && !harmless)
 }
 
-/// Refuses a cache that would be written under a name that is published: a cache is no image, and carries no proof.
-pub fn cache_under_a_name<C: AsRef<str>>(caches: &[C], names: &[String]) -> anyhow::Result<()> {
-    let written =
-        caches.iter().flat_map(|cache| cache.as_ref().split(',')).filter_map(|field| field.trim().trim_matches('"').strip_prefix("ref="));
-    let same = |one: &str, other: &str| one.trim_start_matches("docker.io/") == other.trim_start_matches("docker.io/");
-    match written.into_iter().find(|written| names.iter().any(|name| same(written, name))) {
-        Some(name) => Err(anyhow::anyhow!("`cache-to`: `{name}` is one of the names to publish"))
-            .hint("write the cache under a name of its own, such as `:buildcache`"),
-        None => Ok(()),
+/// Refuses a cache that would be written under a name that people pull: a cache is no image, and carries no proof. References are compared as
+/// registries read them. In a repository of ours `latest` is such a name, whatever this run publishes.
+pub fn cache_under_a_name<C: AsRef<str>>(caches: &[C], images: &[Repository], names: &[String]) -> anyhow::Result<()> {
+    let latest = images.iter().map(|image| format!("{image}:latest"));
+    let known: Vec<String> = names.iter().cloned().chain(latest).collect();
+    for written in caches.iter().filter_map(|cache| cache_reference(cache.as_ref())) {
+        let named = Named::of(&written);
+        let Some(name) = known.iter().find(|name| named.is_some() && Named::of(name) == named) else { continue };
+        let is_tagged = written.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        let how = if is_tagged { "" } else { ", which has no tag," };
+        let message = format!("`cache-to`: `{written}`{how} writes the cache under `{name}`, a name of the image");
+        let place = name.rsplit_once(':').map_or(name.as_str(), |(place, _)| place);
+        return Err(WithExit { code: exit::BAD_INPUT, message })
+            .hint(format!("write the cache under a name of its own, such as `ref={place}:buildcache`"));
+    }
+    Ok(())
+}
+
+/// What a cache in a registry is called; a name alone is one, too.
+pub fn cache_reference(cache: &str) -> Option<String> {
+    match outputs::kind(cache) {
+        None => Some(cache.trim().to_owned()),
+        Some(kind) if kind == "registry" => outputs::value(cache, "ref").map(|name| name.trim().to_owned()),
+        Some(_) => None,
     }
 }
 
@@ -145,6 +166,12 @@ mod tests {
             ("PASSES=12345678901", false),
             ("VERSION=1.2.3-rc.1+build", false),
             ("TOKEN=", false),
+            ("NEXT_PUBLIC_API_KEY=0123456789abcdef", false),
+            ("VITE_MAPBOX_TOKEN=pk.0123456789abcdef", false),
+            ("REACT_APP_SECRET=0123456789abcdef", false),
+            ("MY_VITE_TOKEN=0123456789abcdef", true),
+            // In a page it is no less lost.
+            ("NEXT_PUBLIC_TOKEN=ghp_0123456789abcdef", true),
         ] {
             let outcome = secret_build_args("input `build-args`", &[argument.to_owned()]);
             assert_eq!(outcome.is_err(), found, "{argument}");
@@ -157,9 +184,30 @@ mod tests {
 
     #[test]
     fn a_cache_has_a_name_of_its_own() {
-        let names = ["ghcr.io/o/a:latest".to_owned()];
-        cache_under_a_name(&["type=registry,ref=ghcr.io/o/a:buildcache,mode=max", "type=gha"], &names).unwrap();
-        cache_under_a_name(&["type=registry,mode=max,ref=ghcr.io/o/a:latest"], &names).unwrap_err();
+        let names = ["ghcr.io/o/a:1.0".to_owned(), "docker.io/o/a:1.0".to_owned()];
+        let images = ["ghcr.io/o/a".parse().unwrap(), "o/a".parse().unwrap()];
+        for (cache, written) in [
+            ("type=registry,mode=max,ref=ghcr.io/o/a:1.0", "ghcr.io/o/a:1.0"),
+            ("type=registry,mode=max,ref=ghcr.io/o/a", "ghcr.io/o/a:latest"),
+            ("TYPE=registry,REF=ghcr.io/o/a:latest", "ghcr.io/o/a:latest"),
+            ("\"type=registry\",\"ref=GHCR.IO/O/A\"", "ghcr.io/o/a:latest"),
+            ("type=registry,ref=ghcr.io:443/o/a:1.0", "ghcr.io/o/a:1.0"),
+            ("type=registry,ref=o/a", "docker.io/o/a:latest"),
+            ("type=registry,ref=index.docker.io/o/a:1.0", "docker.io/o/a:1.0"),
+            ("o/a:1.0", "docker.io/o/a:1.0"),
+        ] {
+            let error = cache_under_a_name(&[cache], &images, &names).unwrap_err();
+            assert!(error::message(&error).contains(&format!("under `{written}`")), "{cache}: {error:?}");
+        }
+        for cache in [
+            "type=registry,ref=ghcr.io/o/a:buildcache,mode=max",
+            "type=gha",
+            "type=registry,ref=ghcr.io/o/b",
+            "type=local,dest=ghcr.io/o/a",
+            "type=inline",
+        ] {
+            cache_under_a_name(&[cache], &images, &names).unwrap();
+        }
     }
 
     #[test]

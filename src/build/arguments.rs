@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::flags::{Flag, FlagValue, Flags};
+use super::outputs;
 use crate::image::{ImageRef, Repository};
 use crate::plan::Build;
 use crate::plan::sbom::Sbom;
@@ -66,7 +67,7 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
                 push("--attest", attest);
             }
             push("--metadata-file", metadata.display().to_string());
-            push("--output", pushed_by_digest(repositories));
+            push("--output", pushed_by_digest(repositories, &outputs::kept_of_images(build.flags.values("--output"))));
         }
     }
     arguments.push(build.flags.context.clone());
@@ -82,7 +83,7 @@ fn value<P: AsRef<Path>>(flag: &Flag, flags: &Flags, destination: &Destination<'
         FlagValue::Secret(at) => csv_row(&[format!("id={}", flags.secrets[*at].id), format!("src={}", secrets[*at].as_ref().display())]),
     };
     match flag.name {
-        "--output" if !is_kept_output(flag) || (publishes && has(&text, "type=docker")) => None,
+        "--output" if !is_kept_output(flag) || (publishes && outputs::kind(&text).as_deref() == Some("docker")) => None,
         "--attest" if publishes => Some(Some(for_publishing(&text))),
         // Evidence of an image that nobody gets is none.
         "--attest" => None,
@@ -90,50 +91,32 @@ fn value<P: AsRef<Path>>(flag: &Flag, flags: &Flags, destination: &Destination<'
     }
 }
 
-/// An image's output, to these repositories and under its digest alone.
-pub(super) fn pushed_by_digest(repositories: &[Repository]) -> String {
+/// An image's output, to these repositories and under its digest alone, with what the user says of it (`outputs::kept_of_images`).
+pub(super) fn pushed_by_digest(repositories: &[Repository], own: &[(String, String)]) -> String {
+    const MEDIA_TYPES: &str = "oci-mediatypes";
     let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
-    csv_row(&[
-        "type=image".to_owned(),
-        format!("name={}", names.join(",")),
-        "push=true".to_owned(),
-        "push-by-digest=true".to_owned(),
-        "name-canonical=true".to_owned(),
-        "oci-mediatypes=true".to_owned(),
-    ])
+    let mut fields: Vec<String> =
+        ["type=image", &format!("name={}", names.join(",")), "push=true", "push-by-digest=true", "name-canonical=true"]
+            .map(str::to_owned)
+            .to_vec();
+    if !own.iter().any(|(key, _)| key == MEDIA_TYPES) {
+        fields.push(format!("{MEDIA_TYPES}=true"));
+    }
+    fields.extend(own.iter().map(|(key, value)| format!("{key}={value}")));
+    csv_row(&fields)
 }
 
 /// An attestation's attributes as verifiers need it: they read provenance v1, and builders before BuildKit 0.28 write 0.2 unless told.
 pub(super) fn for_publishing(attest: &str) -> String {
-    let of_old = has(attest, "type=provenance") && !attest.contains("version=") && !has(attest, "disabled=true");
+    let of_old = outputs::kind(attest).as_deref() == Some("provenance")
+        && outputs::value(attest, "version").is_none()
+        && outputs::switch(attest, "disabled") != Some(true);
     if of_old { format!("{attest},version=v1") } else { attest.to_owned() }
 }
 
 fn is_kept_output(flag: &Flag) -> bool {
     let FlagValue::Text(text) = &flag.value else { return false };
-    flag.name == "--output" && is_kept(text)
-}
-
-/// Outputs that stay on this machine are the user's; every other could put a name on an image without proof, and is left out.
-pub(super) fn is_kept(output: &str) -> bool {
-    // A path alone, or `-`, is a local output.
-    kind(output).is_none_or(|kind| ["local", "tar", "oci", "docker", "cacheonly"].contains(&kind.as_str()))
-}
-
-/// The `type` of attributes, read as leniently as buildx does; `None` for a path alone.
-pub(super) fn kind(attributes: &str) -> Option<String> {
-    if !attributes.contains('=') {
-        return None;
-    }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(attributes.as_bytes());
-    let fields: Vec<String> =
-        reader.records().filter_map(Result::ok).flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>()).collect();
-    let named = fields.iter().filter_map(|field| field.split_once('=')).rfind(|(key, _)| key.trim().eq_ignore_ascii_case("type"));
-    Some(named.map_or_else(String::new, |(_, value)| value.trim().to_lowercase()))
-}
-
-fn has(attributes: &str, field: &str) -> bool {
-    attributes.split(',').any(|found| found.trim().trim_matches('"') == field)
+    flag.name == "--output" && outputs::is_kept(text)
 }
 
 /// One row of CSV, which is how buildx splits attributes; fields with commas or quotes get quotes.
@@ -167,7 +150,7 @@ mod tests {
             labels: "l=1".into(),
             annotations: "index:a=b".into(),
             secrets: Some("tok=x".to_owned().into()),
-            outputs: "type=image,name=evil,push=true\ntype=local,dest=out\ntype=registry\ntype=docker".into(),
+            outputs: "type=image,name=evil,push=true,compression=zstd\ntype=local,dest=out\ntype=registry\ntype=docker".into(),
             load: true,
             ..BuildTexts::default()
         }
@@ -186,7 +169,7 @@ mod tests {
             "build", "--builder", "b", "--annotation", "index:a=b", "--build-arg", "A=1,2", "--file", "a/Dockerfile", "--label", "l=1",
             "--output", "type=local,dest=out", "--platform", "linux/amd64,linux/arm64", "--secret", "id=tok,\"src=/p/s,0\"", "--target", "run",
             "--attest", &format!("type=sbom,generator={scanner},\"SUPPLIER=Octo, Inc\",FILES=owned"), "--metadata-file", "/p/md.json",
-            "--output", "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true", ".",
+            "--output", "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,compression=zstd", ".",
         ]);
     }
 
@@ -214,7 +197,8 @@ mod tests {
         let destination = Destination::ByDigest { repositories: &[], metadata: Path::new("/p/md.json"), generator: &Generator::Nothing };
         for (given, attest) in [
             ("", "type=provenance,mode=max,version=v1"),
-            ("mode=min,version=v0.2", "type=provenance,mode=min,version=v0.2"),
+            ("mode=min,version=v1", "type=provenance,mode=min,version=v1"),
+            ("mode=min,builder-id=https://x/?version=2", "type=provenance,mode=min,builder-id=https://x/?version=2,version=v1"),
             ("false", "type=provenance,disabled=true"),
         ] {
             let texts = BuildTexts { context: ".".into(), provenance: given.into(), ..BuildTexts::default() };

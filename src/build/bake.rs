@@ -9,17 +9,16 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::arguments::{Generator, csv_row, for_publishing, is_kept, kind, pushed_by_digest};
+use super::arguments::{Generator, csv_row, for_publishing, pushed_by_digest};
 use super::caches;
+use super::outputs::{self, is_image, is_kept, kind};
 use super::source::Remote;
 use crate::github::Environment;
+use crate::image::spelling::Spelling;
 use crate::image::{Platform, Repository, Tag};
 use crate::plan::Build;
 use crate::plan::sbom::Sbom;
 use crate::publish::Name;
-
-/// Attributes of an image output that are the user's to set; the others say where the image goes and under which name.
-const KEPT: [&str; 4] = ["compression", "compression-level", "force-compression", "rewrite-timestamp"];
 
 /// The bake files, with every group, matrix, variable and override resolved.
 #[derive(Debug, Clone)]
@@ -90,7 +89,7 @@ impl Definition {
         self.source.as_deref()
     }
 
-    fn asked(&self) -> impl Iterator<Item = (&str, &Map<String, Value>)> {
+    pub(super) fn asked(&self) -> impl Iterator<Item = (&str, &Map<String, Value>)> {
         self.asked.iter().filter_map(|name| Some((name.as_str(), self.targets.get(name)?)))
     }
 
@@ -178,6 +177,28 @@ impl Definition {
         told
     }
 
+    /// Attributes of the targets' outputs that change nothing.
+    pub fn unheeded(&self) -> Vec<String> {
+        let of = |(name, target): (&str, &Map<String, Value>)| {
+            let unheeded = entries(target, "output").into_iter().flat_map(|output| outputs::unheeded(&output));
+            unheeded.map(|attribute| format!("target `{name}`: `{attribute}` of an image is ignored here")).collect::<Vec<_>>()
+        };
+        self.asked().flat_map(of).collect()
+    }
+
+    /// Caches and named contexts, where a login may be needed.
+    pub fn elsewhere(&self) -> Vec<String> {
+        let caches = self.targets.values().flat_map(|target| ["cache-to", "cache-from"].map(|key| entries(target, key)).concat());
+        let contexts = self.targets.values().flat_map(|target| target.get("contexts").and_then(Value::as_object).into_iter().flatten());
+        caches
+            .chain(
+                contexts.filter_map(|(_, context)| {
+                    context.as_str().filter(|context| context.starts_with("docker-image://")).map(str::to_owned)
+                }),
+            )
+            .collect()
+    }
+
     /// Where caches are written to, as buildx's attributes.
     pub fn caches(&self) -> Vec<String> {
         self.targets.values().flat_map(|target| entries(target, "cache-to")).collect()
@@ -199,19 +220,11 @@ impl Definition {
             attests.extend(generator.attest(build));
         }
         self.rewritten(env, |name, target| {
-            let outputs = entries(target, "output");
+            let given = entries(target, "output");
             let mut kept: Vec<String> =
-                outputs.iter().filter(|output| is_kept(output) && kind(output).as_deref() != Some("docker")).cloned().collect();
+                given.iter().filter(|output| is_kept(output) && kind(output).as_deref() != Some("docker")).cloned().collect();
             let images = goods.iter().find(|goods| goods.target == name).map(|goods| goods.images.as_slice()).unwrap_or_default();
-            let own = outputs
-                .iter()
-                .filter(|output| is_image(output))
-                .flat_map(|output| fields(output))
-                .filter(|(key, _)| KEPT.contains(&key.as_str()) || key.starts_with("annotation"));
-            let mut image = pushed_by_digest(images);
-            for (key, value) in own {
-                image = format!("{image},{}", csv_row(&[format!("{key}={value}")]));
-            }
+            let image = pushed_by_digest(images, &outputs::kept_of_images(&given));
             kept.push(image);
             target.insert("attest".to_owned(), json!(attests));
             kept
@@ -255,21 +268,28 @@ fn no_image(name: &str, target: &Map<String, Value>) -> Vec<String> {
     if let Some(call) = target.get("call").and_then(Value::as_str).filter(|call| !["", "build"].contains(call)) {
         wrong.push(format!("target `{name}` makes no image: `call` is `{call}`"));
     }
-    let outputs = entries(target, "output");
-    if !outputs.is_empty() && !outputs.iter().any(|output| is_image(output)) {
-        let kinds: Vec<String> = outputs.iter().map(|output| format!("`{output}`")).collect();
+    let given = entries(target, "output");
+    if !given.is_empty() && !given.iter().any(|output| is_image(output)) {
+        let kinds: Vec<String> = given.iter().map(|output| format!("`{output}`")).collect();
         wrong.push(format!("target `{name}` makes no image for a registry: its output is {}", kinds.join(", ")));
     }
-    for output in outputs.iter().filter(|output| is_image(output)) {
-        if let Some((_, named)) = fields(output).into_iter().find(|(key, value)| key == "name" && !value.is_empty()) {
+    for output in given.iter().filter(|output| is_image(output)) {
+        if let Some(named) = outputs::value(output, "name").filter(|named| !named.is_empty()) {
             wrong.push(format!("target `{name}` names its image `{named}` in `output`; names belong in `tags`"));
+        }
+        if outputs::switch(output, "push-by-digest") == Some(true) {
+            wrong.push(format!(
+                "target `{name}` is pushed by digest alone by its `output`, and bake tags what it builds; a leg of several is built by \
+                 `publish` with `push-by-digest: true`"
+            ));
+        }
+        if outputs::switch(output, "push") == Some(false) {
+            wrong.push(format!(
+                "target `{name}` says `push=false` in `output`, and bake publishes it; leave it out of `targets`, or `push: false`"
+            ));
         }
     }
     wrong
-}
-
-fn is_image(output: &str) -> bool {
-    kind(output).is_some_and(|kind| ["image", "registry"].contains(&kind.as_str()))
 }
 
 /// The names of a target.
@@ -297,9 +317,17 @@ fn reference(text: &str) -> Option<Name> {
 
 fn of_target(name: &str, target: &Map<String, Value>) -> Result<Vec<Platform>, Vec<String>> {
     let listed = target.get("platforms").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let (platforms, wrong): (Vec<_>, Vec<_>) = listed.map(str::parse::<Platform>).partition(Result::is_ok);
-    let wrong: Vec<String> = wrong.into_iter().filter_map(Result::err).map(|error| format!("target `{name}`: {error}")).collect();
-    if wrong.is_empty() { Ok(platforms.into_iter().filter_map(Result::ok).collect()) } else { Err(wrong) }
+    let (mut platforms, mut wrong) = (Vec::new(), Vec::new());
+    for text in listed {
+        match text.parse::<Platform>().map(|platform| (platform.spelling(), platform)) {
+            Ok((Spelling::Slip(meant), _)) => {
+                wrong.push(format!("target `{name}`: no platform is called `{text}`; did you mean `{meant}`?"))
+            }
+            Ok((_, platform)) => platforms.push(platform),
+            Err(error) => wrong.push(format!("target `{name}`: {error}")),
+        }
+    }
+    if wrong.is_empty() { Ok(platforms) } else { Err(wrong) }
 }
 
 /// A list of attributes, which buildx prints as objects, as rows of CSV.
@@ -318,12 +346,6 @@ fn entries(target: &Map<String, Value>, key: &str) -> Vec<String> {
         other => other.as_str().unwrap_or_default().to_owned(),
     };
     target.get(key).and_then(Value::as_array).into_iter().flatten().map(row).collect()
-}
-
-fn fields(attributes: &str) -> Vec<(String, String)> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(attributes.as_bytes());
-    let fields = reader.records().filter_map(Result::ok).flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>());
-    fields.filter_map(|field| field.split_once('=').map(|(key, value)| (key.trim().to_lowercase(), value.to_owned()))).collect()
 }
 
 /// buildx reads every text of a file as a template; of those that it prints, these alone are written so that they survive.

@@ -115,26 +115,39 @@ impl Buildx {
         if missing.is_empty() {
             return Ok(inspected);
         }
-        let listed = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let listed = |platforms: &[&Platform]| platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        // What runs nothing of its platform needs no emulator, so the build decides.
+        let unclaimed = |platforms: &[&Platform]| {
+            notice(&format!(
+                "builder `{}` runs {} neither natively nor by emulation: steps that do will fail; if they must run, install QEMU on the \
+                 builder's machine, add a node for these platforms with `append`, or leave them out of `platforms`",
+                self.builder,
+                listed(platforms)
+            ));
+        };
+        let emulated: Vec<&Platform> = missing.iter().copied().filter(|platform| platform.os == "linux").collect();
         let socket = docker_socket(env);
-        if inspected.driver.as_deref() != Some("docker-container") || !socket.exists() {
-            return Err(anyhow::anyhow!("builder `{}` can build neither natively nor by emulation: {listed}", self.builder)).hint(
-                "install QEMU on the builder's machine, add a node for these platforms with `append`, or leave them out of `platforms`",
-            );
+        if emulated.is_empty() || inspected.driver.as_deref() != Some("docker-container") || !socket.exists() {
+            unclaimed(&missing);
+            return Ok(inspected);
         }
         notice(&format!(
-            "installing QEMU for {listed} through Docker: emulated builds are slow, a native runner for each platform is faster"
+            "installing QEMU for {} through Docker: emulated builds are slow, a native runner for each platform is faster",
+            listed(&emulated)
         ));
-        emulation::install(&socket, emulation::BINFMT_IMAGE, &missing).await?;
+        if let Err(error) = emulation::install(&socket, emulation::BINFMT_IMAGE, &emulated).await {
+            notice(&crate::error::message(&error));
+            unclaimed(&missing);
+            return Ok(inspected);
+        }
         // BuildKit looks for emulators when it starts.
         self.program.run(&["stop".to_owned(), self.builder.clone()], Output::Kept).await.context("the builder could not be restarted")?;
         let inspected = self.inspect().await?;
         let still = inspected.missing(platforms);
-        if still.is_empty() {
-            Ok(inspected)
-        } else {
-            bail!("QEMU was installed, and builder `{}` still cannot build {listed}", self.builder)
+        if !still.is_empty() {
+            unclaimed(&still);
         }
+        Ok(inspected)
     }
 
     async fn inspect(&self) -> anyhow::Result<Inspected> {

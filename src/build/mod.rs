@@ -7,7 +7,9 @@ pub mod buildx;
 pub mod caches;
 pub mod emulation;
 pub mod flags;
+pub mod inherited;
 pub mod merge;
+pub mod outputs;
 pub mod scanner;
 pub mod source;
 

@@ -153,7 +153,7 @@ mod tests {
     fn read(text: &str) -> (Vec<Claim>, Vec<String>) {
         let mut problems = Problems::default();
         let claims = claims(Some(text), None, &mut problems);
-        (claims, problems.0)
+        (claims, problems.said)
     }
 
     fn digest(letter: char) -> String {
@@ -208,14 +208,14 @@ mod tests {
         std::fs::write(folder.path().join("digests-linux-arm64").join("b".repeat(64)), "").unwrap();
         let mut problems = Problems::default();
         assert_eq!(claims(None, Some(folder.path()), &mut problems).len(), 2);
-        assert!(problems.0.is_empty());
+        assert!(problems.said.is_empty());
         std::fs::write(folder.path().join("notes.txt"), "").unwrap();
         claims(None, Some(folder.path()), &mut problems);
         claims(None, Some(&folder.path().join("nowhere")), &mut problems);
         assert!(
-            problems.0.len() == 2 && problems.0[0].contains("notes.txt") && problems.0[1].contains("cannot be read"),
+            problems.said.len() == 2 && problems.said[0].contains("notes.txt") && problems.said[1].contains("cannot be read"),
             "{:?}",
-            problems.0
+            problems.said
         );
     }
 }

@@ -4,36 +4,73 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Login, Problems, Raw};
 use crate::github::Environment;
-use crate::image::Repository;
+use crate::image::{Repository, spelling};
 use crate::metadata;
 use crate::registry::exchange::{AwsKeys, Entry, Method};
 
-/// Entries of `registry-auth` first, then the pair for `registry` or the first image's, then the token for ghcr.io.
-pub(super) fn logins(raw: &Raw, images: &str, env: &Environment, problems: &mut Problems) -> Vec<Login> {
+/// Entries of `registry-auth` first, then the pair for `registry` or that of the images, then the token for ghcr.io.
+pub(super) fn logins(raw: &Raw, images: &str, env: &Environment, problems: &mut Problems, notices: &mut Vec<String>) -> Vec<Login> {
     let mut logins = raw.registry_auth.as_ref().map(|text| entries(text, env, problems)).unwrap_or_default();
     match (&raw.username, &raw.password) {
         (Some(username), Some(password)) => {
-            let registry = raw.registry.clone().unwrap_or_else(|| first_registry(images));
-            logins.push(Login { registry, method: Method::Password { username: username.clone(), password: password.clone() } });
+            let given = raw.registry.as_ref().map(|registry| registry_alone("registry", registry, problems));
+            let registry = given.unwrap_or_else(|| registry_of(images, problems));
+            let method = Method::Password { username: username.clone(), password: password.clone() };
+            logins.push(Login { registry, method, is_given: true });
         }
         (Some(_), None) => problems.say("password", "`username` is set, so `password` must be too"),
         (None, Some(_)) => problems.say("username", "`password` is set, so `username` must be too"),
-        (None, None) => {}
+        (None, None) => notices.extend(raw.registry.as_ref().map(|registry| {
+            format!(
+                "input `registry`: `{registry}` says where `username` and `password` are for, and neither is set, so it changes nothing"
+            )
+        })),
     }
     if let Some(token) = &raw.github_token
-        && !logins.iter().any(|login| login.registry == "ghcr.io")
+        && !logins.iter().any(|login| spelling::registry(&login.registry) == "ghcr.io")
     {
         // GHCR takes any user name beside a workflow token.
         let method = Method::Password { username: "x-access-token".to_owned(), password: token.clone() };
-        logins.push(Login { registry: "ghcr.io".to_owned(), method });
+        logins.push(Login { registry: "ghcr.io".to_owned(), method, is_given: false });
     }
     logins
 }
 
-fn first_registry(images: &str) -> String {
+/// A registry's name in small letters, without scheme; what stands behind it was meant for `images`.
+fn registry_alone(input: &str, name: &str, problems: &mut Problems) -> String {
+    let given = name.trim().trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    if spelling::registry(given) == "docker.io" {
+        return "docker.io".to_owned();
+    }
+    match given.split_once('/') {
+        Some((host, _)) => {
+            problems.say(input, format_args!("`{name}` is no registry; write `{host}`, and the whole name of the image into `images`"));
+            host.to_lowercase()
+        }
+        None => given.to_lowercase(),
+    }
+}
+
+/// Where a pair without `registry` is for. docker/login-action takes it for Docker Hub, so where several registries may be meant nothing else
+/// gets it. Images that are not enabled count, too: a password must not go elsewhere by a switch.
+fn registry_of(images: &str, problems: &mut Problems) -> String {
     let names = metadata::image_names(images).unwrap_or_default();
-    let first = names.first().and_then(|name| name.parse::<Repository>().ok());
-    first.map_or_else(|| "ghcr.io".to_owned(), |image| image.registry().to_owned())
+    let registries = names.iter().filter_map(|name| name.parse::<Repository>().ok()).map(|image| image.registry().to_owned());
+    let registries = super::unique(registries.collect());
+    match registries.as_slice() {
+        [] => "ghcr.io".to_owned(),
+        [only] => only.clone(),
+        several if several.iter().any(|registry| registry == "docker.io") => "docker.io".to_owned(),
+        several => {
+            let listed: Vec<String> = several.iter().map(|registry| format!("`{registry}`")).collect();
+            problems.say(
+                "registry",
+                format_args!("not set, and images lie at {}: for which of them are `username` and `password`?", listed.join(" and ")),
+            );
+            problems.hint("name it with `registry`, or give each its own login with `registry-auth`");
+            several[0].clone()
+        }
+    }
 }
 
 fn entries(text: &SecretString, env: &Environment, problems: &mut Problems) -> Vec<Login> {
@@ -51,8 +88,10 @@ fn entries(text: &SecretString, env: &Environment, problems: &mut Problems) -> V
     };
     let mut logins = Vec::new();
     for entry in entries {
-        match Method::new(&entry, keys.as_ref()).and_then(|method| Ok(Login { registry: entry.registry()?.to_owned(), method })) {
-            Ok(login) => logins.push(login),
+        match Method::new(&entry, keys.as_ref()).and_then(|method| Ok((entry.registry()?.to_owned(), method))) {
+            Ok((registry, method)) => {
+                logins.push(Login { registry: registry_alone("registry-auth", &registry, problems), method, is_given: true });
+            }
             Err(error) => problems.say("registry-auth", error),
         }
     }

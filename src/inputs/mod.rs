@@ -8,7 +8,10 @@ pub mod lists;
 mod logins;
 mod named;
 pub mod names;
+mod outputs;
+mod problems;
 mod raw;
+mod references;
 mod secrets;
 pub mod signing_key;
 
@@ -19,10 +22,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::build::builder::Builder;
 use crate::build::flags::BuildTexts;
-use crate::error::{WithExit, exit};
 use crate::github::facts::Wanted;
 use crate::github::{Context, Environment};
 use crate::image::Platform;
+use crate::image::spelling::Spelling;
 use crate::metadata;
 use crate::registry::exchange::Method;
 use crate::sbom::foreign;
@@ -34,6 +37,7 @@ use crate::verify::policy::{Format, Part};
 pub use self::baked::Baked;
 use self::digests::Claim;
 use self::named::names_and_tags;
+use self::problems::Problems;
 use self::raw::Raw;
 pub use self::secrets::secret_texts;
 
@@ -186,6 +190,8 @@ pub enum OnTagConflict {
 pub struct Login {
     pub registry: String,
     pub method: Method,
+    /// Whether the user named the registry; the token of the run is for ghcr.io by itself.
+    pub is_given: bool,
 }
 
 /// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell cannot set names with dashes.
@@ -235,66 +241,26 @@ impl Inputs {
     }
 }
 
-/// Collects what is wrong, so that a user mends everything in one go.
-#[derive(Default)]
-struct Problems(Vec<String>);
-
-impl Problems {
-    fn say(&mut self, input: &str, what: impl std::fmt::Display) {
-        self.0.push(format!("input `{input}`: {what}"));
-    }
-
-    fn variable(&mut self, name: &str, what: impl std::fmt::Display) {
-        self.0.push(format!("environment variable `{name}`: {what}"));
-    }
-
-    fn each<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, input: &str, texts: &[String]) -> Vec<T> {
-        let mut values = Vec::new();
-        for text in texts {
-            match text.parse() {
-                Ok(value) => values.push(value),
-                Err(error) => self.say(input, error),
-            }
-        }
-        values
-    }
-
-    /// As `each`, for a list that may not be empty.
-    fn some<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, input: &str, text: &str) -> Vec<T> {
-        let words = lists::words(text);
-        if words.is_empty() {
-            self.say(input, format_args!("`{}` lists nothing", text.trim()));
-        }
-        self.each(input, &words)
-    }
-
-    fn switch(&mut self, input: &str, text: Option<&str>, default: bool) -> bool {
-        text.map_or(default, |text| {
-            lists::boolean(text).unwrap_or_else(|| {
-                self.say(input, format_args!("`{text}` is neither `true` nor `false`"));
-                default
-            })
-        })
-    }
-}
-
 fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
     let mut notices = names::unknown(action, env, &mut problems);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let asked = outputs::asked(&text(&raw.outputs), &mut problems, &mut notices);
     let names = match action {
         Action::Bake => metadata::Texts::default(), // the bake files name the images
-        Action::Publish | Action::Merge => names_and_tags(&raw, context, &mut problems, &mut notices),
+        Action::Publish | Action::Merge => names_and_tags(&raw, &asked.names, context, &mut problems, &mut notices),
     };
     let platforms = match &raw.platforms {
         Some(list) => problems.some("platforms", list),
         None if action != Action::Publish => Vec::new(), // those that are there, or that the bake files name
         None => problems.each("platforms", &["linux/amd64".to_owned(), "linux/arm64".to_owned()]),
     };
+    spelt(&platforms, &mut problems, &mut notices);
     let build = build_texts(&raw, &platforms, &mut problems);
+    let push = push(raw.push.as_deref(), &asked, &mut problems, &mut notices);
     let inputs = Inputs {
         tuf_mirror: mirror(&raw, &mut problems),
-        registry_auth: logins::logins(&raw, &names.images, env, &mut problems),
+        registry_auth: logins::logins(&raw, &names.images, env, &mut problems, &mut notices),
         metadata: metadata::Texts { flavor: text(&raw.flavor), labels: text(&raw.labels), annotations: text(&raw.annotations), ..names },
         metadata_context: metadata_context(raw.metadata_context.as_deref(), &mut problems),
         separators: {
@@ -304,8 +270,8 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         bake_target: raw.bake_target.clone(),
         platforms: unique(platforms),
         build,
-        push: push(raw.push.as_deref(), &mut problems),
-        push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false),
+        push,
+        push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false) || asked.push_by_digest,
         merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
         bake: if action == Action::Bake { baked::baked(&raw, &mut problems) } else { Baked::default() },
         allowed: allowed(&raw, &mut problems),
@@ -346,14 +312,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         signing_config: raw.signing_config.map(PathBuf::from),
         trusted_root: raw.trusted_root.map(PathBuf::from),
     };
-    match problems.0.as_slice() {
-        [] => Ok(inputs),
-        [only] => Err(WithExit { code: exit::BAD_INPUT, message: only.clone() }.into()),
-        problems => {
-            let message = format!("{} inputs are wrong:\n  {}", problems.len(), problems.join("\n  "));
-            Err(WithExit { code: exit::BAD_INPUT, message }.into())
-        }
-    }
+    problems.into_result().map(|()| inputs)
 }
 
 fn on_tag_conflict(text: Option<&str>, problems: &mut Problems) -> OnTagConflict {
@@ -524,11 +483,31 @@ fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> Bu
     }
 }
 
-fn push(text: Option<&str>, problems: &mut Problems) -> Push {
-    match wish("push", text, problems) {
-        Wish::Auto => Push::Auto,
-        Wish::Always => Push::Always,
-        Wish::Never => Push::Never,
+/// `push=false` of an image's output is no less than `push: false`.
+fn push(text: Option<&str>, asked: &outputs::Asked, problems: &mut Problems, notices: &mut Vec<String>) -> Push {
+    match (wish("push", text, problems), asked.holds_back) {
+        (Wish::Always, true) => {
+            problems.say("outputs", "`push=false` stands beside `push: true`; leave one of them out");
+            Push::Never
+        }
+        (Wish::Auto, true) => {
+            notices.push("input `outputs`: `push=false` is understood as `push: false`".to_owned());
+            Push::Never
+        }
+        (Wish::Never, _) => Push::Never,
+        (Wish::Auto, false) => Push::Auto,
+        (Wish::Always, false) => Push::Always,
+    }
+}
+
+/// A platform that nothing is called is a slip; one that only we do not know is the builder's to decide.
+fn spelt(platforms: &[Platform], problems: &mut Problems, notices: &mut Vec<String>) {
+    for platform in platforms {
+        match platform.spelling() {
+            Spelling::Known => {}
+            Spelling::Slip(meant) => problems.say("platforms", format_args!("no platform is called `{platform}`; did you mean `{meant}`?")),
+            Spelling::Unknown => notices.push(format!("input `platforms`: nothing known is called `{platform}`; the builder decides")),
+        }
     }
 }
 

@@ -1,56 +1,105 @@
 //! `images` and `tags`, in the ways in which workflows write them → texts for `metadata`. Pure; it decides no name.
 
+use super::references::{Item, item};
 use super::{Problems, Raw};
 use crate::github::Context;
-use crate::image::{Repository, Tag};
-use crate::metadata::{self, Texts};
+use crate::metadata::{self, Reference, Remark, Texts};
 
 /// `images` with its default, and `tags` as rules. Whole references in `tags`, as docker/build-push-action takes them, name the images too.
-pub(super) fn names_and_tags(raw: &Raw, context: &Context, problems: &mut Problems, notices: &mut Vec<String>) -> Texts {
-    let tags = raw.tags.clone().unwrap_or_default();
-    let entries = metadata::entries("tags", &tags).unwrap_or_default(); // what cannot be read is reported with the rest of the metadata
-    let whole: Vec<(Repository, Tag)> = entries.iter().flat_map(|entry| entry.split(',')).filter_map(reference).collect();
-    let several = entries.iter().filter(|entry| entry.contains(',') && !entry.contains('=')).find(|_| whole.is_empty());
-    if let Some(entry) = several {
+/// `pushed` are names that `outputs` gives to an image without a tag.
+pub(super) fn names_and_tags(raw: &Raw, pushed: &[String], context: &Context, problems: &mut Problems, notices: &mut Vec<String>) -> Texts {
+    let given = raw.tags.clone().unwrap_or_default();
+    let entries = metadata::entries("tags", &given).unwrap_or_default(); // what cannot be read is reported with the rest of the metadata
+    told(&entries, problems, notices);
+    let items: Vec<(&str, Item)> = entries.iter().flat_map(|entry| items(entry)).map(|text| (text, item(text))).collect();
+    let whole: Vec<&Reference> =
+        items.iter().filter_map(|(_, item)| if let Item::Reference(whole) = item { Some(whole) } else { None }).collect();
+    let wrong: Vec<&String> = items.iter().filter_map(|(_, item)| if let Item::Wrong(why) = item { Some(why) } else { None }).collect();
+    wrong.iter().for_each(|why| problems.say("tags", why));
+    let is_rule = |entry: &&String| entry.contains('=');
+    if let Some(entry) = entries.iter().find(|entry| whole.is_empty() && !is_rule(entry) && items_of(entry).count() > 1) {
         notices.push(format!("input `tags`: `{entry}` is one rule, in which the last name wins; write one tag a line"));
     }
-    match (&raw.images, whole.is_empty()) {
-        (_, true) => {}
-        (None, false) if entries.iter().flat_map(|entry| entry.split(',')).all(|entry| reference(entry).is_some()) => {
-            return of_references(&whole, problems);
+    let images = raw.images.clone().or_else(|| Some(pushed.join("\n")).filter(|pushed| !pushed.is_empty()));
+    match (&raw.images, whole.first()) {
+        (Some(_), Some(Reference { text, tag, .. })) => {
+            problems.say("tags", format_args!("`{text}` is a whole reference beside `images`; write `{tag}` alone"));
         }
-        (None, false) => {
-            problems.say("tags", "some are whole references and some are not; write the names into `images` and the tags alone here")
+        (None, Some(_)) if whole.len() == items.len() && !entries.iter().any(|entry| is_rule(&entry)) => return of_references(&whole),
+        (None, Some(_)) if wrong.is_empty() => {
+            problems.say("tags", "some are whole references and some are not; write the names into `images` and the tags alone here");
         }
-        (Some(_), false) => {
-            let (repository, tag) = &whole[0];
-            problems.say("tags", format_args!("`{repository}:{tag}` is a whole reference beside `images`; write `{tag}` alone"));
-        }
+        (None, Some(_)) | (_, None) => {}
     }
-    Texts { images: raw.images.clone().unwrap_or_else(|| default_image(context, problems)), tags, ..Texts::default() }
-}
-
-/// `registry/name:tag`, written alone.
-fn reference(entry: &str) -> Option<(Repository, Tag)> {
-    let (name, tag) = entry.trim().rsplit_once(':').filter(|(name, _)| name.contains('/'))?;
-    Some((name.parse().ok()?, tag.parse().ok()?))
-}
-
-/// Every image must get every tag, because evidence is one for all.
-fn of_references(whole: &[(Repository, Tag)], problems: &mut Problems) -> Texts {
-    let images = super::unique(whole.iter().map(|(repository, _)| repository.to_string()).collect());
-    let tags = super::unique(whole.iter().map(|(_, tag)| tag.to_string()).collect());
-    for image in &images {
-        for tag in &tags {
-            if !whole.iter().any(|(repository, its)| repository.to_string() == *image && its.as_str() == tag) {
-                problems.say(
-                    "tags",
-                    format_args!("`{image}` would get no tag `{tag}`; every image gets every tag, or is published in a step of its own"),
-                );
+    for (text, item) in &items {
+        // Beside `images` it can only be a tag.
+        match (item, &images) {
+            (Item::Either { tag, image }, None) => either(text, tag, image.as_deref(), problems),
+            (Item::Either { tag, .. }, Some(_)) => notices.push(put_as(text, tag)),
+            (Item::Tag, _) if !text.contains("{{") && metadata::sanitised(text) != *text => {
+                notices.push(put_as(text, &metadata::sanitised(text)))
             }
+            _ => {}
         }
     }
-    Texts { images: images.join("\n"), tags: tags.join("\n"), ..Texts::default() }
+    Texts {
+        images: images.unwrap_or_else(|| default_image(context, problems)),
+        tags: without_empty_items(&entries).unwrap_or(given),
+        ..Texts::default()
+    }
+}
+
+/// The items of an entry that is no rule, as docker/build-push-action splits them: empty ones are none.
+fn items(entry: &str) -> impl Iterator<Item = &str> {
+    items_of(entry).filter(|_| !entry.contains('='))
+}
+
+fn items_of(entry: &str) -> impl Iterator<Item = &str> {
+    entry.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// The list again where an entry has empty items beside others: of several, the last counts.
+fn without_empty_items(entries: &[String]) -> Option<String> {
+    let kept = |entry: &String| match items(entry).collect::<Vec<_>>().join(",") {
+        kept if kept.is_empty() => entry.clone(),
+        kept => kept,
+    };
+    let has_empty = |entry: &&String| !entry.contains('=') && entry.split(',').any(|item| item.trim().is_empty());
+    entries.iter().any(|entry| has_empty(&entry) && items(entry).next().is_some()).then(|| {
+        let quoted = entries.iter().map(|entry| format!("\"{}\"", kept(entry).replace('"', "\"\"")));
+        quoted.collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn put_as(text: &str, tag: &str) -> String {
+    format!("input `tags`: `{text}` is no legal tag, and is put as `{tag}`")
+}
+
+/// What counts for nothing in the rules.
+fn told(entries: &[String], problems: &mut Problems, notices: &mut Vec<String>) {
+    for remark in entries.iter().filter(|entry| entry.contains('=')).flat_map(|entry| metadata::remarks(entry)) {
+        match remark {
+            Remark::Wrong(why) => problems.say("tags", why),
+            Remark::Unused(what) => notices.push(format!("input `tags`: {what}")),
+        }
+    }
+}
+
+fn either(text: &str, tag: &str, image: Option<&str>, problems: &mut Problems) {
+    problems.say("tags", format_args!("`{text}` could be a tag or an image, and is taken for neither"));
+    problems.hint(match image {
+        Some(image) => {
+            format!("write `{image}:latest` for the image, or `{tag}` for the tag; of a branch, `type=ref,event=branch` gives it")
+        }
+        None => format!("write `{tag}` for the tag, or a whole reference such as `ghcr.io/octo/app:latest` for an image"),
+    });
+}
+
+fn of_references(whole: &[&Reference]) -> Texts {
+    let images = super::unique(whole.iter().map(|whole| whole.image.clone()).collect());
+    let tags = super::unique(whole.iter().map(|whole| whole.tag.clone()).collect());
+    let references = whole.iter().map(|whole| (*whole).clone()).collect();
+    Texts { images: images.join("\n"), tags: tags.join("\n"), references, ..Texts::default() }
 }
 
 /// `ghcr.io/<repository>`: where most workflows publish.

@@ -164,7 +164,10 @@ pub const BAKE: &[&str] = &[
 
 /// Inputs of the actions that this one replaces: what they are called here, or why they are not needed. The migration table in the README is
 /// checked against it.
-const FORMER: [(&str, Former); 17] = [
+const FORMER: [(&str, Former); 20] = [
+    ("dockerfile", Former::Meant("file")),
+    ("docker-file", Former::Meant("file")),
+    ("containerfile", Former::Meant("file")),
     ("endpoint", Former::Renamed("builder-endpoint")),
     ("config", Former::Renamed("buildkitd-config")),
     ("config-inline", Former::Renamed("buildkitd-config-inline")),
@@ -186,18 +189,21 @@ const FORMER: [(&str, Former); 17] = [
 
 #[derive(Clone, Copy)]
 enum Former {
+    /// What people guess.
+    Meant(&'static str),
     Renamed(&'static str),
     Needless(&'static str),
 }
 
 /// Inputs of `publish` that a bake file says of each target.
-const OF_DEFINITION: [&str; 13] = [
+const OF_DEFINITION: [&str; 14] = [
     "annotations",
     "build-args",
     "cache-from",
     "cache-to",
     "call",
     "context",
+    "dockerfile",
     "images",
     "labels",
     "load",
@@ -220,6 +226,10 @@ pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems
         match FORMER.iter().find(|(former, _)| *former == name).map(|(_, former)| *former) {
             Some(Former::Renamed(now)) if known.contains(&now) => {
                 problems.say(&name, format_args!("it is called `{now}` here"));
+                continue;
+            }
+            Some(Former::Meant(now)) if known.contains(&now) => {
+                problems.say(&name, format_args!("there is no such input; did you mean `{now}`?"));
                 continue;
             }
             Some(Former::Needless(why)) => {

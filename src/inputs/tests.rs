@@ -59,6 +59,10 @@ fn a_misspelt_input_is_not_silently_ignored() {
         let message = crate::error::message(&read(&[(given, "x")]).unwrap_err());
         assert!(message.contains(&format!("did you mean `{meant}`?")), "{message}");
     }
+    for name in ["INPUT_DOCKERFILE", "INPUT_CONTAINERFILE"] {
+        let message = crate::error::message(&read(&[(name, "x")]).unwrap_err());
+        assert!(message.contains("did you mean `file`?"), "{message}");
+    }
     let inputs = read(&[("INPUT_WEBHOOK", "x"), ("INPUT_QUX", "")]).unwrap();
     assert_eq!(inputs.notices, ["input `webhook` is not one of this action's and is ignored"]);
 }
@@ -92,7 +96,7 @@ fn every_bad_value_is_named_with_its_input_and_a_remedy() {
     ] {
         assert!(message.contains(part), "{part} is missing in: {message}");
     }
-    assert_eq!(crate::error::exit_code(&error), exit::BAD_INPUT);
+    assert_eq!(crate::error::exit_code(&error), crate::error::exit::BAD_INPUT);
 }
 
 #[test]
@@ -145,17 +149,17 @@ fn whole_references_name_the_images_too() {
         ("octo/app:v1", "docker.io/octo/app", "v1"),
         ("ghcr.io/octo/app:v1, ghcr.io/octo/app:latest", "ghcr.io/octo/app", "v1\nlatest"),
         ("r.io:5000/a/b:1\nr.io/a/b:1", "r.io:5000/a/b\nr.io/a/b", "1"),
+        ("r.io/a/b:1\nr.io/c/d:2", "r.io/a/b\nr.io/c/d", "1\n2"),
+        ("r.io/A/b,,r.io/a/b:2,", "r.io/a/b", "latest\n2"),
+        ("v1,", "ghcr.io/octo/app", "\"v1\""),
+        (",", "ghcr.io/octo/app", ","),
         ("v1", "ghcr.io/octo/app", "v1"),
         ("type=raw,value=a/b:c", "ghcr.io/octo/app", "type=raw,value=a/b:c"),
     ] {
         assert_eq!(named(tags).unwrap(), (images.to_owned(), names.to_owned()), "{tags}");
     }
-    for (tags, why) in
-        [("r.io/a/b:1\nv2", "some are whole references and some are not"), ("r.io/a/b:1\nr.io/c/d:2", "`r.io/a/b` would get no tag `2`")]
-    {
-        let message = crate::error::message(&named(tags).unwrap_err());
-        assert!(message.contains(why), "{message}");
-    }
+    let message = crate::error::message(&named("r.io/a/b:1\nv2").unwrap_err());
+    assert!(message.contains("some are whole references and some are not"), "{message}");
     let message = crate::error::message(&read(&[("INPUT_IMAGES", "r.io/a/b"), ("INPUT_TAGS", "r.io/a/b:1")]).unwrap_err());
     assert_eq!(message, "input `tags`: `r.io/a/b:1` is a whole reference beside `images`; write `1` alone");
 }
@@ -177,4 +181,22 @@ proptest! {
     fn no_input_panics(images in ".*", tags in ".*", platforms in ".*", args in ".*", secrets in ".*", auth in ".*") {
         let _ = read(&[("INPUT_IMAGES", &images), ("INPUT_TAGS", &tags), ("INPUT_PLATFORMS", &platforms), ("INPUT_BUILD-ARGS", &args), ("INPUT_SECRETS", &secrets), ("INPUT_REGISTRY-AUTH", &auth)]);
     }
+}
+
+#[test]
+fn a_slip_in_a_platform_is_told_and_one_that_nobody_knows_is_the_builders() {
+    let error = read(&[("INPUT_PLATFORMS", "linux/amd46,linux/arm64")]).unwrap_err();
+    assert_eq!(crate::error::message(&error), "input `platforms`: no platform is called `linux/amd46`; did you mean `linux/amd64`?");
+    let inputs = read(&[("INPUT_PLATFORMS", "linux/e2k,windows/amd64,linux/arm/v7")]).unwrap();
+    assert_eq!((inputs.platforms.len(), inputs.notices.len()), (3, 1), "{:?}", inputs.notices);
+}
+
+#[test]
+fn an_attribute_that_no_rule_has_is_told() {
+    let error = read(&[("INPUT_TAGS", "type=semver,pattern=v{{version}},enabled=false\ntype=ref,event=tag,enabled=false")]).unwrap_err();
+    assert!(
+        crate::error::message(&error).contains("there is no attribute `enabled`") && crate::error::message(&error).contains("`enable`?")
+    );
+    let inputs = read(&[("INPUT_TAGS", "type=raw,value=x,color=blue\ntype=raw,value=")]).unwrap();
+    assert_eq!(inputs.notices.len(), 2, "{:?}", inputs.notices);
 }

@@ -6,6 +6,7 @@
 mod expression;
 mod javascript;
 mod moment;
+mod remarks;
 mod rules;
 mod version;
 
@@ -18,6 +19,7 @@ use self::version::Version;
 use crate::github::Environment;
 use crate::inputs::csv::CsvError;
 
+pub use self::remarks::{Remark, remarks};
 pub use self::rules::entries;
 pub use self::version::sanitised;
 
@@ -29,6 +31,17 @@ pub struct Texts {
     pub flavor: String,
     pub labels: String,
     pub annotations: String,
+    /// Whole references in place of `images` and `tags`, which then list what these name.
+    pub references: Vec<Reference>,
+}
+
+/// A repository, and the one rule that gives its tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// As it was written.
+    pub text: String,
+    pub image: String,
+    pub tag: String,
 }
 
 /// What metadata depends on beside the inputs.
@@ -54,6 +67,8 @@ pub struct Metadata {
     pub tag_names: Vec<String>,
     /// The repositories that are enabled.
     pub images: Vec<String>,
+    /// The tags of each repository, where they are not the same.
+    pub own: Vec<(String, Vec<String>)>,
     /// Sorted by key.
     pub labels: Vec<(String, String)>,
     /// `level:key=value`, level by level.
@@ -123,15 +138,8 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
         warnings.push("No Docker image version has been generated. Check tags input.".to_owned());
         warnings.push("No Docker tag has been generated. Check tags input.".to_owned());
     }
-    let mut tag_names: Vec<String> = main.iter().cloned().chain(partial).collect();
-    if latest == Some(true) {
-        let affix = |on, affix: &str| if on { affix.to_owned() } else { String::new() };
-        let latest = format!("{}latest{}", affix(flavor.prefix_latest, &flavor.prefix), affix(flavor.suffix_latest, &flavor.suffix));
-        let latest = sanitised(&latest);
-        if !tag_names.contains(&latest) {
-            tag_names.push(latest);
-        }
-    }
+    let tag_names = tag_names(&main, partial, latest, &flavor);
+    let own_names = own_names(&texts.references, &flavor, run, &expressions)?;
     let standard = run.standard_labels(main.as_deref());
     let own = |input, text: &str| -> Result<Vec<(String, String)>, MetadataError> {
         let lines: Vec<String> = entries(input, text)?.iter().map(|line| expressions.global(line)).collect::<Result<_, _>>()?;
@@ -147,7 +155,47 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
         }
     }
     let images = images.into_iter().filter(|image| image.enable).map(|Image { name, .. }| name.to_lowercase()).collect();
-    Ok(Metadata { version: main, tag_names, images, labels, annotations, warnings })
+    Ok(Metadata { version: main, tag_names, images, own: own_names, labels, annotations, warnings })
+}
+
+/// Every name that the rules gave, and `latest` where it is one.
+fn tag_names(main: &Option<String>, partial: Vec<String>, latest: Option<bool>, flavor: &rules::Flavor) -> Vec<String> {
+    let mut names: Vec<String> = main.iter().cloned().chain(partial).collect();
+    if latest == Some(true) {
+        let affix = |on, affix: &str| if on { affix.to_owned() } else { String::new() };
+        let latest = format!("{}latest{}", affix(flavor.prefix_latest, &flavor.prefix), affix(flavor.suffix_latest, &flavor.suffix));
+        let latest = sanitised(&latest);
+        if !names.contains(&latest) {
+            names.push(latest);
+        }
+    }
+    names
+}
+
+/// The tags of each repository; nothing where every repository has every tag.
+fn own_names(
+    references: &[Reference],
+    flavor: &rules::Flavor,
+    run: &Run<'_>,
+    expressions: &Expressions,
+) -> Result<Vec<(String, Vec<String>)>, MetadataError> {
+    let mut tags: Vec<(&str, Vec<&str>)> = Vec::new();
+    for Reference { image, tag, .. } in references {
+        match tags.iter_mut().find(|(known, _)| known == image) {
+            Some((_, its)) if its.contains(&tag.as_str()) => {}
+            Some((_, its)) => its.push(tag),
+            None => tags.push((image, vec![tag])),
+        }
+    }
+    let same = |its: &[&str]| tags.iter().all(|(_, other)| other.len() == its.len() && other.iter().all(|tag| its.contains(tag)));
+    if tags.first().is_none_or(|(_, its)| same(its)) {
+        return Ok(Vec::new());
+    }
+    let of = |(image, its): &(&str, Vec<&str>)| {
+        let Version { main, partial, latest, .. } = version::version(&rules::rules(&its.join("\n"))?, flavor, run, expressions)?;
+        Ok(((*image).to_owned(), tag_names(&main, partial, latest, flavor)))
+    };
+    tags.iter().map(of).collect()
 }
 
 /// The pairs of `key=value` lines, the last of a key, in the order of a dictionary. Lines without `=` say nothing.
@@ -267,7 +315,15 @@ impl Metadata {
         if self.images.is_empty() {
             return self.tag_names.clone();
         }
+        if !self.own.is_empty() {
+            return self.own.iter().flat_map(|(image, tags)| tags.iter().map(move |tag| format!("{image}:{tag}"))).collect();
+        }
         self.images.iter().flat_map(|image| self.tag_names.iter().map(move |tag| format!("{image}:{tag}"))).collect()
+    }
+
+    /// Whether a repository gets a tag.
+    pub fn names(&self, image: &str, tag: &str) -> bool {
+        self.own.is_empty() || self.own.iter().any(|(known, tags)| known == image && tags.iter().any(|known| known == tag))
     }
 
     /// `key=value` lines.

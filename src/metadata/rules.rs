@@ -68,13 +68,13 @@ pub fn entries(input: &'static str, text: &str) -> Result<Vec<String>, MetadataE
 }
 
 /// The fields of one entry. It is read as CSV once more, and now a quote must stand at a field's beginning.
-fn fields(input: &'static str, entry: &str) -> Result<Vec<String>, MetadataError> {
+pub(super) fn fields(input: &'static str, entry: &str) -> Result<Vec<String>, MetadataError> {
     let wrong = |error| MetadataError::Entry { input, entry: entry.to_owned(), error };
     Ok(csv::read(entry, Dialect::default()).map_err(wrong)?.into_iter().next().unwrap_or_default())
 }
 
 /// A field as `key=value`, or as a value alone.
-fn key_value(field: &str) -> (Option<String>, String) {
+pub(super) fn key_value(field: &str) -> (Option<String>, String) {
     match field.find('=') {
         Some(at) if at > 0 => (Some(javascript::trim(&field[..at]).to_lowercase()), javascript::trim(&field[at + 1..]).to_owned()),
         _ => (None, javascript::trim(field).to_owned()),

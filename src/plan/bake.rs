@@ -3,6 +3,7 @@
 
 use super::sbom::Sbom;
 use super::shown::{joined, listed, words};
+use super::told::unserved;
 use super::{About, Build, Release, Target, about, answer, build, must_sign, refuse, requirements};
 use crate::build::bake::{Definition, Goods};
 use crate::error::Remedy as _;
@@ -11,6 +12,7 @@ use crate::github::{Context, Environment};
 use crate::image::Repository;
 use crate::inputs::Inputs;
 use crate::metadata::Metadata;
+use crate::preflight;
 use crate::trigger::Decision;
 
 /// What this run will do.
@@ -48,12 +50,16 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     let (mut build, mut notices) = build(inputs, context, env, facts, &about.metadata)?;
     about.notices.append(&mut notices);
     about.notices.extend(definition.uneven());
+    about.notices.extend(definition.unheeded());
     let goods = definition.goods();
     if answer.decision == Decision::BuildOnly {
         let told = goods.as_ref().err().into_iter().flatten().map(|wrong| format!("to publish this would be refused: {wrong}"));
         about.notices.extend(told);
         build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
-        let images = goods.map(|goods| goods.into_iter().flat_map(|goods| goods.images).collect()).unwrap_or_default();
+        let goods = goods.unwrap_or_default();
+        let images: Vec<Repository> = goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();
+        let names: Vec<String> = goods.iter().flat_map(|goods| &goods.names).map(ToString::to_string).collect();
+        preflight::cache_under_a_name(&definition.caches(), &images, &names)?;
         return Ok(Plan::BuildOnly(Box::new(BuildOnly { about, build, definition, images })));
     }
     must_sign(inputs)?;
@@ -73,6 +79,9 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         requirements: requirements(inputs, &goods.platforms, &statements),
         made_in_build: statements.made_in_build,
     });
+    let images: Vec<Repository> = goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();
+    let elsewhere = definition.elsewhere();
+    about.notices.extend(unserved(&inputs.registry_auth, &images, &elsewhere.iter().map(String::as_str).collect::<Vec<_>>()));
     let release = Release::of(about, targets.collect(), inputs, facts);
     Ok(Plan::Publish(Box::new(Bake { release, build, definition, goods })))
 }

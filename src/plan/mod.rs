@@ -5,6 +5,7 @@ pub mod bake;
 pub mod merge;
 pub mod sbom;
 mod shown;
+mod told;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ use crate::trigger::{self, Answer, Decision, Event};
 use crate::verify::policy::{Format, Part, Requirements};
 
 use self::sbom::Sbom;
+use self::told::{Goal, told};
 
 /// What this run will do.
 #[derive(Debug)]
@@ -174,11 +176,19 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     let (build, mut notices) = build(inputs, context, env, facts, &outline.about.metadata)?;
     outline.about.notices.append(&mut notices);
     let images = outline.images.clone();
+    let calls = build.flags.values("--call").any(|call| call != "build");
+    let goal = match (outline.decision, inputs.push_by_digest) {
+        (Decision::BuildOnly, _) => Goal::Check,
+        _ if calls => Goal::Check,
+        (_, true) => Goal::PushByDigest,
+        (_, false) => Goal::Publish,
+    };
+    outline.about.notices.extend(told(inputs, &build, &outline.about.metadata, &images, goal)?);
     let build_only = |about, build| Ok(Plan::BuildOnly(BuildOnly { about, build, images: images.clone() }));
     if outline.decision == Decision::BuildOnly {
         return build_only(outline.nothing(), build);
     }
-    if build.flags.values("--call").any(|call| call != "build") {
+    if calls {
         outline.about.reason = format!("`call: {}` looks at the build and makes no image", inputs.build.call);
         return build_only(outline.about, build);
     }
@@ -256,7 +266,8 @@ impl Outline {
             return refuse("input `tags`: there is no tag for this ref").hint("write for example `tags: v1.2.3`");
         }
         let requirements = requirements(inputs, platforms, &statements);
-        let names = Name::all(&images, &in_order(tags));
+        let mut names = Name::all(&images, &in_order(tags));
+        names.retain(|name| about.metadata.names(&name.repository.to_string(), name.tag.as_str()));
         let target = Target { target: String::new(), names, images, requirements, made_in_build: statements.made_in_build };
         Ok(Released::Release(Release::of(about, vec![target], inputs, facts)))
     }
@@ -377,6 +388,7 @@ fn build(
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let facts = flags::Facts { env, event: &facts.event, file_exists: &file_exists };
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
+    told::provenance_version(inputs, &flags)?;
     caches::complete(&mut flags, env);
     let mut notices = std::mem::take(&mut flags.notices);
     if inputs.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {

@@ -139,12 +139,12 @@ impl Release {
 }
 
 impl Target {
-    /// The tags, each once: an image has the same in each of its repositories.
-    fn tags(&self) -> Vec<&str> {
-        let mut tags: Vec<&str> = self.names.iter().map(|name| name.tag.as_str()).collect();
+    /// The tags, each once, where the image has the same in each of its repositories; otherwise whole names.
+    fn tags(&self) -> Vec<String> {
+        let mut tags: Vec<String> = self.names.iter().map(|name| name.tag.to_string()).collect();
         let mut seen = std::collections::HashSet::new();
-        tags.retain(|tag| seen.insert(*tag));
-        tags
+        tags.retain(|tag| seen.insert(tag.clone()));
+        if tags.len() * self.images.len() == self.names.len() { tags } else { self.names.iter().map(ToString::to_string).collect() }
     }
 
     fn evidence_lines(&self, with: &str) -> Vec<String> {

@@ -15,8 +15,8 @@ use crate::build::arguments::Generator;
 use crate::build::bake::Definition;
 use crate::build::builder::Builder;
 use crate::build::buildx::{Buildx, Place, print_bake};
-use crate::build::flags;
 use crate::build::source::Source;
+use crate::build::{flags, inherited};
 use crate::github::{Context, Environment, facts};
 use crate::image::Platform;
 use crate::inputs::{Action, Inputs, secret_texts};
@@ -44,6 +44,9 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let told = flags::Facts { env, event: &facts.event, file_exists: &|_| false };
     let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
     let (definition, buildx) = resolve(&place, &context, &inputs, &source, &|text| report.notice(text)).await.context(UNBUILT)?;
+    for lost in inherited::lost(&definition, &at_hand(&source, &inputs.bake.asked)) {
+        report.notice(&lost);
+    }
     let plan = plan(&inputs, &context, env, &facts, definition).context(UNBUILT)?;
     say_plan(&plan.lines(), plan.about(), report);
     let bench = Bench { place, folder: source.folder(), buildx };
@@ -59,6 +62,22 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
             hand_over_baked(&baked, &context, &inputs, report)
         }
     }
+}
+
+/// The bake files on this machine, with their texts; those of a repository are the builder's alone.
+fn at_hand(source: &Source, asked: &[String]) -> Vec<(String, String)> {
+    const USUAL: [&str; 4] = ["docker-bake.json", "docker-bake.override.json", "docker-bake.hcl", "docker-bake.override.hcl"];
+    const LARGEST: u64 = 4 << 20;
+    let named: Vec<&str> = asked.windows(2).filter(|pair| pair[0] == "--file").map(|pair| pair[1].as_str()).collect();
+    let files = if named.is_empty() { USUAL.to_vec() } else { named };
+    let read = |name: &str| {
+        let here = name.strip_prefix("cwd://");
+        let path = source.folder().join(here.unwrap_or(name));
+        let is_here = here.is_some() || matches!(source, Source::Folder(_));
+        let size = std::fs::metadata(&path).ok().filter(|found| is_here && found.is_file())?.len();
+        (size <= LARGEST).then(|| std::fs::read_to_string(&path).ok()).flatten()
+    };
+    files.into_iter().filter_map(|name| Some((name.to_owned(), read(name)?))).collect()
 }
 
 /// Where a run builds.
@@ -150,7 +169,7 @@ fn problems(plan: &Bake) -> Problems {
         }
     }
     let names: Vec<String> = plan.release.names().iter().map(ToString::to_string).collect();
-    problems.take(preflight::cache_under_a_name(&plan.definition.caches(), &names));
+    problems.take(preflight::cache_under_a_name(&plan.definition.caches(), &plan.release.images(), &names));
     problems
 }
 

@@ -90,7 +90,7 @@ async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let preflight = async {
-        let mut problems = build_problems(&plan.build, &plan.about.metadata.tags());
+        let mut problems = build_problems(&plan.build);
         let (probes, buildx) = tokio::join!(
             futures_util::future::join_all(plan.images.iter().map(|repository| registry.probe_push(repository))),
             Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice),
@@ -122,7 +122,7 @@ pub async fn publish(
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
-    let mut problems = build_problems(&plan.build, &plan.release.names().iter().map(ToString::to_string).collect::<Vec<_>>());
+    let mut problems = build_problems(&plan.build);
     let layers = run.layers(&plan.build, &mut problems);
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     let images = plan.release.images();
@@ -131,15 +131,13 @@ pub async fn publish(
     run.conclude(&outside, ready, built, &sboms(&plan.build.sbom, generator, layers)).await
 }
 
-/// What is wrong with the build itself: secrets among its arguments, a cache under a published name, a missing context.
-fn build_problems(build: &Build, names: &[String]) -> Problems {
+/// What is wrong with the build itself: secrets among its arguments, a missing context.
+fn build_problems(build: &Build) -> Problems {
     let mut problems = Problems::default();
     if build.publishes_build_args() {
         let given: Vec<String> = build.flags.values("--build-arg").map(str::to_owned).collect();
         problems.take(preflight::secret_build_args("input `build-args`", &given));
     }
-    let caches: Vec<&str> = build.flags.values("--cache-to").collect();
-    problems.take(preflight::cache_under_a_name(&caches, names));
     problems.take(build::buildx::check_context(build));
     problems
 }

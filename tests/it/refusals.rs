@@ -136,13 +136,6 @@ async fn a_builder_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_platform_that_the_builder_can_neither_run_nor_emulate() {
-    let mut world = World::new().await;
-    world.set("FAKE_BUILDX", "native-only");
-    refused(&world, &["nothing was tagged", "neither natively nor by emulation: linux/arm64", "hint: install QEMU"]).await;
-}
-
-#[tokio::test]
 async fn a_manifest_whose_bytes_do_not_hash_to_its_digest() {
     let world = World::new().await;
     world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/manifests/sha256:", Effect::Corrupt));

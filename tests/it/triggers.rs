@@ -76,7 +76,7 @@ async fn everything_that_stands_in_the_way_is_said_at_once() {
     let event = world.folder.path().join("event.json");
     std::fs::write(&event, r#"{"repository":{"default_branch":"main","private":true}}"#).unwrap();
     world.set("INPUT_PROVENANCE", "mode=max");
-    world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("FAKE_BUILDX", "native-only").set("INPUT_BUILD-ARGS", "NPM_TOKEN=npm_0123456789abcdef");
+    world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("FAKE_BUILDX", "no-builder").set("INPUT_BUILD-ARGS", "NPM_TOKEN=npm_0123456789abcdef");
     // The public instance's services: the log would be public.
     world.unset("INPUT_SIGNING-CONFIG").unset("SUPPLY_ACTION_SIGNING_CONFIG");
     let run = world.publish().await;
@@ -87,7 +87,7 @@ async fn everything_that_stands_in_the_way_is_said_at_once() {
         "is private",
         "`NPM_TOKEN` looks like a secret",
         "may not ask for an OIDC token",
-        "linux/arm64",
+        "no builder at input `builder-endpoint`",
         "allow-public-log",
         "id-token: write",
     ] {

@@ -1,5 +1,7 @@
 //! The words for what is published: repository, digest, tag, image reference, platform. Parsing only; it never talks to a registry.
 
+pub mod spelling;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -291,6 +293,7 @@ fn normal_architecture(name: &str) -> String {
     match name.to_lowercase().as_str() {
         "x86_64" | "x86-64" => "amd64".to_owned(),
         "aarch64" => "arm64".to_owned(),
+        "i386" => "386".to_owned(),
         other => other.to_owned(),
     }
 }

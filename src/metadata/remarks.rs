@@ -1,0 +1,132 @@
+//! What of a rule in `tags` counts for nothing, and what was meant. Pure; docker/metadata-action says nothing of it, so neither do the rules.
+
+use super::rules::{fields, key_value};
+use crate::image::spelling::{is_likely_host, names_a_registry};
+
+/// Something to tell about one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remark {
+    /// It cannot be meant so.
+    Wrong(String),
+    /// It changes nothing.
+    Unused(String),
+}
+
+const EVERY: [&str; 5] = ["type", "enable", "priority", "prefix", "suffix"];
+/// The attributes of each type beside those of all.
+const OWN: [(&str, &[&str]); 8] = [
+    ("schedule", &["pattern"]),
+    ("semver", &["pattern", "value", "match"]),
+    ("pep440", &["pattern", "value", "match"]),
+    ("match", &["pattern", "group", "value"]),
+    ("edge", &["branch"]),
+    ("ref", &["event"]),
+    ("raw", &["value"]),
+    ("sha", &["format"]),
+];
+/// Attributes that say nothing when they are empty; an empty prefix switches off that of the flavor.
+const EMPTY_IS_NOTHING: [&str; 5] = ["value", "pattern", "match", "branch", "group"];
+/// How alike two names must be for one to be a slip of the other.
+const ALIKE: f64 = 0.8;
+
+/// What is to be told about one entry of `tags`; what is wrong by the rules of docker/metadata-action is told elsewhere.
+pub fn remarks(entry: &str) -> Vec<Remark> {
+    let pairs: Vec<(String, String)> = fields("tags", entry)
+        .unwrap_or_default()
+        .iter()
+        .map(|field| key_value(field))
+        .map(|(key, value)| (key.unwrap_or_else(|| "value".to_owned()), value))
+        .collect();
+    let kind = pairs.iter().rfind(|(key, _)| key == "type").map_or("raw", |(_, kind)| kind.as_str());
+    let Some((_, own)) = OWN.iter().find(|(known, _)| *known == kind) else { return Vec::new() };
+    let known = || EVERY.iter().chain(*own);
+    let mut remarks = Vec::new();
+    for (key, value) in &pairs {
+        if !known().any(|known| known == key) {
+            remarks.push(unknown(key, kind, entry, known().copied()));
+        } else if value.is_empty() && EMPTY_IS_NOTHING.contains(&key.as_str()) {
+            let instead = match (key.as_str(), kind) {
+                ("value", "semver" | "pep440" | "match") => "the Git tag is read instead",
+                ("branch", _) => "the default branch is taken instead",
+                ("match", _) => "all of it is read",
+                _ => "the rule gives no name by it",
+            };
+            remarks.push(Remark::Unused(format!("`{key}=` is empty, in `{entry}`; {instead}")));
+        } else if key == "value" && kind == "raw" {
+            remarks.extend(raw(value));
+        }
+    }
+    remarks
+}
+
+fn unknown(key: &str, kind: &str, entry: &str, known: impl Iterator<Item = &'static str>) -> Remark {
+    let alike = known.map(|known| (strsim::jaro_winkler(key, known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
+    let of_others = OWN.iter().any(|(_, own)| own.contains(&key));
+    match alike {
+        Some((alike, meant)) if alike >= ALIKE && !of_others => {
+            Remark::Wrong(format!("there is no attribute `{key}`, in `{entry}`; did you mean `{meant}`?"))
+        }
+        _ if of_others => Remark::Unused(format!("`type={kind}` has no attribute `{key}`, in `{entry}`, so it is ignored")),
+        _ => Remark::Unused(format!("there is no attribute `{key}`, in `{entry}`, so it is ignored")),
+    }
+}
+
+/// A value that is put as another, or that was meant to name an image.
+fn raw(value: &str) -> Option<Remark> {
+    if value.contains("{{") {
+        return None;
+    }
+    if value.split_once('/').is_some_and(|(host, _)| names_a_registry(host) && is_likely_host(host)) {
+        let tag = value.rsplit('/').next().unwrap_or_default().split(':').nth(1).unwrap_or("latest");
+        return Some(Remark::Wrong(format!(
+            "`type=raw` gives a tag, and `{value}` names an image; write `value={tag}`, and the image into `images`"
+        )));
+    }
+    let put = super::sanitised(value);
+    (put != value).then(|| Remark::Unused(format!("`{value}` is no legal tag, and is put as `{put}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_attribute_is_wrong_and_a_strange_one_is_told() {
+        for (entry, told) in [
+            ("type=semver,pattern=v{{version}},enabled=false", "there is no attribute `enabled`"),
+            ("type=semver,patern={{version}}", "did you mean `pattern`?"),
+            ("type=ref,evnt=branch", "did you mean `event`?"),
+            ("type=raw,value=x,sufix=-a", "did you mean `suffix`?"),
+            ("type=sha,fromat=long", "did you mean `format`?"),
+            ("value=x,prio=1", "did you mean `priority`?"),
+            ("type=raw,value=ghcr.io/octo/app:1.0", "write `value=1.0`"),
+        ] {
+            let remarks = remarks(entry);
+            assert!(matches!(remarks.as_slice(), [Remark::Wrong(said)] if said.contains(told)), "{entry}: {remarks:?}");
+        }
+        for (entry, told) in [
+            ("type=raw,value=x,color=blue", "there is no attribute `color`"),
+            ("type=sha,pattern=x", "`type=sha` has no attribute `pattern`"),
+            ("type=semver,pattern={{version}},value=", "the Git tag is read instead"),
+            ("type=raw,value=", "the rule gives no name by it"),
+            ("type=raw,value=a b/c", "is put as `a-b-c`"),
+            ("type=raw,value=1.2/x", "is put as `1.2-x`"),
+        ] {
+            let remarks = remarks(entry);
+            assert!(matches!(remarks.as_slice(), [Remark::Unused(said)] if said.contains(told)), "{entry}: {remarks:?}");
+        }
+        for entry in [
+            "type=ref,event=branch",
+            "type=raw,value=x,prefix=,suffix=",
+            "v1",
+            "{{branch}}",
+            "type=semver,pattern={{version}},match=v(.*),value=v1",
+            "type=match,pattern=v(.*),group=1",
+            "type=edge,branch=dev,enable=true,priority=1",
+            "type=nope,x=y",
+            "type=raw,value=b:{{branch}}",
+        ] {
+            assert_eq!(remarks(entry), [], "{entry}");
+        }
+    }
+}
