@@ -169,7 +169,7 @@ impl World {
         let issuer = self.sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
         let platforms = PLATFORMS.map(|platform| platform.parse().unwrap());
         Policy {
-            signer: Signer::Keyless { identity: self.claims.identity(), issuer },
+            signer: Signer::Keyless { identity: self.claims.identity(), issuer }.into(),
             requirements: Requirements::new(
                 &platforms,
                 &[SPDX],

@@ -14,6 +14,8 @@ pub enum RegistryError {
     Mismatch { what: String, computed: Digest },
     #[error("{what} is larger than {limit} bytes")]
     TooLarge { what: String, limit: usize },
+    #[error("{what} has more than {limit} referrers: this is a flood, not evidence")]
+    Flood { what: String, limit: usize },
     #[error("`{request}` was refused: {status}{detail}")]
     Refused { request: String, status: StatusCode, detail: String },
     #[error("`{request}` did not succeed in {attempts} attempts: {status}{detail}")]

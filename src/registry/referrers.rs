@@ -15,6 +15,8 @@ use crate::image::{Digest, Repository, Tag};
 
 /// Pages of referrers that are read; beyond it the answer is refused rather than cut.
 const PAGES: usize = 50;
+/// Referrers of one subject that are read; no page is asked for after them.
+const REFERRERS: usize = 1000;
 /// How often a lost race for a name that several write is run again, and how the pauses between grow.
 pub(super) const RACES: u32 = 12;
 
@@ -79,7 +81,7 @@ impl Registry {
         Ok(manifest.descriptor.digest)
     }
 
-    /// Every artifact that refers to this digest.
+    /// Every artifact that refers to this digest; more than can be evidence are refused.
     pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
         let first = self
             .transport
@@ -95,6 +97,7 @@ impl Registry {
             let next = page.next_page();
             let bytes = page.bytes(MANIFEST_LIMIT).await?;
             found.extend(listed(&bytes, repository)?);
+            expect_no_flood(&found, repository, subject)?;
             match next {
                 None => return Ok(found),
                 Some(url) => {
@@ -117,6 +120,7 @@ impl Registry {
                 None => Vec::new(),
                 Some(index) => listed(&index.bytes, repository)?,
             };
+            expect_no_flood(&found, repository, subject)?;
             let lost = self.memory.entries.lost(repository, &tag, |ours| found.iter().any(|entry| entry.digest == ours.digest)).await;
             if lost.is_empty() {
                 return Ok(found);
@@ -165,6 +169,13 @@ impl Registry {
             Err(error) => Err(error),
         }
     }
+}
+
+fn expect_no_flood(found: &[Descriptor], repository: &Repository, subject: &Digest) -> Result<()> {
+    if found.len() <= REFERRERS {
+        return Ok(());
+    }
+    Err(RegistryError::Flood { what: format!("`{repository}@{subject}`"), limit: REFERRERS })
 }
 
 pub(super) fn outraced(repository: &Repository, tag: &Tag) -> RegistryError {

@@ -146,7 +146,8 @@ fn text<'a>(claims: &'a Value, name: &str) -> &'a str {
     claims[name].as_str().unwrap_or_default()
 }
 
-/// <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>: .1 to .6 raw, .8 to .22 as UTF8String.
+/// <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>: .1 to .6 raw, .8 to .24 as UTF8String; what a token
+/// leaves empty gets none, as in `pkg/certificate/extensions.go`.
 fn claim_extensions(claims: &Value) -> Vec<Vec<u8>> {
     let claim = |name: &str| text(claims, name).to_owned();
     let at_server = |path: String| format!("https://github.com/{path}");
@@ -175,9 +176,12 @@ fn claim_extensions(claims: &Value) -> Vec<Vec<u8>> {
         (20, claim("event_name")),
         (21, at_server(run)),
         (22, claim("repository_visibility")),
+        (23, claim("environment")),
+        (24, claim("sub")),
     ];
-    let raw = raw.into_iter().map(|(arc, value)| (arc, value.into_bytes()));
-    let encoded = encoded.into_iter().map(|(arc, value)| (arc, der::utf8(&value)));
+    let is_said = |(_, value): &(i32, String)| !value.is_empty();
+    let raw = raw.into_iter().filter(is_said).map(|(arc, value)| (arc, value.into_bytes()));
+    let encoded = encoded.into_iter().filter(is_said).map(|(arc, value)| (arc, der::utf8(&value)));
     raw.chain(encoded).map(|(arc, value)| x509::extension(&format!("{EXTENSION_ARC}.{arc}"), false, &value)).collect()
 }
 

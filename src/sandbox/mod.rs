@@ -91,6 +91,7 @@ pub struct Sandbox {
     trusted_root: PathBuf,
     signing_config: PathBuf,
     environment: Vec<(String, String)>,
+    issuer: Arc<oidc::Issuer>,
     faults: Faults,
     log: server::Log,
     servers: Vec<JoinHandle<()>>,
@@ -113,6 +114,13 @@ impl Sandbox {
     /// The lines of `sandbox.env`.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.environment.clone()
+    }
+
+    /// Another run from now on: its tokens say this. Returns the same facts as its runner exports them.
+    pub fn act_as(&self, claims: Claims) -> Vec<(String, String)> {
+        let variables = claims.environment_variables();
+        self.issuer.act_as(claims);
+        variables
     }
 
     pub fn faults(&self) -> &Faults {
@@ -174,7 +182,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let routers = [
         (Service::Storage, registry.clone().storage_router()),
         (Service::Registry, registry.router()),
-        (Service::Oidc, authorities.issuer.router()),
+        (Service::Oidc, authorities.issuer.clone().router()),
         (Service::Fulcio, authorities.fulcio.router()),
         (Service::Rekor, authorities.rekor.router()),
         (Service::Timestamp, authorities.timestamp.router()),
@@ -182,7 +190,8 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     ];
     let log: server::Log = Arc::new(Mutex::new(Vec::new()));
     let servers = listeners.serve(routers, &faults, config.latency, &log);
-    Ok(Sandbox { registry: registry_address, trusted_root, signing_config, environment, faults, log, servers })
+    let issuer = authorities.issuer;
+    Ok(Sandbox { registry: registry_address, trusted_root, signing_config, environment, issuer, faults, log, servers })
 }
 
 fn environment(

@@ -1,7 +1,7 @@
 //! Makes OIDC tokens as GitHub's issuer does for a workflow run; it never gives one to a caller without the request token.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use axum::extract::{Query, State};
 use axum::http::header::AUTHORIZATION;
@@ -30,7 +30,7 @@ pub(super) struct Issuer {
     foreign_key: OnceLock<TokenKey>,
     keys_dir: std::path::PathBuf,
     request_token: String,
-    claims: Claims,
+    claims: RwLock<Claims>,
     faults: Faults,
 }
 
@@ -55,9 +55,18 @@ impl Issuer {
             foreign_key: OnceLock::new(),
             keys_dir: keys_dir.to_owned(),
             request_token: String::from_utf8_lossy(&request_token).into_owned(),
-            claims,
+            claims: RwLock::new(claims),
             faults,
         })
+    }
+
+    /// What tokens say from now on.
+    pub(super) fn act_as(&self, claims: Claims) {
+        *self.claims.write().unwrap_or_else(PoisonError::into_inner) = claims;
+    }
+
+    fn claims(&self) -> Claims {
+        self.claims.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn url(&self) -> &str {
@@ -85,7 +94,7 @@ impl Issuer {
         let (issuer, key) = if foreign { (FOREIGN_ISSUER, self.foreign_key()?) } else { (self.url.as_str(), &self.key) };
         let age = if self.faults.tokens_are_expired() { 3600 } else { 0 };
         let issued = Timestamp::now().as_second() - age;
-        let mut claims = self.claims.as_json();
+        let mut claims = self.claims().as_json();
         claims["iss"] = issuer.into();
         claims["aud"] = audience.into();
         claims["jti"] = keys::random_hex(16)?.into();
@@ -145,7 +154,7 @@ async fn give_token(State(issuer): State<Arc<Issuer>>, Query(query): Query<Token
         let body = json!({"message": "Unauthorized", "statusCode": 401});
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
-    let audience = query.audience.unwrap_or_else(|| format!("https://github.com/{}", issuer.claims.repository_owner));
+    let audience = query.audience.unwrap_or_else(|| format!("https://github.com/{}", issuer.claims().repository_owner));
     match issuer.token(&audience) {
         Ok(token) => Json(json!({"value": token})).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"message": error.to_string()}))).into_response(),
@@ -153,7 +162,7 @@ async fn give_token(State(issuer): State<Arc<Issuer>>, Query(query): Query<Token
 }
 
 async fn discovery(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
-    let own = issuer.claims.as_json();
+    let own = issuer.claims().as_json();
     let own = own.as_object().into_iter().flat_map(|claims| claims.keys().map(String::as_str));
     let claims: Vec<&str> = ["aud", "exp", "iat", "iss", "jti", "nbf"].into_iter().chain(own).collect();
     Json(json!({

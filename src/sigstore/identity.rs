@@ -28,7 +28,15 @@ pub struct UnverifiedClaims {
     #[serde(default)]
     pub repository: String,
     #[serde(default)]
+    pub repository_id: String,
+    #[serde(default)]
     pub sha: String,
+    #[serde(default, rename = "ref")]
+    pub git_ref: String,
+    #[serde(default)]
+    pub event_name: String,
+    #[serde(default)]
+    pub runner_environment: String,
     /// The workflow that holds the job: the caller's, or a reusable one.
     #[serde(default)]
     pub job_workflow_ref: String,
@@ -98,11 +106,19 @@ fn check(claims: &UnverifiedClaims, context: &Context, now: i64) -> anyhow::Resu
     {
         bail!("the OIDC token is about repository `{}`, and this run is of `{repository}`", claims.repository);
     }
+    let (theirs, ours) = (&claims.repository_id, &context.repository_id);
+    if !ours.is_empty() && !theirs.is_empty() && theirs != ours {
+        bail!("the OIDC token is about the repository of id `{theirs}`, and this run is of `{ours}`");
+    }
     if !context.sha.is_empty() && !claims.sha.is_empty() && claims.sha != context.sha {
         bail!("the OIDC token is about commit `{}`, and this run is of `{}`", claims.sha, context.sha);
     }
     if claims.job_workflow_ref.is_empty() {
         return Err(anyhow::anyhow!("the OIDC token of issuer `{}` names no workflow (`job_workflow_ref`)", claims.iss))
+            .hint("keyless signing here needs a token of GitHub Actions");
+    }
+    if claims.repository.is_empty() || claims.sha.is_empty() {
+        return Err(anyhow::anyhow!("the OIDC token of issuer `{}` names no repository or no commit", claims.iss))
             .hint("keyless signing here needs a token of GitHub Actions");
     }
     Ok(())
@@ -117,7 +133,11 @@ mod tests {
             iss: "https://i".into(),
             exp,
             repository: repository.into(),
+            repository_id: "7".into(),
             sha: sha.into(),
+            git_ref: "refs/heads/main".into(),
+            event_name: "push".into(),
+            runner_environment: "github-hosted".into(),
             job_workflow_ref: "o/r/.github/workflows/x.yml@refs/heads/main".into(),
         }
     }
@@ -131,6 +151,13 @@ mod tests {
         {
             let message = crate::error::message(&check(&claims, &context, 10).unwrap_err());
             assert!(message.contains(why), "{message}");
+        }
+        let renamed = Context { repository_id: "8".into(), ..context };
+        let message = crate::error::message(&check(&given(11, "o/r", "abc"), &renamed, 10).unwrap_err());
+        assert!(message.contains("repository of id `7`, and this run is of `8`"), "{message}");
+        for (repository, sha) in [("", "abc"), ("o/r", "")] {
+            let message = check(&given(11, repository, sha), &Context::default(), 10).unwrap_err().to_string();
+            assert!(message.contains("hint"), "{message}");
         }
     }
 

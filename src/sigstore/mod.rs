@@ -5,6 +5,7 @@ mod form;
 pub mod identity;
 pub mod key;
 pub mod session;
+pub mod source;
 mod strict;
 pub mod tuf;
 pub mod verifier;

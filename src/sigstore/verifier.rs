@@ -7,13 +7,14 @@ use serde::Serialize;
 use serde_json::Value;
 use sigstore_trust_root::TrustedRoot;
 use sigstore_types::bundle::VerificationMaterialContent;
-use sigstore_types::{Bundle, DerPublicKey, LogKeyId, Sha256Hash, SignatureContent, Statement};
-use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
+use sigstore_types::{Bundle, DerCertificate, DerPublicKey, LogKeyId, Sha256Hash, SignatureContent, Statement};
+use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
 
+use super::source::Source;
 use super::{form, key};
 use crate::image::Digest;
 
-/// Who must have signed. Compared exactly.
+/// Who signed, or must have. Compared exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Signer {
@@ -36,22 +37,58 @@ impl std::fmt::Display for Signer {
     }
 }
 
+impl Signer {
+    /// Refuses another signer than this one, and says which of its names differs.
+    pub fn expect(&self, actual: &Self) -> Result<(), BundleError> {
+        let differs = |what: &str, expected: &str, actual: &str| {
+            let actual = if actual.is_empty() { "none" } else { actual };
+            Err(BundleError::Refused(format!("{what} mismatch: expected {expected}, got {actual}")))
+        };
+        match (self, actual) {
+            (Self::Keyless { identity, issuer }, Self::Keyless { identity: named, issuer: voucher }) => {
+                match (identity == named, issuer == voucher) {
+                    (true, true) => Ok(()),
+                    (false, _) => differs("identity", identity, named),
+                    (true, false) => differs("issuer", issuer, voucher),
+                }
+            }
+            (Self::Key(expected), Self::Key(actual)) if expected == actual => Ok(()),
+            (expected, actual) => Err(BundleError::Refused(format!("{actual} signed it, and not {expected}"))),
+        }
+    }
+
+    /// The key, where it is one.
+    pub fn key(&self) -> Option<&DerPublicKey> {
+        if let Self::Key(key) = self { Some(key) } else { None }
+    }
+}
+
 fn named<S: serde::Serializer>(public: &DerPublicKey, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map([("key", key::name(public))])
 }
 
-/// A statement whose signature, certificate, log entry, time, signer and subject have all been checked.
+/// A statement whose signature, certificate, log entry, time and subject have all been checked. Whether its signer is one to
+/// be believed is for a policy to say.
 #[derive(Debug, Clone)]
 pub struct CheckedStatement {
     pub predicate_type: String,
     pub predicate: Value,
-    pub log_index: Option<u64>,
-    /// RFC 3339; when the signature is proven to have existed.
-    pub signed_at: Option<String>,
-    /// Whether the certificate was logged in a CT log, and the entry in a transparency log.
-    pub logged: bool,
     /// Of the statement's bytes.
     pub payload: Digest,
+    pub signed: Signed,
+}
+
+/// What is known of a signature of which everything has been checked but whether its signer is one to be believed.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    pub by: Signer,
+    /// What the certificate says of the run; a key says nothing.
+    pub source: Option<Source>,
+    pub log_index: Option<u64>,
+    /// RFC 3339; when the signature is proven to have existed.
+    pub at: Option<String>,
+    /// Whether the certificate was logged in a CT log, and the entry in a transparency log.
+    pub logged: bool,
 }
 
 /// Why a bundle does not count.
@@ -82,16 +119,30 @@ impl BundleVerifier {
         })
     }
 
-    /// Checks that `signer` signed a statement about `subject`.
+    /// Checks that `signer` signed a statement about `subject`. Where its run is of is not asked.
+    pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
+        let checked = self.statement(bundle, subject, signer.key())?;
+        signer.expect(&checked.signed.by)?;
+        Ok(checked)
+    }
+
+    /// Checks that somebody signed these bytes, as `statement` does.
+    pub fn check_payload(&self, bundle: &[u8], payload: &[u8], signer: &Signer) -> Result<Signed, BundleError> {
+        let signed = self.payload(bundle, payload, signer.key())?;
+        signer.expect(&signed.by)?;
+        Ok(signed)
+    }
+
+    /// Checks all of a statement about `subject` but whether its signer is one to be believed: whom a certificate names, or
+    /// who holds `key`.
     ///
     /// A log entry and an SCT are demanded whenever the trusted root knows a log of that kind: an instance
     /// without logs (a private one) says so by leaving them out of its root.
-    pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
+    pub fn statement(&self, bundle: &[u8], subject: &Digest, key: Option<&DerPublicKey>) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
-        let bundle = self.read(bundle, signer)?;
+        let bundle = self.read(bundle, key)?;
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
-        let verified = self.verifier.verify(digest, &bundle, &*self.policy(signer)).map_err(|error| BundleError::Refused(chain(&error)))?;
-        self.expect_every_check(&verified, signer)?;
+        let signed = self.signed(digest, &bundle, key)?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(BundleError::Refused("it signs bytes and not a statement".to_owned()));
         };
@@ -99,62 +150,67 @@ impl BundleVerifier {
         if !statement.matches_sha256(&digest) {
             return Err(BundleError::Refused(format!("its statement is not about `{subject}`")));
         }
-        let entry = bundle.verification_material.tlog_entries.first();
         Ok(CheckedStatement {
             predicate_type: statement.predicate_type,
             predicate: statement.predicate,
-            log_index: entry.map(|entry| entry.log_index.get()),
-            signed_at: verified.verified_timestamps().iter().min().map(ToString::to_string),
-            logged: verified.tlog_verified(),
             payload: Digest::of(envelope.payload.as_bytes()),
+            signed,
         })
     }
-}
 
-/// A signature over bytes of which everything has been checked.
-#[derive(Debug, Clone)]
-pub struct CheckedPayload {
-    pub log_index: Option<u64>,
-    pub signed_at: Option<String>,
-    pub logged: bool,
-}
-
-impl BundleVerifier {
-    /// Checks that `signer` signed these bytes.
-    pub fn check_payload(&self, bundle: &[u8], payload: &[u8], signer: &Signer) -> Result<CheckedPayload, BundleError> {
-        let bundle = self.read(bundle, signer)?;
-        let verified =
-            self.verifier.verify(payload, &bundle, &*self.policy(signer)).map_err(|error| BundleError::Refused(chain(&error)))?;
-        self.expect_every_check(&verified, signer)?;
+    /// Checks all of a signature of these bytes but whether its signer is one to be believed.
+    pub fn payload(&self, bundle: &[u8], payload: &[u8], key: Option<&DerPublicKey>) -> Result<Signed, BundleError> {
+        let bundle = self.read(bundle, key)?;
+        let signed = self.signed(payload, &bundle, key)?;
         if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
             return Err(BundleError::Refused("it signs a statement and not bytes".to_owned()));
         }
-        Ok(CheckedPayload {
-            log_index: bundle.verification_material.tlog_entries.first().map(|entry| entry.log_index.get()),
-            signed_at: verified.verified_timestamps().iter().min().map(ToString::to_string),
-            logged: verified.tlog_verified(),
-        })
+        Ok(signed)
     }
 
     /// A bundle of the right form whose log is one to be believed, and whose key is not another.
-    fn read(&self, bundle: &[u8], signer: &Signer) -> Result<Bundle, BundleError> {
+    fn read(&self, bundle: &[u8], key: Option<&DerPublicKey>) -> Result<Bundle, BundleError> {
         let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
         form::check(&bundle).map_err(BundleError::Refused)?;
-        expect_key(&bundle, signer)?;
+        expect_key(&bundle, key)?;
         match form::foreign_log(&bundle, &self.logs) {
             Some(log) => Err(BundleError::Refused(format!("its log `{log}` is not one of the trusted root"))),
             None => Ok(bundle),
         }
     }
 
-    fn policy(&self, signer: &Signer) -> Box<dyn sigstore_verify::Policy> {
-        match signer {
-            Signer::Keyless { identity, issuer } => {
-                let policy = VerificationPolicy::new(identity.clone(), issuer.clone());
+    fn signed<'a>(
+        &self,
+        artifact: impl Into<sigstore_types::Artifact<'a>>,
+        bundle: &Bundle,
+        key: Option<&DerPublicKey>,
+    ) -> Result<Signed, BundleError> {
+        let verified = self.verifier.verify(artifact, bundle, &*self.policy(key)).map_err(|error| BundleError::Refused(chain(&error)))?;
+        self.expect_every_check(&verified, key)?;
+        let (by, source) = match key {
+            Some(key) => (Signer::Key(key.clone()), None),
+            None => {
+                let (signer, source) = named_by_certificate(bundle, &verified)?;
+                (signer, Some(source))
+            }
+        };
+        Ok(Signed {
+            by,
+            source,
+            log_index: bundle.verification_material.tlog_entries.first().map(|entry| entry.log_index.get()),
+            at: verified.verified_timestamps().iter().min().map(ToString::to_string),
+            logged: verified.tlog_verified(),
+        })
+    }
+
+    fn policy(&self, key: Option<&DerPublicKey>) -> Box<dyn sigstore_verify::Policy> {
+        match key {
+            None => {
+                let policy = VerificationPolicy::any_identity();
                 let policy = if self.has_ct_log { policy } else { policy.skip_sct() };
                 Box::new(if self.has_log { policy } else { policy.skip_tlog_unsafe() })
             }
-            Signer::Key(public) => {
+            Some(public) => {
                 let policy = PublicKeyVerificationPolicy::new(public.clone());
                 Box::new(if self.has_log { policy } else { policy.skip_tlog_unsafe() })
             }
@@ -162,27 +218,40 @@ impl BundleVerifier {
     }
 
     /// The library skips what a policy leaves out; says here what must have happened.
-    fn expect_every_check(&self, verified: &sigstore_verify::VerificationResult, signer: &Signer) -> Result<(), BundleError> {
-        let by_certificate =
-            || verified.certificate_verified() && verified.identity_policy_checked() && (verified.sct_verified() || !self.has_ct_log);
+    fn expect_every_check(&self, verified: &VerificationResult, key: Option<&DerPublicKey>) -> Result<(), BundleError> {
+        let by_certificate = || verified.certificate_verified() && (verified.sct_verified() || !self.has_ct_log);
         // The signature itself is always checked, and there is nothing else to a key.
-        let by_signer = matches!(signer, Signer::Key(_)) || by_certificate();
+        let by_signer = key.is_some() || by_certificate();
         let checked = by_signer && (verified.tlog_verified() || !self.has_log);
         if checked { Ok(()) } else { Err(BundleError::Refused("not every check was made".to_owned())) }
     }
 }
 
+/// Whom the certificate that was checked names, and of where.
+fn named_by_certificate(bundle: &Bundle, verified: &VerificationResult) -> Result<(Signer, Source), BundleError> {
+    let refused = |why: &str| BundleError::Refused(why.to_owned());
+    let certificate = bundle.signing_certificate().ok_or_else(|| refused("it has no certificate"))?;
+    let identity = verified.identity().ok_or_else(|| refused("identity mismatch: its certificate names nobody"))?;
+    let source = Source::of(certificate.as_bytes(), identity.as_str()).map_err(BundleError::Refused)?;
+    let issuer = verified.issuer().unwrap_or_default().to_owned();
+    Ok((Signer::Keyless { identity: identity.as_str().to_owned(), issuer }, source))
+}
+
 /// Identity and issuer that a bundle's certificate names. Nothing is checked.
 pub fn claimed_signer(bundle: &[u8]) -> Option<(String, String)> {
     let bundle = form::read(bundle).ok()?;
-    let certificate = bundle.signing_certificate()?;
-    let info = sigstore_crypto::parse_certificate_info(certificate).ok()?;
+    claimed_by(bundle.signing_certificate()?.as_bytes())
+}
+
+/// The same of a certificate in DER.
+pub fn claimed_by(certificate: &[u8]) -> Option<(String, String)> {
+    let info = sigstore_crypto::parse_certificate_info(&DerCertificate::from_bytes(certificate)).ok()?;
     Some((info.identity?.to_string(), info.issuer?))
 }
 
 /// A bundle says of a key its name alone, in cosign's way. Layers of the older format say nothing.
-fn expect_key(bundle: &Bundle, signer: &Signer) -> Result<(), BundleError> {
-    let (VerificationMaterialContent::PublicKey(named), Signer::Key(wanted)) = (&bundle.verification_material.content, signer) else {
+fn expect_key(bundle: &Bundle, key: Option<&DerPublicKey>) -> Result<(), BundleError> {
+    let (VerificationMaterialContent::PublicKey(named), Some(wanted)) = (&bundle.verification_material.content, key) else {
         return Ok(());
     };
     if named.hint.is_empty() || named.hint == key::hint(wanted) {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::commands::{Command, KEY_FILE};
+use super::source::said;
 use crate::publish::Published;
 use crate::report::{Stage, seconds};
 use crate::sigstore::key;
@@ -38,9 +39,13 @@ fn section(published: &Published, commands: &[Command]) -> String {
         let _ = writeln!(text, "| tag | `{name}` |");
     }
     let _ = match &published.evidence.signer {
-        Signer::Keyless { identity, issuer } => writeln!(text, "| signed by | `{identity}` |\n| issuer | `{issuer}` |\n"),
-        Signer::Key(public) => writeln!(text, "| signed with key | `{}` |\n", key::name(public)),
+        Signer::Keyless { identity, issuer } => writeln!(text, "| signed by | `{identity}` |\n| issuer | `{issuer}` |"),
+        Signer::Key(public) => writeln!(text, "| signed with key | `{}` |", key::name(public)),
     };
+    for (name, value) in published.evidence.sources.iter().flat_map(|source| said(source, &published.evidence)) {
+        let _ = writeln!(text, "| {name} | `{value}` |");
+    }
+    text.push('\n');
     let _ = writeln!(text, "| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|");
     for subject in &published.evidence.subjects {
         let part = super::part_name(subject);

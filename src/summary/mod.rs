@@ -4,6 +4,7 @@ pub mod baked;
 pub mod commands;
 pub mod markdown;
 pub mod picture;
+pub mod source;
 
 use serde_json::{Value, json};
 
@@ -13,8 +14,8 @@ use crate::inputs::Separators;
 use crate::metadata::Metadata;
 use crate::publish::Published;
 use crate::registry::contents::PlatformImage;
-use crate::verify::SubjectEvidence;
 use crate::verify::policy::Part;
+use crate::verify::{Evidence, SubjectEvidence};
 
 /// What a subject is called for people.
 fn part_name(subject: &SubjectEvidence) -> String {
@@ -25,10 +26,11 @@ fn part_name(subject: &SubjectEvidence) -> String {
     }
 }
 
-/// `evidence.json`: each subject with its signatures and attestations, log indexes and the signer.
+/// `evidence.json`: each subject with its signatures and attestations, log indexes, the signer, and the runs that signed.
 pub fn evidence(published: &Published) -> Value {
     let images: Vec<String> = published.images.iter().map(ToString::to_string).collect();
-    json!({ "images": images, "signer": published.evidence.signer, "subjects": published.evidence.subjects })
+    let Evidence { signer, sources, subjects } = &published.evidence;
+    json!({ "images": images, "signer": signer, "sources": sources, "subjects": subjects })
 }
 
 /// What the metadata tells later steps, published or not: names and words as docker/metadata-action gives them.

@@ -16,9 +16,9 @@ use crate::github::Context;
 use crate::image::{Digest, ImageRef};
 use crate::sigstore::Services;
 use crate::sigstore::session::Session;
-use crate::sigstore::verifier::Signer;
 use crate::verify::existing::Existing;
 use crate::verify::policy::Policy;
+use crate::verify::signer::SignerPolicy;
 use crate::verify::{self, VerifiedImage};
 
 /// The session of the run, once it is open.
@@ -43,14 +43,15 @@ pub async fn prove(
     sboms: &Sboms<'_>,
 ) -> anyhow::Result<(Vec<AttestedImage>, String)> {
     let workflow = Workflow::new(context, authority.workflow_ref());
-    let by = if policies.iter().any(|policy| matches!(policy.signer, Signer::Key(_))) { "one key" } else { "one certificate" };
+    let by = if policies.iter().any(|policy| policy.signer.signer.key().is_some()) { "one key" } else { "one certificate" };
+    let reusable: Vec<SignerPolicy> = policies.iter().map(|policy| authority.reusable(&policy.signer)).collect();
     let (hand_over, opened) = watch::channel(None);
     let opening = async {
         let session = authority.session(&outside.http, context, &outside.services).await?;
         let _ = hand_over.send(Some(Arc::new(session))); // whoever waits for it is gone only when something failed
         anyhow::Ok(())
     };
-    let (first, after) = without_twins(built.into_iter().zip(policies));
+    let (first, after) = without_twins(built.into_iter().zip(policies.iter().zip(&reusable)));
     let proving = async {
         let first = first.into_iter().map(|(at, built, policy)| {
             let proven = prove_one(outside, opened.clone(), &workflow, built, policy, sboms);
@@ -72,11 +73,14 @@ pub async fn prove(
     Ok((attested, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))
 }
 
-type Numbered<'a> = Vec<(usize, BuiltImage, &'a Policy)>;
+/// What an image needs, and whose evidence it need not make again.
+type Wanted<'a> = (&'a Policy, &'a SignerPolicy);
+
+type Numbered<'a> = Vec<(usize, BuiltImage, Wanted<'a>)>;
 
 /// The images that may be proven at once, and those to prove after: they share a part, in a repository, with one before, and find its evidence
 /// there instead of making it twice.
-fn without_twins<'a>(built: impl Iterator<Item = (BuiltImage, &'a Policy)>) -> (Numbered<'a>, Numbered<'a>) {
+fn without_twins<'a>(built: impl Iterator<Item = (BuiltImage, Wanted<'a>)>) -> (Numbered<'a>, Numbered<'a>) {
     let (mut first, mut after): (Numbered<'_>, Numbered<'_>) = (Vec::new(), Vec::new());
     for (at, (built, policy)) in built.enumerate() {
         let is_twin = first.iter().any(|(_, other, _)| share_a_part(&built, other));
@@ -96,7 +100,7 @@ async fn prove_one(
     mut opened: Opened,
     workflow: &Workflow,
     built: BuiltImage,
-    policy: &Policy,
+    (policy, reusable): Wanted<'_>,
     sboms: &Sboms<'_>,
 ) -> anyhow::Result<(AttestedImage, Told)> {
     let wanted = &policy.requirements;
@@ -106,7 +110,7 @@ async fn prove_one(
     let empty_configs = try_join_all(repositories.iter().map(|repository| registry.stage_empty_config(repository)));
     // Most images carry nothing yet; asking costs no time beside the certificate.
     let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
-    let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, &policy.signer, &wanted.formats);
+    let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, reusable, &wanted.formats);
     let parts = attest::Parts::of(&built);
     let drafts = attest::draft(registry, &parts, workflow, sboms).boxed_local();
     let mut told = Told { signatures: crate::sign::signed_parts(&built, wanted).len(), ..Told::default() };

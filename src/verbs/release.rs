@@ -30,6 +30,7 @@ use crate::sigstore::session::Session;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{self, Services};
 use crate::verify::policy::{Format, Policy, Requirements};
+use crate::verify::signer::{SignerPolicy, SourceRepository, SourceRule};
 use crate::verify::{self, VerifiedImage};
 
 /// A failure before the first name says so, because that is what a user wants to know.
@@ -142,7 +143,7 @@ impl Run<'_> {
         let (Some(authority), Some(baseline), Some(made)) = (authority, baseline, made) else {
             anyhow::bail!("the preflight lost a result")
         };
-        let signer = authority.signer(context);
+        let signer = authority.signer(context)?;
         if release.on_tag_conflict == OnTagConflict::Fail {
             taken_versions(outside, context, &signer, &release.targets, &baseline).await?;
         }
@@ -240,15 +241,37 @@ impl Authority {
         Ok(Self::Key { key, workflow_ref: context.workflow_ref.clone() })
     }
 
-    /// Who must be found to have signed.
-    fn signer(&self, context: &Context) -> Signer {
-        match self {
-            Self::Oidc(token) => Signer::Keyless {
-                identity: format!("{}/{}", context.server_url, token.unverified.job_workflow_ref),
-                issuer: token.unverified.iss.clone(),
-            },
-            Self::Key { key, .. } => Signer::Key(key.public().clone()),
-        }
+    /// Who must be found to have signed, for this commit of this repository.
+    fn signer(&self, context: &Context) -> anyhow::Result<SignerPolicy> {
+        let token = match self {
+            Self::Oidc(token) => &token.unverified,
+            Self::Key { key, .. } => return Ok(Signer::Key(key.public().clone()).into()),
+        };
+        let wrong = |why: String| anyhow::anyhow!("this run cannot be told from others': {why}");
+        let repository = context.repository.as_deref().unwrap_or(&token.repository);
+        let id = Some(&context.repository_id).filter(|id| !id.is_empty());
+        let source = SourceRule {
+            repository: Some(SourceRepository::at(&context.server_url, repository).map_err(wrong)?),
+            repository_id: id.map(|id| id.parse().map_err(wrong)).transpose()?,
+            commit: Some(token.sha.parse().map_err(wrong)?),
+            ..SourceRule::default()
+        };
+        let identity = format!("{}/{}", context.server_url, token.job_workflow_ref);
+        Ok(SignerPolicy { signer: Signer::Keyless { identity, issuer: token.iss.clone() }, source })
+    }
+
+    /// Whose evidence is as good as this run's own: that of a run on the same ref, by the same event, on a runner of the same
+    /// kind. Who pins one of these must find it in what this run publishes.
+    pub(super) fn reusable(&self, signer: &SignerPolicy) -> SignerPolicy {
+        let Self::Oidc(token) = self else { return signer.clone() };
+        let token = &token.unverified;
+        let source = SourceRule {
+            git_ref: token.git_ref.parse().ok(),
+            trigger: token.event_name.parse().ok(),
+            runner: token.runner_environment.parse().ok(),
+            ..signer.source.clone()
+        };
+        SignerPolicy { source, ..signer.clone() }
     }
 
     /// The workflow that holds the job. Without an OIDC token nobody tells a reusable one, so it is the run's own.
@@ -282,7 +305,7 @@ impl Authority {
 async fn taken_versions(
     outside: &Outside,
     context: &Context,
-    signer: &Signer,
+    signer: &SignerPolicy,
     targets: &[Target],
     baseline: &Baseline,
 ) -> anyhow::Result<()> {

@@ -18,7 +18,9 @@ use crate::report::Report;
 use crate::sigstore::artifact::Identity;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{SIGNATURE_PREDICATE, load_trusted_root};
+use crate::summary::source::said;
 use crate::verify::policy::{Format, Part, Policy, Requirements, SLSA_PROVENANCE, SPDX};
+use crate::verify::signer::{RepositoryId, Runner, SignerPolicy, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger};
 use crate::verify::{self, VerifiedImage, claims};
 
 /// What `verify` is asked.
@@ -38,6 +40,25 @@ pub struct Arguments {
     /// Who must have vouched for the signer, exactly
     #[arg(long, value_name = "URL", default_value = "https://token.actions.githubusercontent.com")]
     pub certificate_oidc_issuer: String,
+    /// The repository whose run must have signed, as OWNER/NAME on github.com or as a URL: demanded where the workflow that signed
+    /// is another repository's, as that signs for whoever calls it
+    #[arg(long, value_name = "REPOSITORY", conflicts_with = "key")]
+    pub source_repository: Option<SourceRepository>,
+    /// The same by its number, which does not pass to another repository of the name
+    #[arg(long, value_name = "NUMBER", conflicts_with = "key")]
+    pub source_repository_id: Option<RepositoryId>,
+    /// The ref whose run must have signed, such as refs/tags/v1.2.3
+    #[arg(long, value_name = "REF", conflicts_with = "key")]
+    pub source_ref: Option<SourceRef>,
+    /// The commit whose run must have signed, in full
+    #[arg(long, value_name = "COMMIT", conflicts_with = "key")]
+    pub source_commit: Option<SourceCommit>,
+    /// The event that must have started the run, such as push
+    #[arg(long, value_name = "EVENT", conflicts_with = "key")]
+    pub trigger: Option<Trigger>,
+    /// Whose runner must have signed: github-hosted or self-hosted
+    #[arg(long, value_name = "KIND", conflicts_with = "key")]
+    pub runner: Option<Runner>,
     /// Whom to believe; without it the public-good instance, as this program knows it
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
@@ -64,6 +85,10 @@ const EXAMPLES: &str = "Logins are taken from Docker's configuration (DOCKER_CON
 A release of this repository, whichever its tag:
   supply-action verify --certificate-identity-regexp \\
     'https://github\\.com/octo/app/\\.github/workflows/release\\.yml@refs/tags/v.*' ghcr.io/octo/app:v1.2.3
+
+Published through a workflow that others call as well, which alone does not say whose image it is:
+  supply-action verify --source-repository octo/app --runner github-hosted --certificate-identity \\
+    https://github.com/org/supply-action/.github/workflows/publish.yml@refs/tags/v1 ghcr.io/octo/app:v1.2.3
 
 With an SBOM and provenance for every platform:
   supply-action verify --certificate-identity … --require index=signature --require platforms=signature,sbom,provenance IMAGE
@@ -176,12 +201,25 @@ async fn checked(arguments: &Arguments, env: &Environment) -> anyhow::Result<Fou
     let mut refused = None;
     // Every part must be by one signer, so each is tried for the whole image.
     for signer in signers {
+        let signer = SignerPolicy { signer, source: source(arguments) };
         match in_formats(arguments, &registry, &verifier, &image, &signer).await {
             Ok(found) => return Ok(found),
             Err(error) => refused = Some(error),
         }
     }
     Err(refused.unwrap_or_else(|| anyhow::anyhow!("nobody signed it"))).with_context(|| format!("`{image}` is not verified"))
+}
+
+/// What is asked of the run that signed.
+fn source(arguments: &Arguments) -> SourceRule {
+    SourceRule {
+        repository: arguments.source_repository.clone(),
+        repository_id: arguments.source_repository_id.clone(),
+        git_ref: arguments.source_ref.clone(),
+        commit: arguments.source_commit.clone(),
+        trigger: arguments.trigger.clone(),
+        runner: arguments.runner.clone(),
+    }
 }
 
 /// The signers to try: the one that is named, or all that claim a name of the pattern.
@@ -215,7 +253,7 @@ async fn in_formats(
     registry: &Registry,
     verifier: &BundleVerifier,
     image: &ImageRef,
-    signer: &Signer,
+    signer: &SignerPolicy,
 ) -> anyhow::Result<Found> {
     let try_formats = async |formats: &[Format]| {
         let policy = Policy { signer: signer.clone(), requirements: requirements(arguments, formats) };
@@ -270,7 +308,7 @@ impl Found {
         let evidence = self.image.evidence();
         json!({
             "verified": true, "image": self.image.image().to_string(), "signer": evidence.signer, "formats": formats,
-            "subjects": evidence.subjects,
+            "sources": evidence.sources, "subjects": evidence.subjects,
         })
     }
 
@@ -279,6 +317,9 @@ impl Found {
         let mut lines = vec![format!("verified   {}", self.image.image()), format!("signed by  {}", evidence.signer)];
         if let Signer::Keyless { issuer, .. } = &evidence.signer {
             lines.push(format!("issuer     {issuer}"));
+        }
+        for source in &evidence.sources {
+            lines.extend(said(source, evidence).into_iter().map(|(name, value)| format!("{name:<10} {value}")));
         }
         for (format, why) in &self.formats {
             let name = if *format == Format::Bundle { "bundles" } else { "legacy" };

@@ -1,15 +1,17 @@
-//! What an image already carries: statements by the same signer that verify, so that a rerun signs nothing twice. It never takes a failure to
-//! read for "nothing is there".
+//! What an image already carries: statements that verify, by the same signer of the same source, so that a rerun signs nothing
+//! twice. It never takes a failure to read for "nothing is there".
 
 use std::collections::HashSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::CONCURRENCY;
+use super::collect::collected;
 use super::policy::Format;
-use super::{CONCURRENCY, Collected, collected};
+use super::signer::SignerPolicy;
 use crate::image::{Digest, Repository};
 use crate::registry::Registry;
-use crate::sigstore::verifier::{BundleVerifier, Signer};
+use crate::sigstore::verifier::BundleVerifier;
 
 /// Statements that are there, by where they are and what they say to the byte.
 #[derive(Debug, Default)]
@@ -22,15 +24,18 @@ impl Existing {
         verifier: &BundleVerifier,
         repositories: &[Repository],
         subjects: &[&Digest],
-        signer: &Signer,
+        signer: &SignerPolicy,
         formats: &[Format],
     ) -> anyhow::Result<Self> {
         let places = repositories.iter().flat_map(|repository| subjects.iter().map(move |subject| (repository, *subject)));
         let read = places.map(|(repository, subject)| async move {
-            let Collected { statements, .. } = collected(registry, verifier, repository, subject, signer, formats).await?;
+            let key = signer.signer.key();
+            let found = collected(registry, verifier, repository, subject, key, formats).await?;
             anyhow::Ok(
-                statements
+                found
+                    .statements
                     .into_iter()
+                    .filter(|statement| signer.admits(&statement.signer, statement.source.as_ref()).is_ok())
                     .map(|statement| (repository.clone(), subject.clone(), statement.format, statement.payload))
                     .collect::<Vec<_>>(),
             )

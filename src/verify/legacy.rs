@@ -82,6 +82,11 @@ pub fn bundle(layer: &[u8], annotations: &BTreeMap<String, String>, by_key: bool
     Ok(bundle.to_string().into_bytes())
 }
 
+/// The certificate that stands beside a layer, in DER.
+pub fn certificate(annotations: &BTreeMap<String, String>) -> Option<Vec<u8>> {
+    BASE64.decode(der(annotations.get(CERTIFICATE)?).ok()?).ok()
+}
+
 fn der(pem: &str) -> Result<String, String> {
     let lines = pem.lines().skip_while(|line| !line.starts_with("-----BEGIN CERTIFICATE-----")).skip(1);
     let text: String = lines.take_while(|line| !line.starts_with("-----END")).map(str::trim).collect();

@@ -2,32 +2,28 @@
 //! returned, and nothing else in the program can make a `VerifiedImage`.
 
 pub mod claims;
+mod collect;
 pub mod existing;
 pub mod legacy;
 pub mod policy;
-
-use std::collections::BTreeMap;
+pub mod signer;
 
 use anyhow::bail;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
+use sigstore_types::DerPublicKey;
 
+use self::collect::Collected;
 use self::policy::{Format, Part, Policy};
-use crate::error::{OrRemedy as _, Remedy as _};
+use crate::error::{OrRemedy as _, Remedied as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository};
+use crate::registry::Registry;
 use crate::registry::contents::{self, Contents};
-use crate::registry::legacy::Attached;
 use crate::registry::manifest::{Descriptor, Manifest};
-use crate::registry::{Registry, RegistryError};
 use crate::sigstore::SIGNATURE_PREDICATE;
-use crate::sigstore::verifier::{BundleVerifier, CheckedStatement, Signer};
+use crate::sigstore::source::Source;
+use crate::sigstore::verifier::{BundleVerifier, Signer};
 
-/// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
-const BUNDLE_LIMIT: usize = 64 << 20;
-/// What BuildKit's manifests of unsigned statements are.
-const BUILDKIT_STATEMENTS: &str = "application/vnd.docker.attestation.manifest.v1+json";
-/// Referrers of one subject that are read; more is a flood and not evidence.
-const REFERRERS_LIMIT: usize = 1000;
 const CONCURRENCY: usize = 8;
 
 /// An image all of whose parts carry the evidence its policy asks for.
@@ -67,7 +63,28 @@ impl VerifiedImage {
 #[derive(Debug, Clone, Serialize)]
 pub struct Evidence {
     pub signer: Signer,
+    /// The runs that signed, each once: several where a part was signed again, none where a key signed.
+    pub sources: Vec<Source>,
     pub subjects: Vec<SubjectEvidence>,
+}
+
+impl Evidence {
+    fn new(signer: Signer, subjects: Vec<SubjectEvidence>) -> Self {
+        let mut evidence = Self { signer, sources: Vec::new(), subjects };
+        let mut sources: Vec<Source> = Vec::new();
+        for source in evidence.statements().filter_map(|statement| statement.source.as_ref()) {
+            if !sources.contains(source) {
+                sources.push(source.clone());
+            }
+        }
+        evidence.sources = sources;
+        evidence
+    }
+
+    /// All that was found, part after part.
+    pub fn statements(&self) -> impl Iterator<Item = &Statement> {
+        self.subjects.iter().flat_map(|subject| subject.signatures.iter().chain(&subject.attestations))
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -103,6 +120,43 @@ pub struct Statement {
     /// Of the bytes that were signed.
     #[serde(skip)]
     pub payload: Digest,
+    /// Whom the certificate names, or the key.
+    #[serde(skip)]
+    pub signer: Signer,
+    /// What the certificate says of the run; a key says nothing. Told once for all statements of an image.
+    #[serde(rename = "run", serialize_with = "run_alone", skip_serializing_if = "names_no_run")]
+    pub source: Option<Source>,
+}
+
+impl Statement {
+    /// What it is called in a message.
+    fn name(&self) -> String {
+        match &self.manifest {
+            Some(manifest) => format!("referrer `{}`", manifest.short()),
+            None => format!("layer `{}`", self.bundle.short()),
+        }
+    }
+}
+
+fn run_alone<S: serde::Serializer>(source: &Option<Source>, serializer: S) -> Result<S::Ok, S::Error> {
+    source.as_ref().and_then(|source| source.run.as_ref()).serialize(serializer)
+}
+
+fn names_no_run(source: &Option<Source>) -> bool {
+    source.as_ref().is_none_or(|source| source.run.is_none())
+}
+
+/// Every statement about a digest that verifies, whoever signed it: by certificate, or with `key`. For who asks what stands
+/// there; a policy says what counts.
+pub async fn statements(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    image: &ImageRef,
+    key: Option<&DerPublicKey>,
+    formats: &[Format],
+) -> anyhow::Result<Vec<Statement>> {
+    let found = collect::collected(registry, verifier, &image.repository, &image.digest, key, formats).await?;
+    Ok(found.statements)
 }
 
 /// One part of an image and what it needs.
@@ -123,7 +177,7 @@ pub async fn verify(registry: &Registry, verifier: &BundleVerifier, image: &Imag
     Ok(VerifiedImage {
         image: image.clone(),
         manifest: contents.root.clone(),
-        evidence: Evidence { signer: policy.signer.clone(), subjects: found },
+        evidence: Evidence::new(policy.signer.signer.clone(), found),
     })
 }
 
@@ -170,13 +224,14 @@ async fn check_subject(
     subject: &Subject<'_>,
     policy: &Policy,
 ) -> anyhow::Result<SubjectEvidence> {
-    let (signer, formats) = (&policy.signer, &policy.requirements.formats);
+    let formats = &policy.requirements.formats;
     let digest = &subject.descriptor.digest;
     // The root was fetched before; an index may list what the registry does not hold.
     let image = repository.at(digest);
     let present = async { if subject.is_root { Ok(()) } else { registry.expect_manifest(&image).await.map(drop) } };
-    let (_, Collected { statements, refused, unsupported }) =
-        futures_util::try_join!(async { present.await.remedied() }, collected(registry, verifier, repository, digest, signer, formats))?;
+    let key = policy.signer.signer.key();
+    let found = collect::collected(registry, verifier, repository, digest, key, formats);
+    let (_, Collected { statements, mut refused, unsupported }) = futures_util::try_join!(async { present.await.remedied() }, found)?;
     let mut evidence = SubjectEvidence {
         kind: subject.kind,
         digest: digest.clone(),
@@ -184,7 +239,13 @@ async fn check_subject(
         signatures: Vec::new(),
         attestations: Vec::new(),
     };
+    let mut remedy = None;
     for statement in statements {
+        if let Err(why) = policy.signer.admits(&statement.signer, statement.source.as_ref()) {
+            refused.push(format!("{} does not count: {why}", statement.name()));
+            remedy = remedy.or_else(|| why.remedy());
+            continue;
+        }
         let is_signature = statement.predicate_type == SIGNATURE_PREDICATE;
         if is_signature { &mut evidence.signatures } else { &mut evidence.attestations }.push(statement);
     }
@@ -205,7 +266,7 @@ async fn check_subject(
         (_, Some(platform)) => format!("`{platform}`"),
         (_, None) => "the index".to_owned(),
     };
-    let mut message = format!("{name} (`{}`) has no valid {} by {signer}", digest.short(), missing.join(", "));
+    let mut message = format!("{name} (`{}`) has no valid {} by {}", digest.short(), missing.join(", "), policy.signer.signer);
     for why in refused {
         message.push_str(&format!("; {why}"));
     }
@@ -213,52 +274,8 @@ async fn check_subject(
         let kinds: Vec<String> = unsupported.iter().map(|(kind, count)| format!("{count} of `{kind}`")).collect();
         message.push_str(&format!("; not supported, so neither believed nor refused: {}", kinds.join(", ")));
     }
-    Err(anyhow::anyhow!(message)).hint("a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`")
-}
-
-/// What a subject carries.
-#[derive(Debug, Default)]
-struct Collected {
-    statements: Vec<Statement>,
-    /// Why others do not count.
-    refused: Vec<String>,
-    /// How many there are of each kind that cannot be checked.
-    unsupported: BTreeMap<String, usize>,
-}
-
-/// Every statement of a subject that counts, and what else is there.
-async fn collected(
-    registry: &Registry,
-    verifier: &BundleVerifier,
-    repository: &Repository,
-    digest: &Digest,
-    signer: &Signer,
-    formats: &[Format],
-) -> anyhow::Result<Collected> {
-    let bundles = async {
-        if !formats.contains(&Format::Bundle) {
-            return Ok(Vec::new());
-        }
-        let referrers = registry.referrers(repository, digest).await.remedied()?;
-        if referrers.len() > REFERRERS_LIMIT {
-            bail!("`{repository}@{digest}` has {} referrers, more than {REFERRERS_LIMIT}: this is a flood, not evidence", referrers.len());
-        }
-        let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, signer));
-        stream::iter(read).buffered(CONCURRENCY).try_collect::<Vec<Outcome>>().await
-    };
-    let layers = async {
-        if formats.contains(&Format::Legacy) { check_layers(registry, verifier, repository, digest, signer).await } else { Ok(Vec::new()) }
-    };
-    let (bundles, layers) = futures_util::try_join!(bundles, layers)?;
-    let mut collected = Collected::default();
-    for outcome in bundles.into_iter().chain(layers) {
-        match outcome {
-            Outcome::Counts(statement) => collected.statements.push(statement),
-            Outcome::DoesNotCount(why) => collected.refused.push(why),
-            Outcome::Unsupported(kind) => *collected.unsupported.entry(kind).or_default() += 1,
-        }
-    }
-    Ok(collected)
+    const AGAIN: &str = "a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`";
+    Err(anyhow::anyhow!(message)).hint(remedy.unwrap_or_else(|| AGAIN.to_owned()))
 }
 
 /// The required statements that are not there in a format.
@@ -267,154 +284,4 @@ fn missing(evidence: &SubjectEvidence, required: &[String], format: Format) -> V
     let absent = required.iter().filter(|kind| !found.iter().any(|statement| statement.predicate_type == **kind));
     let older = if format == Format::Legacy { " (older format)" } else { "" };
     absent.map(|kind| format!("`{kind}`{older}")).collect()
-}
-
-enum Outcome {
-    Counts(Statement),
-    /// A bundle that fails a check: ours never counts then, a stranger's never does.
-    DoesNotCount(String),
-    /// Not a Sigstore bundle of a kind that we know: what it is.
-    Unsupported(String),
-}
-
-/// Fetches and checks one referrer. Only the registry's failures are errors: anybody may attach anything to an image.
-async fn check_referrer(
-    registry: &Registry,
-    verifier: &BundleVerifier,
-    repository: &Repository,
-    subject: &Digest,
-    referrer: &Descriptor,
-    signer: &Signer,
-) -> anyhow::Result<Outcome> {
-    let refused = |why: String| Ok(Outcome::DoesNotCount(format!("referrer `{}` does not count: {why}", referrer.digest.short())));
-    match fetch(registry, repository, subject, referrer).await? {
-        Fetched::Unsupported(kind) => Ok(Outcome::Unsupported(kind)),
-        Fetched::Refused(why) => refused(why),
-        Fetched::Bundle { bytes, digest } => match verifier.check(&bytes, subject, signer) {
-            Ok(checked) => Ok(Outcome::Counts(statement(checked, Format::Bundle, Some(&referrer.digest), &digest))),
-            Err(error) => refused(error.to_string()),
-        },
-    }
-}
-
-/// A referrer as it was found.
-enum Fetched {
-    Bundle {
-        bytes: Vec<u8>,
-        digest: Digest,
-    },
-    Refused(String),
-    /// Not a Sigstore bundle: what it is.
-    Unsupported(String),
-}
-
-async fn fetch(registry: &Registry, repository: &Repository, subject: &Digest, referrer: &Descriptor) -> anyhow::Result<Fetched> {
-    let refused = |why: String| Ok(Fetched::Refused(why));
-    // The list's own `artifactType` is only a hint: some registries show the config's there, and no bundle's is this one. Whoever says it of
-    // a bundle hides evidence, and so makes no image pass.
-    if referrer.artifact_type.as_deref() == Some(BUILDKIT_STATEMENTS) {
-        return Ok(Fetched::Unsupported(BUILDKIT_STATEMENTS.to_owned()));
-    }
-    let manifest = match registry.manifest(&repository.at(&referrer.digest)).await {
-        Ok(Some(manifest)) => manifest,
-        Ok(None) => return refused("it is listed and not there".to_owned()),
-        Err(error @ RegistryError::Mismatch { .. }) => return refused(error.to_string()),
-        Err(error) => return Err(error).remedied(),
-    };
-    let Ok(fields) = manifest.fields() else { return Ok(Fetched::Unsupported("a manifest that cannot be read".to_owned())) };
-    let is_bundle = |kind: &str| kind.starts_with("application/vnd.dev.sigstore.bundle");
-    let kind = fields.artifact_type.as_deref().or(fields.config.as_ref().map(|config| config.media_type.as_str())).unwrap_or_default();
-    let layer = match fields.layers.as_slice() {
-        [layer] if is_bundle(kind) || is_bundle(&layer.media_type) => layer,
-        _ => return Ok(Fetched::Unsupported(shown(kind))),
-    };
-    if fields.subject.is_none_or(|named| named.digest != *subject) {
-        return refused("it names another subject".to_owned());
-    }
-    if layer.size > BUNDLE_LIMIT as u64 {
-        return refused(format!("its bundle is larger than {BUNDLE_LIMIT} bytes"));
-    }
-    match registry.blob(repository, layer, BUNDLE_LIMIT).await {
-        Ok(bytes) => Ok(Fetched::Bundle { bytes, digest: layer.digest.clone() }),
-        Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => refused(error.to_string()),
-        Err(error) => Err(error).remedied(),
-    }
-}
-
-/// A media type as somebody wrote it, fit for a message.
-fn shown(kind: &str) -> String {
-    let kind: String = kind.chars().filter(|letter| letter.is_ascii_graphic() && *letter != '`').take(100).collect();
-    if kind.is_empty() { "no kind".to_owned() } else { kind }
-}
-
-/// Fetches and checks the layers of the older format.
-async fn check_layers(
-    registry: &Registry,
-    verifier: &BundleVerifier,
-    repository: &Repository,
-    subject: &Digest,
-    signer: &Signer,
-) -> anyhow::Result<Vec<Outcome>> {
-    let (signatures, attestations) = futures_util::try_join!(
-        registry.legacy_layers(repository, subject, Attached::Signatures),
-        registry.legacy_layers(repository, subject, Attached::Attestations),
-    )
-    .remedied()?;
-    let checks = signatures.iter().chain(&attestations).map(|layer| async move {
-        if layer.size > BUNDLE_LIMIT as u64 {
-            return Ok(Outcome::DoesNotCount(format!(
-                "layer `{}` does not count: it is larger than {BUNDLE_LIMIT} bytes",
-                layer.digest.short()
-            )));
-        }
-        let refused = |why: String| Outcome::DoesNotCount(format!("layer `{}` does not count: {why}", layer.digest.short()));
-        match registry.blob(repository, layer, BUNDLE_LIMIT).await {
-            Ok(bytes) => Ok(check_layer(verifier, layer, &bytes, subject, signer).unwrap_or_else(refused)),
-            Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => Ok(refused(error.to_string())),
-            Err(error) => Err(error).remedied(),
-        }
-    });
-    stream::iter(checks).buffered(CONCURRENCY).try_collect().await
-}
-
-fn check_layer(verifier: &BundleVerifier, layer: &Descriptor, bytes: &[u8], subject: &Digest, signer: &Signer) -> Result<Outcome, String> {
-    let kind = layer.media_type.as_str();
-    if ![legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&kind) {
-        return Ok(Outcome::Unsupported(shown(kind)));
-    }
-    let bundle = legacy::bundle(bytes, &layer.annotations, matches!(signer, Signer::Key(_)))?;
-    if kind == legacy::DSSE {
-        let checked = verifier.check(&bundle, subject, signer).map_err(|error| error.to_string())?;
-        return Ok(Outcome::Counts(statement(checked, Format::Legacy, None, &layer.digest)));
-    }
-    let checked = verifier.check_payload(&bundle, bytes, signer).map_err(|error| error.to_string())?;
-    if !legacy::is_about(bytes, subject) {
-        return Err(format!("its payload is not about `{subject}`"));
-    }
-    Ok(Outcome::Counts(Statement {
-        format: Format::Legacy,
-        predicate_type: SIGNATURE_PREDICATE.to_owned(),
-        manifest: None,
-        bundle: layer.digest.clone(),
-        log_index: checked.log_index,
-        signed_at: checked.signed_at,
-        logged: checked.logged,
-        commit: None,
-        payload: Digest::of(bytes),
-    }))
-}
-
-fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest>, bundle: &Digest) -> Statement {
-    let dependency = checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
-    Statement {
-        commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
-        format,
-        predicate_type: checked.predicate_type,
-        manifest: manifest.cloned(),
-        bundle: bundle.clone(),
-        log_index: checked.log_index,
-        signed_at: checked.signed_at,
-        logged: checked.logged,
-        payload: checked.payload,
-    }
 }

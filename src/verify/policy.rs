@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::signer::SignerPolicy;
 use crate::image::Platform;
 use crate::sigstore::SIGNATURE_PREDICATE;
-use crate::sigstore::verifier::Signer;
 
 /// The predicate types the pipeline makes; verifiers look for these spellings exactly.
 pub const SPDX: &str = "https://spdx.dev/Document";
@@ -102,6 +102,7 @@ impl Requirements {
 /// The gate: nothing is tagged that does not pass it.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    pub signer: Signer,
+    /// Whose statements count.
+    pub signer: SignerPolicy,
     pub requirements: Requirements,
 }

@@ -18,6 +18,7 @@ mod release;
 mod sbom;
 mod sboms;
 mod signals;
+mod signer;
 mod support;
 mod tidy;
 mod triggers;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use supply_action::github::Environment;
 use supply_action::image::{ImageRef, Repository};
 use supply_action::registry::{Credentials, Registry, Secret};
-use supply_action::sandbox::{self, Config, Effect, Fault, Request, Sandbox, Service};
+use supply_action::sandbox::{self, Claims, Config, Effect, Fault, Request, Sandbox, Service};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
 use supply_action::verify::{self, VerifiedImage};
@@ -86,6 +86,12 @@ impl World {
 
     pub(crate) fn set(&mut self, name: &str, value: &str) -> &mut Self {
         self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Another run from now on, as its tokens and its runner say.
+    pub(crate) fn act_as(&mut self, claims: Claims) -> &mut Self {
+        self.env.extend(self.sandbox.act_as(claims));
         self
     }
 
@@ -178,7 +184,7 @@ impl World {
     pub(crate) async fn verify_image(&self, image: &ImageRef, platforms: &[&str], signer: Signer) -> anyhow::Result<VerifiedImage> {
         let platforms: Vec<_> = platforms.iter().map(|platform| platform.parse().unwrap()).collect();
         let policy = Policy {
-            signer,
+            signer: signer.into(),
             requirements: Requirements::new(
                 &platforms,
                 &[SPDX],

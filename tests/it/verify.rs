@@ -13,7 +13,7 @@ use supply_action::verify::legacy;
 
 use crate::support::{World, always};
 
-async fn verify(world: &World, arguments: &[&str]) -> Output {
+pub(crate) async fn verify(world: &World, arguments: &[&str]) -> Output {
     let root = world.sandbox.trusted_root().display().to_string();
     let issuer = world.sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
     let mut command = world.command();
@@ -21,7 +21,7 @@ async fn verify(world: &World, arguments: &[&str]) -> Output {
     command.output().await.unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

@@ -1,0 +1,230 @@
+//! What a part of an image carries: every statement that verifies, whoever signed it, and what else is there. Only a registry's
+//! failure is an error, as anybody may attach anything to an image. What counts is for a policy to say.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sigstore_types::DerPublicKey;
+
+use super::policy::Format;
+use super::{CONCURRENCY, Statement, legacy};
+use crate::error::OrRemedy as _;
+use crate::image::{Digest, Repository};
+use crate::registry::legacy::Attached;
+use crate::registry::manifest::Descriptor;
+use crate::registry::{Registry, RegistryError};
+use crate::sigstore::SIGNATURE_PREDICATE;
+use crate::sigstore::verifier::{BundleVerifier, CheckedStatement};
+
+/// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
+pub(super) const BUNDLE_LIMIT: usize = 64 << 20;
+/// What BuildKit's manifests of unsigned statements are.
+const BUILDKIT_STATEMENTS: &str = "application/vnd.docker.attestation.manifest.v1+json";
+
+/// What a subject carries.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    /// Those that verify.
+    pub(super) statements: Vec<Statement>,
+    /// Why others do not.
+    pub(super) refused: Vec<String>,
+    /// How many there are of each kind that cannot be checked.
+    pub(super) unsupported: BTreeMap<String, usize>,
+}
+
+/// Reads all that a subject carries in these formats; what names only a key is checked with `key`.
+pub(super) async fn collected(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    repository: &Repository,
+    digest: &Digest,
+    key: Option<&DerPublicKey>,
+    formats: &[Format],
+) -> anyhow::Result<Collected> {
+    let bundles = async {
+        if !formats.contains(&Format::Bundle) {
+            return Ok(Vec::new());
+        }
+        let referrers = registry.referrers(repository, digest).await.remedied()?;
+        let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, key));
+        stream::iter(read).buffered(CONCURRENCY).try_collect::<Vec<Outcome>>().await
+    };
+    let layers = async {
+        if formats.contains(&Format::Legacy) { check_layers(registry, verifier, repository, digest, key).await } else { Ok(Vec::new()) }
+    };
+    let (bundles, layers) = futures_util::try_join!(bundles, layers)?;
+    let mut collected = Collected::default();
+    for outcome in bundles.into_iter().chain(layers) {
+        match outcome {
+            Outcome::Holds(statement) => collected.statements.push(statement),
+            Outcome::DoesNotHold(why) => collected.refused.push(why),
+            Outcome::Unsupported(kind) => *collected.unsupported.entry(kind).or_default() += 1,
+        }
+    }
+    Ok(collected)
+}
+
+enum Outcome {
+    Holds(Statement),
+    /// A bundle that fails a check: ours never counts then, a stranger's never does.
+    DoesNotHold(String),
+    /// Not a Sigstore bundle of a kind that we know: what it is.
+    Unsupported(String),
+}
+
+/// Fetches and checks one referrer. Only the registry's failures are errors: anybody may attach anything to an image.
+async fn check_referrer(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    repository: &Repository,
+    subject: &Digest,
+    referrer: &Descriptor,
+    key: Option<&DerPublicKey>,
+) -> anyhow::Result<Outcome> {
+    let refused = |why: String| Ok(Outcome::DoesNotHold(format!("referrer `{}` does not count: {why}", referrer.digest.short())));
+    match fetch(registry, repository, subject, referrer).await? {
+        Fetched::Unsupported(kind) => Ok(Outcome::Unsupported(kind)),
+        Fetched::Refused(why) => refused(why),
+        Fetched::Bundle { bytes, digest } => match verifier.statement(&bytes, subject, key) {
+            Ok(checked) => Ok(Outcome::Holds(statement(checked, Format::Bundle, Some(&referrer.digest), &digest))),
+            Err(error) => refused(error.to_string()),
+        },
+    }
+}
+
+/// A referrer as it was found.
+pub(super) enum Fetched {
+    Bundle {
+        bytes: Vec<u8>,
+        digest: Digest,
+    },
+    Refused(String),
+    /// Not a Sigstore bundle: what it is.
+    Unsupported(String),
+}
+
+pub(super) async fn fetch(
+    registry: &Registry,
+    repository: &Repository,
+    subject: &Digest,
+    referrer: &Descriptor,
+) -> anyhow::Result<Fetched> {
+    let refused = |why: String| Ok(Fetched::Refused(why));
+    // The list's own `artifactType` is only a hint: some registries show the config's there, and no bundle's is this one. Whoever says it of
+    // a bundle hides evidence, and so makes no image pass.
+    if referrer.artifact_type.as_deref() == Some(BUILDKIT_STATEMENTS) {
+        return Ok(Fetched::Unsupported(BUILDKIT_STATEMENTS.to_owned()));
+    }
+    let manifest = match registry.manifest(&repository.at(&referrer.digest)).await {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => return refused("it is listed and not there".to_owned()),
+        Err(error @ RegistryError::Mismatch { .. }) => return refused(error.to_string()),
+        Err(error) => return Err(error).remedied(),
+    };
+    let Ok(fields) = manifest.fields() else { return Ok(Fetched::Unsupported("a manifest that cannot be read".to_owned())) };
+    let is_bundle = |kind: &str| kind.starts_with("application/vnd.dev.sigstore.bundle");
+    let kind = fields.artifact_type.as_deref().or(fields.config.as_ref().map(|config| config.media_type.as_str())).unwrap_or_default();
+    let layer = match fields.layers.as_slice() {
+        [layer] if is_bundle(kind) || is_bundle(&layer.media_type) => layer,
+        _ => return Ok(Fetched::Unsupported(shown(kind))),
+    };
+    if fields.subject.is_none_or(|named| named.digest != *subject) {
+        return refused("it names another subject".to_owned());
+    }
+    if layer.size > BUNDLE_LIMIT as u64 {
+        return refused(format!("its bundle is larger than {BUNDLE_LIMIT} bytes"));
+    }
+    match registry.blob(repository, layer, BUNDLE_LIMIT).await {
+        Ok(bytes) => Ok(Fetched::Bundle { bytes, digest: layer.digest.clone() }),
+        Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => refused(error.to_string()),
+        Err(error) => Err(error).remedied(),
+    }
+}
+
+/// A media type as somebody wrote it, fit for a message.
+fn shown(kind: &str) -> String {
+    let kind: String = kind.chars().filter(|letter| letter.is_ascii_graphic() && *letter != '`').take(100).collect();
+    if kind.is_empty() { "no kind".to_owned() } else { kind }
+}
+
+/// Fetches and checks the layers of the older format.
+async fn check_layers(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    repository: &Repository,
+    subject: &Digest,
+    key: Option<&DerPublicKey>,
+) -> anyhow::Result<Vec<Outcome>> {
+    let (signatures, attestations) = futures_util::try_join!(
+        registry.legacy_layers(repository, subject, Attached::Signatures),
+        registry.legacy_layers(repository, subject, Attached::Attestations),
+    )
+    .remedied()?;
+    let checks = signatures.iter().chain(&attestations).map(|layer| async move {
+        if layer.size > BUNDLE_LIMIT as u64 {
+            return Ok(Outcome::DoesNotHold(format!(
+                "layer `{}` does not count: it is larger than {BUNDLE_LIMIT} bytes",
+                layer.digest.short()
+            )));
+        }
+        let refused = |why: String| Outcome::DoesNotHold(format!("layer `{}` does not count: {why}", layer.digest.short()));
+        match registry.blob(repository, layer, BUNDLE_LIMIT).await {
+            Ok(bytes) => Ok(check_layer(verifier, layer, &bytes, subject, key).unwrap_or_else(refused)),
+            Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => Ok(refused(error.to_string())),
+            Err(error) => Err(error).remedied(),
+        }
+    });
+    stream::iter(checks).buffered(CONCURRENCY).try_collect().await
+}
+
+fn check_layer(
+    verifier: &BundleVerifier,
+    layer: &Descriptor,
+    bytes: &[u8],
+    subject: &Digest,
+    key: Option<&DerPublicKey>,
+) -> Result<Outcome, String> {
+    let kind = layer.media_type.as_str();
+    if ![legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&kind) {
+        return Ok(Outcome::Unsupported(shown(kind)));
+    }
+    let bundle = legacy::bundle(bytes, &layer.annotations, key.is_some())?;
+    if kind == legacy::DSSE {
+        let checked = verifier.statement(&bundle, subject, key).map_err(|error| error.to_string())?;
+        return Ok(Outcome::Holds(statement(checked, Format::Legacy, None, &layer.digest)));
+    }
+    let signed = verifier.payload(&bundle, bytes, key).map_err(|error| error.to_string())?;
+    if !legacy::is_about(bytes, subject) {
+        return Err(format!("its payload is not about `{subject}`"));
+    }
+    Ok(Outcome::Holds(Statement {
+        format: Format::Legacy,
+        predicate_type: SIGNATURE_PREDICATE.to_owned(),
+        manifest: None,
+        bundle: layer.digest.clone(),
+        log_index: signed.log_index,
+        signed_at: signed.at,
+        logged: signed.logged,
+        commit: None,
+        payload: Digest::of(bytes),
+        signer: signed.by,
+        source: signed.source,
+    }))
+}
+
+fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest>, bundle: &Digest) -> Statement {
+    let dependency = checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
+    Statement {
+        commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
+        format,
+        predicate_type: checked.predicate_type,
+        manifest: manifest.cloned(),
+        bundle: bundle.clone(),
+        log_index: checked.signed.log_index,
+        signed_at: checked.signed.at,
+        logged: checked.signed.logged,
+        payload: checked.payload,
+        signer: checked.signed.by,
+        source: checked.signed.source,
+    }
+}
