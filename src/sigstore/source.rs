@@ -240,6 +240,67 @@ mod tests {
         assert_eq!((text(5, b"a/b").as_deref(), text(5, b"\xff")), (Some("a/b"), None));
     }
 
+    /// A certificate of nothing but these extensions.
+    fn certificate(extensions: &[(&str, &[u8])]) -> Vec<u8> {
+        use x509_cert::der::Encode as _;
+        use x509_cert::der::asn1::{BitString, OctetString, UtcTime};
+        use x509_cert::ext::Extension;
+        use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+        use x509_cert::time::{Time, Validity};
+        let algorithm = AlgorithmIdentifierOwned { oid: ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2"), parameters: None };
+        let time = Time::UtcTime(UtcTime::from_unix_duration(std::time::Duration::from_secs(1_700_000_000)).unwrap());
+        let key = SubjectPublicKeyInfoOwned {
+            algorithm: algorithm.clone(),
+            subject_public_key: BitString::from_bytes(b"key").unwrap(),
+        };
+        let extension = |(id, value): &(&str, &[u8])| Extension {
+            extn_id: ObjectIdentifier::new_unwrap(id),
+            critical: false,
+            extn_value: OctetString::new(*value).unwrap(),
+        };
+        let certificate = Certificate {
+            tbs_certificate: x509_cert::TbsCertificate {
+                version: x509_cert::Version::V3,
+                serial_number: x509_cert::serial_number::SerialNumber::new(&[1]).unwrap(),
+                signature: algorithm.clone(),
+                issuer: x509_cert::name::Name::default(),
+                validity: Validity { not_before: time, not_after: time },
+                subject: x509_cert::name::Name::default(),
+                subject_public_key_info: key,
+                issuer_unique_id: None,
+                subject_unique_id: None,
+                extensions: Some(extensions.iter().map(extension).collect()),
+            },
+            signature_algorithm: algorithm,
+            signature: BitString::from_bytes(b"signature").unwrap(),
+        };
+        certificate.to_der().unwrap()
+    }
+
+    #[test]
+    fn an_extension_that_is_there_twice_or_cannot_be_read_is_refused() {
+        const REPOSITORY: &str = "1.3.6.1.4.1.57264.1.12";
+        const OLD: &str = "1.3.6.1.4.1.57264.1.5";
+        let full = b"\x0c\x16https://github.com/o/r";
+        let read = |extensions: &[(&str, &[u8])]| Source::of(&certificate(extensions), WORKFLOW);
+        let source = read(&[(REPOSITORY, full), (OLD, b"o/r"), ("2.5.29.15", b"\x03\x02\x07\x80")]).unwrap();
+        assert_eq!(source.repository.as_deref(), Some("https://github.com/o/r"));
+        assert_eq!(read(&[]).unwrap(), Source::default());
+        for (extensions, why) in [
+            (&[(REPOSITORY, &full[..]), (REPOSITORY, full)][..], "twice"),
+            (&[(REPOSITORY, b"\x0c\x00"), (REPOSITORY, full)], "twice"),
+            (&[(OLD, b"o/r"), (OLD, b"o/r")], "twice"),
+            (&[(REPOSITORY, b"https://github.com/o/r")], "is not text"),
+            (&[(REPOSITORY, b"")], "is not text"),
+            (&[(OLD, b"\xff")], "is not text"),
+            (&[(REPOSITORY, full), (OLD, b"o/other")], "two things of the repository"),
+        ] {
+            let refused = read(extensions).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
+        assert!(Source::of(b"", WORKFLOW).unwrap_err().contains("cannot be read"));
+    }
+
     #[test]
     fn numbers_are_those_of_the_arc_alone() {
         let number = |text: &str| number(&ObjectIdentifier::new_unwrap(text));

@@ -199,7 +199,7 @@ fn bundle_files(published: &Published) -> Vec<BundleFile> {
 
 /// A script that checks every bundle with cosign, offline, without the registry.
 fn script(published: &Published, checks: &[BundleFile]) -> String {
-    let who = summary::commands::who(&published.evidence.signer);
+    let who = summary::commands::who(&published.evidence);
     let mut text =
         "#!/bin/sh\n# Checks every bundle of this rehearsal with cosign 3, offline.\nset -eu\ncd \"$(dirname \"$0\")\"\n".to_owned();
     for check in checks {

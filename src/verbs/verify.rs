@@ -20,7 +20,7 @@ use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{SIGNATURE_PREDICATE, load_trusted_root};
 use crate::summary::source::said;
 use crate::verify::policy::{Format, Part, Policy, Requirements, SLSA_PROVENANCE, SPDX};
-use crate::verify::signer::{RepositoryId, Runner, SignerPolicy, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger};
+use crate::verify::signer::{GITHUB_ISSUER, RepositoryId, Runner, SignerPolicy, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger};
 use crate::verify::{self, VerifiedImage, claims};
 
 /// What `verify` is asked.
@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "PEM_FILE", group = "signer")]
     pub key: Option<PathBuf>,
     /// Who must have vouched for the signer, exactly
-    #[arg(long, value_name = "URL", default_value = "https://token.actions.githubusercontent.com")]
+    #[arg(long, value_name = "URL", default_value = GITHUB_ISSUER)]
     pub certificate_oidc_issuer: String,
     /// The repository whose run must have signed, as OWNER/NAME on github.com or as a URL: demanded where the workflow that signed
     /// is another repository's, as that signs for whoever calls it

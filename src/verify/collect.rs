@@ -26,10 +26,27 @@ const BUILDKIT_STATEMENTS: &str = "application/vnd.docker.attestation.manifest.v
 pub(super) struct Collected {
     /// Those that verify.
     pub(super) statements: Vec<Statement>,
-    /// Why others do not.
-    pub(super) refused: Vec<String>,
+    /// Others, which do not.
+    pub(super) refused: Vec<Refused>,
     /// How many there are of each kind that cannot be checked.
     pub(super) unsupported: BTreeMap<String, usize>,
+}
+
+/// What does not count, and why.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) name: String,
+    pub(super) why: String,
+}
+
+impl Refused {
+    /// What a statement is called in a message: by its referrer, or as a layer of the older format.
+    pub(super) fn named(manifest: Option<&Digest>, bundle: &Digest) -> String {
+        match manifest {
+            Some(manifest) => format!("referrer `{}`", manifest.short()),
+            None => format!("layer `{}`", bundle.short()),
+        }
+    }
 }
 
 /// Reads all that a subject carries in these formats; what names only a key is checked with `key`.
@@ -67,7 +84,7 @@ pub(super) async fn collected(
 enum Outcome {
     Holds(Statement),
     /// A bundle that fails a check: ours never counts then, a stranger's never does.
-    DoesNotHold(String),
+    DoesNotHold(Refused),
     /// Not a Sigstore bundle of a kind that we know: what it is.
     Unsupported(String),
 }
@@ -81,7 +98,8 @@ async fn check_referrer(
     referrer: &Descriptor,
     key: Option<&DerPublicKey>,
 ) -> anyhow::Result<Outcome> {
-    let refused = |why: String| Ok(Outcome::DoesNotHold(format!("referrer `{}` does not count: {why}", referrer.digest.short())));
+    let name = Refused::named(Some(&referrer.digest), &referrer.digest);
+    let refused = |why: String| Ok(Outcome::DoesNotHold(Refused { name: name.clone(), why }));
     match fetch(registry, repository, subject, referrer).await? {
         Fetched::Unsupported(kind) => Ok(Outcome::Unsupported(kind)),
         Fetched::Refused(why) => refused(why),
@@ -161,13 +179,10 @@ async fn check_layers(
     )
     .remedied()?;
     let checks = signatures.iter().chain(&attestations).map(|layer| async move {
+        let refused = |why: String| Outcome::DoesNotHold(Refused { name: Refused::named(None, &layer.digest), why });
         if layer.size > BUNDLE_LIMIT as u64 {
-            return Ok(Outcome::DoesNotHold(format!(
-                "layer `{}` does not count: it is larger than {BUNDLE_LIMIT} bytes",
-                layer.digest.short()
-            )));
+            return Ok(refused(format!("it is larger than {BUNDLE_LIMIT} bytes")));
         }
-        let refused = |why: String| Outcome::DoesNotHold(format!("layer `{}` does not count: {why}", layer.digest.short()));
         match registry.blob(repository, layer, BUNDLE_LIMIT).await {
             Ok(bytes) => Ok(check_layer(verifier, layer, &bytes, subject, key).unwrap_or_else(refused)),
             Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => Ok(refused(error.to_string())),

@@ -4,6 +4,7 @@
 pub mod claims;
 mod collect;
 pub mod existing;
+mod judge;
 pub mod legacy;
 pub mod policy;
 pub mod signer;
@@ -15,12 +16,11 @@ use sigstore_types::DerPublicKey;
 
 use self::collect::Collected;
 use self::policy::{Format, Part, Policy};
-use crate::error::{OrRemedy as _, Remedied as _, Remedy as _};
+use crate::error::OrRemedy as _;
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::registry::Registry;
 use crate::registry::contents::{self, Contents};
 use crate::registry::manifest::{Descriptor, Manifest};
-use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::source::Source;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 
@@ -128,16 +128,6 @@ pub struct Statement {
     pub source: Option<Source>,
 }
 
-impl Statement {
-    /// What it is called in a message.
-    fn name(&self) -> String {
-        match &self.manifest {
-            Some(manifest) => format!("referrer `{}`", manifest.short()),
-            None => format!("layer `{}`", self.bundle.short()),
-        }
-    }
-}
-
 fn run_alone<S: serde::Serializer>(source: &Option<Source>, serializer: S) -> Result<S::Ok, S::Error> {
     source.as_ref().and_then(|source| source.run.as_ref()).serialize(serializer)
 }
@@ -172,13 +162,10 @@ struct Subject<'a> {
 pub async fn verify(registry: &Registry, verifier: &BundleVerifier, image: &ImageRef, policy: &Policy) -> anyhow::Result<VerifiedImage> {
     let contents = contents::read(registry, image).await.remedied()?;
     let subjects = subjects(&contents, policy)?;
-    let checks = subjects.iter().map(|subject| check_subject(registry, verifier, &image.repository, subject, policy));
-    let found: Vec<SubjectEvidence> = stream::iter(checks).buffered(CONCURRENCY).try_collect().await?;
-    Ok(VerifiedImage {
-        image: image.clone(),
-        manifest: contents.root.clone(),
-        evidence: Evidence::new(policy.signer.signer.clone(), found),
-    })
+    let reads = subjects.iter().map(|subject| read_part(registry, verifier, &image.repository, subject, policy));
+    let found: Vec<Collected> = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
+    let evidence = judge::judge(&subjects, found, policy).map_err(judge::Reasons::into_error)?;
+    Ok(VerifiedImage { image: image.clone(), manifest: contents.root.clone(), evidence })
 }
 
 /// The parts of the image with their requirements; a missing platform is a refusal.
@@ -217,71 +204,20 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
     Ok(subjects)
 }
 
-async fn check_subject(
+/// Reads what a part carries. A part that an index lists and the registry does not hold is a failure.
+async fn read_part(
     registry: &Registry,
     verifier: &BundleVerifier,
     repository: &Repository,
     subject: &Subject<'_>,
     policy: &Policy,
-) -> anyhow::Result<SubjectEvidence> {
-    let formats = &policy.requirements.formats;
+) -> anyhow::Result<Collected> {
     let digest = &subject.descriptor.digest;
-    // The root was fetched before; an index may list what the registry does not hold.
+    // The root was fetched before.
     let image = repository.at(digest);
     let present = async { if subject.is_root { Ok(()) } else { registry.expect_manifest(&image).await.map(drop) } };
-    let key = policy.signer.signer.key();
+    let (key, formats) = (policy.signer.signer.key(), &policy.requirements.formats);
     let found = collect::collected(registry, verifier, repository, digest, key, formats);
-    let (_, Collected { statements, mut refused, unsupported }) = futures_util::try_join!(async { present.await.remedied() }, found)?;
-    let mut evidence = SubjectEvidence {
-        kind: subject.kind,
-        digest: digest.clone(),
-        platform: subject.platform.cloned(),
-        signatures: Vec::new(),
-        attestations: Vec::new(),
-    };
-    let mut remedy = None;
-    for statement in statements {
-        if let Err(why) = policy.signer.admits(&statement.signer, statement.source.as_ref()) {
-            refused.push(format!("{} does not count: {why}", statement.name()));
-            remedy = remedy.or_else(|| why.remedy());
-            continue;
-        }
-        let is_signature = statement.predicate_type == SIGNATURE_PREDICATE;
-        if is_signature { &mut evidence.signatures } else { &mut evidence.attestations }.push(statement);
-    }
-    // A registry lists referrers in any order; the same evidence reads the same.
-    for statements in [&mut evidence.signatures, &mut evidence.attestations] {
-        statements.sort_by(|one, other| {
-            let key =
-                |statement: &Statement| (statement.format, statement.predicate_type.clone(), statement.log_index, statement.bundle.clone());
-            key(one).cmp(&key(other))
-        });
-    }
-    let missing: Vec<String> = formats.iter().flat_map(|format| missing(&evidence, &subject.required, *format)).collect();
-    if missing.is_empty() {
-        return Ok(evidence);
-    }
-    let name = match (subject.kind, subject.platform) {
-        (Part::Attestations, Some(platform)) => format!("the attestation manifest of `{platform}`"),
-        (_, Some(platform)) => format!("`{platform}`"),
-        (_, None) => "the index".to_owned(),
-    };
-    let mut message = format!("{name} (`{}`) has no valid {} by {}", digest.short(), missing.join(", "), policy.signer.signer);
-    for why in refused {
-        message.push_str(&format!("; {why}"));
-    }
-    if !unsupported.is_empty() {
-        let kinds: Vec<String> = unsupported.iter().map(|(kind, count)| format!("{count} of `{kind}`")).collect();
-        message.push_str(&format!("; not supported, so neither believed nor refused: {}", kinds.join(", ")));
-    }
-    const AGAIN: &str = "a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`";
-    Err(anyhow::anyhow!(message)).hint(remedy.unwrap_or_else(|| AGAIN.to_owned()))
-}
-
-/// The required statements that are not there in a format.
-fn missing(evidence: &SubjectEvidence, required: &[String], format: Format) -> Vec<String> {
-    let found: Vec<&Statement> = evidence.signatures.iter().chain(&evidence.attestations).filter(|found| found.format == format).collect();
-    let absent = required.iter().filter(|kind| !found.iter().any(|statement| statement.predicate_type == **kind));
-    let older = if format == Format::Legacy { " (older format)" } else { "" };
-    absent.map(|kind| format!("`{kind}`{older}")).collect()
+    let ((), found) = futures_util::try_join!(async { present.await.remedied() }, found)?;
+    Ok(found)
 }

@@ -8,6 +8,11 @@ use crate::error::Remedied;
 use crate::sigstore::source::{Source, repository_of_workflow};
 use crate::sigstore::verifier::{BundleError, Signer};
 
+/// Where a repository is that names no server.
+pub const GITHUB: &str = "https://github.com";
+/// Who vouches for workflows there.
+pub const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
+
 /// Whose statements count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerPolicy {
@@ -150,11 +155,6 @@ impl SourceRepository {
     pub fn is(&self, url: &str) -> bool {
         self.0.eq_ignore_ascii_case(url)
     }
-
-    /// `OWNER/NAME`, as cosign and gh want it.
-    pub fn path(&self) -> &str {
-        path_of(&self.0)
-    }
 }
 
 /// What stands behind the server in a repository's URL.
@@ -168,7 +168,7 @@ impl FromStr for SourceRepository {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is neither OWNER/NAME nor the URL of a repository");
         let (server, path) = match text.split_once("://") {
-            None => ("https://github.com", text),
+            None => (GITHUB, text),
             Some(("https" | "http", rest)) => {
                 let (host, path) = rest.split_once('/').ok_or_else(wrong)?;
                 (&text[..text.len() - rest.len() + host.len()], path)

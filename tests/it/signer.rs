@@ -221,3 +221,66 @@ async fn a_run_from_a_pull_request_or_on_a_runner_of_ones_own_is_seen() {
     let (code, told) = seen(&run.outputs["image-ref"], &["--trigger", "push"]).await;
     assert!(code == Some(1) && told.contains("its trigger is `pull_request`, and not `push`"), "{told}");
 }
+
+#[tokio::test]
+async fn the_commands_of_the_job_summary_pin_the_repository_and_ours_works_as_it_stands() {
+    let mut world = World::new().await;
+    let good = publish(&mut world, victim(), "good", "v1.0.0").await;
+    let evil = publish(&mut world, caller("mallory/evil", "66", 'b'), "evil", "v2.0.0").await;
+    let commands = |summary: &str, program: &str| -> Vec<String> {
+        let block = summary.split("```sh").nth(1).unwrap().split("```").next().unwrap().to_owned();
+        block.lines().filter(|line| line.starts_with(program)).map(str::to_owned).collect()
+    };
+    let cosign = commands(&good.summary, "cosign ");
+    assert!(cosign.len() == 10 && cosign.iter().all(|line| line.contains(" --certificate-github-workflow-repository victim/app ")));
+    let ours = commands(&good.summary, "supply-action verify ");
+    assert_eq!(ours.len(), 1, "{}", good.summary);
+    for part in ["--source-repository victim/app --source-repository-id 11", "--require platforms=signature,sbom,provenance"] {
+        assert!(ours[0].contains(part) || ours[0].contains(&part.replace("sbom,provenance", "provenance,sbom")), "{}", ours[0]);
+    }
+    let run = async |command: &str| {
+        let folder = std::path::Path::new(env!("CARGO_BIN_EXE_supply-action")).parent().unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.display());
+        let mut shell = tokio::process::Command::new("/bin/sh");
+        let output = shell.args(["-c", command]).env_clear().env("PATH", path).output().await.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, told) = run(&ours[0]).await;
+    assert_eq!(code, Some(0), "{told}");
+    // The victim's command on the other's image.
+    let (code, told) = run(&ours[0].replace(&good.outputs["digest"], &evil.outputs["digest"])).await;
+    assert!(code == Some(1) && told.contains("its repository is `https://github.com/mallory/evil`"), "{told}");
+}
+
+/// As many referrers as anybody can list under the fallback tag, for whoever looks for signers and for the check itself.
+#[tokio::test]
+async fn a_flood_of_referrers_is_read_by_nobody() {
+    let mut world = World::with(|config| config.referrers_api = false).await;
+    let run = publish(&mut world, victim(), "good", "v1.0.0").await;
+    let entry = serde_json::json!({ "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 2 });
+    let entries: Vec<Value> = (0..1001)
+        .map(|number: u32| {
+            let mut entry = entry.clone();
+            entry["digest"] = format!("sha256:{number:064x}").into();
+            entry
+        })
+        .collect();
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries,
+    });
+    let tag = run.outputs["digest"].replace(':', "-");
+    let folder = world.folder.path().join("sandbox/registry/repositories/app/_tags");
+    std::fs::metadata(folder.join(&tag)).unwrap();
+    let url = format!("http://{}/v2/app/manifests/{tag}", world.sandbox.registry());
+    let put = reqwest::Client::new().put(url).header("content-type", "application/vnd.oci.image.index.v1+json");
+    let answer = put.body(index.to_string()).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    let before = world.sandbox.requests().len();
+    for who in [["--certificate-identity-regexp", ".*"], ["--certificate-identity", "x"]] {
+        let wanted = [&who[..], &["--signature-formats", "bundle", &run.outputs["image-ref"]]].concat();
+        let output = verify(&world, &wanted).await;
+        assert!(output.status.code() == Some(1) && said(&output).contains("this is a flood"), "{}", said(&output));
+    }
+    let asked = world.sandbox.requests().len() - before;
+    assert!(asked < 40, "{asked} requests");
+}

@@ -217,3 +217,45 @@ async fn a_registry_that_lets_nobody_read_is_told_of_as_one_to_be_read() {
     let said = said(&output);
     assert!(said.contains("was refused: 403") && said.contains("lacks the right to read here") && !said.contains("push"), "{said}");
 }
+
+/// What other people's certificates say of their runs, where the evidence is present: as another reader has read it.
+#[test]
+#[expect(clippy::print_stderr, reason = "that evidence is missing should be seen")]
+fn real_certificates_say_where_they_come_from() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/real");
+    let Ok(text) = std::fs::read(folder.join("index.json")) else {
+        eprintln!("the shared evidence is not here");
+        return;
+    };
+    let entries: Vec<Value> = serde_json::from_slice(&text).unwrap();
+    let is_readable = |entry: &&Value| {
+        entry["content"] == "dsse"
+            && entry["identity"].is_string()
+            && entry["bundle"].is_string()
+            && entry["subject_digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:"))
+    };
+    let mut of_runs = 0;
+    for entry in entries.iter().filter(is_readable) {
+        let read = |name: &str| std::fs::read(folder.join(entry[name].as_str().unwrap())).unwrap();
+        let root = folder.join(entry["trusted_root"].as_str().unwrap());
+        let verifier = BundleVerifier::new(&load_trusted_root(Some(&root)).unwrap()).unwrap();
+        let digest = entry["subject_digest"].as_str().unwrap().parse().unwrap();
+        let bundle = read("bundle");
+        let checked = verifier.statement(&bundle, &digest, None).unwrap_or_else(|why| panic!("{}: {why}", entry["name"]));
+        let told = serde_json::to_value(checked.signed.source.unwrap()).unwrap();
+        let fields = [
+            ("repository", "source_repository"),
+            ("ref", "source_ref"),
+            ("commit", "source_digest"),
+            ("workflow", "build_config"),
+            ("trigger", "trigger"),
+            ("visibility", "visibility"),
+            ("runner", "runner"),
+        ];
+        for (ours, theirs) in fields {
+            assert_eq!(told[ours], entry["extensions"][theirs], "{} {ours}", entry["name"]);
+        }
+        of_runs += usize::from(told["repository"].is_string());
+    }
+    assert!(of_runs >= 6, "{of_runs}");
+}
