@@ -249,10 +249,7 @@ mod tests {
         use x509_cert::time::{Time, Validity};
         let algorithm = AlgorithmIdentifierOwned { oid: ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2"), parameters: None };
         let time = Time::UtcTime(UtcTime::from_unix_duration(std::time::Duration::from_secs(1_700_000_000)).unwrap());
-        let key = SubjectPublicKeyInfoOwned {
-            algorithm: algorithm.clone(),
-            subject_public_key: BitString::from_bytes(b"key").unwrap(),
-        };
+        let key = SubjectPublicKeyInfoOwned { algorithm: algorithm.clone(), subject_public_key: BitString::from_bytes(b"key").unwrap() };
         let extension = |(id, value): &(&str, &[u8])| Extension {
             extn_id: ObjectIdentifier::new_unwrap(id),
             critical: false,

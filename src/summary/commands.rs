@@ -135,8 +135,7 @@ fn common_kinds(evidence: &Evidence, part: Part) -> Vec<String> {
     };
     let parts: Vec<&SubjectEvidence> = evidence.subjects.iter().filter(|subject| subject.kind == part).collect();
     let Some(first) = parts.first() else { return Vec::new() };
-    let mut kinds: Vec<&str> =
-        first.signatures.iter().chain(&first.attestations).map(|found| found.predicate_type.as_str()).collect();
+    let mut kinds: Vec<&str> = first.signatures.iter().chain(&first.attestations).map(|found| found.predicate_type.as_str()).collect();
     kinds.sort_unstable();
     kinds.dedup();
     kinds.retain(|kind| parts.iter().all(|part| has(part, kind)));

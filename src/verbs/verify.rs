@@ -20,7 +20,9 @@ use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{SIGNATURE_PREDICATE, load_trusted_root};
 use crate::summary::source::said;
 use crate::verify::policy::{Format, Part, Policy, Requirements, SLSA_PROVENANCE, SPDX};
-use crate::verify::signer::{GITHUB_ISSUER, RepositoryId, Runner, SignerPolicy, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger};
+use crate::verify::signer::{
+    GITHUB_ISSUER, RepositoryId, Runner, SignerPolicy, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger,
+};
 use crate::verify::{self, VerifiedImage, claims};
 
 /// What `verify` is asked.

@@ -39,8 +39,7 @@ pub(super) fn judge(subjects: &[Subject<'_>], found: Vec<Collected>, policy: &Po
     for (subject, found) in subjects.iter().zip(found) {
         let (evidence, refused, remedies) = counted(subject, found.statements, found.refused, policy);
         let formats = &policy.requirements.formats;
-        let missing: Vec<String> =
-            formats.iter().flat_map(|format| missing(&evidence, &subject.required, *format)).collect();
+        let missing: Vec<String> = formats.iter().flat_map(|format| missing(&evidence, &subject.required, *format)).collect();
         if missing.is_empty() {
             judged.push(evidence);
             continue;
@@ -55,8 +54,7 @@ pub(super) fn judge(subjects: &[Subject<'_>], found: Vec<Collected>, policy: &Po
             }
         }
         if !found.unsupported.is_empty() {
-            let kinds: Vec<String> =
-                found.unsupported.iter().map(|(kind, count)| format!("{count} of `{kind}`")).collect();
+            let kinds: Vec<String> = found.unsupported.iter().map(|(kind, count)| format!("{count} of `{kind}`")).collect();
             part.push_str(&format!("; not supported, so neither believed nor refused: {}", kinds.join(", ")));
         }
         reasons.add(part, remedies);
@@ -172,14 +170,12 @@ mod tests {
             attestations: Vec::new(),
             formats: vec![Format::Bundle],
         };
-        let source =
-            SourceRule { repository: repository.map(|text| text.parse().unwrap()), ..SourceRule::default() };
+        let source = SourceRule { repository: repository.map(|text| text.parse().unwrap()), ..SourceRule::default() };
         Policy { signer: SignerPolicy { signer: signer(), source }, requirements }
     }
 
     fn judged(found: &[&[Statement]], repository: Option<&str>) -> Result<Evidence, String> {
-        let descriptors: Vec<Descriptor> =
-            (0..found.len()).map(|at| Descriptor::of(at.to_string().as_bytes(), "m")).collect();
+        let descriptors: Vec<Descriptor> = (0..found.len()).map(|at| Descriptor::of(at.to_string().as_bytes(), "m")).collect();
         let platform: Platform = "linux/amd64".parse().unwrap();
         let required = vec![SIGNATURE_PREDICATE.to_owned(), "https://p".to_owned()];
         let subject = |(at, descriptor)| Subject {
