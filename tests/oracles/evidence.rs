@@ -4,6 +4,10 @@ use serde_json::Value;
 
 use crate::support::{accepts, cosigns, get, judge, older_trust, publish, published, tool, trust, world};
 
+/// How cosign is told whose run must have signed, as the printed commands do.
+const OF_REPOSITORY: &str = "--certificate-github-workflow-repository";
+const REPOSITORIES: [(&str, bool); 2] = [("example/hello", true), ("mallory/evil", false)];
+
 pub(crate) fn signer() -> (String, String) {
     let evidence = published().json("evidence");
     let text = |field: &str| evidence["signer"][field].as_str().unwrap().to_owned();
@@ -84,6 +88,10 @@ fn cosign_accepts_the_older_format_where_there_is_no_other() {
             let another: Vec<&str> = who.iter().map(|word| if *word == identity { stranger.as_str() } else { word }).collect();
             let (success, said) = judged(&["verify"], &another);
             assert!(!success && said.contains("none of the expected identities matched"), "{name}: {said}");
+            for (repository, is_ours) in REPOSITORIES {
+                let (success, said) = judged(&["verify", OF_REPOSITORY, repository], who);
+                assert_eq!(success, is_ours, "{name}: {said}");
+            }
             if kind != "attestations" {
                 check(&["verify-attestation", "--type", "slsaprovenance1"]);
             }
@@ -108,6 +116,11 @@ fn cosign_refuses_another_identity_another_issuer_and_another_kind() {
             let (success, said) = judge(&cosign, &[verb, extra, &trust(root, identity, issuer), &[image]].concat());
             assert!(!success && said.contains(why), "{said}");
         };
+        for (repository, is_ours) in REPOSITORIES {
+            let of = [OF_REPOSITORY, repository];
+            let (success, said) = judge(&cosign, &[&["verify"], extra, &trust(root, &identity, &issuer), &of, &[image]].concat());
+            assert_eq!(success, is_ours, "{said}");
+        }
         refuses(&["verify"], &other, &issuer, "expected SAN value");
         refuses(&["verify"], &identity, "https://token.actions.githubusercontent.com", "expected issuer value");
         // The index carries no SBOM of its own: each platform does.
