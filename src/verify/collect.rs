@@ -73,7 +73,7 @@ pub(super) async fn collected(
     let mut collected = Collected::default();
     for outcome in bundles.into_iter().chain(layers) {
         match outcome {
-            Outcome::Holds(statement) => collected.statements.push(statement),
+            Outcome::Holds(statement) => collected.statements.push(*statement),
             Outcome::DoesNotHold(why) => collected.refused.push(why),
             Outcome::Unsupported(kind) => *collected.unsupported.entry(kind).or_default() += 1,
         }
@@ -82,7 +82,7 @@ pub(super) async fn collected(
 }
 
 enum Outcome {
-    Holds(Statement),
+    Holds(Box<Statement>),
     /// A bundle that fails a check: ours never counts then, a stranger's never does.
     DoesNotHold(Refused),
     /// Not a Sigstore bundle of a kind that we know: what it is.
@@ -104,7 +104,7 @@ async fn check_referrer(
         Fetched::Unsupported(kind) => Ok(Outcome::Unsupported(kind)),
         Fetched::Refused(why) => refused(why),
         Fetched::Bundle { bytes, digest } => match verifier.statement(&bytes, subject, key) {
-            Ok(checked) => Ok(Outcome::Holds(statement(checked, Format::Bundle, Some(&referrer.digest), &digest))),
+            Ok(checked) => Ok(Outcome::Holds(Box::new(statement(checked, Format::Bundle, Some(&referrer.digest), &digest)))),
             Err(error) => refused(error.to_string()),
         },
     }
@@ -206,13 +206,13 @@ fn check_layer(
     let bundle = legacy::bundle(bytes, &layer.annotations, key.is_some())?;
     if kind == legacy::DSSE {
         let checked = verifier.statement(&bundle, subject, key).map_err(|error| error.to_string())?;
-        return Ok(Outcome::Holds(statement(checked, Format::Legacy, None, &layer.digest)));
+        return Ok(Outcome::Holds(Box::new(statement(checked, Format::Legacy, None, &layer.digest))));
     }
     let signed = verifier.payload(&bundle, bytes, key).map_err(|error| error.to_string())?;
     if !legacy::is_about(bytes, subject) {
         return Err(format!("its payload is not about `{subject}`"));
     }
-    Ok(Outcome::Holds(Statement {
+    let statement = Statement {
         format: Format::Legacy,
         predicate_type: SIGNATURE_PREDICATE.to_owned(),
         manifest: None,
@@ -224,7 +224,8 @@ fn check_layer(
         payload: Digest::of(bytes),
         signer: signed.by,
         source: signed.source,
-    }))
+    };
+    Ok(Outcome::Holds(Box::new(statement)))
 }
 
 fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest>, bundle: &Digest) -> Statement {

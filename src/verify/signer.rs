@@ -186,11 +186,7 @@ impl FromStr for SourceRepository {
         // Without a server it is GitHub's, which has no deeper ones.
         let is_deep_enough = if text.contains("://") { parts.len() >= 2 } else { parts.len() == 2 };
         let host_is_one = !server.ends_with('/') && !server.contains(['@', ' ', '?', '#']);
-        if is_deep_enough && host_is_one && parts.iter().all(|part| is_word(&part)) {
-            Ok(Self(format!("{server}/{path}")))
-        } else {
-            Err(wrong())
-        }
+        if is_deep_enough && host_is_one && parts.iter().all(is_word) { Ok(Self(format!("{server}/{path}"))) } else { Err(wrong()) }
     }
 }
 
