@@ -103,8 +103,11 @@ pub fn cache_under_a_name<C: AsRef<str>>(caches: &[C], images: &[Repository], na
         let named = Named::of(&written);
         let Some(name) = known.iter().find(|name| named.is_some() && Named::of(name) == named) else { continue };
         let is_tagged = written.rsplit('/').next().is_some_and(|last| last.contains(':'));
-        let how = if is_tagged { "" } else { ", which has no tag," };
-        let message = format!("`cache-to`: `{written}`{how} writes the cache under `{name}`, a name of the image");
+        let message = match is_tagged {
+            true if written == *name => format!("`cache-to`: `{name}` is one of the names to publish"),
+            true => format!("`cache-to`: `{written}` writes the cache under `{name}`, a name of the image"),
+            false => format!("`cache-to`: `{written}`, which has no tag, writes the cache under `{name}`, a name of the image"),
+        };
         let place = name.rsplit_once(':').map_or(name.as_str(), |(place, _)| place);
         return Err(WithExit { code: exit::BAD_INPUT, message })
             .hint(format!("write the cache under a name of its own, such as `ref={place}:buildcache`"));
@@ -197,7 +200,7 @@ mod tests {
             ("o/a:1.0", "docker.io/o/a:1.0"),
         ] {
             let error = cache_under_a_name(&[cache], &images, &names).unwrap_err();
-            assert!(error::message(&error).contains(&format!("under `{written}`")), "{cache}: {error:?}");
+            assert!(error::message(&error).contains(&format!(" `{written}`")), "{cache}: {error:?}");
         }
         for cache in [
             "type=registry,ref=ghcr.io/o/a:buildcache,mode=max",

@@ -190,10 +190,23 @@ impl Platform {
             return Spelling::Unknown;
         };
         if (&system, &architecture) == (&self.os, &self.architecture) {
-            return Spelling::Known;
+            let is_known = self.variant.as_deref().is_none_or(|variant| is_variant(&architecture, variant));
+            return if is_known { Spelling::Known } else { Spelling::Unknown };
         }
         let variant = self.variant.as_ref().filter(|_| !architecture.contains('/')).map(|variant| format!("/{variant}"));
         Spelling::Slip(format!("{system}/{architecture}{}", variant.unwrap_or_default()))
+    }
+}
+
+/// Whether an architecture has a variant; those of rare ones are not known here.
+fn is_variant(architecture: &str, variant: &str) -> bool {
+    let number = variant.strip_prefix('v').unwrap_or(variant);
+    let major = number.split('.').next().unwrap_or_default();
+    match architecture {
+        "arm" => ["5", "6", "7", "8"].contains(&number),
+        "arm64" => ["8", "9"].contains(&major),
+        "amd64" => ["1", "2", "3", "4"].contains(&number),
+        _ => true,
     }
 }
 
@@ -254,6 +267,10 @@ mod tests {
             "linux/aarch64",
             "linux/386",
             "linux/loong64",
+            "linux/arm/7",
+            "linux/arm64/v8",
+            "linux/arm64/v9.2",
+            "linux/amd64/v3",
         ] {
             assert_eq!(spelling(known), Spelling::Known, "{known}");
         }
@@ -275,7 +292,7 @@ mod tests {
         ] {
             assert_eq!(spelling(given), Spelling::Slip(meant.to_owned()), "{given}");
         }
-        for unknown in ["linux/e2k", "uefi/amd64"] {
+        for unknown in ["linux/e2k", "uefi/amd64", "linux/arm/v17", "linux/amd64/v5"] {
             assert_eq!(spelling(unknown), Spelling::Unknown, "{unknown}");
         }
     }

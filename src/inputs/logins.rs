@@ -38,17 +38,16 @@ pub(super) fn logins(raw: &Raw, images: &str, env: &Environment, problems: &mut 
 
 /// A registry's name in small letters, without scheme; what stands behind it was meant for `images`.
 fn registry_alone(input: &str, name: &str, problems: &mut Problems) -> String {
-    let given = name.trim().trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let given = name.trim().to_lowercase();
+    let given = given.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     if spelling::registry(given) == "docker.io" {
         return "docker.io".to_owned();
     }
-    match given.split_once('/') {
-        Some((host, _)) => {
-            problems.say(input, format_args!("`{name}` is no registry; write `{host}`, and the whole name of the image into `images`"));
-            host.to_lowercase()
-        }
-        None => given.to_lowercase(),
+    let host = given.split('/').next().unwrap_or_default();
+    if host != given {
+        problems.say(input, format_args!("`{name}` is no registry; write `{host}`, and the whole name of the image into `images`"));
     }
+    host.to_owned()
 }
 
 /// Where a pair without `registry` is for. docker/login-action takes it for Docker Hub, so where several registries may be meant nothing else
@@ -60,7 +59,7 @@ fn registry_of(images: &str, problems: &mut Problems) -> String {
     match registries.as_slice() {
         [] => "ghcr.io".to_owned(),
         [only] => only.clone(),
-        several if several.iter().any(|registry| registry == "docker.io") => "docker.io".to_owned(),
+        several if several.iter().any(|registry| spelling::registry(registry) == "docker.io") => "docker.io".to_owned(),
         several => {
             let listed: Vec<String> = several.iter().map(|registry| format!("`{registry}`")).collect();
             problems.say(

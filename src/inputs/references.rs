@@ -33,7 +33,7 @@ pub(super) fn item(text: &str) -> Item {
         return Item::Wrong(format!("`{text}` is an address; write `{rest}`"));
     }
     // In `host:port/name` the first colon is no tag's.
-    let path = shape.find('/').filter(|at| shape[..*at].split_once(':').is_none_or(|(_, port)| is_port(port))).map_or(0, |at| at + 1);
+    let path = shape.find('/').filter(|at| shape[..*at].rsplit_once(':').is_none_or(|(_, port)| is_port(port))).map_or(0, |at| at + 1);
     match shape[path..].find(':').map(|at| path + at) {
         Some(at) => tagged(text, &shape, at),
         None => untagged(text, &shape),
@@ -164,6 +164,7 @@ mod tests {
             ("https://ghcr.io/o/a:1", "write `ghcr.io/o/a:1`"),
             ("ghcr.io/{{branch}}:1", "expressions are filled in behind its colon alone"),
             ("ghcr.io//a:1", "is not an image name"),
+            ("r.io/a:1 r.io/b:1", "is no legal tag"),
             ("ghcr.io/", "is not an image name"),
             ("r.io/a:-x", "`-x` is no legal tag"),
         ] {

@@ -60,7 +60,7 @@ fn named_outputs(flags: &Flags, images: &[Repository], names: &[String], goal: G
         if !is_image {
             let listed: Vec<String> = images.iter().map(|image| format!("`{image}`")).collect();
             return refuse(&format!("input `outputs`: `{name}` is none of the images of this run: {}", listed.join(", ")))
-                .hint(format!("write `images: {}`, and leave `name` out of `outputs`", name.split('@').next().unwrap_or_default()));
+                .hint(format!("write `images: {}/{}`, and leave `name` out of `outputs`", named.registry, named.path));
         }
         if is_tagged && goal == Goal::PushByDigest {
             return refuse(&format!("input `outputs`: `{name}` has a tag, and what is pushed by digest gets none"))
@@ -184,6 +184,10 @@ mod tests {
         );
         assert_eq!(json("pull_request", &[("outputs", LEG)])["decision"], "build-only");
         refused(&[("images", "ghcr.io/octo/else"), ("outputs", LEG)], &["is none of the images of this run", "images: ghcr.io/octo/app"]);
+        refused(
+            &[("outputs", "type=image,name=octo/app:1,push=true")],
+            &["is none of the images of this run", "images: docker.io/octo/app`"],
+        );
         refused(&[("images", "r.io/a"), ("outputs", "type=image,name=r.io/a:1,push-by-digest=true")], &["has a tag", "without its tag"]);
         refused(&[("outputs", "type=image,push=false"), ("push", "true")], &["`push=false` stands beside `push: true`"]);
         assert_eq!(json("push", &[("outputs", "type=image,push=false")])["decision"], "build-only");
@@ -254,12 +258,17 @@ mod tests {
             let plan = json("push", &pair(&[("images", "octo/app"), ("registry", "quay.io"), served]));
             assert!(!notices(&plan).contains("the login"), "{plan}");
         }
-        for alike in ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"] {
+        for alike in ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io", "HTTPS://Docker.io/"] {
             let plan = json("push", &pair(&[("images", "octo/app"), ("registry", alike)]));
             assert!(!notices(&plan).contains("the login") && logins(&plan)[0] == "docker.io", "{plan}");
         }
         // docker/login-action takes a pair without a registry for Docker Hub.
-        for images in ["ghcr.io/octo/app\nocto/app", "octo/app\nghcr.io/octo/app", "name=octo/app,enable=false\nghcr.io/octo/app"] {
+        for images in [
+            "ghcr.io/octo/app\nocto/app",
+            "ghcr.io/octo/app\nregistry-1.docker.io/octo/app",
+            "octo/app\nghcr.io/octo/app",
+            "name=octo/app,enable=false\nghcr.io/octo/app",
+        ] {
             let plan = json("push", &pair(&[("images", images), ("github-token", "t")]));
             assert_eq!(logins(&plan), ["docker.io", "ghcr.io"], "{images}");
         }
