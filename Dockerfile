@@ -1,7 +1,7 @@
 # The action's image: one static program, buildx and CA certificates; no shell, no package manager.
 # Every source can be replaced, so that it builds where Docker Hub is not: RUST_IMAGE, GO_IMAGE and CA_IMAGE (whose CA certificates are
 # taken) by --build-arg, and a program that was built before by --build-context program=DIR (holding supply-action and buildx).
-# Base images are pinned by version here; a release pins them by digest as well.
+# Base images are pinned by version here; a release is built of those that tools/base-images pins by digest, which stand in its commit.
 ARG RUST_IMAGE=rust:1.95.0-bookworm
 ARG GO_IMAGE=golang:1.26.3-bookworm
 ARG CA_IMAGE=${GO_IMAGE}

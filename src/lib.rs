@@ -6,6 +6,7 @@
 //! Nothing is tagged before everything is verified from the registry. Modules in the order of reading:
 
 // words
+pub mod answer;
 pub mod error;
 pub mod image;
 // outside

@@ -2,9 +2,10 @@
 //! entry names, and writes nothing.
 
 use anyhow::Context as _;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::error::{OrRemedy as _, remedied};
+use crate::error::{OrRemedy as _, Remedy as _, remedied};
+use crate::github::server::Server;
 use crate::github::{Context, Environment};
 use crate::image::Repository;
 use crate::inputs::Login;
@@ -19,6 +20,8 @@ pub struct Asked<'a> {
     pub images: &'a [Repository],
     pub env: &'a Environment,
     pub context: &'a Context,
+    /// The token of the workflow's own server, whatever password it is given as.
+    pub token: Option<&'a SecretString>,
 }
 
 /// Every login of the run; what was exchanged is masked at once.
@@ -29,7 +32,11 @@ pub async fn credentials(asked: &Asked<'_>, endpoints: &Endpoints, report: &Repo
     let mut credentials = Credentials::default();
     from_docker_config(asked, &mut credentials)?;
     // Requests of an exchange hold tokens, which no redirect may carry elsewhere.
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().context("no HTTPS client could be made")?;
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(std::time::Duration::from_secs(15))
+        .build()
+        .context("no HTTPS client could be made")?;
     for login in asked.logins {
         let token = async |audience: &str| identity::raw_token(&http, asked.context, audience).await;
         let now = jiff::Timestamp::now();
@@ -39,7 +46,7 @@ pub async fn credentials(asked: &Asked<'_>, endpoints: &Endpoints, report: &Repo
         }
         credentials.add(&login.registry, &username, Secret::Password(password));
     }
-    Ok(credentials)
+    in_its_place(asked, credentials)
 }
 
 /// The logins that cost no question: for a build that publishes nothing, and may not ask for tokens.
@@ -50,6 +57,18 @@ pub fn stored_credentials(asked: &Asked<'_>) -> anyhow::Result<Credentials> {
         if let Method::Password { username, password } = &login.method {
             credentials.add(&login.registry, username, Secret::Password(password.clone()));
         }
+    }
+    in_its_place(asked, credentials)
+}
+
+/// The token of a server is no password for the registry of another, which could do with it what the workflow may.
+fn in_its_place(asked: &Asked<'_>, mut credentials: Credentials) -> anyhow::Result<Credentials> {
+    if let Some(token) = asked.token.filter(|token| !token.expose_secret().is_empty()) {
+        credentials.bind(token.clone(), Server::of(&asked.context.server_url));
+    }
+    if let Some((registry, server)) = credentials.misplaced() {
+        return Err(anyhow::anyhow!("the password for `{registry}` is the workflow's own token, which goes to hosts of `{server}` alone"))
+            .hint(format!("give a password of `{registry}` itself, with `registry-auth` or `username` and `password`"));
     }
     Ok(credentials)
 }

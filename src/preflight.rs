@@ -2,6 +2,7 @@
 
 use crate::build::outputs;
 use crate::error::{self, Remedy as _, WithExit, exit};
+use crate::github::facts::Visibility;
 use crate::image::spelling::Named;
 use crate::image::{Repository, Tag};
 
@@ -39,17 +40,27 @@ impl Problems {
 pub const TOLD_BY_CERTIFICATE: &str = "the names of repository and workflow, the commit and the digests";
 pub const TOLD_BY_KEY: &str = "the public key and the digests";
 
-/// What the log of a public Sigstore instance would tell about a private repository.
-pub fn public_log(repository: &str, private: bool, log: Option<&str>, told: &str, allowed: bool) -> anyhow::Result<()> {
-    let public = log.is_some_and(|url| url.trim_end_matches('/').ends_with(".sigstore.dev"));
-    if !(private && public) || allowed {
-        return Ok(());
-    }
-    Err(anyhow::anyhow!(
-        "repository `{repository}` is private, and signing writes to the public log `{}`: {told} would be public for ever",
-        log.unwrap_or_default()
-    ))
-    .hint("set `allow-public-log: true` if they may be public, or give a `signing-config` of a private instance, or one without a log")
+/// What the logs of a public Sigstore instance would tell about a repository that is private, or is not known to be public. A certificate
+/// authority keeps a log too.
+pub fn public_log(repository: &str, visibility: Visibility, services: &[&str], told: &str, allowed: bool) -> anyhow::Result<()> {
+    let Some(log) = services.iter().find(|url| is_public(url)) else { return Ok(()) };
+    let private = match visibility {
+        Visibility::Public => return Ok(()),
+        _ if allowed => return Ok(()),
+        Visibility::Private => format!("repository `{repository}` is private"),
+        Visibility::Unknown if repository.is_empty() => "no repository is named, which counts as private".to_owned(),
+        Visibility::Unknown => {
+            format!("neither the event nor GitHub says whether repository `{repository}` is private, so it counts as that")
+        }
+    };
+    Err(anyhow::anyhow!("{private}, and signing writes to the public log of `{log}`: {told} would be public for ever"))
+        .hint("set `allow-public-log: true` if they may be public, or give a `signing-config` of a private instance, or one without a log")
+}
+
+/// Whether what a service logs is for everybody to read.
+fn is_public(url: &str) -> bool {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.is_some_and(|host| ["sigstore.dev", "sigstage.dev"].iter().any(|public| host.trim_end_matches('.').ends_with(public)))
 }
 
 /// Names of build arguments that hold secrets more often than not, as whole words of the name.
@@ -147,13 +158,22 @@ mod tests {
 
     #[test]
     fn a_private_repository_needs_consent_for_a_public_log() {
-        let rekor = Some("https://rekor.sigstore.dev");
-        let message = public_log("o/r", true, rekor, TOLD_BY_KEY, false).unwrap_err();
-        assert!(error::message(&message).contains("would be public for ever"));
-        public_log("o/r", true, rekor, TOLD_BY_KEY, true).unwrap();
-        public_log("o/r", false, rekor, TOLD_BY_KEY, false).unwrap();
-        public_log("o/r", true, None, TOLD_BY_KEY, false).unwrap();
-        public_log("o/r", true, Some("http://127.0.0.1:3000"), TOLD_BY_KEY, false).unwrap();
+        let (rekor, fulcio) = (["https://rekor.sigstore.dev"], ["http://127.0.0.1:3000", "https://FULCIO.sigstore.dev:443/x"]);
+        for (visibility, services, allowed, refused) in [
+            (Visibility::Private, rekor.as_slice(), false, Some("repository `o/r` is private")),
+            (Visibility::Unknown, &rekor, false, Some("neither the event nor GitHub says whether repository `o/r` is private")),
+            (Visibility::Private, &fulcio, false, Some("would be public for ever")),
+            (Visibility::Private, &rekor, true, None),
+            (Visibility::Unknown, &rekor, true, None),
+            (Visibility::Public, &rekor, false, None),
+            (Visibility::Private, &[], false, None),
+            (Visibility::Unknown, &["http://127.0.0.1:3000"], false, None),
+        ] {
+            let outcome = public_log("o/r", visibility, services, TOLD_BY_KEY, allowed);
+            let message = outcome.err().map(|error| error::message(&error)).unwrap_or_default();
+            assert_eq!(message.is_empty(), refused.is_none(), "{visibility:?} {services:?}: {message}");
+            assert!(message.contains(refused.unwrap_or_default()), "{message}");
+        }
     }
 
     #[test]

@@ -1,22 +1,41 @@
 //! The few things a run asks of GitHub: the repository, a commit, whether a tag lies on the default branch; and to keep attestations. A
 //! question without an answer is `None` with a reason in the log, never a guess.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::Context;
+use super::server::{Server, authority, is_loopback};
+use crate::answer;
 use secrecy::SecretString;
+
+/// No answer that is read here is larger: a comparison names files with their changes.
+const LIMIT: usize = 16 << 20;
+/// Of a list of jobs.
+const PAGES: usize = 10;
+/// With all attempts and the whole answer.
+const WITHIN: Duration = Duration::from_secs(90);
 
 /// GitHub's REST API for one repository. Reference: <https://docs.github.com/rest>.
 #[derive(Clone)]
 pub struct Api {
     client: octocrab::Octocrab,
     repository: String,
+    within: Duration,
 }
 
 impl Api {
     /// `None` outside a workflow, where there is no repository to ask about.
     pub fn new(context: &Context, token: Option<&SecretString>) -> anyhow::Result<Option<Self>> {
         let Some(repository) = context.repository.clone() else { return Ok(None) };
+        let host = reqwest::Url::parse(&context.api_url).ok().as_ref().and_then(authority).unwrap_or_default();
+        let server = Server::of(&context.server_url);
+        anyhow::ensure!(
+            token.is_none() || server.owns(&host) || is_loopback(&host),
+            "`GITHUB_API_URL` is `{}`, and the workflow's own token goes to hosts of `{server}` alone",
+            context.api_url
+        );
         let mut builder = octocrab::Octocrab::builder()
             .base_uri(&context.api_url)?
             .set_connect_timeout(Some(std::time::Duration::from_secs(10)))
@@ -24,7 +43,7 @@ impl Api {
         if let Some(token) = token {
             builder = builder.personal_token(token.clone());
         }
-        Ok(Some(Self { client: builder.build()?, repository }))
+        Ok(Some(Self { client: builder.build()?, repository, within: WITHIN }))
     }
 
     pub async fn repository(&self) -> Option<Value> {
@@ -40,6 +59,31 @@ impl Api {
         let compared = self.get(&format!("/compare/{sha}...{}?per_page=1", encoded(branch))).await?;
         // Seen from the commit, the branch is ahead of it or the same.
         compared["status"].as_str().map(|status| matches!(status, "identical" | "ahead"))
+    }
+
+    /// Every job of one attempt of a run: <https://docs.github.com/rest/actions/workflow-jobs>.
+    ///
+    /// # Errors
+    /// Why they are not known, or not all.
+    pub async fn jobs(&self, run: &str, attempt: &str) -> Result<Vec<Value>, String> {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(run) || !is_number(attempt) {
+            return Err("this run has no number and attempt to ask GitHub about".to_owned());
+        }
+        let mut jobs = Vec::new();
+        for page in 1..=PAGES {
+            let path = format!("/actions/runs/{run}/attempts/{attempt}/jobs?per_page=100&page={page}");
+            let answer =
+                self.asked(&path).await.map_err(|refusal| format!("GitHub did not tell the jobs of this attempt: {}", refusal.said))?;
+            let (Some(total), Some(listed)) = (answer["total_count"].as_u64(), answer["jobs"].as_array()) else {
+                return Err("GitHub's answer is no list of jobs".to_owned());
+            };
+            jobs.extend_from_slice(listed);
+            if jobs.len() as u64 >= total {
+                return Ok(jobs);
+            }
+        }
+        Err("the attempt has more jobs than are read here".to_owned())
     }
 
     /// Whether this token may store attestations: a request without a bundle is refused for what it lacks only where the right is there.
@@ -60,25 +104,39 @@ impl Api {
 
     async fn store(&self, body: &Value) -> Result<Option<u64>, Refusal> {
         let route = format!("/repos/{}/attestations", self.repository);
-        match self.client.post::<_, Value>(&route, Some(body)).await {
-            Ok(answer) => Ok(answer["id"].as_u64()),
-            Err(octocrab::Error::GitHub { source, .. }) => {
-                let status = source.status_code.as_u16();
-                Err(Refusal { status, said: format!("HTTP {status}: {}", source.message) })
-            }
-            Err(error) => Err(Refusal { status: 0, said: error.to_string() }),
-        }
+        let asked =
+            async { Ok(self.client._post(route, Some(body)).await.map_err(|error| error.to_string())?.map(reqwest::Body::wrap).into()) };
+        Ok(self.answered(asked).await?["id"].as_u64())
     }
 
     async fn get(&self, path: &str) -> Option<Value> {
+        self.asked(path).await.inspect_err(|refusal| tracing::debug!(%path, error = %refusal.said, "GitHub did not answer")).ok()
+    }
+
+    async fn asked(&self, path: &str) -> Result<Value, Refusal> {
         let route = format!("/repos/{}{path}", self.repository);
-        match self.client.get::<Value, _, ()>(&route, None).await {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                tracing::debug!(%route, %error, "GitHub did not answer");
-                None
+        let asked =
+            async { Ok(self.client._get(route.as_str()).await.map_err(|error| error.to_string())?.map(reqwest::Body::wrap).into()) };
+        self.answered(asked).await
+    }
+
+    /// The JSON of a success, read no further than there is need, and waited for no longer.
+    async fn answered(&self, asked: impl Future<Output = Result<reqwest::Response, String>>) -> Result<Value, Refusal> {
+        let whole = async {
+            let silent = |said: String| Refusal { status: 0, said };
+            let answer = asked.await.map_err(silent)?;
+            let status = answer.status();
+            let body = answer::read(answer, LIMIT).await.map_err(|unread| silent(unread.to_string()))?;
+            let json = serde_json::from_slice::<Value>(&body);
+            if status.is_success() {
+                return json.map_err(|_| silent("its answer is not JSON".to_owned()));
             }
-        }
+            let told = json.unwrap_or_default();
+            let message = told["message"].as_str().unwrap_or_default();
+            Err(Refusal { status: status.as_u16(), said: format!("HTTP {}: {message}", status.as_u16()) })
+        };
+        let late = || Refusal { status: 0, said: format!("its answer did not end within {} s", self.within.as_secs()) };
+        tokio::time::timeout(self.within, whole).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
@@ -119,6 +177,67 @@ mod tests {
             let app = Router::new().route("/repos/o/r/compare/{range}", get(move || async move { Json(json!({ "status": status })) }));
             assert_eq!(api(app).await.is_on_branch("abc", "release/main").await, expected, "{status}");
         }
+    }
+
+    async fn at(url: String) -> Api {
+        let context = Context { repository: Some("o/r".into()), api_url: url, ..Context::default() };
+        Api::new(&context, Some(&"t".to_owned().into())).unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_drips_or_never_ends_is_none() {
+        use crate::answer::bad;
+        let mut dripping = at(bad::dripping().await).await;
+        dripping.within = Duration::from_millis(300);
+        assert!(dripping.repository().await.is_none());
+        assert!(dripping.may_store_attestations().await.unwrap_err().contains("did not end"));
+        let refused = at(bad::endless().await).await.may_store_attestations().await.unwrap_err();
+        assert!(refused.contains("larger than"), "{refused}");
+    }
+
+    #[test]
+    fn the_token_goes_to_the_api_of_its_own_server_alone() {
+        for (server, api, fine) in [
+            ("https://github.com", "https://api.github.com", true),
+            ("https://github.com", "http://127.0.0.1:1", true),
+            ("https://github.com", "https://api.github.com.evil.example", false),
+            ("https://github.com", "http://api.github.com", false),
+            ("https://git.example.com", "https://git.example.com/api/v3", true),
+            ("https://git.example.com", "https://api.github.com", false),
+            ("https://octo.ghe.com", "https://api.octo.ghe.com", true),
+        ] {
+            let context = Context { repository: Some("o/r".into()), server_url: server.into(), api_url: api.into(), ..Context::default() };
+            // The client is made in a runtime.
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let _entered = runtime.enter();
+            assert_eq!(Api::new(&context, Some(&"t".to_owned().into())).is_ok(), fine, "{server} {api}");
+            assert!(!fine || Api::new(&context, None).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_jobs_of_an_attempt_are_all_or_none() {
+        use axum::extract::Query;
+        use std::collections::BTreeMap;
+        let pages = |total: u64| {
+            Router::new().route(
+                "/repos/o/r/actions/runs/7/attempts/2/jobs",
+                get(move |Query(query): Query<BTreeMap<String, String>>| async move {
+                    let jobs: Vec<Value> =
+                        if query["page"] == "3" { vec![] } else { (0..100).map(|_| json!({ "name": query["page"] })).collect() };
+                    Json(json!({ "total_count": total, "jobs": jobs }))
+                }),
+            )
+        };
+        let all = api(pages(200)).await.jobs("7", "2").await.unwrap();
+        assert_eq!((all.len(), &all[0]["name"], &all[199]["name"]), (200, &json!("1"), &json!("2")));
+        assert!(api(pages(5000)).await.jobs("7", "2").await.unwrap_err().contains("more jobs"));
+        assert!(api(pages(1)).await.jobs("7", "3").await.unwrap_err().contains("HTTP 404"));
+        for (run, attempt) in [("", "1"), ("7", ""), ("7/../8", "1"), ("7", "1?x")] {
+            assert!(api(pages(1)).await.jobs(run, attempt).await.is_err());
+        }
+        let odd = Router::new().fallback(|| async { Json(json!({ "jobs": {} })) });
+        assert!(api(odd).await.jobs("7", "2").await.unwrap_err().contains("no list"));
     }
 
     #[tokio::test]

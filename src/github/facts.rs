@@ -25,7 +25,58 @@ pub struct Facts {
     pub default_branch: Option<String>,
     /// Whether the commit of a tag is on the default branch.
     pub on_default_branch: Option<bool>,
-    pub private: bool,
+    /// What event and GitHub say of the repository.
+    pub visibility: Visibility,
+}
+
+/// Who may see a repository.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Visibility {
+    Public,
+    /// Or internal.
+    Private,
+    /// Nobody said; what it means is decided as for a private one.
+    #[default]
+    Unknown,
+}
+
+impl Visibility {
+    /// By GitHub's word for it; one that is not known is no permission.
+    pub fn named(name: Option<&str>) -> Self {
+        match name {
+            None | Some("") => Self::Unknown,
+            Some("public") => Self::Public,
+            Some(_) => Self::Private,
+        }
+    }
+
+    /// What a description of the repository says, by `private` and by `visibility`.
+    fn described(repository: &Value) -> Self {
+        let private = repository["private"].as_bool().map_or(Self::Unknown, |private| if private { Self::Private } else { Self::Public });
+        private.and(Self::named(repository["visibility"].as_str()))
+    }
+
+    /// What two sources say together: where they differ, the one that says private.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Private, _) | (_, Self::Private) => Self::Private,
+            (Self::Public, _) | (_, Self::Public) => Self::Public,
+            (Self::Unknown, Self::Unknown) => Self::Unknown,
+        }
+    }
+}
+
+impl Facts {
+    /// The event, as it would be if whether the repository is private were always in it: what is not known to be public counts as private.
+    pub fn event_with_visibility(&self) -> Value {
+        let mut event = if self.event.is_object() { self.event.clone() } else { json!({}) };
+        if !event["repository"].is_object() {
+            event["repository"] = json!({});
+        }
+        event["repository"]["private"] = (self.visibility != Visibility::Public).into();
+        event
+    }
 }
 
 /// What of it costs a question that few runs need.
@@ -48,6 +99,7 @@ pub async fn gather(context: &Context, env: &Environment, token: Option<&secrecy
         None => None,
     };
     let repository = repository.unwrap_or_else(|| known_repository(&event, context));
+    let visibility = Visibility::described(&event["repository"]).and(Visibility::described(&repository));
     let told = |name: &str| Some(&event["repository"][name]).filter(|value| !value.is_null()).unwrap_or(&repository[name]);
     let default_branch = told("default_branch").as_str().map(str::to_owned);
     let is_tag = context.git_ref.starts_with("refs/tags/");
@@ -70,16 +122,7 @@ pub async fn gather(context: &Context, env: &Environment, token: Option<&secrecy
             (known, _) => known,
         },
     };
-    Ok(Facts {
-        private: told("private").as_bool().unwrap_or(false),
-        now: wanted.now,
-        repository,
-        commit_date,
-        checkout,
-        event,
-        default_branch,
-        on_default_branch,
-    })
+    Ok(Facts { visibility, now: wanted.now, repository, commit_date, checkout, event, default_branch, on_default_branch })
 }
 
 /// What the event says of the repository, or at least its name, for where GitHub does not answer.
@@ -109,6 +152,40 @@ pub fn commit_date_of_event(event: &Value, sha: &str) -> Option<jiff::Timestamp>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_is_public_only_where_somebody_says_so_and_nobody_else_otherwise() {
+        use Visibility::{Private, Public, Unknown};
+        let (public, private) = (json!({ "private": false }), json!({ "private": true, "visibility": "private" }));
+        let internal = json!({ "private": false, "visibility": "internal" });
+        for (event, api, claim, expected) in [
+            (&public, &public, Some("public"), Public),
+            (&public, &Value::Null, None, Public),
+            (&Value::Null, &public, None, Public),
+            (&Value::Null, &Value::Null, Some("public"), Public),
+            (&Value::Null, &Value::Null, None, Unknown),
+            (&json!({ "private": "no" }), &Value::Null, None, Unknown),
+            (&private, &public, Some("public"), Private),
+            (&public, &private, Some("public"), Private),
+            (&public, &public, Some("private"), Private),
+            (&public, &public, Some("internal"), Private),
+            (&internal, &Value::Null, None, Private),
+            (&json!({ "visibility": "secret" }), &public, None, Private),
+        ] {
+            let said = Visibility::described(event).and(Visibility::described(api)).and(Visibility::named(claim));
+            assert_eq!(said, expected, "{event} {api} {claim:?}");
+        }
+    }
+
+    #[test]
+    fn what_builds_are_told_of_a_repository_that_nobody_knows_is_that_it_is_private() {
+        for (visibility, private) in [(Visibility::Public, false), (Visibility::Private, true), (Visibility::Unknown, true)] {
+            for event in [Value::Null, json!([]), json!({ "repository": null, "a": 1 }), json!({ "repository": { "private": !private } })] {
+                let facts = Facts { visibility, event, ..Facts::default() };
+                assert_eq!(facts.event_with_visibility()["repository"]["private"], private, "{:?}", facts.event);
+            }
+        }
+    }
 
     #[test]
     fn the_commits_of_a_push_say_when_they_were_made() {

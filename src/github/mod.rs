@@ -3,6 +3,8 @@
 pub mod api;
 pub mod facts;
 pub mod git;
+pub mod runners;
+pub mod server;
 pub mod workflow;
 
 use std::collections::BTreeMap;

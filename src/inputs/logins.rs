@@ -1,20 +1,30 @@
-//! `registry-auth`, `username` and `password`, `github-token` → logins. Pure; it asks no token service.
+//! `registry-auth`, `username` and `password`, `github-token` → logins. Pure; it asks no token service, and gives the token of a server to no
+//! registry but its own.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Login, Problems, Raw};
 use crate::github::Environment;
+use crate::github::server::Server;
 use crate::image::{Repository, spelling};
 use crate::metadata;
 use crate::registry::exchange::{AwsKeys, Entry, Method};
 
-/// Entries of `registry-auth` first, then the pair for `registry` or that of the images, then the token for ghcr.io.
-pub(super) fn logins(raw: &Raw, images: &str, env: &Environment, problems: &mut Problems, notices: &mut Vec<String>) -> Vec<Login> {
+/// Entries of `registry-auth` first, then the pair for `registry` or that of the images, then the token for the registry of its server.
+pub(super) fn logins(
+    raw: &Raw,
+    images: &str,
+    env: &Environment,
+    server: &Server,
+    problems: &mut Problems,
+    notices: &mut Vec<String>,
+) -> Vec<Login> {
+    let own = server.registry();
     let mut logins = raw.registry_auth.as_ref().map(|text| entries(text, env, problems)).unwrap_or_default();
     match (&raw.username, &raw.password) {
         (Some(username), Some(password)) => {
             let given = raw.registry.as_ref().map(|registry| registry_alone("registry", registry, problems));
-            let registry = given.unwrap_or_else(|| registry_of(images, problems));
+            let registry = given.unwrap_or_else(|| registry_of(images, own.as_deref(), problems));
             let method = Method::Password { username: username.clone(), password: password.clone() };
             logins.push(Login { registry, method, is_given: true });
         }
@@ -26,12 +36,12 @@ pub(super) fn logins(raw: &Raw, images: &str, env: &Environment, problems: &mut 
             )
         })),
     }
-    if let Some(token) = &raw.github_token
-        && !logins.iter().any(|login| spelling::registry(&login.registry) == "ghcr.io")
+    if let (Some(token), Some(registry)) = (&raw.github_token, own)
+        && !logins.iter().any(|login| spelling::registry(&login.registry) == registry)
     {
-        // GHCR takes any user name beside a workflow token.
+        // It takes any user name beside a workflow token.
         let method = Method::Password { username: "x-access-token".to_owned(), password: token.clone() };
-        logins.push(Login { registry: "ghcr.io".to_owned(), method, is_given: false });
+        logins.push(Login { registry, method, is_given: false });
     }
     logins
 }
@@ -52,12 +62,15 @@ fn registry_alone(input: &str, name: &str, problems: &mut Problems) -> String {
 
 /// Where a pair without `registry` is for. docker/login-action takes it for Docker Hub, so where several registries may be meant nothing else
 /// gets it. Images that are not enabled count, too: a password must not go elsewhere by a switch.
-fn registry_of(images: &str, problems: &mut Problems) -> String {
+fn registry_of(images: &str, own: Option<&str>, problems: &mut Problems) -> String {
     let names = metadata::image_names(images).unwrap_or_default();
     let registries = names.iter().filter_map(|name| name.parse::<Repository>().ok()).map(|image| image.registry().to_owned());
     let registries = super::unique(registries.collect());
     match registries.as_slice() {
-        [] => "ghcr.io".to_owned(),
+        [] => own.map(str::to_owned).unwrap_or_else(|| {
+            problems.say("registry", "not set, and there is no image whose registry `username` and `password` could be for");
+            String::new()
+        }),
         [only] => only.clone(),
         several if several.iter().any(|registry| spelling::registry(registry) == "docker.io") => "docker.io".to_owned(),
         several => {

@@ -23,6 +23,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::build::builder::Builder;
 use crate::build::flags::BuildTexts;
 use crate::github::facts::Wanted;
+use crate::github::server::Server;
 use crate::github::{Context, Environment};
 use crate::image::Platform;
 use crate::image::spelling::Spelling;
@@ -87,7 +88,7 @@ pub struct Inputs {
     pub on_tag_conflict: OnTagConflict,
     pub source_args: bool,
     pub allow_public_log: bool,
-    /// For questions to GitHub; the login at ghcr.io is among `registry_auth`.
+    /// For questions to GitHub; the login at the server's own registry is among `registry_auth`.
     pub github_token: Option<SecretString>,
     /// What a user should know about the inputs themselves.
     pub notices: Vec<String>,
@@ -101,6 +102,8 @@ pub struct Merged {
     /// Whether each platform must come with a provenance of its build.
     pub provenance: bool,
     pub build_source: BuildSource,
+    /// Whether every job of a workflow such as `publish.yml` must have run on a runner of GitHub's, by the word of its API.
+    pub check_runners: bool,
 }
 
 /// Content of an image that other programs fetch from elsewhere or read in ways of their own; refused unless it is named.
@@ -260,7 +263,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
     let push = push(raw.push.as_deref(), &asked, &mut problems, &mut notices);
     let inputs = Inputs {
         tuf_mirror: mirror(&raw, &mut problems),
-        registry_auth: logins::logins(&raw, &names.images, env, &mut problems, &mut notices),
+        registry_auth: logins::logins(&raw, &names.images, env, &Server::of(&context.server_url), &mut problems, &mut notices),
         metadata: metadata::Texts { flavor: text(&raw.flavor), labels: text(&raw.labels), annotations: text(&raw.annotations), ..names },
         metadata_context: metadata_context(raw.metadata_context.as_deref(), &mut problems),
         separators: {
@@ -343,6 +346,7 @@ fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
         claims: digests::claims(raw.digests.as_deref(), files, problems),
         sbom: merged_sbom(raw, problems),
         provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
+        check_runners: problems.switch("check-runners", raw.check_runners.as_deref(), false),
         build_source: match raw.build_source.as_deref().map(str::trim) {
             None => BuildSource::Run,
             Some("any") => BuildSource::Any,

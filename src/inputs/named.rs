@@ -3,6 +3,7 @@
 use super::references::{Item, item};
 use super::{Problems, Raw};
 use crate::github::Context;
+use crate::github::server::Server;
 use crate::metadata::{self, Reference, Remark, Texts};
 
 /// `images` with its default, and `tags` as rules. Whole references in `tags`, as docker/build-push-action takes them, name the images too.
@@ -102,11 +103,18 @@ fn of_references(whole: &[&Reference]) -> Texts {
     Texts { images: images.join("\n"), tags: tags.join("\n"), references, ..Texts::default() }
 }
 
-/// `ghcr.io/<repository>`: where most workflows publish.
+/// The repository's name at the registry of the server that runs the workflow: `ghcr.io`, or one of its own.
 fn default_image(context: &Context, problems: &mut Problems) -> String {
-    match &context.repository {
-        Some(repository) => format!("ghcr.io/{}", repository.to_lowercase()),
-        None => {
+    let server = Server::of(&context.server_url);
+    match (&context.repository, server.registry()) {
+        (Some(repository), Some(registry)) => format!("{registry}/{}", repository.to_lowercase()),
+        (Some(_), None) => {
+            let why =
+                format_args!("not set, and `{server}` has no registry that is known; write for example `registry.example.com/octo/app`");
+            problems.say("images", why);
+            String::new()
+        }
+        (None, _) => {
             problems
                 .say("images", "not set, and there is no `GITHUB_REPOSITORY` to take the name from; write for example `ghcr.io/octo/app`");
             String::new()

@@ -86,6 +86,7 @@ pub const MERGE: &[&str] = &[
     "allow-public-log",
     "annotations",
     "build-source",
+    "check-runners",
     "digest-files",
     "digests",
     "flavor",

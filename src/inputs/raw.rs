@@ -32,6 +32,7 @@ pub(super) struct Raw {
     pub(super) cache_to: Option<String>,
     pub(super) call: Option<String>,
     pub(super) cgroup_parent: Option<String>,
+    pub(super) check_runners: Option<String>,
     pub(super) context: Option<String>,
     pub(super) file: Option<String>,
     pub(super) load: Option<String>,

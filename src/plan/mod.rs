@@ -15,7 +15,7 @@ use crate::attest::sboms::Written;
 use crate::build::caches;
 use crate::build::flags::{self, Flags};
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::github::facts::Facts;
+use crate::github::facts::{Facts, Visibility};
 use crate::github::{Context, Environment};
 use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict, Wish};
@@ -123,8 +123,8 @@ pub struct Release {
     /// Whether the user named the formats, so that one which cannot be made is an error.
     pub formats_are_asked_for: bool,
     pub on_tag_conflict: OnTagConflict,
-    /// Whether what signing writes into a public log may tell of a private repository.
-    pub private: bool,
+    /// Who may see the repository, as far as it is known before a token is asked for.
+    pub visibility: Visibility,
     pub allow_public_log: bool,
     /// The name of the key that signs; `None`: the workflow signs, by a certificate.
     pub key: Option<Digest>,
@@ -281,7 +281,7 @@ impl Release {
             stores_at_github: inputs.github_attestations == Wish::Always,
             formats_are_asked_for: inputs.signature_formats.is_some(),
             on_tag_conflict: inputs.on_tag_conflict,
-            private: facts.private,
+            visibility: facts.visibility,
             allow_public_log: inputs.allow_public_log,
             key: inputs.signing_key.as_ref().map(SigningKey::name),
             logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
@@ -386,7 +386,8 @@ fn build(
     let sbom = Sbom::of(&texts.sbom, inputs.sbom_format, &texts.attests, &inputs.platforms, inputs.push_by_digest)?;
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
-    let facts = flags::Facts { env, event: &facts.event, file_exists: &file_exists };
+    let event = facts.event_with_visibility();
+    let facts = flags::Facts { env, event: &event, file_exists: &file_exists };
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
     told::provenance_version(inputs, &flags)?;
     caches::complete(&mut flags, env);

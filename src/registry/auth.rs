@@ -1,9 +1,10 @@
 //! Logins at registries: which credentials belong to which, and the token exchange. It never sends a credential to a host
-//! it was not given for, unless that registry itself named its token service.
+//! it was not given for, unless that registry itself named its token service, which is told; and the workflow's own token not even then.
 //!
 //! Specification: <https://distribution.github.io/distribution/spec/auth/token/>.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +17,8 @@ use tokio::sync::Mutex;
 use super::Result;
 use super::error::RegistryError;
 use super::transport::{Access, cause, is_loopback, persistently};
+use crate::answer;
+use crate::github::server::{Server, authority};
 use crate::image::Repository;
 
 /// What is proven with at a registry.
@@ -32,11 +35,32 @@ pub struct Credentials {
     logins: BTreeMap<String, (String, Secret)>,
     /// The caller's `config.json`: logins at other registries, and settings, for buildx.
     docker_config: serde_json::Map<String, serde_json::Value>,
+    /// A token, and the server that alone may see it.
+    bound: Option<(SecretString, Server)>,
 }
 
 impl Credentials {
     pub fn add(&mut self, registry: &str, username: &str, secret: Secret) {
         self.logins.insert(canonical(registry).to_owned(), (username.to_owned(), secret));
+    }
+
+    /// From here on this token, as whosever password it is given, goes to hosts of `server` alone.
+    pub fn bind(&mut self, token: SecretString, server: Server) {
+        self.bound = Some((token, server));
+    }
+
+    /// A registry that would get the bound token and is not of its server, which is given with it. This machine may have every token.
+    pub fn misplaced(&self) -> Option<(&str, &Server)> {
+        self.logins.iter().find_map(|(registry, (_, secret))| {
+            Some((registry.as_str(), self.bound_to(secret)?)).filter(|(registry, server)| !server.owns(registry) && !is_loopback(registry))
+        })
+    }
+
+    /// The server that alone may see this secret.
+    fn bound_to(&self, secret: &Secret) -> Option<&Server> {
+        let (Secret::Password(secret) | Secret::IdentityToken(secret)) = secret;
+        let (token, server) = self.bound.as_ref()?;
+        (token.expose_secret() == secret.expose_secret()).then_some(server)
     }
 
     /// Lets buildx see a caller's `config.json`, with our logins in it.
@@ -95,7 +119,13 @@ pub(super) struct Tokens {
     challenges: Mutex<HashMap<String, String>>,
     /// Held while a token is asked for: of many requests that are refused at once, one asks.
     asking: Mutex<()>,
+    /// Registries whose credentials went to another host, which they named.
+    elsewhere: Mutex<BTreeSet<(String, String)>>,
+    within: Duration,
 }
+
+/// Token services of others than the registry that nobody is surprised by.
+const WELL_KNOWN: [(&str, &str); 2] = [("docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")];
 
 #[derive(Deserialize)]
 struct TokenAnswer {
@@ -105,7 +135,20 @@ struct TokenAnswer {
 
 impl Tokens {
     pub(super) fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { http, credentials, known: Mutex::default(), challenges: Mutex::default(), asking: Mutex::default() }
+        Self {
+            http,
+            credentials,
+            known: Mutex::default(),
+            challenges: Mutex::default(),
+            asking: Mutex::default(),
+            elsewhere: Mutex::default(),
+            within: answer::WITHIN,
+        }
+    }
+
+    /// Registries whose credentials went to another host, each with that host.
+    pub(super) async fn elsewhere(&self) -> Vec<(String, String)> {
+        self.elsewhere.lock().await.iter().cloned().collect()
     }
 
     /// What a request goes out with: what is known, or, for pushing to a registry that is known to ask, what it gives for that.
@@ -156,10 +199,19 @@ impl Tokens {
     async fn exchange(&self, challenge: &BTreeMap<String, String>, repository: &Repository, access: &Access) -> Result<HeaderValue> {
         let realm = challenge.get("realm").cloned().unwrap_or_default();
         let refused = |cause: String| RegistryError::NoToken { realm: realm.clone(), cause };
+        let registry = repository.registry();
         let mut url = Url::parse(&realm).map_err(|error| refused(error.to_string()))?;
-        let loopback = url.host_str().is_some_and(is_loopback);
-        if url.scheme() != "https" && !loopback {
-            return Err(refused("the token service is not reached over https, so no credentials are sent to it".to_owned()));
+        let host = service_host(&url, registry).map_err(|why| refused(why.to_owned()))?;
+        if let Some((_, secret)) = self.credentials.get(registry) {
+            let own = canonical(registry);
+            if let Some(server) = self.credentials.bound_to(secret).filter(|server| host != own && !server.owns(&host)) {
+                let cause =
+                    format!("`{registry}` names it as its token service, and the workflow's own token goes to hosts of `{server}` alone");
+                return Err(refused(cause));
+            }
+            if host != own && !WELL_KNOWN.contains(&(own, host.as_str())) {
+                self.elsewhere.lock().await.insert((own.to_owned(), host));
+            }
         }
         let path = repository.path();
         let scope = match access {
@@ -180,7 +232,7 @@ impl Tokens {
                     ("client_id", "supply-action"),
                     ("refresh_token", token.expose_secret()),
                 ];
-                persistently(|| http.post(url.clone()).form(&form)).await
+                persistently(|| http.post(url.clone()).timeout(self.within).form(&form)).await
             }
             login => {
                 if !service.is_empty() {
@@ -191,9 +243,9 @@ impl Tokens {
                 }
                 let ask = || match login {
                     Some((username, Secret::Password(password))) => {
-                        self.http.get(url.clone()).basic_auth(username, Some(password.expose_secret()))
+                        self.http.get(url.clone()).timeout(self.within).basic_auth(username, Some(password.expose_secret()))
                     }
-                    _ => self.http.get(url.clone()),
+                    _ => self.http.get(url.clone()).timeout(self.within),
                 };
                 persistently(ask).await
             }
@@ -203,9 +255,23 @@ impl Tokens {
         if !status.is_success() {
             return Err(refused(format!("it answered {status} for `{}`", repository.registry())));
         }
-        let answer: TokenAnswer = answer.json().await.map_err(|error| refused(cause(&error)))?;
+        let body = answer::read(answer, answer::LIMIT).await.map_err(|unread| refused(unread.to_string()))?;
+        // What the parser would say could quote the token.
+        let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| refused("its answer is not JSON with a `token`".to_owned()))?;
         let token = answer.token.or(answer.access_token).ok_or_else(|| refused("its answer holds no `token`".to_owned()))?;
         header(&format!("Bearer {}", token.expose_secret()))
+    }
+}
+
+/// The host that a registry names as its token service, where credentials may be sent to it.
+fn service_host(url: &Url, registry: &str) -> std::result::Result<String, &'static str> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the address holds a user name or a password, so no credentials are sent to it");
+    }
+    match authority(url) {
+        // Plain HTTP is for a registry on this machine, and never below one that is reached over https.
+        Some(host) if url.scheme() == "https" || is_loopback(registry) => Ok(host),
+        _ => Err("the token service is not reached over https, so no credentials are sent to it"),
     }
 }
 
@@ -234,82 +300,4 @@ fn parameters(text: &str) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn challenges_are_read_with_commas_in_quotes() {
-        let read =
-            parameters(r#"realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a:pull,push",error=x"#);
-        assert_eq!(read["realm"], "https://auth.docker.io/token");
-        assert_eq!(read["scope"], "repository:a:pull,push");
-        assert_eq!(read["error"], "x");
-    }
-
-    #[test]
-    fn docker_hub_is_one_registry_under_all_its_names() {
-        let mut credentials = Credentials::default();
-        credentials.add("https://index.docker.io/v1/", "u", Secret::Password("p".to_owned().into()));
-        assert!(credentials.get("docker.io").is_some() && credentials.get("ghcr.io").is_none());
-        assert_eq!(credentials.docker_config()["auths"]["https://index.docker.io/v1/"]["auth"], "dTpw");
-    }
-
-    #[test]
-    fn a_callers_config_is_kept_with_our_logins_in_it() {
-        let mut credentials = Credentials::default();
-        credentials.keep_docker_config(r#"{"auths":{"other.io":{"auth":"eA=="},"r.io":{"auth":"b2xk"}},"HttpHeaders":{"a":"b"}}"#);
-        credentials.add("r.io", "u", Secret::Password("p".to_owned().into()));
-        let config = credentials.docker_config();
-        assert_eq!((config["auths"]["other.io"]["auth"].as_str(), config["auths"]["r.io"]["auth"].as_str()), (Some("eA=="), Some("dTpw")));
-        assert_eq!(config["HttpHeaders"]["a"], "b");
-    }
-
-    #[tokio::test]
-    async fn an_identity_token_follows_no_redirect() {
-        let serve = async |app: axum::Router| {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let host = listener.local_addr().unwrap().to_string();
-            tokio::spawn(async move { axum::serve(listener, app).await });
-            host
-        };
-        let stolen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let seen = stolen.clone();
-        let thief = serve(axum::Router::new().fallback(move || async move { seen.store(true, std::sync::atomic::Ordering::SeqCst) })).await;
-        let away = axum::response::Redirect::temporary(&format!("http://{thief}/token"));
-        let host = serve(axum::Router::new().fallback(move || async move { away })).await;
-        let mut credentials = Credentials::default();
-        credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
-        let tokens = Tokens::new(reqwest::Client::new(), credentials);
-        let repository: Repository = format!("{host}/app").parse().unwrap();
-        let challenge = format!("Bearer realm=\"http://{host}/token\"");
-        let error = tokens.obtain(&challenge, &repository, &Access::Push, None).await.unwrap_err();
-        assert!(error.to_string().contains("307"), "{error}");
-        assert!(!stolen.load(std::sync::atomic::Ordering::SeqCst));
-    }
-
-    #[tokio::test]
-    async fn an_identity_token_is_sent_as_a_refresh_token_and_never_as_a_password() {
-        use axum::extract::Form;
-        let app = axum::Router::new().route(
-            "/token",
-            axum::routing::post(|Form(form): Form<BTreeMap<String, String>>| async move {
-                assert_eq!(
-                    (form["grant_type"].as_str(), form["refresh_token"].as_str(), form["scope"].as_str()),
-                    ("refresh_token", "idt", "repository:app:pull,push")
-                );
-                axum::Json(serde_json::json!({ "access_token": "granted" }))
-            }),
-        );
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let mut credentials = Credentials::default();
-        credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
-        let tokens = Tokens::new(reqwest::Client::new(), credentials);
-        let repository: Repository = format!("{host}/app").parse().unwrap();
-        assert!(
-            tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, &Access::Push, None).await.unwrap()
-        );
-        assert_eq!(tokens.known(&repository, &Access::Push).await.unwrap().to_str().unwrap(), "Bearer granted");
-    }
-}
+mod tests;

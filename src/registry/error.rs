@@ -32,7 +32,7 @@ impl Remedied for RegistryError {
     fn remedy(&self) -> Option<String> {
         let remedy = match self {
             Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
-                "give credentials for this registry with `registry-auth`, or `username` and `password`; for ghcr.io the default `github-token` is enough"
+                "give credentials for this registry with `registry-auth`, or `username` and `password`; for the registry of the server that runs the workflow, such as ghcr.io, the default `github-token` is enough"
             }
             Self::Refused { request, status: StatusCode::FORBIDDEN, .. }
                 if ["GET ", "HEAD "].iter().any(|read| request.starts_with(read)) =>

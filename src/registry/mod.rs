@@ -62,6 +62,11 @@ impl Registry {
         Self { transport: Arc::new(Transport::new(http, credentials, true)), memory: Arc::default() }
     }
 
+    /// Registries that had credentials sent to another host, which they named as their token service; each with that host.
+    pub async fn token_services_elsewhere(&self) -> Vec<(String, String)> {
+        self.transport.token_services_elsewhere().await
+    }
+
     /// The manifest of this digest, its bytes hashed; `None` only when the registry says 404.
     pub async fn manifest(&self, image: &ImageRef) -> Result<Option<Manifest>> {
         let Some((manifest, _)) = self.fetch_manifest(&image.repository, image.digest.as_str()).await? else { return Ok(None) };

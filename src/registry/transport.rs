@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::Result;
 use super::auth::{Credentials, Tokens};
 use super::error::RegistryError;
+pub(crate) use crate::github::server::is_loopback;
 use crate::image::{Digest, Repository};
 
 /// Requests in flight at once, over all registries.
@@ -49,6 +50,10 @@ pub(super) struct Answer {
 impl Transport {
     pub(super) fn new(http: reqwest::Client, credentials: Credentials, publishing: bool) -> Self {
         Self { publishing, tokens: Tokens::new(http.clone(), credentials), http, places: Semaphore::new(CONCURRENCY) }
+    }
+
+    pub(super) async fn token_services_elsewhere(&self) -> Vec<(String, String)> {
+        self.tokens.elsewhere().await
     }
 
     /// Sends to `/v2/<repository>/<path>`.
@@ -207,16 +212,30 @@ impl Answer {
         rest.contains("next").then(|| self.response.url().join(target).ok())?
     }
 
-    /// The body, at most `limit` bytes.
-    pub(super) async fn bytes(mut self, limit: usize) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = self.chunk().await? {
-            if bytes.len() + chunk.len() > limit {
-                return Err(RegistryError::TooLarge { what: format!("the answer to `{}`", self.request), limit });
+    /// The body, at most `limit` bytes, in the time that so many take on a slow line: what drips does not hold a run up for ever.
+    pub(super) async fn bytes(self, limit: usize) -> Result<Vec<u8>> {
+        self.bytes_within(limit, patience(limit)).await
+    }
+
+    async fn bytes_within(mut self, limit: usize, patience: Duration) -> Result<Vec<u8>> {
+        let request = self.request.clone();
+        let whole = async {
+            let mut bytes = Vec::new();
+            while let Some(chunk) = self.chunk().await? {
+                if bytes.len() + chunk.len() > limit {
+                    return Err(RegistryError::TooLarge { what: format!("the answer to `{}`", self.request), limit });
+                }
+                bytes.extend_from_slice(&chunk);
             }
-            bytes.extend_from_slice(&chunk);
+            Ok(bytes)
+        };
+        match tokio::time::timeout(patience, whole).await {
+            Ok(read) => read,
+            Err(_) => {
+                let cause = format!("the answer did not end within {} s", patience.as_secs());
+                Err(RegistryError::Unreachable { request, attempts: 1, cause })
+            }
         }
-        Ok(bytes)
     }
 
     /// Copies the body and gives its digest.
@@ -243,6 +262,11 @@ impl Answer {
     }
 }
 
+/// A minute, and what `bytes` take at 64 KiB a second.
+fn patience(bytes: usize) -> Duration {
+    Duration::from_secs(60 + (bytes >> 16) as u64)
+}
+
 /// `https://`, but plain HTTP for loopback, where no certificate can be had. Docker Hub's API lives on another host than its name.
 fn base(registry: &str) -> String {
     match registry {
@@ -250,13 +274,6 @@ fn base(registry: &str) -> String {
         host if is_loopback(host) => format!("http://{host}"),
         host => format!("https://{host}"),
     }
-}
-
-/// Whether plain HTTP is right: `localhost`, `127.0.0.0/8` or `[::1]`, with or without a port.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(name, _)| name);
-    let name = name.trim_matches(['[', ']']);
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether bytes may be sent there, or believed that come from there: https, or this machine.
@@ -341,16 +358,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_is_for_loopback_only() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["ghcr.io", "127.0.0.1.example.com", "10.0.0.1:5000", "localhost.example.com:80"] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
-
-    #[test]
     fn a_pause_is_asked_for_in_seconds_or_as_a_date() {
         let now: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         for (text, seconds) in [("7", Some(7)), (" 0 ", Some(0)), ("Fri, 02 Jan 2026 03:05:05 GMT", Some(60)), ("soon", None)] {
@@ -376,6 +383,20 @@ mod tests {
             assert!((least..=least + least / 2).contains(&pause), "{attempt}: {pause}");
         }
         assert_eq!(backoff(30), LONGEST_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn a_document_that_drips_or_has_no_end_is_left() {
+        use crate::answer::bad;
+        let answer = async |url: String| {
+            let response = reqwest::Client::new().get(url).send().await.unwrap();
+            Answer { status: response.status(), request: "GET x".to_owned(), response }
+        };
+        let error = answer(bad::dripping().await).await.bytes_within(1 << 20, Duration::from_millis(200)).await.unwrap_err();
+        assert!(matches!(&error, RegistryError::Unreachable { cause, .. } if cause.contains("did not end within")), "{error}");
+        let error = answer(bad::endless().await).await.bytes(1 << 20).await.unwrap_err();
+        assert!(matches!(error, RegistryError::TooLarge { .. }), "{error}");
+        assert_eq!((patience(64 << 10).as_secs(), patience(16 << 20).as_secs()), (61, 316));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Who this run is: the OIDC token from the runner, and what it claims. The claims are unverified until Fulcio has put them into a certificate.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +9,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::{Failure, persistently};
+use crate::answer;
 use crate::error::{OrRemedy as _, Remedy as _};
+use crate::github::facts::Visibility;
+use crate::github::server::{Server, authority, is_loopback};
 use crate::github::{Context, IdTokenRequest};
 
 /// What Fulcio wants to stand in `aud`.
@@ -35,18 +40,29 @@ pub struct UnverifiedClaims {
     pub git_ref: String,
     #[serde(default)]
     pub event_name: String,
+    /// `github-hosted` or `self-hosted`.
     #[serde(default)]
     pub runner_environment: String,
     /// The workflow that holds the job: the caller's, or a reusable one.
     #[serde(default)]
     pub job_workflow_ref: String,
+    #[serde(default)]
+    pub repository_visibility: Option<String>,
 }
 
-/// Asks the runner for a token: <https://docs.github.com/actions/reference/security/oidc>.
-pub async fn token(http: &reqwest::Client, context: &Context) -> anyhow::Result<OidcToken> {
+impl UnverifiedClaims {
+    /// What the server's own issuer says of the repository.
+    pub fn visibility(&self) -> Visibility {
+        Visibility::named(self.repository_visibility.as_deref())
+    }
+}
+
+/// Asks the runner for a token: <https://docs.github.com/actions/reference/security/oidc>. `issuers` may have issued it beside the workflow's server.
+pub async fn token(http: &reqwest::Client, context: &Context, issuers: &[String]) -> anyhow::Result<OidcToken> {
     let jwt = raw_token(http, context, AUDIENCE).await?;
     let token = OidcToken { unverified: claims(jwt.expose_secret())?, jwt };
     check(&token.unverified, context, jiff::Timestamp::now().as_second())?;
+    from_a_known_issuer(&token.unverified.iss, context, issuers)?;
     Ok(token)
 }
 
@@ -55,26 +71,30 @@ pub async fn raw_token(http: &reqwest::Client, context: &Context, audience: &str
     let Some(request) = &context.id_token else {
         return Err(anyhow::anyhow!("this job may not ask for an OIDC token, so nothing can be signed")).hint(PERMISSION);
     };
-    persistently("the OIDC token service", shown(&request.url), || ask(http, request, audience)).await.remedied()
+    if reqwest::Url::parse(&request.url).ok().as_ref().and_then(authority).is_none() {
+        anyhow::bail!("the OIDC token service `{}` is not reached over https, so it is not asked", shown(&request.url));
+    }
+    persistently("the OIDC token service", shown(&request.url), || ask(http, request, audience, answer::WITHIN)).await.remedied()
 }
 
 /// The token itself while it has minutes to live, a new one otherwise: a build may take an hour.
-pub async fn refreshed(http: &reqwest::Client, context: &Context, held: OidcToken) -> anyhow::Result<OidcToken> {
+pub async fn refreshed(http: &reqwest::Client, context: &Context, issuers: &[String], held: OidcToken) -> anyhow::Result<OidcToken> {
     const ENOUGH: i64 = 120;
-    if held.unverified.exp - jiff::Timestamp::now().as_second() > ENOUGH { Ok(held) } else { token(http, context).await }
+    if held.unverified.exp - jiff::Timestamp::now().as_second() > ENOUGH { Ok(held) } else { token(http, context, issuers).await }
 }
 
 fn shown(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
-async fn ask(http: &reqwest::Client, request: &IdTokenRequest, audience: &str) -> Result<SecretString, Failure> {
+async fn ask(http: &reqwest::Client, request: &IdTokenRequest, audience: &str, within: Duration) -> Result<SecretString, Failure> {
     #[derive(Deserialize)]
     struct Answer {
         value: SecretString,
     }
     let answer = http
         .get(&request.url)
+        .timeout(within)
         .query(&[("audience", audience)])
         .header("authorization", format!("bearer {}", request.token.expose_secret()))
         .send()
@@ -84,8 +104,13 @@ async fn ask(http: &reqwest::Client, request: &IdTokenRequest, audience: &str) -
     if !status.is_success() {
         return Err(Failure::of_status(status.as_u16(), "no token was given".to_owned()));
     }
+    let body = answer::read(answer, answer::LIMIT).await.map_err(|unread| match unread {
+        answer::Unread::Broken(_) => Failure::Passing(unread.to_string()),
+        answer::Unread::TooLarge { .. } => Failure::Nonsense(unread.to_string()),
+    })?;
     // The body is not quoted: it would hold the token.
-    answer.json::<Answer>().await.map(|answer| answer.value).map_err(|_| Failure::Nonsense("its answer holds no `value`".to_owned()))
+    let answer = serde_json::from_slice::<Answer>(&body);
+    answer.map(|answer| answer.value).map_err(|_| Failure::Nonsense("its answer holds no `value`".to_owned()))
 }
 
 /// Reads the middle part of a JWT.
@@ -124,9 +149,22 @@ fn check(claims: &UnverifiedClaims, context: &Context, now: i64) -> anyhow::Resu
     Ok(())
 }
 
+/// Whoever else issued a token would speak for a run of another server. One on this machine can: no certificate authority elsewhere believes it.
+fn from_a_known_issuer(issuer: &str, context: &Context, issuers: &[String]) -> anyhow::Result<()> {
+    let server = Server::of(&context.server_url);
+    let url = reqwest::Url::parse(issuer).ok();
+    let is_here = url.as_ref().and_then(authority).is_some_and(|host| is_loopback(&host));
+    if server.issues(issuer) || is_here || issuers.iter().any(|known| known == issuer.trim_end_matches('/')) {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!("the OIDC token is of issuer `{issuer}`, which is not the one of `{server}`"))
+        .hint("a private Sigstore instance names the issuers that it takes in its signing config (`oidcUrls`), see `signing-config`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::bad;
 
     fn given(exp: i64, repository: &str, sha: &str) -> UnverifiedClaims {
         UnverifiedClaims {
@@ -139,6 +177,7 @@ mod tests {
             event_name: "push".into(),
             runner_environment: "github-hosted".into(),
             job_workflow_ref: "o/r/.github/workflows/x.yml@refs/heads/main".into(),
+            repository_visibility: None,
         }
     }
 
@@ -159,6 +198,59 @@ mod tests {
             let message = check(&given(11, repository, sha), &Context::default(), 10).unwrap_err().to_string();
             assert!(message.contains("hint"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_token_is_of_the_issuer_that_belongs_to_the_server() {
+        let own = ["https://oidc.own.example".to_owned()];
+        for (server, issuer, fine) in [
+            ("https://github.com", "https://token.actions.githubusercontent.com", true),
+            ("https://github.com", "https://token.actions.githubusercontent.com/octo-inc", true),
+            ("https://github.com", "https://oidc.own.example", true),
+            ("https://github.com", "http://127.0.0.1:1", true),
+            ("https://github.com", "https://git.example.com/_services/token", false),
+            ("https://github.com", "http://token.actions.githubusercontent.com", false),
+            ("https://github.com", "http://127.0.0.1.evil.example", false),
+            ("https://github.com", "", false),
+            ("https://git.example.com", "https://git.example.com/_services/token", true),
+            ("https://git.example.com", "https://token.actions.githubusercontent.com", false),
+            ("https://octo.ghe.com", "https://token.actions.octo.ghe.com", true),
+            ("https://octo.ghe.com", "https://token.actions.other.ghe.com", false),
+        ] {
+            let context = Context { server_url: server.into(), ..Context::default() };
+            assert_eq!(from_a_known_issuer(issuer, &context, &own).is_ok(), fine, "{server}: {issuer}");
+        }
+    }
+
+    #[test]
+    fn the_token_says_whether_the_repository_is_private() {
+        for (claim, said) in [
+            (Some("public"), Visibility::Public),
+            (Some("private"), Visibility::Private),
+            (Some("internal"), Visibility::Private),
+            (Some("Public"), Visibility::Private),
+            (None, Visibility::Unknown),
+        ] {
+            let claims = UnverifiedClaims { repository_visibility: claim.map(str::to_owned), ..given(11, "o/r", "abc") };
+            assert_eq!(claims.visibility(), said, "{claim:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_service_that_drips_never_ends_or_is_not_safe_is_left() {
+        let ask = async |url: String| {
+            let request = IdTokenRequest { url, token: "t".to_owned().into() };
+            ask(&reqwest::Client::new(), &request, "sigstore", Duration::from_millis(300)).await.unwrap_err()
+        };
+        assert!(matches!(ask(bad::dripping().await).await, Failure::Passing(cause) if cause.contains("broke off")));
+        let url = bad::endless().await;
+        let request = IdTokenRequest { url, token: "t".to_owned().into() };
+        let refused = super::ask(&reqwest::Client::new(), &request, "sigstore", answer::WITHIN).await.unwrap_err();
+        assert!(matches!(refused, Failure::Nonsense(cause) if cause.contains("larger than")));
+        let request = IdTokenRequest { url: "http://oidc.example/token?x=y".into(), token: "t".to_owned().into() };
+        let context = Context { id_token: Some(request), ..Context::default() };
+        let error = raw_token(&reqwest::Client::new(), &context, "sigstore").await.unwrap_err();
+        assert!(error.to_string().contains("`http://oidc.example/token` is not reached over https"), "{error}");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Services {
     /// `None`: nothing is logged, and a timestamp proves the time.
     pub rekor: Option<Rekor>,
     pub timestamp: Option<String>,
+    /// Who issues the tokens that the certificate authority takes; a private instance has its own.
+    pub issuers: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +80,9 @@ impl Services {
                 shown(file)
             );
         }
-        Ok(Self { fulcio, rekor, timestamp })
+        // Those of the public-good instance are of people, and those of workflows are the servers' own.
+        let issuers = file.map(|_| config.eligible_oidc_urls().into_iter().map(|service| trimmed(&service.url)).collect());
+        Ok(Self { fulcio, rekor, timestamp, issuers: issuers.unwrap_or_default() })
     }
 }
 
@@ -144,10 +148,14 @@ where
     F: Future<Output = Result<T, Failure>>,
 {
     const ATTEMPTS: u32 = 4;
+    const WITHIN: std::time::Duration = std::time::Duration::from_secs(90);
     let mut attempt = 1;
     loop {
         let url = || url.to_owned();
-        match request().await {
+        // The clients of these services limit neither time nor size of a body.
+        let whole = tokio::time::timeout(WITHIN, request()).await;
+        let late = || Failure::Passing(format!("the answer did not end within {} s", WITHIN.as_secs()));
+        match whole.unwrap_or_else(|_| Err(late())) {
             Ok(value) => return Ok(value),
             Err(Failure::Final(detail)) => return Err(SigstoreError::Refused { service, url: url(), detail }),
             Err(Failure::Nonsense(detail)) => return Err(SigstoreError::Unusable { service, url: url(), detail }),

@@ -117,7 +117,7 @@ async fn resolve(
         Source::Folder(folder) => return Ok((print_bake(place.env, folder, &inputs.bake.asked).await?, None)),
         Source::Remote(remote) => remote,
     };
-    let asked = Asked { logins: &inputs.registry_auth, images: &[], env: place.env, context };
+    let asked = Asked { logins: &inputs.registry_auth, images: &[], env: place.env, context, token: inputs.github_token.as_ref() };
     // Which platforms it must build is known only then.
     let mut buildx = Buildx::set_up(place, &login::stored_credentials(&asked)?, &inputs.builder, &[], notice).await?;
     match buildx.print_bake(remote, &inputs.bake.asked).await {
@@ -132,7 +132,7 @@ async fn resolve(
 async fn build_only(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan: &BuildOnly, report: &Report) -> anyhow::Result<()> {
     let env = bench.place.env;
     let notice = |text: &str| report.notice(text);
-    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context };
+    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
     let credentials = login::stored_credentials(&asked).context(UNBUILT)?;
     let buildx = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice).await.context(UNBUILT)?;
     let file = plan.definition.for_checking(env);

@@ -9,13 +9,18 @@ use super::trust;
 use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
 use crate::build::merge::{Parts, Wanted};
-use crate::github::{Context, Environment, facts};
+use crate::error::Remedy as _;
+use crate::github::api::Api;
+use crate::github::runners::{self, Verdict};
+use crate::github::{Context, Environment, facts, workflow};
 use crate::inputs::{Action, Inputs, secret_texts};
 use crate::plan::Target;
 use crate::plan::merge::{Merge, Plan, plan};
 use crate::preflight::Problems;
 use crate::publish::Published;
 use crate::report::Report;
+use crate::sigstore::identity::UnverifiedClaims;
+use crate::summary::{self, level::Signing};
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
@@ -31,9 +36,12 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
             .context("nothing was to be merged, but the workflow cannot be told"),
         Plan::Merge(plan) => {
             trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
-            let published = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
+            let (published, level) = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let metadata = &plan.release.about.metadata;
             hand_over(&published, metadata, &context, &inputs, report)?;
+            if let Some(level) = level {
+                tell(&level, &context, report)?;
+            }
             hand_over_metadata(Some(&published), metadata, env, &context, &inputs).context(UNWRITTEN)
         }
     }
@@ -41,8 +49,17 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
 
 const UNMERGED: &str = "nothing was merged";
 
+/// The build level, or why none is claimed.
+type Level = Result<String, String>;
+
 /// The pipeline.
-async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &Merge, report: &Report) -> anyhow::Result<Published> {
+async fn publish(
+    env: &Environment,
+    context: &Context,
+    inputs: &Inputs,
+    plan: &Merge,
+    report: &Report,
+) -> anyhow::Result<(Published, Option<Level>)> {
     let run = Run { env, context, inputs, release: &plan.release, report };
     let (outside, _) = run.outside().await?;
     let Some(Target { images, requirements, .. }) = plan.release.targets.first() else { anyhow::bail!("the plan names no image") };
@@ -50,14 +67,61 @@ async fn publish(env: &Environment, context: &Context, inputs: &Inputs, plan: &M
     let wanted = Wanted { platforms, statements: &plan.statements, annotations: &plan.annotations };
     let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
     let mut problems = Problems::default();
+    let verdict = match inputs.merge.check_runners {
+        true => problems.take(hosted(context, inputs).await),
+        false => None,
+    };
     let sboms = if plan.sboms_of_layers {
         Sboms::Layers(problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.written.clone(), env)).unwrap_or_default())
     } else {
         Sboms::Build
     };
     let (ready, parts) = report.stage("preflight", run.preflight(&outside, problems, read)).await?;
+    let level = verdict.map(|verdict| level(&verdict, ready.claims(), context)).transpose()?;
     let built = report.stage("merge", merge(&outside, parts)).await?;
-    run.conclude(&outside, ready, built, &sboms).await
+    let published = run.conclude(&outside, ready, built, &sboms).await?;
+    Ok((published, level))
+}
+
+/// On whose machines the jobs ran that hand on what is merged here.
+async fn hosted(context: &Context, inputs: &Inputs) -> anyhow::Result<Verdict> {
+    let jobs = match Api::new(context, inputs.github_token.as_ref()).context("GitHub's API cannot be used")? {
+        Some(api) => api.jobs(&context.run_id, &context.run_attempt).await,
+        None => Err("there is no `GITHUB_REPOSITORY` to ask GitHub about".to_owned()),
+    };
+    let platforms: Vec<String> = inputs.platforms.iter().map(ToString::to_string).collect();
+    match jobs.map_or_else(Verdict::Unknown, |jobs| runners::verdict(&jobs, &platforms)) {
+        Verdict::SelfHosted(jobs) => {
+            let jobs: Vec<String> = jobs.iter().map(|job| format!("`{job}`")).collect();
+            Err(anyhow::anyhow!("input `check-runners`: {} ran on no runner of GitHub's, whatever its label", jobs.join(", ")))
+                .hint("`publish-custom.yml` takes any runner, and claims no build level")
+        }
+        verdict => Ok(verdict),
+    }
+}
+
+fn level(verdict: &Verdict, claims: Option<&UnverifiedClaims>, context: &Context) -> anyhow::Result<Level> {
+    if claims.is_some_and(|claims| claims.runner_environment == "self-hosted") {
+        return Err(anyhow::anyhow!("input `check-runners`: the job that signs runs on no runner of GitHub's, whatever its label"))
+            .hint("`publish-custom.yml` takes any runner, and claims no build level");
+    }
+    let signing = claims.map(|claims| Signing {
+        server_url: &context.server_url,
+        job_workflow_ref: &claims.job_workflow_ref,
+        runner_environment: Some(&claims.runner_environment),
+    });
+    Ok(summary::level::level(verdict, signing.as_ref()))
+}
+
+fn tell(level: &Level, context: &Context, report: &Report) -> anyhow::Result<()> {
+    match level {
+        Ok(level) => report.say(level),
+        Err(why) => report.notice(&format!("no build level is claimed: {why}")),
+    }
+    match &context.summary_file {
+        Some(file) => workflow::append_summary(file, &summary::level::markdown(level)).context("the job summary").context(UNWRITTEN),
+        None => Ok(()),
+    }
 }
 
 /// Makes one image of the parts.

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::hand_over::{BUILT, UNWRITTEN, hand_over, hand_over_metadata, hand_over_pushed};
-use super::release::{Run, plural, private_folder, sboms, with_consequence};
+use super::release::{Run, plural, private_folder, say_elsewhere, sboms, with_consequence};
 use super::trust;
 use crate::build::arguments::Generator;
 use crate::build::buildx::{Buildx, Place};
@@ -66,7 +66,7 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan:
     let private = private_folder(context)?;
     let place = Place { env, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
-    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context };
+    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
     let credentials = login::stored_credentials(&asked).context("nothing was built")?;
     let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, &build.platforms, &notice).await.context("nothing was built")?;
     let built = report
@@ -82,7 +82,7 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan:
 
 /// Builds for `merge`: pushed by digest, without a name, and without evidence of ours.
 async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::Push, report: &Report) -> anyhow::Result<BuiltImage> {
-    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context };
+    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
     let credentials = login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
     let registry = Registry::for_publishing(super::release::http_client()?, credentials.clone());
     // Declared before what uses it, so that it is removed after.
@@ -99,6 +99,7 @@ async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan
         for probe in probes {
             problems.take(probe.remedied());
         }
+        say_elsewhere(&registry, report).await;
         problems.into_result()?;
         let outcome = format!("may push to {}", plural(plan.images.len(), "repository"));
         Ok((buildx.context("the preflight lost a result")?, outcome))

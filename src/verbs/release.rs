@@ -13,6 +13,7 @@ use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::api::Api;
+use crate::github::facts::Visibility;
 use crate::github::{Context, Environment};
 use crate::image::ImageRef;
 use crate::inputs::{Inputs, OnTagConflict};
@@ -24,7 +25,7 @@ use crate::publish::{self, Baseline, Lot, Name, Published, Terms};
 use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
-use crate::sigstore::identity::{self, OidcToken};
+use crate::sigstore::identity::{self, OidcToken, UnverifiedClaims};
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::session::Session;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
@@ -91,11 +92,27 @@ pub struct Ready {
     policies: Vec<Policy>,
 }
 
+impl Ready {
+    /// What the issuer says of the job that signs; `None` where a key does.
+    pub(super) fn claims(&self) -> Option<&UnverifiedClaims> {
+        match &self.authority {
+            Authority::Oidc(token) => Some(&token.unverified),
+            Authority::Key { .. } => None,
+        }
+    }
+}
+
 impl Run<'_> {
     /// Logins, and what they serve for.
     pub async fn outside(&self) -> anyhow::Result<(Outside, Credentials)> {
         let images = self.release.images();
-        let asked = Asked { logins: &self.inputs.registry_auth, images: &images, env: self.env, context: self.context };
+        let asked = Asked {
+            logins: &self.inputs.registry_auth,
+            images: &images,
+            env: self.env,
+            context: self.context,
+            token: self.inputs.github_token.as_ref(),
+        };
         let credentials = login::credentials(&asked, &Endpoints::default(), self.report).await.context("no login")?;
         Ok((Outside::new(self.inputs, &credentials)?, credentials))
     }
@@ -118,21 +135,16 @@ impl Run<'_> {
         let Outside { http, registry, services, .. } = outside;
         let (images, names) = (release.images(), release.names());
         let possible = possible(release, services, report)?;
-        problems.take(preflight::public_log(
-            context.repository.as_deref().unwrap_or_default(),
-            release.private,
-            services.rekor.as_ref().map(|rekor| rekor.url.as_str()),
-            if release.key.is_some() { preflight::TOLD_BY_KEY } else { preflight::TOLD_BY_CERTIFICATE },
-            release.allow_public_log,
-        ));
         let (authority, baseline, probes, made, github) = tokio::join!(
-            Authority::of_run(http, context, inputs),
+            Authority::of_run(http, context, inputs, &services.issuers),
             Baseline::observe(registry, &names),
             futures_util::future::join_all(images.iter().map(|repository| registry.probe_push(repository))),
             maker,
             store::keeper(context, inputs, report),
         );
+        say_elsewhere(registry, report).await;
         let github = problems.take(github).flatten();
+        problems.take(self.public_log(services, authority.as_ref().ok()));
         let authority = problems.take(authority);
         let baseline = problems.take(baseline);
         let made = problems.take(made);
@@ -150,6 +162,25 @@ impl Run<'_> {
         let outcome = format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
         let policies = possible.into_iter().map(|requirements| Policy { signer: signer.clone(), requirements }).collect();
         Ok(((Ready { authority, baseline, github, policies }, made), outcome))
+    }
+
+    /// What would become public by signing, now that the token says as well whose repository it is. Without a token nothing is signed, and
+    /// only what is known to be private is worth a word.
+    fn public_log(&self, services: &Services, authority: Option<&Authority>) -> anyhow::Result<()> {
+        let claimed = authority.map(Authority::visibility).unwrap_or_default();
+        let visibility = self.release.visibility.and(claimed);
+        if authority.is_none() && visibility == Visibility::Unknown {
+            return Ok(());
+        }
+        let by_key = self.release.key.is_some();
+        let logs = services.rekor.iter().map(|rekor| rekor.url.as_str()).chain(services.fulcio.as_deref().filter(|_| !by_key));
+        preflight::public_log(
+            self.context.repository.as_deref().unwrap_or_default(),
+            visibility,
+            &logs.collect::<Vec<_>>(),
+            if by_key { preflight::TOLD_BY_KEY } else { preflight::TOLD_BY_CERTIFICATE },
+            self.release.allow_public_log,
+        )
     }
 
     /// Sign, attest, verify, tag.
@@ -232,13 +263,21 @@ pub enum Authority {
 }
 
 impl Authority {
-    async fn of_run(http: &reqwest::Client, context: &Context, inputs: &Inputs) -> anyhow::Result<Self> {
-        let Some(key) = inputs.signing_key.clone() else { return identity::token(http, context).await.map(Self::Oidc) };
+    async fn of_run(http: &reqwest::Client, context: &Context, inputs: &Inputs, issuers: &[String]) -> anyhow::Result<Self> {
+        let Some(key) = inputs.signing_key.clone() else { return identity::token(http, context, issuers).await.map(Self::Oidc) };
         if context.workflow_ref.is_empty() {
             return Err(anyhow::anyhow!("this run names no workflow, so its provenance could not say what built the image"))
                 .hint("run it in a workflow, or set `GITHUB_WORKFLOW_REF` and the other variables that a runner sets");
         }
         Ok(Self::Key { key, workflow_ref: context.workflow_ref.clone() })
+    }
+
+    /// What the token says of the repository.
+    fn visibility(&self) -> Visibility {
+        match self {
+            Self::Oidc(token) => token.unverified.visibility(),
+            Self::Key { .. } => Visibility::Unknown,
+        }
     }
 
     /// Who must be found to have signed, for this commit of this repository.
@@ -293,11 +332,18 @@ impl Authority {
     pub(super) async fn session(self, http: &reqwest::Client, context: &Context, services: &Services) -> anyhow::Result<Session> {
         match self {
             Self::Oidc(token) => {
-                let token = identity::refreshed(http, context, token).await?;
+                let token = identity::refreshed(http, context, &services.issuers, token).await?;
                 Session::open(http, services, &token).await.remedied()
             }
             Self::Key { key, .. } => Ok(Session::with_key(http, services, &key)),
         }
+    }
+}
+
+/// Which registries had their credentials sent to a host of another name. That is what they asked for, and a user should know.
+pub(super) async fn say_elsewhere(registry: &Registry, report: &Report) {
+    for (registry, host) in registry.token_services_elsewhere().await {
+        report.notice(&format!("`{registry}` names `{host}` as its token service, so the login for `{registry}` is sent there"));
     }
 }
 

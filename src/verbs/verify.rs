@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
-use super::release::http_client;
+use super::release::{http_client, say_elsewhere};
 use crate::error::{self, OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::github::{Context, Environment};
 use crate::image::{ImageRef, Platform, Repository, Tag};
@@ -158,7 +158,7 @@ impl FromStr for Wanted {
 }
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
-    let outcome = checked(arguments, env).await;
+    let outcome = checked(arguments, env, report).await;
     match outcome {
         Ok(found) => {
             if arguments.json {
@@ -183,12 +183,12 @@ struct Found {
     formats: Vec<(Format, Option<String>)>,
 }
 
-async fn checked(arguments: &Arguments, env: &Environment) -> anyhow::Result<Found> {
+async fn checked(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<Found> {
     let repository = match &arguments.image {
         Wanted::Digest(image) => &image.repository,
         Wanted::Tag(repository, _) => repository,
     };
-    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &Context::new(env) };
+    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &Context::new(env), token: None };
     let registry = Registry::new(http_client()?, login::stored_credentials(&asked).context("nothing was verified")?);
     let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
     let image = match &arguments.image {
@@ -200,6 +200,7 @@ async fn checked(arguments: &Arguments, env: &Environment) -> anyhow::Result<Fou
         }
     };
     let signers = signers(arguments, &registry, &image).await.with_context(|| format!("`{image}` is not verified"))?;
+    say_elsewhere(&registry, report).await;
     let mut refused = None;
     // Every part must be by one signer, so each is tried for the whole image.
     for signer in signers {

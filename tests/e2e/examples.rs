@@ -149,6 +149,8 @@ fn the_reusable_workflow_publishes_in_its_own_name() {
     let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
     assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
     assert!(ended.log.contains(&format!("legs={}", planned())), "{}", ended.log);
+    // The sandbox's API tells nothing of runners.
+    assert!(ended.summary.contains("No build level is claimed: ") && !ended.summary.contains("SLSA Build L3"), "{}", ended.summary);
     // Who called it is in the certificate as well, and cosign can ask for both.
     let caller = format!("refs/heads/main {} example/hello", ended.sha());
     let fields: Vec<&str> = caller.split(' ').collect();
@@ -181,6 +183,15 @@ fn the_reusable_workflow_makes_sboms_of_layers_if_asked() {
     assert!(ended.log.contains("type=provenance,mode=min"), "{}", ended.log);
     let stated = ended.stated_by_buildkit(&ended.image(""), &digest);
     assert_eq!(stated.into_iter().collect::<Vec<_>>(), ["https://slsa.dev/provenance/v1"]);
+}
+
+#[test]
+fn the_workflow_that_lets_its_caller_choose_publishes_and_claims_nothing() {
+    let file = root().join("tests/e2e/workflows/reusable-custom.yml");
+    let ended = Workflow::of_file(file, "push", "refs/heads/main").called("publish-custom.yml").run();
+    published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    assert!(ended.log.contains("mirror.example:127.0.0.1"), "{}", ended.log);
+    assert!(!ended.summary.contains("build level") && !ended.summary.contains("SLSA"), "{}", ended.summary);
 }
 
 /// None is only for show.

@@ -155,8 +155,9 @@ fn release(folder: &Path, image: &str) -> PathBuf {
     git(&clone, &["commit", "--quiet", "-m", "what is released"]);
     let commit = output(Command::new(clone.join("tools/release-commit")).current_dir(&clone).args(["v1.0.0", image]));
     git(&clone, &["checkout", "--quiet", commit.trim()]);
-    let called = clone.join(".github/workflows/publish.yml");
-    std::fs::write(&called, written_out(&std::fs::read_to_string(&called).unwrap(), &planned())).unwrap();
+    for called in ["publish.yml", "publish-custom.yml"].map(|name| clone.join(".github/workflows").join(name)) {
+        std::fs::write(&called, written_out(&std::fs::read_to_string(&called).unwrap(), &planned())).unwrap();
+    }
     clone
 }
 

@@ -96,6 +96,7 @@ fn merge_shares_its_inputs_and_outputs_with_publish() {
             "allow-index-entries",
             "annotations",
             "build-source",
+            "check-runners",
             "digest-files",
             "digests",
             "github-token",
@@ -278,18 +279,27 @@ fn workflows_set_only_inputs_that_are_declared() {
     assert!(steps > 8, "{steps}");
 }
 
-/// What can be told to the reusable workflow reaches a step of it.
+/// The workflows to call: what builds and what merges in each.
+const REUSABLE: [&str; 2] = ["publish.yml", "publish-custom.yml"];
+
+fn workflow(name: &str) -> serde_json::Value {
+    serde_saphyr::from_str(&read(&format!(".github/workflows/{name}"))).unwrap()
+}
+
+/// What can be told to a reusable workflow reaches a step of it.
 #[test]
-fn the_reusable_workflow_uses_every_input_and_secret_it_declares() {
-    let text = read(".github/workflows/publish.yml");
-    let workflow: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-    for kind in ["inputs", "secrets"] {
-        for name in workflow["on"]["workflow_call"][kind].as_object().unwrap().keys() {
-            assert!(text.contains(&format!("${{{{ {kind}.{name} }}}}")), "{kind} `{name}` is used by nobody");
+fn the_reusable_workflows_use_every_input_and_secret_they_declare() {
+    for name in REUSABLE {
+        let (text, workflow) = (read(&format!(".github/workflows/{name}")), workflow(name));
+        for kind in ["inputs", "secrets"] {
+            for input in workflow["on"]["workflow_call"][kind].as_object().unwrap().keys() {
+                assert!(text.contains(&format!("${{{{ {kind}.{input} }}}}")), "{name}: {kind} `{input}` is used by nobody");
+            }
         }
-    }
-    for name in workflow["on"]["workflow_dispatch"]["inputs"].as_object().unwrap().keys() {
-        assert_eq!(workflow["on"]["workflow_dispatch"]["inputs"][name], workflow["on"]["workflow_call"]["inputs"][name], "{name}");
+        let by_hand = &workflow["on"]["workflow_dispatch"]["inputs"];
+        for input in by_hand.as_object().into_iter().flat_map(|inputs| inputs.keys()) {
+            assert_eq!(by_hand[input], workflow["on"]["workflow_call"]["inputs"][input], "{name}: {input}");
+        }
     }
 }
 
@@ -302,8 +312,10 @@ const OWN_BUILDER: &str = "the builder is made by the job, for itself alone; one
 const OF_MERGE: &str = "of what is published, which the job that merges does";
 const OF_DIGESTS: &str = "digests are handed on as outputs of the jobs";
 const JOBS_TOKEN: &str = "by default the job's own token, with the job's own permissions";
+const REACHES_IN: &str = "with it a caller reaches what is built, and the build level would be claimed for what it chose";
+const NO_CLAIM: &str = "the workflow claims no build level";
 
-/// Inputs of the action which the jobs that build are not given.
+/// Inputs of the action which the jobs that build are given by no workflow.
 const NOT_OF_BUILDS: &[(&str, &str)] = &[
     ("allow-foreign-layers", OWN_IMAGES),
     ("allow-public-log", OF_MERGE),
@@ -341,7 +353,22 @@ const NOT_OF_BUILDS: &[(&str, &str)] = &[
     ("tuf-root", NO_FILES),
 ];
 
-/// Inputs of merge which the job that publishes is not given.
+/// Those which the strict workflow does not take either.
+const NOT_OF_STRICT_BUILDS: &[(&str, &str)] = &[
+    ("add-hosts", REACHES_IN),
+    ("allow", REACHES_IN),
+    ("attests", REACHES_IN),
+    ("build-contexts", REACHES_IN),
+    ("buildkitd-config-inline", REACHES_IN),
+    ("buildkitd-flags", REACHES_IN),
+    ("cache-from", REACHES_IN),
+    ("cache-to", REACHES_IN),
+    ("cgroup-parent", REACHES_IN),
+    ("driver-opts", REACHES_IN),
+    ("network", REACHES_IN),
+];
+
+/// Inputs of merge which the jobs that publish are given by no workflow.
 const NOT_OF_MERGE: &[(&str, &str)] = &[
     ("allow-foreign-layers", OWN_IMAGES),
     ("allow-index-entries", OWN_IMAGES),
@@ -359,41 +386,213 @@ const NOT_OF_MERGE: &[(&str, &str)] = &[
     ("tuf-root", NO_FILES),
 ];
 
-/// What builds is part of what the certificate stands for.
-#[test]
-fn the_reusable_workflow_lets_nobody_choose_its_buildkit() {
-    let workflow: serde_json::Value = serde_saphyr::from_str(&read(".github/workflows/publish.yml")).unwrap();
-    let step = &workflow["jobs"]["plan"]["steps"][0];
-    assert_eq!(step["env"]["DRIVER_OPTS"], "${{ inputs.driver-opts }}");
-    let passes = |options: &str| {
-        let mut command = std::process::Command::new("bash");
-        let output = command.args(["-e", "-c", step["run"].as_str().unwrap()]).env("DRIVER_OPTS", options).output().unwrap();
-        output.status.success()
-    };
-    for fine in ["", "network=host", "env.http_proxy=http://image.example\ncgroup-parent=image"] {
-        assert!(passes(fine), "{fine}");
+/// Whether a step of the strict workflow's first job lets a run go on; and what it writes for the jobs that build.
+fn planned(step: usize, inputs: &[(&str, &str)]) -> Option<String> {
+    let workflow = workflow("publish.yml");
+    let step = &workflow["jobs"]["plan"]["steps"][step];
+    let output = tempfile::NamedTempFile::new().unwrap();
+    let mut command = std::process::Command::new("bash");
+    command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"].as_str().unwrap()]);
+    for (variable, value) in step["env"].as_object().unwrap() {
+        let input = value.as_str().unwrap().trim_start_matches("${{ inputs.").trim_end_matches(" }}");
+        command.env(variable, inputs.iter().find(|(name, _)| *name == input).map_or("", |(_, value)| value));
     }
-    for foreign in ["image=evil", "network=host\n image=evil", "network=host,image=evil", "\"image=evil\"", "image =evil"] {
-        assert!(!passes(foreign), "{foreign}");
+    let ended = command.env("GITHUB_OUTPUT", output.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success() || said.starts_with("::error::nothing was built: input `"), "{said}");
+    // What was refused is not quoted, and no line but ours is written.
+    assert!(said.lines().count() <= 1 && !said.contains("evil"), "{said}");
+    ended.status.success().then(|| std::fs::read_to_string(output.path()).unwrap())
+}
+
+#[test]
+fn the_strict_workflow_takes_no_source_and_no_frontend_but_the_commits() {
+    for (input, fine, refused) in [
+        (
+            "context",
+            &["", "{{defaultContext}}", "{{defaultContext}}:services/api"][..],
+            &[
+                "https://github.com/evil/evil.git",
+                "docker-image://evil",
+                ".",
+                "evil",
+                "{{defaultContext}}#evil",
+                "{{defaultContext}}\nhttps://evil",
+                "x{{defaultContext}}",
+            ][..],
+        ),
+        ("file", &["", "Dockerfile", "docker/api.Dockerfile"], &["https://evil.example/Dockerfile", "-", "a\nhttps://evil", "$(evil)"]),
+        (
+            "build-args",
+            &["", "VERSION=1\nA=b", "MY_BUILDKIT=1", "PROXY=x"],
+            &[
+                "BUILDKIT_SYNTAX=evil",
+                "A=1\nBUILDKIT_SYNTAX=evil",
+                "A=1,\"BUILDKIT_SYNTAX=evil\"",
+                "https_proxy=http://evil",
+                "A=1\n ALL_PROXY = evil",
+            ],
+        ),
+        ("sbom", &["", "auto", "scanner", "registry", "false"], &["generator=evil", "registry\ngenerator=evil", "scanner,generator=evil"]),
+    ] {
+        for text in fine {
+            assert!(planned(0, &[(input, text)]).is_some(), "{input}: {text}");
+        }
+        for text in refused {
+            assert!(planned(0, &[(input, text)]).is_none(), "{input}: {text}");
+        }
     }
 }
 
-/// An input that is new is either given to the reusable workflow's steps, or has a reason above.
 #[test]
-fn the_reusable_workflow_takes_every_input_but_those_with_a_reason() {
-    let workflow: serde_json::Value = serde_saphyr::from_str(&read(".github/workflows/publish.yml")).unwrap();
-    for (job, declared, left_out) in [("build", action().inputs, NOT_OF_BUILDS), ("publish", merge().inputs, NOT_OF_MERGE)] {
+fn the_strict_workflow_builds_on_runners_of_githubs_alone() {
+    let default = workflow("publish.yml")["on"]["workflow_call"]["inputs"]["runners"]["default"].as_str().unwrap().to_owned();
+    let written = planned(1, &[("runners", &default)]).unwrap();
+    assert!(written.contains(r#"legs=[{"number":0,"platform":"linux/amd64","runner":"ubuntu-24.04"},{"number":1,"#), "{written}");
+    assert!(written.contains("\nplatforms=linux/amd64,linux/arm64\n") && written.lines().count() == 2, "{written}");
+    for fine in [r#"{"linux/arm/v7": "ubuntu-22.04-arm"}"#, r#"{"linux/amd64": "ubuntu-latest"}"#] {
+        assert!(planned(1, &[("runners", fine)]).is_some(), "{fine}");
+    }
+    for refused in [
+        "",
+        "{}",
+        "[]",
+        "null",
+        r#"["ubuntu-24.04"]"#,
+        r#"{"linux/amd64": "self-hosted"}"#,
+        r#"{"linux/amd64": "evil"}"#,
+        r#"{"linux/amd64": ["ubuntu-24.04", "self-hosted"]}"#,
+        r#"{"linux/amd64": {"group": "evil"}}"#,
+        r#"{"linux/amd64": "ubuntu-24.04-evil"}"#,
+        r#"{"linux/amd64": "evil\nubuntu-24.04"}"#,
+        r#"{"linux/amd64": "ubuntu-24.04\nevil"}"#,
+        r#"{"linux/amd64": "ubuntu-24.04", "linux/arm64": "evil"}"#,
+        r#"{"linux/amd64 / x": "ubuntu-24.04"}"#,
+        r#"{"linux/amd64,linux/arm64": "ubuntu-24.04"}"#,
+        "{\"linux/amd64\": \"ubuntu-24.04\"}{\"linux/arm64\": \"ubuntu-24.04\"}",
+        "{\"linux/amd64\": \"ubuntu-24.04\"} evil",
+        "::set-output name=evil::x",
+        r#"{"a/1":"ubuntu-24.04","a/2":"ubuntu-24.04","a/3":"ubuntu-24.04","a/4":"ubuntu-24.04","a/5":"ubuntu-24.04","a/6":"ubuntu-24.04","a/7":"ubuntu-24.04","a/8":"ubuntu-24.04","a/9":"ubuntu-24.04"}"#,
+    ] {
+        assert!(planned(1, &[("runners", refused)]).is_none(), "{refused}");
+    }
+    let strict = workflow("publish.yml");
+    assert_eq!(strict["jobs"]["publish"]["steps"][0]["with"]["check-runners"], true);
+    let chosen: Vec<&str> = strict["jobs"].as_object().unwrap().values().map(|job| job["runs-on"].as_str().unwrap()).collect();
+    assert_eq!(chosen.iter().filter(|label| **label == "${{ matrix.runner }}").count(), 1, "{chosen:?}");
+    assert_eq!(chosen.iter().filter(|label| **label == "ubuntu-24.04").count(), 2, "{chosen:?}");
+    // The claim is nowhere else: who lets a caller choose may not make it.
+    let custom = read(".github/workflows/publish-custom.yml");
+    assert!(!custom.contains("SLSA") && !custom.contains("check-runners"));
+}
+
+/// An input that is new is either given to the reusable workflows' steps, or has a reason above.
+#[test]
+fn the_reusable_workflows_take_every_input_but_those_with_a_reason() {
+    let strict_builds = [NOT_OF_BUILDS, NOT_OF_STRICT_BUILDS].concat();
+    let custom_merge = [NOT_OF_MERGE, &[("check-runners", NO_CLAIM)]].concat();
+    for (name, job, declared, left_out) in [
+        ("publish.yml", "build", action().inputs, strict_builds.as_slice()),
+        ("publish.yml", "publish", merge().inputs, NOT_OF_MERGE),
+        ("publish-custom.yml", "build", action().inputs, NOT_OF_BUILDS),
+        ("publish-custom.yml", "publish", merge().inputs, custom_merge.as_slice()),
+    ] {
+        let workflow = workflow(name);
         let steps = workflow["jobs"][job]["steps"].as_array().unwrap();
         // Nothing of the caller's runs here, and no other action.
-        assert_eq!(steps.len(), 1, "{job}");
+        assert_eq!(steps.len(), 1, "{name}: {job}");
         let given = steps[0]["with"].as_object().unwrap();
-        for name in declared.keys() {
-            let reason = left_out.iter().find(|(left_out, _)| left_out == name);
-            assert_ne!(given.contains_key(name), reason.is_some(), "{job}: input `{name}`, {reason:?}");
+        for input in declared.keys() {
+            let reason = left_out.iter().find(|(left_out, _)| left_out == input);
+            assert_ne!(given.contains_key(input), reason.is_some(), "{name}: {job}: input `{input}`, {reason:?}");
         }
-        for (name, _) in left_out {
-            assert!(declared.contains_key(*name), "{job}: `{name}` is no input any more");
+        for (input, _) in left_out {
+            assert!(declared.contains_key(*input), "{name}: {job}: `{input}` is no input any more");
         }
+    }
+}
+
+/// A called job that asks for more than its caller may do fails at the start, whatever its `if`: the README says what each file asks for.
+#[test]
+fn the_readme_lists_the_rights_of_each_reusable_workflow_and_the_examples_grant_them() {
+    let readme = read("README.md");
+    for name in REUSABLE {
+        let workflow = workflow(name);
+        let mut rights: Vec<String> = workflow["jobs"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|job| job["permissions"].as_object().unwrap())
+            .map(|(right, level)| format!("{right}: {}", level.as_str().unwrap()))
+            .collect();
+        rights.sort();
+        rights.dedup();
+        assert!(workflow["permissions"].as_object().unwrap().is_empty(), "{name}");
+        let listed: Vec<String> = rights.iter().map(|right| format!("`{right}`")).collect();
+        assert!(readme.contains(&format!("| `{name}` | {} |", listed.join(", "))), "README.md lacks | `{name}` | {} |", listed.join(", "));
+        for example in
+            ["examples/workflows/reusable.yml", "tests/e2e/workflows/reusable-registry.yml", "tests/e2e/workflows/reusable-custom.yml"]
+        {
+            let caller: serde_json::Value = serde_saphyr::from_str(&read(example)).unwrap();
+            let job = &caller["jobs"]["publish"];
+            if job["uses"].as_str().unwrap().contains(&format!("/{name}@")) {
+                let granted: Vec<String> = job["permissions"]
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .map(|(right, level)| format!("{right}: {}", level.as_str().unwrap()))
+                    .collect();
+                assert!(rights.iter().all(|right| granted.contains(right)), "{example}: {granted:?}, {rights:?}");
+            }
+        }
+    }
+}
+
+/// A called workflow's `github.workflow` is its caller's, and `github.run_id` is never the same: neither lets two runs wait for each other.
+#[test]
+fn runs_of_the_reusable_workflows_wait_for_those_that_put_the_same_names() {
+    for name in REUSABLE {
+        let group = &workflow(name)["concurrency"];
+        assert_eq!(group["group"], "supply-action-publish-${{ github.ref }}-${{ inputs.images }}-${{ inputs.target }}", "{name}");
+        assert_eq!(group["cancel-in-progress"], false, "{name}");
+    }
+}
+
+/// What nobody looks after goes stale: advisories are asked about at every push, and updates are proposed for each kind of dependency.
+#[test]
+fn dependencies_are_looked_after() {
+    let ci = read(".github/workflows/ci.yml");
+    assert!(ci.contains("cargo deny --locked check advisories bans licenses sources"));
+    assert!(read("deny.toml").contains("[advisories]"));
+    let updates: serde_json::Value = serde_saphyr::from_str(&read(".github/dependabot.yml")).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut watched: Vec<(String, String)> = Vec::new();
+    for update in updates["updates"].as_array().unwrap() {
+        assert!(update["groups"].as_object().is_some_and(|groups| !groups.is_empty()), "{update}");
+        let ecosystem = update["package-ecosystem"].as_str().unwrap();
+        let folders = update["directories"].as_array().unwrap_or_else(|| panic!("{update}"));
+        watched.extend(folders.iter().map(|folder| (ecosystem.to_owned(), folder.as_str().unwrap().to_owned())));
+    }
+    let mut present = vec![
+        ("cargo".to_owned(), "/".to_owned()),
+        ("cargo".to_owned(), "/fuzz".to_owned()),
+        ("docker".to_owned(), "/".to_owned()),
+        ("github-actions".to_owned(), "/".to_owned()),
+        ("npm".to_owned(), "/tools/node".to_owned()),
+        ("pip".to_owned(), "/tools/python".to_owned()),
+    ];
+    for tool in std::fs::read_dir(root.join("tools/go")).unwrap() {
+        present.push(("gomod".to_owned(), format!("/tools/go/{}", tool.unwrap().file_name().to_string_lossy())));
+    }
+    for (ecosystem, folder) in &present {
+        let is_watched = watched.iter().any(|(kind, place)| {
+            kind == ecosystem
+                && (place == folder || place.strip_suffix("/*").is_some_and(|above| folder.rsplit_once('/').unwrap().0 == above))
+        });
+        assert!(is_watched, "nothing proposes updates for {ecosystem} in {folder}");
+    }
+    for (ecosystem, folder) in &watched {
+        assert!(root.join(folder.trim_start_matches('/').trim_end_matches("/*")).is_dir(), "{ecosystem}: {folder} is not there");
     }
 }
 

@@ -8,6 +8,7 @@ mod conflicts;
 mod contract;
 mod drop_in;
 mod faults;
+mod hosts;
 mod keys;
 mod merge;
 mod pins;

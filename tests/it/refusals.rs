@@ -38,6 +38,21 @@ async fn an_expired_token() {
 async fn a_token_of_a_foreign_issuer() {
     let world = World::new().await;
     world.sandbox.faults().foreign_tokens(true);
+    let why = "the OIDC token is of issuer `https://oidc.elsewhere.example`, which is not the one of `github.com`";
+    refused(&world, &["nothing was tagged", why, "hint: a private Sigstore instance names the issuers"]).await;
+    assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Fulcio));
+}
+
+#[tokio::test]
+async fn a_token_of_an_issuer_that_only_the_signing_config_believes() {
+    let mut world = World::new().await;
+    let config = std::fs::read_to_string(world.sandbox.signing_config()).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["oidcUrls"][0]["url"] = "https://oidc.elsewhere.example/".into();
+    let file = world.folder.path().join("signing-config.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    world.set("INPUT_SIGNING-CONFIG", file.to_str().unwrap());
+    world.sandbox.faults().foreign_tokens(true);
     refused(&world, &["nothing was tagged", "Fulcio", "refused", "hint: Fulcio must trust the issuer"]).await;
 }
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What the registries of base images would say.
+const BASE: &str = "sha256:1f00da2cc2f3ac1a4a8e5ba4bbd8bd0e4a6ba4d7a2fb53ff9c4c4bc4dd95b1b7";
 const IMAGE: &str = "ghcr.io/org/supply-action@sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
 
 /// A copy of what a release rewrites, with one commit, and an empty remote.
@@ -16,9 +18,11 @@ impl Clone {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let copied = [
             "Cargo.toml",
+            "Dockerfile",
             "action.yml",
             "merge/action.yml",
             "bake/action.yml",
+            "tools/base-images",
             "tools/release-commit",
             ".github/workflows",
             "examples/workflows",
@@ -51,7 +55,7 @@ impl Clone {
         for (name, value) in [("NAME", "o"), ("EMAIL", "o@o.o"), ("DATE", "2026-01-02T03:04:05Z")] {
             command.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
         }
-        let output = command.args(arguments).output().unwrap();
+        let output = command.args(arguments).env("BASE_IMAGES", base_images(&self.checkout())).output().unwrap();
         let said = if output.status.success() { output.stdout } else { output.stderr };
         (output.status.success(), String::from_utf8(said).unwrap().trim().to_owned())
     }
@@ -80,6 +84,49 @@ impl Clone {
     }
 }
 
+/// `NAME=image@digest` for each base image of the Dockerfile.
+fn base_images(checkout: &Path) -> String {
+    let dockerfile = std::fs::read_to_string(checkout.join("Dockerfile")).unwrap_or_default();
+    let images = dockerfile.lines().filter_map(|line| line.strip_prefix("ARG ")).filter(|image| !image.contains('$'));
+    images.map(|image| format!("{}@{BASE}\n", image.split('@').next().unwrap())).collect()
+}
+
+#[test]
+fn a_release_is_built_of_base_images_by_digest_and_its_commit_keeps_them() {
+    let clone = Clone::new();
+    // A docker that knows one digest, and refuses what has no tag.
+    let programs = clone.folder.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let docker = programs.join("docker");
+    let inspects =
+        format!("#!/bin/sh\n[ \"$1 $2 $3 $5 $6\" = 'buildx imagetools inspect --format {{{{.Manifest.Digest}}}}' ] && echo '{BASE}'\n");
+    std::fs::write(&docker, inspects).unwrap();
+    std::fs::set_permissions(&docker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let (success, said) = clone.run("env", &[&format!("PATH={path}"), "tools/base-images"]);
+    assert!(success, "{said}");
+    assert_eq!(said, base_images(&clone.checkout()).trim());
+    assert_eq!(said.lines().count(), 2, "{said}");
+    let dockerfile = clone.git(&["show", &format!("{}:Dockerfile", clone.release("v1.2.3", false))]);
+    for line in dockerfile.lines().filter(|line| line.starts_with("ARG ") || line.starts_with("FROM ")) {
+        let of_the_file = ["${RUST_IMAGE}", "${GO_IMAGE}", "${CA_IMAGE}", "FROM scratch"].iter().any(|part| line.contains(part));
+        assert!(of_the_file || line.ends_with(&format!("@{BASE}")), "{line} is pinned by nobody");
+    }
+    // No digest is invented, and none of another image is taken.
+    std::fs::write(&docker, "#!/bin/sh\necho 'ERROR: not found'\n").unwrap();
+    let (success, said) = clone.run("env", &[&format!("PATH={path}"), "tools/base-images"]);
+    assert!(!success && said.contains("gives no digest for `rust:"), "{said}");
+    for wrong in [
+        "",
+        "RUST_IMAGE=rust:1@sha256:00",
+        &base_images(&clone.checkout()).replace("golang:", "evil:"),
+        &base_images(&clone.checkout()).replace(BASE, "latest"),
+    ] {
+        let (success, said) = clone.run("env", &[&format!("BASE_IMAGES={wrong}"), "tools/release-commit", "v1.2.3", IMAGE]);
+        assert!(!success && said.starts_with("error: BASE_IMAGES gives no digest for `"), "{wrong}: {said}");
+    }
+}
+
 #[test]
 fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
     let clone = Clone::new();
@@ -101,7 +148,7 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
     assert!(!workflow.contains("@v1") && workflow.matches(" # v1.2.3\n").count() == 2, "{workflow}");
     // Nothing else changed, the checkout is as it was, and the same release gives the same commit.
     for file in clone.git(&["diff", "--name-only", &head, &commit]).lines() {
-        assert!(file.ends_with("action.yml") || file.contains("workflows/"), "{file}");
+        assert!(file.ends_with("action.yml") || file.contains("workflows/") || file == "Dockerfile", "{file}");
     }
     assert_eq!((clone.git(&["status", "--porcelain"]), clone.git(&["rev-parse", "HEAD"])), (String::new(), head));
     assert_eq!(clone.release("v1.2.3", false), commit);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first; a module may use its own layer and those before it.
 const LAYERS: [&[&str]; 5] = [
-    &["error", "image"],
+    &["answer", "error", "image"],
     &["command", "github", "registry", "report", "sigstore"],
     &["inputs", "login", "trigger", "metadata", "plan", "preflight", "build", "sign", "attest", "verify", "publish", "summary"],
     &["verbs"],

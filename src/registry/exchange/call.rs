@@ -1,12 +1,15 @@
 //! One request to a token service: retries, limits, and what may be told of its answer. It never quotes a body, since
 //! bodies hold tokens: only the code and the message of the documented error formats, without any secret that was sent.
 
+use std::time::Duration;
+
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::Result;
 use super::error::{ExchangeError, Service};
+use crate::answer::WITHIN;
 use crate::registry::{backoff, cause};
 
 const ATTEMPTS: u32 = 4;
@@ -27,11 +30,16 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// The body of a success.
     pub(super) async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Vec<u8>> {
+        self.send_within(WITHIN, request).await
+    }
+
+    /// As `send`; each attempt may take so long, from the connection to the last byte.
+    async fn send_within(&self, within: Duration, request: impl Fn() -> RequestBuilder) -> Result<Vec<u8>> {
         let (service, url) = (self.service, self.url.as_str());
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match answered(request()).await {
+            match answered(request().timeout(within)).await {
                 Ok((status, body)) if status.is_success() => return Ok(body),
                 Ok((status, body)) => {
                     let Told { code, told } = self.told(&body);
@@ -222,6 +230,15 @@ mod tests {
         let error = call.send(|| http.post(&call.url)).await.unwrap_err();
         assert!(matches!(error, ExchangeError::Unreachable { attempts: 4, .. }), "{error}");
         assert!(crate::error::Remedied::remedy(&error).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_service_that_drips_is_left() {
+        let url = crate::answer::bad::dripping().await;
+        let http = reqwest::Client::new();
+        let call = Call { service: Service::Entra, url, subject: "a login".into(), secrets: Vec::new() };
+        let error = call.send_within(Duration::from_millis(100), || http.post(&call.url)).await.unwrap_err();
+        assert!(matches!(error, ExchangeError::Unreachable { attempts: 4, .. }), "{error}");
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::release::say_elsewhere;
 use super::verify::Wanted;
 use crate::attest::progress::{self, Progress};
 use crate::attest::sboms;
@@ -247,7 +248,9 @@ async fn of(subject: &Subject, how: &How, env: &Environment, report: &Report) ->
     match subject {
         Subject::Registry(wanted) => {
             let (registry, image) = found(wanted, env).await?;
-            of_image(&registry, &image, how, report).await
+            let read = of_image(&registry, &image, how, report).await;
+            say_elsewhere(&registry, report).await;
+            read
         }
         local => of_local(local.clone(), how, report).await,
     }
@@ -276,7 +279,7 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
         Wanted::Digest(image) => &image.repository,
         Wanted::Tag(repository, _) => repository,
     };
-    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &Context::new(env) };
+    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &Context::new(env), token: None };
     let registry = Registry::new(super::release::http_client()?, login::stored_credentials(&asked).context("no sbom was written")?);
     let image = match wanted {
         Wanted::Digest(image) => image.clone(),
