@@ -12,8 +12,13 @@ pub const WITHIN: Duration = Duration::from_secs(30);
 pub enum Unread {
     #[error("its answer is larger than {limit} bytes")]
     TooLarge { limit: usize },
-    #[error("its answer broke off: {0}")]
+    #[error("its answer broke off: {}", innermost(.0))]
     Broken(#[source] reqwest::Error),
+}
+
+/// The reason itself; what lies around it repeats the address.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 /// The body, at most `limit` bytes.

@@ -15,7 +15,7 @@ const LIMIT: usize = 16 << 20;
 /// Of a list of jobs.
 const PAGES: usize = 10;
 /// With all attempts and the whole answer.
-const WITHIN: Duration = Duration::from_secs(90);
+const WITHIN: Duration = Duration::from_secs(45);
 
 /// GitHub's REST API for one repository. Reference: <https://docs.github.com/rest>.
 #[derive(Clone)]

@@ -121,6 +121,8 @@ pub(super) struct Tokens {
     asking: Mutex<()>,
     /// Registries whose credentials went to another host, which they named.
     elsewhere: Mutex<BTreeSet<(String, String)>>,
+    /// Token services that gave no whole answer in this run, and why: of many requests, one waits for such a thing.
+    given_up: Mutex<HashMap<String, String>>,
     within: Duration,
 }
 
@@ -142,6 +144,7 @@ impl Tokens {
             challenges: Mutex::default(),
             asking: Mutex::default(),
             elsewhere: Mutex::default(),
+            given_up: Mutex::default(),
             within: answer::WITHIN,
         }
     }
@@ -196,9 +199,17 @@ impl Tokens {
         Ok(true)
     }
 
+    async fn give_up(&self, realm: &str, why: String) -> String {
+        self.given_up.lock().await.insert(realm.to_owned(), why.clone());
+        why
+    }
+
     async fn exchange(&self, challenge: &BTreeMap<String, String>, repository: &Repository, access: &Access) -> Result<HeaderValue> {
         let realm = challenge.get("realm").cloned().unwrap_or_default();
         let refused = |cause: String| RegistryError::NoToken { realm: realm.clone(), cause };
+        if let Some(why) = self.given_up.lock().await.get(&realm) {
+            return Err(refused(why.clone()));
+        }
         let registry = repository.registry();
         let mut url = Url::parse(&realm).map_err(|error| refused(error.to_string()))?;
         let host = service_host(&url, registry).map_err(|why| refused(why.to_owned()))?;
@@ -213,12 +224,7 @@ impl Tokens {
                 self.elsewhere.lock().await.insert((own.to_owned(), host));
             }
         }
-        let path = repository.path();
-        let scope = match access {
-            Access::Pull => format!("repository:{path}:pull"),
-            Access::Push => format!("repository:{path}:pull,push"),
-            Access::PushFrom(from) => format!("repository:{path}:pull,push repository:{}:pull", from.path()),
-        };
+        let scope = scope(repository, access);
         let service = challenge.get("service").map(String::as_str).unwrap_or_default();
         let answer = match self.credentials.get(repository.registry()) {
             Some((_, Secret::IdentityToken(token))) => {
@@ -250,16 +256,32 @@ impl Tokens {
                 persistently(ask).await
             }
         };
-        let answer = answer.map_err(|error| refused(cause(&error)))?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(refused(self.give_up(&realm, cause(&error)).await)),
+        };
         let status = answer.status();
         if !status.is_success() {
             return Err(refused(format!("it answered {status} for `{}`", repository.registry())));
         }
-        let body = answer::read(answer, answer::LIMIT).await.map_err(|unread| refused(unread.to_string()))?;
+        let body = match answer::read(answer, answer::LIMIT).await {
+            Ok(body) => body,
+            Err(unread) => return Err(refused(self.give_up(&realm, unread.to_string()).await)),
+        };
         // What the parser would say could quote the token.
         let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| refused("its answer is not JSON with a `token`".to_owned()))?;
         let token = answer.token.or(answer.access_token).ok_or_else(|| refused("its answer holds no `token`".to_owned()))?;
         header(&format!("Bearer {}", token.expose_secret()))
+    }
+}
+
+/// What a token is asked for.
+fn scope(repository: &Repository, access: &Access) -> String {
+    let path = repository.path();
+    match access {
+        Access::Pull => format!("repository:{path}:pull"),
+        Access::Push => format!("repository:{path}:pull,push"),
+        Access::PushFrom(from) => format!("repository:{path}:pull,push repository:{}:pull", from.path()),
     }
 }
 

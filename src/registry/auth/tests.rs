@@ -193,6 +193,10 @@ async fn a_token_service_that_drips_or_never_ends_is_left() {
             }
             let error = obtained(&tokens, "127.0.0.1:1", &realm).await.unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
+            // Whoever asks next does not wait again.
+            tokens.within = Duration::ZERO;
+            let again = obtained(&tokens, "127.0.0.1:1", &realm).await.unwrap_err();
+            assert_eq!(again.to_string(), error.to_string());
         }
     }
 }

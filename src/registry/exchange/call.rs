@@ -51,7 +51,7 @@ impl Call<'_> {
                         return Err(ExchangeError::Unwell { service, url, subject, attempts, status, told });
                     }
                 }
-                Err(error) if attempts == ATTEMPTS || error.is_builder() => {
+                Err(error) if attempts == ATTEMPTS || error.is_builder() || error.is_timeout() => {
                     return Err(ExchangeError::Unreachable { service, url: url.to_owned(), attempts, cause: cause(&error) });
                 }
                 Err(_) => {}
@@ -238,7 +238,7 @@ mod tests {
         let http = reqwest::Client::new();
         let call = Call { service: Service::Entra, url, subject: "a login".into(), secrets: Vec::new() };
         let error = call.send_within(Duration::from_millis(100), || http.post(&call.url)).await.unwrap_err();
-        assert!(matches!(error, ExchangeError::Unreachable { attempts: 4, .. }), "{error}");
+        assert!(matches!(error, ExchangeError::Unreachable { attempts: 1, .. }), "{error}");
     }
 
     #[tokio::test]
