@@ -6,7 +6,7 @@ fn env(pairs: &[(&str, &str)]) -> Environment {
 }
 
 fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Inputs> {
-    let context = Context { repository: Some("Octo/App".into()), ..Context::default() };
+    let context = Context { repository: Some("Octo/App".into()), server_url: "https://github.com".into(), ..Context::default() };
     Inputs::read(&env(pairs), &context)
 }
 

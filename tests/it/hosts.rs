@@ -67,7 +67,8 @@ async fn the_token_is_no_password_for_the_registry_of_somebody_else() {
             "{}",
             run.log
         );
-        assert!(!run.log.contains("t0ken") && world.tags().await.is_empty(), "{}", run.log);
+        let said: Vec<&str> = run.log.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
+        assert!(!said.join("\n").contains("t0ken") && world.tags().await.is_empty(), "{}", run.log);
     }
 }
 
@@ -102,9 +103,9 @@ async fn a_registry_that_sends_credentials_elsewhere_is_told_of_and_never_gets_t
     let image = format!("{registry}/app");
     let mut world = World::new().await;
     world.set("INPUT_IMAGES", &image).set("INPUT_GITHUB-TOKEN", "t0ken").set("INPUT_USERNAME", "octo").set("INPUT_PASSWORD", "pass");
-    for arguments in [&[][..], &["merge"][..]] {
-        let digests = format!("[\"sha256:{}\"]", "0".repeat(64));
-        let run = world.run(arguments, &[("INPUT_DIGESTS", &digests)]).await;
+    let digests = format!("sha256:{}", "0".repeat(64));
+    for (arguments, told) in [(&[][..], &[][..]), (&["merge"][..], &[("INPUT_DIGESTS", digests.as_str())][..])] {
+        let run = world.run(arguments, told).await;
         let notice = format!("`{registry}` names `{service}` as its token service, so the login for `{registry}` is sent there");
         assert!(run.code == Some(1) && run.log.matches(&notice).count() == 1, "{notice}: {}", run.log);
     }
