@@ -239,7 +239,7 @@ impl World {
         let ((built, _), _) = publish::build(&env, &plan.build, &plan.release.images(), &self.registry, buildx, &|_| {}).await.unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
-        let authority = release::Authority::Oidc(identity::token(&http, &context).await.unwrap());
+        let authority = release::Authority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
         let (attested, _) =
             prove::prove(&outside, &context, authority, vec![built], std::slice::from_ref(&policy), &Sboms::Build).await.unwrap();
         let proven = began.elapsed();
@@ -259,7 +259,7 @@ impl World {
         let http = release::http_client().unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
-        let token = identity::token(&http, &context).await.unwrap();
+        let token = identity::token(&http, &context, &[]).await.unwrap();
         for command in commands {
             let token = ["--identity-token".to_owned(), token.jwt.expose_secret().to_owned()];
             program.run(&[command, token.to_vec()].concat(), Output::Kept).await.unwrap();
