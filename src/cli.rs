@@ -35,19 +35,19 @@ enum Verb {
     /// Build, sign, attest, verify, tag (the default). Inputs come from INPUT_* and GITHUB_*, as a workflow runner passes them
     Publish {
         /// An input of action.yml as NAME=VALUE; stands for the variable INPUT_NAME
-        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
     /// Make one image of what several jobs pushed with `push-by-digest`, then sign, attest, verify, tag as `publish` does
     Merge {
         /// An input of merge/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
-        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
     /// Build the targets of bake files together, then sign, attest, verify, tag them all as `publish` does
     Bake {
         /// An input of bake/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
-        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
     /// Say what `publish` would do, for this environment or another event, and do nothing
@@ -55,7 +55,7 @@ enum Verb {
         #[command(flatten)]
         arguments: verbs::plan::Arguments,
         /// An input of action.yml as NAME=VALUE
-        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input)]
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
     /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its own
@@ -125,12 +125,6 @@ fn with_inputs(env: &Environment, inputs: Vec<(String, String)>) -> Environment 
     let mut env = env.clone();
     env.extend(inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)));
     env
-}
-
-/// `tags=v1`; spaces in a name become underscores on a runner, and no input of ours has any.
-fn input(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
-    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 /// Waits for SIGINT or SIGTERM.

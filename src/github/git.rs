@@ -39,6 +39,44 @@ pub async fn checkout(context: &Context) -> anyhow::Result<Checkout> {
         .hint("check out a branch or a tag with actions/checkout, or use `workflow`")
 }
 
+/// The repository at GitHub that a folder is a clone of, and the commit that is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `owner/name`.
+    pub repository: String,
+    pub sha: String,
+}
+
+/// What the clone around a folder says of itself; `None` without a clone, a commit, or a remote `origin` on this server.
+pub async fn origin(folder: PathBuf, server_url: &str) -> Option<Origin> {
+    let server = server_url.to_owned();
+    let read = move || {
+        let repository = gix::discover(folder).ok()?;
+        let address = repository.config_snapshot().string("remote.origin.url")?.to_string();
+        Some(Origin { repository: named(&address, &server)?, sha: repository.head_id().ok()?.to_string() })
+    };
+    tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+/// `owner/name` of an address such as `https://github.com/octo/app.git` or `git@github.com:octo/app`.
+fn named(address: &str, server_url: &str) -> Option<String> {
+    let server = server_url.split_once("://").map_or(server_url, |(_, host)| host).trim_end_matches('/');
+    let rest = match address.split_once("://") {
+        Some((_, rest)) => rest.rsplit_once('@').map_or(rest, |(_, rest)| rest).split_once('/'),
+        None => address.rsplit_once('@').map_or(address, |(_, rest)| rest).split_once(':'),
+    };
+    let (host, path) = rest?;
+    let path = path.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    let word = |text: &str| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !text.is_empty() && text.bytes().all(legal)
+    };
+    let (owner, name) = path.split_once('/')?;
+    let is_here = host.split(':').next().is_some_and(|host| host.eq_ignore_ascii_case(server));
+    (is_here && word(owner) && word(name)).then(|| format!("{owner}/{name}"))
+}
+
 fn folder(context: &Context) -> PathBuf {
     context.workspace.clone().unwrap_or_else(|| ".".into())
 }
@@ -101,6 +139,24 @@ mod tests {
     use super::*;
     use crate::command::{Program, find};
     use crate::github::Environment;
+
+    #[test]
+    fn a_clone_of_github_is_known_by_its_address() {
+        for (address, repository) in [
+            ("https://github.com/octo/app.git", Some("octo/app")),
+            ("https://user:token@github.com/octo/app/", Some("octo/app")),
+            ("git@github.com:octo/app.git", Some("octo/app")),
+            ("ssh://git@GitHub.com:22/octo/a.p-p_", Some("octo/a.p-p_")),
+            ("https://github.com.evil.example/octo/app", None),
+            ("https://gitlab.com/octo/app", None),
+            ("https://github.com/octo/app/tree", None),
+            ("https://github.com/octo/a%20b", None),
+            ("/srv/octo/app", None),
+            ("../app", None),
+        ] {
+            assert_eq!(named(address, "https://github.com").as_deref(), repository, "{address}");
+        }
+    }
 
     /// A repository on branch `feature/x` with one commit.
     struct Fixture {

@@ -20,6 +20,7 @@ const MAX_REQUEST: usize = 32 << 20;
 
 pub(super) struct GitHub {
     claims: Claims,
+    about: Option<(String, String)>,
     kept: Mutex<Kept>,
 }
 
@@ -38,8 +39,8 @@ impl Kept {
 }
 
 impl GitHub {
-    pub(super) fn new(claims: Claims) -> Self {
-        Self { claims, kept: Mutex::default() }
+    pub(super) fn new(claims: Claims, about: Option<(String, String)>) -> Self {
+        Self { claims, about, kept: Mutex::default() }
     }
 
     pub(super) fn router(self: Arc<Self>) -> Router {
@@ -76,13 +77,15 @@ async fn repository(State(github): State<Arc<GitHub>>, Path((owner, name)): Path
     let id: u64 = claims.repository_id.parse().unwrap_or(0);
     let owner_id: u64 = claims.repository_owner_id.parse().unwrap_or(0);
     let page = format!("https://github.com/{full_name}");
+    let (description, licence) = github.about.clone().unzip();
+    let licence = licence.map(|id| json!({"key": id.to_lowercase(), "name": id, "spdx_id": id}));
     Json(json!({
         "id": id, "node_id": format!("R_{id}"), "name": name, "full_name": full_name,
         "url": format!("https://api.github.com/repos/{full_name}"), "html_url": page,
         "owner": {"id": owner_id, "login": owner},
         "private": claims.repository_visibility != "public", "visibility": claims.repository_visibility,
-        "description": "A container image with evidence", "default_branch": "main", "fork": false,
-        "license": {"key": "apache-2.0", "name": "Apache License 2.0", "spdx_id": "Apache-2.0"},
+        "description": description, "default_branch": "main", "fork": false,
+        "license": licence,
     }))
     .into_response()
 }

@@ -50,6 +50,8 @@ pub struct Config {
     /// User and password the registry's token endpoint takes; `None` leaves it open.
     pub registry_login: Option<(String, String)>,
     pub claims: Claims,
+    /// What GitHub's API says of the repository: its description and its licence (SPDX).
+    pub about: Option<(String, String)>,
 }
 
 impl Config {
@@ -63,6 +65,7 @@ impl Config {
             preload: Vec::new(),
             registry_login: None,
             claims: Claims::default(),
+            about: Some(("A container image with evidence".to_owned(), "Apache-2.0".to_owned())),
         }
     }
 }
@@ -186,7 +189,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         (Service::Fulcio, authorities.fulcio.router()),
         (Service::Rekor, authorities.rekor.router()),
         (Service::Timestamp, authorities.timestamp.router()),
-        (Service::GitHub, Arc::new(github::GitHub::new(config.claims.clone())).router()),
+        (Service::GitHub, Arc::new(github::GitHub::new(config.claims.clone(), config.about.clone())).router()),
     ];
     let log: server::Log = Arc::new(Mutex::new(Vec::new()));
     let servers = listeners.serve(routers, &faults, config.latency, &log);

@@ -17,3 +17,9 @@ mod store;
 mod trust;
 pub mod verify;
 pub mod verify_bundle;
+
+/// `tags=v1`; spaces in a name become underscores on a runner, and no input of ours has any.
+pub fn input(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::github::{Context, Environment, facts};
+use crate::error::Remedy as _;
+use crate::github::{Context, Environment, facts, git};
 use crate::inputs::{Inputs, signing_key};
 use crate::plan::{self, Plan};
 use crate::publish::Published;
@@ -15,6 +16,9 @@ use crate::report::Report;
 use crate::sandbox::{self, Sandbox};
 use crate::summary;
 use crate::verify::policy::{Format, Part};
+
+/// Where the repository of a rehearsal would lie.
+const SERVER: &str = "https://github.com";
 
 /// What `rehearse` may be told.
 #[derive(Debug, Args)]
@@ -34,9 +38,15 @@ pub struct Rehearse {
     /// Build arguments, NAME=value
     #[arg(long = "build-arg")]
     pub build_args: Vec<String>,
-    /// Where evidence, image and bundles are kept
-    #[arg(short, long, default_value = "rehearsal")]
-    pub out: PathBuf,
+    /// An input of action.yml as NAME=VALUE, which wins over the options here
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::input)]
+    pub inputs: Vec<(String, String)>,
+    /// The ref to play a push of
+    #[arg(long = "ref", default_value = "refs/tags/v1.2.3")]
+    pub git_ref: String,
+    /// Where evidence, image and bundles are kept; by default `rehearsal`, or a folder outside of the context where that would lie in it
+    #[arg(short, long)]
+    pub out: Option<PathBuf>,
     /// BuildKit's address; without it, Docker's buildx is used
     #[arg(long, env = "SUPPLY_ACTION_BUILDER")]
     pub builder_endpoint: Option<String>,
@@ -52,18 +62,33 @@ pub struct Rehearse {
 }
 
 pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> anyhow::Result<()> {
+    let out = place(arguments, env).context("nothing was rehearsed")?;
     let state = tempfile::Builder::new().prefix("supply-action-sandbox-").tempdir().context("no folder for the sandbox")?;
     let mut config = sandbox::Config::new(state.path().to_owned());
     config.registry_port = arguments.registry_port;
     config.preload = arguments.preload.clone();
-    config.claims = sandbox::Claims::of("example/hello", "refs/tags/v1.2.3", "push");
+    let name = name_of(&arguments.context);
+    config.claims = match git::origin(arguments.context.clone(), SERVER).await {
+        Some(origin) => {
+            // What GitHub says of a repository of one's own, nobody asks it in a rehearsal.
+            config.about = None;
+            sandbox::Claims {
+                sha: origin.sha.clone(),
+                workflow_sha: origin.sha,
+                ..sandbox::Claims::of(&origin.repository, &arguments.git_ref, "push")
+            }
+        }
+        None => sandbox::Claims::of(&format!("example/{name}"), &arguments.git_ref, "push"),
+    };
+    let whose = config.claims.repository.clone();
     let world = sandbox::start(config).await.context("nothing was rehearsed: the sandbox could not start")?;
     report.say(&format!(
-        "rehearsing `{}` against a registry ({}) and a Sigstore on this machine; nothing leaves it",
+        "rehearsing a push of `{}` to `{whose}`: `{}` against a registry ({}) and a Sigstore on this machine; nothing leaves it",
+        arguments.git_ref,
         arguments.context.display(),
         world.registry()
     ));
-    let result = rehearse(arguments, env, &world, report).await;
+    let result = rehearse(arguments, &out, env, &world, report).await;
     if result.is_ok() && arguments.serve {
         report.say(&format!(
             "serving until interrupted: registry {}, environment `. {}`",
@@ -77,21 +102,21 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
     result
 }
 
-async fn rehearse(arguments: &Rehearse, env: &Environment, world: &Sandbox, report: &Report) -> anyhow::Result<()> {
+async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &Sandbox, report: &Report) -> anyhow::Result<()> {
     let env = environment(arguments, env, world);
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing was rehearsed")?;
     let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now())).await.context("nothing was rehearsed")?;
     let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing was rehearsed")?;
     super::publish::say_plan(&plan.lines(), plan.about(), report);
-    let Plan::Publish(plan) = plan else { anyhow::bail!("a rehearsal publishes") };
+    let Plan::Publish(plan) = plan else { anyhow::bail!("nothing was rehearsed: {}", plan.about().reason) };
     let published =
         super::publish::publish(&env, &context, &inputs, &plan, report).await.context("the release would fail: nothing was tagged")?;
-    report.stage("keep", keep(arguments, &inputs, &published)).await?;
+    report.stage("keep", keep(out, &inputs, &published)).await?;
     for line in summary::picture::picture(&published, &report.stages(), report.elapsed(), report.width()) {
         report.say(&line);
     }
-    let out = arguments.out.display();
+    let out = out.display();
     report.say(&format!("evidence:   {out}/evidence.json"));
     report.say(&format!("image:      {out}/image (OCI layout with every bundle)"));
     report.say(&format!("bundles:    {out}/bundles, to be checked with {out}/trusted_root.json"));
@@ -122,7 +147,47 @@ fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> Envi
         input("DRIVER-OPTS", if arguments.builder_endpoint.is_none() { "network=host".to_owned() } else { String::new() }),
         input("FILE", arguments.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()),
     ]);
+    made.extend(arguments.inputs.iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value.clone())));
     made
+}
+
+/// Where results are kept. What lies in the context is sent to the next build and becomes part of its image.
+fn place(arguments: &Rehearse, env: &Environment) -> anyhow::Result<PathBuf> {
+    let context = &arguments.context;
+    let asked = arguments.out.clone().unwrap_or_else(|| PathBuf::from("rehearsal"));
+    if !lies_in(&asked, context) || is_ignored(&asked, context) {
+        return Ok(asked);
+    }
+    if arguments.out.is_some() {
+        return Err(anyhow::anyhow!(
+            "`--out {}` lies in the context `{}`, so the next build would send it",
+            asked.display(),
+            context.display()
+        ))
+        .hint("name a folder outside of the context, or add it to `.dockerignore`");
+    }
+    let home = |name: &str, below: &str| env.get(name).filter(|path| !path.is_empty()).map(|path| Path::new(path).join(below));
+    let state = home("XDG_STATE_HOME", "").or_else(|| home("HOME", ".local/state")).unwrap_or_else(std::env::temp_dir);
+    Ok(state.join("supply-action/rehearsals").join(name_of(context)))
+}
+
+/// Whether a path lies in a folder, links followed as far as the path exists.
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let real = absolute.ancestors().find_map(|there| Some(there.canonicalize().ok()?.join(absolute.strip_prefix(there).ok()?)));
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    real.is_some_and(|real| real.starts_with(folder))
+}
+
+/// Whether `.dockerignore` names the path as it is. A pattern that might match it does not count: the safe answer is that it does not.
+fn is_ignored(path: &Path, context: &Path) -> bool {
+    let Ok(lines) = fs::read_to_string(context.join(".dockerignore")) else { return false };
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let Ok(folder) = std::path::absolute(context) else { return false };
+    let Ok(inside) = absolute.strip_prefix(folder) else { return false };
+    let lines: Vec<&str> = lines.lines().map(str::trim).collect();
+    let names = |line: &&str| Path::new(line.trim_start_matches("**/").trim_matches('/')) == inside;
+    lines.iter().any(names) && !lines.iter().any(|line| line.starts_with('!'))
 }
 
 /// The image is called as its folder is, made legal.
@@ -141,8 +206,7 @@ fn name_of(context: &Path) -> String {
 }
 
 /// Writes image, evidence, bundles, trust and commands.
-async fn keep(arguments: &Rehearse, inputs: &Inputs, published: &Published) -> anyhow::Result<((), String)> {
-    let out = &arguments.out;
+async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Result<((), String)> {
     let bundles = out.join("bundles");
     // Of an earlier rehearsal nothing may be left that looks like this one's.
     for old in [out.join("image"), bundles.clone()] {
@@ -211,4 +275,53 @@ fn script(published: &Published, checks: &[BundleFile]) -> String {
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(context: &Path, out: Option<&Path>) -> Rehearse {
+        Rehearse {
+            context: context.to_owned(),
+            file: None,
+            platforms: String::new(),
+            tags: String::new(),
+            build_args: Vec::new(),
+            inputs: Vec::new(),
+            git_ref: String::new(),
+            out: out.map(Path::to_owned),
+            builder_endpoint: None,
+            preload: Vec::new(),
+            registry_port: None,
+            serve: false,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_does_not_reach_the_next_build() {
+        let (folder, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let context = folder.path().join("Web App");
+        let link = folder.path().join("link");
+        fs::create_dir(&context).unwrap();
+        std::os::unix::fs::symlink(&context, &link).unwrap();
+        let env = Environment::from([("HOME".to_owned(), home.path().display().to_string())]);
+        let place = |out: Option<&Path>| place(&asked(&context, out), &env);
+        for inside in [context.join("rehearsal"), context.join("a/b"), link.join("rehearsal"), context.join("../Web App/x")] {
+            let error = place(Some(&inside)).unwrap_err();
+            assert!(crate::error::message(&error).contains("the next build would send it"), "{inside:?}");
+            assert_eq!(crate::error::hints(&error).len(), 1);
+        }
+        let outside = folder.path().join("rehearsal");
+        assert_eq!(place(Some(&outside)).unwrap(), outside);
+        // The working folder of a test is not this context.
+        assert_eq!(place(None).unwrap(), Path::new("rehearsal"));
+        let here = std::env::current_dir().unwrap();
+        let kept = super::place(&asked(&here, None), &env).unwrap();
+        assert_eq!(kept, home.path().join(".local/state/supply-action/rehearsals").join(name_of(&here)));
+        fs::write(context.join(".dockerignore"), "*.md\n/rehearsal/\n").unwrap();
+        assert_eq!(place(Some(&context.join("rehearsal"))).unwrap(), context.join("rehearsal"));
+        fs::write(context.join(".dockerignore"), "rehearsal\n!rehearsal/image\n").unwrap();
+        place(Some(&context.join("rehearsal"))).unwrap_err();
+    }
 }

@@ -15,6 +15,7 @@ mod pins;
 mod publish;
 mod refusals;
 mod registries;
+mod rehearse;
 mod release;
 mod sbom;
 mod sboms;
