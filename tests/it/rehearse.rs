@@ -10,10 +10,7 @@ async fn a_rehearsal_plays_the_release_it_is_asked_for_and_keeps_it_outside_of_t
     let home = [("XDG_STATE_HOME", state.to_str().unwrap())];
     let out = world.folder.path().join("kept");
     let run = world
-        .run(
-            &["rehearse", &context_text, "--ref", "refs/heads/main", "--input", "flavor=suffix=-x", "--out", out.to_str().unwrap()],
-            &home,
-        )
+        .run(&["rehearse", &context_text, "--ref", "refs/heads/main", "--input", "flavor=suffix=-x", "--out", out.to_str().unwrap()], &home)
         .await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains("rehearsing a push of `refs/heads/main` to `example/context`"), "{}", run.log);
