@@ -72,7 +72,7 @@ debian() {
   say "installing from Debian: ${missing[*]}"
   [ -n "${lists_are_fresh:-}" ] || as_root apt-get update -qq || say "apt-get update failed: trying with the lists that are there"
   lists_are_fresh=1
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >"$cache/apt.log" 2>&1 ||
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=1800 --no-install-recommends "${missing[@]}" >"$cache/apt.log" 2>&1 ||
     { tail -n 20 "$cache/apt.log" >&2; die "apt-get could not install ${missing[*]}"; }
 }
 
