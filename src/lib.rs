@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod error;
 pub mod image;
+pub mod oci;
 // outside
 pub mod command;
 pub mod github;
@@ -31,6 +32,6 @@ pub mod verify;
 // verbs and edge
 pub mod cli;
 pub mod verbs;
-// apart: these import nothing of the above
+// apart: these import nothing of the above, but `sbom` reads images by `oci`
 pub mod sandbox;
 pub mod sbom;

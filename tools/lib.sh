@@ -77,10 +77,10 @@ debian() {
 }
 
 # go_tool NAME: prints the path of the program that tools/go/NAME pins by version and hash; builds it when it is not cached.
-# The cache key covers go.mod, go.sum and flags, so that a changed pin is a new program.
+# The cache key covers go.mod, go.sum, what is our own and flags, so that a changed pin or source is a new program.
 go_tool_path() {
   local dir=$root/tools/go/$1
-  printf '%s/tools/%s-%s/%s\n' "$cache" "$1" "$({ cat "$dir/go.mod" "$dir/go.sum" && compiled_fast "$1"; } | sha256sum | cut -c1-12)" "$(basename "$(sed -n 's/^tool //p' "$dir/go.mod")")"
+  printf '%s/tools/%s-%s/%s\n' "$cache" "$1" "$({ cat "$dir/go.mod" "$dir/go.sum" && find "$dir" -maxdepth 1 -name '*.go' -exec cat {} + && compiled_fast "$1"; } | sha256sum | cut -c1-12)" "$(basename "$(sed -n 's/^tool //p' "$dir/go.mod")")"
 }
 go_tool() {
   local name=$1 dir=$root/tools/go/$1 package out started flags=(-trimpath -buildvcs=false)

@@ -192,7 +192,7 @@ impl World {
     async fn subjects(&self, name: &str) -> Vec<Digest> {
         let pushed = image::push(&self.registry, &self.repository(name)).await;
         let index = self.registry.expect_manifest(&self.repository(name).at(&pushed.root)).await.unwrap();
-        let parts = index.fields().unwrap().manifests.unwrap();
+        let parts = index.document().unwrap().index().unwrap().manifests;
         [pushed.root].into_iter().chain(parts.into_iter().map(|part| part.digest)).collect()
     }
 

@@ -87,7 +87,7 @@ pub(crate) async fn checkpoints(registry: &Registry, repository: &Repository, su
     for subject in subjects {
         for referrer in registry.referrers(repository, subject).await.unwrap() {
             let manifest = registry.expect_manifest(&repository.at(&referrer.digest)).await.unwrap();
-            let layer = &manifest.fields().unwrap().layers[0];
+            let layer = &manifest.image().unwrap().layers[0];
             if layer.media_type != BUNDLE {
                 continue; // BuildKit's own statements refer to their image as well
             }

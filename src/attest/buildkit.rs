@@ -50,7 +50,7 @@ pub async fn drafts(registry: &Registry, repository: &Repository, platforms: &[P
 async fn of_platform(registry: &Registry, repository: &Repository, part: &PlatformImage) -> anyhow::Result<Vec<Draft>> {
     let Some(attestations) = &part.attestations else { return Ok(Vec::new()) };
     let manifest = registry.expect_manifest(&repository.at(&attestations.digest)).await.remedied()?;
-    let fields = manifest.fields().with_context(|| format!("the attestations of `{}` cannot be read", part.platform))?;
+    let fields = manifest.image().with_context(|| format!("the attestations of `{}` cannot be read", part.platform))?;
     let layers = fields.layers.iter().filter(|layer| layer.media_type == IN_TOTO);
     let drafts = layers.map(|layer| async move {
         let bytes = registry.blob(repository, layer, STATEMENT_LIMIT).await.remedied()?;

@@ -115,7 +115,7 @@ pub fn epoch(env: &Environment) -> anyhow::Result<Option<jiff::Timestamp>> {
 pub(super) fn of_files(parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     for document in own {
-        let of_platform = |part: &&PlatformImage| document.platform.is_met_by(&part.platform);
+        let of_platform = |part: &&PlatformImage| document.platform.is(&part.platform);
         let Some(part) = parts.platforms.iter().find(of_platform) else {
             anyhow::bail!("`{}` is about `{}`, which was not built", document.path, document.platform);
         };

@@ -137,7 +137,14 @@ mod tests {
     fn made(texts: BuildTexts, sbom: Sbom) -> Build {
         let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true };
         let platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
-        Build { flags: flags::flags(&texts, &facts).unwrap(), platforms, sbom, supplier: Some("Octo, Inc".into()), files: true }
+        Build {
+            flags: flags::flags(&texts, &facts).unwrap(),
+            platforms,
+            sbom,
+            supplier: Some("Octo, Inc".into()),
+            files: true,
+            allowed: crate::oci::Allowed::default(),
+        }
     }
 
     fn everything() -> BuildTexts {

@@ -429,6 +429,7 @@ mod tests {
             sbom: Sbom::Ours(crate::plan::sbom::Otherwise::Registry),
             supplier: None,
             files: false,
+            allowed: crate::oci::Allowed::default(),
         };
         build.flags.flags.push(crate::build::flags::Flag {
             name: "--attest",

@@ -10,11 +10,12 @@ use super::arguments::{self, Destination, Generator};
 use super::bake::{Definition, Goods};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::source::{Remote, TOKEN_VARIABLE};
-use super::{BuiltImage, emulation};
+use super::{BuiltImage, Expected, emulation};
 use crate::command::{Output, Program, find};
 use crate::error::Remedy as _;
 use crate::github::Environment;
 use crate::image::{Digest, Platform, Repository};
+use crate::oci::Allowed;
 use crate::plan::Build;
 use crate::registry::{Credentials, Registry};
 
@@ -176,7 +177,8 @@ impl Buildx {
         let metadata = self.folder.join("metadata.json");
         self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, generator }).await?;
         let digest = reported_digest(&metadata)?;
-        BuiltImage::confirm(registry, to, &digest, &build.platforms).await.context("what was built cannot be confirmed")
+        let expected = Expected { platforms: &build.platforms, allowed: &build.allowed };
+        BuiltImage::confirm(registry, to, &digest, &expected).await.context("what was built cannot be confirmed")
     }
 
     /// Builds all targets of a bake file in one call, pushes each by digest, and reads back what the registry then holds.
@@ -187,16 +189,17 @@ impl Buildx {
         file: &Value,
         allow: &[String],
         goods: &[Goods],
+        allowed: &Allowed,
     ) -> anyhow::Result<Vec<BuiltImage>> {
         let metadata = self.folder.join("metadata.json");
         self.run_bake(folder, file, allow, Some(&metadata)).await?;
         let written = read_metadata(&metadata)?;
         let built =
             goods.iter().map(|goods| {
-                let (images, platforms) = (&goods.images, &goods.platforms);
+                let (images, expected) = (&goods.images, Expected { platforms: &goods.platforms, allowed });
                 let digest = digest_in(written.get(&goods.target)).with_context(|| format!("target `{}`", goods.target));
                 async move {
-                    BuiltImage::confirm(registry, images, &digest?, platforms).await.with_context(|| format!("target `{}`", goods.target))
+                    BuiltImage::confirm(registry, images, &digest?, &expected).await.with_context(|| format!("target `{}`", goods.target))
                 }
             });
         futures_util::future::try_join_all(built).await.context("what was built cannot be confirmed")

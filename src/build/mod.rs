@@ -17,6 +17,7 @@ use anyhow::bail;
 
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, ImageRef, Platform, Repository};
+use crate::oci::Allowed;
 use crate::registry::Registry;
 use crate::registry::contents::{self, PlatformImage};
 use crate::registry::manifest::Descriptor;
@@ -31,16 +32,25 @@ pub struct BuiltImage {
     platforms: Vec<PlatformImage>,
 }
 
+/// What an image must be for.
+struct Expected<'a> {
+    platforms: &'a [Platform],
+    allowed: &'a Allowed,
+}
+
 impl BuiltImage {
     /// Reads back what a builder says it pushed; nothing of what it said is believed but the digest to look for.
-    async fn confirm(registry: &Registry, repositories: &[Repository], digest: &Digest, wanted: &[Platform]) -> anyhow::Result<Self> {
+    async fn confirm(registry: &Registry, repositories: &[Repository], digest: &Digest, wanted: &Expected<'_>) -> anyhow::Result<Self> {
         let Some(first) = repositories.first() else { bail!("there is no repository to read the image from") };
-        let contents = contents::read(registry, &first.at(digest)).await.remedied()?;
-        for platform in wanted {
-            if !contents.platforms.iter().any(|built| platform.is_met_by(&built.platform)) {
-                bail!("`{}` was built without `{platform}`", first.at(digest));
+        let image = first.at(digest);
+        let contents = contents::read(registry, &image, wanted.allowed).await.remedied()?;
+        for platform in wanted.platforms {
+            if !contents.platforms.iter().any(|built| platform.is(&built.platform)) {
+                bail!("`{image}` was built without `{platform}`");
             }
         }
+        // The gate will tell what was allowed; nothing is signed that it would refuse.
+        contents.look_into(registry, &image, wanted.allowed).await.remedied()?;
         Ok(Self { repositories: repositories.to_vec(), root: contents.root.descriptor, platforms: contents.platforms })
     }
 

@@ -249,7 +249,12 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Whether an image of platform `built` is what was asked for: BuildKit may add the default variant (`linux/arm64/v8`).
+    /// Whether both are one platform, however its variant is spelled: `linux/amd64` and `linux/amd64/v3` are two.
+    pub fn is(&self, other: &Self) -> bool {
+        self.normalised() == other.normalised()
+    }
+
+    /// Whether a builder of platform `built` can do what was asked for.
     pub fn is_met_by(&self, built: &Self) -> bool {
         self.os == built.os
             && self.architecture == built.architecture
@@ -260,13 +265,25 @@ impl Platform {
     /// Reference: <https://github.com/containerd/platforms>.
     pub fn normalised(&self) -> Self {
         let variant = match (self.architecture.as_str(), self.variant.as_deref()) {
-            ("arm64", Some("8" | "v8")) | ("amd64", Some("v1")) => None,
+            ("arm64", Some("8" | "v8" | "v8.0")) | ("amd64", Some("v1")) => None,
+            ("arm64", Some("9" | "9.0" | "v9.0")) => Some("v9".to_owned()),
             ("arm", None | Some("7")) => Some("v7".to_owned()),
             ("arm", Some(number @ ("5" | "6" | "8"))) => Some(format!("v{number}")),
             (_, variant) => variant.map(str::to_owned),
         };
         Self { variant, ..self.clone() }
     }
+}
+
+/// Of platforms of which one has a variant and one has none, both or neither are to be named: who names `linux/amd64` may well be given
+/// `linux/amd64/v3`. Gives the one that is named and the one that is not.
+pub fn half_named<'a>(named: &[Platform], there: &[&'a Platform]) -> Option<(&'a Platform, &'a Platform)> {
+    let plain = there.iter().filter(|platform| platform.normalised().variant.is_none());
+    plain.into_iter().find_map(|plain| {
+        let alike = there.iter().filter(|other| (&other.os, &other.architecture) == (&plain.os, &plain.architecture));
+        let (said, unsaid): (Vec<&&Platform>, Vec<&&Platform>) = alike.partition(|one| named.iter().any(|named| named.is(one)));
+        Some((*said.first()?, *unsaid.first()?)).map(|(said, unsaid)| (*said, *unsaid))
+    })
 }
 
 impl FromStr for Platform {
@@ -392,10 +409,30 @@ mod tests {
     }
 
     #[test]
+    fn a_platform_and_its_variant_are_named_both_or_neither() {
+        let all = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Platform>>();
+        for (named, there, half) in [
+            (&["linux/amd64"][..], &["linux/amd64", "linux/amd64/v3"][..], true),
+            (&["linux/amd64/v3"], &["linux/amd64", "linux/amd64/v3"], true),
+            (&["linux/amd64", "linux/amd64/v3"], &["linux/amd64", "linux/amd64/v3"], false),
+            (&[], &["linux/amd64", "linux/amd64/v3"], false),
+            (&["linux/arm64"], &["linux/amd64", "linux/amd64/v3", "linux/arm64/v8"], false),
+            (&["linux/arm64/v8"], &["linux/arm64", "linux/arm64/v9"], true),
+            (&["linux/arm/v7"], &["linux/arm/v6", "linux/arm/v7"], false),
+        ] {
+            let there = all(there);
+            assert_eq!(half_named(&all(named), &there.iter().collect::<Vec<_>>()).is_some(), half, "{named:?} of {there:?}");
+        }
+        let is = |one: &str, other: &str| one.parse::<Platform>().unwrap().is(&other.parse().unwrap());
+        assert!(is("linux/arm", "linux/arm/v7") && is("linux/amd64", "linux/amd64/v1") && is("linux/arm64/9", "linux/arm64/v9"));
+        assert!(!is("linux/amd64", "linux/amd64/v3") && !is("linux/arm/v6", "linux/arm"));
+    }
+
+    #[test]
     fn platforms_are_normalised_and_matched() {
         let arm: Platform = "linux/aarch64".parse().unwrap();
         assert_eq!(arm.to_string(), "linux/arm64");
-        assert!(arm.is_met_by(&"linux/arm64/v8".parse().unwrap()));
+        assert!(arm.is_met_by(&"linux/arm64/v8".parse().unwrap()) && arm.is(&"linux/arm64/v8".parse().unwrap()));
         assert!(!"linux/arm/v7".parse::<Platform>().unwrap().is_met_by(&"linux/arm/v6".parse().unwrap()));
         for illegal in ["linux", "linux/", "linux/arm/v7/x", "linux arm64", ""] {
             illegal.parse::<Platform>().unwrap_err();

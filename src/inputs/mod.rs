@@ -28,6 +28,7 @@ use crate::github::{Context, Environment};
 use crate::image::Platform;
 use crate::image::spelling::Spelling;
 use crate::metadata;
+pub use crate::oci::Allowed;
 use crate::registry::exchange::Method;
 use crate::sbom::foreign;
 use crate::sigstore::key::SigningKey;
@@ -104,15 +105,6 @@ pub struct Merged {
     pub build_source: BuildSource,
     /// Whether every job of a workflow such as `publish.yml` must have run on a runner of GitHub's, by the word of its API.
     pub check_runners: bool,
-}
-
-/// Content of an image that other programs fetch from elsewhere or read in ways of their own; refused unless it is named.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Allowed {
-    /// Whether layers may name addresses outside of the registry (`urls`).
-    pub foreign_layers: bool,
-    /// Artifact types of entries of an index that are neither images nor BuildKit's attestations.
-    pub index_entries: Vec<String>,
 }
 
 /// Where the images that `merge` takes were built from.

@@ -20,6 +20,7 @@ use crate::github::{Context, Environment};
 use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict, Wish};
 use crate::metadata::{self, Metadata};
+use crate::oci::Allowed;
 use crate::publish::Name;
 use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event};
@@ -82,6 +83,8 @@ pub struct Build {
     pub supplier: Option<String>,
     /// Whether SBOMs list the files that packages brought.
     pub files: bool,
+    /// What the image may hold, for instance of its base, that is refused otherwise.
+    pub allowed: Allowed,
 }
 
 impl Build {
@@ -292,7 +295,7 @@ impl Release {
 /// What must be proven of an image with these platforms, each with these statements.
 fn requirements(inputs: &Inputs, platforms: &[Platform], statements: &Statements) -> Requirements {
     let formats = inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
-    Requirements::new(platforms, &statements.sboms, statements.provenance, &inputs.sign_subjects, formats)
+    Requirements::new(platforms, &statements.sboms, statements.provenance, &inputs.sign_subjects, formats).allowing(&inputs.allowed)
 }
 
 /// What is published is signed, and where it is stored it can be verified.
@@ -404,7 +407,10 @@ fn build(
         );
     }
     let supplier = supplier(&metadata.labels, context);
-    Ok((Build { flags, platforms: inputs.platforms.clone(), sbom, supplier, files: inputs.sbom_files }, notices))
+    Ok((
+        Build { flags, platforms: inputs.platforms.clone(), sbom, supplier, files: inputs.sbom_files, allowed: inputs.allowed.clone() },
+        notices,
+    ))
 }
 
 /// A list whose entries stay as they are when the list is read again.

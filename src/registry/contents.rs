@@ -1,18 +1,17 @@
-//! What an image consists of: its index, the image of each platform, BuildKit's attestation manifest beside it.
-//! Everything comes from fetched and hashed bytes; it never trusts a digest it was only told.
+//! What an image consists of: its index, the image of each platform, BuildKit's attestation manifest beside it. Every entry is accounted for, and
+//! everything comes from fetched and hashed bytes; it never trusts a digest it was only told.
 
-use std::collections::BTreeMap;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use serde::Deserialize;
-
-use super::manifest::{Descriptor, Fields, Manifest};
+use super::manifest::{Descriptor, Manifest};
 use super::{Registry, RegistryError};
 use crate::image::{ImageRef, Platform};
+use crate::oci::entries::{self, Accounted, ImageEntry, Objection};
+use crate::oci::{Allowed, Document, ImageManifest, Index, Target};
 
-/// Set by BuildKit: <https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md>.
-pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 const CONFIG_LIMIT: usize = 8 << 20;
+/// Entries that are looked into at once.
+const CONCURRENCY: usize = 8;
 
 /// An image as the registry holds it.
 #[derive(Debug, Clone)]
@@ -20,6 +19,10 @@ pub struct Contents {
     /// What the image's digest names: an index, or the manifest of an image for one platform.
     pub root: Manifest,
     pub platforms: Vec<PlatformImage>,
+    /// Of an index.
+    entries: Option<Accounted>,
+    /// What was allowed and is to be told.
+    told: Vec<String>,
 }
 
 /// The image for one platform.
@@ -31,64 +34,126 @@ pub struct PlatformImage {
     pub attestations: Option<Descriptor>,
 }
 
-#[derive(Deserialize)]
-struct Config {
-    os: String,
-    architecture: String,
-    variant: Option<String>,
+/// A manifest that was fetched and is what it was said to be.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    pub manifest: Manifest,
+    pub image: ImageManifest,
 }
 
-/// Fetches and reads an image's structure.
-pub async fn read(registry: &Registry, image: &ImageRef) -> Result<Contents, RegistryError> {
+/// Fetches and reads an image's structure; what an index names is not looked into yet.
+pub async fn read(registry: &Registry, image: &ImageRef, allowed: &Allowed) -> Result<Contents, RegistryError> {
     let root = registry.expect_manifest(image).await?;
-    let fields = fields_of(&root, image)?;
-    if root.is_index() {
-        return Ok(Contents { platforms: platforms_of(fields.manifests.unwrap_or_default(), image)?, root });
-    }
-    let platform = configured(registry, image, &fields).await?;
-    let only = PlatformImage { platform, descriptor: root.descriptor.clone(), attestations: None };
-    Ok(Contents { platforms: vec![only], root })
-}
-
-/// The platform that an image's own config names.
-pub async fn configured(registry: &Registry, image: &ImageRef, fields: &Fields) -> Result<Platform, RegistryError> {
-    let config = fields.config.as_ref().ok_or_else(|| unreadable(image, "a manifest without a config"))?;
-    let bytes = registry.blob(&image.repository, config, CONFIG_LIMIT).await?;
-    let config: Config =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(image, &format!("a config that cannot be read: {error}")))?;
-    Ok(Platform { os: config.os, architecture: config.architecture, variant: config.variant })
-}
-
-/// Whether an index's entry is BuildKit's manifest of attestations.
-pub fn is_attestation(entry: &Descriptor) -> bool {
-    entry.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest")
-}
-
-pub fn fields_of(manifest: &Manifest, image: &ImageRef) -> Result<Fields, RegistryError> {
-    manifest.fields().map_err(|error| unreadable(image, &format!("a manifest that cannot be read: {error}")))
-}
-
-fn unreadable(image: &ImageRef, what: &str) -> RegistryError {
-    RegistryError::Protocol { request: format!("GET {image}"), what: what.to_owned() }
-}
-
-fn platforms_of(entries: Vec<Descriptor>, image: &ImageRef) -> Result<Vec<PlatformImage>, RegistryError> {
-    let (attestations, images): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_attestation);
-    let mut by_image: BTreeMap<String, Descriptor> = BTreeMap::new();
-    for attestation in attestations {
-        if let Some(digest) = attestation.annotations.get(REFERENCE_DIGEST) {
-            by_image.insert(digest.clone(), attestation.clone());
+    match document(&root, image)? {
+        Document::Index(index) => {
+            let accounted = account(&index, image, allowed)?;
+            let platforms = accounted.images.iter().map(PlatformImage::of).collect();
+            Ok(Contents { root, platforms, entries: Some(accounted), told: Vec::new() })
+        }
+        Document::Image(manifest) => {
+            let fetched = Fetched { image: manifest, manifest: root.clone() };
+            let (target, told) = looked_at(registry, image, &fetched, None, allowed).await?;
+            let only = PlatformImage { platform: target.platform, descriptor: root.descriptor.clone(), attestations: None };
+            Ok(Contents { root, platforms: vec![only], entries: None, told })
         }
     }
-    images
-        .into_iter()
-        .map(|descriptor| {
-            let described = descriptor.platform.clone().ok_or_else(|| unreadable(image, "an index entry without a platform"))?;
-            Ok(PlatformImage {
-                platform: Platform { os: described.os, architecture: described.architecture, variant: described.variant },
-                attestations: by_image.get(descriptor.digest.as_str()).cloned(),
-                descriptor,
-            })
-        })
-        .collect()
+}
+
+impl Contents {
+    /// Fetches every manifest and config that the index names: each must be what its entry says. Gives what was allowed and is to be told.
+    pub async fn look_into(&self, registry: &Registry, image: &ImageRef, allowed: &Allowed) -> Result<Vec<String>, RegistryError> {
+        let Some(Accounted { images, others }) = &self.entries else { return Ok(self.told.clone()) };
+        let of_images = images.iter().map(|entry| async move {
+            let attestations = async {
+                match &entry.attestations {
+                    Some(attestations) => self::attestations(registry, image, attestations, entry).await.map(drop),
+                    None => Ok(()),
+                }
+            };
+            let ((_, told), ()) = futures_util::try_join!(self::image(registry, image, entry, allowed), attestations)?;
+            Ok(told)
+        });
+        let told: Vec<Vec<String>> = stream::iter(of_images).buffered(CONCURRENCY).try_collect().await?;
+        let of_others = others.iter().map(|entry| other(registry, image, entry));
+        let others: Vec<(Fetched, String)> = stream::iter(of_others).buffered(CONCURRENCY).try_collect().await?;
+        Ok(told.into_iter().flatten().chain(others.into_iter().map(|(_, told)| told)).collect())
+    }
+}
+
+impl PlatformImage {
+    fn of(entry: &ImageEntry) -> Self {
+        let ImageEntry { descriptor, target, attestations } = entry.clone();
+        Self { platform: target.platform, descriptor, attestations }
+    }
+}
+
+/// What a manifest says, if everybody reads it so.
+pub fn document(manifest: &Manifest, image: &ImageRef) -> Result<Document, RegistryError> {
+    manifest.document().map_err(|why| RegistryError::Content {
+        image: image.to_string(),
+        what: format!("is not taken for an image: {why}"),
+        remedy: None,
+    })
+}
+
+/// Every entry of an index, by what it is.
+pub fn account(index: &Index, image: &ImageRef, allowed: &Allowed) -> Result<Accounted, RegistryError> {
+    entries::account(index, allowed).map_err(objected(image))
+}
+
+/// The image that an entry names, which must be what the entry and its own config say; and what was allowed of it.
+pub async fn image(
+    registry: &Registry,
+    index: &ImageRef,
+    entry: &ImageEntry,
+    allowed: &Allowed,
+) -> Result<(Fetched, Vec<String>), RegistryError> {
+    let fetched = fetched(registry, index, &entry.descriptor).await?;
+    let (_, told) = looked_at(registry, index, &fetched, Some(&entry.target), allowed).await?;
+    Ok((fetched, told))
+}
+
+/// An image that was fetched: what it is for, and what was allowed of it.
+pub async fn looked_at(
+    registry: &Registry,
+    index: &ImageRef,
+    fetched: &Fetched,
+    said: Option<&Target>,
+    allowed: &Allowed,
+) -> Result<(Target, Vec<String>), RegistryError> {
+    let (digest, manifest) = (&fetched.manifest.descriptor.digest, &fetched.image);
+    entries::has_image_parts(digest, manifest).map_err(objected(index))?;
+    let config = registry.blob(&index.repository, &manifest.config, CONFIG_LIMIT).await?;
+    entries::image(digest, manifest, &config, said, allowed).map_err(objected(index))
+}
+
+/// The attestations that an entry names: statements alone, about this image.
+pub async fn attestations(registry: &Registry, index: &ImageRef, entry: &Descriptor, about: &ImageEntry) -> Result<Fetched, RegistryError> {
+    let fetched = fetched(registry, index, entry).await?;
+    let config = match entries::has_no_config(&fetched.image) {
+        true => None,
+        false => Some(registry.blob(&index.repository, &fetched.image.config, CONFIG_LIMIT).await?),
+    };
+    entries::attestations(entry, &fetched.image, config.as_deref(), &about.descriptor).map_err(objected(index))?;
+    Ok(fetched)
+}
+
+/// What stands beside the images and was allowed, and how that is told.
+pub async fn other(registry: &Registry, index: &ImageRef, entry: &Descriptor) -> Result<(Fetched, String), RegistryError> {
+    let fetched = fetched(registry, index, entry).await?;
+    entries::other(entry, &fetched.image).map_err(objected(index))?;
+    let kind = crate::oci::shown(entry.artifact_type.as_deref().unwrap_or_default());
+    Ok((fetched, format!("it has the entry `{}` of artifact type `{kind}`, which carries no evidence of its own", entry.digest)))
+}
+
+/// A manifest that an index lists, as it lists it.
+async fn fetched(registry: &Registry, index: &ImageRef, entry: &Descriptor) -> Result<Fetched, RegistryError> {
+    let manifest = registry.expect_manifest(&index.repository.at(&entry.digest)).await?;
+    entries::is_as_listed(entry, &manifest.descriptor).map_err(objected(index))?;
+    let image = manifest.image().map_err(|why| objected(index)(Objection::Part { entry: entry.digest.clone(), why }))?;
+    Ok(Fetched { manifest, image })
+}
+
+fn objected(image: &ImageRef) -> impl Fn(Objection) -> RegistryError {
+    move |objection| RegistryError::Content { image: image.to_string(), what: objection.to_string(), remedy: objection.remedy() }
 }

@@ -26,6 +26,9 @@ pub enum RegistryError {
     NoToken { realm: String, cause: String },
     #[error("`{request}` was answered with {what}")]
     Protocol { request: String, what: String },
+    /// What is there is not what every program takes for an image.
+    #[error("`{image}` {what}")]
+    Content { image: String, what: String, remedy: Option<String> },
 }
 
 impl Remedied for RegistryError {
@@ -56,6 +59,7 @@ impl Remedied for RegistryError {
                 "the registry seems unwell; look at its status page and run the workflow again: what is already there is reused"
             }
             Self::Mismatch { .. } => "somebody or something between here and the registry changes bytes; do not use this image",
+            Self::Content { remedy, .. } => return remedy.clone(),
             _ => return None,
         };
         Some(remedy.to_owned())

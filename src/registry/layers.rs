@@ -1,7 +1,6 @@
 //! An image in a registry as a source of layers: each is fetched while it is read, through a few buffers, so that no more of it is in memory
 //! than was just received. It never fetches a layer that is known already.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +13,7 @@ use super::{Registry, RegistryError};
 use crate::error::remedied;
 use crate::image::{Digest, Platform, Repository};
 use crate::sbom::SbomError;
-use crate::sbom::image::{self, Image, MOST, Pointer, Store};
+use crate::sbom::image::{self, Image, MOST, Start, Store};
 use crate::sbom::layers::{Blob, Blobs};
 
 /// Reads images of a repository on a thread that may wait. Where a request failed, the registry's own words tell, with their remedy.
@@ -53,9 +52,13 @@ pub struct Source {
 impl Source {
     /// The layers of an image, or of the image for one platform if it is for several.
     pub fn image(&self, digest: &Digest, wanted: Option<&Platform>) -> Result<Image, SbomError> {
-        let start =
-            Pointer { media_type: String::new(), digest: digest.to_string(), size: 0, platform: None, annotations: BTreeMap::new() };
-        image::find(self, start, wanted.map(platform).as_ref())
+        image::find(self, &Start::Digest(digest.as_str()), wanted.map(platform).as_ref())
+    }
+}
+
+impl Source {
+    fn unreadable(&self, path: &str, error: RegistryError) -> SbomError {
+        SbomError::Unreadable { path: path.to_owned(), source: noted(&self.failure, error) }
     }
 }
 
@@ -72,18 +75,16 @@ fn digest(text: &str) -> io::Result<Digest> {
 }
 
 impl Store for Source {
-    fn small(&self, pointer: &Pointer, is_manifest: bool) -> Result<Vec<u8>, SbomError> {
-        let unreadable = |source| SbomError::Unreadable { path: pointer.digest.clone(), source };
-        let digest = digest(&pointer.digest).map_err(unreadable)?;
-        let fetched = self.handle.block_on(async {
-            if is_manifest {
-                return Ok(self.registry.expect_manifest(&self.repository.at(&digest)).await?.bytes);
-            }
-            let mut config = Descriptor::of(&[], &pointer.media_type);
-            (config.digest, config.size) = (digest, pointer.size);
-            self.registry.blob(&self.repository, &config, MOST).await
-        });
-        fetched.map_err(|error| unreadable(noted(&self.failure, error)))
+    fn manifest(&self, named: &str) -> Result<(Vec<u8>, Option<String>), SbomError> {
+        let digest = digest(named).map_err(|source| SbomError::Unreadable { path: named.to_owned(), source })?;
+        let fetched = self.handle.block_on(self.registry.expect_manifest(&self.repository.at(&digest)));
+        let manifest = fetched.map_err(|error| self.unreadable(named, error))?;
+        Ok((manifest.bytes, Some(manifest.descriptor.media_type)))
+    }
+
+    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SbomError> {
+        let fetched = self.handle.block_on(self.registry.blob(&self.repository, descriptor, MOST));
+        fetched.map_err(|error| self.unreadable(descriptor.digest.as_str(), error))
     }
 }
 

@@ -10,6 +10,7 @@ use super::manifest::{Descriptor, Manifest, OCI_MANIFEST};
 use super::referrers::{RACES, after_race, outraced};
 use super::{Condition, Registry, RegistryError, Result};
 use crate::image::{Digest, Repository, Tag};
+use crate::oci;
 
 /// cosign reads no more.
 const LAYERS: usize = 1000;
@@ -55,7 +56,8 @@ impl Registry {
             let found: Vec<Descriptor> = match self.tagged(repository, &tag).await? {
                 None => Vec::new(),
                 Some(manifest) => {
-                    layers_of(&manifest, repository)?.into_iter().filter_map(|layer| serde_json::from_value(layer).ok()).collect()
+                    layers_of(&manifest, repository)?;
+                    oci::listed(&manifest.bytes, "layers").map_err(|why| unreadable(repository, &why))?.into_iter().flatten().collect()
                 }
             };
             let lost = self.memory.layers.lost(repository, &tag, |ours| found.contains(&ours.descriptor)).await;
@@ -128,14 +130,21 @@ impl Registry {
     }
 }
 
+fn unreadable(repository: &Repository, why: &dyn std::fmt::Display) -> RegistryError {
+    RegistryError::Protocol {
+        request: format!("GET /v2/{}/manifests", repository.path()),
+        what: format!("a manifest that cannot be read: {why}"),
+    }
+}
+
+/// The layers as they were written, of a manifest that everybody reads alike.
 fn layers_of(manifest: &Manifest, repository: &Repository) -> Result<Vec<Value>> {
-    let unreadable = |what: String| RegistryError::Protocol { request: format!("GET /v2/{}/manifests", repository.path()), what };
-    let mut json: Value =
-        serde_json::from_slice(&manifest.bytes).map_err(|error| unreadable(format!("a manifest that cannot be read: {error}")))?;
+    oci::listed(&manifest.bytes, "layers").map_err(|why| unreadable(repository, &why))?;
+    let mut json: Value = serde_json::from_slice(&manifest.bytes).map_err(|why| unreadable(repository, &why))?;
     match json["layers"].take() {
         Value::Array(layers) if layers.len() <= LAYERS => Ok(layers),
-        Value::Array(layers) => Err(unreadable(format!("{} layers of signatures, more than {LAYERS}", layers.len()))),
-        _ => Err(unreadable("something that is not an image manifest".to_owned())),
+        Value::Array(layers) => Err(unreadable(repository, &format!("it has {} layers of signatures, more than {LAYERS}", layers.len()))),
+        _ => Err(unreadable(repository, &"it has no layers")),
     }
 }
 

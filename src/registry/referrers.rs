@@ -12,6 +12,7 @@ use super::manifest::{Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST}
 use super::transport::Access;
 use super::{Condition, MANIFEST_LIMIT, Registry, RegistryError, Result};
 use crate::image::{Digest, Repository, Tag};
+use crate::oci;
 
 /// Pages of referrers that are read; beyond it the answer is refused rather than cut.
 const PAGES: usize = 50;
@@ -203,6 +204,7 @@ fn with_entry(before: Option<&Manifest>, entry: &Descriptor, repository: &Reposi
     let mut index = match before {
         None => serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] }),
         Some(manifest) => {
+            listed(&manifest.bytes, repository)?;
             serde_json::from_slice(&manifest.bytes).map_err(|error| unreadable(format!("a list that cannot be read: {error}")))?
         }
     };
@@ -224,22 +226,11 @@ fn digests(index: &[u8]) -> Vec<String> {
 
 /// The entries that can be read. Anybody may attach anything, so one that cannot (another digest algorithm, say) hides no other; it is no evidence.
 fn listed(bytes: &[u8], repository: &Repository) -> Result<Vec<Descriptor>> {
-    #[derive(serde::Deserialize)]
-    struct List {
-        manifests: Vec<serde_json::Value>,
-    }
-    let list: List = serde_json::from_slice(bytes).map_err(|error| RegistryError::Protocol {
+    let listed = oci::listed(bytes, "manifests").map_err(|why| RegistryError::Protocol {
         request: format!("GET /v2/{}/referrers", repository.path()),
-        what: format!("something that is not an image index: {error}"),
+        what: format!("something that is not an image index: {why}"),
     })?;
-    let read = list.manifests.into_iter().filter_map(|entry| match serde_json::from_value(entry) {
-        Ok(descriptor) => Some(descriptor),
-        Err(error) => {
-            tracing::debug!(%error, "a referrer that cannot be read");
-            None
-        }
-    });
-    Ok(read.collect())
+    Ok(listed.into_iter().flatten().collect())
 }
 
 #[cfg(test)]
@@ -267,7 +258,7 @@ mod tests {
         let list = serde_json::json!({ "manifests": [{ "digest": "sha512:00", "mediaType": "m", "size": 1 }, good, 7, null] });
         let repository = "r.io/a".parse().unwrap();
         assert_eq!(listed(list.to_string().as_bytes(), &repository).unwrap(), [good]);
-        for nonsense in ["", "[]", "{}", "{\"manifests\":1}"] {
+        for nonsense in ["", "[]", "{}", "{\"manifests\":1}", r#"{"manifests":[],"Manifests":[]}"#, r#"{"manifests":[],"layers":[]}"#] {
             listed(nonsense.as_bytes(), &repository).unwrap_err();
         }
     }

@@ -185,7 +185,7 @@ async fn build(
     let built = async {
         let generator = generator(env, &plan.build, beside, &outside.registry, &buildx, notice).await?;
         let file: Value = Definition::for_publishing(&plan.definition, &plan.goods, &plan.build, &generator, env);
-        let built = buildx.bake(&outside.registry, folder, &file, &allowed(&plan.build), &plan.goods).await?;
+        let built = buildx.bake(&outside.registry, folder, &file, &allowed(&plan.build), &plan.goods, &plan.build.allowed).await?;
         anyhow::Ok((built, generator))
     }
     .await;

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, ImageRef};
+use crate::oci::Document;
 use crate::registry::Registry;
 use crate::registry::manifest::{Descriptor, Manifest};
 
@@ -50,12 +51,17 @@ pub async fn write(registry: &Registry, image: &ImageRef, names: &[String], fold
 
 /// The manifests below this one; its blobs are written on the way.
 async fn parts(registry: &Registry, image: &ImageRef, manifest: &Manifest, blobs: &Path) -> anyhow::Result<Vec<Manifest>> {
-    let fields = manifest.fields().with_context(|| format!("`{}` cannot be read", manifest.descriptor.digest))?;
-    for blob in fields.config.iter().chain(&fields.layers) {
-        write_blob(registry, image, blob, &path(blobs, &blob.digest)).await?;
-    }
     let mut below = Vec::new();
-    for child in fields.manifests.unwrap_or_default() {
+    let index = match manifest.document().with_context(|| format!("`{}` cannot be read", manifest.descriptor.digest))? {
+        Document::Index(index) => index,
+        Document::Image(part) => {
+            for blob in std::iter::once(&part.config).chain(&part.layers) {
+                write_blob(registry, image, blob, &path(blobs, &blob.digest)).await?;
+            }
+            return Ok(below);
+        }
+    };
+    for child in index.manifests {
         below.push(registry.expect_manifest(&image.repository.at(&child.digest)).await.remedied()?);
     }
     Ok(below)

@@ -64,7 +64,7 @@ async fn publish(
     let (outside, _) = run.outside().await?;
     let Some(Target { images, requirements, .. }) = plan.release.targets.first() else { anyhow::bail!("the plan names no image") };
     let platforms = &requirements.platforms;
-    let wanted = Wanted { platforms, statements: &plan.statements, annotations: &plan.annotations };
+    let wanted = Wanted { platforms, statements: &plan.statements, annotations: &plan.annotations, allowed: &inputs.allowed };
     let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
     let mut problems = Problems::default();
     let verdict = match inputs.merge.check_runners {

@@ -18,6 +18,7 @@ use crate::github::{Context, Environment};
 use crate::image::ImageRef;
 use crate::inputs::{Inputs, OnTagConflict};
 use crate::login::{self, Asked};
+use crate::oci::Allowed;
 use crate::plan::sbom::Sbom;
 use crate::plan::{Build, Release, Target};
 use crate::preflight::{self, Problems};
@@ -200,10 +201,23 @@ impl Run<'_> {
         let Ready { authority, baseline, github, policies } = ready;
         let attested = report.stage("prove", sboms.shown(report, prove(outside, context, authority, built, &policies, sboms))).await?;
         let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
+        self.tell_of_what_was_allowed(&verified);
         if let Some(github) = &github {
             store::store(github, inputs, &attested, report).await?;
         }
         report.stage("publish", self.name(outside, &baseline, &policies, verified)).await
+    }
+
+    /// What images hold because it was allowed, each thing once; and that nothing did, where something was.
+    fn tell_of_what_was_allowed(&self, verified: &[Vec<VerifiedImage>]) {
+        let images = verified.iter().filter_map(|repositories| repositories.first());
+        let told: Vec<String> = images.flat_map(|image| image.told().iter().map(|told| format!("`{}`: {told}", image.image()))).collect();
+        told.iter().for_each(|told| self.report.notice(told));
+        let Allowed { foreign_layers, index_entries } = &self.inputs.allowed;
+        let inputs = [(*foreign_layers, "allow-foreign-layers"), (!index_entries.is_empty(), "allow-index-entries")];
+        for (_, input) in inputs.iter().filter(|(is_set, _)| *is_set && told.is_empty()) {
+            self.report.notice(&format!("input `{input}` changed nothing: no image holds what it allows"));
+        }
     }
 
     async fn name(

@@ -13,6 +13,7 @@ use crate::error::{self, OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::github::{Context, Environment};
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::login::{self, Asked};
+use crate::oci::Allowed;
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::sigstore::artifact::Identity;
@@ -74,6 +75,12 @@ pub struct Arguments {
     /// The formats in which everything must be, bundle or legacy; without it, one of them is enough
     #[arg(long, value_delimiter = ',', value_name = "FORMATS")]
     pub signature_formats: Vec<Format>,
+    /// Accept layers that name addresses outside of the registry, and say so
+    #[arg(long)]
+    pub allow_foreign_layers: bool,
+    /// Accept entries of the index of this artifact type, which are neither images nor attestations, and say so
+    #[arg(long, value_name = "TYPE")]
+    pub allow_index_entries: Vec<String>,
     /// Print what was found as JSON, for machines
     #[arg(long)]
     pub json: bool,
@@ -296,6 +303,7 @@ fn requirements(arguments: &Arguments, formats: &[Format]) -> Requirements {
         platform: of(Part::Platform),
         attestations: of(Part::Attestations),
         formats: formats.to_vec(),
+        allowed: Allowed { foreign_layers: arguments.allow_foreign_layers, index_entries: arguments.allow_index_entries.clone() },
     }
 }
 
@@ -311,7 +319,7 @@ impl Found {
         let evidence = self.image.evidence();
         json!({
             "verified": true, "image": self.image.image().to_string(), "signer": evidence.signer, "formats": formats,
-            "sources": evidence.sources, "subjects": evidence.subjects,
+            "sources": evidence.sources, "subjects": evidence.subjects, "allowed": self.image.told(),
         })
     }
 
@@ -328,6 +336,7 @@ impl Found {
             let name = if *format == Format::Bundle { "bundles" } else { "legacy" };
             lines.push(format!("{name:<10} {}", why.as_deref().unwrap_or("verified")));
         }
+        lines.extend(self.image.told().iter().map(|told| format!("allowed    {told}")));
         lines.push(String::new());
         lines.extend(evidence.subjects.iter().map(crate::summary::picture::subject_line));
         lines

@@ -10,6 +10,7 @@ use super::policy::Format;
 use super::{CONCURRENCY, Statement, legacy};
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
+use crate::oci::entries::BUILDKIT_STATEMENTS;
 use crate::registry::legacy::Attached;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Registry, RegistryError};
@@ -18,8 +19,6 @@ use crate::sigstore::verifier::{BundleVerifier, CheckedStatement};
 
 /// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
 pub(super) const BUNDLE_LIMIT: usize = 64 << 20;
-/// What BuildKit's manifests of unsigned statements are.
-const BUILDKIT_STATEMENTS: &str = "application/vnd.docker.attestation.manifest.v1+json";
 
 /// What a subject carries.
 #[derive(Debug, Default)]
@@ -139,14 +138,14 @@ pub(super) async fn fetch(
         Err(error @ RegistryError::Mismatch { .. }) => return refused(error.to_string()),
         Err(error) => return Err(error).remedied(),
     };
-    let Ok(fields) = manifest.fields() else { return Ok(Fetched::Unsupported("a manifest that cannot be read".to_owned())) };
+    let Ok(found) = manifest.image() else { return Ok(Fetched::Unsupported("a manifest that cannot be read".to_owned())) };
     let is_bundle = |kind: &str| kind.starts_with("application/vnd.dev.sigstore.bundle");
-    let kind = fields.artifact_type.as_deref().or(fields.config.as_ref().map(|config| config.media_type.as_str())).unwrap_or_default();
-    let layer = match fields.layers.as_slice() {
+    let kind = found.kind();
+    let layer = match found.layers.as_slice() {
         [layer] if is_bundle(kind) || is_bundle(&layer.media_type) => layer,
         _ => return Ok(Fetched::Unsupported(shown(kind))),
     };
-    if fields.subject.is_none_or(|named| named.digest != *subject) {
+    if found.subject.is_none_or(|named| named.digest != *subject) {
         return refused("it names another subject".to_owned());
     }
     if layer.size > BUNDLE_LIMIT as u64 {

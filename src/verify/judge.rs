@@ -181,7 +181,6 @@ mod tests {
         let subject = |(at, descriptor)| Subject {
             kind: if at == 0 { Part::Index } else { Part::Platform },
             descriptor,
-            is_root: at == 0,
             platform: (at > 0).then_some(&platform),
             required: required.clone(),
         };

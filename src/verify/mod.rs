@@ -16,11 +16,11 @@ use sigstore_types::DerPublicKey;
 
 use self::collect::Collected;
 use self::policy::{Format, Part, Policy};
-use crate::error::OrRemedy as _;
-use crate::image::{Digest, ImageRef, Platform, Repository};
-use crate::registry::Registry;
+use crate::error::{OrRemedy as _, Remedy as _};
+use crate::image::{Digest, ImageRef, Platform, Repository, half_named};
 use crate::registry::contents::{self, Contents};
 use crate::registry::manifest::{Descriptor, Manifest};
+use crate::registry::{Registry, RegistryError};
 use crate::sigstore::source::Source;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 
@@ -32,6 +32,7 @@ pub struct VerifiedImage {
     image: ImageRef,
     manifest: Manifest,
     evidence: Evidence,
+    told: Vec<String>,
 }
 
 impl VerifiedImage {
@@ -46,6 +47,11 @@ impl VerifiedImage {
 
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
+    }
+
+    /// What the image holds that is refused where nobody allows it.
+    pub fn told(&self) -> &[String] {
+        &self.told
     }
 
     /// The commits that the verified provenances name.
@@ -153,26 +159,33 @@ pub async fn statements(
 struct Subject<'a> {
     kind: Part,
     descriptor: &'a Descriptor,
-    is_root: bool,
     platform: Option<&'a Platform>,
     required: Vec<String>,
 }
 
 /// Checks an image against a policy. Refuses with every reason it found.
 pub async fn verify(registry: &Registry, verifier: &BundleVerifier, image: &ImageRef, policy: &Policy) -> anyhow::Result<VerifiedImage> {
-    let contents = contents::read(registry, image).await.remedied()?;
+    let allowed = &policy.requirements.allowed;
+    let contents = contents::read(registry, image, allowed).await.remedied()?;
     let subjects = subjects(&contents, policy)?;
     let reads = subjects.iter().map(|subject| read_part(registry, verifier, &image.repository, subject, policy));
-    let found: Vec<Collected> = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
+    let read = stream::iter(reads).buffered(CONCURRENCY).try_collect();
+    let (told, found) = futures_util::join!(contents.look_into(registry, image, allowed), read);
+    // Of what is not what it says nobody needs to hear that it is not signed either.
+    let told = match told {
+        Err(error @ RegistryError::Content { .. }) => return Err(error).remedied(),
+        told => told.remedied(),
+    };
+    let found: Vec<Collected> = found?;
     let evidence = judge::judge(&subjects, found, policy).map_err(judge::Reasons::into_error)?;
-    Ok(VerifiedImage { image: image.clone(), manifest: contents.root.clone(), evidence })
+    Ok(VerifiedImage { image: image.clone(), manifest: contents.root.clone(), evidence, told: told? })
 }
 
 /// The parts of the image with their requirements; a missing platform is a refusal.
 fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<Subject<'a>>> {
     let requirements = &policy.requirements;
     for wanted in &requirements.platforms {
-        if !contents.platforms.iter().any(|built| wanted.is_met_by(&built.platform)) {
+        if !contents.platforms.iter().any(|built| wanted.is(&built.platform)) {
             let built: Vec<String> = contents.platforms.iter().map(|built| format!("`{}`", built.platform)).collect();
             bail!(
                 "the image has no `{wanted}`; it has {}",
@@ -180,10 +193,15 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
             );
         }
     }
+    let there: Vec<&Platform> = contents.platforms.iter().map(|built| &built.platform).collect();
+    if let Some((named, other)) = half_named(&requirements.platforms, &there) {
+        return Err(anyhow::anyhow!("the image has `{other}` beside `{named}`, and only the latter is named"))
+            .hint("name both, or no platform at all: a machine may well take the other one");
+    }
     let root = &contents.root.descriptor;
     let mut subjects = Vec::new();
     if contents.root.is_index() {
-        subjects.push(Subject { kind: Part::Index, descriptor: root, is_root: true, platform: None, required: requirements.index.clone() });
+        subjects.push(Subject { kind: Part::Index, descriptor: root, platform: None, required: requirements.index.clone() });
     }
     for part in &contents.platforms {
         let mut required = requirements.platform.clone();
@@ -191,12 +209,11 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
         if is_root {
             required.extend(requirements.index.iter().filter(|kind| !requirements.platform.contains(kind)).cloned());
         }
-        subjects.push(Subject { kind: Part::Platform, descriptor: &part.descriptor, is_root, platform: Some(&part.platform), required });
+        subjects.push(Subject { kind: Part::Platform, descriptor: &part.descriptor, platform: Some(&part.platform), required });
         let attestations = part.attestations.as_ref().filter(|_| !requirements.attestations.is_empty());
         subjects.extend(attestations.map(|descriptor| Subject {
             kind: Part::Attestations,
             descriptor,
-            is_root: false,
             platform: Some(&part.platform),
             required: requirements.attestations.clone(),
         }));
@@ -204,7 +221,7 @@ fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<S
     Ok(subjects)
 }
 
-/// Reads what a part carries. A part that an index lists and the registry does not hold is a failure.
+/// Reads what a part carries; whether it is there, and is what the index says, is looked into beside.
 async fn read_part(
     registry: &Registry,
     verifier: &BundleVerifier,
@@ -213,11 +230,6 @@ async fn read_part(
     policy: &Policy,
 ) -> anyhow::Result<Collected> {
     let digest = &subject.descriptor.digest;
-    // The root was fetched before.
-    let image = repository.at(digest);
-    let present = async { if subject.is_root { Ok(()) } else { registry.expect_manifest(&image).await.map(drop) } };
     let (key, formats) = (policy.signer.signer.key(), &policy.requirements.formats);
-    let found = collect::collected(registry, verifier, repository, digest, key, formats);
-    let ((), found) = futures_util::try_join!(async { present.await.remedied() }, found)?;
-    Ok(found)
+    collect::collected(registry, verifier, repository, digest, key, formats).await
 }

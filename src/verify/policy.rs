@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::signer::SignerPolicy;
 use crate::image::Platform;
+use crate::oci::Allowed;
 use crate::sigstore::SIGNATURE_PREDICATE;
 
 /// The predicate types the pipeline makes; verifiers look for these spellings exactly.
@@ -69,6 +70,8 @@ pub struct Requirements {
     pub attestations: Vec<String>,
     /// Every statement is needed in each of them.
     pub formats: Vec<Format>,
+    /// What an image may hold that is refused otherwise.
+    pub allowed: Allowed,
 }
 
 impl Requirements {
@@ -81,7 +84,12 @@ impl Requirements {
             platform: signature(Part::Platform).into_iter().chain(made).collect(),
             attestations: signature(Part::Attestations).into_iter().collect(),
             formats: formats.to_vec(),
+            allowed: Allowed::default(),
         }
+    }
+
+    pub fn allowing(self, allowed: &Allowed) -> Self {
+        Self { allowed: allowed.clone(), ..self }
     }
 
     /// Whether a part needs a signature of its own.

@@ -212,7 +212,11 @@ async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool
         return only["digest"].as_str().unwrap().to_owned();
     }
     entries.extend(attestations);
-    let index = pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }), INDEX).await;
+    let mut index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string();
+    if let Some(member) = mode.strip_prefix("index-also:") {
+        index.insert_str(index.len() - 1, &format!(",{member}"));
+    }
+    let index = pusher.manifest_of(index.into_bytes(), INDEX).await;
     index["digest"].as_str().unwrap().to_owned()
 }
 
@@ -246,7 +250,8 @@ async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: boo
     let config = pusher.blob(b"{}", "application/vnd.oci.empty.v1+json").await;
     let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.docker.attestation.manifest.v1+json", "config": config, "layers": layers, "subject": image });
     let mut entry = pusher.manifest(&manifest, MANIFEST).await;
-    entry["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
+    let (os, architecture) = mode.strip_prefix("attestations-for:").and_then(|of| of.split_once('/')).unwrap_or(("unknown", "unknown"));
+    entry["platform"] = json!({ "os": os, "architecture": architecture });
     entry["annotations"] = json!({ "vnd.docker.reference.digest": digest, "vnd.docker.reference.type": "attestation-manifest" });
     entry
 }
@@ -297,7 +302,10 @@ impl Pusher {
     }
 
     async fn manifest(&self, manifest: &Value, media_type: &str) -> Value {
-        let bytes = manifest.to_string().into_bytes();
+        self.manifest_of(manifest.to_string().into_bytes(), media_type).await
+    }
+
+    async fn manifest_of(&self, bytes: Vec<u8>, media_type: &str) -> Value {
         let described = described(&bytes, media_type);
         let url = format!("{}/manifests/{}", self.base, described["digest"].as_str().unwrap());
         let answer = self

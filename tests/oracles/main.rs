@@ -6,6 +6,7 @@
 mod admission;
 mod bake;
 mod corpus;
+mod documents;
 mod evidence;
 mod keys;
 mod merge;

@@ -62,6 +62,17 @@ pub(crate) fn put(url: &str, media_type: &str, bytes: &[u8]) {
     RUNTIME.block_on(async { request.send().await.unwrap().error_for_status().unwrap() });
 }
 
+/// Pushes a blob to a repository, given as `http://HOST/v2/PATH`.
+pub(crate) fn put_blob(base: &str, digest: &supply_action::image::Digest, bytes: &[u8]) {
+    RUNTIME.block_on(async {
+        let client = reqwest::Client::new();
+        let opened = client.post(format!("{base}/blobs/uploads/")).send().await.unwrap().error_for_status().unwrap();
+        let mut place = opened.url().join(opened.headers()["location"].to_str().unwrap()).unwrap();
+        place.query_pairs_mut().append_pair("digest", digest.as_str());
+        client.put(place).body(bytes.to_vec()).send().await.unwrap().error_for_status().unwrap();
+    });
+}
+
 /// How one run of the program ended.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,

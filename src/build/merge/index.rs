@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::image::Platform;
+use crate::oci::Target;
 use crate::registry::manifest::{Descriptor, Manifest, OCI_INDEX};
 
 /// How deep an entry stands in an index.
@@ -45,13 +45,24 @@ struct Entry<'a> {
 struct Described<'a> {
     architecture: &'a str,
     os: &'a str,
+    #[serde(rename = "os.version", skip_serializing_if = "Option::is_none")]
+    os_version: Option<&'a str>,
+    #[serde(rename = "os.features", skip_serializing_if = "<[String]>::is_empty")]
+    os_features: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
 }
 
 /// The entry of an image that was pushed without an index.
-pub(super) fn described(image: &Descriptor, platform: &Platform) -> serde_json::Result<Box<RawValue>> {
-    let platform = Described { architecture: &platform.architecture, os: &platform.os, variant: platform.variant.as_deref() };
+pub(super) fn described(image: &Descriptor, target: &Target) -> serde_json::Result<Box<RawValue>> {
+    let Target { platform, os_version, os_features } = target;
+    let platform = Described {
+        architecture: &platform.architecture,
+        os: &platform.os,
+        os_version: os_version.as_deref(),
+        os_features,
+        variant: platform.variant.as_deref(),
+    };
     as_go(&Entry { media_type: &image.media_type, digest: image.digest.as_str(), size: image.size, platform }, ENTRY)
 }
 
@@ -71,7 +82,10 @@ mod tests {
     #[test]
     fn an_index_is_what_go_would_write() {
         let image = Descriptor::of(b"image", "application/vnd.oci.image.manifest.v1+json");
-        let entry = described(&image, &"linux/arm/v7".parse().unwrap()).unwrap();
+        let target = |platform: &str| Target { platform: platform.parse().unwrap(), os_version: None, os_features: Vec::new() };
+        let windows = Target { os_version: Some("10.0.1".to_owned()), ..target("windows/amd64") };
+        assert!(described(&image, &windows).unwrap().get().contains("\"os\": \"windows\",\n        \"os.version\": \"10.0.1\""));
+        let entry = described(&image, &target("linux/arm/v7")).unwrap();
         let annotations = BTreeMap::from([("b".to_owned(), "<1> & \"2\" ü".to_owned()), ("a".to_owned(), "x".to_owned())]);
         let index = written(&[&entry], &annotations).unwrap();
         let expected = format!(

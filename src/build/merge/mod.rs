@@ -3,7 +3,7 @@
 
 mod index;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use futures_util::future::try_join_all;
@@ -11,13 +11,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::index::{described, written};
-use super::BuiltImage;
+use super::{BuiltImage, Expected};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::inputs::digests::Claim;
+use crate::oci::entries::ImageEntry;
+use crate::oci::{Allowed, Document, Index, Target};
 use crate::preflight::Problems;
-use crate::registry::manifest::{Descriptor, Fields, Manifest};
-use crate::registry::{Registry, contents};
+use crate::registry::Registry;
+use crate::registry::contents::{self, Fetched};
+use crate::registry::manifest::{Descriptor, Manifest};
 
 /// What a layer of an attestation manifest states.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
@@ -29,6 +32,8 @@ pub struct Wanted<'a> {
     pub statements: &'a [&'static str],
     /// What the index itself says, beside what it keeps.
     pub annotations: &'a BTreeMap<String, String>,
+    /// What an image may hold that is refused otherwise.
+    pub allowed: &'a Allowed,
 }
 
 /// Images that lie in the registry and are what they are said to be.
@@ -38,33 +43,49 @@ pub struct Parts {
     /// What gets the names: an index over all images, or what one job pushed whole.
     index: Manifest,
     images: Vec<Image>,
+    others: Vec<Other>,
     wanted: Vec<Platform>,
+    allowed: Allowed,
 }
 
 /// The image of one platform, as a job pushed it.
 #[derive(Debug)]
 struct Image {
-    platform: Platform,
+    target: Target,
     entry: Box<RawValue>,
     manifest: Manifest,
     attestations: Option<(Box<RawValue>, Manifest)>,
     by: String,
 }
 
+impl Image {
+    fn platform(&self) -> &Platform {
+        &self.target.platform
+    }
+
+    /// What no other image may be for. Nothing but Windows is chosen by the version of an operating system.
+    fn place(&self) -> (&Platform, Option<&Target>) {
+        (self.platform(), Some(&self.target).filter(|target| target.platform.os == "windows"))
+    }
+}
+
 /// What one digest names.
 struct Root {
     manifest: Manifest,
     images: Vec<Image>,
+    /// What was allowed beside them.
+    others: Vec<Other>,
     annotations: BTreeMap<String, String>,
 }
+
+/// An entry of a kind of its own.
+type Other = (Box<RawValue>, Manifest);
 
 /// An index with its entries to the byte.
 #[derive(Deserialize)]
 struct Entries<'a> {
     #[serde(borrow, default)]
     manifests: Vec<&'a RawValue>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
 }
 
 impl Parts {
@@ -87,17 +108,26 @@ impl Parts {
             [only] if only.annotations == annotations => Some(only.manifest.clone()),
             _ => None,
         };
-        let images = in_order(roots.into_iter().flat_map(|root| root.images).collect(), wanted.platforms)?;
+        let (mut images, mut others): (Vec<Image>, Vec<Other>) = (Vec::new(), Vec::new());
+        for root in roots {
+            images.extend(root.images);
+            others.extend(root.others);
+        }
+        let images = in_order(images, wanted.platforms)?;
+        // Two jobs may have put the same beside their images.
+        let mut seen = BTreeSet::new();
+        others.retain(|(_, manifest)| seen.insert(manifest.descriptor.digest.clone()));
         let index = match only {
             Some(whole) => whole,
             None => {
                 let of_images = images.iter().map(|image| &*image.entry);
                 let of_attestations = images.iter().filter_map(|image| Some(&*image.attestations.as_ref()?.0));
-                written(&of_images.chain(of_attestations).collect::<Vec<_>>(), &annotations)?
+                let beside = others.iter().map(|(entry, _)| &**entry);
+                written(&of_images.chain(of_attestations).chain(beside).collect::<Vec<_>>(), &annotations)?
             }
         };
-        let platforms = images.iter().map(|image| image.platform.clone()).collect();
-        Ok(Self { repositories: to.to_vec(), index, images, wanted: platforms })
+        let platforms = images.iter().map(|image| image.platform().clone()).collect();
+        Ok(Self { repositories: to.to_vec(), index, images, others, wanted: platforms, allowed: wanted.allowed.clone() })
     }
 
     pub fn platforms(&self) -> &[Platform] {
@@ -107,7 +137,8 @@ impl Parts {
     /// Puts the index under its digest into every repository, and reads it back.
     pub async fn merge(self, registry: &Registry) -> anyhow::Result<BuiltImage> {
         try_join_all(self.repositories.iter().map(|repository| self.put(registry, repository))).await?;
-        BuiltImage::confirm(registry, &self.repositories, &self.index.descriptor.digest, &self.wanted)
+        let expected = Expected { platforms: &self.wanted, allowed: &self.allowed };
+        BuiltImage::confirm(registry, &self.repositories, &self.index.descriptor.digest, &expected)
             .await
             .context("what was merged cannot be confirmed")
     }
@@ -119,7 +150,7 @@ impl Parts {
                 .iter()
                 .flat_map(|image| std::iter::once(&image.manifest).chain(image.attestations.as_ref().map(|(_, manifest)| manifest)));
             // An attestation manifest refers to its image, which must be there before.
-            for manifest in manifests {
+            for manifest in manifests.chain(self.others.iter().map(|(_, manifest)| manifest)) {
                 self.supply(registry, repository, manifest).await?;
             }
         }
@@ -140,8 +171,8 @@ impl Parts {
         if home.registry() != repository.registry() {
             return missing();
         }
-        let fields = manifest.fields().context("a manifest that was read before")?;
-        let blobs: Vec<&Descriptor> = fields.config.iter().chain(&fields.layers).collect();
+        let part = manifest.image().context("a manifest that was read before")?;
+        let blobs: Vec<&Descriptor> = std::iter::once(&part.config).chain(&part.layers).collect();
         let mounted = try_join_all(blobs.into_iter().map(|blob| registry.mount(home, repository, blob))).await.remedied()?;
         if mounted.contains(&false) {
             return missing();
@@ -157,114 +188,91 @@ async fn root(registry: &Registry, image: &ImageRef, claims: &[&Claim], wanted: 
         return Err(anyhow::anyhow!("`{image}` ({by}) is not in the registry"))
             .hint("give merge and the jobs that build the same `images`, and hand on the digests of this very run");
     };
-    let (images, annotations) = if manifest.is_index() {
-        of_index(registry, image, &manifest, by, wanted).await?
-    } else {
-        (vec![of_manifest(registry, image, &manifest, by, wanted).await?], BTreeMap::new())
+    let pushed = Pushed { registry, image, by, wanted };
+    let root = match contents::document(&manifest, image).remedied().with_context(|| pushed.refused())? {
+        Document::Index(index) => pushed.of_index(manifest, &index).await?,
+        Document::Image(part) => pushed.of_manifest(Fetched { manifest, image: part }).await?,
     };
-    let there = || images.iter().map(|image| format!("`{}`", image.platform)).collect::<Vec<_>>().join(", ");
+    let images = &root.images;
+    let there = || images.iter().map(|image| format!("`{}`", image.target)).collect::<Vec<_>>().join(", ");
     for claim in claims {
-        if let Some(platform) = claim.platform.as_ref().filter(|claimed| !images.iter().any(|image| claimed.is_met_by(&image.platform))) {
+        if let Some(platform) = claim.platform.as_ref().filter(|claimed| !images.iter().any(|image| claimed.is(image.platform()))) {
             bail!("`{image}` is the image of {}, and {} says that it is of `{platform}`", there(), claim.by);
         }
     }
-    let unnamed =
-        |image: &Image| claims.iter().all(|claim| claim.platform.as_ref().is_some_and(|claimed| !claimed.is_met_by(&image.platform)));
+    let unnamed = |image: &Image| claims.iter().all(|claim| claim.platform.as_ref().is_some_and(|claimed| !claimed.is(image.platform())));
     if images.iter().any(unnamed) {
         bail!("`{image}` ({by}) holds {}, which is more than was said of it", there());
     }
-    Ok(Root { manifest, images, annotations })
+    Ok(root)
 }
 
-/// The image of a job that pushed neither attestations nor a second platform.
-async fn of_manifest(registry: &Registry, image: &ImageRef, manifest: &Manifest, by: &str, wanted: &Wanted<'_>) -> anyhow::Result<Image> {
-    let fields = contents::fields_of(manifest, image).remedied()?;
-    let platform = contents::configured(registry, image, &fields).await.remedied()?.normalised();
-    let made = Image {
-        entry: described(&manifest.descriptor, &platform)?,
-        platform,
-        manifest: manifest.clone(),
-        attestations: None,
-        by: by.to_owned(),
-    };
-    has_statements(&made, &[], wanted)?;
-    Ok(made)
+/// What a job pushed under one digest.
+struct Pushed<'a> {
+    registry: &'a Registry,
+    image: &'a ImageRef,
+    by: &'a str,
+    wanted: &'a Wanted<'a>,
 }
 
-async fn of_index(
-    registry: &Registry,
-    image: &ImageRef,
-    manifest: &Manifest,
-    by: &str,
-    wanted: &Wanted<'_>,
-) -> anyhow::Result<(Vec<Image>, BTreeMap<String, String>)> {
-    let index: Entries<'_> = serde_json::from_slice(&manifest.bytes).with_context(|| format!("the index `{image}` cannot be read"))?;
-    let mut entries: Vec<(&RawValue, Descriptor)> = Vec::new();
-    for raw in index.manifests {
-        entries.push((raw, serde_json::from_str(raw.get()).with_context(|| format!("an entry of the index `{image}` cannot be read"))?));
+impl Pushed<'_> {
+    fn refused(&self) -> String {
+        format!("what {} pushed is not merged", self.by)
     }
-    let (attestations, of_platforms): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, entry)| contents::is_attestation(entry));
-    if let Some((_, entry)) =
-        of_platforms.iter().find(|(_, entry)| entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown"))
-    {
-        bail!("`{image}` ({by}) has an entry that is neither an image nor attestations: `{}`", entry.digest);
-    }
-    let about = |entry: &Descriptor| entry.annotations.get(contents::REFERENCE_DIGEST).cloned().unwrap_or_default();
-    for (_, entry) in &attestations {
-        let about = about(entry);
-        if of_platforms.iter().filter(|(_, part)| part.digest.as_str() == about).count() != 1 {
-            bail!("`{image}` ({by}) has attestations `{}` about `{about}`, which is not one of its images", entry.digest);
-        }
-    }
-    let read = of_platforms.into_iter().map(|(raw, entry)| {
-        let its: Vec<&(&RawValue, Descriptor)> = attestations.iter().filter(|(_, of)| about(of) == entry.digest.as_str()).collect();
-        async move {
-            let (attestations, statements) = match its.as_slice() {
-                [] => (None, Vec::new()),
-                [(raw, entry)] => {
-                    let (manifest, fields) = fetched(registry, image, entry).await?;
-                    let kinds = fields.layers.iter().filter_map(|layer| layer.annotations.get(PREDICATE_TYPE).cloned()).collect();
-                    (Some(((*raw).to_owned(), manifest)), kinds)
-                }
-                [..] => bail!("`{image}` has several manifests of attestations about `{}`", entry.digest),
-            };
-            let (manifest, platform) = of_entry(registry, image, &entry).await?;
-            let made = Image { platform, entry: raw.to_owned(), manifest, attestations, by: by.to_owned() };
-            has_statements(&made, &statements, wanted)?;
-            Ok(made)
-        }
-    });
-    let images = try_join_all(read).await?;
-    if images.is_empty() {
-        bail!("the index `{image}` ({by}) holds no image");
-    }
-    Ok((images, index.annotations.unwrap_or_default()))
-}
 
-/// An image of an index, which must be what the index and its own config say.
-async fn of_entry(registry: &Registry, index: &ImageRef, entry: &Descriptor) -> anyhow::Result<(Manifest, Platform)> {
-    let Some(described) = &entry.platform else { bail!("`{}` has an entry without a platform: `{}`", index, entry.digest) };
-    let described = Platform { os: described.os.clone(), architecture: described.architecture.clone(), variant: described.variant.clone() };
-    let (manifest, fields) = fetched(registry, index, entry).await?;
-    if manifest.is_index() {
-        bail!("`{index}` holds another index, `{}`", entry.digest);
+    /// The image of a job that pushed neither attestations nor a second platform.
+    async fn of_manifest(&self, fetched: Fetched) -> anyhow::Result<Root> {
+        let looked_at = contents::looked_at(self.registry, self.image, &fetched, None, self.wanted.allowed);
+        let (target, _) = looked_at.await.remedied().with_context(|| self.refused())?;
+        let manifest = fetched.manifest;
+        let entry = described(&manifest.descriptor, &target)?;
+        let made = Image { entry, target, manifest: manifest.clone(), attestations: None, by: self.by.to_owned() };
+        has_statements(&made, &[], self.wanted)?;
+        Ok(Root { manifest, images: vec![made], others: Vec::new(), annotations: BTreeMap::new() })
     }
-    let configured = contents::configured(registry, &index.repository.at(&entry.digest), &fields).await.remedied()?;
-    if !described.is_met_by(&configured) {
-        bail!("the index `{index}` says that `{}` is of `{described}`, and its config says `{configured}`", entry.digest);
-    }
-    Ok((manifest, described.normalised()))
-}
 
-/// A manifest that an index lists, with the size that it lists.
-async fn fetched(registry: &Registry, index: &ImageRef, entry: &Descriptor) -> anyhow::Result<(Manifest, Fields)> {
-    let image = index.repository.at(&entry.digest);
-    let manifest = registry.expect_manifest(&image).await.remedied().with_context(|| format!("`{index}` is not whole"))?;
-    if manifest.descriptor.size != entry.size {
-        bail!("`{index}` says that `{}` has {} bytes; it has {}", entry.digest, entry.size, manifest.descriptor.size);
+    async fn of_index(&self, manifest: Manifest, index: &Index) -> anyhow::Result<Root> {
+        let Self { registry, image, .. } = self;
+        let written: Entries<'_> =
+            serde_json::from_slice(&manifest.bytes).with_context(|| format!("the index `{image}` cannot be read"))?;
+        // The strict reader saw the very entries, none of them twice.
+        let raw = |entry: &Descriptor| {
+            let raw = index.manifests.iter().zip(&written.manifests).find(|(known, _)| known.digest == entry.digest);
+            raw.map(|(_, raw)| (*raw).to_owned()).context("an entry of the index was lost")
+        };
+        let accounted = contents::account(index, image, self.wanted.allowed).remedied().with_context(|| self.refused())?;
+        let images = try_join_all(accounted.images.iter().map(|entry| self.of_entry(entry, &raw))).await?;
+        let others = accounted.others.iter().map(async |entry| {
+            let (fetched, _) = contents::other(registry, image, entry).await.remedied().with_context(|| self.refused())?;
+            anyhow::Ok((raw(entry)?, fetched.manifest))
+        });
+        let others = try_join_all(others).await?;
+        Ok(Root { images, others, annotations: index.annotations.clone(), manifest })
     }
-    let fields = contents::fields_of(&manifest, &image).remedied()?;
-    Ok((manifest, fields))
+
+    /// An image of an index with its attestations, which must be what the index, the manifests and the configs say.
+    async fn of_entry(&self, entry: &ImageEntry, raw: &impl Fn(&Descriptor) -> anyhow::Result<Box<RawValue>>) -> anyhow::Result<Image> {
+        let Self { registry, image, wanted, .. } = self;
+        let attestations = async {
+            match &entry.attestations {
+                Some(listed) => contents::attestations(registry, image, listed, entry).await.map(|found| Some((listed, found))),
+                None => Ok(None),
+            }
+        };
+        let looked_at = futures_util::try_join!(contents::image(registry, image, entry, wanted.allowed), attestations);
+        let ((fetched, _), attestations) = looked_at.remedied().with_context(|| self.refused())?;
+        let (attestations, statements) = match attestations {
+            None => (None, Vec::new()),
+            Some((listed, found)) => {
+                let kinds = found.image.layers.iter().filter_map(|layer| layer.annotations.get(PREDICATE_TYPE).cloned()).collect();
+                (Some((raw(listed)?, found.manifest)), kinds)
+            }
+        };
+        let (entry, target) = (raw(&entry.descriptor)?, entry.target.clone());
+        let made = Image { target, entry, manifest: fetched.manifest, attestations, by: self.by.to_owned() };
+        has_statements(&made, &statements, wanted)?;
+        Ok(made)
+    }
 }
 
 /// What the gate will ask for must be there, before anything is put or signed.
@@ -274,7 +282,7 @@ fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyho
     if missing.is_empty() {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the image of `{}` ({}) was pushed without {}", image.platform, image.by, missing.join(" and ")))
+    Err(anyhow::anyhow!("the image of `{}` ({}) was pushed without {}", image.target, image.by, missing.join(" and ")))
         .hint("let the jobs make SBOM and provenance, as this action does by itself, and hand on the output `digests`; or set `sbom: false`, `provenance: false`")
 }
 
@@ -297,28 +305,23 @@ fn annotations(roots: &[Root], given: &BTreeMap<String, String>) -> anyhow::Resu
 
 /// Each platform once, none missing and none too many; in the order that was asked for, as a build has it, or by name.
 fn in_order(mut images: Vec<Image>, wanted: &[Platform]) -> anyhow::Result<Vec<Image>> {
-    images.sort_by(|one, other| one.platform.cmp(&other.platform));
+    images.sort_by(|one, other| one.target.cmp(&other.target));
     let mut problems = Problems::default();
     for pair in images.windows(2) {
         if let [one, other] = pair
-            && one.platform == other.platform
+            && one.place() == other.place()
         {
             let (first, second) = (&one.manifest.descriptor.digest, &other.manifest.descriptor.digest);
-            problems.add(anyhow::anyhow!(
-                "there are two images of `{}`: `{first}` ({}) and `{second}` ({})",
-                one.platform,
-                one.by,
-                other.by
-            ));
+            problems.add(anyhow::anyhow!("there are two images of `{}`: `{first}` ({}) and `{second}` ({})", one.target, one.by, other.by));
         }
     }
-    let place = |image: &Image| wanted.iter().position(|wanted| wanted.is_met_by(&image.platform));
-    for wanted in wanted.iter().filter(|wanted| !images.iter().any(|image| wanted.is_met_by(&image.platform))) {
+    let place = |image: &Image| wanted.iter().position(|wanted| wanted.is(image.platform()));
+    for wanted in wanted.iter().filter(|wanted| !images.iter().any(|image| wanted.is(image.platform()))) {
         let missing = Err::<(), _>(anyhow::anyhow!("no job pushed an image of `{wanted}`, which `platforms` lists"));
         problems.take(missing.hint("the legs of a matrix overwrite one another's outputs: give each its own, such as `digests-arm64`"));
     }
     for image in images.iter().filter(|image| !wanted.is_empty() && place(image).is_none()) {
-        problems.add(anyhow::anyhow!("{} pushed an image of `{}`, which `platforms` does not list", image.by, image.platform));
+        problems.add(anyhow::anyhow!("{} pushed an image of `{}`, which `platforms` does not list", image.by, image.target));
     }
     problems.into_result()?;
     images.sort_by_key(place);

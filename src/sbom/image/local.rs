@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::files::{Archive, Files, Folder};
-use super::{Config, Image, Platform, Pointer, Store, bad, choose, find, from_config, hex_of};
+use super::{Image, Platform, Start, Store, bad, choose, config, find, from_config, hex_of};
+use crate::oci::{Descriptor, Index, Saved};
 use crate::sbom::SbomError;
 use crate::sbom::layers::{Blob, Blobs};
 
@@ -45,9 +44,14 @@ impl Blobs for Layout<'_> {
 }
 
 impl Store for Layout<'_> {
-    fn small(&self, pointer: &Pointer, _is_manifest: bool) -> Result<Vec<u8>, SbomError> {
-        let path = blob_path(&pointer.digest)?;
-        self.0.read(&path)?.map_or_else(|| bad(format!("there is no `{path}`")), Ok)
+    fn manifest(&self, digest: &str) -> Result<(Vec<u8>, Option<String>), SbomError> {
+        let path = blob_path(digest)?;
+        let bytes = self.0.read(&path)?.map_or_else(|| bad(format!("there is no `{path}`")), Ok)?;
+        Ok((bytes, None))
+    }
+
+    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SbomError> {
+        self.manifest(descriptor.digest.as_str()).map(|(bytes, _)| bytes)
     }
 }
 
@@ -78,14 +82,11 @@ pub fn archive(path: &Path, name: Option<&str>, wanted: Option<&Platform>) -> Re
 }
 
 fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
-    #[derive(Deserialize)]
-    struct Index {
-        manifests: Vec<Pointer>,
-    }
-    let index: Index = serde_json::from_slice(index).or_else(|error| bad(format!("`{INDEX}` cannot be understood: {error}")))?;
-    let names = |entry: &Pointer| NAMES.iter().filter_map(|key| entry.annotations.get(*key).cloned()).collect::<Vec<_>>();
-    let is_named = |entry: &&Pointer| name.is_none_or(|name| names(entry).iter().any(|known| known == name) || entry.digest == name);
-    let mut entries: Vec<Pointer> = index.manifests.iter().filter(is_named).cloned().collect();
+    let index = Index::local(index).or_else(|why| bad(format!("`{INDEX}` cannot be understood: {why}")))?;
+    let names = |entry: &Descriptor| NAMES.iter().filter_map(|key| entry.annotations.get(*key).cloned()).collect::<Vec<_>>();
+    let is_named =
+        |entry: &&Descriptor| name.is_none_or(|name| names(entry).iter().any(|known| known == name) || entry.digest.as_str() == name);
+    let mut entries: Vec<Descriptor> = index.manifests.iter().filter(is_named).cloned().collect();
     let known = entries.first().and_then(|entry| names(entry).into_iter().next());
     // One image may have several names.
     let mut seen = BTreeSet::new();
@@ -98,27 +99,19 @@ fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: 
         ));
     }
     if entries.len() > 1 && entries.iter().all(|entry| entry.platform.is_none()) {
-        let told: Vec<String> =
-            entries.iter().map(|entry| format!("`{}`", names(entry).into_iter().next().unwrap_or_else(|| entry.digest.clone()))).collect();
+        let told: Vec<String> = entries
+            .iter()
+            .map(|entry| format!("`{}`", names(entry).into_iter().next().unwrap_or_else(|| entry.digest.to_string())))
+            .collect();
         return bad(format!("the layout holds several images; name one of them after its path and a colon: {}", told.join(", ")));
     }
-    let start = choose(&entries, wanted)?.clone();
-    let image = find(&Layout(&*files), start, wanted)?;
+    let image = find(&Layout(&*files), &Start::Entry(choose(&entries, wanted)?), wanted)?;
     Ok(Local { image, name: known, files, paths: BTreeMap::new() })
 }
 
 fn from_docker(files: Box<dyn Files>, manifest: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Saved {
-        config: String,
-        #[serde(default)]
-        repo_tags: Option<Vec<String>>,
-        layers: Vec<String>,
-    }
-    let saved: Vec<Saved> =
-        serde_json::from_slice(manifest).or_else(|error| bad(format!("`manifest.json` cannot be understood: {error}")))?;
-    let tags = |saved: &Saved| saved.repo_tags.clone().unwrap_or_default();
+    let saved = Saved::read(manifest).or_else(|why| bad(format!("`manifest.json` cannot be understood: {why}")))?;
+    let tags = |saved: &Saved| saved.repo_tags.clone();
     let chosen: Vec<&Saved> = saved.iter().filter(|saved| name.is_none_or(|name| tags(saved).iter().any(|tag| tag == name))).collect();
     let saved = match chosen.as_slice() {
         [only] => *only,
@@ -128,11 +121,9 @@ fn from_docker(files: Box<dyn Files>, manifest: &[u8], name: Option<&str>, wante
             return bad(format!("the archive holds several images; name one of them after its path and a colon: {}", told.join(", ")));
         }
     };
-    let Some(config) = files.read(&saved.config)? else { return bad(format!("there is no `{}` in the archive", saved.config)) };
-    let config: Config =
-        serde_json::from_slice(&config).or_else(|error| bad(format!("`{}` cannot be understood: {error}", saved.config)))?;
-    let layers: Vec<Blob> =
-        config.rootfs.diff_ids.iter().map(|diff_id| Blob { digest: None, size: None, diff_id: diff_id.clone() }).collect();
+    let Some(bytes) = files.read(&saved.config)? else { return bad(format!("there is no `{}` in the archive", saved.config)) };
+    let config = config(&bytes, &saved.config)?;
+    let layers: Vec<Blob> = config.diff_ids.iter().map(|diff_id| Blob { digest: None, size: None, diff_id: diff_id.to_string() }).collect();
     let image = from_config(&config, layers, saved.layers.len(), wanted)?;
     let paths = image.layers.iter().map(|layer| layer.diff_id.clone()).zip(saved.layers.iter().cloned()).collect();
     Ok(Local { image, name: tags(saved).into_iter().next(), files, paths })

@@ -3,16 +3,15 @@
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/spec.md>.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::SbomError;
 use super::layers::{Blob, Blobs};
 use super::spdx::About;
+use crate::oci::{self, Config, DescribedPlatform, Descriptor, Document, ImageManifest};
 
 mod files;
 mod local;
@@ -28,26 +27,11 @@ pub const VENDOR: &str = "org.opencontainers.image.vendor";
 /// An index in an index is usual in layouts.
 const DEEPEST: usize = 4;
 
-/// What points at a manifest, a config or a layer.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Pointer {
-    #[serde(default)]
-    pub media_type: String,
-    pub digest: String,
-    pub size: u64,
-    #[serde(default)]
-    pub platform: Option<Platform>,
-    #[serde(default)]
-    pub annotations: BTreeMap<String, String>,
-}
-
 /// An operating system and an architecture.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
     pub os: String,
     pub architecture: String,
-    #[serde(default)]
     pub variant: Option<String>,
 }
 
@@ -69,6 +53,11 @@ impl Platform {
         Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
     }
 
+    fn of(described: &DescribedPlatform) -> Self {
+        let DescribedPlatform { os, architecture, variant, .. } = described.clone();
+        Self { os, architecture, variant }
+    }
+
     fn is_met_by(&self, other: &Self) -> bool {
         let variant = self.variant.is_none() || self.variant == other.variant || other.variant.is_none();
         self.os == other.os && self.architecture == other.architecture && variant
@@ -77,8 +66,11 @@ impl Platform {
 
 /// Where manifests, configs and layers are.
 pub trait Store: Blobs {
-    /// A manifest or a config, of at most [`MOST`] bytes; it is checked by who asks.
-    fn small(&self, pointer: &Pointer, is_manifest: bool) -> Result<Vec<u8>, SbomError>;
+    /// A manifest of at most [`MOST`] bytes, and what it was served as, where it was served; it is checked by who asks.
+    fn manifest(&self, digest: &str) -> Result<(Vec<u8>, Option<String>), SbomError>;
+
+    /// A config, of at most [`MOST`] bytes; it is checked by who asks.
+    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SbomError>;
 }
 
 /// An image for one platform.
@@ -101,97 +93,106 @@ impl Image {
     }
 }
 
-#[derive(Deserialize)]
-struct Manifest {
-    manifests: Option<Vec<Pointer>>,
-    config: Option<Pointer>,
-    layers: Option<Vec<Pointer>>,
-}
-
-#[derive(Deserialize)]
-struct Config {
-    os: String,
-    architecture: String,
-    variant: Option<String>,
-    created: Option<String>,
-    #[serde(default)]
-    rootfs: Rootfs,
-    /// Of the containers; of it only one label matters.
-    #[serde(default)]
-    config: serde_json::Value,
-}
-
-#[derive(Default, Deserialize)]
-struct Rootfs {
-    #[serde(default)]
-    diff_ids: Vec<String>,
-}
-
 fn bad<T>(what: impl Into<String>) -> Result<T, SbomError> {
     Err(SbomError::BadImage(what.into()))
 }
 
-/// Follows a pointer to the image for the wanted platform.
-pub fn find(store: &dyn Store, start: Pointer, wanted: Option<&Platform>) -> Result<Image, SbomError> {
-    let mut pointer = start;
+/// Where a search begins.
+pub enum Start<'a> {
+    /// A digest that somebody names; what kind of thing it is, whoever serves it tells.
+    Digest(&'a str),
+    /// An entry of an index.
+    Entry(&'a Descriptor),
+}
+
+/// Follows a digest to the image for the wanted platform.
+pub fn find(store: &dyn Store, start: &Start<'_>, wanted: Option<&Platform>) -> Result<Image, SbomError> {
+    let (mut digest, mut entry) = match start {
+        Start::Digest(digest) => ((*digest).to_owned(), None),
+        Start::Entry(entry) => (entry.digest.to_string(), Some((*entry).clone())),
+    };
     for _ in 0..DEEPEST {
-        let bytes = checked(store, &pointer, true)?;
-        let manifest: Manifest = parsed(&bytes, &pointer)?;
-        match (manifest.manifests, manifest.config, manifest.layers) {
-            (Some(entries), ..) => pointer = choose(&entries, wanted)?.clone(),
-            (None, Some(config), Some(layers)) => return image(store, &pointer, &config, &layers, wanted),
-            _ => return bad(format!("`{}` is neither an index nor an image's manifest that is understood here", pointer.digest)),
+        match manifest(store, &digest, entry.as_ref())? {
+            Document::Index(index) => {
+                let chosen = choose(&index.manifests, wanted)?;
+                (digest, entry) = (chosen.digest.to_string(), Some(chosen.clone()));
+            }
+            Document::Image(manifest) => return image(store, &digest, &manifest, wanted),
         }
     }
     bad("its index names an index, and so on")
 }
 
-fn image(
-    store: &dyn Store,
-    pointer: &Pointer,
-    config: &Pointer,
-    layers: &[Pointer],
-    wanted: Option<&Platform>,
-) -> Result<Image, SbomError> {
-    let bytes = checked(store, config, false)?;
-    let found: Config = parsed(&bytes, config)?;
-    let blobs = found.rootfs.diff_ids.iter().zip(layers).map(|(diff_id, layer)| Blob {
-        digest: Some(layer.digest.clone()),
+/// A manifest that is what its digest, who serves it and the entry that names it say.
+fn manifest(store: &dyn Store, digest: &str, entry: Option<&Descriptor>) -> Result<Document, SbomError> {
+    let hex = hex_of(digest)?;
+    if let Some(entry) = entry.filter(|entry| entry.size > MOST as u64) {
+        return bad(format!("`{digest}` has `{}` bytes, more than any manifest or config", entry.size));
+    }
+    let (bytes, served) = store.manifest(digest)?;
+    hashes(&bytes, digest, hex)?;
+    let said = match (served, entry) {
+        (Some(served), Some(entry)) if served != entry.media_type => {
+            let (served, said) = (oci::shown(&served), oci::shown(&entry.media_type));
+            return bad(format!("`{digest}` is served as `{served}`, and the index says that it is `{said}`"));
+        }
+        (_, Some(entry)) if entry.size != bytes.len() as u64 => {
+            return bad(format!("the index says that `{digest}` has {} bytes; it has {}", entry.size, bytes.len()));
+        }
+        (_, Some(entry)) => entry.media_type.clone(),
+        (Some(served), None) => served,
+        (None, None) => return bad(format!("nobody says what `{digest}` is")),
+    };
+    Document::read(&bytes, &said).or_else(|why| bad(format!("`{digest}` cannot be understood: {why}")))
+}
+
+fn image(store: &dyn Store, digest: &str, manifest: &ImageManifest, wanted: Option<&Platform>) -> Result<Image, SbomError> {
+    let pointer = &manifest.config;
+    if pointer.size > MOST as u64 {
+        return bad(format!("`{}` has `{}` bytes, more than any manifest or config", pointer.digest, pointer.size));
+    }
+    let bytes = store.config(pointer)?;
+    hashes(&bytes, pointer.digest.as_str(), hex_of(pointer.digest.as_str())?)?;
+    let found = config(&bytes, pointer.digest.as_str())?;
+    let blobs = found.diff_ids.iter().zip(&manifest.layers).map(|(diff_id, layer)| Blob {
+        digest: Some(layer.digest.to_string()),
         size: Some(layer.size),
-        diff_id: diff_id.clone(),
+        diff_id: diff_id.to_string(),
     });
-    let layers_told = layers.len();
-    let image = from_config(&found, blobs.collect(), layers_told, wanted)?;
-    Ok(Image { digest: Some(pointer.digest.clone()), ..image })
+    let image = from_config(&found, blobs.collect(), manifest.layers.len(), wanted)?;
+    Ok(Image { digest: Some(digest.to_owned()), ..image })
+}
+
+fn config(bytes: &[u8], name: &str) -> Result<Config, SbomError> {
+    Config::read(bytes).or_else(|why| bad(format!("`{name}` cannot be understood: {why}")))
 }
 
 /// `count` is how many layers the manifest lists.
 fn from_config(config: &Config, layers: Vec<Blob>, count: usize, wanted: Option<&Platform>) -> Result<Image, SbomError> {
-    let platform = Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
+    let platform = Platform::of(&config.platform);
     if let Some(wanted) = wanted.filter(|wanted| !wanted.is_met_by(&platform)) {
         return bad(format!("the image is for `{platform}`, not for `{wanted}`"));
     }
-    if config.rootfs.diff_ids.len() != count {
-        return bad(format!("the manifest lists `{count}` layers, the config `{}`", config.rootfs.diff_ids.len()));
+    if config.diff_ids.len() != count {
+        return bad(format!("the manifest lists `{count}` layers, the config `{}`", config.diff_ids.len()));
     }
-    let digests = layers.iter().flat_map(|layer| layer.digest.iter().chain([&layer.diff_id]));
-    for digest in digests {
-        hex_of(digest)?;
-    }
-    // An image without a date that can be read is as one without.
-    let created = config.created.as_deref().and_then(|created| created.parse().ok());
-    let vendor = config.config["Labels"][VENDOR].as_str().map(str::trim).filter(|vendor| !vendor.is_empty());
+    let created = config.created.as_deref().and_then(oci::created);
+    let vendor = config.labels.get(VENDOR).map(|vendor| vendor.trim()).filter(|vendor| !vendor.is_empty());
     Ok(Image { digest: None, platform, created, vendor: vendor.map(str::to_owned), layers })
 }
 
 /// The entry for the wanted platform; without a wish the only one, or else this machine's.
-fn choose<'a>(entries: &'a [Pointer], wanted: Option<&Platform>) -> Result<&'a Pointer, SbomError> {
+fn choose<'a>(entries: &'a [Descriptor], wanted: Option<&Platform>) -> Result<&'a Descriptor, SbomError> {
     // BuildKit's attestations are entries for no platform.
-    let is_image = |entry: &&Pointer| entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown");
-    let images: Vec<&Pointer> = entries.iter().filter(is_image).collect();
+    let is_image = |entry: &&Descriptor| entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown");
+    let images: Vec<&Descriptor> = entries.iter().filter(is_image).collect();
     let host = Platform::host();
-    let meets =
-        |wanted: &Platform| images.iter().copied().find(|entry| entry.platform.as_ref().is_some_and(|found| wanted.is_met_by(found)));
+    let platform = |entry: &Descriptor| entry.platform.as_ref().map(Platform::of);
+    // Of a platform and its variant, the one that is spelled as the wish.
+    let meets = |wanted: &Platform| {
+        let found = |is: &dyn Fn(&Platform) -> bool| images.iter().copied().find(|entry| platform(entry).is_some_and(|found| is(&found)));
+        found(&|found| found == wanted).or_else(|| found(&|found| wanted.is_met_by(found)))
+    };
     let found = match (wanted, images.as_slice()) {
         // Which platform it is for, its config tells.
         (_, [only]) if only.platform.is_none() => Some(*only),
@@ -202,7 +203,7 @@ fn choose<'a>(entries: &'a [Pointer], wanted: Option<&Platform>) -> Result<&'a P
     if let Some(found) = found {
         return Ok(found);
     }
-    let mut told: Vec<String> = images.iter().filter_map(|entry| entry.platform.as_ref()).map(|platform| format!("`{platform}`")).collect();
+    let mut told: Vec<String> = images.iter().filter_map(|entry| platform(entry)).map(|platform| format!("`{platform}`")).collect();
     told.dedup();
     let told = if told.is_empty() { "none that is named".to_owned() } else { told.join(", ") };
     match wanted {
@@ -211,22 +212,10 @@ fn choose<'a>(entries: &'a [Pointer], wanted: Option<&Platform>) -> Result<&'a P
     }
 }
 
-fn checked(store: &dyn Store, pointer: &Pointer, is_manifest: bool) -> Result<Vec<u8>, SbomError> {
-    let wanted = hex_of(&pointer.digest)?;
-    if pointer.size > MOST as u64 {
-        return bad(format!("`{}` has `{}` bytes, more than any manifest or config", pointer.digest, pointer.size));
-    }
-    let bytes = store.small(pointer, is_manifest)?;
-    let found = hex::encode(Sha256::digest(&bytes));
-    if found == wanted {
-        Ok(bytes)
-    } else {
-        bad(format!("`{}` does not hash to its digest: the bytes read are `sha256:{found}`", pointer.digest))
-    }
-}
-
-fn parsed<'a, T: Deserialize<'a>>(bytes: &'a [u8], pointer: &Pointer) -> Result<T, SbomError> {
-    serde_json::from_slice(bytes).or_else(|error| bad(format!("`{}` cannot be understood: {error}", pointer.digest)))
+/// The hash is computed here, apart from the code that fetches.
+fn hashes(bytes: &[u8], digest: &str, wanted: &str) -> Result<(), SbomError> {
+    let found = hex::encode(Sha256::digest(bytes));
+    if found == wanted { Ok(()) } else { bad(format!("`{digest}` does not hash to its digest: the bytes read are `sha256:{found}`")) }
 }
 
 /// The digits of a SHA-256 digest, which are safe as a file's name.

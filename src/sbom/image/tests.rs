@@ -13,12 +13,17 @@ fn sum(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
-fn put(root: &Path, bytes: &[u8]) -> Value {
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+fn put(root: &Path, bytes: &[u8], kind: &str) -> Value {
     let digest = sum(bytes);
     let path = root.join("blobs/sha256").join(&digest[7..]);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
-    json!({ "digest": digest, "size": bytes.len() })
+    json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
 }
 
 fn layer(name: &str) -> Vec<u8> {
@@ -40,9 +45,9 @@ fn config(architecture: &str, layers: &[Vec<u8>]) -> Vec<u8> {
 /// The manifest of an image with one layer; gives its pointer.
 fn manifest(root: &Path, architecture: &str, name: &str) -> Value {
     let layers = [layer(name)];
-    let config = put(root, &config(architecture, &layers));
-    let layers: Vec<Value> = layers.iter().map(|layer| put(root, layer)).collect();
-    put(root, json!({ "config": config, "layers": layers }).to_string().as_bytes())
+    let config = put(root, &config(architecture, &layers), CONFIG);
+    let layers: Vec<Value> = layers.iter().map(|layer| put(root, layer, LAYER)).collect();
+    put(root, json!({ "schemaVersion": 2, "config": config, "layers": layers }).to_string().as_bytes(), MANIFEST)
 }
 
 fn with(mut pointer: Value, key: &str, value: Value) -> Value {
@@ -55,7 +60,7 @@ fn for_platform(root: &Path, architecture: &str) -> Value {
 }
 
 fn index(root: &Path, manifests: &[Value]) {
-    fs::write(root.join("index.json"), json!({ "manifests": manifests }).to_string()).unwrap();
+    fs::write(root.join("index.json"), json!({ "schemaVersion": 2, "manifests": manifests }).to_string()).unwrap();
 }
 
 fn platform(architecture: &str) -> Platform {
@@ -78,8 +83,8 @@ fn the_platform_is_chosen_and_attestations_are_none() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let attestation = with(manifest(root, "unknown", "x"), "platform", json!({ "os": "unknown", "architecture": "unknown" }));
-    let inner =
-        put(root, json!({ "manifests": [for_platform(root, "arm64"), for_platform(root, "s390x"), attestation] }).to_string().as_bytes());
+    let inner = json!({ "schemaVersion": 2, "manifests": [for_platform(root, "arm64"), for_platform(root, "s390x"), attestation] });
+    let inner = put(root, inner.to_string().as_bytes(), INDEX);
     index(root, &[with(inner, "annotations", json!({ "io.containerd.image.name": "ghcr.io/o/app:v1" }))]);
     let local = layout(root, None, Some(&platform("s390x"))).unwrap();
     assert_eq!((packages(&local), local.name.as_deref()), (vec!["s390x".to_owned()], Some("ghcr.io/o/app:v1")));
@@ -104,10 +109,11 @@ fn what_does_not_hash_or_fit_is_refused() {
     refused(layout(root, None, None), "does not hash to its digest");
     fs::remove_file(path).unwrap();
     refused(layout(root, None, None), "there is no `blobs/sha256/");
-    index(root, &[json!({ "digest": "sha256:../../../../etc/passwd", "size": 1 })]);
-    refused(layout(root, None, None), "is no SHA-256 digest");
+    index(root, &[json!({ "mediaType": MANIFEST, "digest": "sha256:../../../../etc/passwd", "size": 1 })]);
+    refused(layout(root, None, None), "is `sha256:../../../../etc/passwd`, which is not `sha256:` and 64");
     let two = [layer("a"), layer("b")];
-    let pointer = put(root, json!({ "config": put(root, &config("amd64", &two)), "layers": [put(root, &two[0])] }).to_string().as_bytes());
+    let short = json!({ "schemaVersion": 2, "config": put(root, &config("amd64", &two), CONFIG), "layers": [put(root, &two[0], LAYER)] });
+    let pointer = put(root, short.to_string().as_bytes(), MANIFEST);
     index(root, &[pointer]);
     refused(layout(root, None, None), "lists `1` layers, the config `2`");
     index(root, &[manifest(root, "amd64", "a"), manifest(root, "amd64", "b")]);
@@ -172,4 +178,42 @@ fn archives_that_are_none_are_refused() {
     fs::File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
     write(&bytes[..1000]);
     refused(archive(&path, None, None), "ends too early");
+}
+
+#[test]
+fn what_others_read_otherwise_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let (good, evil) = (manifest(root, "amd64", "good"), manifest(root, "amd64", "evil"));
+    let texts = [
+        (format!(r#"{{"schemaVersion":2,"manifests":[{good}],"Manifests":[{evil}]}}"#), "`Manifests` is read as `manifests`"),
+        (format!(r#"{{"schemaVersion":2,"manifests":[{good}],"manifests":[{evil}]}}"#), "`manifests` stands in it twice"),
+        (format!(r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","manifests":[{good}]}}"#), "says itself that it is"),
+        (format!(r#"{{"schemaVersion":2,"manifests":[{good}]}} {{}}"#), "no JSON that every program reads alike"),
+    ];
+    for (text, why) in texts {
+        fs::write(root.join("index.json"), text).unwrap();
+        refused(layout(root, None, None), why);
+    }
+    let inner = |text: String, kind: &str| put(root, text.as_bytes(), kind);
+    let layers = [layer("good")];
+    let (made, listed) = (put(root, &config("amd64", &layers), CONFIG), put(root, &layers[0], LAYER));
+    let odd = String::from_utf8(config("amd64", &layers)).unwrap().replace(r#""os""#, r#""OS":"windows","os""#);
+    let odd = put(root, odd.as_bytes(), CONFIG);
+    for (pointer, why) in [
+        (
+            inner(format!(r#"{{"schemaVersion":2,"config":{made},"layers":[{listed}],"Layers":[]}}"#), MANIFEST),
+            "`Layers` is read as `layers`",
+        ),
+        (
+            inner(format!(r#"{{"schemaVersion":2,"config":{made},"layers":[{listed}],"manifests":[]}}"#), MANIFEST),
+            "a document of another kind",
+        ),
+        (inner(format!(r#"{{"schemaVersion":2,"config":{odd},"layers":[{listed}]}}"#), MANIFEST), "`OS` is read as `os`"),
+        (with(good.clone(), "mediaType", json!(INDEX)), "a document of another kind"),
+        (with(good.clone(), "size", json!(7)), "has 7 bytes"),
+    ] {
+        index(root, &[pointer]);
+        refused(layout(root, None, None), why);
+    }
 }
