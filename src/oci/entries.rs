@@ -19,6 +19,8 @@ const ATTESTATION: &str = "attestation-manifest";
 pub const BUILDKIT_STATEMENTS: &str = "application/vnd.docker.attestation.manifest.v1+json";
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 const UNKNOWN: &str = "unknown";
+/// Each is fetched by whoever verifies; no image is for as many platforms.
+const MOST_ENTRIES: usize = 1000;
 
 /// Why an image is not taken for what it is said to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +29,8 @@ pub enum Objection {
     Unreadable(#[from] Unreadable),
     #[error("holds no image")]
     NoImage,
+    #[error("has {0} entries, more than {MOST_ENTRIES}: this is a flood, not an image")]
+    Flood(usize),
     #[error("holds another index, `{0}`")]
     Nested(Digest),
     #[error("has an entry of media type `{kind}`, which is neither an image nor attestations: `{entry}`")]
@@ -117,6 +121,9 @@ pub struct ImageEntry {
 
 /// Every entry of an index is an image, attestations about one of them, or of a kind that was allowed.
 pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection> {
+    if index.manifests.len() > MOST_ENTRIES {
+        return Err(Objection::Flood(index.manifests.len()));
+    }
     let mut images: Vec<ImageEntry> = Vec::new();
     let (mut attestations, mut others): (Vec<&Descriptor>, Vec<Descriptor>) = (Vec::new(), Vec::new());
     for entry in &index.manifests {

@@ -312,6 +312,7 @@ fn every_entry_of_an_index_is_accounted_for() {
     ] {
         objected(&entries, reason);
     }
+    objected(&vec![amd(); 1001], "has 1001 entries");
     let allowed = Allowed { index_entries: vec!["a/b".to_owned()], ..Allowed::default() };
     let read = accounted(&[amd(), of_type('b', "a/b"), attesting('c', 'a')], &allowed).unwrap();
     assert_eq!((read.images.len(), read.others.len()), (1, 1));

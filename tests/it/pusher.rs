@@ -21,11 +21,17 @@ pub(crate) const SOCI: &str = "application/vnd.amazon.soci.index.v2+json";
 pub(crate) struct Pusher {
     http: reqwest::Client,
     base: String,
+    /// Where the sandbox keeps manifests.
+    kept: std::path::PathBuf,
 }
 
 impl Pusher {
     pub(crate) fn new(world: &World) -> Self {
-        Self { http: reqwest::Client::new(), base: format!("http://{}/v2/app", world.sandbox.registry()) }
+        Self {
+            http: reqwest::Client::new(),
+            base: format!("http://{}/v2/app", world.sandbox.registry()),
+            kept: world.folder.path().join("sandbox/registry/repositories/app/_manifests"),
+        }
     }
 
     pub(crate) async fn blob(&self, bytes: &[u8], kind: &str) -> Value {
@@ -44,6 +50,14 @@ impl Pusher {
         let answer = self.http.put(url).header("content-type", kind).body(text.to_owned()).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
         described
+    }
+
+    /// Puts a document where it is found, as a registry does that looks into none: ours would refuse some.
+    pub(crate) fn keep(&self, text: &str, kind: &str) -> String {
+        let digest = Digest::of(text.as_bytes());
+        std::fs::write(self.kept.join(format!("{}.type", digest.hex())), kind).unwrap();
+        std::fs::write(self.kept.join(digest.hex()), text).unwrap();
+        digest.to_string()
     }
 
     /// The text of an image's manifest: one layer with one file.

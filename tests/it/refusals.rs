@@ -160,8 +160,8 @@ async fn a_manifest_whose_bytes_do_not_hash_to_its_digest() {
 #[tokio::test]
 async fn evidence_whose_bytes_changed_on_the_way() {
     let world = World::new().await;
-    // Of the blobs, only bundles are read twice; the first reads are BuildKit's statements.
-    world.sandbox.faults().add(Fault { skip: 4, ..always(Service::Registry, Some("GET"), "/blobs/", Effect::Corrupt) });
+    // The first reads of blobs are the platforms' configs and BuildKit's statements.
+    world.sandbox.faults().add(Fault { skip: 6, ..always(Service::Registry, Some("GET"), "/blobs/", Effect::Corrupt) });
     refused(&world, &["nothing was tagged", "has no valid", "does not hash to its digest"]).await;
 }
 

@@ -69,7 +69,15 @@ pub(crate) fn put_blob(base: &str, digest: &supply_action::image::Digest, bytes:
         let opened = client.post(format!("{base}/blobs/uploads/")).send().await.unwrap().error_for_status().unwrap();
         let mut place = opened.url().join(opened.headers()["location"].to_str().unwrap()).unwrap();
         place.query_pairs_mut().append_pair("digest", digest.as_str());
-        client.put(place).body(bytes.to_vec()).send().await.unwrap().error_for_status().unwrap();
+        client
+            .put(place)
+            .header("content-type", "application/octet-stream")
+            .body(bytes.to_vec())
+            .send()
+            .await
+            .unwrap()
+            .error_for_status()
+            .unwrap();
     });
 }
 

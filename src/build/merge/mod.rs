@@ -217,7 +217,7 @@ struct Pushed<'a> {
 
 impl Pushed<'_> {
     fn refused(&self) -> String {
-        format!("what {} pushed is not merged", self.by)
+        format!("what {} handed on is not merged", self.by)
     }
 
     /// The image of a job that pushed neither attestations nor a second platform.
