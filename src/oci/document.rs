@@ -29,7 +29,8 @@ pub struct ImageManifest {
     pub config: Descriptor,
     /// Lowest first.
     pub layers: Vec<Descriptor>,
-    pub subject: Option<Descriptor>,
+    /// Boxed: few have one, and it is large.
+    pub subject: Option<Box<Descriptor>>,
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -130,7 +131,7 @@ impl ImageManifest {
         let config = Descriptor::read(object.expect("config")?, "config")?;
         object.expect("layers")?;
         let layers = descriptors(object.list("layers")?.unwrap_or_default(), "layers")?;
-        Ok(Self { artifact_type, config, layers, subject, annotations })
+        Ok(Self { artifact_type, config, layers, subject: subject.map(Box::new), annotations })
     }
 }
 

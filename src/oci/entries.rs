@@ -50,7 +50,7 @@ pub enum Objection {
     #[error("has the entry `{entry}`, whose platform nobody can tell: {why}")]
     Platform { entry: Digest, why: String },
     #[error("has two images of `{target}`: `{first}` and `{second}`")]
-    SameTarget { target: Target, first: Digest, second: Digest },
+    SameTarget { target: String, first: Digest, second: Digest },
     #[error("has two entries of `{0}`")]
     SameDigest(Digest),
     #[error("has the entry `{0}`, which is to be fetched from elsewhere")]
@@ -66,7 +66,7 @@ pub enum Objection {
     #[error("has attestations `{entry}` that are {what}")]
     Attestations { entry: Digest, what: String },
     #[error("says that `{entry}` is of `{said}`, and its config says `{configured}`")]
-    OtherPlatform { entry: Digest, said: Target, configured: Target },
+    OtherPlatform { entry: Digest, said: String, configured: String },
     #[error("names `{entry}`, of which a program may read otherwise than another: {why}")]
     Part { entry: Digest, why: Unreadable },
     #[error("has the image `{entry}`, whose {what}")]
@@ -153,7 +153,7 @@ pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection>
     for image in &images {
         let second = &image.descriptor.digest;
         if let Some(first) = by_target.insert(&image.target, second) {
-            return Err(Objection::SameTarget { target: image.target.clone(), first: first.clone(), second: second.clone() });
+            return Err(Objection::SameTarget { target: image.target.to_string(), first: first.clone(), second: second.clone() });
         }
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -337,7 +337,7 @@ pub fn image(
         return Err(wrong(format!("manifest lists {} layers, and its config {}", manifest.layers.len(), config.diff_ids.len())));
     }
     match said.filter(|said| !bears_out(&config, &configured, said)) {
-        Some(said) => Err(Objection::OtherPlatform { entry: digest.clone(), said: said.clone(), configured }),
+        Some(said) => Err(Objection::OtherPlatform { entry: digest.clone(), said: said.to_string(), configured: configured.to_string() }),
         None => Ok((said.cloned().unwrap_or(configured), told)),
     }
 }

@@ -169,6 +169,7 @@ mod tests {
             platform: Vec::new(),
             attestations: Vec::new(),
             formats: vec![Format::Bundle],
+            allowed: crate::oci::Allowed::default(),
         };
         let source = SourceRule { repository: repository.map(|text| text.parse().unwrap()), ..SourceRule::default() };
         Policy { signer: SignerPolicy { signer: signer(), source }, requirements }

@@ -44,7 +44,7 @@ impl Kind {
             })),
             (_, Ok(Document::Image(image))) => Some(json!({
                 "config": descriptor(&image.config), "layers": image.layers.iter().map(descriptor).collect::<Vec<_>>(),
-                "subject": subject(&image.subject), "annotations": image.annotations,
+                "subject": subject(&image.subject.map(|subject| *subject)), "annotations": image.annotations,
             })),
             (_, Err(_)) => None,
         }
