@@ -435,7 +435,7 @@ async fn what_is_unusual_is_allowed_by_name_and_said() {
             "of artifact type `application/vnd.amazon.soci.index.v2+json`",
         ),
     ] {
-        let run = merged(&world, &[digest.clone()], "linux/amd64", &[]).await;
+        let run = merged(&world, std::slice::from_ref(&digest), "linux/amd64", &[]).await;
         let hint = input.trim_start_matches("INPUT_").to_lowercase();
         assert!(run.code == Some(1) && run.log.contains(refused) && run.log.contains(&hint), "{}", run.log);
         let run = merged(&world, &[digest], "linux/amd64", &[(input, value)]).await;
