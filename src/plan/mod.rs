@@ -505,6 +505,7 @@ mod tests {
         let env: Environment = inputs.iter().map(|(name, value)| (format!("INPUT_{name}"), value.clone())).collect();
         let context = Context {
             repository: Some("octo/app".into()),
+            server_url: "https://github.com".into(),
             git_ref: git_ref.to_owned(),
             event_name: event_name.to_owned(),
             sha: "c0ffee5e1f3a9b7d2c4e6f8091a3b5c7d9e1f203".into(),

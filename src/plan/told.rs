@@ -143,6 +143,7 @@ mod tests {
         let git_ref = if event == "push" { "refs/heads/main" } else { "refs/pull/7/merge" };
         let context = Context {
             repository: Some("octo/app".into()),
+            server_url: "https://github.com".into(),
             git_ref: git_ref.into(),
             event_name: event.into(),
             sha: "c0ffee5e1f3a9b7d2c4e6f8091a3b5c7d9e1f203".into(),
