@@ -101,25 +101,14 @@ fn documents(pieces: &Pieces) -> Vec<Shape> {
         "fetched from elsewhere",
     );
     let as_image = without(index(&entries), "mediaType").to_string();
-    shapes.push(Shape {
-        name: "an index that is served as an image",
-        text: as_image,
-        kind: MANIFEST,
-        why: "`manifests` belongs to a document of another kind",
-    });
-    shapes.push(Shape {
-        name: "an image that is served as an index",
-        text: good_text.replace(MANIFEST, INDEX),
-        kind: INDEX,
-        why: "another kind",
-    });
-    shapes.push(Shape { name: "schema 1 by its header", text: good_text.clone(), kind: SCHEMA_1, why: "neither that of an index nor" });
-    shapes.push(Shape {
-        name: "an image with another header",
-        text: good_text.clone(),
-        kind: DOCKER_MANIFEST,
-        why: "and says itself that it is",
-    });
+    let said = |number: u8| also(good_text, &format!(r#""annotations":{{"a":"{number}"}}"#));
+    let served = [
+        ("an index that is served as an image", as_image, MANIFEST, "`manifests` belongs to a document of another kind"),
+        ("an image that is served as an index", good_text.replace(MANIFEST, INDEX), INDEX, "another kind"),
+        ("schema 1 by its header", said(1), SCHEMA_1, "neither that of an index nor"),
+        ("an image with another header", said(2), DOCKER_MANIFEST, "and says itself that it is"),
+    ];
+    shapes.extend(served.map(|(name, text, kind, why)| Shape { name, text, kind, why }));
     shapes
 }
 
