@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{WithExit, exit, exit_code};
 use crate::github::Environment;
-use crate::report::Report;
+use crate::report::{Report, log};
 use crate::verbs;
 
 /// Publishes container images only with complete, verified evidence.
@@ -95,13 +95,15 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
     });
     // A blocking task that still runs must not keep a terminated process alive.
     runtime.shutdown_timeout(Duration::from_millis(500));
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report.failure(&error);
             ExitCode::from(exit_code(&error))
         }
-    }
+    };
+    log::close();
+    code
 }
 
 async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Result<()> {
@@ -148,7 +150,7 @@ fn start_log(env: &Environment) {
         None => EnvFilter::new("warn"),
     };
     // A second start, in a test, is no failure.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(log::Lines::default).try_init();
 }
 
 #[cfg(test)]

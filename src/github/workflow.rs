@@ -8,15 +8,17 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// `::add-mask::` for each line of a secret: the runner replaces it in every log from here on.
+/// `::add-mask::` for a line of a secret: the runner replaces it in every log from here on.
 pub fn mask(secret: &str) -> String {
-    secret
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.len() >= 3) // shorter ones would blank out ordinary text
-        .map(|line| format!("::add-mask::{}\n", escape_data(line)))
-        .collect()
+    format!("::add-mask::{}", escape_data(secret))
 }
+
+/// `::group::`, under which the lines up to `END_GROUP` are folded.
+pub fn group(name: &str) -> String {
+    format!("::group::{}", escape_data(name))
+}
+
+pub const END_GROUP: &str = "::endgroup::";
 
 /// `::error title=…::message`.
 pub fn annotation(level: &str, title: &str, message: &str) -> String {
@@ -73,8 +75,8 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_a_secret_is_masked() {
-        assert_eq!(mask("first%\n  second\nab\n"), "::add-mask::first%25\n::add-mask::second\n");
+    fn a_secret_reaches_the_runner_as_it_is() {
+        assert_eq!(mask("100%::x"), "::add-mask::100%25::x");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{About, Build, Plan, Publish, Push, Release, Target};
 use crate::build::arguments::{self, Destination, Generator};
 use crate::image::Repository;
 use crate::preflight;
+use crate::report::text;
 use crate::summary::commands::quoted;
 use crate::trigger::Decision;
 use crate::verify::policy::{CYCLONEDX, Part, SLSA_PROVENANCE, SPDX};
@@ -38,6 +39,7 @@ impl Plan {
         if let Self::Publish(plan) = self {
             json["subjects"] = plan.release.targets.iter().flat_map(Target::subjects).collect();
         }
+        hide_passwords(&mut json);
         json
     }
 
@@ -165,6 +167,16 @@ impl Target {
         .map(|(_, part)| part)
         .collect();
         vec![format!("Signed:     {}{with}", signed.join(", ")), format!("Attested:   {attested}provenance of the workflow")]
+    }
+}
+
+/// Addresses without their passwords: what a machine reads is kept, too.
+fn hide_passwords(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text::without_passwords(text),
+        Value::Array(items) => items.iter_mut().for_each(hide_passwords),
+        Value::Object(fields) => fields.values_mut().for_each(hide_passwords),
+        _ => {}
     }
 }
 

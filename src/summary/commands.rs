@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::image::ImageRef;
 use crate::publish::Published;
+use crate::report::text::is_unseen;
 use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::source::Source;
 use crate::sigstore::verifier::Signer;
@@ -154,7 +155,21 @@ pub(crate) const KEY_FILE: &str = "cosign.pub";
 /// A word of a POSIX shell.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@=+,%".contains(&byte));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    match word {
+        _ if plain => word.to_owned(),
+        // Nobody can copy what is not seen; bash, ksh and zsh read it in this form.
+        _ if word.chars().any(is_unseen) => format!("$'{}'", word.chars().map(escaped).collect::<String>()),
+        _ => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+fn escaped(letter: char) -> String {
+    match letter {
+        '\\' | '\'' => format!("\\{letter}"),
+        _ if is_unseen(letter) && letter.is_ascii() => format!("\\x{:02x}", u32::from(letter)),
+        _ if is_unseen(letter) => format!("\\U{:08x}", u32::from(letter)),
+        _ => letter.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +180,9 @@ mod tests {
     fn words_survive_the_shell() {
         assert_eq!(quoted("https://github.com/o/r@refs/heads/main"), "https://github.com/o/r@refs/heads/main");
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quoted("it's\n\u{202e}x\\"), r"$'it\'s\x0a\U0000202ex\\'");
     }
+
     /// What a run of `octo/app` left that called a workflow of `org/tool`.
     fn evidence(repository: &str, issuer: &str) -> (ImageRef, Evidence) {
         let digest = crate::image::Digest::of(b"x");

@@ -1,4 +1,4 @@
-//! `Published` → the job summary: what was published, its evidence as a table, how to check it. Pure.
+//! `Published` → the job summary: what was published, its evidence as a table, how to check it. Pure. It lets no text of others become Markdown.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::commands::{Command, KEY_FILE};
 use super::source::said;
 use crate::publish::Published;
+use crate::report::text::visible;
 use crate::report::{Stage, seconds};
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
@@ -15,7 +16,7 @@ use crate::verify::policy::{CYCLONEDX, SLSA_PROVENANCE, SPDX};
 /// The summary that `GITHUB_STEP_SUMMARY` shows.
 pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], elapsed: Duration) -> String {
     let Some(image) = published.images.first() else { return String::new() };
-    let head = format!("## 📦 `{}`\n\nPublished with verified evidence in {}.\n\n", image.repository, seconds(elapsed));
+    let head = format!("## 📦 {}\n\nPublished with verified evidence in {}.\n\n", code(&image.repository), seconds(elapsed));
     head + &section(published, commands) + &times(stages)
 }
 
@@ -24,7 +25,7 @@ pub fn of_targets(targets: &[(&str, &Published, Vec<Command>)], stages: &[Stage]
     let mut text = format!("## 📦 {} images\n\nPublished together, with verified evidence, in {}.\n\n", targets.len(), seconds(elapsed));
     for (target, published, commands) in targets {
         let image = published.images.first().map(|image| image.repository.to_string()).unwrap_or_default();
-        text += &format!("### {target}: `{image}`\n\n{}\n", section(published, commands));
+        text += &format!("### {}: {}\n\n{}\n", plain(target), code(&image), section(published, commands));
     }
     text + &times(stages)
 }
@@ -34,16 +35,16 @@ fn section(published: &Published, commands: &[Command]) -> String {
     let mut text = String::new();
     let Some(image) = published.images.first() else { return text };
     // Writing into a string cannot fail.
-    let _ = writeln!(text, "| | |\n|---|---|\n| digest | `{}` |", image.digest);
+    let _ = writeln!(text, "| | |\n|---|---|\n| digest | {} |", code(&image.digest));
     for name in &published.names {
-        let _ = writeln!(text, "| tag | `{name}` |");
+        let _ = writeln!(text, "| tag | {} |", code(name));
     }
     let _ = match &published.evidence.signer {
-        Signer::Keyless { identity, issuer } => writeln!(text, "| signed by | `{identity}` |\n| issuer | `{issuer}` |"),
-        Signer::Key(public) => writeln!(text, "| signed with key | `{}` |", key::name(public)),
+        Signer::Keyless { identity, issuer } => writeln!(text, "| signed by | {} |\n| issuer | {} |", code(identity), code(issuer)),
+        Signer::Key(public) => writeln!(text, "| signed with key | {} |", code(&key::name(public))),
     };
     for (name, value) in published.evidence.sources.iter().flat_map(|source| said(source, &published.evidence)) {
-        let _ = writeln!(text, "| {name} | `{value}` |");
+        let _ = writeln!(text, "| {} | {} |", plain(name), code(&value));
     }
     text.push('\n');
     let _ = writeln!(text, "| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|");
@@ -54,30 +55,63 @@ fn section(published: &Published, commands: &[Command]) -> String {
         let log: Vec<String> = subject.signatures.iter().chain(&subject.attestations).filter_map(log_entry).collect();
         let _ = writeln!(
             text,
-            "| {part} | `{}` | {} | {} | {} | {} |",
-            subject.digest.short(),
+            "| {} | {} | {} | {} | {} | {} |",
+            plain(&part),
+            code(&subject.digest.short()),
             mark(!subject.signatures.is_empty()),
             mark(has(SPDX) || has(CYCLONEDX)),
             mark(has(SLSA_PROVENANCE)),
             if log.is_empty() { "–".to_owned() } else { log.join(", ") },
         );
     }
-    let _ = writeln!(text, "\n<details><summary>Check it yourself</summary>\n\n```sh");
+    let _ = writeln!(text, "\n<details><summary>Check it yourself</summary>\n\n{}\n</details>\n", fenced(&script(published, commands)));
+    text
+}
+
+fn script(published: &Published, commands: &[Command]) -> String {
+    let mut text = String::new();
     if let Signer::Key(public) = &published.evidence.signer {
         let pem = key::public_pem(public);
         let _ = writeln!(text, "# the key; compare it with what its owner tells elsewhere\ncat > {KEY_FILE} <<'END'\n{pem}END");
     }
     for command in commands {
-        let _ = writeln!(text, "# {}\n{}", command.checks, command.text);
+        let _ = writeln!(text, "# {}\n{}", visible(&command.checks), visible(&command.text));
     }
-    let _ = writeln!(text, "```\n\n</details>\n");
     text
+}
+
+/// Lines of a shell in a fence that none of them closes.
+fn fenced(script: &str) -> String {
+    let longest = script.split(|letter| letter != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}sh\n{script}{fence}\n")
+}
+
+/// Text of anybody as code, which Markdown leaves alone: nothing in it is a link, a mention or the end of a cell.
+fn code(text: &impl ToString) -> String {
+    let text = visible(&text.to_string()).replace('|', "\\u{7c}").replace('`', "\\u{60}");
+    if text.trim().is_empty() { String::new() } else { format!("`{text}`") }
+}
+
+/// Text of anybody between ours: letters that mean something to Markdown are only letters, and nothing becomes a link by itself.
+fn plain(text: &str) -> String {
+    let mut escaped = String::new();
+    // What makes a link of an address, a mention of a name, or a cell of a line cannot be escaped otherwise.
+    for letter in
+        visible(text).replace("://", "\\u{3a}//").replace("www.", "www\\u{2e}").replace('@', "\\u{40}").replace('|', "\\u{7c}").chars()
+    {
+        if "\\`*_[]<>&~#!()$:".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 fn times(stages: &[Stage]) -> String {
     let mut text = "<details><summary>Stages</summary>\n\n| stage | time | |\n|---|---|---|\n".to_owned();
     for stage in stages {
-        let _ = writeln!(text, "| {} | {} | {} |", stage.name, seconds(stage.took), stage.outcome);
+        let _ = writeln!(text, "| {} | {} | {} |", stage.name, seconds(stage.took), plain(&stage.outcome));
     }
     let _ = writeln!(text, "\n</details>\n");
     text
@@ -85,4 +119,34 @@ fn times(stages: &[Stage]) -> String {
 
 fn log_entry(statement: &Statement) -> Option<String> {
     statement.log_index.map(|index| index.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_of_others_is_markdown() {
+        for (text, as_code, as_plain) in [
+            ("linux/amd64", "`linux/amd64`", "linux/amd64"),
+            ("a|b\n\n# <img src=x>", "`a\\u{7c}b\\n\\n# <img src=x>`", "a\\\\u{7c}b\\\\n\\\\n\\# \\<img src=x\\>"),
+            ("`x` ``y``", "`\\u{60}x\\u{60} \\u{60}\\u{60}y\\u{60}\\u{60}`", "\\`x\\` \\`\\`y\\`\\`"),
+            ("[c](https://e.example)", "`[c](https://e.example)`", "\\[c\\]\\(https\\\\u{3a}//e.example\\)"),
+            (
+                "www.e.example @octo *b* _i_ ~s~ &lt;",
+                "`www.e.example @octo *b* _i_ ~s~ &lt;`",
+                "www\\\\u{2e}e.example \\\\u{40}octo \\*b\\* \\_i\\_ \\~s\\~ \\&lt;",
+            ),
+            ("a\\|b \u{202e}", "`a\\\\u{7c}b \\u{202e}`", "a\\\\\\\\u{7c}b \\\\u{202e}"),
+            ("![i](x)", "`![i](x)`", "\\!\\[i\\]\\(x\\)"),
+        ] {
+            assert_eq!((code(&text).as_str(), plain(text).as_str()), (as_code, as_plain));
+        }
+    }
+
+    #[test]
+    fn no_line_of_a_script_closes_its_fence() {
+        assert_eq!(fenced("a\n"), "```sh\na\n```\n");
+        assert_eq!(fenced("a ```\n````\n"), "`````sh\na ```\n````\n`````\n");
+    }
 }

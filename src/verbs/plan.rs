@@ -39,9 +39,9 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let facts = facts::gather(&context, &env, inputs.github_token.as_ref(), inputs.wanted(now)).await.context("nothing would be built")?;
     let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing would be built")?;
     if arguments.json {
-        report.data(&plan.json().to_string());
+        report.json(&plan.json().to_string());
     } else {
-        report.data(&plan.lines().join("\n"));
+        report.answer(&plan.lines());
         for notice in &plan.about().notices {
             report.notice(notice);
         }

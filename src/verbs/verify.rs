@@ -169,15 +169,15 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     match outcome {
         Ok(found) => {
             if arguments.json {
-                report.data(&found.json().to_string());
+                report.json(&found.json().to_string());
             } else {
-                found.lines().iter().for_each(|line| report.data(line));
+                report.answer(&found.lines());
             }
             Ok(())
         }
         Err(error) => {
             if arguments.json {
-                report.data(&json!({ "verified": false, "reason": error::message(&error) }).to_string());
+                report.json(&json!({ "verified": false, "reason": error::message(&error) }).to_string());
             }
             Err(error)
         }

@@ -67,9 +67,9 @@ pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
         let mut told = serde_json::to_value(&checked)?;
         told["verified"] = json!(true);
         told["artifact"] = json!(artifact.to_string());
-        report.data(&told.to_string());
+        report.json(&told.to_string());
     } else {
-        report.data(&line(&artifact, &checked));
+        report.answer(&[line(&artifact, &checked)]);
     }
     Ok(())
 }

@@ -95,9 +95,9 @@ pub(super) async fn run(arguments: &Arguments, env: &Environment, report: &Repor
         let mut told = serde_json::to_value(&found)?;
         told["before"] = json!(arguments.before.name);
         told["after"] = json!(arguments.after.name);
-        report.data(&told.to_string());
+        report.json(&told.to_string());
     } else {
-        report.data(found.table().trim_end());
+        report.answer(&found.table().lines().map(str::to_owned).collect::<Vec<_>>());
     }
     if arguments.exit_code && !found.is_empty() {
         return Err(WithExit { code: exit::FAILED, message: differ(&found, arguments) }.into());

@@ -1,5 +1,8 @@
 //! What a person sees while a run goes on: stages with their times, notices, the failure at the end. Everything goes to
-//! standard error; standard output is for data alone.
+//! standard error; standard output is for data alone. It lets no text of others through as it is.
+
+pub mod log;
+pub mod text;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
@@ -43,6 +46,7 @@ impl Report {
             (false, true) => Reader::Terminal { colour: !no_colour },
             (false, false) => Reader::Plain,
         };
+        log::open(in_actions);
         Self { reader, started: Instant::now(), stages: Mutex::default(), serving: AtomicBool::new(false) }
     }
 
@@ -80,20 +84,20 @@ impl Report {
 
     fn begin(&self, name: &str) {
         match self.reader {
-            Reader::Workflow => self.line(&format!("::group::{name}")),
-            Reader::Terminal { .. } | Reader::Plain => self.line(&format!("{} {name}", self.dim("▸"))),
+            Reader::Workflow => log::command(workflow::group(name)),
+            Reader::Terminal { .. } | Reader::Plain => log::painted(format!("{} {name}", self.paint("▸", 2))),
         }
     }
 
     fn end(&self, name: &str, took: Duration, outcome: Option<&str>) {
         if self.reader == Reader::Workflow {
-            self.line("::endgroup::");
+            log::command(workflow::END_GROUP.to_owned());
         }
         let (mark, text) = match outcome {
             Some(outcome) => (self.paint("✓", 32), outcome),
             None => (self.paint("✗", 31), "failed"),
         };
-        self.line(&format!("{mark} {name:<9} {:>7}  {}", seconds(took), self.fitted(text, 22)));
+        log::painted(format!("{mark} {name:<9} {:>7}  {}", seconds(took), self.fitted(&log::inert(text), 22)));
     }
 
     /// From here on the work is done and services stay up: being interrupted is then how it ends.
@@ -105,54 +109,58 @@ impl Report {
         self.serving.load(Ordering::Relaxed)
     }
 
-    /// What a program may read: to standard output, alone.
-    pub fn data(&self, text: &str) {
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    /// What was asked for, for a person to read: to standard output, a line each.
+    pub fn answer(&self, lines: &[String]) {
+        let lines: Vec<String> = lines.iter().map(|line| log::inert(line)).collect();
+        let _ = writeln!(std::io::stdout().lock(), "{}", lines.join("\n"));
+    }
+
+    /// The same for a program: a JSON document, alone on standard output.
+    pub fn json(&self, document: &str) {
+        let _ = writeln!(std::io::stdout().lock(), "{}", text::json(document));
     }
 
     /// One line of fact.
     pub fn say(&self, text: &str) {
-        self.line(text);
+        log::line(text);
     }
 
     /// One line that the next one takes the place of, for a person at a terminal; an empty one leaves nothing there.
     pub fn progress(&self, text: &str) {
         if self.is_terminal() {
-            self.raw(&format!("\r\x1b[2K{}", self.fitted(text, 1)));
+            self.raw(&format!("\r\x1b[2K{}", self.fitted(&log::inert(text), 1)));
         }
     }
 
     /// Something a user should know that stops nothing.
     pub fn notice(&self, text: &str) {
         match self.reader {
-            Reader::Workflow => self.line(&workflow::annotation("notice", "supply-action", text)),
-            _ => self.line(&format!("{} {text}", self.paint("note:", 33))),
+            Reader::Workflow => log::command(workflow::annotation("notice", "supply-action", &log::inert_lines(text).join("\n"))),
+            _ => log::painted(format!("{} {}", self.paint("note:", 33), log::inert_lines(text).join("\n"))),
         }
     }
 
     /// Hides secrets in every log from here on.
     pub fn mask(&self, secrets: &[String]) {
+        let hidden = log::hide(secrets);
         if self.reader == Reader::Workflow {
-            for secret in secrets {
-                self.raw(&workflow::mask(secret));
-            }
+            hidden.iter().for_each(|secret| log::command(workflow::mask(secret)));
         }
     }
 
     /// The failure that ends a run: consequence and cause, then what to do.
     pub fn failure(&self, failure: &anyhow::Error) {
-        let message = error::message(failure);
-        let hints = error::hints(failure);
+        let told = |text: String| log::inert_lines(&text).join("\n");
+        let message = told(error::message(failure));
+        let hints = error::hints(failure).into_iter().map(told);
         match self.reader {
             Reader::Workflow => {
-                let remedy: String = hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
-                self.line(&workflow::annotation("error", "supply-action", &format!("{message}{remedy}")));
+                let remedy: String = hints.map(|hint| format!("\nhint: {hint}")).collect();
+                log::command(workflow::annotation("error", "supply-action", &format!("{message}{remedy}")));
             }
             _ => {
-                self.line(&format!("{} {message}", self.paint("error:", 31)));
-                for hint in hints {
-                    self.line(&format!("{} {hint}", self.paint("hint:", 36)));
-                }
+                log::painted(format!("{} {message}", self.paint("error:", 31)));
+                hints.for_each(|hint| log::painted(format!("{} {hint}", self.paint("hint:", 36))));
             }
         }
     }
@@ -166,23 +174,11 @@ impl Report {
         self.started.elapsed()
     }
 
-    pub fn dim(&self, text: &str) -> String {
-        self.paint(text, 2)
-    }
-
-    pub fn bold(&self, text: &str) -> String {
-        self.paint(text, 1)
-    }
-
     fn paint(&self, text: &str, code: u8) -> String {
         match self.reader {
             Reader::Terminal { colour: true } => format!("\x1b[{code}m{text}\x1b[0m"),
             _ => text.to_owned(),
         }
-    }
-
-    fn line(&self, text: &str) {
-        self.raw(&format!("{text}\n"));
     }
 
     fn raw(&self, text: &str) {
