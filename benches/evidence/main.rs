@@ -25,7 +25,7 @@ use secrecy::ExposeSecret as _;
 use supply_action::attest::provenance;
 use supply_action::attest::sboms::Sboms;
 use supply_action::build::buildx::{Buildx, Place};
-use supply_action::command::{Output, Program};
+use supply_action::command::{Output, Program, Variables};
 use supply_action::github::facts::Facts;
 use supply_action::github::{self, Context, Environment};
 use supply_action::image::{Digest, ImageRef, Repository};
@@ -234,7 +234,7 @@ impl World {
         };
         let (http, policy) = (release::http_client().unwrap(), self.policy());
         let outside = release::Outside::new(&inputs, &Credentials::default()).unwrap();
-        let place = Place { env: &env, private: self.folder.path(), terminal: false };
+        let place = Place { env: &env, named: &[], private: self.folder.path(), terminal: false };
         let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
         let ((built, _), _) = publish::build(&env, &plan.build, &plan.release.images(), &self.registry, buildx, &|_| {}).await.unwrap();
         let before = self.sandbox.requests().len();
@@ -255,7 +255,7 @@ impl World {
         let context = Context::new(&self.sandbox.environment().into_iter().collect());
         let commands = self.commands(&repository, &pushed, &context);
         let env = Environment::from([("HOME".to_owned(), self.path("")), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
-        let program = Program::new(program.to_owned(), &[], &env);
+        let program = Program::new(program.to_owned(), &[], Variables::of(&env));
         let http = release::http_client().unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();

@@ -135,7 +135,7 @@ mod tests {
     use crate::plan::sbom::Otherwise;
 
     fn made(texts: BuildTexts, sbom: Sbom) -> Build {
-        let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true };
+        let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true, private: true };
         let platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
         Build {
             flags: flags::flags(&texts, &facts).unwrap(),

@@ -13,12 +13,16 @@ use super::arguments::{Generator, csv_row, for_publishing, pushed_by_digest};
 use super::caches;
 use super::outputs::{self, is_image, is_kept, kind};
 use super::source::Remote;
+use super::variables;
+use crate::command::Variables;
+use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::Environment;
 use crate::image::spelling::Spelling;
 use crate::image::{Platform, Repository, Tag};
 use crate::plan::Build;
 use crate::plan::sbom::Sbom;
 use crate::publish::Name;
+use crate::report::text;
 
 /// The bake files, with every group, matrix, variable and override resolved.
 #[derive(Debug, Clone)]
@@ -199,6 +203,44 @@ impl Definition {
             .collect()
     }
 
+    /// The job's variables that the targets' SSH agents and caches need, or everything that stands in their way: a secret with the value of a variable
+    /// that nobody named, a cache that would be told a token.
+    pub fn variables(&self, env: &Environment, named: &Variables) -> anyhow::Result<Vec<String>> {
+        let (mut names, mut wrong) = (Vec::new(), Vec::new());
+        for (name, target) in &self.targets {
+            let secrets = entries(target, "secret").into_iter().filter_map(|secret| variables::of_secret(&secret));
+            for variable in secrets.filter(|variable| env.contains_key(variable) && !named.has(variable)) {
+                wrong.push(format!(
+                    "target `{name}` has a build secret of variable `{variable}`, which this job sets and bake files do not get"
+                ));
+            }
+            match variables::of_target(name, target, env) {
+                Ok(needed) => names.extend(needed),
+                Err(told) => wrong.push(told),
+            }
+        }
+        match wrong.as_slice() {
+            [] => Ok(names),
+            [..] => Err(WithExit { code: exit::BAD_INPUT, message: format!("bake files: {}", wrong.join("; ")) })
+                .hint("name the variables with `build-env` if the bake files and all that they build may have them"),
+        }
+    }
+
+    /// The passwords of all addresses in them.
+    pub fn passwords(&self) -> Vec<String> {
+        fn of(value: &Value, found: &mut Vec<String>) {
+            match value {
+                Value::String(text) => found.extend(text::passwords(text)),
+                Value::Array(items) => items.iter().for_each(|item| of(item, found)),
+                Value::Object(fields) => fields.values().for_each(|field| of(field, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        self.targets.values().flat_map(Map::values).for_each(|value| of(value, &mut found));
+        found
+    }
+
     /// Where caches are written to, as buildx's attributes.
     pub fn caches(&self) -> Vec<String> {
         self.targets.values().flat_map(|target| entries(target, "cache-to")).collect()
@@ -331,7 +373,7 @@ fn of_target(name: &str, target: &Map<String, Value>) -> Result<Vec<Platform>, V
 }
 
 /// A list of attributes, which buildx prints as objects, as rows of CSV.
-fn entries(target: &Map<String, Value>, key: &str) -> Vec<String> {
+pub(super) fn entries(target: &Map<String, Value>, key: &str) -> Vec<String> {
     let row = |entry: &Value| match entry {
         Value::Object(fields) => {
             // `type` first, as people write it.

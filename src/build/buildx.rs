@@ -10,8 +10,8 @@ use super::arguments::{self, Destination, Generator};
 use super::bake::{Definition, Goods};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::source::{Remote, TOKEN_VARIABLE};
-use super::{BuiltImage, Expected, emulation};
-use crate::command::{Output, Program, find};
+use super::{BuiltImage, Expected, emulation, variables, withheld};
+use crate::command::{Output, Program, Variables, find};
 use crate::error::Remedy as _;
 use crate::github::Environment;
 use crate::image::{Digest, Platform, Repository};
@@ -33,8 +33,17 @@ pub struct Buildx {
 /// Where a run keeps what must not outlive it, and how it may draw.
 pub struct Place<'a> {
     pub env: &'a Environment,
+    /// The variables of `env` that buildx gets beside those that every program gets.
+    pub named: &'a [String],
     pub private: &'a Path,
     pub terminal: bool,
+}
+
+impl Place<'_> {
+    /// What buildx is told of the job's variables.
+    pub fn variables(&self) -> Variables {
+        Variables::of(self.env).and(self.env, self.named)
+    }
 }
 
 impl Buildx {
@@ -51,15 +60,21 @@ impl Buildx {
 
     async fn create(place: &Place<'_>, credentials: &Credentials, builder: &Builder) -> anyhow::Result<Self> {
         let (path, leading) = locate(place.env)?;
-        let mut program = Program::new(path, leading, place.env);
+        let mut program = Program::new(path, leading, place.variables());
         program = logged_in(program, credentials, place.private)?;
         // A big provenance in the metadata file would be read by nobody: evidence comes from the registry.
         program = program.with_env("BUILDX_METADATA_PROVENANCE", Path::new("disabled"));
         let output = if place.terminal { Output::Inherited } else { Output::Relayed };
         let (name, removal) = match builder {
             // The user's builders are in the user's configuration.
-            Builder::Existing(name) => (name.clone(), None),
+            Builder::Existing(name) => {
+                program = in_cluster(program, name, place.env).await;
+                (name.clone(), None)
+            }
             Builder::Created(created) => {
+                if created.driver == Driver::Kubernetes {
+                    program = program.with_variables(place.env, variables::KUBERNETES);
+                }
                 program = program.with_env("BUILDX_CONFIG", &place.private.join("buildx"));
                 let name = format!("supply-action-{}", std::process::id());
                 create(&program, created, &name, place).await?;
@@ -91,8 +106,14 @@ impl Buildx {
         }
     }
 
+    /// With these of the job's variables as well.
+    pub fn with_variables(mut self, env: &Environment, names: &[String]) -> Self {
+        self.program = self.program.clone().with_variables(env, names);
+        self
+    }
+
     /// What buildx makes of the bake files of a repository, which the builder fetches, with everything resolved. The token stays for the build.
-    pub async fn print_bake(&mut self, remote: &Remote, asked: &[String]) -> anyhow::Result<Definition> {
+    pub async fn print_bake(&mut self, remote: &Remote, asked: &[String], env: &Environment) -> anyhow::Result<Definition> {
         if let Some(token) = remote.token() {
             self.program = self.program.clone().with_env(TOKEN_VARIABLE, Path::new(token.expose_secret()));
         }
@@ -102,6 +123,7 @@ impl Buildx {
             "`files` are looked for where `source` says, by default in the commit of this run; `cwd://NAME` is one in the workspace, and \
              `source: .` the workspace itself, after `actions/checkout`",
         )?;
+        withheld::refuse(&self.program, &arguments, &printed, env).await?;
         Ok(Definition::read(&printed)?.fetched_from(remote))
     }
 
@@ -287,6 +309,17 @@ async fn create(program: &Program, created: &Created, name: &str, place: &Place<
     Ok(())
 }
 
+/// buildx with what the driver of a builder of the user's needs to know of the cluster, where it is that driver.
+async fn in_cluster(program: Program, name: &str, env: &Environment) -> Program {
+    if !variables::KUBERNETES.iter().any(|variable| env.contains_key(*variable)) {
+        return program;
+    }
+    // A builder that is not there is told when it is started.
+    let text = program.capture(&["inspect".to_owned(), name.to_owned()]).await.unwrap_or_default();
+    let is_there = builder::inspected(&text).driver.as_deref() == Some(Driver::Kubernetes.as_str());
+    if is_there { program.with_variables(env, variables::KUBERNETES) } else { program }
+}
+
 /// buildx with a file of logins that only this user can read.
 fn logged_in(program: Program, credentials: &Credentials, private: &Path) -> anyhow::Result<Program> {
     if credentials.is_empty() {
@@ -299,18 +332,20 @@ fn logged_in(program: Program, credentials: &Credentials, private: &Path) -> any
 }
 
 /// What buildx makes of the bake files in a folder, with everything resolved; it takes no builder.
-pub async fn print_bake(env: &Environment, folder: &Path, asked: &[String]) -> anyhow::Result<Definition> {
+pub async fn print_bake(place: &Place<'_>, folder: &Path, asked: &[String]) -> anyhow::Result<Definition> {
     if !folder.is_dir() {
         return Err(anyhow::anyhow!("input `source`: there is no folder `{}`", folder.display()))
             .hint("in a workflow the repository is there only after `actions/checkout`; leave `source` out to build its commit without");
     }
-    let (path, leading) = locate(env)?;
+    let (path, leading) = locate(place.env)?;
     let mut arguments = vec!["bake".to_owned(), "--print".to_owned()];
     arguments.extend(asked.iter().cloned());
-    let printed =
-        Program::new(path, leading, env).in_folder(folder).capture(&arguments).await.context("the bake files cannot be read").hint(
-            "check the repository out first, or leave `source` out to have its commit fetched; files of other names are named with `files`, relative to `source`",
-        )?;
+    let program = Program::new(path, leading, place.variables()).in_folder(folder);
+    let printed = program.capture(&arguments).await.context("the bake files cannot be read").hint(
+        "check the repository out first, or leave `source` out to have its commit fetched; files of other names are named with `files`, relative to \
+         `source`",
+    )?;
+    withheld::refuse(&program, &arguments, &printed, place.env).await?;
     Definition::read(&printed)
 }
 

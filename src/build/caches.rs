@@ -51,7 +51,8 @@ mod tests {
             cache_to: "type=gha,mode=max,url_v2=mine".into(),
             ..BuildTexts::default()
         };
-        let mut flags = flags::flags(&texts, &Facts { env: &env, event: &serde_json::Value::Null, file_exists: &|_| true }).unwrap();
+        let mut flags =
+            flags::flags(&texts, &Facts { env: &env, event: &serde_json::Value::Null, file_exists: &|_| true, private: true }).unwrap();
         complete(&mut flags, &env);
         flags
     }

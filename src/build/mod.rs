@@ -12,6 +12,8 @@ pub mod merge;
 pub mod outputs;
 pub mod scanner;
 pub mod source;
+pub mod variables;
+mod withheld;
 
 use anyhow::bail;
 

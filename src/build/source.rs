@@ -36,7 +36,7 @@ impl Source {
     pub fn of(text: &str, facts: &Facts<'_>, token: Option<&SecretString>) -> anyhow::Result<Self> {
         let (source, host) = flags::source(text, facts);
         if is_git(&source) {
-            let token = host.zip(token.filter(|token| !token.expose_secret().is_empty()).cloned());
+            let token = host.filter(|_| facts.private).zip(token.filter(|token| !token.expose_secret().is_empty()).cloned());
             return Ok(Self::Remote(Remote { url: source, token }));
         }
         if source.contains("://") {
@@ -153,7 +153,7 @@ mod tests {
 
     fn source(text: &str, env: &[(&str, &str)]) -> anyhow::Result<Source> {
         let env: Environment = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false };
+        let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
         Source::of(text, &facts, Some(&"t0ken".into()))
     }
 

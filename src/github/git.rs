@@ -137,7 +137,7 @@ pub async fn is_ancestor(context: &Context, branch: &str) -> Option<bool> {
 #[expect(clippy::disallowed_methods, reason = "a test finds git where its caller does")]
 mod tests {
     use super::*;
-    use crate::command::{Program, find};
+    use crate::command::{Program, Variables, find};
     use crate::github::Environment;
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect();
             let context = Context { workspace: Some(folder.path().to_owned()), ..Context::default() };
-            let program = Program::new(find("git", &env).unwrap(), &[], &env);
+            let program = Program::new(find("git", &env).unwrap(), &[], Variables::of(&env).and(&env, &["GIT_*"]));
             let fixture = Self { _folder: folder, context, program };
             fixture.git("init -q -b feature/x").await;
             fixture.git("commit -q --allow-empty -m one").await;

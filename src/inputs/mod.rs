@@ -22,6 +22,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::build::builder::Builder;
 use crate::build::flags::BuildTexts;
+use crate::command;
 use crate::github::facts::Wanted;
 use crate::github::server::Server;
 use crate::github::{Context, Environment};
@@ -270,7 +271,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
         bake: if action == Action::Bake { baked::baked(&raw, &mut problems) } else { Baked::default() },
         allowed: allowed(&raw, &mut problems),
-        build_env: build_env(raw.build_env.as_deref(), &mut problems),
+        build_env: build_env(raw.build_env.as_deref(), env, &mut notices, &mut problems),
         sbom_cache_key: sbom_cache_key(&raw, &mut problems),
         digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
         sbom_files: sbom_files(raw.sbom_files.as_deref(), &mut problems),
@@ -363,12 +364,17 @@ fn allowed(raw: &Raw, problems: &mut Problems) -> Allowed {
     Allowed { foreign_layers: problems.switch("allow-foreign-layers", raw.allow_foreign_layers.as_deref(), false), index_entries }
 }
 
-fn build_env(text: Option<&str>, problems: &mut Problems) -> Vec<String> {
+fn build_env(text: Option<&str>, env: &Environment, notices: &mut Vec<String>, problems: &mut Problems) -> Vec<String> {
     let names = lists::words(text.unwrap_or_default());
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     for name in names.iter().filter(|name| !is_name(name)) {
         problems.say("build-env", format_args!("`{name}` is not the name of a variable"));
     }
+    for name in names.iter().filter(|name| command::is_ours(name)) {
+        problems.say("build-env", format_args!("no build gets `{name}`: it would sign, log in or ask for tokens in the name of this job"));
+    }
+    let unset = names.iter().filter(|name| !env.contains_key(*name));
+    notices.extend(unset.map(|name| format!("input `build-env` names `{name}`, which this job does not set")));
     names
 }
 

@@ -2,6 +2,7 @@
 
 use super::{lists, signing_key};
 use crate::github::Environment;
+use crate::report::text;
 
 /// Variables whose whole value is secret.
 const WHOLE: [&str; 7] = [
@@ -25,7 +26,14 @@ pub fn secret_texts(env: &Environment) -> Vec<String> {
         // Names of registries and roles stand in our errors, so only passwords are hidden.
         texts.extend(passwords(list));
     }
+    texts.extend(env.iter().flat_map(|(name, value)| of_addresses(name, value)));
     texts
+}
+
+/// The passwords of addresses, wherever they are written; that of a proxy needs no scheme.
+fn of_addresses(name: &str, value: &str) -> Vec<String> {
+    let is_proxy = name.to_lowercase().ends_with("_proxy") && !value.contains("://");
+    if is_proxy { text::passwords(&format!("http://{value}")) } else { text::passwords(value) }
 }
 
 /// The values of `ID=value` lines; all of a text that cannot be split.

@@ -390,11 +390,12 @@ fn build(
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let event = facts.event_with_visibility();
-    let facts = flags::Facts { env, event: &event, file_exists: &file_exists };
+    let facts = flags::Facts { env, event: &event, file_exists: &file_exists, private: facts.private };
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
     told::provenance_version(inputs, &flags)?;
     caches::complete(&mut flags, env);
     let mut notices = std::mem::take(&mut flags.notices);
+    notices.extend(flags.told_passwords());
     if inputs.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {
         notices.push("input `sbom-files` is not used: the SBOMs are not made by this action".to_owned());
     }

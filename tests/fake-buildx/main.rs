@@ -42,6 +42,14 @@ async fn main() -> ExitCode {
             println!("Name: b\nDriver: remote\n\nNodes:\nName: b0\nBuildKit version: v0.33.0\nPlatforms: {platforms}");
             ExitCode::SUCCESS
         }
+        (Some("bake"), _) if arguments.iter().any(|argument| argument == "--list=type=variables,format=json") => {
+            // Of a Compose file it lists none.
+            let names = file(&arguments).ok().filter(|definition| definition["compose"] != true).and_then(|definition| {
+                Some(definition["variable"].as_object()?.keys().map(|name| json!({ "name": name })).collect::<Vec<_>>())
+            });
+            println!("{}", json!(names));
+            ExitCode::SUCCESS
+        }
         (Some("bake"), _) if arguments.iter().any(|argument| argument == "--print") => print_bake(&arguments),
         (Some("build" | "bake"), "one-platform-fails") => {
             eprintln!("#7 [linux/arm64 2/2] RUN make");
@@ -57,8 +65,11 @@ async fn main() -> ExitCode {
                 std::fs::write(file, serde_json::to_vec(&arguments).unwrap()).unwrap();
             }
             if let Ok(file) = std::env::var("FAKE_BUILDX_ENVIRONMENT") {
-                let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
-                std::fs::write(file, names.join("\n")).unwrap();
+                let variables: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={}", value.replace('\n', " "))).collect();
+                std::fs::write(file, variables.join("\n")).unwrap();
+            }
+            if let Ok(file) = std::env::var("FAKE_BUILDX_LINES") {
+                std::io::Write::write_all(&mut std::io::stderr(), &std::fs::read(file).unwrap()).unwrap();
             }
             if verb == "bake" {
                 return bake(&arguments, &mode).await;
@@ -82,12 +93,11 @@ fn values<'a>(arguments: &'a [String], option: &str) -> Vec<&'a str> {
 
 /// The bake file as it is, less what is neither asked for nor needed: the tests write theirs resolved.
 fn print_bake(arguments: &[String]) -> ExitCode {
-    let file = values(arguments, "--file").first().copied().unwrap_or("docker-bake.json");
-    // A repository is a folder that the test names.
-    let is_remote = |argument: &&String| argument.starts_with("https://");
-    let folder = arguments.iter().find(is_remote).map(|_| std::env::var("FAKE_BUILDX_REPOSITORY").unwrap()).unwrap_or_default();
-    let Ok(text) = std::fs::read(std::path::Path::new(&folder).join(file)) else { return fail("ERROR: couldn't find a bake definition") };
-    let mut definition: Value = serde_json::from_slice(&text).unwrap();
+    let Ok(definition) = file(arguments) else { return fail("ERROR: couldn't find a bake definition") };
+    let mut definition: Value = match with_variables(definition, arguments) {
+        Ok(definition) => definition,
+        Err(told) => return fail(&told),
+    };
     let takes_value = |option: &str| ["--builder", "--file", "--set", "--var"].contains(&option);
     let mut asked = Vec::new();
     let mut rest = arguments[2..].iter();
@@ -110,6 +120,38 @@ fn print_bake(arguments: &[String]) -> ExitCode {
     }
     println!("{definition}");
     ExitCode::SUCCESS
+}
+
+fn is_remote(argument: &&String) -> bool {
+    argument.starts_with("https://")
+}
+
+/// The bake file; a repository is a folder that the test names.
+fn file(arguments: &[String]) -> std::io::Result<Value> {
+    let file = values(arguments, "--file").first().copied().unwrap_or("docker-bake.json");
+    let folder = arguments.iter().find(is_remote).map(|_| std::env::var("FAKE_BUILDX_REPOSITORY").unwrap()).unwrap_or_default();
+    Ok(serde_json::from_slice(&std::fs::read(std::path::Path::new(&folder).join(file))?).unwrap())
+}
+
+/// Variables as bake has them: of `--var`, else of the environment, else their default; a number must be one.
+fn with_variables(mut definition: Value, arguments: &[String]) -> Result<Value, String> {
+    let variables = definition.as_object_mut().unwrap().remove("variable").unwrap_or_default();
+    definition.as_object_mut().unwrap().remove("compose");
+    let mut text = definition.to_string();
+    for (name, variable) in variables.as_object().into_iter().flatten() {
+        let given = values(arguments, "--var").into_iter().find_map(|given| given.strip_prefix(&format!("{name}=")));
+        let value = given.map(str::to_owned).or_else(|| std::env::var(name).ok());
+        let value = value.unwrap_or_else(|| variable["default"].as_str().unwrap_or_default().to_owned());
+        if variable["type"] == "number" && value.parse::<f64>().is_err() {
+            return Err(format!("ERROR: failed to parse {name} as number"));
+        }
+        if variable["one-of"].is_string() && !variable["one-of"].as_str().unwrap().split(' ').any(|known| known == value) {
+            return Err(format!("ERROR: invalid value for {name}"));
+        }
+        let chosen = if value == "on" { "is-on" } else { "is-off" };
+        text = text.replace(&format!("${{{name}}}"), &value).replace(&format!("${{{name} == on}}"), chosen);
+    }
+    Ok(serde_json::from_str(&text).unwrap())
 }
 
 /// Builds each target of a resolved file, one of them perhaps in vain.

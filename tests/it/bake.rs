@@ -287,7 +287,9 @@ async fn the_commit_of_the_run_is_what_is_baked_by_default() {
     let file = |name: &str| world.folder.path().join(name).display().to_string();
     let files = ["printed.json", "built.json", "names"].map(file);
     let repository = file("context");
-    world.unset("INPUT_SOURCE").set("INPUT_GITHUB-TOKEN", "t0ken");
+    let event = file("private.json");
+    std::fs::write(&event, r#"{"repository":{"default_branch":"main","private":true}}"#).unwrap();
+    world.unset("INPUT_SOURCE").set("INPUT_GITHUB-TOKEN", "t0ken").set("GITHUB_EVENT_PATH", &event);
     let change = [
         ("FAKE_BUILDX_REPOSITORY", repository.as_str()),
         ("FAKE_BUILDX_PRINTED", &files[0]),
@@ -308,7 +310,7 @@ async fn the_commit_of_the_run_is_what_is_baked_by_default() {
     assert_eq!(built["target"]["api"]["context"], format!("{commit}:services/api"));
     assert_eq!(built["target"]["api"]["contexts"], json!({ "base": "target:base", "shared": "cwd://shared" }));
     assert_eq!((&built["target"]["base"]["context"], &built["target"]["api"]["secret"]), (&json!(commit), &secret));
-    assert!(std::fs::read_to_string(&files[2]).unwrap().lines().any(|name| name == "BUILDX_BAKE_GIT_AUTH_TOKEN"));
+    assert!(std::fs::read_to_string(&files[2]).unwrap().lines().any(|line| line == "BUILDX_BAKE_GIT_AUTH_TOKEN=t0ken"));
     let said: Vec<&str> = run.log.lines().filter(|line| line.contains("t0ken")).collect();
     assert_eq!(said, ["::add-mask::t0ken"]);
     assert!(run.log.contains(&format!("Source:     {commit}")), "{}", run.log);

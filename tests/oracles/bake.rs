@@ -16,7 +16,7 @@ fn every_judge_accepts_every_target_of_a_monorepo() {
     let registry = format!("{}/monorepo", world().sandbox.registry());
     let vars = format!("REGISTRY={registry}");
     // The environment has another value, over which `vars` wins.
-    let baked = monorepo(&[("INPUT_VARS", &vars), ("VERSION", "v2.0.0"), ("REGISTRY", "ghcr.io/nobody")]);
+    let baked = monorepo(&[("INPUT_VARS", &vars), ("VERSION", "v2.0.0"), ("REGISTRY", "ghcr.io/nobody"), ("INPUT_BUILD-ENV", "VERSION")]);
     assert_eq!(baked.code, Some(0), "{}", baked.log);
     assert!(baked.log.contains("one certificate"), "{}", baked.log);
     let (targets, evidence) = (baked.json("targets"), baked.json("evidence"));
@@ -117,4 +117,26 @@ fn a_pull_request_builds_the_monorepo_and_pushes_nothing() {
     assert!(built.code == Some(0) && built.log.contains("1 target built, nothing pushed"), "{}", built.log);
     let (found, said) = crate::support::judge(&tool("CRANE"), &["ls", &format!("{registry}/clock")]);
     assert!(!found || said.trim().is_empty(), "{said}");
+}
+
+/// buildx lists what HCL declares; of Compose files it tells by what becomes of them.
+#[test]
+fn a_variable_that_the_job_sets_and_bake_files_do_not_get_is_told() {
+    let folder = tempfile::tempdir_in(world().folder.as_path()).unwrap();
+    let dockerfile = "FROM busybox:1.35\nARG WORD\nRUN test -n \"$WORD\"\n";
+    std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
+    let hcl = "variable \"LAMP_WORD\" { default = \"none\" }\ntarget \"default\" {\n  args = { WORD = LAMP_WORD == \"lit\" ? \"on\" : \"off\" }\n}\n";
+    let secret = "target \"default\" {\n  secret = [\"type=env,id=leak,env=LAMP_WORD\"]\n  args = { WORD = \"x\" }\n}\n";
+    let compose = "services:\n  app:\n    build:\n      context: .\n      args:\n        WORD: ${LAMP_WORD:-off}\n";
+    for (file, text) in [("docker-bake.hcl", hcl), ("docker-bake.hcl", secret), ("compose.yaml", compose)] {
+        for old in ["docker-bake.hcl", "compose.yaml"] {
+            let _ = std::fs::remove_file(folder.path().join(old));
+        }
+        std::fs::write(folder.path().join(file), text).unwrap();
+        let change = [("INPUT_SOURCE", folder.path().to_str().unwrap()), ("INPUT_PUSH", "false"), ("LAMP_WORD", "lit")];
+        let refused = monorepo(&change);
+        assert!(refused.code == Some(2) && refused.log.contains("`LAMP_WORD`") && refused.log.contains("build-env"), "{}", refused.log);
+        let built = monorepo(&[change.as_slice(), &[("INPUT_BUILD-ENV", "LAMP_WORD")]].concat());
+        assert_eq!(built.code, Some(0), "{}", built.log);
+    }
 }

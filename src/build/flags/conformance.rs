@@ -145,7 +145,7 @@ fn check(cases: Vec<Case>, defaults: &Defaults) -> usize {
         let exists = |path: &str| case.files.keys().any(|known| known.trim_start_matches("./") == path.trim_start_matches("./"));
         let mut env = defaults.env.clone();
         env.extend(case.env);
-        let facts = Facts { env: &env, event: case.event.as_ref().unwrap_or(&defaults.event), file_exists: &exists };
+        let facts = Facts { env: &env, event: case.event.as_ref().unwrap_or(&defaults.event), file_exists: &exists, private: true };
         let ours = flags(&texts(&case.inputs), &facts).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let expected = theirs(case.expect.argv.as_deref().unwrap_or_default());
         if rendered(&ours) != expected {
@@ -187,7 +187,7 @@ fn our_own_inputs_give_the_flags_docker_gave() {
 #[test]
 fn what_is_not_written_right_is_an_error_that_shows_no_secret() {
     let env = Environment::new();
-    let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false };
+    let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
     let secret = |text: &str| BuildTexts { secrets: Some(text.to_owned().into()), ..BuildTexts::default() };
     for (texts, message) in [
         (secret("./hunter2.txt"), "input `secrets`: entry 1 is not `ID=value`"),
@@ -213,7 +213,7 @@ fn a_folder_of_the_default_context_fits_both_forms() {
         let env: Environment = [("GITHUB_REPOSITORY", "o/r"), ("GITHUB_SHA", "abc"), ("BUILDX_SEND_GIT_QUERY_AS_INPUT", query)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
-        let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false };
+        let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
         let texts = BuildTexts { context: "{{defaultContext}}:app".into(), ..BuildTexts::default() };
         assert_eq!(flags(&texts, &facts).unwrap().context, expected);
     }

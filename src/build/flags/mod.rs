@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::source::is_of;
 use crate::github::Environment;
 use crate::inputs::lists;
+use crate::report::text;
 
 /// The inputs as texts, empty when not set; each has the name of its input.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +51,8 @@ pub struct Facts<'a> {
     pub env: &'a Environment,
     pub event: &'a Value,
     pub file_exists: &'a dyn Fn(&str) -> bool,
+    /// Whether a token is needed to fetch the run's own repository: it is private, or nobody says that it is not.
+    pub private: bool,
 }
 
 /// A flag's value: a text, or the file that will hold a secret.
@@ -127,6 +130,32 @@ impl Flags {
             FlagValue::Text(text) => Some(text.as_str()),
             _ => None,
         })
+    }
+}
+
+/// Flags whose values may be addresses, and their inputs.
+const ADDRESSES: [(&str, &str); 5] = [
+    ("--build-arg", "build-args"),
+    ("--build-context", "build-contexts"),
+    ("--cache-from", "cache-from"),
+    ("--cache-to", "cache-to"),
+    ("--output", "outputs"),
+];
+
+impl Flags {
+    /// What a user should know of addresses with a password: they are hidden in logs, and nowhere else.
+    pub fn told_passwords(&self) -> Vec<String> {
+        let has_one = |value: &str| !text::passwords(value).is_empty();
+        let inputs = ADDRESSES.iter().filter(|(flag, _)| self.values(flag).any(has_one)).map(|(_, input)| *input);
+        inputs
+            .chain(has_one(&self.context).then_some("context"))
+            .map(|input| {
+                format!(
+                    "input `{input}`: an address with a password is told to buildx on its command line, where other programs of this machine see it; a \
+                     build can have it with `secrets`, and a Git context with secret `GIT_AUTH_TOKEN.HOST`"
+                )
+            })
+            .collect()
     }
 }
 
@@ -347,8 +376,10 @@ fn secrets(flags: &mut Flags, texts: &BuildTexts, default: &GitContext, facts: &
         flags.text("--secret", format!("id={id},src={path}"));
     }
     let own = flags.secrets.iter().any(|secret| secret.id == "GIT_AUTH_TOKEN");
+    // A public repository is fetched without, and what runs in a build could read it.
     if let (Some(token), Some(host), false) = (&texts.github_token, default.host(), own)
         && !token.expose_secret().is_empty()
+        && facts.private
         && flags.context.starts_with(&default.with_folder(""))
     {
         flags.secret(&format!("GIT_AUTH_TOKEN.{host}"), token.clone());
