@@ -12,6 +12,7 @@ pub mod image;
 pub mod oci;
 // outside
 pub mod command;
+pub mod files;
 pub mod github;
 pub mod registry;
 pub mod report;

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 
 use super::progress::{self, Progress};
 use super::{Draft, Parts, statement};
-use crate::error::{Remedy as _, WithExit, exit};
+use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
+use crate::files::Folder;
 use crate::github::Environment;
 use crate::plan::sbom::Document;
 use crate::registry::Registry;
@@ -66,8 +67,9 @@ impl Layers {
     /// Tells beforehand what would keep a finished build from its SBOMs.
     pub fn prepare(cache: Option<&Path>, written: Written, env: &Environment) -> anyhow::Result<Self> {
         if let Some(folder) = cache {
-            std::fs::create_dir_all(folder)
-                .and_then(|()| tempfile::tempfile_in(folder).map(drop))
+            Folder::make(folder, Path::new("")).remedied().context("input `sbom-cache`")?;
+            tempfile::tempfile_in(folder)
+                .map(drop)
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Problems;
+use crate::files::{FileError, Folder};
 use crate::image::{Digest, ImageRef, Platform, Repository};
 
 /// One job's word for a digest that it pushed.
@@ -25,7 +26,7 @@ pub(super) fn claims(digests: Option<&str>, files: Option<&Path>, problems: &mut
     let mut reader = Reader { problems, found: Vec::new() };
     reader.text(digests.unwrap_or_default(), "input `digests`");
     if let Some(folder) = files {
-        reader.folder(folder, true);
+        reader.folder(folder, Folder::open(folder, Path::new("")), true);
     }
     let mut claims: Vec<Claim> = Vec::new();
     for claim in reader.found {
@@ -117,20 +118,27 @@ impl Reader<'_> {
     }
 
     /// Files named by the hexadecimal digits alone, since an artifact's files may have no `:`; and one folder below, an artifact each.
-    fn folder(&mut self, folder: &Path, deeper: bool) {
-        let shown = folder.display();
-        let mut entries: Vec<_> = match std::fs::read_dir(folder) {
-            Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
+    fn folder(&mut self, path: &Path, open: Result<Folder, FileError>, deeper: bool) {
+        let shown = path.display();
+        let (folder, names) = match open.and_then(|folder| folder.names().map(|names| (folder, names))) {
+            Ok(read) => read,
             Err(error) => return self.problems.say("digest-files", format_args!("folder `{shown}` cannot be read: {error}")),
         };
-        entries.sort();
-        if entries.is_empty() {
+        if names.is_empty() {
             self.problems.say("digest-files", format_args!("folder `{shown}` is empty"));
         }
-        for entry in entries {
-            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for entry in names {
+            let is_folder = match folder.is_folder(&entry) {
+                Ok(is_folder) => is_folder,
+                Err(error) => {
+                    self.problems.say("digest-files", error);
+                    continue;
+                }
+            };
+            let name = entry.to_string_lossy().into_owned();
+            let entry = path.join(entry);
             match format!("sha256:{}", name.trim_start_matches("sha256:")).parse() {
-                _ if entry.is_dir() && deeper => self.folder(&entry, false),
+                _ if is_folder && deeper => self.folder(&entry, folder.below(Path::new(&name), false), false),
                 Ok(digest) => self.found.push(Claim { digest, platform: None, repository: None, by: format!("file `{name}`") }),
                 Err(_) => self
                     .problems

@@ -390,7 +390,7 @@ fn build(
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let event = facts.event_with_visibility();
-    let facts = flags::Facts { env, event: &event, file_exists: &file_exists, private: facts.private };
+    let facts = flags::Facts { env, event: &event, file_exists: &file_exists, private: facts.visibility != Visibility::Public };
     let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
     told::provenance_version(inputs, &flags)?;
     caches::complete(&mut flags, env);

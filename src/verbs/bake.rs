@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::hand_over::{hand_over_baked, hand_over_built};
+use super::private::private_folder;
 use super::publish::{generator, say_plan};
-use super::release::{Outside, Run, plural, private_folder, sboms, with_consequence};
+use super::release::{Outside, Run, plural, sboms, with_consequence};
 use super::trust;
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
@@ -17,6 +18,7 @@ use crate::build::builder::Builder;
 use crate::build::buildx::{Buildx, Place, print_bake};
 use crate::build::source::Source;
 use crate::build::{flags, inherited};
+use crate::github::facts::Visibility;
 use crate::github::{Context, Environment, facts};
 use crate::image::Platform;
 use crate::inputs::{Action, Inputs, secret_texts};
@@ -40,16 +42,19 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted).await.context(UNBUILT)?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(&context)?;
-    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
-    let told = flags::Facts { env, event: &facts.event, file_exists: &|_| false };
+    let named = inputs.build_env.clone();
+    let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
+    let told = flags::Facts { env, event: &facts.event, file_exists: &|_| false, private: facts.visibility != Visibility::Public };
     let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
     let (definition, buildx) = resolve(&place, &context, &inputs, &source, &|text| report.notice(text)).await.context(UNBUILT)?;
+    report.mask(&definition.passwords());
     for lost in inherited::lost(&definition, &at_hand(&source, &inputs.bake.asked)) {
         report.notice(&lost);
     }
+    let variables = definition.variables(env, &place.variables()).context(UNBUILT);
     let plan = plan(&inputs, &context, env, &facts, definition).context(UNBUILT)?;
     say_plan(&plan.lines(), plan.about(), report);
-    let bench = Bench { place, folder: source.folder(), buildx };
+    let bench = Bench { place, variables: variables?, folder: source.folder(), buildx };
     match plan {
         Plan::BuildOnly(plan) => {
             build_only(bench, &context, &inputs, &plan, report).await?;
@@ -85,6 +90,8 @@ struct Bench<'a> {
     place: Place<'a>,
     /// What paths on this machine are relative to.
     folder: &'a Path,
+    /// What the targets need of the job's variables.
+    variables: Vec<String>,
     /// With the builder that fetched the bake files.
     buildx: Option<Buildx>,
 }
@@ -98,10 +105,11 @@ impl Bench<'_> {
         platforms: &[Platform],
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<Buildx> {
-        match self.buildx.take() {
+        let buildx = match self.buildx.take() {
             Some(buildx) => buildx.ready(self.place.env, credentials, platforms, notice).await,
             None => Buildx::set_up(&self.place, credentials, builder, platforms, notice).await,
-        }
+        };
+        Ok(buildx?.with_variables(self.place.env, &self.variables))
     }
 }
 
@@ -114,13 +122,13 @@ async fn resolve(
     notice: &dyn Fn(&str),
 ) -> anyhow::Result<(Definition, Option<Buildx>)> {
     let remote = match source {
-        Source::Folder(folder) => return Ok((print_bake(place.env, folder, &inputs.bake.asked).await?, None)),
+        Source::Folder(folder) => return Ok((print_bake(place, folder, &inputs.bake.asked).await?, None)),
         Source::Remote(remote) => remote,
     };
     let asked = Asked { logins: &inputs.registry_auth, images: &[], env: place.env, context, token: inputs.github_token.as_ref() };
     // Which platforms it must build is known only then.
     let mut buildx = Buildx::set_up(place, &login::stored_credentials(&asked)?, &inputs.builder, &[], notice).await?;
-    match buildx.print_bake(remote, &inputs.bake.asked).await {
+    match buildx.print_bake(remote, &inputs.bake.asked, place.env).await {
         Ok(definition) => Ok((definition, Some(buildx))),
         Err(error) => {
             buildx.close().await;

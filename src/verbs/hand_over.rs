@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::build::BuiltImage;
+use crate::error::OrRemedy as _;
+use crate::files::{self, FileError, Folder};
 use crate::github::{Context, Environment, workflow};
 use crate::inputs::{Inputs, lists};
 use crate::metadata::Metadata;
@@ -107,7 +109,8 @@ pub(super) fn hand_over_metadata(
         for (output, content) in metadata.bake_files(target) {
             // Relative to the workspace, because a container's paths mean nothing to later steps.
             let name = format!("supply-action-{output}.json");
-            std::fs::write(folder.join(&name), serde_json::to_string_pretty(&content)?).with_context(|| format!("file `{name}`"))?;
+            let content = serde_json::to_string_pretty(&content)?;
+            files::write(&folder.join(&name), &folder, content.as_bytes()).remedied().with_context(|| format!("file `{name}`"))?;
             outputs.push((output, name));
         }
     }
@@ -127,6 +130,11 @@ pub(super) fn hand_over_metadata(
     Ok(())
 }
 
+/// The folder of the input `digest-files`, made where it is not there.
+pub(super) fn digest_folder(folder: &Path, context: &Context) -> Result<Folder, FileError> {
+    Folder::make(folder, context.workspace.as_deref().unwrap_or(Path::new("")))
+}
+
 /// What `merge` needs of an image that was pushed by digest: the digest of what this job pushed, by platform and as a file's name.
 pub(super) fn hand_over_pushed(built: &BuiltImage, folder: Option<&Path>, context: &Context) -> anyhow::Result<()> {
     if let Some(file) = &context.output_file {
@@ -135,8 +143,9 @@ pub(super) fn hand_over_pushed(built: &BuiltImage, folder: Option<&Path>, contex
         }
     }
     if let Some(folder) = folder {
-        let file = folder.join(built.root().digest.hex());
-        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&file, "")).with_context(|| format!("file `{}`", file.display()))?;
+        let name = built.root().digest.hex();
+        let written = digest_folder(folder, context).and_then(|open| open.write(Path::new(name), b""));
+        written.remedied().with_context(|| format!("file `{}`", folder.join(name).display()))?;
     }
     Ok(())
 }

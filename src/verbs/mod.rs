@@ -5,6 +5,7 @@ mod hand_over;
 pub mod layout;
 pub mod merge;
 pub mod plan;
+mod private;
 pub mod prove;
 pub mod publish;
 pub mod rehearse;

@@ -2,8 +2,9 @@
 
 use anyhow::Context as _;
 
-use super::hand_over::{BUILT, UNWRITTEN, hand_over, hand_over_metadata, hand_over_pushed};
-use super::release::{Run, plural, private_folder, say_elsewhere, sboms, with_consequence};
+use super::hand_over::{BUILT, UNWRITTEN, digest_folder, hand_over, hand_over_metadata, hand_over_pushed};
+use super::private::private_folder;
+use super::release::{Run, plural, say_elsewhere, sboms, with_consequence};
 use super::trust;
 use crate::build::arguments::Generator;
 use crate::build::buildx::{Buildx, Place};
@@ -64,7 +65,8 @@ pub(super) fn say_plan(lines: &[String], about: &About, report: &Report) {
 async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::BuildOnly, report: &Report) -> anyhow::Result<()> {
     let build = &plan.build;
     let private = private_folder(context)?;
-    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
+    let named = variables(inputs, build);
+    let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
     let credentials = login::stored_credentials(&asked).context("nothing was built")?;
@@ -87,10 +89,14 @@ async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan
     let registry = Registry::for_publishing(super::release::http_client()?, credentials.clone());
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
-    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
+    let named = variables(inputs, &plan.build);
+    let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let preflight = async {
         let mut problems = build_problems(&plan.build);
+        if let Some(folder) = &plan.digest_files {
+            problems.take(digest_folder(folder, context).remedied().context("input `digest-files`"));
+        }
         let (probes, buildx) = tokio::join!(
             futures_util::future::join_all(plan.images.iter().map(|repository| registry.probe_push(repository))),
             Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice),
@@ -120,7 +126,8 @@ pub async fn publish(
     let (outside, credentials) = run.outside().await?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
-    let place = Place { env, private: private.path(), terminal: report.is_terminal() };
+    let named = variables(inputs, &plan.build);
+    let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = build_problems(&plan.build);
@@ -130,6 +137,11 @@ pub async fn publish(
     let building = build(env, &plan.build, &images, &outside.registry, buildx, &notice);
     let (built, generator) = report.stage("build", building).await?;
     run.conclude(&outside, ready, built, &sboms(&plan.build.sbom, generator, layers)).await
+}
+
+/// The job's variables that the build gets beside those of every program: what its flags need, and what the user names.
+fn variables(inputs: &Inputs, build: &Build) -> Vec<String> {
+    inputs.build_env.iter().cloned().chain(build::variables::of_flags(&build.flags)).collect()
 }
 
 /// What is wrong with the build itself: secrets among its arguments, a missing context.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::error::Remedy as _;
+use crate::error::{OrRemedy as _, Remedy as _};
+use crate::files::Folder;
 use crate::github::{Context, Environment, facts, git};
 use crate::inputs::{Inputs, signing_key};
 use crate::plan::{self, Plan};
@@ -214,19 +215,23 @@ async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Res
             fs::remove_dir_all(&old).with_context(|| format!("`{}` is in the way", old.display()))?;
         }
     }
-    fs::create_dir_all(&bundles).with_context(|| format!("`{}` cannot be made", out.display()))?;
+    let here = Path::new("");
+    let made = Folder::make(out, here).and_then(|folder| {
+        [&bundles, &out.join("image")].map(|below| Folder::make(below, here)).into_iter().collect::<Result<Vec<_>, _>>().map(|_| folder)
+    });
+    let folder = made.remedied().with_context(|| format!("`{}` cannot be made", out.display()))?;
     let registry = Registry::new(super::release::http_client()?, Credentials::default());
     let names: Vec<String> = published.names.iter().map(|name| name.tag.to_string()).collect();
     let image = &published.images[0];
     super::layout::write(&registry, image, &names, &out.join("image")).await?;
-    fs::write(out.join("evidence.json"), serde_json::to_string_pretty(&summary::evidence(published))?)?;
+    folder.write(Path::new("evidence.json"), serde_json::to_string_pretty(&summary::evidence(published))?.as_bytes()).remedied()?;
     let root = inputs.trusted_root.as_ref().context("a rehearsal has a trusted root")?;
-    fs::copy(root, out.join("trusted_root.json"))?;
+    folder.write(Path::new("trusted_root.json"), &fs::read(root)?).remedied()?;
     let checks = bundle_files(published);
     for check in &checks {
         fs::copy(out.join("image/blobs/sha256").join(check.bundle.hex()), bundles.join(&check.file))?;
     }
-    fs::write(out.join("verify.sh"), script(published, &checks))?;
+    folder.write(Path::new("verify.sh"), script(published, &checks).as_bytes()).remedied()?;
     Ok(((), format!("{} and {} in `{}`", "the image", super::release::plural(checks.len(), "bundle"), out.display())))
 }
 
@@ -269,8 +274,8 @@ fn script(published: &Published, checks: &[BundleFile]) -> String {
     for check in checks {
         text.push_str(&format!(
             "cosign verify-blob-attestation --trusted-root trusted_root.json --bundle bundles/{} --type {} {who} --digest {} --digestAlg sha256\n",
-            check.file.display(),
-            check.predicate_type,
+            summary::commands::quoted(&check.file.display().to_string()),
+            summary::commands::quoted(&check.predicate_type),
             check.subject.hex(),
         ));
     }

@@ -401,15 +401,6 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
         .hint("this machine may lack CA certificates; install `ca-certificates`")
 }
 
-/// A folder only this user can enter, gone when the value is dropped.
-pub(super) fn private_folder(context: &Context) -> anyhow::Result<tempfile::TempDir> {
-    let parent = context.temp.clone().filter(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir);
-    tempfile::Builder::new()
-        .prefix("supply-action-")
-        .tempdir_in(&parent)
-        .with_context(|| format!("no private folder could be made in `{}`", parent.display()))
-}
-
 /// `1 tag`, `2 tags`, `2 repositories`.
 pub(crate) fn plural(count: usize, word: &str) -> String {
     match (count, word.strip_suffix('y')) {

@@ -11,6 +11,7 @@ use sigstore_types::{ArtifactDigest, HashAlgorithm, Sha256Hash, Statement};
 
 use super::release::http_client;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
+use crate::files;
 use crate::github::Environment;
 use crate::report::Report;
 use crate::sigstore::artifact::{Artifact, CheckedBundle, Trusted};
@@ -70,14 +71,15 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let token = token(arguments, env)?;
     let (signed, checked) = signed(arguments, token).await.context("nothing was signed")?;
     let out = arguments.bundle.display();
-    std::fs::write(&arguments.bundle, &signed).with_context(|| format!("bundle `{out}` cannot be written"))?;
+    files::write_named(&arguments.bundle, &signed).remedied().with_context(|| format!("bundle `{out}` cannot be written"))?;
     let file = arguments.file.display();
-    report.data(&match checked {
+    let told = match checked {
         Some(CheckedBundle { identity, checked, .. }) => {
             format!("signed: {file}, by {}, bundle {out}; checked: {}", identity.unwrap_or_default(), checked.join(", "))
         }
         None => format!("signed: {file}, bundle {out}; not checked, as there is no --trusted-root"),
-    });
+    };
+    report.answer(&[told]);
     Ok(())
 }
 

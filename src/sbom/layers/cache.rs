@@ -55,7 +55,12 @@ impl Cache {
 
     /// What is kept of a layer. An entry that is damaged, or of another program, is as none.
     pub(super) fn get(&self, diff_id: &str) -> Option<Layer> {
-        let text = fs::read_to_string(self.path(diff_id)).ok()?;
+        let path = self.path(diff_id);
+        // A link of a checkout's could lead anywhere.
+        if !fs::symlink_metadata(&path).ok()?.is_file() {
+            return None;
+        }
+        let text = fs::read_to_string(path).ok()?;
         let (sum, body) = text.split_once('\n')?;
         if sum != hex::encode(Sha256::digest(body)) {
             return None;

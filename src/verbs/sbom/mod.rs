@@ -14,6 +14,7 @@ use super::verify::Wanted;
 use crate::attest::progress::{self, Progress};
 use crate::attest::sboms;
 use crate::error::{OrRemedy as _, Remedy as _};
+use crate::files;
 use crate::github::{Context, Environment};
 use crate::image::{ImageRef, Platform, Repository};
 use crate::login::{self, Asked};
@@ -203,11 +204,13 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     std::mem::forget(catalog);
     match &arguments.output {
         Some(file) => {
-            std::fs::write(file, format!("{text}\n"))
+            files::write_named(file, format!("{text}\n").as_bytes())
+                .remedied()
                 .with_context(|| format!("no sbom was written: `{}` cannot be written", file.display()))?;
             report.say(&format!("{} in {}: {} bytes", super::release::plural(packages, "package"), file.display(), text.len() + 1));
         }
-        None => report.data(&text),
+        None if arguments.format == Format::Table => report.answer(&text.lines().map(str::to_owned).collect::<Vec<_>>()),
+        None => report.json(&text),
     }
     Ok(())
 }
