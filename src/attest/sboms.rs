@@ -67,9 +67,9 @@ impl Layers {
     /// Tells beforehand what would keep a finished build from its SBOMs.
     pub fn prepare(cache: Option<&Path>, written: Written, env: &Environment) -> anyhow::Result<Self> {
         if let Some(folder) = cache {
-            Folder::make(folder, Path::new("")).remedied().context("input `sbom-cache`")?;
-            tempfile::tempfile_in(folder)
-                .map(drop)
+            Folder::make(folder, Path::new(""))
+                .remedied()
+                .and_then(|_| Ok(tempfile::tempfile_in(folder).map(drop)?))
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }

@@ -214,7 +214,7 @@ impl Definition {
                     "target `{name}` has a build secret of variable `{variable}`, which this job sets and bake files do not get"
                 ));
             }
-            match variables::of_target(name, target, env) {
+            match variables::of_target(name, target, env, named) {
                 Ok(needed) => names.extend(needed),
                 Err(told) => wrong.push(told),
             }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::bake::entries;
 use super::flags::{FlagValue, Flags};
 use super::outputs::{fields, kind};
+use crate::command::Variables;
 use crate::github::Environment;
 
 /// What buildx cannot do without where somebody asks for it; `*` stands for the rest of a name.
@@ -48,7 +49,7 @@ pub fn of_flags(flags: &Flags) -> Vec<String> {
 }
 
 /// Of a target of a bake file: its SSH agents and caches; or where the runtime token of this job would go besides.
-pub(super) fn of_target(name: &str, target: &Map<String, Value>, env: &Environment) -> Result<Vec<String>, String> {
+pub(super) fn of_target(name: &str, target: &Map<String, Value>, env: &Environment, named: &Variables) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     let contexts = target.get("contexts").and_then(Value::as_object).into_iter().flat_map(Map::values);
     if !entries(target, "ssh").is_empty() || target.get("context").into_iter().chain(contexts).filter_map(Value::as_str).any(by_ssh) {
@@ -61,6 +62,7 @@ pub(super) fn of_target(name: &str, target: &Map<String, Value>, env: &Environme
         let is_runners =
             |url: &str| ["ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL"].iter().any(|name| env.get(*name).is_some_and(|known| known == url));
         if of_cache == RUNTIME
+            && !named.has("ACTIONS_RUNTIME_TOKEN")
             && !own_token
             && let Some((_, url)) = fields.iter().find(|(key, url)| ["url", "url_v2"].contains(&key.as_str()) && !is_runners(url))
         {
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn the_runtime_token_goes_to_the_runners_cache_alone() {
         let env = Environment::from([("ACTIONS_RESULTS_URL".to_owned(), "https://results/".to_owned())]);
-        let of = |target: Value| of_target("app", target.as_object().unwrap(), &env);
+        let of = |target: Value| of_target("app", target.as_object().unwrap(), &env, &Variables::of(&env));
         let runtime = owned(RUNTIME);
         assert_eq!(of(serde_json::json!({ "cache-to": [{ "type": "gha" }] })), Ok(runtime.clone()));
         assert_eq!(of(serde_json::json!({ "cache-from": ["type=gha,url_v2=https://results/"] })), Ok(runtime.clone()));

@@ -125,6 +125,9 @@ async fn no_secret_of_a_bake_file_is_a_variable_of_the_job() {
     assert_eq!(seen(&world), ["AWS_SECRET_ACCESS_KEY"]);
     let run = bake(&mut world, json!({}), json!({ "cache-to": [{ "type": "gha", "url_v2": "https://evil.example/" }] }), &[]).await;
     refused(&world, &run, &["`https://evil.example/`, to which the token"]);
+    let elsewhere = json!({ "cache-to": [{ "type": "gha", "url_v2": "https://evil.example/" }] });
+    let run = bake(&mut world, json!({}), elsewhere, &[("INPUT_BUILD-ENV", "ACTIONS_RUNTIME_TOKEN")]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
     assert_eq!(bake(&mut world, json!({}), json!({}), &[]).await.code, Some(0));
     assert_eq!(seen(&world), [""; 0]);
 }
