@@ -4,6 +4,7 @@
 mod answers;
 mod bake;
 mod bundles;
+mod cold;
 mod conflicts;
 mod contract;
 mod documents;
