@@ -14,6 +14,7 @@ pub mod oci;
 pub mod command;
 pub mod files;
 pub mod github;
+pub mod provenance;
 pub mod registry;
 pub mod report;
 pub mod sigstore;

@@ -297,7 +297,7 @@ impl World {
             commands.push(attest("spdxjson", image::sbom(platform), digest));
             commands.push(attest("slsaprovenance1", image::provenance(platform), digest));
         }
-        commands.push(attest("slsaprovenance1", provenance::predicate(&workflow), &pushed.root));
+        commands.push(attest("slsaprovenance1", provenance::predicate(&workflow, &[]), &pushed.root));
         commands
     }
 }

@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use supply_action::attest::{buildkit, lean};
+use supply_action::attest::buildkit::{self, Rebuilt};
+use supply_action::attest::lean;
+use supply_action::github::Context;
 use supply_action::image::Repository;
+use supply_action::provenance::{Asked, Run, Terms};
 use supply_action::registry::contents::PlatformImage;
 use supply_action::registry::manifest::Descriptor;
 
@@ -29,7 +32,8 @@ fuzz_target!(|bytes: &[u8]| {
         b'P' => around("https://slsa.dev/provenance/v1"),
         _ => bytes.to_vec(),
     };
-    let Ok(Some(draft)) = buildkit::rebuild(&statement, &REPOSITORY, &PART) else { return };
+    let terms = Terms { asked: Asked::Anything, run: Run::of(&Context::default()) };
+    let Ok(Rebuilt { draft: Some(draft), .. }) = buildkit::rebuild(&statement, &REPOSITORY, &PART, &terms) else { return };
     let rebuilt: Value = serde_json::from_slice(draft.statement()).unwrap();
     assert_eq!(rebuilt["subject"][0]["digest"]["sha256"], hex);
     assert_eq!(rebuilt["subject"].as_array().unwrap().len(), 1);

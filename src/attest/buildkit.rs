@@ -3,86 +3,123 @@
 //!
 //! Storage: <https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md>.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::{Draft, statement};
+use super::{Draft, Parts, statement};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::Repository;
+use crate::provenance::{self, Origin, Provenance, Statement, Terms};
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::manifest::Descriptor;
-use crate::sbom::foreign;
+use crate::sbom::foreign::{self, Listed};
 use crate::sigstore::IN_TOTO;
 use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
 
 /// BuildKit itself refuses larger ones.
 const STATEMENT_LIMIT: usize = 40 << 20;
 
-/// BuildKit's statement, the predicate as text.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Unsigned<'a> {
-    predicate_type: String,
-    #[serde(default)]
-    subject: Vec<Subject>,
-    #[serde(borrow)]
-    predicate: &'a RawValue,
+/// What the build stated of one platform's image.
+#[derive(Debug, Default)]
+pub struct Stated {
+    pub drafts: Vec<Draft>,
+    /// Whose source its provenances name, of each.
+    pub origins: Vec<Origin>,
+    /// What the emptiest of its SBOMs lists.
+    pub listed: Option<Listed>,
 }
 
-#[derive(Deserialize)]
-struct Subject {
-    #[serde(default)]
-    digest: BTreeMap<String, String>,
+/// What one statement comes to.
+#[derive(Debug, Default)]
+pub struct Rebuilt {
+    /// Of the types that are signed.
+    pub draft: Option<Draft>,
+    origin: Option<Origin>,
+    listed: Option<Listed>,
 }
 
-/// One draft for each SBOM and provenance of each platform.
-pub async fn drafts(registry: &Registry, repository: &Repository, platforms: &[PlatformImage]) -> anyhow::Result<Vec<Draft>> {
-    let of_platforms = platforms.iter().map(|part| of_platform(registry, repository, part));
-    let drafts: Vec<Vec<Draft>> = stream::iter(of_platforms).buffered(8).try_collect().await?;
-    Ok(drafts.into_iter().flatten().collect())
+/// What the build stated of each platform's image, in their order.
+pub async fn stated(registry: &Registry, parts: &Parts, terms: &Terms) -> anyhow::Result<Vec<Stated>> {
+    let of_platforms = parts.platforms.iter().map(|part| of_platform(registry, &parts.repository, part, terms));
+    stream::iter(of_platforms).buffered(8).try_collect().await
 }
 
-async fn of_platform(registry: &Registry, repository: &Repository, part: &PlatformImage) -> anyhow::Result<Vec<Draft>> {
+async fn of_platform(registry: &Registry, repository: &Repository, part: &PlatformImage, terms: &Terms) -> anyhow::Result<Stated> {
+    let mut stated = Stated::default();
+    for rebuilt in rebuilt(registry, repository, part, terms).await? {
+        stated.drafts.extend(rebuilt.draft);
+        stated.origins.extend(rebuilt.origin);
+        stated.listed = stated.listed.into_iter().chain(rebuilt.listed).min();
+    }
+    Ok(stated)
+}
+
+async fn rebuilt(registry: &Registry, repository: &Repository, part: &PlatformImage, terms: &Terms) -> anyhow::Result<Vec<Rebuilt>> {
     let Some(attestations) = &part.attestations else { return Ok(Vec::new()) };
     let manifest = registry.expect_manifest(&repository.at(&attestations.digest)).await.remedied()?;
     let fields = manifest.image().with_context(|| format!("the attestations of `{}` cannot be read", part.platform))?;
     let layers = fields.layers.iter().filter(|layer| layer.media_type == IN_TOTO);
-    let drafts = layers.map(|layer| async move {
+    let read = layers.map(|layer| async move {
         let bytes = registry.blob(repository, layer, STATEMENT_LIMIT).await.remedied()?;
-        rebuild(&bytes, repository, part)
+        rebuild(&bytes, repository, part, terms)
     });
-    let drafts: Vec<Option<Draft>> = stream::iter(drafts).buffered(4).try_collect().await?;
-    Ok(drafts.into_iter().flatten().collect())
+    stream::iter(read).buffered(4).try_collect().await
 }
 
-/// Checks that the statement is about this platform's image and that an SBOM is whole, and makes ours of it; other predicate types are left alone.
-pub fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage) -> anyhow::Result<Option<Draft>> {
-    let unsigned: Unsigned<'_> =
-        serde_json::from_slice(bytes).with_context(|| format!("a statement that BuildKit made for `{}` cannot be read", part.platform))?;
+/// Checks that the statement is about this platform's image, that an SBOM is whole and that a provenance says what was asked for, and makes ours of
+/// it; other predicate types are left alone.
+pub fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage, terms: &Terms) -> anyhow::Result<Rebuilt> {
+    let unsigned =
+        Statement::read(bytes).with_context(|| format!("a statement that BuildKit made for `{}` cannot be read", part.platform))?;
     let kind = unsigned.predicate_type.as_str();
-    if ![SPDX, SLSA_PROVENANCE].contains(&kind) {
-        return Ok(None);
+    if kind != SPDX && !provenance::is_provenance(kind) {
+        return Ok(Rebuilt::default());
     }
-    let about = |subject: &Subject| subject.digest.get("sha256").map(String::as_str) == Some(part.descriptor.digest.hex());
-    if unsigned.subject.is_empty() || !unsigned.subject.iter().all(about) {
-        let named: Vec<String> =
-            unsigned.subject.iter().flat_map(|subject| subject.digest.values()).map(|digest| format!("`{digest}`")).collect();
-        let named = if named.is_empty() { "no image".to_owned() } else { named.join(", ") };
-        bail!("BuildKit's `{kind}` for `{}` is about {named}, not about `{}`", part.platform, part.descriptor.digest);
-    }
+    about(&unsigned, part)?;
     if kind == SPDX {
-        foreign::check(unsigned.predicate.get().as_bytes())
+        let document = unsigned.predicate.as_bytes();
+        let listed = foreign::check(document)
+            .and_then(|_| foreign::listed(document))
             .with_context(|| format!("the SBOM that the build's generator made for `{}` is not signed", part.platform))
             .hint("set `sbom: scanner` for this action's own, or give a file of your own")?;
+        let draft = draft(kind, unsigned.predicate, repository, part)?;
+        return Ok(Rebuilt { draft: Some(draft), origin: None, listed: Some(listed) });
     }
+    let (predicate, origin) = accepted(kind, unsigned.predicate, terms).with_context(|| refusal(part))?;
+    let draft = (kind == SLSA_PROVENANCE).then(|| draft(kind, &predicate, repository, part)).transpose()?;
+    Ok(Rebuilt { draft, origin: Some(origin), listed: None })
+}
+
+/// What a refused provenance means.
+fn refusal(part: &PlatformImage) -> String {
+    format!("the provenance that the build made for `{}` is not signed", part.platform)
+}
+
+/// The predicate as it is signed, and whose source it names.
+fn accepted(kind: &str, predicate: &str, terms: &Terms) -> anyhow::Result<(String, Origin)> {
+    let verdict = terms.check(&Provenance::read(kind, predicate)?)?;
+    let predicate = match &verdict.builder {
+        Some(builder) => Provenance::completed(kind, predicate, builder)?,
+        None => predicate.to_owned(),
+    };
+    Ok((predicate, verdict.origin))
+}
+
+fn about(unsigned: &Statement<'_>, part: &PlatformImage) -> anyhow::Result<()> {
+    let own = part.descriptor.digest.hex();
+    if !unsigned.subjects.is_empty() && unsigned.subjects.iter().all(|subject| subject.as_deref() == Some(own)) {
+        return Ok(());
+    }
+    let named: Vec<String> = unsigned.subjects.iter().flatten().map(|digest| format!("`{digest}`")).collect();
+    let named = if named.is_empty() { "no image".to_owned() } else { named.join(", ") };
+    bail!("BuildKit's `{}` for `{}` is about {named}, not about `{}`", unsigned.predicate_type, part.platform, part.descriptor.digest);
+}
+
+fn draft(kind: &str, predicate: &str, repository: &Repository, part: &PlatformImage) -> anyhow::Result<Draft> {
     let subject: Descriptor = part.descriptor.bare();
-    let statement = statement(repository, &subject, kind, unsigned.predicate.get())?;
-    Ok(Some(Draft { subject, predicate_type: kind.to_owned(), statement }))
+    let statement = statement(repository, &subject, kind, predicate)?;
+    Ok(Draft { subject, predicate_type: kind.to_owned(), statement })
 }
 
 #[cfg(test)]
@@ -91,6 +128,21 @@ mod tests {
 
     const PREDICATE: &str = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","name":"x","documentNamespace":"https://x.example/1",
         "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]}, "n": 1.0, "packages":[ {"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]}"#;
+
+    fn terms() -> Terms {
+        let context = crate::github::Context {
+            server_url: "https://github.com".into(),
+            repository: Some("octo/app".into()),
+            sha: "a".repeat(40),
+            run_id: "7".into(),
+            ..Default::default()
+        };
+        Terms { asked: provenance::Asked::OfThisRun, run: provenance::Run::of(&context) }
+    }
+
+    fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage) -> anyhow::Result<Option<Draft>> {
+        super::rebuild(bytes, repository, part, &terms()).map(|rebuilt| rebuilt.draft)
+    }
 
     fn part() -> PlatformImage {
         PlatformImage { platform: "linux/amd64".parse().unwrap(), descriptor: Descriptor::of(b"image", "m"), attestations: None }
@@ -139,7 +191,7 @@ mod tests {
         for predicate in ["5e0333333333", r#"{"buildDefinition":5e0333333333}"#] {
             let statement = unsigned(SLSA_PROVENANCE, &[&hex]).replace(PREDICATE, predicate);
             let message = crate::error::message(&rebuild(statement.as_bytes(), &repository, &part).unwrap_err());
-            assert!(message.contains("cannot be read as a JSON object"), "{message}");
+            assert!(message.contains("for `linux/amd64` is not signed: it") && message.ends_with("is not an object"), "{message}");
         }
         assert!(rebuild(unsigned("https://example.com/x", &[&hex]).as_bytes(), &repository, &part).unwrap().is_none());
     }

@@ -13,10 +13,12 @@ use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::oneshot;
 
+use self::provenance::Foreign;
 use self::sboms::Sboms;
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
+use crate::provenance::Terms;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::legacy::{Attached, LegacyLayer, Opened};
@@ -63,20 +65,53 @@ impl AttestedImage {
     }
 }
 
-/// Collects what is to be attested: BuildKit's statements, fetched and checked, SBOMs that the build did not make, and the workflow's provenance.
-pub async fn draft(registry: &Registry, parts: &Parts, workflow: &provenance::Workflow, sboms: &Sboms<'_>) -> anyhow::Result<Vec<Draft>> {
-    let of_build = buildkit::drafts(registry, &parts.repository, &parts.platforms);
-    let mut drafts = match sboms {
-        Sboms::Build => of_build.await?,
-        Sboms::Files(own) => of_build.await?.into_iter().chain(sboms::of_files(parts, own)?).collect(),
-        Sboms::Layers(how) => {
-            let (of_build, of_layers) = futures_util::try_join!(of_build, sboms::of_layers(registry, parts, how))?;
-            // A job may have made some before its image was merged; each platform gets one.
-            of_build.into_iter().filter(|draft| draft.predicate_type != SPDX).chain(of_layers).collect()
+/// What others say of an image, read and accepted before anything of it is signed.
+#[derive(Debug)]
+pub struct Accepted {
+    drafts: Vec<Draft>,
+    foreign: Vec<Foreign>,
+}
+
+impl Accepted {
+    /// What was built from something else than this run's commit.
+    pub fn foreign(&self) -> &[Foreign] {
+        &self.foreign
+    }
+}
+
+/// Reads what the build stated, and the user's own SBOMs. Whatever does not hold is refused here.
+pub async fn accept(registry: &Registry, parts: &Parts, terms: &Terms, sboms: &Sboms<'_>) -> anyhow::Result<Accepted> {
+    let stated = buildkit::stated(registry, parts, terms).await?;
+    let foreign = parts.platforms.iter().zip(&stated).flat_map(|(part, stated)| Foreign::of(part, &stated.origins)).collect();
+    let listed = stated.iter().map(|stated| stated.listed).collect();
+    let mut drafts: Vec<Draft> = stated.into_iter().flat_map(|stated| stated.drafts).collect();
+    match sboms {
+        Sboms::Build => sboms::not_empty(registry, parts, listed).await?,
+        Sboms::Files(own) => drafts.extend(sboms::of_files(registry, parts, own).await?),
+        // A job may have made some before its image was merged; each platform gets one.
+        Sboms::Layers(_) => drafts.retain(|draft| draft.predicate_type != SPDX),
+    }
+    Ok(Accepted { drafts, foreign })
+}
+
+/// Collects what is to be attested: what was accepted, SBOMs of layers, and the workflow's provenance.
+pub async fn draft(
+    registry: &Registry,
+    parts: &Parts,
+    workflow: &provenance::Workflow,
+    sboms: &Sboms<'_>,
+    accepted: impl Future<Output = anyhow::Result<Accepted>>,
+) -> anyhow::Result<Vec<Draft>> {
+    let of_layers = async {
+        match sboms {
+            Sboms::Layers(how) => sboms::of_layers(registry, parts, how).await,
+            Sboms::Build | Sboms::Files(_) => Ok(Vec::new()),
         }
     };
+    let (Accepted { mut drafts, foreign }, of_layers) = futures_util::try_join!(accepted, of_layers)?;
+    drafts.extend(of_layers);
     let root = parts.root.clone();
-    let statement = statement(&parts.repository, &root, SLSA_PROVENANCE, &provenance::predicate(workflow).to_string())?;
+    let statement = statement(&parts.repository, &root, SLSA_PROVENANCE, &provenance::predicate(workflow, &foreign).to_string())?;
     drafts.push(Draft { subject: root, predicate_type: SLSA_PROVENANCE.to_owned(), statement });
     Ok(drafts)
 }

@@ -19,6 +19,8 @@ pub struct Progress {
     read: AtomicU64,
     /// Compressed bytes of all layers, where they are known.
     expected: AtomicU64,
+    /// Entries of a cache that do not count.
+    distrusted: AtomicU64,
     layers: Mutex<Layers>,
 }
 
@@ -58,6 +60,11 @@ impl Progress {
         format!("{bar}{}{of}, {} of {} layers", megabytes(read), layers.done, layers.waiting)
     }
 
+    /// How many entries of a cache were passed over.
+    fn distrusted(&self) -> u64 {
+        self.distrusted.load(Ordering::Relaxed)
+    }
+
     fn take_lines(&self) -> Vec<String> {
         std::mem::take(&mut self.layers.lock().unwrap_or_else(PoisonError::into_inner).lines)
     }
@@ -66,6 +73,10 @@ impl Progress {
 impl Watcher for Progress {
     fn read(&self, bytes: u64) {
         self.read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn distrusted(&self, _blob: &Blob) {
+        self.distrusted.fetch_add(1, Ordering::Relaxed);
     }
 
     fn done(&self, blob: &Blob, was_known: bool) {
@@ -118,6 +129,12 @@ pub async fn shown<T>(report: &Report, progress: &Progress, work: impl Future<Ou
     report.progress("");
     if !report.is_terminal() {
         progress.take_lines().iter().for_each(|line| report.say(line));
+    }
+    match progress.distrusted() {
+        0 => {}
+        count => report.notice(&format!(
+            "`sbom-cache`: {count} of its entries were not written with `sbom-cache-key`, or were changed; those layers are read again"
+        )),
     }
     outcome
 }

@@ -5,6 +5,51 @@
 use serde_json::{Value, json};
 
 use crate::github::Context;
+use crate::provenance::{Origin, Resource};
+use crate::registry::contents::PlatformImage;
+
+/// An image that was built from something else than this run's commit, or from nobody knows what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    platform: String,
+    /// Of the image.
+    digest: String,
+    source: Option<Resource>,
+}
+
+impl Foreign {
+    /// Those of one platform.
+    pub(super) fn of(part: &PlatformImage, origins: &[Origin]) -> Vec<Self> {
+        let source = |origin: &Origin| match origin {
+            Origin::Run | Origin::Files => None,
+            Origin::Foreign(source) => Some(Some(source.clone())),
+            Origin::Unknown => Some(None),
+        };
+        let foreign = origins.iter().filter_map(source);
+        foreign
+            .map(|source| Self { platform: part.platform.to_string(), digest: part.descriptor.digest.hex().to_owned(), source })
+            .collect()
+    }
+
+    /// As a resource of the workflow's provenance.
+    fn resource(&self) -> Value {
+        match &self.source {
+            Some(source) => json!({ "name": format!("build source of {}", self.platform), "uri": source.uri, "digest": source.digest }),
+            None => json!({
+                "name": format!("image of {}, whose build names no source", self.platform),
+                "digest": { "sha256": self.digest },
+            }),
+        }
+    }
+
+    /// For people.
+    pub fn shown(&self) -> String {
+        match &self.source {
+            Some(source) => format!("`{}` is built from `{}`, not from this run's commit", self.platform, source.uri),
+            None => format!("nobody says what `{}` is built from", self.platform),
+        }
+    }
+}
 
 /// What the predicate says about the run.
 #[derive(Debug, Clone)]
@@ -21,10 +66,12 @@ impl Workflow {
 }
 
 /// The predicate of type `https://slsa.dev/provenance/v1`.
-pub fn predicate(workflow: &Workflow) -> Value {
+pub fn predicate(workflow: &Workflow, foreign: &[Foreign]) -> Value {
     let run = &workflow.context;
     let repository = run.repository.as_deref().unwrap_or_default();
     let home = format!("{}/{repository}", run.server_url);
+    let own = json!({ "uri": format!("git+{home}@{}", run.git_ref), "digest": { "gitCommit": run.sha } });
+    let dependencies: Vec<Value> = std::iter::once(own).chain(foreign.iter().map(Foreign::resource)).collect();
     json!({
         "buildDefinition": {
             "buildType": "https://actions.github.io/buildtypes/workflow/v1",
@@ -35,7 +82,7 @@ pub fn predicate(workflow: &Workflow) -> Value {
                 "repository_owner_id": run.repository_owner_id,
                 "runner_environment": run.runner_environment,
             } },
-            "resolvedDependencies": [{ "uri": format!("git+{home}@{}", run.git_ref), "digest": { "gitCommit": run.sha } }],
+            "resolvedDependencies": dependencies,
         },
         "runDetails": {
             "builder": { "id": format!("{}/{}", run.server_url, workflow.job_workflow_ref) },
@@ -66,7 +113,7 @@ mod tests {
             run_attempt: "2".into(),
             ..Context::default()
         };
-        let made = predicate(&Workflow { context, job_workflow_ref: "org/shared/.github/workflows/build.yml@refs/tags/v3".into() });
+        let made = predicate(&Workflow { context, job_workflow_ref: "org/shared/.github/workflows/build.yml@refs/tags/v3".into() }, &[]);
         for (pointer, value) in [
             ("/buildDefinition/externalParameters/workflow/path", ".github/workflows/release.yml"),
             ("/buildDefinition/externalParameters/workflow/repository", "https://github.com/o/r"),

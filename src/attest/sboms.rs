@@ -4,22 +4,25 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::progress::{self, Progress};
 use super::{Draft, Parts, statement};
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files::Folder;
 use crate::github::Environment;
+use crate::image::Repository;
 use crate::plan::sbom::Document;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::layers::{self, Source};
 use crate::report::Report;
 use crate::sbom::catalog::Catalog;
-use crate::sbom::foreign::Format;
+use crate::sbom::foreign::{self, Format, Listed};
 use crate::sbom::image::{Image, threads};
-use crate::sbom::layers::{Cache, Reading, collect};
+use crate::sbom::layers::{Cache, Reading, Unwatched, collect};
+use crate::sbom::package::Ecosystem;
 use crate::sbom::{cyclonedx, spdx};
 
 /// Where the SBOMs come from.
@@ -65,15 +68,19 @@ pub struct Layers {
 
 impl Layers {
     /// Tells beforehand what would keep a finished build from its SBOMs.
-    pub fn prepare(cache: Option<&Path>, written: Written, env: &Environment) -> anyhow::Result<Self> {
-        if let Some(folder) = cache {
+    ///
+    /// A cache that is not authenticated is not used: what other jobs wrote there would be signed.
+    pub fn prepare(cache: Option<&Path>, key: Option<&SecretString>, written: Written, env: &Environment) -> anyhow::Result<Self> {
+        let cache = cache.zip(key);
+        if let Some((folder, _)) = cache {
             Folder::make(folder, Path::new(""))
                 .remedied()
                 .and_then(|_| Ok(tempfile::tempfile_in(folder).map(drop)?))
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }
-        let cache = cache.map(|folder| Cache::new(folder).with_files(written.files));
+        let cache = cache
+            .map(|(folder, key)| Cache::new(folder).with_files(written.files).with_key(key.expose_secret().trim().as_bytes()));
         Ok(Self { cache, written, created: epoch(env)?, progress: Arc::default() })
     }
 
@@ -113,14 +120,79 @@ pub fn epoch(env: &Environment) -> anyhow::Result<Option<jiff::Timestamp>> {
     seconds.map(Some).ok_or_else(|| WithExit { code: exit::BAD_INPUT, message: message() }.into())
 }
 
+/// The packages that an image holds, where its SBOM lists none or one.
+struct Held {
+    all: usize,
+    /// Those that the databases of its operating system list.
+    installed: usize,
+    /// One of them.
+    example: String,
+}
+
+/// Refuses an SBOM that lists nothing where there is something. An image is read only for an SBOM that is so short; `listed` has one for each
+/// platform.
+pub(super) async fn not_empty(registry: &Registry, parts: &Parts, listed: Vec<Option<Listed>>) -> anyhow::Result<()> {
+    for (part, listed) in parts.platforms.iter().zip(listed) {
+        let Some(listed) = listed else { continue };
+        enough(registry, parts, part, listed)
+            .await
+            .with_context(|| format!("the SBOM that came with `{}` is not signed", part.platform))
+            .hint("set `sbom: registry`, which lists what the layers hold, or give a generator that looks at this image")?;
+    }
+    Ok(())
+}
+
+async fn enough(registry: &Registry, parts: &Parts, part: &PlatformImage, listed: Listed) -> anyhow::Result<()> {
+    if listed == Listed::Several {
+        return Ok(());
+    }
+    let held = held(registry, &parts.repository, part).await.context("it lists hardly anything, and the image cannot be read to compare")?;
+    let packages = |count| if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
+    match listed {
+        Listed::Nothing if held.all > 0 => {
+            bail!("it lists 0 packages, and the image holds {}, such as `{}`", packages(held.all), held.example)
+        }
+        Listed::One if held.installed > 0 => bail!(
+            "it lists 1 package at most, which may be the image itself, and the databases of the image's operating system list {}, such as `{}`",
+            packages(held.installed),
+            held.example
+        ),
+        _ => Ok(()),
+    }
+}
+
+async fn held(registry: &Registry, repository: &Repository, part: &PlatformImage) -> anyhow::Result<Held> {
+    let (digest, platform) = (part.descriptor.digest.clone(), part.platform.clone());
+    let work = move |source: &Source| {
+        let image = source.image(&digest, Some(&platform))?;
+        let reading =
+            Reading { blobs: source, threads: threads(), cache: None, watcher: &Unwatched, files: false, diff_ids: true };
+        let collected = collect(&[image.layers], &reading)?;
+        let packages: Vec<_> = collected.into_iter().flat_map(|collected| Catalog::from_collected(collected).packages).collect();
+        let installed: Vec<_> = packages.iter().filter(|listed| DATABASES.contains(&listed.package.ecosystem)).collect();
+        let example = installed.first().copied().or(packages.first()).map(|listed| listed.package.name.clone());
+        Ok(Held { all: packages.len(), installed: installed.len(), example: example.unwrap_or_default() })
+    };
+    layers::reading(registry, repository, work).await
+}
+
+/// Whose packages an operating system's databases list.
+const DATABASES: [Ecosystem; 3] = [Ecosystem::Apk, Ecosystem::Deb, Ecosystem::Rpm];
+
 /// The user's SBOM of each platform, as the plan checked it.
-pub(super) fn of_files(parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
+pub(super) async fn of_files(registry: &Registry, parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     for document in own {
         let of_platform = |part: &&PlatformImage| document.platform.is(&part.platform);
         let Some(part) = parts.platforms.iter().find(of_platform) else {
-            anyhow::bail!("`{}` is about `{}`, which was not built", document.path, document.platform);
+            bail!("`{}` is about `{}`, which was not built", document.path, document.platform);
         };
+        let about = || format!("`{}` is not attested to `{}`", document.path, document.platform);
+        let listed = foreign::listed(document.text.as_bytes()).with_context(about)?;
+        enough(registry, parts, part, listed)
+            .await
+            .with_context(about)
+            .hint("give the SBOM of this image, or set `sbom: registry`, which lists what the layers hold")?;
         drafts.push(draft(parts, part, document.format.predicate_type(), &document.text)?);
     }
     Ok(drafts)

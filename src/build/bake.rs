@@ -42,6 +42,8 @@ pub struct Goods {
     /// Those of one version first.
     pub names: Vec<Name>,
     pub platforms: Vec<Platform>,
+    /// Where it is built from.
+    pub context: String,
 }
 
 #[derive(Deserialize)]
@@ -134,7 +136,8 @@ impl Definition {
                         }
                     }
                     names.sort_by_key(|name| name.tag.floats());
-                    goods.push(Goods { target: name.to_owned(), images, names, platforms });
+                    let context = target.get("context").and_then(Value::as_str).unwrap_or(".").to_owned();
+                    goods.push(Goods { target: name.to_owned(), images, names, platforms, context });
                 }
                 (names, platforms) => wrong.extend([names.err(), platforms.err()].into_iter().flatten().flatten()),
             }

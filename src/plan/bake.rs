@@ -13,6 +13,7 @@ use crate::image::Repository;
 use crate::inputs::Inputs;
 use crate::metadata::Metadata;
 use crate::preflight;
+use crate::provenance::Asked;
 use crate::trigger::Decision;
 
 /// What this run will do.
@@ -77,6 +78,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         images: goods.images.clone(),
         names: goods.names.clone(),
         requirements: requirements(inputs, &goods.platforms, &statements),
+        asked: Asked::of_context(&goods.context),
         made_in_build: statements.made_in_build,
     });
     let images: Vec<Repository> = goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 use super::shown::{joined, listed};
-use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier};
+use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier, unauthenticated_cache};
 use crate::attest::sboms::Written;
 use crate::error::Remedy as _;
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
 use crate::inputs::digests::Claim;
-use crate::inputs::{Inputs, Merged, MergedSbom};
+use crate::inputs::{BuildSource, Inputs, Merged, MergedSbom};
 use crate::metadata;
+use crate::provenance::Asked;
 use crate::trigger::Decision;
 use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
 
@@ -76,7 +77,13 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     if inputs.sbom_cache.is_some() && !sboms_of_layers {
         outline.about.notices.push("input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`".to_owned());
     }
-    Ok(match outline.release(inputs, facts, &inputs.platforms, attested)? {
+    outline.about.notices.extend(unauthenticated_cache(inputs, sboms_of_layers));
+    let asked = match &inputs.merge.build_source {
+        BuildSource::Run => Asked::OfThisRun,
+        BuildSource::Uri(address) => Asked::Declared(address.clone()),
+        BuildSource::Any => Asked::Anything,
+    };
+    Ok(match outline.release(inputs, facts, &inputs.platforms, attested, asked)? {
         Released::Release(release) => {
             let supplier = supplier(&release.about.metadata.labels, context);
             let written = Written { format: inputs.sbom_format.unwrap_or_default(), files: inputs.sbom_files, supplier };

@@ -21,6 +21,7 @@ use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict, Wish};
 use crate::metadata::{self, Metadata};
 use crate::oci::Allowed;
+use crate::provenance::Asked;
 use crate::publish::Name;
 use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event};
@@ -144,6 +145,8 @@ pub struct Target {
     /// Names of one version first, floating ones last.
     pub names: Vec<Name>,
     pub requirements: Requirements,
+    /// What the provenance of its build must bear out.
+    pub asked: Asked,
     /// Whether BuildKit attaches statements to each platform, in a manifest of their own.
     made_in_build: bool,
 }
@@ -199,8 +202,12 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         some_image(&images)?;
         return Ok(Plan::Push(Push { about: outline.about, build, images, digest_files: inputs.digest_files.clone() }));
     }
-    Ok(match outline.release(inputs, facts, &build.platforms, build.statements())? {
-        Released::Release(release) => Plan::Publish(Publish { release, build }),
+    let asked = Asked::of_context(&build.flags.context);
+    Ok(match outline.release(inputs, facts, &build.platforms, build.statements(), asked)? {
+        Released::Release(mut release) => {
+            release.about.notices.extend(unauthenticated_cache(inputs, build.sbom.may_be_of_layers()));
+            Plan::Publish(Publish { release, build })
+        }
         Released::Nothing(about) => return build_only(about, build),
     })
 }
@@ -251,7 +258,14 @@ impl Outline {
     }
 
     /// The release of an image that has, or will have, these platforms, each with these statements.
-    fn release(self, inputs: &Inputs, facts: &Facts, platforms: &[Platform], statements: Statements) -> anyhow::Result<Released> {
+    fn release(
+        self,
+        inputs: &Inputs,
+        facts: &Facts,
+        platforms: &[Platform],
+        statements: Statements,
+        asked: Asked,
+    ) -> anyhow::Result<Released> {
         let Self { mut about, images, tags_are_ours, tags, .. } = self;
         must_sign(inputs)?;
         let tags =
@@ -271,7 +285,7 @@ impl Outline {
         let requirements = requirements(inputs, platforms, &statements);
         let mut names = Name::all(&images, &in_order(tags));
         names.retain(|name| about.metadata.names(&name.repository.to_string(), name.tag.as_str()));
-        let target = Target { target: String::new(), names, images, requirements, made_in_build: statements.made_in_build };
+        let target = Target { target: String::new(), names, images, requirements, asked, made_in_build: statements.made_in_build };
         Ok(Released::Release(Release::of(about, vec![target], inputs, facts)))
     }
 }
@@ -290,6 +304,14 @@ impl Release {
             logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
         }
     }
+}
+
+/// What is said of a cache that a run which signs does not believe.
+fn unauthenticated_cache(inputs: &Inputs, sboms_of_layers: bool) -> Option<String> {
+    let is_not_used = sboms_of_layers && inputs.sbom_cache.is_some() && inputs.sbom_cache_key.is_none();
+    is_not_used.then(|| {
+        "input `sbom-cache` changes nothing: other jobs may write it, so a run that signs reads every layer again; set `sbom-cache-key` to a secret".to_owned()
+    })
 }
 
 /// What must be proven of an image with these platforms, each with these statements.

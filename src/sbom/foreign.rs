@@ -215,6 +215,33 @@ pub fn check(bytes: &[u8]) -> Result<Format, ForeignError> {
     Ok(format)
 }
 
+/// How much a document lists; the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listed {
+    /// No package at all.
+    Nothing,
+    /// One, which may be the image itself.
+    One,
+    Several,
+}
+
+/// How many packages a document lists.
+pub fn listed(bytes: &[u8]) -> Result<Listed, ForeignError> {
+    let all = match format(bytes)? {
+        Format::Spdx => parsed::<Spdx>(bytes)?.packages.len(),
+        Format::CycloneDx => {
+            let mut entries = Vec::new();
+            cyclonedx_entries(parsed::<CycloneDx>(bytes)?.components, &mut entries);
+            entries.len()
+        }
+    };
+    Ok(match (all, packages(bytes)?.len()) {
+        (0, _) => Listed::Nothing,
+        (1, _) | (_, 0) => Listed::One,
+        _ => Listed::Several,
+    })
+}
+
 /// The packages that a document lists, sorted, without the image itself.
 pub fn packages(bytes: &[u8]) -> Result<Vec<Entry>, ForeignError> {
     let mut entries = match format(bytes)? {

@@ -39,6 +39,13 @@ fn section(published: &Published, commands: &[Command]) -> String {
     for name in &published.names {
         let _ = writeln!(text, "| tag | {} |", code(name));
     }
+    let statements = published.evidence.subjects.iter().flat_map(|subject| &subject.attestations);
+    let mut foreign: Vec<&String> = statements.flat_map(|statement| statement.build.iter().flat_map(|build| &build.foreign)).collect();
+    foreign.sort();
+    foreign.dedup();
+    for source in foreign {
+        let _ = writeln!(text, "| ⚠️ built from elsewhere | `{source}` |");
+    }
     let _ = match &published.evidence.signer {
         Signer::Keyless { identity, issuer } => writeln!(text, "| signed by | {} |\n| issuer | {} |", code(identity), code(issuer)),
         Signer::Key(public) => writeln!(text, "| signed with key | {} |", code(&key::name(public))),

@@ -13,10 +13,11 @@ use crate::error::Remedy as _;
 use crate::github::api::Api;
 use crate::github::runners::{self, Verdict};
 use crate::github::{Context, Environment, facts, workflow};
-use crate::inputs::{Action, Inputs, secret_texts};
+use crate::inputs::{Action, BuildSource, Inputs, secret_texts};
 use crate::plan::Target;
 use crate::plan::merge::{Merge, Plan, plan};
 use crate::preflight::Problems;
+use crate::provenance::{self, Terms};
 use crate::publish::Published;
 use crate::report::Report;
 use crate::sigstore::identity::UnverifiedClaims;
@@ -62,9 +63,16 @@ async fn publish(
 ) -> anyhow::Result<(Published, Option<Level>)> {
     let run = Run { env, context, inputs, release: &plan.release, report };
     let (outside, _) = run.outside().await?;
-    let Some(Target { images, requirements, .. }) = plan.release.targets.first() else { anyhow::bail!("the plan names no image") };
+    let Some(Target { images, requirements, asked, .. }) = plan.release.targets.first() else { anyhow::bail!("the plan names no image") };
     let platforms = &requirements.platforms;
-    let wanted = Wanted { platforms, statements: &plan.statements, annotations: &plan.annotations, allowed: &inputs.allowed };
+    let terms = Terms { asked: asked.clone(), run: provenance::Run::of(context) };
+    let wanted = Wanted {
+        platforms,
+        statements: &plan.statements,
+        annotations: &plan.annotations,
+        allowed: &inputs.allowed,
+        terms: &terms,
+    };
     let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
     let mut problems = Problems::default();
     let verdict = match inputs.merge.check_runners {
@@ -72,12 +80,16 @@ async fn publish(
         false => None,
     };
     let sboms = if plan.sboms_of_layers {
-        Sboms::Layers(problems.take(Layers::prepare(inputs.sbom_cache.as_deref(), plan.written.clone(), env)).unwrap_or_default())
+        let (cache, key) = (inputs.sbom_cache.as_deref(), inputs.sbom_cache_key.as_ref());
+        Sboms::Layers(problems.take(Layers::prepare(cache, key, plan.written.clone(), env)).unwrap_or_default())
     } else {
         Sboms::Build
     };
     let (ready, parts) = report.stage("preflight", run.preflight(&outside, problems, read)).await?;
     let level = verdict.map(|verdict| level(&verdict, ready.claims(), context)).transpose()?;
+    if inputs.merge.build_source != BuildSource::Run && parts.are_of_this_run() {
+        report.notice("input `build-source` changes nothing: every image was built from the commit of this run");
+    }
     let built = report.stage("merge", merge(&outside, parts)).await?;
     let published = run.conclude(&outside, ready, built, &sboms).await?;
     Ok((published, level))

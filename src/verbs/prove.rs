@@ -5,15 +5,17 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, try_join_all};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::release::{Authority, Outside, plural};
 use crate::attest::sboms::Sboms;
-use crate::attest::{self, AttestedImage, provenance::Workflow};
+use crate::attest::provenance::{Foreign, Workflow};
+use crate::attest::{self, Accepted, AttestedImage};
 use crate::build::BuiltImage;
 use crate::error::{self, OrRemedy as _};
 use crate::github::Context;
 use crate::image::{Digest, ImageRef};
+use crate::provenance::{self, Asked, Terms};
 use crate::sigstore::Services;
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
@@ -40,26 +42,42 @@ pub async fn prove(
     authority: Authority,
     built: Vec<BuiltImage>,
     policies: &[Policy],
+    asked: &[Asked],
     sboms: &Sboms<'_>,
 ) -> anyhow::Result<(Vec<AttestedImage>, String)> {
     let workflow = Workflow::new(context, authority.workflow_ref());
     let by = if policies.iter().any(|policy| policy.signer.signer.key().is_some()) { "one key" } else { "one certificate" };
     let reusable: Vec<SignerPolicy> = policies.iter().map(|policy| authority.reusable(&policy.signer)).collect();
     let (hand_over, opened) = watch::channel(None);
+    let run = provenance::Run::of(context);
+    let (hand_over_accepted, accepted): (Vec<_>, Vec<_>) = built.iter().map(|_| oneshot::channel()).unzip();
+    let parts: Vec<attest::Parts> = built.iter().map(attest::Parts::of).collect();
+    let accepting = parts.iter().zip(asked).map(async |(parts, asked)| {
+        let terms = Terms { asked: asked.clone(), run: run.clone() };
+        attest::accept(&outside.registry, parts, &terms, sboms).await
+    });
+    // Nothing is signed before all that others say of all images is accepted: who is refused leaves no signature.
     let opening = async {
-        let session = authority.session(&outside.http, context, &outside.services).await?;
-        let _ = hand_over.send(Some(Arc::new(session))); // whoever waits for it is gone only when something failed
+        let session = authority.session(&outside.http, context, &outside.services);
+        let (session, all) = futures_util::try_join!(session, try_join_all(accepting))?;
+        // Whoever waits for these is gone only when something failed.
+        for (hand_over, accepted) in hand_over_accepted.into_iter().zip(all) {
+            let _ = hand_over.send(accepted);
+        }
+        let _ = hand_over.send(Some(Arc::new(session)));
         anyhow::Ok(())
     };
-    let (first, after) = without_twins(built.into_iter().zip(policies.iter().zip(&reusable)));
+    let wanted = policies.iter().zip(&reusable);
+    let images = built.into_iter().zip(wanted).zip(accepted);
+    let (first, after) = without_twins(images.map(|((built, wanted), accepted)| Image { built, wanted, accepted }));
     let proving = async {
-        let first = first.into_iter().map(|(at, built, policy)| {
-            let proven = prove_one(outside, opened.clone(), &workflow, built, policy, sboms);
+        let first = first.into_iter().map(|(at, image)| {
+            let proven = prove_one(outside, opened.clone(), &workflow, image, sboms);
             async move { anyhow::Ok((at, proven.await?)) }
         });
         let mut proven = try_join_all(first).await?;
-        for (at, built, policy) in after {
-            proven.push((at, prove_one(outside, opened.clone(), &workflow, built, policy, sboms).await?));
+        for (at, image) in after {
+            proven.push((at, prove_one(outside, opened.clone(), &workflow, image, sboms).await?));
         }
         Ok(proven)
     };
@@ -76,15 +94,22 @@ pub async fn prove(
 /// What an image needs, and whose evidence it need not make again.
 type Wanted<'a> = (&'a Policy, &'a SignerPolicy);
 
-type Numbered<'a> = Vec<(usize, BuiltImage, Wanted<'a>)>;
+/// An image to be proven.
+struct Image<'a> {
+    built: BuiltImage,
+    wanted: Wanted<'a>,
+    accepted: oneshot::Receiver<Accepted>,
+}
+
+type Numbered<'a> = Vec<(usize, Image<'a>)>;
 
 /// The images that may be proven at once, and those to prove after: they share a part, in a repository, with one before, and find its evidence
 /// there instead of making it twice.
-fn without_twins<'a>(built: impl Iterator<Item = (BuiltImage, Wanted<'a>)>) -> (Numbered<'a>, Numbered<'a>) {
+fn without_twins<'a>(images: impl Iterator<Item = Image<'a>>) -> (Numbered<'a>, Numbered<'a>) {
     let (mut first, mut after): (Numbered<'_>, Numbered<'_>) = (Vec::new(), Vec::new());
-    for (at, (built, policy)) in built.enumerate() {
-        let is_twin = first.iter().any(|(_, other, _)| share_a_part(&built, other));
-        if is_twin { &mut after } else { &mut first }.push((at, built, policy));
+    for (at, image) in images.enumerate() {
+        let is_twin = first.iter().any(|(_, other)| share_a_part(&image.built, &other.built));
+        if is_twin { &mut after } else { &mut first }.push((at, image));
     }
     (first, after)
 }
@@ -99,8 +124,7 @@ async fn prove_one(
     outside: &Outside,
     mut opened: Opened,
     workflow: &Workflow,
-    built: BuiltImage,
-    (policy, reusable): Wanted<'_>,
+    Image { built, wanted: (policy, reusable), accepted }: Image<'_>,
     sboms: &Sboms<'_>,
 ) -> anyhow::Result<(AttestedImage, Told)> {
     let wanted = &policy.requirements;
@@ -112,7 +136,14 @@ async fn prove_one(
     let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
     let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, reusable, &wanted.formats);
     let parts = attest::Parts::of(&built);
-    let drafts = attest::draft(registry, &parts, workflow, sboms).boxed_local();
+    let mut foreign = Vec::new();
+    let noted = &mut foreign;
+    let accepted = async {
+        let accepted = accepted.await.context("what others say of the image was not read")?;
+        noted.extend(accepted.foreign().iter().map(Foreign::shown));
+        Ok(accepted)
+    };
+    let drafts = attest::draft(registry, &parts, workflow, sboms, accepted).boxed_local();
     let mut told = Told { signatures: crate::sign::signed_parts(&built, wanted).len(), ..Told::default() };
     let session =
         async { opened.wait_for(Option::is_some).await.ok().and_then(|session| session.clone()).context("no session was opened") };
@@ -132,6 +163,7 @@ async fn prove_one(
     };
     let signing = crate::sign::sign(registry, &session, built, wanted, &existing, now);
     let attested = attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing).await?;
+    told.left_out.extend(foreign);
     Ok((attested, told))
 }
 

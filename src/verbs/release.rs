@@ -120,7 +120,10 @@ impl Run<'_> {
 
     /// How SBOMs are made of layers, if that may be needed.
     pub fn layers(&self, build: &Build, problems: &mut Problems) -> Option<Layers> {
-        let prepared = || Layers::prepare(self.inputs.sbom_cache.as_deref(), build.written(), self.env);
+        let prepared = || {
+            let (cache, key) = (self.inputs.sbom_cache.as_deref(), self.inputs.sbom_cache_key.as_ref());
+            Layers::prepare(cache, key, build.written(), self.env)
+        };
         build.sbom.may_be_of_layers().then(|| problems.take(prepared())).flatten()
     }
 
@@ -199,7 +202,9 @@ impl Run<'_> {
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, inputs, report, .. } = self;
         let Ready { authority, baseline, github, policies } = ready;
-        let attested = report.stage("prove", sboms.shown(report, prove(outside, context, authority, built, &policies, sboms))).await?;
+        let asked: Vec<_> = self.release.targets.iter().map(|target| target.asked.clone()).collect();
+        let proving = prove(outside, context, authority, built, &policies, &asked, sboms);
+        let attested = report.stage("prove", sboms.shown(report, proving)).await?;
         let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
         self.tell_of_what_was_allowed(&verified);
         if let Some(github) = &github {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sigstore_types::DerPublicKey;
 
+use super::built::Built;
 use super::policy::Format;
 use super::{CONCURRENCY, Statement, legacy};
 use crate::error::OrRemedy as _;
@@ -220,6 +221,7 @@ fn check_layer(
         signed_at: signed.at,
         logged: signed.logged,
         commit: None,
+        build: None,
         payload: Digest::of(bytes),
         signer: signed.by,
         source: signed.source,
@@ -231,6 +233,7 @@ fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest
     let dependency = checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
     Statement {
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
+        build: Built::of(&checked.predicate_type, &checked.predicate),
         format,
         predicate_type: checked.predicate_type,
         manifest: manifest.cloned(),

@@ -155,6 +155,7 @@ mod tests {
             signed_at: None,
             logged: true,
             commit: None,
+            build: None,
             payload: bundle.clone(),
             bundle,
             signer: signer(),

@@ -1,6 +1,7 @@
 //! Image reference + policy → `VerifiedImage`, read from the registry as a stranger would. It never sees what signing
 //! returned, and nothing else in the program can make a `VerifiedImage`.
 
+pub mod built;
 pub mod claims;
 mod collect;
 pub mod existing;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
 use self::collect::Collected;
+use self::built::Built;
 use self::policy::{Format, Part, Policy};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository, half_named};
@@ -123,6 +125,9 @@ pub struct Statement {
     /// The commit an SLSA provenance of a workflow names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Where a provenance says that the image is from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<Built>,
     /// Of the bytes that were signed.
     #[serde(skip)]
     pub payload: Digest,

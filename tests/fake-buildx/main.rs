@@ -174,7 +174,8 @@ async fn bake(arguments: &[String], mode: &str) -> ExitCode {
         for output in texts("output").into_iter().filter(|output| output.starts_with("type=image")) {
             // Images of different sources differ.
             let salt = target["args"]["SALT"].as_str().unwrap_or(name);
-            let digest = push(output, &texts("attest"), &platforms, salt, mode).await;
+            let from = target["context"].as_str().unwrap_or(".");
+            let digest = push(output, &texts("attest"), &platforms, salt, from, mode).await;
             metadata.insert(name.to_owned(), json!({ "containerimage.digest": digest }));
         }
     }
@@ -190,7 +191,8 @@ async fn build(arguments: &[String], mode: &str) {
         return;
     }
     let platforms: Vec<&str> = values(arguments, "--platform")[0].split(',').collect();
-    let mut digest = push(output, &values(arguments, "--attest"), &platforms, "", mode).await;
+    let from = arguments.last().unwrap();
+    let mut digest = push(output, &values(arguments, "--attest"), &platforms, "", from, mode).await;
     if mode == "wrong-digest" {
         digest = format!("sha256:{}", "0".repeat(64));
     }
@@ -199,7 +201,7 @@ async fn build(arguments: &[String], mode: &str) {
 }
 
 /// Pushes an image by digest to each repository that the output names.
-async fn push(output: &str, attests: &[&str], platforms: &[&str], salt: &str, mode: &str) -> String {
+async fn push(output: &str, attests: &[&str], platforms: &[&str], salt: &str, from: &str, mode: &str) -> String {
     let attributes: BTreeMap<String, String> = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(output.as_bytes())
@@ -213,18 +215,18 @@ async fn push(output: &str, attests: &[&str], platforms: &[&str], salt: &str, mo
         .collect();
     assert_eq!(attributes["push-by-digest"], "true", "a tag would be put before the evidence");
     let sbom = attests.iter().any(|attest| attest.starts_with("type=sbom") && !attest.contains("disabled=true"));
-    let provenance = attests.iter().any(|attest| attest.starts_with("type=provenance,mode="));
+    let provenance = attests.iter().any(|attest| attest.starts_with("type=provenance,mode=")).then(|| provenance(from, mode));
     let mut digest = String::new();
     for name in attributes["name"].split(',') {
         let (host, path) = name.split_once('/').unwrap();
         let authorization = authorization(host, path).await;
         let pusher = Pusher { http: reqwest::Client::new(), base: format!("http://{host}/v2/{path}"), authorization };
-        digest = image(&pusher, platforms, sbom, provenance, salt, mode).await;
+        digest = image(&pusher, platforms, sbom, provenance.as_ref(), salt, mode).await;
     }
     digest
 }
 
-async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool, salt: &str, mode: &str) -> String {
+async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: Option<&Value>, salt: &str, mode: &str) -> String {
     // A new build of the same commit differs, as BuildKit's provenance makes it.
     let salt = format!("{salt}{}", std::env::var("FAKE_BUILDX_SALT").unwrap_or_default());
     let mut entries = Vec::new();
@@ -244,7 +246,7 @@ async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: bool
         let config = pusher.blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json").await;
         let mut image =
             pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }), MANIFEST).await;
-        if sbom || provenance {
+        if sbom || provenance.is_some() {
             attestations.push(attestation(pusher, &image, sbom, provenance, mode).await);
         }
         image["platform"] = json!({ "os": os, "architecture": architecture });
@@ -273,7 +275,7 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: bool, mode: &str) -> Value {
+async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: Option<&Value>, mode: &str) -> Value {
     let digest = image["digest"].as_str().unwrap();
     let subject = if mode == "foreign-sbom" { "f".repeat(64) } else { digest["sha256:".len()..].to_owned() };
     let mut layers = Vec::new();
@@ -286,8 +288,8 @@ async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: boo
     if sbom {
         statement("https://spdx.dev/Document", spdx(mode)).await;
     }
-    if provenance {
-        statement("https://slsa.dev/provenance/v1", json!({ "buildDefinition": { "buildType": "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md" }, "runDetails": {} })).await;
+    if let Some(provenance) = provenance {
+        statement("https://slsa.dev/provenance/v1", provenance.clone()).await;
     }
     let config = pusher.blob(b"{}", "application/vnd.oci.empty.v1+json").await;
     let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.docker.attestation.manifest.v1+json", "config": config, "layers": layers, "subject": image });
@@ -298,15 +300,39 @@ async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: boo
     entry
 }
 
-/// The least that is a whole document; in mode `broken-sbom`, one that names what is not in it.
+/// What BuildKit says of a build from there; mode `provenance:JSON` says something else.
+fn provenance(from: &str, mode: &str) -> Value {
+    if let Some(other) = mode.strip_prefix("provenance:") {
+        return serde_json::from_str(other).unwrap();
+    }
+    let kind = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+    let Some((address, fragment)) = from.split_once('#').filter(|_| from.starts_with("https://")) else {
+        return json!({ "buildDefinition": { "buildType": kind, "externalParameters": { "configSource": { "path": "Dockerfile" } } }, "runDetails": {} });
+    };
+    let commit = fragment.split(':').next().unwrap();
+    let git = json!({ "uri": format!("{address}#{commit}"), "digest": { "sha1": commit } });
+    // Of a folder in a repository BuildKit finds no digest.
+    let source = if fragment == commit { git.clone() } else { json!({ "uri": from }) };
+    json!({
+        "buildDefinition": { "buildType": kind, "externalParameters": { "configSource": source }, "resolvedDependencies": [git] },
+        "runDetails": { "builder": { "id": "" } },
+    })
+}
+
+/// The least that is a whole document; in mode `broken-sbom`, one that names what is not in it, in
+/// `empty-sbom` one without a package, in `image-sbom` one of the image alone.
 fn spdx(mode: &str) -> Value {
     let image = if mode == "broken-sbom" { "SPDXRef-Nothing" } else { "SPDXRef-Image" };
+    let package = |id: &str, name: &str| json!({ "SPDXID": id, "name": name, "downloadLocation": "NONE" });
+    let mut packages = vec![package("SPDXRef-Image", "sbom"), package("SPDXRef-base", "base")];
+    packages.truncate(if mode == "empty-sbom" { 0 } else if mode == "image-sbom" { 1 } else { 2 });
+    let described = if packages.is_empty() { "NONE" } else { image };
     json!({
         "SPDXID": "SPDXRef-DOCUMENT", "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "name": "sbom",
         "documentNamespace": "https://fake-buildx.example/sbom",
         "creationInfo": { "created": "2026-01-01T00:00:00Z", "creators": ["Tool: fake-buildx"] },
-        "packages": [{ "SPDXID": "SPDXRef-Image", "name": "sbom", "downloadLocation": "NONE" }],
-        "relationships": [{ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": image }],
+        "packages": packages,
+        "relationships": [{ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": described }],
     })
 }
 

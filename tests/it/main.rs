@@ -16,6 +16,7 @@ mod keys;
 mod links;
 mod merge;
 mod pins;
+mod provenance;
 mod publish;
 mod pusher;
 mod refusals;

@@ -202,7 +202,7 @@ async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() 
     let logged = |world: &World| world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
     let before = logged(&world);
     let cache = world.folder.path().join("a/cache").display().to_string();
-    world.set("INPUT_SBOM-CACHE", &cache);
+    world.set("INPUT_SBOM-CACHE", &cache).set("INPUT_SBOM-CACHE-KEY", "a secret of this repository");
     for (which, expected) in [("cold", [2, 2, 2]), ("warm", [2, 2, 2])] {
         let run = world.publish().await;
         assert_eq!(run.code, Some(0), "{which}: {}", run.log);
@@ -213,6 +213,24 @@ async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() 
         assert!(run.log.contains("those that were there are reused") && logged(&world) == before, "{which}: {}", run.log);
         assert_eq!(run.outputs["evidence"], plain.outputs["evidence"], "{which}");
     }
+    // What was not written with the key does not count, and is no error.
+    let change = |text: &str| text.replace("base", "best");
+    for entry in std::fs::read_dir(&cache).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::write(&path, change(&std::fs::read_to_string(&path).unwrap())).unwrap();
+    }
+    let without = world.run(&[], &[("INPUT_SBOM-CACHE-KEY", "")]).await;
+    let poisoned = world.publish().await;
+    for (run, told) in [
+        (&without, "input `sbom-cache` changes nothing: other jobs may write it"),
+        (&poisoned, "were not written with `sbom-cache-key`, or were changed; those layers are read again"),
+    ] {
+        assert_eq!(run.code, Some(0), "{}", run.log);
+        assert!(run.log.contains(told) && run.log.matches("known from the cache").count() < 3, "{}", run.log);
+        assert!(logged(&world) == before && run.outputs["evidence"] == plain.outputs["evidence"], "{}", run.log);
+    }
+    let other = world.run(&[], &[("INPUT_SBOM-CACHE-KEY", "the secret of another one")]).await;
+    assert!(other.log.contains("read again") && !other.log.contains("known from the cache"), "{}", other.log);
     world.set("INPUT_SBOM", "scanner");
     let run = world.publish().await;
     assert!(run.log.contains("input `sbom-cache` is not used"), "{}", run.log);
@@ -246,10 +264,11 @@ async fn what_would_keep_a_finished_build_from_its_sboms_is_told_before_it() {
     let file = world.folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     world.set("INPUT_SBOM", "registry").set("INPUT_SBOM-CACHE", file.to_str().unwrap());
+    world.set("INPUT_SBOM-CACHE-KEY", "a secret of this repository");
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
     assert!(run.log.contains("nothing was tagged: input `sbom-cache`: nothing can be written to"), "{}", run.log);
-    world.unset("INPUT_SBOM-CACHE").set("SOURCE_DATE_EPOCH", "soon");
+    world.unset("INPUT_SBOM-CACHE").unset("INPUT_SBOM-CACHE-KEY").set("SOURCE_DATE_EPOCH", "soon");
     let run = world.publish().await;
     assert_eq!(run.code, Some(2), "{}", run.log);
     assert!(run.log.contains("`SOURCE_DATE_EPOCH` is `soon`, not a number of seconds"), "{}", run.log);

@@ -26,7 +26,7 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) folder: TempDir,
     login: Option<(String, String)>,
-    env: Environment,
+    pub(crate) env: Environment,
 }
 
 /// How a run ended, and what it left for later steps.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Lowest first; a module may use its own layer and those before it.
 const LAYERS: [&[&str]; 5] = [
     &["answer", "error", "image", "oci"],
-    &["command", "files", "github", "registry", "report", "sigstore"],
+    &["command", "files", "github", "provenance", "registry", "report", "sigstore"],
     &["inputs", "login", "trigger", "metadata", "plan", "preflight", "build", "sign", "attest", "verify", "publish", "summary"],
     &["verbs"],
     &["cli", "main", "lib"],

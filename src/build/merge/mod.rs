@@ -2,6 +2,7 @@
 //! believes no job: every manifest is fetched and hashed, every platform read from the image's own config. It never changes an entry.
 
 mod index;
+mod provenance;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use crate::inputs::digests::Claim;
 use crate::oci::entries::ImageEntry;
 use crate::oci::{Allowed, Document, Index, Target};
 use crate::preflight::Problems;
+use crate::provenance::Terms;
 use crate::registry::Registry;
 use crate::registry::contents::{self, Fetched};
 use crate::registry::manifest::{Descriptor, Manifest};
@@ -34,6 +36,8 @@ pub struct Wanted<'a> {
     pub annotations: &'a BTreeMap<String, String>,
     /// What an image may hold that is refused otherwise.
     pub allowed: &'a Allowed,
+    /// What the provenances of the builds must bear out.
+    pub terms: &'a Terms,
 }
 
 /// Images that lie in the registry and are what they are said to be.
@@ -56,6 +60,8 @@ struct Image {
     manifest: Manifest,
     attestations: Option<(Box<RawValue>, Manifest)>,
     by: String,
+    /// Whether its provenance names the commit of this run.
+    is_of_this_run: bool,
 }
 
 impl Image {
@@ -132,6 +138,11 @@ impl Parts {
 
     pub fn platforms(&self) -> &[Platform] {
         &self.wanted
+    }
+
+    /// Whether every image names the commit of this run as its source.
+    pub fn are_of_this_run(&self) -> bool {
+        self.images.iter().all(|image| image.is_of_this_run)
     }
 
     /// Puts the index under its digest into every repository, and reads it back.
@@ -226,7 +237,7 @@ impl Pushed<'_> {
         let (target, _) = looked_at.await.remedied().with_context(|| self.refused())?;
         let manifest = fetched.manifest;
         let entry = described(&manifest.descriptor, &target)?;
-        let made = Image { entry, target, manifest: manifest.clone(), attestations: None, by: self.by.to_owned() };
+        let made = Image { entry, target, manifest: manifest.clone(), attestations: None, by: self.by.to_owned(), is_of_this_run: false };
         has_statements(&made, &[], self.wanted)?;
         Ok(Root { manifest, images: vec![made], others: Vec::new(), annotations: BTreeMap::new() })
     }
@@ -261,15 +272,15 @@ impl Pushed<'_> {
         };
         let looked_at = futures_util::try_join!(contents::image(registry, image, entry, wanted.allowed), attestations);
         let ((fetched, _), attestations) = looked_at.remedied().with_context(|| self.refused())?;
-        let (attestations, statements) = match attestations {
-            None => (None, Vec::new()),
-            Some((listed, found)) => {
-                let kinds = found.image.layers.iter().filter_map(|layer| layer.annotations.get(PREDICATE_TYPE).cloned()).collect();
-                (Some((raw(listed)?, found.manifest)), kinds)
-            }
-        };
+        let (mut statements, mut is_of_this_run) = (Vec::new(), false);
+        if let Some((_, found)) = &attestations {
+            statements.extend(found.image.layers.iter().filter_map(|layer| layer.annotations.get(PREDICATE_TYPE).cloned()));
+            let checked = provenance::check(registry, &image.repository, &found.image.layers, entry, wanted.terms);
+            is_of_this_run = checked.await.with_context(|| self.refused())?;
+        }
+        let attestations = attestations.map(|(listed, found)| anyhow::Ok((raw(listed)?, found.manifest))).transpose()?;
         let (entry, target) = (raw(&entry.descriptor)?, entry.target.clone());
-        let made = Image { target, entry, manifest: fetched.manifest, attestations, by: self.by.to_owned() };
+        let made = Image { target, entry, manifest: fetched.manifest, attestations, by: self.by.to_owned(), is_of_this_run };
         has_statements(&made, &statements, wanted)?;
         Ok(made)
     }

@@ -12,6 +12,7 @@ use super::SbomError;
 use super::collect::Collected;
 use ahead::{Supply, Threads};
 pub use cache::Cache;
+use cache::Known;
 use inflate::{Inflated, Unreadable};
 use kept::Ledger;
 use scan::{Context, Failure, Layer};
@@ -61,6 +62,8 @@ pub trait Watcher: Sync {
     fn read(&self, _bytes: u64) {}
     /// A layer is done, or was known.
     fn done(&self, _blob: &Blob, _was_known: bool) {}
+    /// What a cache holds of a layer does not count.
+    fn distrusted(&self, _blob: &Blob) {}
 }
 
 /// Nobody.
@@ -154,13 +157,17 @@ fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, shared: &Shared) ->
 }
 
 fn known_or_read(blob: &Blob, reading: &Reading<'_>, shared: &Shared) -> Result<Layer, SbomError> {
-    if let Some(known) = reading.cache.and_then(|cache| cache.get(&blob.diff_id)) {
-        reading.watcher.done(blob, true);
-        return Ok(known);
+    match reading.cache.map(|cache| cache.get(blob)) {
+        Some(Known::Layer(known)) => {
+            reading.watcher.done(blob, true);
+            return Ok(*known);
+        }
+        Some(Known::Distrusted) => reading.watcher.distrusted(blob),
+        Some(Known::Nothing) | None => {}
     }
     let layer = read(blob, &Context::default(), reading, shared)?;
     if let Some(cache) = reading.cache {
-        cache.put(&blob.diff_id, &layer).map_err(|source| SbomError::Cache { path: cache.folder().display().to_string(), source })?;
+        cache.put(blob, &layer).map_err(|source| SbomError::Cache { path: cache.folder().display().to_string(), source })?;
     }
     reading.watcher.done(blob, false);
     Ok(layer)

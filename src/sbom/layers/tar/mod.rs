@@ -1,13 +1,17 @@
-//! Entries of a tar stream, one after another: ustar, GNU and PAX, sparse files too. It never seeks back, and never holds more of an entry
-//! than its names.
+//! Entries of a tar stream, one after another: ustar, GNU and PAX, sparse files too. Where dialects meet in one entry it takes what Go's
+//! archive/tar takes, with which containerd, Docker and Podman unpack layers. It never seeks back, and never holds more of an entry than its names.
 //!
 //! Format: <https://www.gnu.org/software/tar/manual/html_node/Standard.html>, <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html>.
 
 use std::io::{self, BufRead, Read};
 
-use super::sparse::{Map, Pax};
+use self::header::{BLOCK, Block, Header, number, until_zero};
+use self::pax::{Pax, piece};
+use super::sparse::Map;
 
-const BLOCK: usize = 512;
+mod header;
+mod pax;
+
 /// Of names and PAX records; Go's reader, and so every container runtime, has the same limit.
 const MOST_METADATA: u64 = 1 << 20;
 
@@ -76,7 +80,12 @@ pub(in crate::sbom) struct Tar<R> {
     at: u64,
 }
 
-type Header = [u8; BLOCK];
+/// Names that stand in front of a header, of GNU's kind; they win over PAX's.
+#[derive(Default)]
+struct Long {
+    path: Vec<u8>,
+    link: Vec<u8>,
+}
 
 impl<R: Forward> Tar<R> {
     pub(in crate::sbom) fn new(reader: R) -> Self {
@@ -85,34 +94,36 @@ impl<R: Forward> Tar<R> {
 
     /// The next entry; what was not read of the last one is passed over.
     pub(in crate::sbom) fn next(&mut self) -> Result<Option<Entry>, Trouble> {
-        self.pass_rest()?;
-        let mut pax = Pax::default();
-        let (mut long_path, mut long_link) = (None, None);
+        let (mut records, mut long) = (Vec::new(), Long::default());
         loop {
-            let Some(header) = self.header()? else { return Ok(None) };
-            let size = number(&header[124..136])?;
-            match header[156] {
-                b'L' => long_path = Some(until_zero(&self.metadata(size)?).to_vec()),
-                b'K' => long_link = Some(until_zero(&self.metadata(size)?).to_vec()),
-                b'x' => pax = Pax::parse(&self.metadata(size)?)?,
-                // Of the whole archive, such as the commit it was made from.
-                b'g' => drop(self.metadata(size)?),
-                flag => return self.entry(&header, flag, size, pax, long_path, long_link).map(Some),
+            let Some(block) = self.next_block()? else { return Ok(None) };
+            let header = Header::parse(&block)?;
+            match header.flag {
+                b'L' => long.path = until_zero(&self.metadata(header.size)?).to_vec(),
+                b'K' => long.link = until_zero(&self.metadata(header.size)?).to_vec(),
+                // What they say matters only of the last of several.
+                b'x' => {
+                    records = self.metadata(header.size)?;
+                    pax::check(&records)?;
+                }
+                // Of the whole archive, such as the commit it was made from. To runtimes it is an entry, which ends what went before it,
+                // and of which they make nothing but room where it would lie.
+                b'g' => {
+                    let path = Pax::parse(&self.metadata(header.size)?)?.path.unwrap_or(header.path);
+                    let modified = header.modified;
+                    return Ok(Some(Entry { path, kind: Kind::Other, link: Vec::new(), size: 0, is_sparse: false, modified }));
+                }
+                _ => return self.entry(&block, header, Pax::parse(&records)?, long).map(Some),
             }
         }
     }
 
-    fn entry(
-        &mut self,
-        header: &Header,
-        flag: u8,
-        size: u64,
-        pax: Pax,
-        long_path: Option<Vec<u8>>,
-        long_link: Option<Vec<u8>>,
-    ) -> Result<Entry, Trouble> {
-        let path = pax.path.clone().or(long_path).unwrap_or_else(|| path_of(header));
-        let kind = match flag {
+    fn entry(&mut self, block: &Block, header: Header, pax: Pax, long: Long) -> Result<Entry, Trouble> {
+        let either = |long: Vec<u8>, pax: Option<Vec<u8>>, own: &[u8]| {
+            if long.is_empty() { pax.unwrap_or_else(|| own.to_vec()) } else { long }
+        };
+        let (mut path, link) = (either(long.path, pax.path, &header.path), either(long.link, pax.link, &header.link));
+        let kind = match header.flag {
             // Before POSIX, a slash at the end made a directory.
             0 if path.ends_with(b"/") => Kind::Directory,
             0 | b'0' | b'7' | b'S' => Kind::File,
@@ -122,125 +133,138 @@ impl<R: Forward> Tar<R> {
             b'3' | b'4' | b'6' => Kind::Other,
             other => return malformed(format!("it has an entry of the unknown type `{}`", char::from(other).escape_default())),
         };
-        // Whatever a header says, these have no contents.
-        let stored = if kind == Kind::File { pax.size.unwrap_or(size) } else { 0 };
-        self.padding = stored.next_multiple_of_block()? - stored;
-        self.map = if flag == b'S' {
-            self.gnu_map(header, stored)?
-        } else if kind == Kind::File && pax.is_sparse() {
-            self.pax_map(&pax, stored)?
-        } else {
-            Map::whole(stored)
+        // Without the records, too, a size must be possible where there may be contents.
+        if kind == Kind::File || header.flag == 0 {
+            size_of(header.size)?;
+        }
+        // Whatever a header says, all others have no contents.
+        let stored = if kind == Kind::File { size_of(pax.size.unwrap_or(header.size))? } else { 0 };
+        self.padding = padding(stored);
+        self.map = match (header.flag, pax.sparse) {
+            (b'S', _) => self.gnu_map(block, &header, stored)?,
+            (_, None) => Map::whole(stored),
+            (_, Some(_)) if kind != Kind::File => return malformed("it has a sparse file that is none"),
+            (_, Some(sparse)) => {
+                path = sparse.path.unwrap_or(path);
+                let size = sparse.size.map_or(Ok(stored), size_of)?;
+                match sparse.pieces {
+                    Some(pieces) => Map::new(pieces, size, stored)?,
+                    None => self.map_in_contents(size, stored)?,
+                }
+            }
         };
-        let modified = match pax.modified {
-            Some(modified) => modified,
-            None => signed(&header[136..148])?,
-        };
-        let link = pax.link.or(long_link).unwrap_or_else(|| until_zero(&header[157..257]).to_vec());
+        let modified = pax.modified.unwrap_or(header.modified);
         Ok(Entry { path, kind, link, size: self.map.size(), is_sparse: self.map.has_holes(), modified })
     }
 
     /// The old GNU form: four pairs in the header, and more in blocks behind it.
-    fn gnu_map(&mut self, header: &Header, stored: u64) -> Result<Map, Trouble> {
+    fn gnu_map(&mut self, block: &Block, header: &Header, stored: u64) -> Result<Map, Trouble> {
+        if !header.is_gnu() {
+            return malformed("it has a sparse file of a kind that no container runtime unpacks");
+        }
         let mut pairs = Vec::new();
         let mut take = |bytes: &[u8]| -> Result<(), Trouble> {
-            for pair in bytes.chunks_exact(24).filter(|pair| pair[0] != 0) {
-                pairs.push((number(&pair[..12])?, number(&pair[12..])?));
+            for pair in bytes.chunks_exact(24).take_while(|pair| pair[0] != 0) {
+                pairs.push((size_of(number(&pair[..12])?)?, size_of(number(&pair[12..])?)?));
             }
             Ok(())
         };
-        take(&header[386..482])?;
-        let mut more = header[482] != 0;
+        let size = size_of(number(&block[483..495])?)?;
+        take(&block[386..482])?;
+        let mut more = block[482] != 0;
         let mut blocks = 0_u64;
         while more {
             blocks += 1;
-            if blocks > MOST_METADATA / BLOCK as u64 {
+            if blocks >= MOST_METADATA / BLOCK as u64 {
                 return malformed("a sparse file has more pieces than any real one");
             }
             let block = self.block()?;
             take(&block[..504])?;
             more = block[504] != 0;
         }
-        Map::new(pairs, number(&header[483..495])?, stored)
+        Map::new(pairs, size, stored)
     }
 
-    /// The PAX forms: 0.0 and 0.1 in the records, 1.0 as text in front of the contents.
-    fn pax_map(&mut self, pax: &Pax, stored: u64) -> Result<Map, Trouble> {
-        if !pax.has_map_in_contents() {
-            return Map::new(pax.pairs.clone(), pax.real_size.unwrap_or(stored), stored);
-        }
-        let (mut numbers, mut line, mut spent) = (Vec::new(), Vec::new(), 0_u64);
-        while numbers.first().is_none_or(|count: &u64| (numbers.len() as u64) < count.saturating_mul(2).saturating_add(1)) {
-            spent += BLOCK as u64;
-            if spent > stored.min(MOST_METADATA) {
+    /// The PAX form 1.0: numbers on lines of their own, as many as the first one says pairs, in blocks in front of the contents.
+    fn map_in_contents(&mut self, size: u64, stored: u64) -> Result<Map, Trouble> {
+        let (mut text, mut lines) = (Vec::new(), 0);
+        self.read_lines(&mut text, &mut lines, 1, stored)?;
+        let first = until_line_feed(&text);
+        let numbers = piece(first)?.checked_mul(2).and_then(|numbers| numbers.checked_add(1));
+        let Some(wanted) = numbers else { return malformed("a sparse file has more pieces than any real one") };
+        self.read_lines(&mut text, &mut lines, wanted, stored)?;
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let numbers: Vec<u64> = text.split(|byte| *byte == b'\n').take(wanted).skip(1).map(piece).collect::<Result<_, _>>()?;
+        let pairs = numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+        Map::new(pairs, size, stored - text.len() as u64)
+    }
+
+    /// Blocks of the contents, until there are so many lines.
+    fn read_lines(&mut self, text: &mut Vec<u8>, lines: &mut u64, wanted: u64, stored: u64) -> Result<(), Trouble> {
+        while *lines < wanted {
+            if text.len() as u64 + BLOCK as u64 > stored.min(MOST_METADATA) {
                 return malformed("a sparse file has no list of its pieces");
             }
-            for byte in self.block()? {
-                match byte {
-                    b'\n' => {
-                        let text = std::str::from_utf8(&line).ok().and_then(|text| text.parse().ok());
-                        match text {
-                            Some(value) => numbers.push(value),
-                            // What follows the last number fills the block.
-                            None if line.is_empty() || line[0] == 0 => {}
-                            None => return malformed("a sparse file has a list of pieces that cannot be read"),
-                        }
-                        line.clear();
-                    }
-                    byte => line.push(byte),
-                }
-            }
+            let block = self.block()?;
+            *lines += block.iter().filter(|byte| **byte == b'\n').count() as u64;
+            text.extend(block);
         }
-        let wanted = numbers.first().map_or(0, |count| usize::try_from(*count).unwrap_or(usize::MAX));
-        let pairs = numbers.get(1..).unwrap_or_default().chunks_exact(2).take(wanted).map(|pair| (pair[0], pair[1])).collect();
-        Map::new(pairs, pax.real_size.unwrap_or(stored), stored - spent)
+        Ok(())
     }
 
-    /// The next header, its checksum checked; nothing at the end.
-    fn header(&mut self) -> Result<Option<Header>, Trouble> {
-        if self.reader.fill_buf()?.is_empty() {
+    /// The block behind the current entry; nothing at the end, which is two empty blocks, or no byte more. One may break off in the padding.
+    fn next_block(&mut self) -> Result<Option<Block>, Trouble> {
+        if !self.pass_rest()? || self.reader.fill_buf()?.is_empty() {
             return Ok(None);
         }
-        let header = self.block()?;
-        if header.iter().all(|byte| *byte == 0) {
+        let block = self.block()?;
+        if block.iter().any(|byte| *byte != 0) {
+            return Ok(Some(block));
+        }
+        if self.reader.fill_buf()?.is_empty() || self.block()?.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let told = number(&header[148..156]).unwrap_or(u64::MAX);
-        let told = i64::try_from(told);
-        if told != Ok(sum(&header, i32::from)) && told != Ok(sum(&header, |byte| i32::from(byte.cast_signed()))) {
-            return malformed("it is no tar archive, or is damaged: a header does not sum up");
-        }
-        Ok(Some(header))
+        malformed("it goes on behind an empty block, where readers disagree whether it ended")
     }
 
-    fn block(&mut self) -> Result<Header, Trouble> {
+    fn block(&mut self) -> Result<Block, Trouble> {
         let mut block = [0; BLOCK];
         self.reader.read_exact(&mut block)?;
         self.at += BLOCK as u64;
         Ok(block)
     }
 
-    fn metadata(&mut self, size: u64) -> Result<Vec<u8>, Trouble> {
+    fn metadata(&mut self, size: i64) -> Result<Vec<u8>, Trouble> {
+        let size = size_of(size)?;
         if size > MOST_METADATA {
             return malformed("an entry has a longer name than any file system allows");
         }
         let mut bytes = Vec::new();
-        let padded = size.next_multiple_of_block()?;
-        (&mut self.reader).take(padded).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != padded {
+        (&mut self.reader).take(size).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != size {
             return Err(Trouble::Read(io::ErrorKind::UnexpectedEof.into()));
         }
-        self.at += padded;
-        bytes.truncate(usize::try_from(size).unwrap_or_default());
+        self.at += size;
+        self.padding = padding(size);
         Ok(bytes)
     }
 
-    fn pass_rest(&mut self) -> Result<(), Trouble> {
-        let rest = self.map.rest().saturating_add(self.padding);
+    /// Whether there was all of it, down to the padding.
+    fn pass_rest(&mut self) -> Result<bool, Trouble> {
+        let rest = self.map.rest();
         self.reader.skip(rest)?;
-        self.at = self.at.saturating_add(rest);
+        self.at = self.at.saturating_add(rest).saturating_add(self.padding);
+        let mut padding = usize::try_from(self.padding).unwrap_or_default();
         (self.map, self.padding) = (Map::whole(0), 0);
-        Ok(())
+        while padding > 0 {
+            let here = self.reader.fill_buf()?.len().min(padding);
+            if here == 0 {
+                return Ok(false);
+            }
+            self.reader.consume(here);
+            padding -= here;
+        }
+        Ok(true)
     }
 
     /// Where the current entry's contents begin, if none were read yet.
@@ -272,52 +296,20 @@ impl<R: Forward> Read for Tar<R> {
     }
 }
 
-trait Blocks: Sized {
-    fn next_multiple_of_block(self) -> Result<Self, Trouble>;
+fn size_of(number: i64) -> Result<u64, Trouble> {
+    u64::try_from(number).map_or_else(|_| malformed("a header has a negative size"), Ok)
 }
 
-impl Blocks for u64 {
-    fn next_multiple_of_block(self) -> Result<Self, Trouble> {
-        self.checked_next_multiple_of(BLOCK as Self).map_or_else(|| malformed("an entry has an impossible size"), Ok)
-    }
+/// What fills the last block.
+fn padding(size: u64) -> u64 {
+    (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64
 }
 
-fn until_zero(bytes: &[u8]) -> &[u8] {
-    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+fn until_line_feed(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 
-fn path_of(header: &Header) -> Vec<u8> {
-    let name = until_zero(&header[..100]);
-    // GNU's older magic has times where POSIX has the beginning of the path.
-    let prefix = if header[257..].starts_with(b"ustar\0") { until_zero(&header[345..500]) } else { &[] };
-    if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
-}
-
-/// Of all bytes, those of the sum itself taken for spaces.
-fn sum(header: &Header, number: impl Fn(u8) -> i32) -> i64 {
-    let of = |bytes: &[u8]| bytes.iter().map(|byte| number(*byte)).sum::<i32>();
-    i64::from(of(header) - of(&header[148..156]) + of(&[b' '; 8]))
-}
-
-/// Octal digits, or base 256 where the first bit is set.
-fn number(field: &[u8]) -> Result<u64, Trouble> {
-    u64::try_from(signed(field)?).map_or_else(|_| malformed("a header has a negative size"), Ok)
-}
-
-fn signed(field: &[u8]) -> Result<i64, Trouble> {
-    let impossible = || Trouble::Malformed("a header has a number that cannot be read".to_owned());
-    if let Some((first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) {
-        let negative = first & 0x40 != 0;
-        let start = i128::from(first & 0x3f) - if negative { 0x40 } else { 0 };
-        let value = rest.iter().try_fold(start, |value, byte| value.checked_mul(256)?.checked_add(i128::from(*byte)));
-        return value.and_then(|value| i64::try_from(value).ok()).ok_or_else(impossible);
-    }
-    let text = std::str::from_utf8(until_zero(field)).map_err(|_| impossible())?.trim();
-    if text.is_empty() {
-        return Ok(0);
-    }
-    i64::from_str_radix(text, 8).map_err(|_| impossible())
-}
-
+#[cfg(test)]
+mod go;
 #[cfg(test)]
 pub(super) mod tests;

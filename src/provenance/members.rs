@@ -1,0 +1,161 @@
+//! JSON objects as every reader reads them: no member twice, and none that others take for one that is read here. It keeps each value as text.
+//!
+//! Go matches names whatever their case, and lets the last one win: <https://pkg.go.dev/encoding/json#Unmarshal>.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::Unread;
+
+/// The members of one object, each as it was written.
+pub(super) struct Object<'a> {
+    /// How people know it.
+    place: String,
+    members: BTreeMap<String, &'a RawValue>,
+}
+
+impl<'a> Object<'a> {
+    /// `known` are the members that are read.
+    pub(super) fn read(text: &'a str, place: &str, known: &[&str]) -> Result<Self, Unread> {
+        let wrong = |_| Unread::Wrong { place: place.to_owned(), expected: "an object" };
+        let Pairs(pairs) = serde_json::from_str(text).map_err(wrong)?;
+        let mut members = BTreeMap::new();
+        for (name, value) in pairs {
+            if let Some(known) = known.iter().find(|known| **known != name && folded(&name) == folded(known)) {
+                return Err(Unread::Case { place: place.to_owned(), name, known: (*known).to_owned() });
+            }
+            if members.contains_key(&name) {
+                return Err(Unread::Twice { place: place.to_owned(), name });
+            }
+            members.insert(name, value);
+        }
+        Ok(Self { place: place.to_owned(), members })
+    }
+
+    fn place_of(&self, name: &str) -> String {
+        if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
+    }
+
+    /// A member's text; `null` is as none.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        self.members.get(name).map(|value| value.get()).filter(|text| *text != "null")
+    }
+
+    pub(super) fn object(&self, name: &str, known: &[&str]) -> Result<Option<Self>, Unread> {
+        self.get(name).map(|text| Self::read(text, &self.place_of(name), known)).transpose()
+    }
+
+    pub(super) fn demanded(&self, name: &str, known: &[&str]) -> Result<Self, Unread> {
+        self.object(name, known)?.ok_or_else(|| Unread::Missing(self.place_of(name)))
+    }
+
+    /// Empty is as none.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Unread> {
+        let wrong = |_| Unread::Wrong { place: self.place_of(name), expected: "a text" };
+        let text: Option<String> = self.get(name).map(serde_json::from_str).transpose().map_err(wrong)?;
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
+    /// A map whose names are no members but data.
+    pub(super) fn texts(&self, name: &str) -> Result<BTreeMap<String, String>, Unread> {
+        let Some(map) = self.object(name, &[])? else { return Ok(BTreeMap::new()) };
+        let names: Vec<String> = map.members.keys().cloned().collect();
+        names.into_iter().map(|name| Ok((name.clone(), map.text(&name)?.unwrap_or_default()))).collect()
+    }
+
+    /// The entries of a list, each with its place.
+    pub(super) fn list(&self, name: &str) -> Result<Vec<(&'a str, String)>, Unread> {
+        let Some(text) = self.get(name) else { return Ok(Vec::new()) };
+        let wrong = |_| Unread::Wrong { place: self.place_of(name), expected: "a list" };
+        let entries: Vec<&'a RawValue> = serde_json::from_str(text).map_err(wrong)?;
+        Ok(entries.into_iter().enumerate().map(|(at, entry)| (entry.get(), format!("{}[{at}]", self.place_of(name)))).collect())
+    }
+}
+
+/// As Go compares names with ASCII ones: two letters beyond ASCII fold to letters in it.
+fn folded(name: &str) -> String {
+    let letter = |letter| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    name.chars().map(letter).collect()
+}
+
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Pairs<'de>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = object.next_entry::<String, &'de RawValue>()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+/// The text of an object in which the member at `path` is this text; objects on the way are made where there are none. Nothing else changes.
+pub(super) fn with_text(object: &str, path: &[&str], value: &str) -> Result<String, Unread> {
+    let Some((name, deeper)) = path.split_first() else { return Ok(serde_json::Value::from(value).to_string()) };
+    let read = Object::read(object, "", &[name])?;
+    let old = read.members.get(*name).map(|old| old.get());
+    let is_kept = old.is_some_and(|old| old != "null" && !deeper.is_empty());
+    let new = with_text(old.filter(|_| is_kept).unwrap_or("{}"), deeper, value)?;
+    let start = object.find('{').map_or(0, |brace| brace + 1);
+    Ok(match old {
+        Some(old) => {
+            // The old text is a part of the object's.
+            let at = old.as_ptr().addr().saturating_sub(object.as_ptr().addr());
+            [object.get(..at).unwrap_or_default(), &new, object.get(at + old.len()..).unwrap_or_default()].concat()
+        }
+        None => {
+            let comma = if read.members.is_empty() { "" } else { "," };
+            let member = format!("{}:{new}{comma}", serde_json::Value::from(*name));
+            [object.get(..start).unwrap_or_default(), &member, object.get(start..).unwrap_or_default()].concat()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_text_is_put_in_and_the_rest_stays_to_the_byte() {
+        let path = ["runDetails", "builder", "id"];
+        for (before, after) in [
+            (r#"{}"#, r#"{"runDetails":{"builder":{"id":"x\"y"}}}"#),
+            (r#" { "a": 1.0 }"#, r#" {"runDetails":{"builder":{"id":"x\"y"}}, "a": 1.0 }"#),
+            (r#"{"runDetails":{}, "a" : [ ]}"#, r#"{"runDetails":{"builder":{"id":"x\"y"}}, "a" : [ ]}"#),
+            (r#"{"runDetails":{"builder": {"id" : "" , "v":{}}}}"#, r#"{"runDetails":{"builder": {"id" : "x\"y" , "v":{}}}}"#),
+            (r#"{"runDetails":{"builder":null,"metadata":{}}}"#, r#"{"runDetails":{"builder":{"id":"x\"y"},"metadata":{}}}"#),
+            (r#"{"a":"runDetails{","runDetails":null}"#, r#"{"a":"runDetails{","runDetails":{"builder":{"id":"x\"y"}}}"#),
+        ] {
+            assert_eq!(with_text(before, &path, "x\"y").unwrap(), after);
+            serde_json::from_str::<serde_json::Value>(after).unwrap();
+        }
+    }
+
+    #[test]
+    fn names_fold_as_gos_do() {
+        for (name, other) in [("Digest", "digest"), ("dige\u{17f}t", "digest"), ("BUILDER", "builder"), ("\u{212a}ey", "key")] {
+            assert_eq!(folded(name), folded(other), "{name}");
+        }
+        assert_ne!(folded("dígest"), folded("digest"));
+    }
+}

@@ -1,0 +1,187 @@
+//! The provenance that BuildKit writes of one build → what it says: builder, source, materials. Pure; it believes nothing, and takes no document
+//! that other programs could read otherwise.
+//!
+//! Reference: <https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md>.
+
+mod address;
+mod members;
+mod statement;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use self::members::Object;
+pub use address::Git;
+pub use statement::Statement;
+pub use terms::{Asked, Origin, Run, Terms, Verdict};
+
+pub const SLSA_1: &str = "https://slsa.dev/provenance/v1";
+pub const SLSA_02: &str = "https://slsa.dev/provenance/v0.2";
+
+/// What BuildKit calls what it does; of version 1 it wrote both.
+const BUILD_TYPE: &str = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+const BUILD_TYPE_02: &str = "https://mobyproject.org/buildkit@v1";
+
+/// What the provenance of one build says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Provenance {
+    /// Who built it; BuildKit knows only what it was told.
+    pub builder: Option<String>,
+    /// What it was built from. A build of files that a client sent has none.
+    pub source: Option<Resource>,
+    /// The repository that a client said those files are from.
+    pub checkout: Option<String>,
+    /// All that was fetched: base images, repositories, downloads.
+    pub materials: Vec<Resource>,
+}
+
+/// Something that was fetched, and the digests of what came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resource {
+    pub uri: String,
+    pub digest: BTreeMap<String, String>,
+}
+
+/// What kind of thing a resource is, as its address says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The purl of an image.
+    Image,
+    Git(Git),
+    Other,
+}
+
+impl Resource {
+    pub fn kind(&self) -> Kind {
+        if ["pkg:docker/", "pkg:oci/"].iter().any(|start| self.uri.starts_with(start)) {
+            return Kind::Image;
+        }
+        Git::of(&self.uri).map_or(Kind::Other, Kind::Git)
+    }
+
+    /// The commits that it names: in its address, and as its digest.
+    pub fn commits(&self) -> Vec<String> {
+        let named = Git::of(&self.uri).and_then(|git| git.commit().map(str::to_owned));
+        let digests = ["sha1", "gitCommit", "sha256"].iter().filter_map(|kind| self.digest.get(*kind));
+        named.into_iter().chain(digests.filter(|digest| !digest.is_empty()).cloned()).collect()
+    }
+}
+
+/// Why a document is not taken for BuildKit's provenance.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    #[error("its `{0}` is missing")]
+    Missing(String),
+    #[error("{} is not {expected}", shown(.place))]
+    Wrong { place: String, expected: &'static str },
+    #[error("{} has `{name}` twice", shown(.place))]
+    Twice { place: String, name: String },
+    #[error("{} has `{name}`, which other programs take for `{known}`", shown(.place))]
+    Case { place: String, name: String, known: String },
+    #[error("its build type is `{0}`, and BuildKit's is `{BUILD_TYPE}`")]
+    BuildType(String),
+    #[error("`{0}` is no provenance that is read here")]
+    Predicate(String),
+}
+
+fn shown(place: &str) -> String {
+    if place.is_empty() { "it".to_owned() } else { format!("its `{place}`") }
+}
+
+/// Whether a statement of this type is a provenance.
+pub fn is_provenance(predicate_type: &str) -> bool {
+    predicate_type.starts_with("https://slsa.dev/provenance/")
+}
+
+const RESOURCE: [&str; 2] = ["uri", "digest"];
+const METADATA: [&str; 2] = ["buildkit_metadata", "https://mobyproject.org/buildkit@v1#metadata"];
+
+impl Provenance {
+    /// Reads a predicate.
+    pub fn read(predicate_type: &str, predicate: &str) -> Result<Self, Unread> {
+        match predicate_type {
+            SLSA_1 => Self::of_version_1(predicate),
+            SLSA_02 => Self::of_version_02(predicate),
+            other => Err(Unread::Predicate(other.to_owned())),
+        }
+    }
+
+    fn of_version_1(predicate: &str) -> Result<Self, Unread> {
+        let whole = Object::read(predicate, "", &["buildDefinition", "runDetails"])?;
+        let definition = whole.demanded("buildDefinition", &["buildType", "externalParameters", "internalParameters", "resolvedDependencies"])?;
+        is_buildkits(&definition, &[BUILD_TYPE, BUILD_TYPE_02], "buildDefinition.buildType")?;
+        let parameters = definition.object("externalParameters", &["configSource", "request"])?;
+        let details = whole.object("runDetails", &["builder", "metadata", "byproducts"])?;
+        let builder = within(details.as_ref(), "builder", &["id", "version", "builderDependencies"])?;
+        Ok(Self {
+            builder: builder.map(|builder| builder.text("id")).transpose()?.flatten(),
+            source: source(within(parameters.as_ref(), "configSource", &["uri", "digest", "path"])?)?,
+            checkout: checkout(within(details.as_ref(), "metadata", &METADATA)?)?,
+            materials: resources(&definition, "resolvedDependencies")?,
+        })
+    }
+
+    fn of_version_02(predicate: &str) -> Result<Self, Unread> {
+        let whole = Object::read(predicate, "", &["buildType", "builder", "invocation", "materials", "metadata", "buildConfig"])?;
+        is_buildkits(&whole, &[BUILD_TYPE_02], "buildType")?;
+        let invocation = whole.object("invocation", &["configSource", "parameters", "environment"])?;
+        Ok(Self {
+            builder: whole.object("builder", &["id"])?.map(|builder| builder.text("id")).transpose()?.flatten(),
+            source: source(within(invocation.as_ref(), "configSource", &["uri", "digest", "entryPoint"])?)?,
+            checkout: checkout(whole.object("metadata", &METADATA)?)?,
+            materials: resources(&whole, "materials")?,
+        })
+    }
+
+    /// The predicate with this builder in it, the rest to the byte.
+    pub fn completed(predicate_type: &str, predicate: &str, builder: &str) -> Result<String, Unread> {
+        let path: &[&str] = if predicate_type == SLSA_02 { &["builder", "id"] } else { &["runDetails", "builder", "id"] };
+        members::with_text(predicate, path, builder)
+    }
+}
+
+fn is_buildkits(of: &Object<'_>, types: &[&str], place: &str) -> Result<(), Unread> {
+    match of.text("buildType")? {
+        Some(kind) if types.contains(&kind.as_str()) => Ok(()),
+        Some(other) => Err(Unread::BuildType(other)),
+        None => Err(Unread::Missing(place.to_owned())),
+    }
+}
+
+fn within<'a>(object: Option<&Object<'a>>, name: &str, known: &[&str]) -> Result<Option<Object<'a>>, Unread> {
+    object.map_or(Ok(None), |object| object.object(name, known))
+}
+
+fn source(of: Option<Object<'_>>) -> Result<Option<Resource>, Unread> {
+    let Some(of) = of else { return Ok(None) };
+    match (of.text("uri")?, of.texts("digest")?) {
+        (Some(uri), digest) => Ok(Some(Resource { uri, digest })),
+        (None, digest) if digest.is_empty() => Ok(None),
+        (None, _) => Err(Unread::Missing("configSource.uri".to_owned())),
+    }
+}
+
+/// Where a client said that the files are from which it sent; in either version below the same names.
+fn checkout(metadata: Option<Object<'_>>) -> Result<Option<String>, Unread> {
+    let Some(metadata) = metadata else { return Ok(None) };
+    for name in METADATA {
+        if let Some(own) = metadata.object(name, &["vcs"])?
+            && let Some(source) = own.texts("vcs")?.remove("source")
+        {
+            return Ok(Some(source).filter(|source| !source.is_empty()));
+        }
+    }
+    Ok(None)
+}
+
+fn resources(of: &Object<'_>, name: &str) -> Result<Vec<Resource>, Unread> {
+    let resource = |(text, place): (&str, String)| {
+        let entry = Object::read(text, &place, &RESOURCE)?;
+        Ok(Resource { uri: entry.text("uri")?.unwrap_or_default(), digest: entry.texts("digest")? })
+    };
+    of.list(name)?.into_iter().map(resource).collect()
+}

@@ -1,0 +1,46 @@
+//! A signed provenance → what it says of where an image is from. Pure; whose word it is, the signature tells.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::oci::shown;
+use crate::provenance::{Provenance, Resource, is_provenance};
+
+/// What the provenance of a build says, or that of a workflow of builds which were not its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Built {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Resource>,
+    /// All that was fetched: base images, repositories, downloads.
+    #[serde(skip)]
+    pub materials: Vec<Resource>,
+    /// What a workflow names as built from another source than its own commit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<String>,
+}
+
+impl Built {
+    /// `None` where the predicate says nothing of the kind.
+    pub(super) fn of(predicate_type: &str, predicate: &Value) -> Option<Self> {
+        if !is_provenance(predicate_type) {
+            return None;
+        }
+        let built = match Provenance::read(predicate_type, &predicate.to_string()) {
+            Ok(Provenance { builder, source, materials, .. }) => Self { builder, source, materials, foreign: Vec::new() },
+            // That of a workflow has its own commit first.
+            Err(_) => Self { foreign: others(predicate), ..Self::default() },
+        };
+        (built != Self::default()).then_some(built)
+    }
+}
+
+fn others(predicate: &Value) -> Vec<String> {
+    let dependencies = predicate.pointer("/buildDefinition/resolvedDependencies").and_then(Value::as_array);
+    let others = dependencies.into_iter().flatten().skip(1);
+    let names = others.filter_map(|other| other["uri"].as_str().or(other["name"].as_str()));
+    // Whoever built it chose the words, and they come to stand in a table.
+    names.map(|name| shown(name).replace('|', "%7C")).collect()
+}
