@@ -143,7 +143,7 @@ pub(super) async fn not_empty(registry: &Registry, parts: &Parts, listed: Vec<Op
 }
 
 async fn enough(registry: &Registry, parts: &Parts, part: &PlatformImage, listed: Listed) -> anyhow::Result<()> {
-    if listed == Listed::Several {
+    if listed == Listed::Packages {
         return Ok(());
     }
     let held = held(registry, &parts.repository, part).await.context("it lists hardly anything, and the image cannot be read to compare")?;
@@ -152,8 +152,8 @@ async fn enough(registry: &Registry, parts: &Parts, part: &PlatformImage, listed
         Listed::Nothing if held.all > 0 => {
             bail!("it lists 0 packages, and the image holds {}, such as `{}`", packages(held.all), held.example)
         }
-        Listed::One if held.installed > 0 => bail!(
-            "it lists 1 package at most, which may be the image itself, and the databases of the image's operating system list {}, such as `{}`",
+        Listed::Image if held.installed > 0 => bail!(
+            "it lists the image alone, and the databases of the image's operating system list {}, such as `{}`",
             packages(held.installed),
             held.example
         ),

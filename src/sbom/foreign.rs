@@ -220,25 +220,22 @@ pub fn check(bytes: &[u8]) -> Result<Format, ForeignError> {
 pub enum Listed {
     /// No package at all.
     Nothing,
-    /// One, which may be the image itself.
-    One,
-    Several,
+    /// The image itself, and no package in it.
+    Image,
+    Packages,
 }
 
 /// How many packages a document lists.
 pub fn listed(bytes: &[u8]) -> Result<Listed, ForeignError> {
-    let all = match format(bytes)? {
-        Format::Spdx => parsed::<Spdx>(bytes)?.packages.len(),
-        Format::CycloneDx => {
-            let mut entries = Vec::new();
-            cyclonedx_entries(parsed::<CycloneDx>(bytes)?.components, &mut entries);
-            entries.len()
-        }
-    };
-    Ok(match (all, packages(bytes)?.len()) {
-        (0, _) => Listed::Nothing,
-        (1, _) | (_, 0) => Listed::One,
-        _ => Listed::Several,
+    let packages = packages(bytes)?.len();
+    Ok(match format(bytes)? {
+        Format::CycloneDx => if packages == 0 { Listed::Nothing } else { Listed::Packages },
+        Format::Spdx => match (parsed::<Spdx>(bytes)?.packages.len(), packages) {
+            (0, _) => Listed::Nothing,
+            // What a document of one package describes is that one.
+            (1, _) | (_, 0) => Listed::Image,
+            _ => Listed::Packages,
+        },
     })
 }
 
@@ -500,6 +497,26 @@ mod tests {
         assert!(matches!(check(b"<xml/>"), Err(ForeignError::Unreadable(_))));
         assert_eq!(check(&vec![b' '; LARGEST + 1]), Err(ForeignError::TooLarge { size: LARGEST + 1 }));
         assert_eq!(check(br#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#), Err(ForeignError::Empty));
+    }
+
+    #[test]
+    fn the_image_itself_is_no_package_in_it() {
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut document = spdx();
+            change(&mut document);
+            listed(document.to_string().as_bytes()).unwrap()
+        };
+        let count = |document: &mut Value, count| document["packages"].as_array_mut().unwrap().truncate(count);
+        assert_eq!(with(&|_| {}), Listed::Packages);
+        assert_eq!(with(&|document| count(document, 2)), Listed::Packages);
+        assert_eq!(with(&|document| count(document, 1)), Listed::Image);
+        assert_eq!(with(&|document| count(document, 0)), Listed::Nothing);
+        assert_eq!(with(&|document| drop(document.as_object_mut().unwrap().remove("packages"))), Listed::Nothing);
+        let mut other = cyclonedx();
+        assert_eq!(listed(other.to_string().as_bytes()), Ok(Listed::Packages));
+        other["components"].as_array_mut().unwrap().truncate(1);
+        assert_eq!(listed(other.to_string().as_bytes()), Ok(Listed::Nothing), "an operating system is no package");
+        assert!(Listed::Nothing < Listed::Image && Listed::Image < Listed::Packages, "the emptiest counts");
     }
 
     #[test]

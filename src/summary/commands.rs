@@ -198,6 +198,7 @@ mod tests {
             signed_at: None,
             logged: true,
             commit: None,
+            build: None,
             payload: digest.clone(),
             signer: signer.clone(),
             source: Some(source.clone()),

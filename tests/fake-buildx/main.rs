@@ -326,12 +326,13 @@ fn spdx(mode: &str) -> Value {
     let package = |id: &str, name: &str| json!({ "SPDXID": id, "name": name, "downloadLocation": "NONE" });
     let mut packages = vec![package("SPDXRef-Image", "sbom"), package("SPDXRef-base", "base")];
     packages.truncate(if mode == "empty-sbom" { 0 } else if mode == "image-sbom" { 1 } else { 2 });
-    let described = if packages.is_empty() { "NONE" } else { image };
+    let described = if packages.is_empty() { "SPDXRef-File" } else { image };
     json!({
         "SPDXID": "SPDXRef-DOCUMENT", "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "name": "sbom",
         "documentNamespace": "https://fake-buildx.example/sbom",
         "creationInfo": { "created": "2026-01-01T00:00:00Z", "creators": ["Tool: fake-buildx"] },
         "packages": packages,
+        "files": if mode == "empty-sbom" { json!([{ "SPDXID": "SPDXRef-File", "fileName": "./x" }]) } else { json!([]) },
         "relationships": [{ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": described }],
     })
 }

@@ -7,7 +7,8 @@ use supply_action::sandbox::{Effect, Service};
 use crate::support::{Run, World, always};
 
 const SPDX: &str = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","name":"mine","documentNamespace":"https://x.example/1",
-    "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]},"packages":[{"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]}"#;
+    "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]},"packages":[{"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"},
+    {"SPDXID":"SPDXRef-b","name":"b","downloadLocation":"NONE"}],"documentDescribes":["SPDXRef-a"]}"#;
 const CYCLONEDX: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"type":"library","name":"a"}]}"#;
 
 const CYCLONEDX_BOM: &str = "https://cyclonedx.org/bom";
