@@ -79,8 +79,7 @@ impl Layers {
                 .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }
-        let cache = cache
-            .map(|(folder, key)| Cache::new(folder).with_files(written.files).with_key(key.expose_secret().trim().as_bytes()));
+        let cache = cache.map(|(folder, key)| Cache::new(folder).with_files(written.files).with_key(key.expose_secret().trim().as_bytes()));
         Ok(Self { cache, written, created: epoch(env)?, progress: Arc::default() })
     }
 
@@ -146,7 +145,8 @@ async fn enough(registry: &Registry, parts: &Parts, part: &PlatformImage, listed
     if listed == Listed::Packages {
         return Ok(());
     }
-    let held = held(registry, &parts.repository, part).await.context("it lists hardly anything, and the image cannot be read to compare")?;
+    let held =
+        held(registry, &parts.repository, part).await.context("it lists hardly anything, and the image cannot be read to compare")?;
     let packages = |count| if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
     match listed {
         Listed::Nothing if held.all > 0 => {
@@ -165,8 +165,7 @@ async fn held(registry: &Registry, repository: &Repository, part: &PlatformImage
     let (digest, platform) = (part.descriptor.digest.clone(), part.platform.clone());
     let work = move |source: &Source| {
         let image = source.image(&digest, Some(&platform))?;
-        let reading =
-            Reading { blobs: source, threads: threads(), cache: None, watcher: &Unwatched, files: false, diff_ids: true };
+        let reading = Reading { blobs: source, threads: threads(), cache: None, watcher: &Unwatched, files: false, diff_ids: true };
         let collected = collect(&[image.layers], &reading)?;
         let packages: Vec<_> = collected.into_iter().flat_map(|collected| Catalog::from_collected(collected).packages).collect();
         let installed: Vec<_> = packages.iter().filter(|listed| DATABASES.contains(&listed.package.ecosystem)).collect();

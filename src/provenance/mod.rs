@@ -112,7 +112,8 @@ impl Provenance {
 
     fn of_version_1(predicate: &str) -> Result<Self, Unread> {
         let whole = Object::read(predicate, "", &["buildDefinition", "runDetails"])?;
-        let definition = whole.demanded("buildDefinition", &["buildType", "externalParameters", "internalParameters", "resolvedDependencies"])?;
+        let definition =
+            whole.demanded("buildDefinition", &["buildType", "externalParameters", "internalParameters", "resolvedDependencies"])?;
         is_buildkits(&definition, &[BUILD_TYPE, BUILD_TYPE_02], "buildDefinition.buildType")?;
         let parameters = definition.object("externalParameters", &["configSource", "request"])?;
         let details = whole.object("runDetails", &["builder", "metadata", "byproducts"])?;

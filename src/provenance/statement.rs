@@ -19,9 +19,8 @@ impl<'a> Statement<'a> {
         let wrong = |_| Unread::Wrong { place: String::new(), expected: "text" };
         let text = std::str::from_utf8(bytes).map_err(wrong)?;
         let whole = Object::read(text, "", &["_type", "subject", "predicateType", "predicate"])?;
-        let subject = |(text, place): (&str, String)| {
-            Ok(Object::read(text, &place, &["name", "digest"])?.texts("digest")?.remove("sha256"))
-        };
+        let subject =
+            |(text, place): (&str, String)| Ok(Object::read(text, &place, &["name", "digest"])?.texts("digest")?.remove("sha256"));
         Ok(Self {
             predicate_type: whole.text("predicateType")?.ok_or_else(|| Unread::Missing("predicateType".to_owned()))?,
             subjects: whole.list("subject")?.into_iter().map(subject).collect::<Result<_, _>>()?,

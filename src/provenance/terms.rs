@@ -160,7 +160,12 @@ fn completed_source(provenance: &Provenance, run: &Run) -> anyhow::Result<Option
     // Other commits of the same repository may be fetched besides, but not instead.
     let others: Vec<String> = of_repository.iter().flat_map(|(material, _)| material.commits()).collect();
     if !others.is_empty() && !others.iter().any(is_first) {
-        return Err(anyhow!("it contradicts itself: its source `{}` is at `{}`, and it fetched `{}`", bare(&source.uri), named[0], others[0]));
+        return Err(anyhow!(
+            "it contradicts itself: its source `{}` is at `{}`, and it fetched `{}`",
+            bare(&source.uri),
+            named[0],
+            others[0]
+        ));
     }
     if let (true, Some(commit)) = (source.commits().is_empty(), fetched.first()) {
         source.digest.insert("sha1".to_owned(), commit.clone());

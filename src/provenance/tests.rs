@@ -122,7 +122,12 @@ fn what_is_asked_for_decides() {
     let (other, sha) = ("f".repeat(40), SHA);
     let ours = git("https://github.com/octo/app.git#main", sha);
     let evil = git("https://github.com/mallory/evil.git#main", &other);
-    let foreign = || Ok(Origin::Foreign(Resource { uri: "https://github.com/mallory/evil.git#main".into(), digest: [("sha1".into(), other.clone())].into() }));
+    let foreign = || {
+        Ok(Origin::Foreign(Resource {
+            uri: "https://github.com/mallory/evil.git#main".into(),
+            digest: [("sha1".into(), other.clone())].into(),
+        }))
+    };
     let default = asked(&format!("https://github.com/octo/app.git#{sha}"));
     assert_eq!(of(&ours, &default), Ok(Origin::Run));
     assert_eq!(of(&ours, &asked(&format!("https://github.com/octo/app.git?ref={sha}&subdir=web"))), Ok(Origin::Run));
@@ -163,7 +168,9 @@ fn a_builder_is_put_in_where_none_is_named_and_another_repositorys_run_is_refuse
         assert_eq!(of(none.clone(), &Asked::OfThisRun), Ok(Some(mine.to_owned())));
         assert_eq!(of(none, &Asked::Anything), Ok(None));
     }
-    for own in [mine, "https://mallory.example/laptop", "https://github.com/Octo/App/actions/runs/1", "https://ghes.example/x/y/actions/runs/1"] {
+    for own in
+        [mine, "https://mallory.example/laptop", "https://github.com/Octo/App/actions/runs/1", "https://ghes.example/x/y/actions/runs/1"]
+    {
         assert_eq!(of(json!({ "id": own }), &Asked::OfThisRun), Ok(None), "{own}");
     }
     for other in ["https://github.com/mallory/evil/actions/runs/1/attempts/1", "https://GITHUB.com/mallory/evil/Actions/runs/1"] {
@@ -186,13 +193,23 @@ fn a_checkout_of_another_repository_is_refused_of_other_jobs_and_told_of_this_on
         Terms { asked, run: run() }.check(&provenance).map(|verdict| verdict.origin).map_err(|error| error::message(&error))
     };
     assert_eq!(of("git@github.com:octo/app.git", Asked::OfThisRun), Ok(Origin::Files));
-    assert!(of("https://t0ken@github.com/mallory/evil", Asked::OfThisRun).unwrap_err().contains("a checkout of `https://github.com/mallory/evil`"));
-    assert!(matches!(of("https://github.com/mallory/evil", Asked::Files), Ok(Origin::Foreign(source)) if source.uri == "https://github.com/mallory/evil"));
+    assert!(
+        of("https://t0ken@github.com/mallory/evil", Asked::OfThisRun)
+            .unwrap_err()
+            .contains("a checkout of `https://github.com/mallory/evil`")
+    );
+    assert!(
+        matches!(of("https://github.com/mallory/evil", Asked::Files), Ok(Origin::Foreign(source)) if source.uri == "https://github.com/mallory/evil")
+    );
 }
 
 #[test]
 fn what_is_no_provenance_of_buildkit_or_can_be_read_otherwise_is_refused_with_the_reason() {
-    let good = version_1(&git("https://github.com/octo/app.git", SHA), &json!({ "id": "x" }), &json!([{ "uri": "pkg:docker/a@1", "digest": { "sha256": "b" } }]));
+    let good = version_1(
+        &git("https://github.com/octo/app.git", SHA),
+        &json!({ "id": "x" }),
+        &json!([{ "uri": "pkg:docker/a@1", "digest": { "sha256": "b" } }]),
+    );
     let read = Provenance::read(SLSA_1, &good).unwrap();
     assert_eq!((read.builder.as_deref(), read.materials[0].kind()), (Some("x"), Kind::Image));
     Provenance::read(SLSA_1, &good.replace(BUILD_TYPE, BUILD_TYPE_02)).unwrap();

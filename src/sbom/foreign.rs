@@ -229,7 +229,13 @@ pub enum Listed {
 pub fn listed(bytes: &[u8]) -> Result<Listed, ForeignError> {
     let packages = packages(bytes)?.len();
     Ok(match format(bytes)? {
-        Format::CycloneDx => if packages == 0 { Listed::Nothing } else { Listed::Packages },
+        Format::CycloneDx => {
+            if packages == 0 {
+                Listed::Nothing
+            } else {
+                Listed::Packages
+            }
+        }
         Format::Spdx => match (parsed::<Spdx>(bytes)?.packages.len(), packages) {
             (0, _) => Listed::Nothing,
             // What a document of one package describes is that one.

@@ -66,13 +66,8 @@ async fn publish(
     let Some(Target { images, requirements, asked, .. }) = plan.release.targets.first() else { anyhow::bail!("the plan names no image") };
     let platforms = &requirements.platforms;
     let terms = Terms { asked: asked.clone(), run: provenance::Run::of(context) };
-    let wanted = Wanted {
-        platforms,
-        statements: &plan.statements,
-        annotations: &plan.annotations,
-        allowed: &inputs.allowed,
-        terms: &terms,
-    };
+    let wanted =
+        Wanted { platforms, statements: &plan.statements, annotations: &plan.annotations, allowed: &inputs.allowed, terms: &terms };
     let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
     let mut problems = Problems::default();
     let verdict = match inputs.merge.check_runners {

@@ -8,8 +8,8 @@ use futures_util::future::{Either, try_join_all};
 use tokio::sync::{oneshot, watch};
 
 use super::release::{Authority, Outside, plural};
-use crate::attest::sboms::Sboms;
 use crate::attest::provenance::{Foreign, Workflow};
+use crate::attest::sboms::Sboms;
 use crate::attest::{self, Accepted, AttestedImage};
 use crate::build::BuiltImage;
 use crate::error::{self, OrRemedy as _};

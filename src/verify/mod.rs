@@ -15,8 +15,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
-use self::collect::Collected;
 use self::built::Built;
+use self::collect::Collected;
 use self::policy::{Format, Part, Policy};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository, half_named};

@@ -325,7 +325,13 @@ fn spdx(mode: &str) -> Value {
     let image = if mode == "broken-sbom" { "SPDXRef-Nothing" } else { "SPDXRef-Image" };
     let package = |id: &str, name: &str| json!({ "SPDXID": id, "name": name, "downloadLocation": "NONE" });
     let mut packages = vec![package("SPDXRef-Image", "sbom"), package("SPDXRef-base", "base")];
-    packages.truncate(if mode == "empty-sbom" { 0 } else if mode == "image-sbom" { 1 } else { 2 });
+    packages.truncate(if mode == "empty-sbom" {
+        0
+    } else if mode == "image-sbom" {
+        1
+    } else {
+        2
+    });
     let described = if packages.is_empty() { "SPDXRef-File" } else { image };
     json!({
         "SPDXID": "SPDXRef-DOCUMENT", "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "name": "sbom",

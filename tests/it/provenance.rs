@@ -36,7 +36,9 @@ async fn merged(world: &World, provenance: &Value, change: &[(&str, &str)]) -> R
     let mode = format!("provenance:{provenance}");
     let job = world.run(&[], &[("INPUT_PLATFORMS", "linux/amd64"), ("INPUT_PUSH-BY-DIGEST", "true"), ("FAKE_BUILDX", &mode)]).await;
     assert_eq!(job.code, Some(0), "{}", job.log);
-    world.run(&["merge"], &[&[("INPUT_DIGESTS", job.outputs["digest"].as_str()), ("INPUT_PLATFORMS", "linux/amd64")], change].concat()).await
+    world
+        .run(&["merge"], &[&[("INPUT_DIGESTS", job.outputs["digest"].as_str()), ("INPUT_PLATFORMS", "linux/amd64")], change].concat())
+        .await
 }
 
 /// The predicates of the provenances that are signed about a digest.
@@ -64,13 +66,22 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
     for (provenance, reason) in [
         (json!({}), "its `buildDefinition` is missing"),
         (json!({ "anything": "goes" }), "its `buildDefinition` is missing"),
-        (json!({ "buildDefinition": { "buildType": "https://mallory.example/make@v1" } }), "its build type is `https://mallory.example/make@v1`"),
-        (predicate(&elsewhere, &json!({ "id": "https://mallory.example/laptop" })), "it names `https://github.com/mallory/evil.git#refs/heads/main`"),
+        (
+            json!({ "buildDefinition": { "buildType": "https://mallory.example/make@v1" } }),
+            "its build type is `https://mallory.example/make@v1`",
+        ),
+        (
+            predicate(&elsewhere, &json!({ "id": "https://mallory.example/laptop" })),
+            "it names `https://github.com/mallory/evil.git#refs/heads/main`",
+        ),
         (predicate(&git(&this, &"f".repeat(40)), &json!({})), "and this run builds"),
         (predicate(&json!({ "uri": this }), &json!({})), "and this run builds"),
         (predicate(&json!({ "URI": this }), &json!({})), "has `URI`, which other programs take for `uri`"),
         (predicate(&json!("x"), &json!({})), "is not an object"),
-        (predicate(&json!({}), &json!({ "id": "https://github.com/mallory/evil/actions/runs/1/attempts/1" })), "a run of another repository"),
+        (
+            predicate(&json!({}), &json!({ "id": "https://github.com/mallory/evil/actions/runs/1/attempts/1" })),
+            "a run of another repository",
+        ),
     ] {
         let run = merged(&world, &provenance, &[]).await;
         refused(&world, &run, &["nothing was tagged", "is not taken", reason]).await;
@@ -91,7 +102,11 @@ async fn what_was_built_elsewhere_is_published_only_where_somebody_says_so_and_i
     for declared in ["https://github.com/Mallory/Evil", "any"] {
         let run = merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", declared)]).await;
         assert_eq!(run.code, Some(0), "{}", run.log);
-        assert!(run.log.contains("is built from `https://github.com/mallory/evil.git#refs/heads/main`, not from this run's commit"), "{}", run.log);
+        assert!(
+            run.log.contains("is built from `https://github.com/mallory/evil.git#refs/heads/main`, not from this run's commit"),
+            "{}",
+            run.log
+        );
         assert!(run.summary.contains("built from elsewhere | `https://github.com/mallory/evil.git#refs/heads/main`"), "{}", run.summary);
         let workflow = signed(&world, &run.outputs["digest"]).await;
         let foreign = &workflow[0]["buildDefinition"]["resolvedDependencies"][1];
@@ -124,7 +139,8 @@ async fn a_build_of_this_run_must_have_built_what_its_context_names() {
     let evil = git("https://github.com/mallory/evil.git#main", &"f".repeat(40));
     // A folder of the job has no source.
     let run = world.run(&[], &[("FAKE_BUILDX", &with(&predicate(&evil, &json!({}))))]).await;
-    refused(&world, &run, &["the provenance that the build made for `linux/amd64` is not signed", "the context is files of this job"]).await;
+    refused(&world, &run, &["the provenance that the build made for `linux/amd64` is not signed", "the context is files of this job"])
+        .await;
     let run = world.run(&[], &[("FAKE_BUILDX", &with(&json!({})))]).await;
     refused(&world, &run, &["its `buildDefinition` is missing"]).await;
     // The default is the commit of the run, here a folder of it.

@@ -50,7 +50,8 @@ fn read(bytes: Vec<u8>) -> Result<Vec<String>, Trouble> {
 
 #[test]
 fn every_stream_is_read_as_go_reads_it() {
-    let cases: Vec<Case> = serde_json::from_slice(&std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tar/go.json")).unwrap()).unwrap();
+    let cases: Vec<Case> =
+        serde_json::from_slice(&std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tar/go.json")).unwrap()).unwrap();
     let mut differing = Vec::new();
     for case in cases {
         let mut bytes = vec![0; case.size];

@@ -100,9 +100,15 @@ fn sparse_files_have_their_holes() {
     }));
     let pax =
         |records: &[(&str, &str)]| whole(b'x', b"p", records.iter().map(|(key, value)| record(key, value)).collect::<String>().as_bytes());
-    check([pax(&[("GNU.sparse.size", "12"), ("GNU.sparse.numblocks", "2"), ("GNU.sparse.map", "0,2,10,2")]), whole(b'0', b"s", b"abcd")].concat());
+    check(
+        [pax(&[("GNU.sparse.size", "12"), ("GNU.sparse.numblocks", "2"), ("GNU.sparse.map", "0,2,10,2")]), whole(b'0', b"s", b"abcd")]
+            .concat(),
+    );
     let pairs = [("GNU.sparse.offset", "0"), ("GNU.sparse.numbytes", "2"), ("GNU.sparse.offset", "10"), ("GNU.sparse.numbytes", "2")];
-    check([pax(&[[("GNU.sparse.size", "12"), ("GNU.sparse.numblocks", "2")].as_slice(), &pairs].concat()), whole(b'0', b"s", b"abcd")].concat());
+    check(
+        [pax(&[[("GNU.sparse.size", "12"), ("GNU.sparse.numblocks", "2")].as_slice(), &pairs].concat()), whole(b'0', b"s", b"abcd")]
+            .concat(),
+    );
     let mut stored = b"2\n0\n2\n10\n2\n".to_vec();
     stored.resize(BLOCK, 0);
     stored.extend(b"abcd");
@@ -131,11 +137,7 @@ fn what_makes_no_sense_is_refused() {
     let map = |text: &str| {
         let count = (text.matches(',').count() / 2 + 1).to_string();
         let records = [record("GNU.sparse.size", "12"), record("GNU.sparse.numblocks", &count), record("GNU.sparse.map", text)];
-        [
-            whole(b'x', b"p", records.concat().as_bytes()),
-            whole(b'0', b"s", b"abcd"),
-        ]
-        .concat()
+        [whole(b'x', b"p", records.concat().as_bytes()), whole(b'0', b"s", b"abcd")].concat()
     };
     check(map("0,2,1,2"), "a sparse file has pieces that overlap or lie outside of it");
     check(map("0,2,11,2"), "a sparse file has pieces that overlap or lie outside of it");
