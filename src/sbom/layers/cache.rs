@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub struct Cache {
     folder: PathBuf,
     cataloger: String,
     /// What entries are authenticated with; without it they only have a sum against damage.
-    key: Option<hmac::Key>,
+    key: Option<Arc<hmac::Key>>,
 }
 
 /// What the directory holds of a layer.
@@ -72,7 +73,7 @@ impl Cache {
 
     /// Whose entries count only if they were written with this key.
     pub fn with_key(mut self, secret: &[u8]) -> Self {
-        self.key = Some(hmac::Key::new(hmac::HMAC_SHA256, secret));
+        self.key = Some(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)));
         self
     }
 
