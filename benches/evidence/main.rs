@@ -30,8 +30,8 @@ use supply_action::github::facts::Facts;
 use supply_action::github::{self, Context, Environment};
 use supply_action::image::{Digest, ImageRef, Repository};
 use supply_action::inputs::Inputs;
-use supply_action::provenance::Asked;
 use supply_action::plan::{self, Plan};
+use supply_action::provenance::Asked;
 use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
@@ -242,7 +242,9 @@ impl World {
         let began = Instant::now();
         let authority = release::Authority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
         let (attested, _) =
-            prove::prove(&outside, &context, authority, vec![built], std::slice::from_ref(&policy), &[Asked::Files], &Sboms::Build).await.unwrap();
+            prove::prove(&outside, &context, authority, vec![built], std::slice::from_ref(&policy), &[Asked::Files], &Sboms::Build)
+                .await
+                .unwrap();
         let proven = began.elapsed();
         let _ = prove::verify_all(&outside, &attested, std::slice::from_ref(&policy)).await.unwrap();
         let took = began.elapsed();
