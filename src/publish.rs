@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::inputs::OnTagConflict;
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{Registry, RegistryError, Seen};
 use crate::verify::{Evidence, VerifiedImage};
 
 /// One name: a tag in a repository.
@@ -64,11 +64,24 @@ pub struct Lot<'a> {
     pub names: &'a [Name],
 }
 
+/// A name that stays where it is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Kept {
+    pub name: Name,
+    /// What it stands on.
+    pub digest: Digest,
+    pub why: String,
+}
+
 /// One image with its names on.
 #[derive(Debug)]
 pub struct Published {
     pub images: Vec<ImageRef>,
     pub names: Vec<Name>,
+    /// Names that stay on another image, because this one would not be a step forward.
+    pub kept: Vec<Kept>,
+    /// Whether the image is that of an earlier run of this commit.
+    pub reused: bool,
     pub evidence: Evidence,
 }
 
@@ -85,38 +98,52 @@ pub struct Terms<'a> {
 /// A name to be, and the verified image that gets it.
 type Place<'a> = (&'a VerifiedImage, &'a Name);
 
-/// Puts every name on its verified image: conflicts first, then names of one version, floating ones last, each read back. No name of any lot
-/// is put before all lots are known to be free of conflicts.
+/// Puts every name on its verified image: conflicts first, then names of one version, floating ones last, each on condition that it is as it was
+/// seen, and read back; all are looked at once more after the last. No name of any lot is put before all lots are known to be free of conflicts.
 ///
 /// # Errors
-/// With exit code 3 when some names were put and others not; the message lists both.
+/// With exit code 3 when some names are put and others not; the message lists both.
 pub async fn publish(registry: &Registry, lots: Vec<Lot<'_>>, terms: &Terms<'_>) -> anyhow::Result<Vec<Published>> {
     let places = places(&lots)?;
-    find_conflicts(registry, &places, terms).await?;
-    let mut put: Vec<Name> = Vec::new();
-    for rank in 0..=4 {
-        let attempts = places.iter().filter(|(_, name)| name.tag.floats() == rank).map(|(image, name)| async move {
-            let outcome = put_name(registry, image, name).await;
-            if outcome.is_ok() {
-                (terms.on_put)(name);
-            }
-            ((*name).clone(), outcome)
-        });
-        let mut failed: Vec<(Name, NotPut)> = Vec::new();
-        for (name, outcome) in join_all(attempts).await {
-            match outcome {
-                Ok(()) => put.push(name),
-                Err(why) => failed.push((name, why)),
+    let mut seen = find_conflicts(registry, &places, terms).await?;
+    let mut put: Vec<Place<'_>> = Vec::new();
+    let ranks: Vec<Vec<usize>> = (0..=4)
+        .map(|rank| (0..places.len()).filter(|at| places[*at].1.tag.floats() == rank).collect::<Vec<_>>())
+        .filter(|rank| !rank.is_empty())
+        .collect();
+    for (at, rank) in ranks.iter().enumerate() {
+        let attempts = rank.iter().map(|at| put_name(registry, places[*at], seen[*at].as_ref()));
+        let outcomes = join_all(attempts).await;
+        let tried: Vec<(Place<'_>, Result<(), NotPut>)> = rank.iter().map(|at| places[*at]).zip(outcomes).collect();
+        let next = ranks.get(at + 1);
+        let (failed, looked) = tokio::join!(
+            // After the last all are read back, those put before once more: another run may have taken one.
+            read_back(registry, if next.is_none() { put.as_slice() } else { &[] }, tried, terms.on_put),
+            look_again(registry, &places, next.map_or(&[], Vec::as_slice), &seen, terms.rule),
+        );
+        let ReadBack { standing, mut failed } = failed;
+        if next.is_none() {
+            put.clear();
+        }
+        put.extend(standing);
+        for (place, looked) in looked {
+            match looked {
+                Ok(looked) => seen[place] = looked,
+                Err(why) => failed.push((places[place].1, why)),
             }
         }
         if !failed.is_empty() {
+            let put: Vec<&Name> = put.iter().map(|(_, name)| *name).collect();
             return Err(partly(&put, &failed, &places));
         }
     }
+    let put: Vec<&Name> = put.iter().map(|(_, name)| *name).collect();
     let published = lots.iter().filter_map(|lot| {
         Some(Published {
             images: lot.verified.iter().map(|image| image.image().clone()).collect(),
-            names: put.iter().filter(|name| lot.names.contains(name)).cloned().collect(),
+            names: put.iter().filter(|name| lot.names.contains(name)).map(|name| (*name).clone()).collect(),
+            kept: Vec::new(),
+            reused: false,
             evidence: lot.verified.first()?.evidence().clone(),
         })
     });
@@ -141,51 +168,107 @@ enum NotPut {
     Refused(anyhow::Error),
     /// It may be there all the same: the answer was lost, or it could not be read back.
     Unconfirmed(anyhow::Error),
+    /// Somebody else moved it after it was looked at: what it names now.
+    Lost(Option<Digest>),
 }
 
-impl NotPut {
-    fn error(&self) -> &anyhow::Error {
-        match self {
-            Self::Refused(error) | Self::Unconfirmed(error) => error,
-        }
-    }
-}
-
-/// Puts one name on the verified bytes and reads it back.
-async fn put_name(registry: &Registry, verified: &VerifiedImage, name: &Name) -> Result<(), NotPut> {
+/// Puts one name on the verified bytes, on condition that it is as it was seen.
+async fn put_name(registry: &Registry, (verified, name): Place<'_>, seen: Option<&Seen>) -> Result<(), NotPut> {
     let digest = &verified.image().digest;
-    #[expect(clippy::disallowed_methods, reason = "the one place that names an image; it holds the proof")]
-    match registry.put_tag(&name.repository, &name.tag, verified.manifest()).await {
-        Ok(()) => {}
-        Err(error @ RegistryError::Refused { .. }) => {
-            // Where tags do not move, one is refused even if it names this very image.
-            return match current(registry, name).await {
-                Ok(Some(found)) if found == *digest => Ok(()),
-                _ => Err(NotPut::Refused(remedied(error))),
-            };
-        }
+    let refused = match attempt(registry, verified, name, seen).await {
+        Ok(()) => return Ok(()),
+        Err(error @ RegistryError::Refused { .. }) => error,
         Err(error) => return Err(NotPut::Unconfirmed(remedied(error))),
-    }
+    };
+    let is_late = matches!(refused, RegistryError::Refused { status, .. } if status.as_u16() == 412);
     match current(registry, name).await {
+        // Where tags do not move, one is refused even if it names this very image. And an answer may have been lost.
         Ok(Some(found)) if found == *digest => Ok(()),
-        Ok(Some(found)) => {
-            Err(NotPut::Unconfirmed(anyhow::anyhow!("it names `{found}` right after it was put on `{digest}`: somebody else moves it")))
+        // The registry refuses the condition itself.
+        Ok(found) if is_late && seen.is_some_and(|seen| seen.digest == found) => {
+            attempt(registry, verified, name, None).await.map_err(|error| match error {
+                error @ RegistryError::Refused { .. } => NotPut::Refused(remedied(error)),
+                error => NotPut::Unconfirmed(remedied(error)),
+            })
         }
-        Ok(None) => Err(NotPut::Unconfirmed(anyhow::anyhow!("it is not there right after it was put"))),
-        Err(error) => Err(NotPut::Unconfirmed(remedied(error))),
+        Ok(found) if is_late => Err(NotPut::Lost(found)),
+        _ => Err(NotPut::Refused(remedied(refused))),
     }
+}
+
+async fn attempt(registry: &Registry, verified: &VerifiedImage, name: &Name, seen: Option<&Seen>) -> Result<(), RegistryError> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that names an image; it holds the proof")]
+    registry.put_tag(&name.repository, &name.tag, verified.manifest(), seen).await
+}
+
+/// Names that stand where they were put, and why others do not.
+struct ReadBack<'a> {
+    standing: Vec<Place<'a>>,
+    failed: Vec<(&'a Name, NotPut)>,
+}
+
+/// Reads back what was `put` before, and what was just `tried`.
+async fn read_back<'a>(
+    registry: &Registry,
+    put: &[Place<'a>],
+    tried: Vec<(Place<'a>, Result<(), NotPut>)>,
+    on_put: &dyn Fn(&Name),
+) -> ReadBack<'a> {
+    let (accepted, refused): (Vec<_>, Vec<_>) = tried.into_iter().partition(|(_, outcome)| outcome.is_ok());
+    let mut failed: Vec<(&Name, NotPut)> = refused.into_iter().filter_map(|(place, outcome)| Some((place.1, outcome.err()?))).collect();
+    let fresh = accepted.len();
+    let all: Vec<Place<'a>> = accepted.into_iter().map(|(place, _)| place).chain(put.iter().copied()).collect();
+    let found = join_all(all.iter().map(|(_, name)| current(registry, name))).await;
+    let mut standing = Vec::new();
+    for (at, (place, found)) in all.into_iter().zip(found).enumerate() {
+        match found {
+            Ok(Some(found)) if found == place.0.image().digest => {
+                if at < fresh {
+                    on_put(place.1);
+                }
+                standing.push(place);
+            }
+            Ok(found) => failed.push((place.1, NotPut::Lost(found))),
+            Err(error) => failed.push((place.1, NotPut::Unconfirmed(remedied(error)))),
+        }
+    }
+    ReadBack { standing, failed }
+}
+
+/// Looks at names that are put next: one that moved since it was found free of conflicts is another run's.
+async fn look_again<'a>(
+    registry: &Registry,
+    places: &[Place<'a>],
+    next: &[usize],
+    seen: &[Option<Seen>],
+    rule: OnTagConflict,
+) -> Vec<(usize, Result<Option<Seen>, NotPut>)> {
+    if rule == OnTagConflict::Overwrite {
+        return Vec::new();
+    }
+    let looks = next.iter().map(|at| async move {
+        let (image, name) = places[*at];
+        let before = seen[*at].as_ref().and_then(|seen| seen.digest.as_ref());
+        let looked = match registry.look(&name.repository, &name.tag).await {
+            Ok(now) if now.digest.as_ref() == before || now.digest.as_ref() == Some(&image.image().digest) => Ok(Some(now)),
+            Ok(now) => Err(NotPut::Lost(now.digest)),
+            Err(error) => Err(NotPut::Refused(remedied(error))),
+        };
+        (*at, looked)
+    });
+    join_all(looks).await
 }
 
 /// Refuses, before anything is put, when a name moved since the plan was made.
-async fn find_conflicts(registry: &Registry, places: &[Place<'_>], terms: &Terms<'_>) -> anyhow::Result<()> {
+async fn find_conflicts(registry: &Registry, places: &[Place<'_>], terms: &Terms<'_>) -> anyhow::Result<Vec<Option<Seen>>> {
     if terms.rule == OnTagConflict::Overwrite {
-        return Ok(());
+        return Ok(vec![None; places.len()]);
     }
-    let now = try_join_all(places.iter().map(|(_, name)| current(registry, name))).await.remedied()?;
+    let seen = try_join_all(places.iter().map(|(_, name)| registry.look(&name.repository, &name.tag))).await.remedied()?;
     let mut moved = Vec::new();
-    for ((image, name), now) in places.iter().zip(now) {
+    for ((image, name), seen) in places.iter().zip(&seen) {
         let before = terms.baseline.0.get(name).cloned().flatten();
-        match now {
+        match seen.digest.clone() {
             Some(now)
                 if Some(&now) != before.as_ref()
                     && now != image.image().digest
@@ -198,34 +281,51 @@ async fn find_conflicts(registry: &Registry, places: &[Place<'_>], terms: &Terms
         }
     }
     if moved.is_empty() {
-        return Ok(());
+        return Ok(seen.into_iter().map(Some).collect());
     }
     Err(anyhow::anyhow!("nothing was tagged: {}", moved.join("; ")))
         .hint("another run published meanwhile; run this workflow again if it should win, set `on-tag-conflict: overwrite`, or serialise runs with `concurrency`")
 }
 
-fn partly(put: &[Name], failed: &[(Name, NotPut)], places: &[Place<'_>]) -> anyhow::Error {
+fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> anyhow::Error {
     let quoted = |names: &[&Name]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let unconfirmed: Vec<&Name> = failed.iter().filter(|(_, why)| matches!(why, NotPut::Unconfirmed(_))).map(|(name, _)| name).collect();
+    let of = |wanted: fn(&NotPut) -> bool| -> Vec<&Name> { failed.iter().filter(|(_, why)| wanted(why)).map(|(name, _)| *name).collect() };
+    let unconfirmed = of(|why| matches!(why, NotPut::Unconfirmed(_)));
+    let lost = of(|why| matches!(why, NotPut::Lost(_)));
     let all = places.iter().map(|(_, name)| *name);
-    let missing: Vec<&Name> = all.filter(|name| !put.contains(name) && !unconfirmed.contains(name)).collect();
-    let reasons: Vec<String> = failed.iter().map(|(name, why)| format!("`{name}`: {}", crate::error::message(why.error()))).collect();
-    let reasons = reasons.join("; ");
+    let missing: Vec<&Name> = all.filter(|name| ![put, &unconfirmed, &lost].iter().any(|known| known.contains(name))).collect();
+    let told = |(name, why): &(&Name, NotPut)| match why {
+        NotPut::Refused(error) | NotPut::Unconfirmed(error) => format!("`{name}`: {}", crate::error::message(error)),
+        NotPut::Lost(Some(digest)) => format!("`{name}` names `{digest}` now"),
+        NotPut::Lost(None) => format!("`{name}` is gone"),
+    };
+    let reasons = failed.iter().map(told).collect::<Vec<_>>().join("; ");
     let (code, message) = if put.is_empty() && unconfirmed.is_empty() {
-        (exit::FAILED, format!("nothing was tagged: {reasons}"))
+        let why = if lost.is_empty() { "" } else { "somebody else moved its names meanwhile: " };
+        (exit::FAILED, format!("nothing was tagged: {why}{reasons}"))
     } else {
         let mut parts = Vec::new();
-        for (what, names) in [("put", put.iter().collect()), ("perhaps put, it could not be read back", unconfirmed), ("not put", missing)]
-        {
+        for (what, names) in [
+            ("put", put.to_vec()),
+            ("perhaps put, it could not be read back", unconfirmed),
+            ("moved by somebody else meanwhile", lost.clone()),
+            ("not put", missing),
+        ] {
             if !names.is_empty() {
                 parts.push(format!("{what}: {}", quoted(&names)));
             }
         }
         (exit::PARTLY_PUBLISHED, format!("only some names were put; {}; {reasons}", parts.join("; ")))
     };
-    let error = with_hint(
-        WithExit { code, message }.into(),
-        "the image and its evidence are complete; run the workflow again to put the remaining names",
-    );
-    failed.iter().flat_map(|(_, why)| crate::error::hints(why.error())).fold(error, with_hint)
+    let hint = if lost.is_empty() {
+        "the image and its evidence are complete; run the workflow again to put the remaining names"
+    } else {
+        "another run published at the same time and this one lost those names; run this workflow again if it should win, or serialise runs with `concurrency`"
+    };
+    let error = with_hint(WithExit { code, message }.into(), hint);
+    let errors = failed.iter().filter_map(|(_, why)| match why {
+        NotPut::Refused(error) | NotPut::Unconfirmed(error) => Some(error),
+        NotPut::Lost(_) => None,
+    });
+    errors.flat_map(crate::error::hints).fold(error, with_hint)
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::metadata::line::{Line, Reading, Scheme, Version, reading};
 use crate::metadata::sanitised;
 
 /// The input `push`.
@@ -35,6 +36,15 @@ pub struct Event<'a> {
     pub default_branch: Option<&'a str>,
     /// Whether the commit of a tag is on the default branch; `None` when nobody could say.
     pub on_default_branch: Option<bool>,
+    /// Whether there are Git tags of the line that the branch's name reads as; `None` when nobody could say.
+    pub line_has_tags: Option<bool>,
+}
+
+/// A rule for `metadata`, and what the name that it gives stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruled {
+    pub text: String,
+    pub line: Line,
 }
 
 /// The answer for one event.
@@ -43,8 +53,10 @@ pub struct Answer {
     pub decision: Decision,
     pub reason: String,
     /// The tags for when the input `tags` is not set: rules for `metadata`, and whether `latest` is among them.
-    pub rules: Vec<String>,
+    pub rules: Vec<Ruled>,
     pub latest: bool,
+    /// The version that the Git tag names, by which `latest` is compared.
+    pub version: Option<Version>,
     /// What a user should know about it.
     pub notices: Vec<String>,
 }
@@ -56,7 +68,7 @@ pub fn decide(push: Push, event: &Event<'_>) -> Answer {
         Push::Always => (Decision::Publish, "`push: true`".to_owned()),
         Push::Auto => automatic(event),
     };
-    let mut answer = Answer { decision, reason, rules: Vec::new(), latest: false, notices: Vec::new() };
+    let mut answer = Answer { decision, reason, rules: Vec::new(), latest: false, version: None, notices: Vec::new() };
     rules(event, &mut answer);
     answer
 }
@@ -113,28 +125,50 @@ const NO_LATEST: &str = "no `latest` by itself";
 fn rules(event: &Event<'_>, answer: &mut Answer) {
     match kind(event.git_ref) {
         Ref::Tag(tag) => of_tag(tag, event, answer),
-        Ref::Branch(branch) => {
-            answer.rules.push(raw(branch));
-            answer.latest = event.default_branch == Some(branch);
-        }
+        Ref::Branch(branch) => of_branch(branch, event, answer),
         Ref::Other => {
             if let Some(number) = event.git_ref.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next()) {
-                answer.rules.push(raw(&format!("pr-{number}")));
+                answer.rules.push(raw(&format!("pr-{number}"), Line::Free));
             }
         }
     }
     if !event.sha.is_empty() {
-        answer.rules.push("type=sha,format=long".to_owned());
+        answer.rules.push(Ruled { text: "type=sha,format=long".to_owned(), line: Line::Free });
     }
 }
 
-fn raw(name: &str) -> String {
-    format!("type=raw,value={}", sanitised(name))
+fn raw(name: &str, line: Line) -> Ruled {
+    Ruled { text: format!("type=raw,value={}", sanitised(name)), line }
+}
+
+/// A branch gets its name, unless people would take it for a release's: `latest` of another than the default branch, a whole version, or a line
+/// of versions that has releases, or may have.
+fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
+    let is_default = event.default_branch == Some(branch);
+    let name = sanitised(branch);
+    let left_out = match reading(&name) {
+        Some(Reading::Latest) if !is_default => Some("it is not the default branch".to_owned()),
+        Some(Reading::WholeVersion) => Some("it reads as a version, which is a release's name".to_owned()),
+        Some(Reading::Line(line)) if !is_default => match event.line_has_tags {
+            Some(false) => None,
+            Some(true) => Some(format!("there are releases of `{line}`, whose name it is")),
+            None => Some(format!("nobody could say whether there are releases of `{line}`, whose name it would be")),
+        },
+        _ => None,
+    };
+    match left_out {
+        None => answer.rules.push(raw(branch, Line::Ref(event.git_ref.to_owned()))),
+        Some(why) => {
+            answer.notices.push(format!("branch `{branch}` does not give the image the name `{name}`: {why}; `tags: type=ref,event=branch` does"));
+        }
+    }
+    answer.latest = is_default;
 }
 
 /// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets nothing that floats.
 fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
-    answer.rules.push(raw(tag));
+    answer.rules.push(raw(tag, Line::Ref(event.git_ref.to_owned())));
+    answer.version = Version::read(tag, Scheme::Any);
     let (prefix, version) = match tag.strip_prefix('v') {
         Some(rest) => ("v", rest),
         None => ("", tag),
@@ -144,10 +178,11 @@ fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
         answer.notices.push(format!("`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}"));
         return;
     }
-    answer.rules.push(raw(&format!("{prefix}{}.{}", version.major, version.minor)));
+    let line = Line::Version { version: Version::within(tag, tag, Scheme::Any), whole: false };
+    answer.rules.push(raw(&format!("{prefix}{}.{}", version.major, version.minor), line.clone()));
     // Before 1.0.0 any change may break, so `v0` would promise what nobody keeps.
     if version.major > 0 {
-        answer.rules.push(raw(&format!("{prefix}{}", version.major)));
+        answer.rules.push(raw(&format!("{prefix}{}", version.major), line));
     }
     match event.on_default_branch {
         Some(true) => answer.latest = true,
@@ -162,9 +197,15 @@ mod tests {
     use serde_json::json;
 
     fn rules_for(git_ref: &str, on_default_branch: Option<bool>) -> Vec<String> {
-        let event = Event { name: "push", git_ref, sha: "abc", payload: &Value::Null, default_branch: Some("main"), on_default_branch };
+        names_of(git_ref, "main", on_default_branch, None)
+    }
+
+    fn names_of(git_ref: &str, default: &str, on_default_branch: Option<bool>, line_has_tags: Option<bool>) -> Vec<String> {
+        let default_branch = Some(default);
+        let event =
+            Event { name: "push", git_ref, sha: "abc", payload: &Value::Null, default_branch, on_default_branch, line_has_tags };
         let answer = decide(Push::Auto, &event);
-        let rules = answer.rules.iter().map(|rule| rule.replace("type=raw,value=", "").replace("type=sha,format=long", "sha"));
+        let rules = answer.rules.iter().map(|rule| rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha"));
         rules.chain(answer.latest.then(|| "latest".to_owned())).collect()
     }
 
@@ -186,6 +227,29 @@ mod tests {
     }
 
     #[test]
+    fn a_branch_takes_no_name_of_a_release() {
+        for (branch, default, line_has_tags, expected) in [
+            ("latest", "main", Some(false), vec!["sha"]),
+            ("latest", "latest", None, vec!["latest", "sha", "latest"]),
+            ("feature/latest", "main", None, vec!["feature-latest", "sha"]),
+            ("v9.9.9", "main", Some(false), vec!["sha"]),
+            ("9.9.9-rc.1", "main", Some(false), vec!["sha"]),
+            ("v9.9.9", "v9.9.9", None, vec!["sha", "latest"]),
+            ("v1", "main", Some(true), vec!["sha"]),
+            ("v1", "main", None, vec!["sha"]),
+            ("v1", "main", Some(false), vec!["v1", "sha"]),
+            ("6.x", "6.x", None, vec!["6.x", "sha", "latest"]),
+            ("6.x", "7.x", None, vec!["sha"]),
+            ("2024.1", "2024.1", Some(true), vec!["2024.1", "sha", "latest"]),
+            ("2024.1", "main", Some(true), vec!["sha"]),
+            ("1.2-alpine", "main", Some(true), vec!["sha"]),
+            ("release/1.2.3", "main", Some(true), vec!["release-1.2.3", "sha"]),
+        ] {
+            assert_eq!(names_of(&format!("refs/heads/{branch}"), default, None, line_has_tags), expected, "{branch} {line_has_tags:?}");
+        }
+    }
+
+    #[test]
     fn each_event_has_a_stated_answer() {
         let published = json!({ "action": "published" });
         let edited = json!({ "action": "edited" });
@@ -203,7 +267,7 @@ mod tests {
             ("", &Value::Null, Decision::Publish),
         ] {
             let event =
-                Event { name, git_ref: "refs/heads/main", sha: "abc", payload, default_branch: Some("main"), on_default_branch: None };
+                Event { name, git_ref: "refs/heads/main", sha: "abc", payload, default_branch: Some("main"), on_default_branch: None, line_has_tags: None };
             let answer = decide(Push::Auto, &event);
             assert_eq!(answer.decision, decision, "{name}");
             assert!(!answer.reason.is_empty());

@@ -2,9 +2,12 @@
 //!
 //! Build type: <https://actions.github.io/buildtypes/workflow/v1>.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::github::Context;
+use crate::metadata::line::Version;
 use crate::provenance::{Origin, Resource};
 use crate::registry::contents::PlatformImage;
 
@@ -57,11 +60,13 @@ pub struct Workflow {
     pub context: Context,
     /// `owner/repo/path@ref` of the workflow that holds the job; differs from the run's own for reusable workflows.
     pub job_workflow_ref: String,
+    /// The version that each name of the image stands for, so that a later run can tell whether it comes after it.
+    pub versions: BTreeMap<String, Version>,
 }
 
 impl Workflow {
     pub fn new(context: &Context, job_workflow_ref: &str) -> Self {
-        Self { context: context.clone(), job_workflow_ref: job_workflow_ref.to_owned() }
+        Self { context: context.clone(), job_workflow_ref: job_workflow_ref.to_owned(), versions: BTreeMap::new() }
     }
 }
 
@@ -72,7 +77,7 @@ pub fn predicate(workflow: &Workflow, foreign: &[Foreign]) -> Value {
     let home = format!("{}/{repository}", run.server_url);
     let own = json!({ "uri": format!("git+{home}@{}", run.git_ref), "digest": { "gitCommit": run.sha } });
     let dependencies: Vec<Value> = std::iter::once(own).chain(foreign.iter().map(Foreign::resource)).collect();
-    json!({
+    let mut predicate = json!({
         "buildDefinition": {
             "buildType": "https://actions.github.io/buildtypes/workflow/v1",
             "externalParameters": { "workflow": { "ref": run.git_ref, "repository": home, "path": path(&run.workflow_ref, repository) } },
@@ -88,7 +93,11 @@ pub fn predicate(workflow: &Workflow, foreign: &[Foreign]) -> Value {
             "builder": { "id": format!("{}/{}", run.server_url, workflow.job_workflow_ref) },
             "metadata": { "invocationId": format!("{home}/actions/runs/{}/attempts/{}", run.run_id, run.run_attempt) },
         },
-    })
+    });
+    if !workflow.versions.is_empty() {
+        predicate["buildDefinition"]["internalParameters"]["versions"] = json!(workflow.versions);
+    }
+    predicate
 }
 
 /// `owner/repo/.github/workflows/x.yml@ref` → `.github/workflows/x.yml`.
@@ -100,6 +109,7 @@ fn path<'a>(workflow_ref: &'a str, repository: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::line::Scheme;
 
     #[test]
     fn names_the_run_and_the_workflow_that_held_the_job() {
@@ -113,13 +123,16 @@ mod tests {
             run_attempt: "2".into(),
             ..Context::default()
         };
-        let made = predicate(&Workflow { context, job_workflow_ref: "org/shared/.github/workflows/build.yml@refs/tags/v3".into() }, &[]);
+        let mut workflow = Workflow::new(&context, "org/shared/.github/workflows/build.yml@refs/tags/v3");
+        workflow.versions.extend([("v1".to_owned(), Version::within("v1.2.3", "v1.2.3", Scheme::Any))]);
+        let made = predicate(&workflow, &[]);
         for (pointer, value) in [
             ("/buildDefinition/externalParameters/workflow/path", ".github/workflows/release.yml"),
             ("/buildDefinition/externalParameters/workflow/repository", "https://github.com/o/r"),
             ("/buildDefinition/resolvedDependencies/0/uri", "git+https://github.com/o/r@refs/tags/v1"),
             ("/buildDefinition/resolvedDependencies/0/digest/gitCommit", "abc"),
             ("/runDetails/builder/id", "https://github.com/org/shared/.github/workflows/build.yml@refs/tags/v3"),
+            ("/buildDefinition/internalParameters/versions/v1/version", "1.2.3"),
             ("/runDetails/metadata/invocationId", "https://github.com/o/r/actions/runs/7/attempts/2"),
         ] {
             assert_eq!(made.pointer(pointer).and_then(Value::as_str), Some(value), "{pointer}");

@@ -109,7 +109,7 @@ impl Api {
         Ok(self.answered(asked).await?["id"].as_u64())
     }
 
-    async fn get(&self, path: &str) -> Option<Value> {
+    pub(super) async fn get(&self, path: &str) -> Option<Value> {
         self.asked(path).await.inspect_err(|refusal| tracing::debug!(%path, error = %refusal.said, "GitHub did not answer")).ok()
     }
 
@@ -147,7 +147,7 @@ struct Refusal {
 }
 
 /// A branch name in a path: slashes and the like are data.
-fn encoded(name: &str) -> String {
+pub(super) fn encoded(name: &str) -> String {
     name.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::git::{self, Checkout};
+use super::history::Witness;
 use super::{Context, Environment};
 
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub struct Facts {
     pub default_branch: Option<String>,
     /// Whether the commit of a tag is on the default branch.
     pub on_default_branch: Option<bool>,
+    /// Whether there are Git tags of the line that was asked about.
+    pub line_has_tags: Option<bool>,
     /// What event and GitHub say of the repository.
     pub visibility: Visibility,
 }
@@ -80,11 +83,13 @@ impl Facts {
 }
 
 /// What of it costs a question that few runs need.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Wanted {
     pub now: jiff::Timestamp,
     pub commit_date: bool,
     pub checkout: bool,
+    /// The line of versions that a branch's name reads as, where that decides about a name.
+    pub tags_of: Option<String>,
 }
 
 /// Reads the event and asks what it does not say.
@@ -111,6 +116,10 @@ pub async fn gather(context: &Context, env: &Environment, token: Option<&secrecy
         (Some(branch), true, None) => git::is_ancestor(context, branch).await,
         _ => None,
     };
+    let line_has_tags = match &wanted.tags_of {
+        Some(line) => Witness { api: api.as_ref(), context }.has_tags_of(line).await,
+        None => None,
+    };
     let checkout = if wanted.checkout { Some(git::checkout(context).await?) } else { None };
     let commit_date = match (&checkout, wanted.commit_date) {
         (_, false) => None,
@@ -122,7 +131,7 @@ pub async fn gather(context: &Context, env: &Environment, token: Option<&secrecy
             (known, _) => known,
         },
     };
-    Ok(Facts { visibility, now: wanted.now, repository, commit_date, checkout, event, default_branch, on_default_branch })
+    Ok(Facts { visibility, now: wanted.now, repository, commit_date, checkout, event, default_branch, on_default_branch, line_has_tags })
 }
 
 /// What the event says of the repository, or at least its name, for where GitHub does not answer.

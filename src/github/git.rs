@@ -77,7 +77,7 @@ fn named(address: &str, server_url: &str) -> Option<String> {
     (is_here && word(owner) && word(name)).then(|| format!("{owner}/{name}"))
 }
 
-fn folder(context: &Context) -> PathBuf {
+pub(super) fn folder(context: &Context) -> PathBuf {
     context.workspace.clone().unwrap_or_else(|| ".".into())
 }
 
@@ -131,6 +131,31 @@ pub async fn is_ancestor(context: &Context, branch: &str) -> Option<bool> {
         Some(contains(&repository, tip, commit)).filter(|on| *on || !repository.is_shallow().unwrap_or(true))
     };
     tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+/// Whether a commit is another, or comes after it. Both must be there; without the whole history, "no" is no answer.
+pub(super) async fn comes_after(folder: PathBuf, from: &str, commit: &str) -> Option<bool> {
+    let (from, commit) = (from.to_owned(), commit.to_owned());
+    let read = move || {
+        let repository = gix::discover(folder).ok()?;
+        let find = |text: &str| Some(repository.find_commit(gix::ObjectId::from_hex(text.as_bytes()).ok()?).ok()?.id);
+        let (from, commit) = (find(&from)?, find(&commit)?);
+        Some(contains(&repository, commit, from)).filter(|after| *after || !repository.is_shallow().unwrap_or(true))
+    };
+    tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+/// The Git tags that the repository in the workspace has.
+pub(super) async fn tags(folder: PathBuf) -> Vec<String> {
+    let read = move || -> Option<Vec<String>> {
+        let repository = gix::discover(folder).ok()?;
+        let references = repository.references().ok()?;
+        let named = references.all().ok()?.filter_map(Result::ok).filter_map(|reference| {
+            reference.name().as_bstr().to_string().strip_prefix("refs/tags/").map(str::to_owned)
+        });
+        Some(named.collect())
+    };
+    tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -227,6 +252,24 @@ mod tests {
         assert_eq!(is_ancestor(&fixture.context, "other").await, Some(false));
         fixture.context.sha = "0".repeat(40);
         assert_eq!(is_ancestor(&fixture.context, "other").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_commit_comes_after_those_it_was_made_of() {
+        let fixture = Fixture::new().await;
+        let folder = || folder(&fixture.context);
+        let one = fixture.git("rev-parse HEAD").await;
+        fixture.git("tag v1.2.3").await;
+        fixture.git("commit -q --allow-empty -m two").await;
+        let two = fixture.git("rev-parse HEAD").await;
+        assert_eq!(comes_after(folder(), &one, &two).await, Some(true));
+        assert_eq!(comes_after(folder(), &one, &one).await, Some(true));
+        assert_eq!(comes_after(folder(), &two, &one).await, Some(false));
+        assert_eq!(comes_after(folder(), &"0".repeat(40), &one).await, None);
+        let shallow = folder().join(".git/shallow");
+        std::fs::write(&shallow, format!("{one}\n")).unwrap();
+        assert_eq!(comes_after(folder(), &two, &one).await, None, "a part of the history says no `no`");
+        assert_eq!(tags(folder()).await, ["v1.2.3"]);
     }
 
     #[tokio::test]

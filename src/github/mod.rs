@@ -3,6 +3,7 @@
 pub mod api;
 pub mod facts;
 pub mod git;
+pub mod history;
 pub mod runners;
 pub mod server;
 pub mod workflow;

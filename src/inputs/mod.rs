@@ -34,6 +34,8 @@ use crate::registry::exchange::Method;
 use crate::sbom::foreign;
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::tuf::Mirror;
+use crate::metadata::line::{self, Reading};
+use crate::metadata::sanitised;
 use crate::trigger::Push;
 use crate::verify::policy::{Format, Part};
 
@@ -230,10 +232,16 @@ impl Inputs {
 
 impl Inputs {
     /// What the metadata needs to be asked for.
-    pub fn wanted(&self, now: jiff::Timestamp) -> Wanted {
+    pub fn wanted(&self, now: jiff::Timestamp, git_ref: &str) -> Wanted {
         let texts = &self.metadata;
         let commit_date = [&texts.tags, &texts.flavor, &texts.labels, &texts.annotations].iter().any(|text| text.contains("commit_date"));
-        Wanted { now, commit_date, checkout: self.metadata_context == MetadataContext::Git }
+        let checkout = self.metadata_context == MetadataContext::Git;
+        let branch = git_ref.strip_prefix("refs/heads/").filter(|_| texts.tags.trim().is_empty());
+        let tags_of = branch.and_then(|branch| match line::reading(&sanitised(branch))? {
+            Reading::Line(line) => Some(line),
+            Reading::Latest | Reading::WholeVersion => None,
+        });
+        Wanted { now, commit_date, checkout, tags_of }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod expression;
 mod javascript;
+pub mod line;
 mod moment;
 mod remarks;
 mod rules;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::expression::Expressions;
+use self::line::Line;
 use self::rules::Image;
 use self::version::Version;
 use crate::github::Environment;
@@ -21,7 +23,7 @@ use crate::inputs::csv::CsvError;
 
 pub use self::remarks::{Remark, remarks};
 pub use self::rules::entries;
-pub use self::version::sanitised;
+pub use self::version::{Made, sanitised};
 
 /// The inputs as texts, empty when not set; each has the name of its input.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +67,8 @@ pub struct Metadata {
     pub version: Option<String>,
     /// Every tag, in order, without repositories.
     pub tag_names: Vec<String>,
+    /// What each of them stands for.
+    pub made: Vec<Made>,
     /// The repositories that are enabled.
     pub images: Vec<String>,
     /// The tags of each repository, where they are not the same.
@@ -133,12 +137,15 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
     let rules = rules::rules(&texts.tags)?;
     let flavor = rules::flavor(&texts.flavor)?;
     let expressions = Expressions::new(run.globals()?, run.now, run.commit_date);
-    let Version { main, partial, latest, mut warnings } = version::version(&rules, &flavor, run, &expressions)?;
+    let Version { main, partial, mut made, first, latest, mut warnings } = version::version(&rules, &flavor, run, &expressions)?;
     if main.is_none() {
         warnings.push("No Docker image version has been generated. Check tags input.".to_owned());
         warnings.push("No Docker tag has been generated. Check tags input.".to_owned());
     }
     let tag_names = tag_names(&main, partial, latest, &flavor);
+    if tag_names.len() > made.len() {
+        made.push(Made { entry: None, line: Line::Latest(first) });
+    }
     let own_names = own_names(&texts.references, &flavor, run, &expressions)?;
     let standard = run.standard_labels(main.as_deref());
     let own = |input, text: &str| -> Result<Vec<(String, String)>, MetadataError> {
@@ -155,7 +162,7 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
         }
     }
     let images = images.into_iter().filter(|image| image.enable).map(|Image { name, .. }| name.to_lowercase()).collect();
-    Ok(Metadata { version: main, tag_names, images, own: own_names, labels, annotations, warnings })
+    Ok(Metadata { version: main, tag_names, made, images, own: own_names, labels, annotations, warnings })
 }
 
 /// Every name that the rules gave, and `latest` where it is one.

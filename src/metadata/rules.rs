@@ -12,6 +12,8 @@ use crate::inputs::csv::{self, Dialect};
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub kind: Kind,
+    /// Which entry of the list it is, from 0.
+    pub entry: usize,
     /// A template that must give `true` or `false`.
     pub enable: String,
     priority: f64,
@@ -169,8 +171,8 @@ pub(super) fn rules(text: &str) -> Result<Vec<Rule>, MetadataError> {
         entries = DEFAULT.lines().map(str::to_owned).collect();
     }
     let mut sorted: Vec<Rule> = Vec::new();
-    for entry in entries {
-        let rule = rule(&entry)?;
+    for (at, entry) in entries.into_iter().enumerate() {
+        let rule = Rule { entry: at, ..rule(&entry)? };
         // A priority that is no number is neither more nor less than another, so `sort_by` would not do.
         let at = sorted.iter().position(|other| other.priority < rule.priority).unwrap_or(sorted.len());
         sorted.insert(at, rule);
@@ -237,7 +239,7 @@ fn rule(entry: &str) -> Result<Rule, MetadataError> {
             (100.0, Kind::Sha { long })
         }
     };
-    Ok(Rule { kind, enable, prefix, suffix, priority: priority.map_or(default_priority, |text| javascript::number(&text)) })
+    Ok(Rule { kind, entry: 0, enable, prefix, suffix, priority: priority.map_or(default_priority, |text| javascript::number(&text)) })
 }
 
 const TYPES: [&str; 8] = ["schedule", "semver", "pep440", "match", "edge", "ref", "raw", "sha"];

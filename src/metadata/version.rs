@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::expression::{self, Expressions};
+use super::line::{self, Line, Scheme};
 use super::rules::{Flavor, Kind, Rule, VersionRule};
 use super::{MetadataError, Run, javascript};
 
@@ -13,15 +14,28 @@ use super::{MetadataError, Run, javascript};
 pub(super) struct Version {
     pub main: Option<String>,
     pub partial: Vec<String>,
+    /// What the names stand for, in their order.
+    pub made: Vec<Made>,
+    /// The first version that a rule read, for `latest`.
+    pub first: Option<line::Version>,
     /// `None` while no rule gave a name.
     pub latest: Option<bool>,
     pub warnings: Vec<String>,
+}
+
+/// What a name stands for, and which entry of `tags` gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// `None`: the flavor's `latest`.
+    pub entry: Option<usize>,
+    pub line: Line,
 }
 
 /// A name from one rule, and whether it makes the image the latest when nobody says.
 struct Named {
     name: String,
     latest: bool,
+    line: Line,
 }
 
 /// Applies the rules.
@@ -39,14 +53,26 @@ pub(super) fn version(rules: &[Rule], flavor: &Flavor, run: &Run<'_>, expression
             continue;
         }
         let name = sanitised(&named.name);
+        version.first = version.first.or_else(|| read_of(&named.line));
+        version.latest.get_or_insert(flavor.latest.unwrap_or(named.latest));
         if version.main.is_none() {
             version.main = Some(name);
         } else if version.main.as_deref() != Some(&name) && !version.partial.contains(&name) {
             version.partial.push(name);
+        } else {
+            continue;
         }
-        version.latest.get_or_insert(flavor.latest.unwrap_or(named.latest));
+        version.made.push(Made { entry: Some(rule.entry), line: named.line });
     }
     Ok(version)
+}
+
+/// The version that a name stands for, or the Git tag whose name it is.
+fn read_of(line: &Line) -> Option<line::Version> {
+    match line {
+        Line::Ref(git_ref) => line::Version::read(git_ref.strip_prefix("refs/tags/")?, Scheme::Any),
+        line => line.version().cloned(),
+    }
 }
 
 /// Runs of letters that no image's tag may have become `-`.
@@ -74,30 +100,37 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn name(&self, rule: &Rule, warnings: &mut Vec<String>) -> Result<Option<Named>, MetadataError> {
         let run = self.run;
-        let affixed = |name: &str, latest| self.affixed(name, rule).map(|name| Some(Named { name, latest }));
+        let named = |name: &str, latest, line| self.affixed(name, rule).map(|name| Some(Named { name, latest, line }));
+        let affixed = |name: &str| named(name, false, Line::Free);
+        let of_branch = |name: &str, branch: &str| named(name, false, Line::Ref(format!("refs/heads/{branch}")));
         match &rule.kind {
-            Kind::Schedule { pattern } if run.event_name.contains("schedule") => affixed(&self.expressions.dates(pattern)?, false),
+            Kind::Schedule { pattern } if run.event_name.contains("schedule") => affixed(&self.expressions.dates(pattern)?),
             Kind::Semver(version) => self.semver(version, rule, warnings),
             Kind::Pep440(version) => self.pep440(version, rule, warnings),
             Kind::Match { pattern, group, value } => {
                 let Some(text) = self.value_or_tag(value)? else { return Ok(None) };
                 let Some(part) = matched(pattern, group, &text, warnings)? else { return Ok(None) };
-                affixed(&part, true)
+                let line = match line::Version::read(&text, Scheme::Any) {
+                    Some(version) => Line::Version { whole: part.contains(version.text()), version },
+                    None if value.is_empty() => Line::Ref(run.git_ref.clone()),
+                    None => Line::Free,
+                };
+                named(&part, true, line)
             }
             Kind::Edge { branch } => match run.branch() {
-                Some(on) if on == if branch.is_empty() { run.default_branch() } else { branch.as_str() } => affixed("edge", false),
+                Some(on) if on == if branch.is_empty() { run.default_branch() } else { branch.as_str() } => of_branch("edge", on),
                 _ => Ok(None),
             },
-            Kind::Branch => run.branch().map_or(Ok(None), |branch| affixed(branch, false)),
-            Kind::Tag => run.tag().map_or(Ok(None), |tag| affixed(tag, true)),
+            Kind::Branch => run.branch().map_or(Ok(None), |branch| of_branch(branch, branch)),
+            Kind::Tag => run.tag().map_or(Ok(None), |tag| named(tag, true, Line::Ref(run.git_ref.clone()))),
             Kind::PullRequest => match run.git_ref.strip_prefix("refs/pull/") {
-                Some(pull) => affixed(pull.strip_suffix("/merge").unwrap_or(pull), false),
+                Some(pull) => affixed(pull.strip_suffix("/merge").unwrap_or(pull)),
                 None => Ok(None),
             },
-            Kind::Raw { value } => affixed(&self.expressions.global(value)?, false),
+            Kind::Raw { value } => affixed(&self.expressions.global(value)?),
             Kind::Sha { .. } if run.sha.is_empty() => Ok(None),
-            Kind::Sha { long: true } => affixed(&run.sha, false),
-            Kind::Sha { long: false } => affixed(&run.short_sha()?, false),
+            Kind::Sha { long: true } => affixed(&run.sha),
+            Kind::Sha { long: false } => affixed(&run.short_sha()?),
             Kind::Schedule { .. } => Ok(None),
         }
     }
@@ -114,10 +147,10 @@ impl Maker<'_> {
         if value.is_empty() { Ok(self.run.tag().map(str::to_owned)) } else { self.expressions.global(value).map(Some) }
     }
 
-    /// The text a version is read from.
-    fn version_text(&self, rule: &VersionRule, warnings: &mut Vec<String>) -> Result<Option<String>, MetadataError> {
-        let Some(text) = self.value_or_tag(&rule.value)? else { return Ok(None) };
-        let mut text = text;
+    /// The text a version is read from, and what it was before.
+    fn version_text(&self, rule: &VersionRule, warnings: &mut Vec<String>) -> Result<Option<(String, String)>, MetadataError> {
+        let Some(whole) = self.value_or_tag(&rule.value)? else { return Ok(None) };
+        let mut text = whole.clone();
         if !rule.part.is_empty() {
             match regular_expression(&rule.part, "", &text)? {
                 None => warnings.push(format!("{} does not match {text}.", rule.part)),
@@ -127,11 +160,12 @@ impl Maker<'_> {
                 },
             }
         }
-        Ok(Some(text.replace('/', "-")))
+        let whole = if whole.contains(&text) { whole } else { text.clone() };
+        Ok(Some((text.replace('/', "-"), whole)))
     }
 
     fn semver(&self, rule: &VersionRule, of: &Rule, warnings: &mut Vec<String>) -> Result<Option<Named>, MetadataError> {
-        let Some(text) = self.version_text(rule, warnings)? else { return Ok(None) };
+        let Some((text, whole)) = self.version_text(rule, warnings)? else { return Ok(None) };
         let Some(version) = strict_semver(&text) else {
             warnings.push(format!("{text} is not a valid semver. More info: https://semver.org/"));
             return Ok(None);
@@ -151,12 +185,14 @@ impl Maker<'_> {
         // A prerelease is one version and no range, whatever the pattern.
         let stable = version.pre.is_empty();
         let pattern = if stable || expression::is_raw(&rule.pattern) { rule.pattern.as_str() } else { "{{version}}" };
-        let name = self.affixed(&self.expressions.fields(pattern, &fields)?, of)?;
-        Ok(Some(Named { name, latest: stable }))
+        let made = self.expressions.fields(pattern, &fields)?;
+        let version = line::Version::within(&whole, javascript::trim(&text), Scheme::Any);
+        let line = Line::Version { version, whole: made.contains(&plain.to_string()) };
+        Ok(Some(Named { name: self.affixed(&made, of)?, latest: stable, line }))
     }
 
     fn pep440(&self, rule: &VersionRule, of: &Rule, warnings: &mut Vec<String>) -> Result<Option<Named>, MetadataError> {
-        let Some(text) = self.version_text(rule, warnings)? else { return Ok(None) };
+        let Some((text, whole)) = self.version_text(rule, warnings)? else { return Ok(None) };
         let version = Some(&text).filter(|text| text.trim() == text.as_str()).and_then(|text| text.parse::<pep440_rs::Version>().ok());
         let Some(version) = version else {
             warnings.push(format!("{text} does not conform to PEP 440. More info: https://www.python.org/dev/peps/pep-0440"));
@@ -171,6 +207,10 @@ impl Maker<'_> {
             None => clean,
         };
         let stable = !(version.any_prerelease() || version.is_post());
+        let line = Line::Version {
+            version: line::Version::within(&whole, &text, Scheme::Pep440),
+            whole: !stable || rule.pattern.contains("version") || rule.pattern.contains("raw"),
+        };
         let name = match (stable, expression::is_raw(&rule.pattern)) {
             (false, true) => text,
             (false, false) => clean,
@@ -179,7 +219,7 @@ impl Maker<'_> {
                 self.expressions.fields(&rule.pattern, &fields)?
             }
         };
-        Ok(Some(Named { name: self.affixed(&name, of)?, latest: stable }))
+        Ok(Some(Named { name: self.affixed(&name, of)?, latest: stable, line }))
     }
 }
 

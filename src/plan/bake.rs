@@ -1,6 +1,7 @@
 //! Inputs, run, facts and resolved bake files → what `bake` will do: the same decisions as for `publish`, about several images. Pure; it asks
 //! neither buildx nor a registry.
 
+use super::names::Lines;
 use super::sbom::Sbom;
 use super::shown::{joined, listed, words};
 use super::told::unserved;
@@ -77,6 +78,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         target: goods.target.clone(),
         images: goods.images.clone(),
         names: goods.names.clone(),
+        lines: Lines::by_reading(&goods.names, &context.git_ref),
         requirements: requirements(inputs, &goods.platforms, &statements),
         asked: Asked::of_context(&goods.context),
         made_in_build: statements.made_in_build,

@@ -2,7 +2,9 @@
 //! and checked; stages contain no "if push".
 
 pub mod bake;
+pub mod forward;
 pub mod merge;
+pub mod names;
 pub mod sbom;
 mod shown;
 mod told;
@@ -27,6 +29,7 @@ use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event};
 use crate::verify::policy::{Format, Part, Requirements};
 
+use self::names::Lines;
 use self::sbom::Sbom;
 use self::told::{Goal, told};
 
@@ -134,6 +137,8 @@ pub struct Release {
     pub key: Option<Digest>,
     /// Whether a login is made from an OIDC token.
     logs_in_by_oidc: bool,
+    /// Whether the names are those of a branch that nobody asked for, and that is not the default branch.
+    pub branch_by_default: bool,
 }
 
 /// One image that is published: where it goes, what it is called there, and what must be proven of it before.
@@ -144,6 +149,8 @@ pub struct Target {
     pub images: Vec<Repository>,
     /// Names of one version first, floating ones last.
     pub names: Vec<Name>,
+    /// What they stand for.
+    pub lines: Lines,
     pub requirements: Requirements,
     /// What the provenance of its build must bear out.
     pub asked: Asked,
@@ -158,6 +165,7 @@ struct Outline {
     images: Vec<Repository>,
     tags_are_ours: bool,
     tags: Result<Vec<Tag>, ImageError>,
+    lines: Lines,
 }
 
 /// What is attested of each platform.
@@ -217,12 +225,14 @@ fn outline(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts)
     let mut answer = answer(inputs, context, facts);
     let tags_are_ours = metadata::entries("tags", &inputs.metadata.tags).is_ok_and(|entries| entries.is_empty());
     let of_tags = tags_are_ours && answer.decision == Decision::Publish && !inputs.push_by_digest;
-    let metadata = named(inputs, context, env, facts, tags_are_ours.then_some(&answer))?;
+    let ours = tags_are_ours.then_some(&answer);
+    let metadata = named(inputs, context, env, facts, ours)?;
+    let lines = Lines::by_rules(&metadata, ours);
     let of_tags = std::mem::take(&mut answer.notices).into_iter().filter(|_| of_tags);
     let mut about = about(inputs, context, &answer, metadata);
     about.notices.extend(of_tags);
     let (images, tags) = (images(&about.metadata)?, tags(&about.metadata));
-    Ok(Outline { decision: answer.decision, about, images, tags_are_ours, tags })
+    Ok(Outline { decision: answer.decision, about, images, tags_are_ours, tags, lines })
 }
 
 /// What the event and the user's `push` say of this run.
@@ -234,6 +244,7 @@ fn answer(inputs: &Inputs, context: &Context, facts: &Facts) -> Answer {
         payload: &facts.event,
         default_branch: facts.default_branch.as_deref(),
         on_default_branch: facts.on_default_branch,
+        line_has_tags: facts.line_has_tags,
     };
     trigger::decide(inputs.push, &event)
 }
@@ -266,7 +277,7 @@ impl Outline {
         statements: Statements,
         asked: Asked,
     ) -> anyhow::Result<Released> {
-        let Self { mut about, images, tags_are_ours, tags, .. } = self;
+        let Self { mut about, images, tags_are_ours, tags, lines, .. } = self;
         must_sign(inputs)?;
         let tags =
             tags.map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `tags`: {error}") }).hint(if tags_are_ours {
@@ -285,8 +296,10 @@ impl Outline {
         let requirements = requirements(inputs, platforms, &statements);
         let mut names = Name::all(&images, &in_order(tags));
         names.retain(|name| about.metadata.names(&name.repository.to_string(), name.tag.as_str()));
-        let target = Target { target: String::new(), names, images, requirements, asked, made_in_build: statements.made_in_build };
-        Ok(Released::Release(Release::of(about, vec![target], inputs, facts)))
+        let branch = about.git_ref.strip_prefix("refs/heads/");
+        let branch_by_default = tags_are_ours && branch.is_some() && branch != facts.default_branch.as_deref();
+        let target = Target { target: String::new(), names, lines, images, requirements, asked, made_in_build: statements.made_in_build };
+        Ok(Released::Release(Release { branch_by_default, ..Release::of(about, vec![target], inputs, facts) }))
     }
 }
 
@@ -302,6 +315,7 @@ impl Release {
             allow_public_log: inputs.allow_public_log,
             key: inputs.signing_key.as_ref().map(SigningKey::name),
             logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
+            branch_by_default: false,
         }
     }
 }
@@ -344,7 +358,7 @@ fn some_image(images: &[Repository]) -> anyhow::Result<()> {
 fn named(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts, ours: Option<&Answer>) -> Result<Metadata, WithExit> {
     let mut texts = inputs.metadata.clone();
     if let Some(answer) = ours {
-        texts.tags = answer.rules.join("\n");
+        texts.tags = answer.rules.iter().map(|rule| rule.text.as_str()).collect::<Vec<_>>().join("\n");
         // The user's own flavor comes later and wins.
         texts.flavor = format!("latest={}\n{}", answer.latest, texts.flavor);
     }

@@ -34,9 +34,10 @@ impl Plan {
             "labels": about.metadata.label_lines(),
             "annotations": about.metadata.annotations,
             "buildx": self.arguments(),
-            "subjects": [], "permissions": self.permissions(),
+            "subjects": [], "forward": [], "permissions": self.permissions(),
         });
         if let Self::Publish(plan) = self {
+            json["forward"] = plan.release.targets.iter().flat_map(Target::forward).collect();
             json["subjects"] = plan.release.targets.iter().flat_map(Target::subjects).collect();
         }
         hide_passwords(&mut json);
@@ -119,6 +120,8 @@ impl Release {
         let mut lines = Vec::new();
         for target in &self.targets {
             lines.extend([format!("Images:     {}", joined(&target.images)), format!("Tags:       {}", joined(&target.tags()))]);
+            let forward = target.forward();
+            lines.extend((!forward.is_empty()).then(|| format!("Forward:    {} (never to an older version or commit)", joined(&forward))));
         }
         lines.extend(self.about.metadata.version.iter().map(|version| format!("Version:    {version}")));
         lines.extend(self.evidence_lines());
@@ -147,6 +150,12 @@ impl Target {
         let mut seen = std::collections::HashSet::new();
         tags.retain(|tag| seen.insert(tag.clone()));
         if tags.len() * self.images.len() == self.names.len() { tags } else { self.names.iter().map(ToString::to_string).collect() }
+    }
+
+    /// The tags that move forward only, in their order.
+    fn forward(&self) -> Vec<&str> {
+        let forward = self.lines.forward();
+        self.tags().into_iter().filter(|tag| forward.contains(tag)).collect()
     }
 
     fn evidence_lines(&self, with: &str) -> Vec<String> {

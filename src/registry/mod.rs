@@ -42,6 +42,13 @@ const LATE: u32 = 3;
 /// A header that lets a registry refuse with 412 what was written without knowing what is there; those that know none ignore it.
 type Condition = Option<(HeaderName, String)>;
 
+/// What a name stood on when it was looked at.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub digest: Option<Digest>,
+    condition: Condition,
+}
+
 /// A client for every registry of a run; cheap to clone, shares connections, tokens and the concurrency limit.
 #[derive(Clone)]
 pub struct Registry {
@@ -86,6 +93,12 @@ impl Registry {
         Ok(self.fetch_manifest(repository, tag.as_str()).await?.map(|(manifest, _)| manifest))
     }
 
+    /// What a tag names now, so that it can be put on condition that it still does.
+    pub async fn look(&self, repository: &Repository, tag: &Tag) -> Result<Seen> {
+        let (manifest, condition) = self.to_be_replaced(repository, tag).await?;
+        Ok(Seen { digest: manifest.map(|manifest| manifest.descriptor.digest), condition })
+    }
+
     /// What a tag names now, and the condition under which it still does when it is put again.
     async fn to_be_replaced(&self, repository: &Repository, tag: &Tag) -> Result<(Option<Manifest>, Condition)> {
         match self.fetch_manifest(repository, tag.as_str()).await? {
@@ -115,23 +128,25 @@ impl Registry {
     /// Puts a manifest under its own digest, which no one pulls by chance. Says whether the registry
     /// keeps referrers itself (`OCI-Subject`).
     pub async fn put_manifest(&self, repository: &Repository, manifest: &Manifest) -> Result<bool> {
-        self.put(repository, manifest.descriptor.digest.as_str(), manifest).await
+        self.put(repository, manifest.descriptor.digest.as_str(), manifest, &None).await
     }
 
-    /// Puts a name that people pull. The one caller is `publish`, which holds a `VerifiedImage`; clippy refuses any other.
-    pub async fn put_tag(&self, repository: &Repository, tag: &Tag, manifest: &Manifest) -> Result<()> {
-        self.put(repository, tag.as_str(), manifest).await.map(drop)
+    /// Puts a name that people pull, on condition, where the registry heeds one, that it is as it was `seen`. The one caller is `publish`,
+    /// which holds a `VerifiedImage`; clippy refuses any other.
+    pub async fn put_tag(&self, repository: &Repository, tag: &Tag, manifest: &Manifest, seen: Option<&Seen>) -> Result<()> {
+        let condition = seen.and_then(|seen| seen.condition.clone());
+        self.put(repository, tag.as_str(), manifest, &condition).await.map(drop)
     }
 
-    async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest) -> Result<bool> {
+    async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest, condition: &Condition) -> Result<bool> {
         for attempt in 1..=LATE {
-            match self.put_once(repository, reference, manifest, &None).await {
+            match self.put_once(repository, reference, manifest, condition).await {
                 // Some registries learn late of a blob that was just pushed: <https://github.com/clemensv/real-time-sources/pull/351>.
                 Err(RegistryError::Refused { status: StatusCode::NOT_FOUND, .. }) => tokio::time::sleep(backoff(attempt)).await,
                 outcome => return outcome,
             }
         }
-        self.put_once(repository, reference, manifest, &None).await
+        self.put_once(repository, reference, manifest, condition).await
     }
 
     async fn put_once(&self, repository: &Repository, reference: &str, manifest: &Manifest, condition: &Condition) -> Result<bool> {

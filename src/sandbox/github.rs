@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::claims::Claims;
 use super::faults::held;
+use super::history::History;
 
 const MAX_REQUEST: usize = 32 << 20;
 
@@ -22,6 +23,7 @@ pub(super) struct GitHub {
     claims: Claims,
     about: Option<(String, String)>,
     kept: Mutex<Kept>,
+    pub(super) history: Mutex<History>,
 }
 
 #[derive(Default)]
@@ -40,13 +42,15 @@ impl Kept {
 
 impl GitHub {
     pub(super) fn new(claims: Claims, about: Option<(String, String)>) -> Self {
-        Self { claims, about, kept: Mutex::default() }
+        Self { claims, about, kept: Mutex::default(), history: Mutex::default() }
     }
 
     pub(super) fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/repos/{owner}/{name}", get(repository))
             .route("/repos/{owner}/{name}/compare/{range}", get(compare))
+            .route("/repos/{owner}/{name}/commits/{*git_ref}", get(commit))
+            .route("/repos/{owner}/{name}/git/matching-refs/{*start}", get(matching))
             .route("/repos/{owner}/{name}/attestations", post(attest))
             .route("/repos/{owner}/{name}/attestations/{digest}", get(attestations))
             .route("/repos/{owner}/{name}/code-scanning/sarifs", post(upload_sarif))
@@ -90,13 +94,37 @@ async fn repository(State(github): State<Arc<GitHub>>, Path((owner, name)): Path
     .into_response()
 }
 
-/// The one commit of this world is the head of its default branch.
+async fn commit(State(github): State<Arc<GitHub>>, Path((.., git_ref)): Path<(String, String, String)>) -> Response {
+    let head = held(&github.history).head(&git_ref);
+    match head {
+        Some(head) => Json(head).into_response(),
+        None => absent().await,
+    }
+}
+
+async fn matching(State(github): State<Arc<GitHub>>, Path((.., start)): Path<(String, String, String)>) -> Response {
+    let found = held(&github.history).matching(&start);
+    match found {
+        Some(found) => Json(found).into_response(),
+        None => absent().await,
+    }
+}
+
+/// Where nobody wrote a history, the commit of the run is the head of its default branch.
 async fn compare(State(github): State<Arc<GitHub>>, Path((owner, name, range)): Path<(String, String, String)>) -> Response {
-    let known = format!("{owner}/{name}") == github.claims.repository && range == format!("{}...main", github.claims.sha);
-    if known {
-        Json(json!({ "status": "identical", "ahead_by": 0, "behind_by": 0, "total_commits": 0, "commits": [] })).into_response()
-    } else {
-        absent().await
+    let is_ours = format!("{owner}/{name}") == github.claims.repository;
+    let status = match range.split_once("...").filter(|_| is_ours) {
+        Some((base, head)) => {
+            let told = held(&github.history).compared(base, head);
+            told.or_else(|| (base == github.claims.sha && head == "main").then_some("identical"))
+        }
+        None => None,
+    };
+    match status {
+        Some(status) => {
+            Json(json!({ "status": status, "ahead_by": 0, "behind_by": 0, "total_commits": 0, "commits": [] })).into_response()
+        }
+        None => absent().await,
     }
 }
 

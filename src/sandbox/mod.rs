@@ -7,6 +7,7 @@ mod files;
 mod fulcio;
 mod github;
 mod habits;
+mod history;
 mod keys;
 mod merkle;
 mod oidc;
@@ -31,6 +32,7 @@ use tokio::task::JoinHandle;
 pub use claims::Claims;
 pub use faults::{Effect, Fault, Faults, Request, Service};
 pub use habits::Habit;
+pub use history::History;
 
 use faults::held;
 use server::Edge;
@@ -94,13 +96,19 @@ pub struct Sandbox {
     trusted_root: PathBuf,
     signing_config: PathBuf,
     environment: Vec<(String, String)>,
-    issuer: Arc<oidc::Issuer>,
     faults: Faults,
+    issuer: Arc<oidc::Issuer>,
+    github: Arc<github::GitHub>,
     log: server::Log,
     servers: Vec<JoinHandle<()>>,
 }
 
 impl Sandbox {
+    /// Writes the history that GitHub tells.
+    pub fn history(&self, write: impl FnOnce(&mut History)) {
+        write(&mut held(&self.github.history));
+    }
+
     /// Host and port, as in an image name.
     pub fn registry(&self) -> &str {
         &self.registry
@@ -182,6 +190,8 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let environment = environment(&config, &authorities.issuer, &registry_address, &github_address, &trusted_root, &signing_config);
     files::write_atomically(&config.dir.join("sandbox.env"), files::shell_exports(&environment).as_bytes())?;
 
+    let github = Arc::new(github::GitHub::new(config.claims.clone(), config.about.clone()));
+    let issuer = authorities.issuer.clone();
     let routers = [
         (Service::Storage, registry.clone().storage_router()),
         (Service::Registry, registry.router()),
@@ -189,12 +199,11 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         (Service::Fulcio, authorities.fulcio.router()),
         (Service::Rekor, authorities.rekor.router()),
         (Service::Timestamp, authorities.timestamp.router()),
-        (Service::GitHub, Arc::new(github::GitHub::new(config.claims.clone(), config.about.clone())).router()),
+        (Service::GitHub, github.clone().router()),
     ];
     let log: server::Log = Arc::new(Mutex::new(Vec::new()));
     let servers = listeners.serve(routers, &faults, config.latency, &log);
-    let issuer = authorities.issuer;
-    Ok(Sandbox { registry: registry_address, trusted_root, signing_config, environment, issuer, faults, log, servers })
+    Ok(Sandbox { registry: registry_address, trusted_root, signing_config, environment, faults, issuer, github, log, servers })
 }
 
 fn environment(

@@ -23,7 +23,7 @@ pub fn outputs_of_built(targets: &[String]) -> Vec<(&'static str, String)> {
     let by_target = |value: &Value| Value::Object(targets.iter().map(|target| (target.clone(), value.clone())).collect()).to_string();
     let nothing = json!({});
     vec![
-        ("targets", by_target(&json!({ "tags": [], "platforms": {} }))),
+        ("targets", by_target(&json!({ "tags": [], "kept-tags": [], "platforms": {} }))),
         ("metadata", by_target(&nothing)),
         ("evidence", by_target(&nothing)),
     ]
@@ -43,6 +43,7 @@ fn target(published: &Published) -> Value {
         "image-ref": first.to_string(),
         "digest": first.digest,
         "tags": names(published),
+        "kept-tags": published.kept.iter().map(|kept| kept.name.to_string()).collect::<Vec<_>>(),
         "platforms": platforms,
     })
 }

@@ -46,6 +46,12 @@ fn section(published: &Published, commands: &[Command]) -> String {
     for source in foreign {
         let _ = writeln!(text, "| ⚠️ built from elsewhere | `{source}` |");
     }
+    for kept in &published.kept {
+        let _ = writeln!(text, "| kept | `{}` stays on `{}`: {} |", kept.name, kept.digest.short(), kept.why);
+    }
+    if published.reused {
+        let _ = writeln!(text, "| reused | an earlier run of this commit published this image; nothing was built |");
+    }
     let _ = match &published.evidence.signer {
         Signer::Keyless { identity, issuer } => writeln!(text, "| signed by | {} |\n| issuer | {} |", code(identity), code(issuer)),
         Signer::Key(public) => writeln!(text, "| signed with key | {} |", code(&key::name(public))),

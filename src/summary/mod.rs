@@ -10,7 +10,7 @@ pub mod source;
 use serde_json::{Value, json};
 
 use crate::build::BuiltImage;
-use crate::image::Digest;
+use crate::image::{Digest, Repository};
 use crate::inputs::Separators;
 use crate::metadata::Metadata;
 use crate::publish::Published;
@@ -31,7 +31,10 @@ fn part_name(subject: &SubjectEvidence) -> String {
 pub fn evidence(published: &Published) -> Value {
     let images: Vec<String> = published.images.iter().map(ToString::to_string).collect();
     let Evidence { signer, sources, subjects } = &published.evidence;
-    json!({ "images": images, "signer": signer, "sources": sources, "subjects": subjects })
+    json!({
+        "images": images, "signer": signer, "sources": sources, "subjects": subjects,
+        "kept": published.kept, "reused": published.reused,
+    })
 }
 
 /// What the metadata tells later steps, published or not: names and words as docker/metadata-action gives them.
@@ -62,10 +65,21 @@ pub fn pushed_outputs(built: &BuiltImage) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The names that were put, in the order of the rules, and as they wrote them.
+pub fn put(published: &Published, metadata: &Metadata) -> Vec<String> {
+    let is_kept = |name: &str| {
+        let Some((repository, tag)) = name.rsplit_once(':') else { return false };
+        let repository = repository.parse::<Repository>().ok();
+        published.kept.iter().any(|kept| repository.as_ref() == Some(&kept.name.repository) && kept.name.tag.as_str() == tag)
+    };
+    metadata.tags().into_iter().filter(|name| !is_kept(name)).collect()
+}
+
 /// What a published image tells later steps; every name stands in the order of the rules.
 pub fn outputs(published: &Published, metadata: &Metadata, separators: &Separators) -> Vec<(&'static str, String)> {
     let Some(first) = published.images.first() else { return Vec::new() };
-    let names = metadata.tags();
+    let names = put(published, metadata);
+    let kept: Vec<String> = published.kept.iter().map(|kept| kept.name.to_string()).collect();
     let platforms: serde_json::Map<String, Value> = published
         .evidence
         .subjects
@@ -84,6 +98,7 @@ pub fn outputs(published: &Published, metadata: &Metadata, separators: &Separato
         ("image", first.repository.to_string()),
         ("image-ref", first.to_string()),
         ("tags", names.join(&separators.tags)),
+        ("kept-tags", kept.join(&separators.tags)),
         ("platforms", Value::Object(platforms).to_string()),
         ("metadata", metadata.to_string()),
         ("evidence", evidence(published).to_string()),

@@ -38,7 +38,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let mut inputs = Inputs::of(Action::Bake, env, &context).context(UNBUILT)?;
-    let wanted = inputs.wanted(jiff::Timestamp::now());
+    let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted).await.context(UNBUILT)?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(&context)?;
@@ -164,6 +164,10 @@ async fn publish(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan:
     let mut problems = problems(plan);
     let layers = run.layers(&plan.build, &mut problems);
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
+    if ready.is_published() {
+        buildx.close().await;
+        return run.complete(&outside, ready).await;
+    }
     let (built, generator) = report.stage("build", build(env, folder, plan, &outside, buildx, &notice)).await?;
     run.conclude_all(&outside, ready, built, &sboms(&plan.build.sbom, generator, layers)).await
 }

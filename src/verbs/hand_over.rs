@@ -121,7 +121,7 @@ pub(super) fn hand_over_metadata(
     }
     let switched_off = env.get("DOCKER_METADATA_SET_OUTPUT_ENV").and_then(|text| lists::boolean(text)) == Some(false);
     if let Some(file) = context.environment_file.as_ref().filter(|_| !switched_off) {
-        outputs.extend(published.map(|_| ("tags", metadata.tags().join(&inputs.separators.tags))));
+        outputs.extend(published.map(|published| ("tags", summary::put(published, metadata).join(&inputs.separators.tags))));
         for (name, value) in &outputs {
             let name = format!("DOCKER_METADATA_OUTPUT_{}", name.replace('-', "_").to_uppercase());
             workflow::write_output(file, &name, value).with_context(|| format!("variable `{name}`"))?;

@@ -28,7 +28,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let mut inputs = Inputs::of(Action::Merge, env, &context).context(UNMERGED)?;
-    let wanted = inputs.wanted(jiff::Timestamp::now());
+    let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted).await.context(UNMERGED)?;
     let plan = plan(&inputs, &context, env, &facts).context(UNMERGED)?;
     say_plan(&plan.lines(), plan.about(), report);
@@ -82,6 +82,10 @@ async fn publish(
     };
     let (ready, parts) = report.stage("preflight", run.preflight(&outside, problems, read)).await?;
     let level = verdict.map(|verdict| level(&verdict, ready.claims(), context)).transpose()?;
+    if ready.is_published() {
+        let published = run.complete(&outside, ready).await?.pop().context("the image was lost on the way")?;
+        return Ok((published, level.map(|_| Err("the image is that of an earlier run".to_owned()))));
+    }
     if inputs.merge.build_source != BuildSource::Run && parts.are_of_this_run() {
         report.notice("input `build-source` changes nothing: every image was built from the commit of this run");
     }

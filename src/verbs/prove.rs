@@ -15,7 +15,8 @@ use crate::build::BuiltImage;
 use crate::error::{self, OrRemedy as _};
 use crate::github::Context;
 use crate::image::{Digest, ImageRef};
-use crate::provenance::{self, Asked, Terms};
+use crate::plan::Target;
+use crate::provenance::{self, Terms};
 use crate::sigstore::Services;
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
@@ -42,18 +43,21 @@ pub async fn prove(
     authority: Authority,
     built: Vec<BuiltImage>,
     policies: &[Policy],
-    asked: &[Asked],
     sboms: &Sboms<'_>,
+    targets: &[Target],
 ) -> anyhow::Result<(Vec<AttestedImage>, String)> {
     let workflow = Workflow::new(context, authority.workflow_ref());
+    let workflows: Vec<Workflow> =
+        targets.iter().map(|target| Workflow { versions: target.lines.versions(), ..workflow.clone() }).collect();
+    let workflow = |at: usize| workflows.get(at).unwrap_or(&workflow);
     let by = if policies.iter().any(|policy| policy.signer.signer.key().is_some()) { "one key" } else { "one certificate" };
     let reusable: Vec<SignerPolicy> = policies.iter().map(|policy| authority.reusable(&policy.signer)).collect();
     let (hand_over, opened) = watch::channel(None);
     let run = provenance::Run::of(context);
     let (hand_over_accepted, accepted): (Vec<_>, Vec<_>) = built.iter().map(|_| oneshot::channel()).unzip();
     let parts: Vec<attest::Parts> = built.iter().map(attest::Parts::of).collect();
-    let accepting = parts.iter().zip(asked).map(async |(parts, asked)| {
-        let terms = Terms { asked: asked.clone(), run: run.clone() };
+    let accepting = parts.iter().zip(targets).map(async |(parts, target)| {
+        let terms = Terms { asked: target.asked.clone(), run: run.clone() };
         attest::accept(&outside.registry, parts, &terms, sboms).await
     });
     // Nothing is signed before all that others say of all images is accepted: who is refused leaves no signature.
@@ -72,12 +76,12 @@ pub async fn prove(
     let (first, after) = without_twins(images.map(|((built, wanted), accepted)| Image { built, wanted, accepted }));
     let proving = async {
         let first = first.into_iter().map(|(at, image)| {
-            let proven = prove_one(outside, opened.clone(), &workflow, image, sboms);
+            let proven = prove_one(outside, opened.clone(), workflow(at), image, sboms);
             async move { anyhow::Ok((at, proven.await?)) }
         });
         let mut proven = try_join_all(first).await?;
         for (at, image) in after {
-            proven.push((at, prove_one(outside, opened.clone(), &workflow, image, sboms).await?));
+            proven.push((at, prove_one(outside, opened.clone(), workflow(at), image, sboms).await?));
         }
         Ok(proven)
     };

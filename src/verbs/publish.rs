@@ -28,7 +28,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let mut inputs = Inputs::read(env, &context).context("nothing was built")?;
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), inputs.wanted(jiff::Timestamp::now()))
+    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), inputs.wanted(jiff::Timestamp::now(), &context.git_ref))
         .await
         .context("nothing was built")?;
     let plan = plan::plan(&inputs, &context, env, &facts).context("nothing was built")?;
@@ -133,6 +133,10 @@ pub async fn publish(
     let mut problems = build_problems(&plan.build);
     let layers = run.layers(&plan.build, &mut problems);
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
+    if ready.is_published() {
+        buildx.close().await;
+        return run.complete(&outside, ready).await?.pop().context("the image was lost on the way");
+    }
     let images = plan.release.images();
     let building = build(env, &plan.build, &images, &outside.registry, buildx, &notice);
     let (built, generator) = report.stage("build", building).await?;

@@ -22,7 +22,7 @@ use crate::oci::Allowed;
 use crate::plan::sbom::Sbom;
 use crate::plan::{Build, Release, Target};
 use crate::preflight::{self, Problems};
-use crate::publish::{self, Baseline, Lot, Name, Published, Terms};
+use crate::publish::{self, Baseline, Kept, Lot, Name, Published, Terms};
 use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
@@ -91,6 +91,17 @@ pub struct Ready {
     github: Option<Api>,
     /// One for each target of the release.
     policies: Vec<Policy>,
+    /// The names of each target that stay where they are.
+    kept: Vec<Vec<Kept>>,
+    /// The image of each target, where an earlier run of this commit has published all.
+    earlier: Option<Vec<Vec<VerifiedImage>>>,
+}
+
+impl Ready {
+    /// Whether an earlier run has published what this one would make, so that there is nothing to build.
+    pub fn is_published(&self) -> bool {
+        self.earlier.is_some()
+    }
 }
 
 impl Ready {
@@ -160,12 +171,32 @@ impl Run<'_> {
             anyhow::bail!("the preflight lost a result")
         };
         let signer = authority.signer(context)?;
-        if release.on_tag_conflict == OnTagConflict::Fail {
+        let policies: Vec<Policy> =
+            possible.into_iter().map(|requirements| Policy { signer: signer.clone(), requirements }).collect();
+        let reusable: Vec<Policy> =
+            policies.iter().map(|policy| Policy { signer: authority.reusable(&policy.signer), ..policy.clone() }).collect();
+        let earlier = self.earlier(outside, &reusable, &baseline).await;
+        if earlier.is_none() && release.on_tag_conflict == OnTagConflict::Fail {
             taken_versions(outside, context, &signer, &release.targets, &baseline).await?;
         }
         let outcome = format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
-        let policies = possible.into_iter().map(|requirements| Policy { signer: signer.clone(), requirements }).collect();
-        Ok(((Ready { authority, baseline, github, policies }, made), outcome))
+        let kept = self.kept(outside, &signer.signer, &baseline).await?;
+        Ok(((Ready { authority, baseline, github, policies, kept, earlier }, made), outcome))
+    }
+
+    /// Puts the names on what an earlier run of this commit published, which was verified just now.
+    pub async fn complete(&self, outside: &Outside, ready: Ready) -> anyhow::Result<Vec<Published>> {
+        let Ready { baseline, policies, kept, earlier, .. } = ready;
+        let verified = earlier.context("no earlier run has published this commit")?;
+        for image in verified.iter().filter_map(|images| images.first()) {
+            self.report.notice(&format!(
+                "`{}` is kept: an earlier run of this commit published it, and its evidence is complete; nothing is built (`on-tag-conflict: overwrite` builds anew)",
+                image.image()
+            ));
+        }
+        let mut published = self.report.stage("publish", self.name(outside, &baseline, &policies, verified, kept)).await?;
+        published.iter_mut().for_each(|published| published.reused = true);
+        Ok(published)
     }
 
     /// What would become public by signing, now that the token says as well whose repository it is. Without a token nothing is signed, and
@@ -200,17 +231,16 @@ impl Run<'_> {
         built: Vec<BuiltImage>,
         sboms: &Sboms<'_>,
     ) -> anyhow::Result<Vec<Published>> {
-        let Self { context, inputs, report, .. } = self;
-        let Ready { authority, baseline, github, policies } = ready;
-        let asked: Vec<_> = self.release.targets.iter().map(|target| target.asked.clone()).collect();
-        let proving = prove(outside, context, authority, built, &policies, &asked, sboms);
+        let Self { context, inputs, release, report, .. } = self;
+        let Ready { authority, baseline, github, policies, kept, .. } = ready;
+        let proving = prove(outside, context, authority, built, &policies, sboms, &release.targets);
         let attested = report.stage("prove", sboms.shown(report, proving)).await?;
         let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
         self.tell_of_what_was_allowed(&verified);
         if let Some(github) = &github {
             store::store(github, inputs, &attested, report).await?;
         }
-        report.stage("publish", self.name(outside, &baseline, &policies, verified)).await
+        report.stage("publish", self.name(outside, &baseline, &policies, verified, kept)).await
     }
 
     /// What images hold because it was allowed, each thing once; and that nothing did, where something was.
@@ -231,6 +261,7 @@ impl Run<'_> {
         baseline: &Baseline,
         policies: &[Policy],
         verified: Vec<Vec<VerifiedImage>>,
+        kept: Vec<Vec<Kept>>,
     ) -> anyhow::Result<(Vec<Published>, String)> {
         let Self { context, release, report, .. } = self;
         let policy_for = |name: &Name| policies.iter().zip(&release.targets).find(|(_, target)| target.names.contains(name));
@@ -249,9 +280,22 @@ impl Run<'_> {
             same_commit: &same_commit,
             on_put: &|name| report.say(&format!("put {name}")),
         };
-        let lots = verified.into_iter().zip(&release.targets).map(|(verified, target)| Lot { verified, names: &target.names }).collect();
-        let published = publish::publish(&outside.registry, lots, &terms).await?;
-        let outcome = plural(published.iter().map(|published| published.names.len()).sum(), "name");
+        let stays = |name: &Name| kept.iter().flatten().any(|kept| kept.name == *name);
+        let moving: Vec<Vec<Name>> = release
+            .targets
+            .iter()
+            .map(|target| target.names.iter().filter(|name| !stays(name)).cloned().collect())
+            .collect();
+        let lots = verified.into_iter().zip(&moving).map(|(verified, names)| Lot { verified, names }).collect();
+        let mut published = publish::publish(&outside.registry, lots, &terms).await?;
+        let mut outcome = plural(published.iter().map(|published| published.names.len()).sum(), "name");
+        let staying: usize = kept.iter().map(Vec::len).sum();
+        if staying > 0 {
+            outcome.push_str(&format!(", {staying} kept where they are"));
+        }
+        for (published, kept) in published.iter_mut().zip(kept) {
+            published.kept = kept;
+        }
         Ok((published, outcome))
     }
 }

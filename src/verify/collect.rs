@@ -8,6 +8,7 @@ use sigstore_types::DerPublicKey;
 
 use super::built::Built;
 use super::policy::Format;
+use super::standing::Told;
 use super::{CONCURRENCY, Statement, legacy};
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
@@ -222,6 +223,7 @@ fn check_layer(
         logged: signed.logged,
         commit: None,
         build: None,
+        told: None,
         payload: Digest::of(bytes),
         signer: signed.by,
         source: signed.source,
@@ -232,6 +234,7 @@ fn check_layer(
 fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest>, bundle: &Digest) -> Statement {
     let dependency = checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
     Statement {
+        told: Told::read(&checked.predicate),
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
         build: Built::of(&checked.predicate_type, &checked.predicate),
         format,

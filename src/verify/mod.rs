@@ -9,6 +9,7 @@ mod judge;
 pub mod legacy;
 pub mod policy;
 pub mod signer;
+pub mod standing;
 
 use anyhow::bail;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -18,6 +19,7 @@ use sigstore_types::DerPublicKey;
 use self::built::Built;
 use self::collect::Collected;
 use self::policy::{Format, Part, Policy};
+use self::standing::Told;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository, half_named};
 use crate::registry::contents::{self, Contents};
@@ -137,6 +139,9 @@ pub struct Statement {
     /// What the certificate says of the run; a key says nothing. Told once for all statements of an image.
     #[serde(rename = "run", serialize_with = "run_alone", skip_serializing_if = "names_no_run")]
     pub source: Option<Source>,
+    /// What a workflow's provenance says of its run.
+    #[serde(skip)]
+    pub told: Option<Told>,
 }
 
 fn run_alone<S: serde::Serializer>(source: &Option<Source>, serializer: S) -> Result<S::Ok, S::Error> {

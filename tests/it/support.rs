@@ -100,6 +100,12 @@ impl World {
         self
     }
 
+    /// From now on a run of this commit on this ref.
+    pub(crate) fn run_of(&mut self, git_ref: &str, sha: &str) -> &mut Self {
+        let claims = Claims { sha: sha.to_owned(), workflow_sha: sha.to_owned(), job_workflow_sha: sha.to_owned(), ..Claims::of("example/hello", git_ref, "push") };
+        self.act_as(claims)
+    }
+
     pub(crate) fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_supply-action"));
         command.env_clear().envs(&self.env).stdin(Stdio::null()).kill_on_drop(true);
