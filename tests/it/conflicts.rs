@@ -12,13 +12,20 @@ async fn published(world: &World) -> String {
 }
 
 /// Puts `tag` on a manifest that is in the registry, as another run would.
-async fn move_tag(world: &World, tag: &str, digest: &str) {
+pub(crate) async fn move_tag(world: &World, tag: &str, digest: &str) {
     let url = |reference: &str| format!("http://{}/v2/app/manifests/{reference}", world.sandbox.registry());
     let manifest = reqwest::get(url(digest)).await.unwrap();
     let kind = manifest.headers()["content-type"].clone();
     let bytes = manifest.bytes().await.unwrap();
     let answer = reqwest::Client::new().put(url(tag)).header("content-type", kind).body(bytes).send().await.unwrap();
     assert!(answer.status().is_success());
+}
+
+/// The image of the first platform, which has no evidence of a workflow.
+pub(crate) async fn platform_of(world: &World, index: &str) -> String {
+    let bytes = reqwest::get(format!("http://{}/v2/app/manifests/{index}", world.sandbox.registry())).await.unwrap().bytes().await.unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    index["manifests"][0]["digest"].as_str().unwrap().to_owned()
 }
 
 /// Starts a publication, lets it plan, moves `latest` while it builds, and lets it end.
@@ -39,7 +46,7 @@ async fn raced(world: &mut World, to: &str) -> crate::support::Run {
     }
     move_tag(world, "latest", to).await;
     let output = child.wait_with_output().await.unwrap();
-    world.run_of(output.status.code(), &output.stderr)
+    world.run_of_output(output.status.code(), &output.stderr)
 }
 
 fn certificates(world: &World) -> usize {
@@ -59,12 +66,7 @@ async fn a_name_that_somebody_moved_is_reported_and_not_overwritten() {
     let mut world = World::new().await;
     // Another image, by somebody else: it lies in the registry without our evidence.
     let first = published(&world).await;
-    let platform: serde_json::Value = {
-        let bytes =
-            reqwest::get(format!("http://{}/v2/app/manifests/{first}", world.sandbox.registry())).await.unwrap().bytes().await.unwrap();
-        serde_json::from_slice(&bytes).unwrap()
-    };
-    let stranger = platform["manifests"][0]["digest"].as_str().unwrap().to_owned();
+    let stranger = platform_of(&world, &first).await;
     world.set("FAKE_BUILDX_SALT", "second");
     let run = raced(&mut world, &stranger).await;
     assert_eq!(run.code, Some(1), "{}", run.log);

@@ -12,6 +12,7 @@ mod drop_in;
 mod environment;
 mod faults;
 mod hosts;
+mod forward;
 mod keys;
 mod links;
 mod merge;

@@ -128,10 +128,10 @@ impl World {
             let _ = std::fs::remove_file(self.folder.path().join(file));
         }
         let Output { status, stderr, .. } = self.command().args(arguments).envs(change.iter().copied()).output().await.unwrap();
-        self.run_of(status.code(), &stderr)
+        self.run_of_output(status.code(), &stderr)
     }
 
-    pub(crate) fn run_of(&self, code: Option<i32>, stderr: &[u8]) -> Run {
+    pub(crate) fn run_of_output(&self, code: Option<i32>, stderr: &[u8]) -> Run {
         let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
         Run { code, log: String::from_utf8_lossy(stderr).into_owned(), outputs: parse_outputs(&read("output")), summary: read("summary") }
     }
@@ -229,7 +229,7 @@ fn fake_buildx() -> PathBuf {
 }
 
 /// `name<<delimiter`, lines, `delimiter`.
-fn parse_outputs(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn parse_outputs(text: &str) -> BTreeMap<String, String> {
     let mut outputs = BTreeMap::new();
     let mut lines = text.lines();
     while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
