@@ -153,9 +153,15 @@ impl Target {
     }
 
     /// The tags that move forward only, in their order.
-    fn forward(&self) -> Vec<&str> {
+    fn forward(&self) -> Vec<String> {
         let forward = self.lines.forward();
-        self.tags().into_iter().filter(|tag| forward.contains(tag)).collect()
+        let mut tags: Vec<String> = Vec::new();
+        for tag in self.names.iter().map(|name| name.tag.as_str()) {
+            if forward.contains(&tag) && !tags.iter().any(|known| known == tag) {
+                tags.push(tag.to_owned());
+            }
+        }
+        tags
     }
 
     fn evidence_lines(&self, with: &str) -> Vec<String> {

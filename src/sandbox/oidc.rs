@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::SandboxError;
 use super::claims::Claims;
-use super::faults::{Faults, held};
+use super::faults::Faults;
 use super::keys::{self, TokenKey};
 
 const FOREIGN_ISSUER: &str = "https://oidc.elsewhere.example";

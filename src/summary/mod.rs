@@ -33,7 +33,7 @@ pub fn evidence(published: &Published) -> Value {
     let Evidence { signer, sources, subjects } = &published.evidence;
     json!({
         "images": images, "signer": signer, "sources": sources, "subjects": subjects,
-        "kept": published.kept, "reused": published.reused,
+        "kept": published.kept,
     })
 }
 
