@@ -196,6 +196,7 @@ mod tests {
             bundle: digest.clone(),
             log_index: None,
             signed_at: None,
+            told: None,
             logged: true,
             commit: None,
             build: None,

@@ -153,6 +153,7 @@ mod tests {
             manifest: Some(bundle.clone()),
             log_index: None,
             signed_at: None,
+            told: None,
             logged: true,
             commit: None,
             build: None,
