@@ -133,11 +133,10 @@ pub async fn publish(registry: &Registry, lots: Vec<Lot<'_>>, terms: &Terms<'_>)
             }
         }
         if !failed.is_empty() {
-            let put: Vec<&Name> = put.iter().map(|(_, name)| *name).collect();
-            return Err(partly(&put, &failed, &places));
+            return Err(partly(&in_order(&put, &places), &failed, &places));
         }
     }
-    let put: Vec<&Name> = put.iter().map(|(_, name)| *name).collect();
+    let put = in_order(&put, &places);
     let published = lots.iter().filter_map(|lot| {
         Some(Published {
             images: lot.verified.iter().map(|image| image.image().clone()).collect(),
@@ -148,6 +147,12 @@ pub async fn publish(registry: &Registry, lots: Vec<Lot<'_>>, terms: &Terms<'_>)
         })
     });
     Ok(published.collect())
+}
+
+/// The names of these places, in the order of all.
+fn in_order<'a>(put: &[Place<'a>], all: &[Place<'a>]) -> Vec<&'a Name> {
+    let names: Vec<&Name> = put.iter().map(|(_, name)| *name).collect();
+    all.iter().map(|(_, name)| *name).filter(|name| names.contains(name)).collect()
 }
 
 fn places<'a>(lots: &'a [Lot<'_>]) -> anyhow::Result<Vec<Place<'a>>> {

@@ -226,7 +226,11 @@ async fn a_rerun_signs_nothing_twice() {
     let second = succeeds(&world, &[]).await;
     assert_eq!(second.outputs["evidence"], first.outputs["evidence"]);
     assert_eq!((before > 0, asked(&world, Service::Rekor)), (true, before));
-    assert!(second.log.contains("those that were there are reused"), "{}", second.log);
+    assert!(second.log.contains("nothing is built"), "{}", second.log);
+    // Where it is to be built anew, what is there is found.
+    let third = succeeds(&world, &[("INPUT_ON-TAG-CONFLICT", "overwrite")]).await;
+    assert!(third.log.contains("those that were there are reused"), "{}", third.log);
+    assert_eq!(asked(&world, Service::Rekor), before);
 }
 
 /// Targets of equal sources have equal images; what one proved, the other finds.
@@ -268,7 +272,7 @@ async fn a_pull_request_builds_every_target_and_pushes_nothing() {
     assert!(built["target"]["api"].get("attest").is_none());
     // Later steps read JSON whatever happened.
     let output = |name: &str| serde_json::from_str::<Value>(&run.outputs[name]).unwrap();
-    let only_built = json!({ "tags": [], "platforms": {} });
+    let only_built = json!({ "tags": [], "kept-tags": [], "platforms": {} });
     assert_eq!(output("targets"), json!({ "api": only_built, "web": only_built }));
     for name in ["metadata", "evidence"] {
         assert_eq!(output(name), json!({ "api": {}, "web": {} }));

@@ -123,13 +123,25 @@ async fn what_two_jobs_pushed_becomes_the_image_that_one_would_have_made() {
 async fn a_rerun_of_merge_signs_nothing_twice() {
     let world = World::new().await;
     let needs = needs(&world, &[]).await;
-    let first = merge(&world, &needs, &[]).await;
+    let tags = [("INPUT_TAGS", "v1\nlatest")];
+    let first = merge(&world, &needs, &tags).await;
     let logged = |world: &World| world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
     let before = logged(&world);
-    let second = merge(&world, &needs, &[]).await;
+    let second = merge(&world, &needs, &tags).await;
     assert_eq!((second.code, &second.outputs["evidence"]), (Some(0), &first.outputs["evidence"]), "{}", second.log);
     assert_eq!((before > 0, logged(&world)), (true, before));
     assert!(second.log.contains("those that were there are reused"), "{}", second.log);
+}
+
+#[tokio::test]
+async fn a_rerun_of_all_jobs_keeps_the_version_that_the_first_published() {
+    let world = World::new().await;
+    let first = merge(&world, &needs(&world, &[]).await, &[]).await;
+    let again = needs(&world, &[("FAKE_BUILDX_SALT", "times differ")]).await;
+    let second = merge(&world, &again, &[]).await;
+    assert_eq!((second.code, &second.outputs["digest"]), (Some(0), &first.outputs["digest"]), "{}", second.log);
+    assert!(second.log.contains("nothing is built"), "{}", second.log);
+    assert!(world.tags().await.values().all(|digest| *digest == first.outputs["digest"]));
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ async fn sboms_are_made_of_the_layers_in_the_registry_each_of_which_is_fetched_o
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() {
     let mut world = world().await;
-    world.set("INPUT_SBOM", "registry");
+    world.set("INPUT_SBOM", "registry").set("INPUT_TAGS", "v1\nlatest");
     let plain = world.publish().await;
     assert_eq!(plain.code, Some(0), "{}", plain.log);
     let logged = |world: &World| world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
