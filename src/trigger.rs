@@ -159,7 +159,9 @@ fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
     match left_out {
         None => answer.rules.push(raw(branch, Line::Ref(event.git_ref.to_owned()))),
         Some(why) => {
-            answer.notices.push(format!("branch `{branch}` does not give the image the name `{name}`: {why}; `tags: type=ref,event=branch` does"));
+            answer
+                .notices
+                .push(format!("branch `{branch}` does not give the image the name `{name}`: {why}; `tags: type=ref,event=branch` does"));
         }
     }
     answer.latest = is_default;
@@ -202,8 +204,7 @@ mod tests {
 
     fn names_of(git_ref: &str, default: &str, on_default_branch: Option<bool>, line_has_tags: Option<bool>) -> Vec<String> {
         let default_branch = Some(default);
-        let event =
-            Event { name: "push", git_ref, sha: "abc", payload: &Value::Null, default_branch, on_default_branch, line_has_tags };
+        let event = Event { name: "push", git_ref, sha: "abc", payload: &Value::Null, default_branch, on_default_branch, line_has_tags };
         let answer = decide(Push::Auto, &event);
         let rules = answer.rules.iter().map(|rule| rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha"));
         rules.chain(answer.latest.then(|| "latest".to_owned())).collect()
@@ -266,8 +267,15 @@ mod tests {
             ("issue_comment", &Value::Null, Decision::BuildOnly),
             ("", &Value::Null, Decision::Publish),
         ] {
-            let event =
-                Event { name, git_ref: "refs/heads/main", sha: "abc", payload, default_branch: Some("main"), on_default_branch: None, line_has_tags: None };
+            let event = Event {
+                name,
+                git_ref: "refs/heads/main",
+                sha: "abc",
+                payload,
+                default_branch: Some("main"),
+                on_default_branch: None,
+                line_has_tags: None,
+            };
             let answer = decide(Push::Auto, &event);
             assert_eq!(answer.decision, decision, "{name}");
             assert!(!answer.reason.is_empty());

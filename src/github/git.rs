@@ -150,9 +150,11 @@ pub(super) async fn tags(folder: PathBuf) -> Vec<String> {
     let read = move || -> Option<Vec<String>> {
         let repository = gix::discover(folder).ok()?;
         let references = repository.references().ok()?;
-        let named = references.all().ok()?.filter_map(Result::ok).filter_map(|reference| {
-            reference.name().as_bstr().to_string().strip_prefix("refs/tags/").map(str::to_owned)
-        });
+        let named = references
+            .all()
+            .ok()?
+            .filter_map(Result::ok)
+            .filter_map(|reference| reference.name().as_bstr().to_string().strip_prefix("refs/tags/").map(str::to_owned));
         Some(named.collect())
     };
     tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default()

@@ -29,13 +29,13 @@ use crate::github::{Context, Environment};
 use crate::image::Platform;
 use crate::image::spelling::Spelling;
 use crate::metadata;
+use crate::metadata::line::{self, Reading};
+use crate::metadata::sanitised;
 pub use crate::oci::Allowed;
 use crate::registry::exchange::Method;
 use crate::sbom::foreign;
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::tuf::Mirror;
-use crate::metadata::line::{self, Reading};
-use crate::metadata::sanitised;
 use crate::trigger::Push;
 use crate::verify::policy::{Format, Part};
 

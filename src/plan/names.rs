@@ -77,7 +77,9 @@ fn is_line_of(line: &str, whole: &str) -> bool {
         (core.to_owned(), suffix.to_owned())
     };
     let ((core, suffix), (of, its)) = (halves(line), halves(whole));
-    suffix == its && of.strip_prefix(&core).is_some_and(|rest| rest.starts_with('.')) && core.ends_with(|letter: char| letter.is_ascii_digit())
+    suffix == its
+        && of.strip_prefix(&core).is_some_and(|rest| rest.starts_with('.'))
+        && core.ends_with(|letter: char| letter.is_ascii_digit())
 }
 
 #[cfg(test)]

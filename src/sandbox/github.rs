@@ -121,9 +121,7 @@ async fn compare(State(github): State<Arc<GitHub>>, Path((owner, name, range)): 
         None => None,
     };
     match status {
-        Some(status) => {
-            Json(json!({ "status": status, "ahead_by": 0, "behind_by": 0, "total_commits": 0, "commits": [] })).into_response()
-        }
+        Some(status) => Json(json!({ "status": status, "ahead_by": 0, "behind_by": 0, "total_commits": 0, "commits": [] })).into_response(),
         None => absent().await,
     }
 }

@@ -101,8 +101,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     async fn verdict(&mut self, name: &Name, line: &Line, stands: &Stands) -> anyhow::Result<Verdict> {
         let (context, release) = (self.run.context, self.run.release);
-        let candidate =
-            Candidate { line, commit: &context.sha, git_ref: &context.git_ref, branch_by_default: release.branch_by_default };
+        let candidate = Candidate { line, commit: &context.sha, git_ref: &context.git_ref, branch_by_default: release.branch_by_default };
         let verdict = match (forward::without_comparison(line, stands), stands) {
             (Some(verdict), _) => verdict,
             (None, Stands::Ours(told)) => {

@@ -36,7 +36,9 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let now = arguments.now.unwrap_or_else(jiff::Timestamp::now);
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing would be built")?;
-    let facts = facts::gather(&context, &env, inputs.github_token.as_ref(), inputs.wanted(now, &context.git_ref)).await.context("nothing would be built")?;
+    let facts = facts::gather(&context, &env, inputs.github_token.as_ref(), inputs.wanted(now, &context.git_ref))
+        .await
+        .context("nothing would be built")?;
     let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing would be built")?;
     if arguments.json {
         report.json(&plan.json().to_string());

@@ -107,7 +107,9 @@ async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &S
     let env = environment(arguments, env, world);
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing was rehearsed")?;
-    let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref)).await.context("nothing was rehearsed")?;
+    let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref))
+        .await
+        .context("nothing was rehearsed")?;
     let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing was rehearsed")?;
     super::publish::say_plan(&plan.lines(), plan.about(), report);
     let Plan::Publish(plan) = plan else { anyhow::bail!("nothing was rehearsed: {}", plan.about().reason) };

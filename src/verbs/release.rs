@@ -171,8 +171,7 @@ impl Run<'_> {
             anyhow::bail!("the preflight lost a result")
         };
         let signer = authority.signer(context)?;
-        let policies: Vec<Policy> =
-            possible.into_iter().map(|requirements| Policy { signer: signer.clone(), requirements }).collect();
+        let policies: Vec<Policy> = possible.into_iter().map(|requirements| Policy { signer: signer.clone(), requirements }).collect();
         let reusable: Vec<Policy> =
             policies.iter().map(|policy| Policy { signer: authority.reusable(&policy.signer), ..policy.clone() }).collect();
         let earlier = self.earlier(outside, &reusable, &baseline).await;
@@ -281,11 +280,8 @@ impl Run<'_> {
             on_put: &|name| report.say(&format!("put {name}")),
         };
         let stays = |name: &Name| kept.iter().flatten().any(|kept| kept.name == *name);
-        let moving: Vec<Vec<Name>> = release
-            .targets
-            .iter()
-            .map(|target| target.names.iter().filter(|name| !stays(name)).cloned().collect())
-            .collect();
+        let moving: Vec<Vec<Name>> =
+            release.targets.iter().map(|target| target.names.iter().filter(|name| !stays(name)).cloned().collect()).collect();
         let lots = verified.into_iter().zip(&moving).map(|(verified, names)| Lot { verified, names }).collect();
         let mut published = publish::publish(&outside.registry, lots, &terms).await?;
         let mut outcome = plural(published.iter().map(|published| published.names.len()).sum(), "name");

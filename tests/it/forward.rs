@@ -63,7 +63,11 @@ async fn a_rerun_of_an_old_release_and_a_backport_take_no_name_back() {
     // The whole version stands with all its evidence, so the rerun keeps it and builds nothing.
     let (again, rerun) = published(&mut world, "refs/tags/v1.2.3", "a").await;
     assert_eq!((again.as_str(), kept(&rerun)), (one.as_str(), vec!["v1".to_owned(), "latest".to_owned()]));
-    assert!(rerun.log.contains("nothing is built") && rerun.log.contains("it stands on version `1.3.0`, and this is `1.2.3`"), "{}", rerun.log);
+    assert!(
+        rerun.log.contains("nothing is built") && rerun.log.contains("it stands on version `1.3.0`, and this is `1.2.3`"),
+        "{}",
+        rerun.log
+    );
     assert!(rerun.summary.contains("| kept | ") && rerun.summary.contains("| reused | "), "{}", rerun.summary);
     assert!(!rerun.outputs["tags"].contains(":latest") && rerun.outputs["tags"].contains(":v1.2.3"), "{}", rerun.outputs["tags"]);
     assert_eq!(named(&world.tags().await, &digests, &all), "11233");
@@ -88,7 +92,10 @@ async fn an_older_run_of_a_branch_takes_no_name_back_and_a_force_push_moves_them
     assert_eq!(named(&world.tags().await, &digests, &names), "bb");
     world.set("GITHUB_RUN_ATTEMPT", "2");
     let (_, older) = published(&mut world, main, "a").await;
-    assert_eq!((kept(&older), named(&world.tags().await, &digests, &names)), (vec!["main".to_owned(), "latest".to_owned()], "bb".to_owned()));
+    assert_eq!(
+        (kept(&older), named(&world.tags().await, &digests, &names)),
+        (vec!["main".to_owned(), "latest".to_owned()], "bb".to_owned())
+    );
     let evidence: serde_json::Value = serde_json::from_str(&older.outputs["evidence"]).unwrap();
     assert_eq!(evidence["kept"][0]["digest"], second.as_str());
     // `main` is moved to a commit beside what stands there.
@@ -186,7 +193,9 @@ async fn rules_say_which_names_are_compared() {
 async fn a_branch_takes_no_name_of_a_release_by_itself() {
     let mut world = world().await;
     world.sandbox.history(|history| history.point("refs/tags/v1.2.3", &sha("a")));
-    for (branch, name, why) in [("latest", "latest", "not the default branch"), ("v9.9.9", "v9.9.9", "reads as a version"), ("v1", "v1", "there are releases")] {
+    for (branch, name, why) in
+        [("latest", "latest", "not the default branch"), ("v9.9.9", "v9.9.9", "reads as a version"), ("v1", "v1", "there are releases")]
+    {
         let (_, run) = published(&mut world, &format!("refs/heads/{branch}"), "b").await;
         assert_eq!(world.tags().await.keys().collect::<Vec<_>>(), [&format!("sha-{}", sha("b"))], "{branch}");
         assert!(run.log.contains(why) && run.log.contains(&format!("the name `{name}`")), "{}", run.log);
@@ -233,7 +242,12 @@ async fn incomplete_evidence_is_made_anew() {
     world.set("INPUT_SIGNATURE-FORMATS", "bundle");
     let (first, _) = published(&mut world, "refs/tags/v1.2.3", "a").await;
     // The policy asks for more than what stands there has.
-    let (second, run) = published(world.set("INPUT_SIGNATURE-FORMATS", "legacy, bundle").set("INPUT_ON-TAG-CONFLICT", "overwrite"), "refs/tags/v1.2.3", "a").await;
+    let (second, run) = published(
+        world.set("INPUT_SIGNATURE-FORMATS", "legacy, bundle").set("INPUT_ON-TAG-CONFLICT", "overwrite"),
+        "refs/tags/v1.2.3",
+        "a",
+    )
+    .await;
     assert_ne!(first, second, "{}", run.log);
 }
 

@@ -102,7 +102,12 @@ impl World {
 
     /// From now on a run of this commit on this ref.
     pub(crate) fn run_of(&mut self, git_ref: &str, sha: &str) -> &mut Self {
-        let claims = Claims { sha: sha.to_owned(), workflow_sha: sha.to_owned(), job_workflow_sha: sha.to_owned(), ..Claims::of("example/hello", git_ref, "push") };
+        let claims = Claims {
+            sha: sha.to_owned(),
+            workflow_sha: sha.to_owned(),
+            job_workflow_sha: sha.to_owned(),
+            ..Claims::of("example/hello", git_ref, "push")
+        };
         self.act_as(claims)
     }
 
