@@ -46,7 +46,7 @@ async fn raced(world: &mut World, to: &str) -> crate::support::Run {
     }
     move_tag(world, "latest", to).await;
     let output = child.wait_with_output().await.unwrap();
-    world.run_of_output(output.status.code(), &output.stderr)
+    world.run_of(output.status.code(), &output.stderr)
 }
 
 fn certificates(world: &World) -> usize {

@@ -28,7 +28,7 @@ async fn world() -> World {
 /// Publishes `commit` on `git_ref`; every run builds another image.
 async fn run(world: &mut World, git_ref: &str, commit: &str) -> Run {
     let salt = format!("{git_ref} {commit} {}", world.sandbox.requests().len());
-    world.run_of(git_ref, &sha(commit)).set("FAKE_BUILDX_SALT", &salt);
+    world.at(git_ref, &sha(commit)).set("FAKE_BUILDX_SALT", &salt);
     world.publish().await
 }
 
@@ -215,7 +215,7 @@ async fn a_branch_takes_no_name_of_a_release_by_itself() {
 async fn a_rerun_completes_the_names_of_what_it_keeps_in_every_repository() {
     let mut world = world().await;
     let images = format!("{0}/app, {0}/mirror/app", world.sandbox.registry());
-    world.set("INPUT_IMAGES", &images).run_of("refs/tags/v1.2.3", &sha("a"));
+    world.set("INPUT_IMAGES", &images).at("refs/tags/v1.2.3", &sha("a"));
     world.sandbox.faults().add(Fault {
         service: Service::Registry,
         method: Some("PUT"),
@@ -254,9 +254,9 @@ async fn incomplete_evidence_is_made_anew() {
 /// A run that is held at its last name while another moves a name that it has put.
 async fn outrun(habit: Option<supply_action::sandbox::Habit>) -> (World, Run) {
     let mut world = World::with(|config| config.habit = habit).await;
-    world.set("INPUT_TAGS", "v1\nlatest").run_of("refs/heads/main", &sha("a")).set("FAKE_BUILDX_SALT", "other");
+    world.set("INPUT_TAGS", "v1\nlatest").at("refs/heads/main", &sha("a")).set("FAKE_BUILDX_SALT", "other");
     let other = world.publish().await.outputs["digest"].clone();
-    world.run_of("refs/heads/main", &sha("b")).set("FAKE_BUILDX_SALT", "this");
+    world.at("refs/heads/main", &sha("b")).set("FAKE_BUILDX_SALT", "this");
     // The answer to the last PUT comes late enough for the other run.
     world.sandbox.faults().add(Fault {
         service: Service::Registry,
@@ -273,7 +273,7 @@ async fn outrun(habit: Option<supply_action::sandbox::Habit>) -> (World, Run) {
     }
     crate::conflicts::move_tag(&world, "v1", &other).await;
     let output = child.wait_with_output().await.unwrap();
-    let run = world.run_of_output(output.status.code(), &output.stderr);
+    let run = world.run_of(output.status.code(), &output.stderr);
     (world, run)
 }
 
@@ -299,7 +299,7 @@ async fn of_two_runs_at_once_each_says_what_stands() {
         for (commit, version) in [("a", "0"), ("b", "1")] {
             let git_ref = format!("refs/tags/v{}.{version}.0", round + 1);
             // Tokens are of one run at a time, so the first is past its check before the second begins.
-            world.run_of(&git_ref, &sha(commit)).set("FAKE_BUILDX_SALT", &format!("{round} {commit}"));
+            world.at(&git_ref, &sha(commit)).set("FAKE_BUILDX_SALT", &format!("{round} {commit}"));
             let output = world.folder.path().join(format!("output-{round}-{commit}"));
             let mut command = world.command();
             command.env("GITHUB_OUTPUT", &output).env("GITHUB_STEP_SUMMARY", output.with_extension("md"));

@@ -101,7 +101,7 @@ impl World {
     }
 
     /// From now on a run of this commit on this ref.
-    pub(crate) fn run_of(&mut self, git_ref: &str, sha: &str) -> &mut Self {
+    pub(crate) fn at(&mut self, git_ref: &str, sha: &str) -> &mut Self {
         let claims = Claims {
             sha: sha.to_owned(),
             workflow_sha: sha.to_owned(),
@@ -133,10 +133,10 @@ impl World {
             let _ = std::fs::remove_file(self.folder.path().join(file));
         }
         let Output { status, stderr, .. } = self.command().args(arguments).envs(change.iter().copied()).output().await.unwrap();
-        self.run_of_output(status.code(), &stderr)
+        self.run_of(status.code(), &stderr)
     }
 
-    pub(crate) fn run_of_output(&self, code: Option<i32>, stderr: &[u8]) -> Run {
+    pub(crate) fn run_of(&self, code: Option<i32>, stderr: &[u8]) -> Run {
         let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
         Run { code, log: String::from_utf8_lossy(stderr).into_owned(), outputs: parse_outputs(&read("output")), summary: read("summary") }
     }
