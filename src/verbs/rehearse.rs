@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::error::{OrRemedy as _, Remedy as _};
+use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files::Folder;
 use crate::github::{Context, Environment, facts, git};
 use crate::inputs::{Inputs, signing_key};
@@ -162,11 +162,9 @@ fn place(arguments: &Rehearse, env: &Environment) -> anyhow::Result<PathBuf> {
         return Ok(asked);
     }
     if arguments.out.is_some() {
-        return Err(anyhow::anyhow!(
-            "`--out {}` lies in the context `{}`, so the next build would send it",
-            asked.display(),
-            context.display()
-        ))
+        let (asked, context) = (asked.display(), context.display());
+        let message = format!("`--out {asked}` lies in the context `{context}`, so the next build would send it");
+        return Err(WithExit { code: exit::BAD_INPUT, message })
         .hint("name a folder outside of the context, or add it to `.dockerignore`");
     }
     let home = |name: &str, below: &str| env.get(name).filter(|path| !path.is_empty()).map(|path| Path::new(path).join(below));

@@ -230,7 +230,7 @@ fn the_readme_lists_every_exit_code_and_only_variables_that_are_read() {
 fn what_the_documents_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let makefile = read("Makefile");
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/security.md"] {
         for word in read(document).split('`').skip(1).step_by(2) {
             let is_path = ["tests/", "src/", "tools/", "examples/"].iter().any(|folder| word.starts_with(folder));
             assert!(!is_path || root.join(word).exists(), "{document} names `{word}`, which is not there");
@@ -239,6 +239,22 @@ fn what_the_documents_name_exists() {
             assert!(known, "{document} names `{word}`, which is no target of the Makefile");
         }
     }
+}
+
+/// A promise whose test is gone is a promise nobody keeps.
+#[test]
+fn every_promise_of_the_threat_model_has_its_test() {
+    let mut promises = 0;
+    for named in read("docs/security.md").split('`').skip(1).step_by(2) {
+        let mut words = named.split("::");
+        let (Some(binary @ ("it" | "oracles")), Some(module)) = (words.next(), words.next()) else { continue };
+        promises += 1;
+        let source = read(&format!("tests/{binary}/{module}.rs"));
+        let test = words.next().map_or_else(|| "#[test]".to_owned(), |name| format!("fn {name}("));
+        let is_there = source.contains(&test) || (test == "#[test]" && source.contains("#[tokio::test"));
+        assert!(is_there, "docs/security.md names `{named}`, which is not there");
+    }
+    assert!(promises > 20, "{promises}");
 }
 
 #[test]
