@@ -164,8 +164,7 @@ fn place(arguments: &Rehearse, env: &Environment) -> anyhow::Result<PathBuf> {
     if arguments.out.is_some() {
         let (asked, context) = (asked.display(), context.display());
         let message = format!("`--out {asked}` lies in the context `{context}`, so the next build would send it");
-        return Err(WithExit { code: exit::BAD_INPUT, message })
-        .hint("name a folder outside of the context, or add it to `.dockerignore`");
+        return Err(WithExit { code: exit::BAD_INPUT, message }).hint("name a folder outside of the context, or add it to `.dockerignore`");
     }
     let home = |name: &str, below: &str| env.get(name).filter(|path| !path.is_empty()).map(|path| Path::new(path).join(below));
     let state = home("XDG_STATE_HOME", "").or_else(|| home("HOME", ".local/state")).unwrap_or_else(std::env::temp_dir);

@@ -96,7 +96,9 @@ fn the_commands_of_a_keys_job_summary_work_as_they_stand() {
     assert_eq!(block.lines().filter(|line| line.starts_with("cosign ")).count(), 10, "{block}");
     let folder = tempfile::tempdir().unwrap();
     let cosign = tool("COSIGN3");
-    let start = format!("set -eu; PATH={}:$PATH; cd {};", cosign.parent().unwrap().display(), folder.path().display());
+    let ours = crate::support::required("SUPPLY_ACTION_BIN");
+    let (cosign, ours) = (cosign.parent().unwrap(), ours.parent().unwrap());
+    let start = format!("set -eu; PATH={}:{}:$PATH; cd {};", cosign.display(), ours.display(), folder.path().display());
     accepts("/bin/sh".as_ref(), &["-c", &format!("{start}{block}")]);
     assert_eq!(std::fs::read(folder.path().join("cosign.pub")).unwrap(), std::fs::read(key("test.pub")).unwrap());
 }
