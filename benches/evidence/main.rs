@@ -31,7 +31,6 @@ use supply_action::github::{self, Context, Environment};
 use supply_action::image::{Digest, ImageRef, Repository};
 use supply_action::inputs::Inputs;
 use supply_action::plan::{self, Plan};
-use supply_action::provenance::Asked;
 use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
@@ -242,7 +241,7 @@ impl World {
         let began = Instant::now();
         let authority = release::Authority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
         let (attested, _) =
-            prove::prove(&outside, &context, authority, vec![built], std::slice::from_ref(&policy), &[Asked::Files], &Sboms::Build)
+            prove::prove(&outside, &context, authority, vec![built], std::slice::from_ref(&policy), &Sboms::Build, &plan.release.targets)
                 .await
                 .unwrap();
         let proven = began.elapsed();
@@ -294,7 +293,7 @@ impl World {
             std::fs::write(&file, predicate.to_string()).unwrap();
             command(&["attest", "--type", kind, "--predicate", &file], repository.at(subject))
         };
-        let workflow = provenance::Workflow { context: context.clone(), job_workflow_ref: self.claims.job_workflow_ref.clone() };
+        let workflow = provenance::Workflow::new(context, &self.claims.job_workflow_ref);
         let mut commands = vec![command(&["sign", "-r"], repository.at(&pushed.root))];
         for (platform, digest) in PLATFORMS.into_iter().zip(&pushed.platforms) {
             commands.push(attest("spdxjson", image::sbom(platform), digest));
