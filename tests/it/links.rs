@@ -90,7 +90,7 @@ async fn no_cache_is_kept_through_a_link() {
     let checkout = Checkout::new().await;
     checkout.link("cache", &checkout.outside);
     for folder in ["cache", "cache/below"] {
-        let run = checkout.run(&[], &[("INPUT_SBOM", "registry"), ("INPUT_SBOM-CACHE", folder)]).await;
+        let run = checkout.run(&[], &[("INPUT_SBOM", "registry"), ("INPUT_SBOM-CACHE", folder), KEY]).await;
         checkout.refused(&run, "cache");
         assert!(run.log.contains("input `sbom-cache`"), "{}", run.log);
     }
