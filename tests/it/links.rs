@@ -90,7 +90,8 @@ async fn no_cache_is_kept_through_a_link() {
     let checkout = Checkout::new().await;
     checkout.link("cache", &checkout.outside);
     for folder in ["cache", "cache/below"] {
-        let run = checkout.run(&[], &[("INPUT_SBOM", "registry"), ("INPUT_SBOM-CACHE", folder), KEY]).await;
+        let cache = [("INPUT_SBOM-CACHE", folder), ("INPUT_SBOM-CACHE-KEY", "a secret of this repository")];
+        let run = checkout.run(&[], &[&[("INPUT_SBOM", "registry")], &cache[..]].concat()).await;
         checkout.refused(&run, "cache");
         assert!(run.log.contains("input `sbom-cache`"), "{}", run.log);
     }
