@@ -44,7 +44,7 @@ fn section(published: &Published, commands: &[Command]) -> String {
     foreign.sort();
     foreign.dedup();
     for source in foreign {
-        let _ = writeln!(text, "| ⚠️ built from elsewhere | `{source}` |");
+        let _ = writeln!(text, "| ⚠️ built from elsewhere | {} |", code(source));
     }
     for kept in &published.kept {
         let _ = writeln!(text, "| kept | `{}` stays on `{}`: {} |", kept.name, kept.digest.short(), kept.why);

@@ -99,8 +99,9 @@ async fn what_was_built_elsewhere_is_published_only_where_somebody_says_so_and_i
     refused(&world, &other, &["and `build-source` is `https://github.com/mallory/good`"]).await;
     let nobody = merged(&world, &predicate(&git(theirs, &"f".repeat(40)), &json!({})), &[("INPUT_BUILD-SOURCE", theirs)]).await;
     refused(&world, &nobody, &["it names no builder"]).await;
-    for declared in ["https://github.com/Mallory/Evil", "any"] {
-        let run = merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", declared)]).await;
+    // Of one version the second run would keep what the first published.
+    for (declared, tag) in [("https://github.com/Mallory/Evil", "one"), ("any", "two")] {
+        let run = merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", declared), ("INPUT_TAGS", tag)]).await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         assert!(
             run.log.contains("is built from `https://github.com/mallory/evil.git#refs/heads/main`, not from this run's commit"),
