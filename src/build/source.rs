@@ -203,6 +203,17 @@ mod tests {
     }
 
     #[test]
+    fn a_public_repository_is_fetched_without_a_token() {
+        let env = [("GITHUB_REPOSITORY", "octo/app"), ("GITHUB_SHA", "c0ffee")];
+        let env: Environment = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        for private in [false, true] {
+            let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private };
+            let source = Source::of("", &facts, Some(&"t0ken".into())).unwrap();
+            assert!(matches!(source, Source::Remote(remote) if remote.token().is_some() == private));
+        }
+    }
+
+    #[test]
     fn the_token_goes_to_the_runs_own_repository_alone() {
         let moved = |url: &str, target: Value| {
             let mut target = target.as_object().unwrap().clone();

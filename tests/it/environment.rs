@@ -171,3 +171,30 @@ async fn a_variable_of_a_bake_file_that_the_job_sets_and_it_does_not_get_is_told
     let free = json!({ "GITHUB_SHA": { "default": "none" }, "NOT_SET": { "default": "x" } });
     assert_eq!(bake(&mut world, free, argument("${GITHUB_SHA} ${NOT_SET}"), &[]).await.code, Some(0));
 }
+
+#[tokio::test]
+async fn the_token_goes_to_no_build_of_a_repository_that_is_known_to_be_public() {
+    let mut world = World::new().await;
+    let (arguments, event) = (world.folder.path().join("arguments"), world.folder.path().join("told.json"));
+    world
+        .unset("INPUT_CONTEXT")
+        .set("INPUT_PUSH", "false")
+        .set("INPUT_GITHUB-TOKEN", "ghs_token")
+        .set("GITHUB_API_URL", "http://127.0.0.1:9");
+    world.set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap()).set("GITHUB_EVENT_PATH", event.to_str().unwrap());
+    for (told, given) in [
+        (json!({ "private": false }), false),
+        (json!({ "private": true }), true),
+        (json!({ "private": false, "visibility": "internal" }), true),
+        (json!({}), true),
+    ] {
+        let mut repository = json!({ "default_branch": "main" });
+        repository.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
+        std::fs::write(&event, json!({ "repository": repository }).to_string()).unwrap();
+        let run = world.publish().await;
+        assert_eq!(run.code, Some(0), "{}", run.log);
+        let arguments: Vec<String> = serde_json::from_slice(&std::fs::read(&arguments).unwrap()).unwrap();
+        let secrets = arguments.iter().filter(|argument| argument.starts_with("id=GIT_AUTH_TOKEN.github.com,")).count();
+        assert_eq!(secrets == 1, given, "{told}: {arguments:?}");
+    }
+}

@@ -98,6 +98,20 @@ async fn no_cache_is_kept_through_a_link() {
 }
 
 #[tokio::test]
+async fn no_sbom_is_written_through_a_link() {
+    let checkout = Checkout::new().await;
+    std::fs::write(checkout.workspace.join("sub/package.json"), r#"{"name":"a","version":"1.0.0"}"#).unwrap();
+    checkout.link("sbom.json", checkout.outside.join("victim"));
+    checkout.link("folder", &checkout.outside);
+    for (file, link) in [("sbom.json", "sbom.json"), ("folder/new.json", "folder")] {
+        let run = checkout.run(&["sbom", "dir:sub", "--output", file], &[]).await;
+        checkout.refused(&run, link);
+    }
+    let run = checkout.run(&["sbom", "dir:sub", "--output", "real.json"], &[]).await;
+    assert!(run.code == Some(0) && checkout.workspace.join("real.json").is_file(), "{}", run.log);
+}
+
+#[tokio::test]
 async fn what_a_killed_run_left_is_removed_by_a_later_one() {
     let mut world = World::new().await;
     world.set("FAKE_BUILDX", "slow").set("INPUT_SECRETS", "token=s3cr3t-value");

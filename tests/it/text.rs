@@ -205,3 +205,29 @@ async fn every_block_of_text_has_a_token_of_its_own() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_verify_says_is_text_for_people_and_json_for_programs() {
+    let world = World::new().await;
+    let published = world.publish().await;
+    let image = published.outputs["image-ref"].clone();
+    let root = world.sandbox.trusted_root().display().to_string();
+    for more in [
+        &["--certificate-identity", HOSTILE][..],
+        &["--certificate-identity-regexp", ".*", "--certificate-oidc-issuer", HOSTILE],
+        &["--key", HOSTILE],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let mut command = world.command();
+            let output = command.args(["verify", "--trusted-root", &root]).args(more).args(json).arg(&image).output().await.unwrap();
+            let (told, said) = (String::from_utf8(output.stdout).unwrap(), world.run_of(output.status.code(), &output.stderr));
+            assert_eq!(said.code, Some(1), "{}", said.log);
+            inert(&said);
+            inert(&world.run_of(None, told.as_bytes()));
+            if !json.is_empty() {
+                let told: Value = serde_json::from_str(&told).unwrap();
+                assert_eq!(told["verified"], false);
+            }
+        }
+    }
+}
