@@ -185,18 +185,18 @@ async fn put_name(registry: &Registry, (verified, name): Place<'_>, seen: Option
         Err(error @ RegistryError::Refused { .. }) => error,
         Err(error) => return Err(NotPut::Unconfirmed(remedied(error))),
     };
-    let is_late = matches!(refused, RegistryError::Refused { status, .. } if status.as_u16() == 412);
+    let is_lost = matches!(refused, RegistryError::Refused { status, .. } if status.as_u16() == 412);
     match current(registry, name).await {
         // Where tags do not move, one is refused even if it names this very image. And an answer may have been lost.
         Ok(Some(found)) if found == *digest => Ok(()),
         // The registry refuses the condition itself.
-        Ok(found) if is_late && seen.is_some_and(|seen| seen.digest == found) => {
+        Ok(found) if is_lost && seen.is_some_and(|seen| seen.digest == found) => {
             attempt(registry, verified, name, None).await.map_err(|error| match error {
                 error @ RegistryError::Refused { .. } => NotPut::Refused(remedied(error)),
                 error => NotPut::Unconfirmed(remedied(error)),
             })
         }
-        Ok(found) if is_late => Err(NotPut::Lost(found)),
+        Ok(found) if is_lost => Err(NotPut::Lost(found)),
         _ => Err(NotPut::Refused(remedied(refused))),
     }
 }

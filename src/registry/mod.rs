@@ -58,6 +58,11 @@ pub struct Registry {
 
 type Result<T> = std::result::Result<T, RegistryError>;
 
+/// Some registries learn late of a blob that was just pushed: <https://github.com/clemensv/real-time-sources/pull/351>.
+fn is_late(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Refused { status: StatusCode::NOT_FOUND, .. })
+}
+
 impl Registry {
     /// For reading.
     pub fn new(http: reqwest::Client, credentials: Credentials) -> Self {
@@ -128,25 +133,38 @@ impl Registry {
     /// Puts a manifest under its own digest, which no one pulls by chance. Says whether the registry
     /// keeps referrers itself (`OCI-Subject`).
     pub async fn put_manifest(&self, repository: &Repository, manifest: &Manifest) -> Result<bool> {
-        self.put(repository, manifest.descriptor.digest.as_str(), manifest, &None).await
+        self.put(repository, manifest.descriptor.digest.as_str(), manifest).await
     }
 
     /// Puts a name that people pull, on condition, where the registry heeds one, that it is as it was `seen`. The one caller is `publish`,
     /// which holds a `VerifiedImage`; clippy refuses any other.
     pub async fn put_tag(&self, repository: &Repository, tag: &Tag, manifest: &Manifest, seen: Option<&Seen>) -> Result<()> {
         let condition = seen.and_then(|seen| seen.condition.clone());
-        self.put(repository, tag.as_str(), manifest, &condition).await.map(drop)
+        for attempt in 1..=LATE {
+            match self.put_once(repository, tag.as_str(), manifest, &condition).await {
+                Err(error) if is_late(&error) => tokio::time::sleep(backoff(attempt)).await,
+                outcome => return outcome.map(drop),
+            }
+            // Who has waited looks again, as not every registry heeds the condition.
+            if let Some(seen) = seen
+                && self.look(repository, tag).await?.digest != seen.digest
+            {
+                let request = format!("PUT /v2/{}/manifests/{tag}", repository.path());
+                let detail = ": it was moved meanwhile".to_owned();
+                return Err(RegistryError::Refused { request, status: StatusCode::PRECONDITION_FAILED, detail });
+            }
+        }
+        self.put_once(repository, tag.as_str(), manifest, &condition).await.map(drop)
     }
 
-    async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest, condition: &Condition) -> Result<bool> {
+    async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest) -> Result<bool> {
         for attempt in 1..=LATE {
-            match self.put_once(repository, reference, manifest, condition).await {
-                // Some registries learn late of a blob that was just pushed: <https://github.com/clemensv/real-time-sources/pull/351>.
-                Err(RegistryError::Refused { status: StatusCode::NOT_FOUND, .. }) => tokio::time::sleep(backoff(attempt)).await,
+            match self.put_once(repository, reference, manifest, &None).await {
+                Err(error) if is_late(&error) => tokio::time::sleep(backoff(attempt)).await,
                 outcome => return outcome,
             }
         }
-        self.put_once(repository, reference, manifest, condition).await
+        self.put_once(repository, reference, manifest, &None).await
     }
 
     async fn put_once(&self, repository: &Repository, reference: &str, manifest: &Manifest, condition: &Condition) -> Result<bool> {

@@ -47,7 +47,7 @@ fn section(published: &Published, commands: &[Command]) -> String {
         let _ = writeln!(text, "| ⚠️ built from elsewhere | {} |", code(source));
     }
     for kept in &published.kept {
-        let _ = writeln!(text, "| kept | `{}` stays on `{}`: {} |", kept.name, kept.digest.short(), kept.why);
+        let _ = writeln!(text, "| kept | {} stays on {}: {} |", code(&kept.name), code(&kept.digest.short()), plain(&kept.why));
     }
     if published.reused {
         let _ = writeln!(text, "| reused | an earlier run of this commit published this image; nothing was built |");

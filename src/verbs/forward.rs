@@ -16,6 +16,7 @@ use crate::plan::Target;
 use crate::plan::forward::{self, Candidate, History, Question, Stands, Verdict, Weighed};
 use crate::preflight::is_immutable;
 use crate::publish::{Baseline, Kept, Name};
+use crate::registry::RegistryError;
 use crate::sigstore::verifier::Signer;
 use crate::verify::policy::Policy;
 use crate::verify::standing::Ours;
@@ -35,8 +36,16 @@ impl Run<'_> {
         let stands: HashMap<ImageRef, Stands> = stream::iter(images)
             .map(|image| async move {
                 let told = ours.told(&outside.registry, &outside.verifier, &image).await;
-                let told = told.with_context(|| format!("what `{image}` stands for cannot be read"))?;
-                anyhow::Ok((image, if told.is_empty() { Stands::Foreign } else { Stands::Ours(told) }))
+                let flood =
+                    |error: &anyhow::Error| error.chain().any(|cause| matches!(cause.downcast_ref(), Some(RegistryError::TooLarge { .. })));
+                let stands = match told {
+                    Ok(told) if told.is_empty() => Stands::Foreign,
+                    Ok(told) => Stands::Ours(told),
+                    // Anybody may attach more to an image than is read; a registry that does not answer ends the run instead.
+                    Err(error) if flood(&error) => Stands::Unread(crate::error::message(&error)),
+                    Err(error) => return Err(error.context(format!("what `{image}` stands for cannot be read"))),
+                };
+                anyhow::Ok((image, stands))
             })
             .buffer_unordered(CONCURRENCY)
             .try_collect()
