@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::{Run, accepts, cosigns, run, tool, trust, world};
+use crate::support::{Run, accepts, checkout, cosigns, run, tool, trust, world};
 
 fn monorepo(change: &[(&str, &str)]) -> Run {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monorepo");
+    let folder = checkout("monorepo");
     // What names one image is a bake file's to say.
     let none = [("INPUT_IMAGES", ""), ("INPUT_TAGS", ""), ("INPUT_PLATFORMS", ""), ("INPUT_CONTEXT", "")];
     run(&["bake"], "monorepo", "", &[none.as_slice(), &[("INPUT_SOURCE", folder.to_str().unwrap())], change].concat())

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use supply_action::image::Digest;
 
-use crate::support::{Run, accepts, cosigns, get, publish, put, required, run, tool, trust, world};
+use crate::support::{Run, accepts, checkout, cosigns, get, publish, put, required, run, tool, trust, world};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// What a build would otherwise take from the clock.
@@ -125,7 +125,7 @@ fn an_index_with_attestations_and_annotations_is_to_the_byte_what_buildkit_wrote
 #[test]
 fn what_plain_buildx_pushed_is_merged_from_the_files_of_todays_workflows() {
     let image = format!("{}/hello-plain", world().sandbox.registry());
-    let context = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");
+    let context = checkout("hello");
     let endpoint = required("SUPPLY_ACTION_BUILDER");
     accepts(&tool("BUILDX"), &["create", "--driver", "remote", "--name", "plain", endpoint.to_str().unwrap()]);
     let digests = world().folder.join("digests");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{LazyLock, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -105,6 +105,29 @@ impl Run {
     }
 }
 
+/// An example as a job checks it out: files of the repository that the run is of. Whatever this checkout was cloned from is no matter.
+pub(crate) fn checkout(example: &str) -> PathBuf {
+    static MADE: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MADE.lock();
+    let folder = world().folder.join("checkouts").join(example);
+    if folder.exists() {
+        return folder;
+    }
+    std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
+    let succeeds = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
+    succeeds(Command::new("cp").arg("-r").arg(original).arg(&folder));
+    for arguments in [
+        ["init", "--quiet"].as_slice(),
+        &["remote", "add", "origin", "https://github.com/example/hello"],
+        &["add", "--all"],
+        &["-c", "user.name=Example", "-c", "user.email=hello@example.com", "commit", "--quiet", "--message", "all"],
+    ] {
+        succeeds(Command::new("git").current_dir(&folder).args(arguments));
+    }
+    folder
+}
+
 /// Publishes an example with the real program, the real buildx and the real BuildKit, as a workflow step would.
 pub(crate) fn publish(example: &str, image: &str, change: &[(&str, &str)]) -> Run {
     run(&[], example, image, change)
@@ -114,7 +137,6 @@ pub(crate) fn publish(example: &str, image: &str, change: &[(&str, &str)]) -> Ru
 pub(crate) fn run(arguments: &[&str], example: &str, image: &str, change: &[(&str, &str)]) -> Run {
     let world = world();
     let folder = tempfile::tempdir_in(world.folder.as_path()).unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(required("SUPPLY_ACTION_BIN"));
     command.env_clear().envs(world.sandbox.environment());
     command.env("PATH", required("PATH")).env("BUILDX", tool("BUILDX")).env("GITHUB_ACTIONS", "true").env("RUNNER_TEMP", folder.path());
@@ -123,7 +145,7 @@ pub(crate) fn run(arguments: &[&str], example: &str, image: &str, change: &[(&st
         ("IMAGES", image),
         ("TAGS", "v1.2.3\nv1.2\nlatest"),
         ("PLATFORMS", "linux/amd64,linux/arm64"),
-        ("CONTEXT", root.join("examples").join(example).to_str().unwrap()),
+        ("CONTEXT", checkout(example).to_str().unwrap()),
         ("SIGNING-CONFIG", world.sandbox.signing_config().to_str().unwrap()),
         ("TRUSTED-ROOT", world.sandbox.trusted_root().to_str().unwrap()),
         ("BUILDER-ENDPOINT", required("SUPPLY_ACTION_BUILDER").to_str().unwrap()),
