@@ -62,6 +62,8 @@ pub struct Inputs {
     pub push_by_digest: bool,
     /// A folder of files named by digests: written by such a job, read by `merge`.
     pub digest_files: Option<PathBuf>,
+    /// A folder for files of what was published: evidence, bundles, SBOMs, provenances.
+    pub evidence_dir: Option<PathBuf>,
     pub merge: Merged,
     /// What an image may hold that is refused otherwise.
     pub allowed: Allowed,
@@ -282,6 +284,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         build_env: build_env(raw.build_env.as_deref(), env, &mut notices, &mut problems),
         sbom_cache_key: sbom_cache_key(&raw, &mut problems),
         digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
+        evidence_dir: raw.evidence_dir.as_deref().map(|folder| PathBuf::from(folder.trim())),
         sbom_files: sbom_files(raw.sbom_files.as_deref(), &mut problems),
         sbom_format: sbom_format(raw.sbom_format.as_deref(), &mut problems),
         sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),

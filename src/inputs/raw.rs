@@ -57,6 +57,7 @@ pub(super) struct Raw {
     pub(super) push_by_digest: Option<String>,
     pub(super) digest_files: Option<String>,
     pub(super) digests: Option<String>,
+    pub(super) evidence_dir: Option<String>,
     pub(super) sbom: Option<String>,
     pub(super) sbom_cache: Option<String>,
     pub(super) sbom_files: Option<String>,

@@ -4,7 +4,7 @@
 use super::names::Lines;
 use super::sbom::Sbom;
 use super::shown::{joined, listed, words};
-use super::told::unserved;
+use super::told::{Goal, unserved, unused_evidence_dir};
 use super::{About, Build, Release, Target, about, answer, build, must_sign, refuse, requirements};
 use crate::build::bake::{Definition, Goods};
 use crate::error::Remedy as _;
@@ -57,6 +57,7 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     if answer.decision == Decision::BuildOnly {
         let told = goods.as_ref().err().into_iter().flatten().map(|wrong| format!("to publish this would be refused: {wrong}"));
         about.notices.extend(told);
+        about.notices.extend(unused_evidence_dir(inputs, Goal::Check));
         build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
         let goods = goods.unwrap_or_default();
         let images: Vec<Repository> = goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::shown::{joined, listed};
+use super::told::{Goal, unused_evidence_dir};
 use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier, unauthenticated_cache};
 use crate::attest::sboms::Written;
 use crate::error::Remedy as _;
@@ -42,6 +43,7 @@ pub struct Merge {
 pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
     let mut outline = outline(inputs, context, env, facts)?;
     if outline.decision == Decision::BuildOnly {
+        outline.about.notices.extend(unused_evidence_dir(inputs, Goal::Check));
         return Ok(Plan::Nothing(Box::new(outline.nothing())));
     }
     let claims = inputs.merge.claims.clone();

@@ -30,6 +30,7 @@ pub(super) fn told(inputs: &Inputs, build: &Build, metadata: &Metadata, images: 
         named_outputs(&build.flags, images, &names, goal)?;
     }
     let mut notices = unused_outputs(inputs, &build.flags, goal);
+    notices.extend(unused_evidence_dir(inputs, goal));
     let elsewhere: Vec<&str> = ["--cache-to", "--cache-from", "--build-context"].iter().flat_map(|flag| build.flags.values(flag)).collect();
     notices.extend(unserved(&inputs.registry_auth, images, &elsewhere));
     Ok(notices)
@@ -72,6 +73,16 @@ fn named_outputs(flags: &Flags, images: &[Repository], names: &[String], goal: G
         }
     }
     Ok(())
+}
+
+/// There is evidence of what is published alone.
+pub(super) fn unused_evidence_dir(inputs: &Inputs, goal: Goal) -> Option<String> {
+    inputs.evidence_dir.as_ref()?;
+    match goal {
+        Goal::Publish => None,
+        Goal::Check => Some("input `evidence-dir` is not heeded, since this run publishes nothing".to_owned()),
+        Goal::PushByDigest => Some("input `evidence-dir` is not heeded here; the action `merge`, which publishes, takes it".to_owned()),
+    }
 }
 
 fn unused_outputs(inputs: &Inputs, flags: &Flags, goal: Goal) -> Vec<String> {

@@ -191,14 +191,19 @@ impl Registry {
         if blob.size > limit as u64 {
             return Err(RegistryError::TooLarge { what: what(), limit });
         }
-        let answer =
-            self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
+        self.blob_of(repository, &blob.digest, limit).await
+    }
+
+    /// As `blob`, where nothing but the digest is known.
+    pub async fn blob_of(&self, repository: &Repository, digest: &Digest, limit: usize) -> Result<Vec<u8>> {
+        let what = || format!("blob `{repository}@{digest}`");
+        let answer = self.transport.send(Method::GET, repository, &format!("blobs/{digest}"), Access::Pull, |request| request).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(RegistryError::Absent { what: what() });
         }
         let bytes = answer.success().await?.bytes(limit).await?;
         let computed = Digest::of(&bytes);
-        if computed != blob.digest {
+        if computed != *digest {
             return Err(RegistryError::Mismatch { what: what(), computed });
         }
         Ok(bytes)

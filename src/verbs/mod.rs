@@ -1,6 +1,7 @@
 //! The verbs: arguments → stages → report. A verb knows the order of things and leaves each thing to its stage.
 
 pub mod bake;
+mod evidence_dir;
 mod forward;
 mod hand_over;
 pub mod layout;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
+use super::evidence_dir::{self, EvidenceFile};
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files::Folder;
 use crate::github::{Context, Environment, facts, git};
@@ -16,7 +17,7 @@ use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sandbox::{self, Sandbox};
 use crate::summary;
-use crate::verify::policy::{Format, Part};
+use crate::verify::policy::Format;
 
 /// Where the repository of a rehearsal would lie.
 const SERVER: &str = "https://github.com";
@@ -226,55 +227,28 @@ async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Res
     folder.write(Path::new("evidence.json"), serde_json::to_string_pretty(&summary::evidence(published))?.as_bytes()).remedied()?;
     let root = inputs.trusted_root.as_ref().context("a rehearsal has a trusted root")?;
     folder.write(Path::new("trusted_root.json"), &fs::read(root)?).remedied()?;
-    let checks = bundle_files(published);
+    let checks = evidence_dir::evidence_files(published, Format::Bundle);
     for check in &checks {
-        fs::copy(out.join("image/blobs/sha256").join(check.bundle.hex()), bundles.join(&check.file))?;
+        fs::copy(out.join("image/blobs/sha256").join(check.statement.bundle.hex()), bundles.join(bundle_file(check)))?;
     }
     folder.write(Path::new("verify.sh"), script(published, &checks).as_bytes()).remedied()?;
     Ok(((), format!("{} and {} in `{}`", "the image", super::release::plural(checks.len(), "bundle"), out.display())))
 }
 
-/// A bundle on disk and what it proves.
-struct BundleFile {
-    file: PathBuf,
-    bundle: crate::image::Digest,
-    subject: crate::image::Digest,
-    predicate_type: String,
-}
-
-fn bundle_files(published: &Published) -> Vec<BundleFile> {
-    let mut files = Vec::new();
-    for subject in &published.evidence.subjects {
-        let platform = subject.platform.as_ref().map_or_else(|| "index".to_owned(), |platform| platform.to_string().replace('/', "-"));
-        let part = if subject.kind == Part::Attestations { format!("{platform}-attestations") } else { platform };
-        let statements = subject.signatures.iter().chain(&subject.attestations);
-        for statement in statements.filter(|statement| statement.format == Format::Bundle) {
-            let kind = match statement.predicate_type.as_str() {
-                crate::sigstore::SIGNATURE_PREDICATE => "signature",
-                crate::verify::policy::SPDX | crate::verify::policy::CYCLONEDX => "sbom",
-                _ => "provenance",
-            };
-            files.push(BundleFile {
-                file: format!("{part}.{kind}.sigstore.json").into(),
-                bundle: statement.bundle.clone(),
-                subject: subject.digest.clone(),
-                predicate_type: statement.predicate_type.clone(),
-            });
-        }
-    }
-    files
+fn bundle_file(file: &EvidenceFile<'_>) -> String {
+    format!("{}.sigstore.json", file.stem)
 }
 
 /// A script that checks every bundle with cosign, offline, without the registry.
-fn script(published: &Published, checks: &[BundleFile]) -> String {
+fn script(published: &Published, checks: &[EvidenceFile<'_>]) -> String {
     let who = summary::commands::who(&published.evidence);
     let mut text =
         "#!/bin/sh\n# Checks every bundle of this rehearsal with cosign 3, offline.\nset -eu\ncd \"$(dirname \"$0\")\"\n".to_owned();
     for check in checks {
         text.push_str(&format!(
             "cosign verify-blob-attestation --trusted-root trusted_root.json --bundle bundles/{} --type {} {who} --digest {} --digestAlg sha256\n",
-            summary::commands::quoted(&check.file.display().to_string()),
-            summary::commands::quoted(&check.predicate_type),
+            summary::commands::quoted(&bundle_file(check)),
+            summary::commands::quoted(&check.statement.predicate_type),
             check.subject.hex(),
         ));
     }

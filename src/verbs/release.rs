@@ -6,8 +6,9 @@ use std::future::Future;
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
+use super::hand_over::UNWRITTEN;
 use super::prove::{prove, verify_all};
-use super::store;
+use super::{evidence_dir, store};
 use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
@@ -150,6 +151,9 @@ impl Run<'_> {
         let Outside { http, registry, services, .. } = outside;
         let (images, names) = (release.images(), release.names());
         let possible = possible(release, services, report)?;
+        if let Some(dir) = &inputs.evidence_dir {
+            problems.take(evidence_dir::folder(dir, context));
+        }
         let (authority, baseline, probes, made, github) = tokio::join!(
             Authority::of_run(http, context, inputs, &services.issuers),
             Baseline::observe(registry, &names),
@@ -195,6 +199,7 @@ impl Run<'_> {
         }
         let mut published = self.report.stage("publish", self.name(outside, &baseline, &policies, verified, kept)).await?;
         published.iter_mut().for_each(|published| published.reused = true);
+        self.write_evidence(outside, &published).await?;
         Ok(published)
     }
 
@@ -239,7 +244,18 @@ impl Run<'_> {
         if let Some(github) = &github {
             store::store(github, inputs, &attested, report).await?;
         }
-        report.stage("publish", self.name(outside, &baseline, &policies, verified, kept)).await
+        let published = report.stage("publish", self.name(outside, &baseline, &policies, verified, kept)).await?;
+        self.write_evidence(outside, &published).await?;
+        Ok(published)
+    }
+
+    /// Files of what was published, where the user wants them.
+    async fn write_evidence(&self, outside: &Outside, published: &[Published]) -> anyhow::Result<()> {
+        let Some(dir) = &self.inputs.evidence_dir else { return Ok(()) };
+        let folder = evidence_dir::folder(dir, self.context).context(UNWRITTEN)?;
+        let count = evidence_dir::write(&outside.registry, &folder, &self.release.targets, published).await?;
+        self.report.say(&format!("evidence: {} in `{}`", plural(count, "file"), dir.display()));
+        Ok(())
     }
 
     /// What images hold because it was allowed, each thing once; and that nothing did, where something was.

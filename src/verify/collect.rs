@@ -20,7 +20,7 @@ use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::verifier::{BundleVerifier, CheckedStatement};
 
 /// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
-pub(super) const BUNDLE_LIMIT: usize = 64 << 20;
+pub(crate) const BUNDLE_LIMIT: usize = 64 << 20;
 
 /// What a subject carries.
 #[derive(Debug, Default)]

@@ -17,6 +17,7 @@ use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
 use self::built::Built;
+pub(crate) use self::collect::BUNDLE_LIMIT;
 use self::collect::Collected;
 use self::policy::{Format, Part, Policy};
 use self::standing::Told;

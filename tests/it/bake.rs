@@ -51,6 +51,22 @@ async fn succeeds(world: &World, change: &[(&str, &str)]) -> Run {
     run
 }
 
+#[tokio::test]
+async fn each_target_has_a_folder_of_its_own_for_its_evidence() {
+    let world = world().await;
+    let dir = world.folder.path().join("evidence");
+    succeeds(&world, &[("INPUT_EVIDENCE-DIR", dir.to_str().unwrap())]).await;
+    let names = |folder: &std::path::Path| {
+        let mut names: Vec<String> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&dir), ["api", "web"]);
+    assert!(names(&dir.join("api")).contains(&"linux-arm64.sbom.spdx.json".to_owned()));
+    assert!(!names(&dir.join("web")).iter().any(|name| name.contains("arm64")));
+}
+
 /// Every name there is, in any of the repositories.
 async fn names(world: &World) -> Vec<(String, String)> {
     let mut names = Vec::new();

@@ -72,6 +72,10 @@ async fn digest_files_are_neither_written_nor_read_through_a_link() {
         let run = checkout.run(&["merge"], &[("INPUT_DIGEST-FILES", folder)]).await;
         checkout.refused(&run, link);
     }
+    for (folder, link) in [("digests", "digests"), ("sub/up/x", "sub/up")] {
+        let run = checkout.run(&[], &[("INPUT_EVIDENCE-DIR", folder)]).await;
+        checkout.refused(&run, link);
+    }
     let run = checkout.run(&[], &[("INPUT_PUSH-BY-DIGEST", "true"), ("INPUT_DIGEST-FILES", "real/digests")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     let digest = run.outputs["digest"].trim_start_matches("sha256:").to_owned();

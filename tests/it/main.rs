@@ -10,6 +10,7 @@ mod contract;
 mod documents;
 mod drop_in;
 mod environment;
+mod evidence_dir;
 mod faults;
 mod forward;
 mod hosts;
