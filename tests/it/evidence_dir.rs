@@ -39,7 +39,9 @@ async fn every_bundle_and_what_it_says_lies_in_a_file() {
     expected.extend(["index.provenance.intoto.json", "index.provenance.sigstore.json"].map(str::to_owned));
     for platform in ["linux-amd64", "linux-arm64"] {
         expected.push(format!("{platform}-attestations.signature.sigstore.json"));
-        for file in ["provenance.intoto.json", "provenance.sigstore.json", "sbom.sigstore.json", "sbom.spdx.json", "signature.sigstore.json"] {
+        for file in
+            ["provenance.intoto.json", "provenance.sigstore.json", "sbom.sigstore.json", "sbom.spdx.json", "signature.sigstore.json"]
+        {
             expected.push(format!("{platform}.{file}"));
         }
     }
@@ -82,7 +84,11 @@ async fn the_older_format_gives_the_same_documents_and_no_bundles() {
     assert_eq!(run.code, Some(0), "{}", run.log);
     let found = files(&dir);
     assert_eq!(json(&found["linux-amd64.sbom.spdx.json"])["spdxVersion"], "SPDX-2.3");
-    assert!(found.contains_key("index.provenance.intoto.json") && !found.keys().any(|name| name.contains("sigstore")), "{:?}", found.keys());
+    assert!(
+        found.contains_key("index.provenance.intoto.json") && !found.keys().any(|name| name.contains("sigstore")),
+        "{:?}",
+        found.keys()
+    );
 }
 
 #[tokio::test]
