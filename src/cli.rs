@@ -18,6 +18,9 @@ use crate::verbs;
 pub struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
+    /// Show all of the plan before it is carried out
+    #[arg(long, global = true)]
+    verbose: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -78,7 +81,7 @@ enum Verb {
 /// Runs a verb to its end, or until a signal ends it, and tells how it went.
 pub fn run(cli: Cli, env: Environment) -> ExitCode {
     start_log(&env);
-    let report = Report::new(env.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"), env.contains_key("NO_COLOR"));
+    let report = Report::new(env.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"), env.contains_key("NO_COLOR"), cli.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -86,10 +89,12 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
             return ExitCode::from(exit::FAILED);
         }
     };
+    let verb = cli.verb.unwrap_or(Verb::Publish { inputs: Vec::new() });
+    let is_summed_up = matches!(verb, Verb::Publish { .. } | Verb::Merge { .. } | Verb::Bake { .. } | Verb::Verify(_));
     let result = runtime.block_on(async {
         // Dropping the verb's future ends its child programs and removes its private files.
         tokio::select! {
-            result = dispatch(cli.verb.unwrap_or(Verb::Publish { inputs: Vec::new() }), &env, &report) => result,
+            result = dispatch(verb, &env, &report) => result,
             ended = signalled() => if report.is_serving() { Ok(()) } else { Err(ended.into()) },
         }
     });
@@ -99,6 +104,9 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report.failure(&error);
+            if is_summed_up {
+                verbs::ending::failed(&env, &report, &error);
+            }
             ExitCode::from(exit_code(&error))
         }
     };

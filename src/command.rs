@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -14,7 +14,8 @@ use crate::error::Remedy as _;
 use crate::github::Environment;
 use crate::report::{log, text};
 
-/// Of a failed program's output, this many lines are repeated in the error.
+/// Of a program's output, this many lines are at hand when it fails, and so many are repeated as they are.
+const KEPT: usize = 400;
 const TAIL: usize = 12;
 
 /// A program and the arguments that always come first (`docker buildx`).
@@ -158,6 +159,21 @@ impl Variables {
     }
 }
 
+/// A program that ended badly, with the last lines it wrote.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failed {
+    message: String,
+    pub said: Vec<String>,
+}
+
+#[cfg(test)]
+impl Failed {
+    pub(crate) fn of(said: Vec<String>) -> Self {
+        Self { message: "`buildx` ended with exit status: 1".to_owned(), said }
+    }
+}
+
 /// Whether the child may draw on our terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
@@ -254,12 +270,15 @@ impl Program {
         if status.success() {
             return Ok(());
         }
-        let said: Vec<&str> = tail.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
-        match said.iter().rev().find(|line| line.starts_with("ERROR")).or(said.last()) {
-            Some(_) if output == Output::Kept => bail!("`{name}` ended with {status}: {}", said.join("\n  ")),
-            Some(reason) => bail!("`{name}` ended with {status}: {reason}"),
-            None => bail!("`{name}` ended with {status}"),
-        }
+        let said: Vec<String> = tail.into_iter().filter(|line| !line.is_empty()).collect();
+        let message = match said.iter().rev().find(|line| line.starts_with("ERROR")).or(said.last()) {
+            Some(_) if output == Output::Kept => {
+                format!("`{name}` ended with {status}: {}", said[said.len().saturating_sub(TAIL)..].join("\n  "))
+            }
+            Some(reason) => format!("`{name}` ended with {status}: {reason}"),
+            None => format!("`{name}` ended with {status}"),
+        };
+        Err(Failed { message, said }.into())
     }
 }
 
@@ -278,10 +297,10 @@ async fn follow(stderr: Option<ChildStderr>, output: Output) -> anyhow::Result<V
             if output == Output::Relayed {
                 log::line(&line);
             }
-            if tail.len() == TAIL {
+            if tail.len() == KEPT {
                 tail.pop_front();
             }
-            tail.push_back(line);
+            tail.push_back(shortened(log::hidden(&line)));
         }
         if ended {
             return Ok(tail);
@@ -294,6 +313,13 @@ async fn follow(stderr: Option<ChildStderr>, output: Output) -> anyhow::Result<V
 struct Lines {
     begun: Vec<u8>,
     after_return: bool,
+}
+
+/// What is kept of a line.
+fn shortened(mut line: String) -> String {
+    const MOST: usize = 4096;
+    line.truncate(line.floor_char_boundary(MOST));
+    line
 }
 
 /// A longer line is several.

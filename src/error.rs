@@ -74,6 +74,39 @@ pub struct WithExit {
     pub message: String,
 }
 
+/// Several failures at once. Each keeps its remedies: they stand under it, in their order.
+#[derive(Debug)]
+pub struct Several(Vec<anyhow::Error>);
+
+impl Several {
+    /// The failures, those of a list among them one by one.
+    pub fn of(errors: Vec<anyhow::Error>) -> Self {
+        Self(errors.into_iter().flat_map(|error| error.downcast::<Self>().map_or_else(|error| vec![error], |list| list.0)).collect())
+    }
+
+    pub fn each(&self) -> &[anyhow::Error] {
+        &self.0
+    }
+}
+
+impl std::error::Error for Several {}
+
+impl fmt::Display for Several {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} things stand in the way:", self.0.len())?;
+        for (at, error) in self.0.iter().enumerate() {
+            write!(formatter, "\n  ({}) {}", at + 1, below(&message(error)))?;
+            hints(error).iter().try_for_each(|hint| write!(formatter, "\n      {MARK}{}", below(hint)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The lines that go on, further in.
+fn below(text: &str) -> String {
+    text.replace("\n  ", "\n      ")
+}
+
 /// The exit code of a failure.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<WithExit>().map_or(exit::FAILED, |known| known.code)
@@ -120,6 +153,21 @@ mod tests {
         assert_eq!(message(&error), "nothing was tagged: the registry did not answer: `GET /v2/` answered 503");
         assert_eq!(hints(&error), ["try again later"]);
         assert_eq!(exit_code(&error), exit::FAILED);
+    }
+
+    #[test]
+    fn of_several_failures_each_has_its_own_remedies_below_it() {
+        let one = Err::<(), _>(anyhow!("the tail:\n  one\n  two")).hint("second").hint("first").unwrap_err();
+        let two = Err::<(), _>(anyhow!("no push")).hint("log in").unwrap_err();
+        let inner = anyhow::Error::new(Several::of(vec![one, two]));
+        let error = anyhow::Error::new(Several::of(vec![inner, anyhow!("no `id-token`")])).context("nothing was tagged");
+        assert_eq!(
+            message(&error),
+            "nothing was tagged: 3 things stand in the way:\n  (1) the tail:\n      one\n      two\n      hint: second\n      hint: first\n  \
+             (2) no push\n      hint: log in\n  (3) no `id-token`"
+        );
+        assert_eq!(hints(&error), Vec::<String>::new());
+        assert_eq!(error.downcast_ref::<Several>().map(|several| several.each().len()), Some(3));
     }
 
     #[test]

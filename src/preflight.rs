@@ -1,18 +1,24 @@
 //! What can be known to fail before anything is built, as one list: a user mends everything in one go. The checks that need no service are pure.
 
 use crate::build::outputs;
-use crate::error::{self, Remedy as _, WithExit, exit};
+use crate::error::{Remedy as _, Several, WithExit, exit};
 use crate::github::facts::Visibility;
 use crate::image::spelling::Named;
 use crate::image::{Repository, Tag};
+use crate::registry::RegistryError;
 
 /// Everything that is missing or wrong.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<anyhow::Error>);
 
 impl Problems {
+    /// One cause is one problem, however many requests met it.
     pub fn add(&mut self, error: anyhow::Error) {
-        self.0.push(error);
+        let cause = |error: &anyhow::Error| error.downcast_ref::<RegistryError>().and_then(RegistryError::cause);
+        let is_known = cause(&error).is_some_and(|new| self.0.iter().any(|known| cause(known).as_ref() == Some(&new)));
+        if !is_known {
+            self.0.push(error);
+        }
     }
 
     /// Keeps the value, or notes the failure.
@@ -25,12 +31,9 @@ impl Problems {
         match (self.0.len(), self.0.pop()) {
             (_, None) => Ok(()),
             (1, Some(only)) => Err(only),
-            (count, Some(last)) => {
+            (_, Some(last)) => {
                 self.0.push(last);
-                let listed: Vec<String> =
-                    self.0.iter().enumerate().map(|(at, error)| format!("({}) {}", at + 1, error::message(error))).collect();
-                let all = anyhow::anyhow!("{count} things stand in the way: {}", listed.join(" "));
-                Err(self.0.iter().rev().flat_map(error::hints).fold(all, error::with_hint))
+                Err(Several::of(self.0).into())
             }
         }
     }
@@ -144,6 +147,7 @@ pub fn is_immutable(tag: &Tag) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error;
 
     #[test]
     fn everything_is_listed_at_once() {
@@ -151,9 +155,28 @@ mod tests {
         problems.add(Err::<(), _>(anyhow::anyhow!("no `id-token`")).hint("add it").unwrap_err());
         problems.add(Err::<(), _>(anyhow::anyhow!("no push")).hint("log in").unwrap_err());
         let error = problems.into_result().unwrap_err();
-        assert_eq!(error::message(&error), "2 things stand in the way: (1) no `id-token` (2) no push");
-        assert_eq!(error::hints(&error).len(), 2);
+        let told = "2 things stand in the way:\n  (1) no `id-token`\n      hint: add it\n  (2) no push\n      hint: log in";
+        assert_eq!(error::message(&error), told);
+        assert!(error::hints(&error).is_empty(), "each stands below its problem");
         Problems::default().into_result().unwrap();
+    }
+
+    #[test]
+    fn one_cause_is_one_problem() {
+        let refused = |request: &str| {
+            error::remedied(RegistryError::Refused {
+                request: request.to_owned(),
+                status: reqwest::StatusCode::UNAUTHORIZED,
+                detail: String::new(),
+            })
+        };
+        let mut problems = Problems::default();
+        problems.add(refused("GET https://r.io/v2/o/a/manifests/v1").context("what names mean"));
+        problems.add(refused("POST https://r.io/v2/o/a/blobs/uploads/"));
+        problems.add(refused("POST https://r.io/v2/o/b/blobs/uploads/"));
+        let error = problems.into_result().unwrap_err();
+        assert!(error::message(&error).starts_with("what names mean: `GET "), "{error:?}");
+        assert_eq!(error::hints(&error).len(), 1);
     }
 
     #[test]

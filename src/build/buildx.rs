@@ -10,7 +10,7 @@ use super::arguments::{self, Destination, Generator};
 use super::bake::{Definition, Goods};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::source::{Remote, TOKEN_VARIABLE};
-use super::{BuiltImage, Expected, emulation, variables, withheld};
+use super::{BuiltImage, Expected, emulation, failure, variables, withheld};
 use crate::command::{Output, Program, Variables, find};
 use crate::error::Remedy as _;
 use crate::github::Environment;
@@ -243,7 +243,7 @@ impl Buildx {
         if let Some(metadata) = metadata {
             push("--metadata-file", metadata.display().to_string());
         }
-        self.program.clone().in_folder(folder).run(&arguments, self.output).await.context("the build failed")
+        self.program.clone().in_folder(folder).run(&arguments, self.output).await.map_err(|error| failure::told(error, None))
     }
 
     fn progress(&self) -> &'static str {
@@ -251,7 +251,6 @@ impl Buildx {
     }
 
     async fn run(&self, build: &Build, destination: &Destination<'_>) -> anyhow::Result<()> {
-        check_context(build)?;
         let secrets = &build.flags.secrets;
         let files: Vec<PathBuf> = (0..secrets.len()).map(|number| self.folder.join(format!("secret-{number}"))).collect();
         for (file, secret) in files.iter().zip(secrets) {
@@ -259,7 +258,8 @@ impl Buildx {
         }
         let mut arguments = arguments::build(build, &self.builder, destination, &files);
         arguments.insert(1, format!("--progress={}", self.progress()));
-        let result = self.program.run(&arguments, self.output).await.context("the build failed");
+        let given = build.flags.values("--file").last();
+        let result = self.program.run(&arguments, self.output).await.map_err(|error| failure::told(error, given));
         for file in &files {
             let _ = std::fs::remove_file(file); // the folder goes at the end in any case
         }
@@ -369,17 +369,6 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
             Err(anyhow::anyhow!("`buildx` is not installed")).hint("install docker buildx, or name it with the environment variable BUILDX")
         }
     }
-}
-
-/// A local context that is not there would fail late and obscurely.
-pub fn check_context(build: &Build) -> anyhow::Result<()> {
-    let context = &build.flags.context;
-    let remote = context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/") || context == "-";
-    if !remote && !Path::new(context).is_dir() {
-        return Err(anyhow::anyhow!("input `context`: there is no folder `{context}`"))
-            .hint("in a workflow the repository is there only after `actions/checkout`; paths are relative to its root");
-    }
-    Ok(())
 }
 
 fn reported_digest(metadata: &Path) -> anyhow::Result<Digest> {

@@ -6,12 +6,14 @@ pub mod builder;
 pub mod buildx;
 pub mod caches;
 pub mod emulation;
+pub mod failure;
 pub mod flags;
 pub mod inherited;
 pub mod merge;
 pub mod outputs;
 pub mod scanner;
 pub mod source;
+pub mod sources;
 pub mod variables;
 mod withheld;
 

@@ -7,7 +7,8 @@ use crate::error::{WithExit, exit, with_hint};
 #[derive(Default)]
 pub(super) struct Problems {
     pub(super) said: Vec<String>,
-    hints: Vec<String>,
+    /// Each with the place of what it mends.
+    hints: Vec<(usize, String)>,
 }
 
 impl Problems {
@@ -15,8 +16,9 @@ impl Problems {
         self.said.push(format!("input `{input}`: {what}"));
     }
 
+    /// Mends what was said last.
     pub(super) fn hint(&mut self, remedy: impl Into<String>) {
-        self.hints.push(remedy.into());
+        self.hints.push((self.said.len().saturating_sub(1), remedy.into()));
     }
 
     pub(super) fn variable(&mut self, name: &str, what: impl std::fmt::Display) {
@@ -27,11 +29,16 @@ impl Problems {
     pub(super) fn into_result(self) -> anyhow::Result<()> {
         let message = match self.said.as_slice() {
             [] => return Ok(()),
-            [only] => only.clone(),
-            several => format!("{} inputs are wrong:\n  {}", several.len(), several.join("\n  ")),
+            [only] => {
+                let error = WithExit { code: exit::BAD_INPUT, message: only.clone() }.into();
+                return Err(self.hints.into_iter().rev().fold(error, |error, (_, hint)| with_hint(error, hint)));
+            }
+            several => several.iter().enumerate().fold(format!("{} inputs are wrong:", several.len()), |text, (at, said)| {
+                let hints = self.hints.iter().filter(|(of, _)| *of == at).map(|(_, hint)| format!("\n      hint: {hint}"));
+                format!("{text}\n  {said}{}", hints.collect::<String>())
+            }),
         };
-        let error = WithExit { code: exit::BAD_INPUT, message }.into();
-        Err(self.hints.into_iter().rev().fold(error, with_hint))
+        Err(WithExit { code: exit::BAD_INPUT, message }.into())
     }
 
     pub(super) fn each<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, input: &str, texts: &[String]) -> Vec<T> {

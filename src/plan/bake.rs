@@ -3,7 +3,7 @@
 
 use super::names::Lines;
 use super::sbom::Sbom;
-use super::shown::{joined, listed, words};
+use super::shown::{SHORT, Words, joined, listed, words};
 use super::told::{Goal, unserved, unused_evidence_dir};
 use super::{About, Build, Release, Target, about, answer, build, must_sign, refuse, requirements};
 use crate::build::bake::{Definition, Goods};
@@ -113,31 +113,33 @@ impl Plan {
         }
     }
 
-    /// The plan for people, a line each.
-    pub fn lines(&self) -> Vec<String> {
+    /// The plan for people.
+    pub fn words(&self) -> Words {
         let about = self.about();
-        let source = self.definition().source().map(|source| format!("Source:     {source}"));
-        let (mut lines, needs) = match self {
+        let mut rest: Vec<String> = self.definition().source().map(|source| format!("Source:     {source}")).into_iter().collect();
+        let (mut short, targets, needs) = match self {
             Self::BuildOnly(plan) => {
                 let mut lines = about.lines("bake only");
-                lines.extend(source);
-                listed(&mut lines, "Targets:", plan.definition.targets());
                 lines.push("Pushed:     nothing".to_owned());
-                (lines, vec!["contents: read"])
+                (lines, plan.definition.targets().to_vec(), vec!["contents: read"])
             }
             Self::Publish(plan) => {
-                let mut lines = about.lines("bake and publish");
-                lines.extend(source);
-                let targets: Vec<String> = plan.goods.iter().map(line).collect();
-                listed(&mut lines, "Targets:", &targets);
-                lines.extend(plan.release.evidence_lines());
-                (lines, plan.release.permissions())
+                rest.extend(plan.release.evidence_lines());
+                (about.lines("bake and publish"), plan.goods.iter().map(line).collect(), plan.release.permissions())
             }
         };
-        lines.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
-        listed(&mut lines, "Logins:", &about.login_lines());
-        lines.push(format!("Needs:      {}", joined(&needs)));
-        lines
+        let room = SHORT - short.len() - 1;
+        if targets.len() <= room {
+            listed(&mut short, "Targets:", &targets);
+        } else {
+            listed(&mut short, "Targets:", &targets[..room - 1]);
+            short.push(format!("            and {} more", targets.len() - (room - 1)));
+            listed(&mut rest, "Targets:", &targets);
+        }
+        short.push(format!("Needs:      {}", joined(&needs)));
+        rest.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
+        listed(&mut rest, "Logins:", &about.login_lines());
+        Words { short, rest }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::shown::{joined, listed};
+use super::shown::{Words, joined, listed};
 use super::told::{Goal, unused_evidence_dir};
 use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier, unauthenticated_cache};
 use crate::attest::sboms::Written;
@@ -116,13 +116,17 @@ impl Plan {
         }
     }
 
-    /// The plan for people, a line each.
-    pub fn lines(&self) -> Vec<String> {
+    /// The plan for people.
+    pub fn words(&self) -> Words {
         let plan = match self {
-            Self::Nothing(about) => return about.lines("merge nothing"),
+            Self::Nothing(about) => return Words { short: about.lines("merge nothing"), rest: Vec::new() },
             Self::Merge(plan) => plan,
         };
-        let mut lines = plan.release.about.lines("merge and publish");
+        let mut short = plan.release.about.lines("merge and publish");
+        let platforms: Vec<_> = plan.release.targets.iter().flat_map(|target| &target.requirements.platforms).collect();
+        short.extend(plan.release.names_lines());
+        short.push(format!("Platforms:  {}", if platforms.is_empty() { "those that are there".to_owned() } else { joined(&platforms) }));
+        short.push(format!("Needs:      {}", joined(&plan.release.permissions())));
         let parts: Vec<String> = plan
             .claims
             .iter()
@@ -131,14 +135,12 @@ impl Plan {
                 None => format!("{} ({})", claim.digest, claim.by),
             })
             .collect();
-        listed(&mut lines, "Parts:", &parts);
-        let platforms: Vec<_> = plan.release.targets.iter().flat_map(|target| &target.requirements.platforms).collect();
-        lines.push(format!("Platforms:  {}", if platforms.is_empty() { "those that are there".to_owned() } else { joined(&platforms) }));
-        lines.extend(plan.release.lines());
+        let mut rest = Vec::new();
+        listed(&mut rest, "Parts:", &parts);
+        rest.extend(plan.release.lines());
         let annotations: Vec<String> = plan.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        listed(&mut lines, "Annotated:", &annotations);
-        listed(&mut lines, "Logins:", &plan.release.about.login_lines());
-        lines.push(format!("Needs:      {}", joined(&plan.release.permissions())));
-        lines
+        listed(&mut rest, "Annotated:", &annotations);
+        listed(&mut rest, "Logins:", &plan.release.about.login_lines());
+        Words { short, rest }
     }
 }

@@ -6,7 +6,7 @@ pub mod forward;
 pub mod merge;
 pub mod names;
 pub mod sbom;
-mod shown;
+pub mod shown;
 mod told;
 
 use std::path::PathBuf;

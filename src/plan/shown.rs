@@ -11,6 +11,23 @@ use crate::summary::commands::quoted;
 use crate::trigger::Decision;
 use crate::verify::policy::{CYCLONEDX, Part, SLSA_PROVENANCE, SPDX};
 
+/// A plan for people, a line each; of a list, each entry has its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// What opens a log: no more than `SHORT` lines.
+    pub short: Vec<String>,
+    pub rest: Vec<String>,
+}
+
+/// So many lines of a plan are always shown.
+pub const SHORT: usize = 6;
+
+impl Words {
+    pub fn all(&self) -> Vec<String> {
+        self.short.iter().chain(&self.rest).cloned().collect()
+    }
+}
+
 impl Plan {
     /// The plan for machines; the keys are promised to users.
     pub fn json(&self) -> Value {
@@ -54,36 +71,39 @@ impl Plan {
         }
     }
 
-    /// The plan for people, a line each; of a list, each entry has its own.
-    pub fn lines(&self) -> Vec<String> {
+    /// The plan for people.
+    pub fn words(&self) -> Words {
         let (about, build) = (self.about(), self.build());
         let what = match self {
             Self::BuildOnly(_) => "build only",
             Self::Push(_) => "push by digest",
             Self::Publish(_) => "publish",
         };
-        let mut lines = about.lines(what);
-        lines.push(format!("Platforms:  {}", joined(&build.platforms)));
+        let (mut short, mut rest) = (about.lines(what), Vec::new());
+        let platforms = format!("Platforms:  {}", joined(&build.platforms));
         match self {
             Self::BuildOnly(_) => {
-                lines.push("Pushed:     nothing".to_owned());
                 let why = if about.event.starts_with("pull_request") { "PR build" } else { "nothing is published" };
-                lines.push(format!("Provenance: skipped ({why})"));
+                short.extend([platforms, "Pushed:     nothing".to_owned(), format!("Provenance: skipped ({why})")]);
             }
             Self::Push(plan) => {
-                lines.push(format!("Images:     {}", joined(&plan.images)));
-                lines.push("Signed:     nothing yet; `merge` signs, attests and tags".to_owned());
+                let signed = "Signed:     nothing yet; `merge` signs, attests and tags".to_owned();
+                short.extend([format!("Images:     {}", joined(&plan.images)), platforms, signed]);
             }
-            Self::Publish(plan) => lines.extend(plan.release.lines()),
+            Self::Publish(plan) => {
+                short.extend(plan.release.names_lines());
+                short.push(platforms);
+                rest.extend(plan.release.lines());
+            }
         }
-        listed(&mut lines, "Labels:", &about.metadata.label_lines());
-        listed(&mut lines, "Annotated:", &about.metadata.annotations);
-        lines.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
-        listed(&mut lines, "Logins:", &about.login_lines());
+        short.push(format!("Needs:      {}", joined(&self.permissions())));
+        listed(&mut rest, "Labels:", &about.metadata.label_lines());
+        listed(&mut rest, "Annotated:", &about.metadata.annotations);
+        rest.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
+        listed(&mut rest, "Logins:", &about.login_lines());
         let words: Vec<String> = self.arguments().iter().map(|word| quoted(&without_secret(word))).collect();
-        lines.push(format!("buildx:     {}", words.join(" ")));
-        lines.push(format!("Needs:      {}", joined(&self.permissions())));
-        lines
+        rest.push(format!("buildx:     {}", words.join(" ")));
+        Words { short, rest }
     }
 
     /// What the workflow must grant.
@@ -115,13 +135,17 @@ impl About {
 }
 
 impl Release {
-    /// Names and evidence, for people.
+    /// Images and their tags, for people.
+    pub(super) fn names_lines(&self) -> Vec<String> {
+        let of = |target: &Target| [format!("Images:     {}", joined(&target.images)), format!("Tags:       {}", joined(&target.tags()))];
+        self.targets.iter().flat_map(of).collect()
+    }
+
+    /// How names move, and the evidence.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for target in &self.targets {
-            lines.extend([format!("Images:     {}", joined(&target.images)), format!("Tags:       {}", joined(&target.tags()))]);
-            let forward = target.forward();
-            lines.extend((!forward.is_empty()).then(|| format!("Forward:    {} (never to an older version or commit)", joined(&forward))));
+        for forward in self.targets.iter().map(Target::forward).filter(|forward| !forward.is_empty()) {
+            lines.push(format!("Forward:    {} (never to an older version or commit)", joined(&forward)));
         }
         lines.extend(self.about.metadata.version.iter().map(|version| format!("Version:    {version}")));
         lines.extend(self.evidence_lines());

@@ -31,6 +31,26 @@ pub enum RegistryError {
     Content { image: String, what: String, remedy: Option<String> },
 }
 
+impl RegistryError {
+    /// What lies behind a failure that several requests meet: a registry that lets nobody in, a repository that may not be used.
+    pub fn cause(&self) -> Option<String> {
+        let (request, status) = match self {
+            Self::Refused { request, status, .. } | Self::Unwell { request, status, .. } => (request, status.as_u16()),
+            Self::Unreachable { request, .. } => (request, 0),
+            Self::NoToken { realm, .. } => return Some(format!("no token from {realm}")),
+            _ => return None,
+        };
+        let address = request.split_once("://")?.1;
+        let (host, path) = address.split_once('/')?;
+        // Who may come in may still not use each repository.
+        let part = match status {
+            401 | 0 | 429 | 500.. => "",
+            _ => ["/manifests/", "/blobs/", "/referrers/"].iter().find_map(|end| Some(path.rsplit_once(end)?.0)).unwrap_or(path),
+        };
+        Some(format!("{status} at {host} {part}"))
+    }
+}
+
 impl Remedied for RegistryError {
     fn remedy(&self) -> Option<String> {
         let remedy = match self {
@@ -63,5 +83,26 @@ impl Remedied for RegistryError {
             _ => return None,
         };
         Some(remedy.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_fail_for_one_reason_have_one_cause() {
+        let refused = |request: &str, status: u16| {
+            RegistryError::Refused { request: request.to_owned(), status: StatusCode::from_u16(status).unwrap(), detail: String::new() }
+                .cause()
+        };
+        let (read, push) = ("GET https://r.io/v2/o/a/manifests/v1", "POST https://r.io/v2/o/a/blobs/uploads/");
+        let other = "POST https://r.io/v2/o/b/blobs/uploads/";
+        assert_eq!(refused(read, 401), refused(other, 401), "nobody is let in");
+        assert_eq!(refused(read, 403), refused(push, 403), "one repository");
+        assert_ne!(refused(push, 403), refused(other, 403), "each repository lets in whom it likes");
+        assert_ne!(refused(push, 401), refused(push, 403));
+        assert_ne!(refused(push, 401), refused("POST https://other.io/v2/o/a/blobs/uploads/", 401));
+        assert_eq!(RegistryError::Absent { what: "x".to_owned() }.cause(), None);
     }
 }

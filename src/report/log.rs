@@ -9,16 +9,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rand::Rng as _;
 
 use super::text;
+use crate::github::workflow;
 
 /// Standard error is one, whoever writes to it.
-static LOG: Mutex<Log> = Mutex::new(Log { workflow: false, token: None, secrets: Vec::new() });
+static LOG: Mutex<Log> = Mutex::new(Log { workflow: false, token: None, group: Group::None, secrets: Vec::new() });
 
 struct Log {
     /// Whether a runner reads it.
     workflow: bool,
     /// What ends the block of text that is open.
     token: Option<String>,
+    group: Group,
     secrets: Vec<String>,
+}
+
+/// What folds lines in a runner's log.
+enum Group {
+    None,
+    /// It opens with its first line: one without is none.
+    Named(String),
+    Open,
 }
 
 fn log() -> MutexGuard<'static, Log> {
@@ -38,10 +48,27 @@ pub fn close() {
     put(&lines);
 }
 
+/// Folds the lines up to the end of the group under this name, if there are any.
+pub(super) fn begin_group(name: &str) {
+    end_group();
+    log().group = Group::Named(name.to_owned());
+}
+
+pub(super) fn end_group() {
+    let mut log = log();
+    let mut lines = Vec::new();
+    if matches!(std::mem::replace(&mut log.group, Group::None), Group::Open) {
+        log.resume(&mut lines);
+        lines.push(workflow::END_GROUP.to_owned());
+    }
+    put(&lines);
+}
+
 /// A line of anybody's text.
 pub fn line(text: &str) {
     let mut log = log();
     let mut lines = Vec::new();
+    log.enter(&mut lines);
     log.stop(&mut lines);
     lines.push(text::shown(&log.without_secrets(text)));
     put(&lines);
@@ -51,6 +78,7 @@ pub fn line(text: &str) {
 pub(super) fn painted(line: String) {
     let mut log = log();
     let mut lines = Vec::new();
+    log.enter(&mut lines);
     log.stop(&mut lines);
     lines.push(line);
     put(&lines);
@@ -70,8 +98,13 @@ pub(super) fn inert(text: &str) -> String {
     text::shown(&log().without_secrets(text))
 }
 
+/// A text without secrets, before anything else is done to it: half a secret is not known for one.
+pub fn hidden(text: &str) -> String {
+    text::without_passwords(&log().without_secrets(text))
+}
+
 /// As `inert`, for a text of several lines.
-pub(super) fn inert_lines(text: &str) -> Vec<String> {
+pub fn inert_lines(text: &str) -> Vec<String> {
     text::lines(&log().without_secrets(text))
 }
 
@@ -104,6 +137,16 @@ impl Log {
             let token = format!("supply-action-{:032x}", rand::rng().random::<u128>());
             lines.push(format!("::stop-commands::{token}"));
             self.token = Some(token);
+        }
+    }
+
+    /// Opens the group that the next line is the first of.
+    fn enter(&mut self, lines: &mut Vec<String>) {
+        if let Group::Named(name) = &self.group {
+            let opened = workflow::group(name);
+            self.group = Group::Open;
+            self.resume(lines);
+            lines.push(opened);
         }
     }
 

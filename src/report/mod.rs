@@ -26,8 +26,12 @@ enum Reader {
 /// The report of one run.
 pub struct Report {
     reader: Reader,
+    /// Whether a person at a terminal wants to see all.
+    verbose: bool,
     started: Instant,
     stages: Mutex<Vec<Stage>>,
+    /// The stage that failed.
+    failed: Mutex<Option<Stage>>,
     serving: AtomicBool,
 }
 
@@ -40,14 +44,15 @@ pub struct Stage {
 }
 
 impl Report {
-    pub fn new(in_actions: bool, no_colour: bool) -> Self {
+    pub fn new(in_actions: bool, no_colour: bool, verbose: bool) -> Self {
         let reader = match (in_actions, std::io::stderr().is_terminal()) {
             (true, _) => Reader::Workflow,
             (false, true) => Reader::Terminal { colour: !no_colour },
             (false, false) => Reader::Plain,
         };
         log::open(in_actions);
-        Self { reader, started: Instant::now(), stages: Mutex::default(), serving: AtomicBool::new(false) }
+        let (stages, failed) = (Mutex::default(), Mutex::default());
+        Self { reader, verbose, started: Instant::now(), stages, failed, serving: AtomicBool::new(false) }
     }
 
     /// Whether child programs may draw on the terminal.
@@ -75,6 +80,9 @@ impl Report {
         let result = work.await;
         let took = began.elapsed();
         self.end(name, took, result.as_ref().map(|(_, outcome)| outcome.as_str()).ok());
+        if let (Err(_), Ok(mut failed)) = (&result, self.failed.lock()) {
+            *failed = Some(Stage { name, took, outcome: "failed".to_owned() });
+        }
         let (value, outcome) = result?;
         if let Ok(mut stages) = self.stages.lock() {
             stages.push(Stage { name, took, outcome });
@@ -84,20 +92,20 @@ impl Report {
 
     fn begin(&self, name: &str) {
         match self.reader {
-            Reader::Workflow => log::command(workflow::group(name)),
+            Reader::Workflow => log::begin_group(name),
             Reader::Terminal { .. } | Reader::Plain => log::painted(format!("{} {name}", self.paint("▸", 2))),
         }
     }
 
     fn end(&self, name: &str, took: Duration, outcome: Option<&str>) {
         if self.reader == Reader::Workflow {
-            log::command(workflow::END_GROUP.to_owned());
+            log::end_group();
         }
         let (mark, text) = match outcome {
             Some(outcome) => (self.paint("✓", 32), outcome),
             None => (self.paint("✗", 31), "failed"),
         };
-        log::painted(format!("{mark} {name:<9} {:>7}  {}", seconds(took), self.fitted(&log::inert(text), 22)));
+        log::painted(format!("{mark} {name:<12} {:>7}  {}", seconds(took), self.fitted(&log::inert(text), 25)));
     }
 
     /// From here on the work is done and services stay up: being interrupted is then how it ends.
@@ -123,6 +131,19 @@ impl Report {
     /// One line of fact.
     pub fn say(&self, text: &str) {
         log::line(text);
+    }
+
+    /// What few look for: folded in a runner's log, shown at a terminal when it is asked for.
+    pub fn details(&self, name: &str, lines: &[String]) {
+        match self.reader {
+            Reader::Terminal { .. } if !self.verbose => {}
+            Reader::Terminal { .. } | Reader::Plain => lines.iter().for_each(|line| self.say(line)),
+            Reader::Workflow => {
+                log::begin_group(name);
+                lines.iter().for_each(|line| self.say(line));
+                log::end_group();
+            }
+        }
     }
 
     /// One line that the next one takes the place of, for a person at a terminal; an empty one leaves nothing there.
@@ -155,6 +176,7 @@ impl Report {
         let hints = error::hints(failure).into_iter().map(told);
         match self.reader {
             Reader::Workflow => {
+                log::end_group();
                 let remedy: String = hints.map(|hint| format!("\nhint: {hint}")).collect();
                 log::command(workflow::annotation("error", "supply-action", &format!("{message}{remedy}")));
             }
@@ -163,6 +185,11 @@ impl Report {
                 hints.for_each(|hint| log::painted(format!("{} {hint}", self.paint("hint:", 36))));
             }
         }
+    }
+
+    /// The stage in which the run failed.
+    pub fn failed(&self) -> Option<Stage> {
+        self.failed.lock().ok().and_then(|failed| failed.clone())
     }
 
     /// The finished stages, for a picture of the run.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::commands::{Command, KEY_FILE};
 use super::source::said;
+use crate::image::ImageRef;
 use crate::publish::Published;
 use crate::report::text::visible;
 use crate::report::{Stage, seconds};
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
-use crate::verify::Statement;
 use crate::verify::policy::{CYCLONEDX, SLSA_PROVENANCE, SPDX};
+use crate::verify::{Evidence, Statement};
 
 /// The summary that `GITHUB_STEP_SUMMARY` shows.
 pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], elapsed: Duration) -> String {
@@ -35,7 +36,7 @@ fn section(published: &Published, commands: &[Command]) -> String {
     let mut text = String::new();
     let Some(image) = published.images.first() else { return text };
     // Writing into a string cannot fail.
-    let _ = writeln!(text, "| | |\n|---|---|\n| digest | {} |", code(&image.digest));
+    let _ = writeln!(text, "| digest | {} |\n|---|---|", code(&image.digest));
     for name in &published.names {
         let _ = writeln!(text, "| tag | {} |", code(name));
     }
@@ -52,16 +53,35 @@ fn section(published: &Published, commands: &[Command]) -> String {
     if published.reused {
         let _ = writeln!(text, "| reused | an earlier run of this commit published this image; nothing was built |");
     }
-    let _ = match &published.evidence.signer {
-        Signer::Keyless { identity, issuer } => writeln!(text, "| signed by | {} |\n| issuer | {} |", code(identity), code(issuer)),
-        Signer::Key(public) => writeln!(text, "| signed with key | {} |", code(&key::name(public))),
+    text += &signer(&published.evidence);
+    text += &parts(&published.evidence);
+    let _ =
+        writeln!(text, "\n<details><summary>Check it yourself</summary>\n\n{}\n</details>\n", fenced("sh", &script(published, commands)));
+    text
+}
+
+/// What `verify` found of an image.
+pub fn verified(image: &ImageRef, evidence: &Evidence) -> String {
+    format!("## ✅ Verified\n\n| image | {} |\n|---|---|\n{}{}\n", code(image), signer(evidence), parts(evidence))
+}
+
+/// Who signed, and for whose run: rows of a table that has begun.
+fn signer(evidence: &Evidence) -> String {
+    let mut text = match &evidence.signer {
+        Signer::Keyless { identity, issuer } => format!("| signed by | {} |\n| issuer | {} |\n", code(identity), code(issuer)),
+        Signer::Key(public) => format!("| signed with key | {} |\n", code(&key::name(public))),
     };
-    for (name, value) in published.evidence.sources.iter().flat_map(|source| said(source, &published.evidence)) {
+    for (name, value) in evidence.sources.iter().flat_map(|source| said(source, evidence)) {
+        // Writing into a string cannot fail.
         let _ = writeln!(text, "| {} | {} |", plain(name), code(&value));
     }
-    text.push('\n');
-    let _ = writeln!(text, "| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|");
-    for subject in &published.evidence.subjects {
+    text
+}
+
+/// Each part of the image and its evidence, as a table of its own.
+fn parts(evidence: &Evidence) -> String {
+    let mut text = "\n| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|\n".to_owned();
+    for subject in &evidence.subjects {
         let part = super::part_name(subject);
         let mark = |present: bool| if present { "✅" } else { "–" };
         let has = |kind: &str| subject.attestations.iter().any(|statement| statement.predicate_type == kind);
@@ -77,7 +97,6 @@ fn section(published: &Published, commands: &[Command]) -> String {
             if log.is_empty() { "–".to_owned() } else { log.join(", ") },
         );
     }
-    let _ = writeln!(text, "\n<details><summary>Check it yourself</summary>\n\n{}\n</details>\n", fenced(&script(published, commands)));
     text
 }
 
@@ -93,21 +112,21 @@ fn script(published: &Published, commands: &[Command]) -> String {
     text
 }
 
-/// Lines of a shell in a fence that none of them closes.
-fn fenced(script: &str) -> String {
+/// Lines in a fence that none of them closes.
+pub(super) fn fenced(language: &str, script: &str) -> String {
     let longest = script.split(|letter| letter != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat((longest + 1).max(3));
-    format!("{fence}sh\n{script}{fence}\n")
+    format!("{fence}{language}\n{script}{fence}\n")
 }
 
 /// Text of anybody as code, which Markdown leaves alone: nothing in it is a link, a mention or the end of a cell.
-fn code(text: &impl ToString) -> String {
+pub(super) fn code(text: &impl ToString) -> String {
     let text = visible(&text.to_string()).replace('|', "\\u{7c}").replace('`', "\\u{60}");
     if text.trim().is_empty() { String::new() } else { format!("`{text}`") }
 }
 
 /// Text of anybody between ours: letters that mean something to Markdown are only letters, and nothing becomes a link by itself.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut escaped = String::new();
     // What makes a link of an address, a mention of a name, or a cell of a line cannot be escaped otherwise.
     for letter in
@@ -121,7 +140,7 @@ fn plain(text: &str) -> String {
     escaped
 }
 
-fn times(stages: &[Stage]) -> String {
+pub(super) fn times(stages: &[Stage]) -> String {
     let mut text = "<details><summary>Stages</summary>\n\n| stage | time | |\n|---|---|---|\n".to_owned();
     for stage in stages {
         let _ = writeln!(text, "| {} | {} | {} |", stage.name, seconds(stage.took), plain(&stage.outcome));
@@ -159,7 +178,7 @@ mod tests {
 
     #[test]
     fn no_line_of_a_script_closes_its_fence() {
-        assert_eq!(fenced("a\n"), "```sh\na\n```\n");
-        assert_eq!(fenced("a ```\n````\n"), "`````sh\na ```\n````\n`````\n");
+        assert_eq!(fenced("sh", "a\n"), "```sh\na\n```\n");
+        assert_eq!(fenced("sh", "a ```\n````\n"), "`````sh\na ```\n````\n`````\n");
     }
 }

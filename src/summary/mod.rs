@@ -2,6 +2,7 @@
 
 pub mod baked;
 pub mod commands;
+pub mod ended;
 pub mod level;
 pub mod markdown;
 pub mod picture;

@@ -29,10 +29,10 @@ pub fn times(stages: &[Stage], elapsed: Duration, width: Option<usize>) -> Vec<S
             Some(width) if width < ROOM_FOR_BARS => String::new(),
             _ => format!("  {:<30}", "█".repeat(blocks)),
         };
-        let line = format!("  {:<9} {:>12}{bar}  {}", stage.name, seconds(stage.took), stage.outcome);
+        let line = format!("  {:<12} {:>12}{bar}  {}", stage.name, seconds(stage.took), stage.outcome);
         lines.push(width.map_or(line.clone(), |width| cut(&line, width)));
     }
-    lines.push(format!("  {:<9} {:>12}", "in all", seconds(elapsed)));
+    lines.push(format!("  {:<12} {:>12}", "in all", seconds(elapsed)));
     lines.push(String::new());
     lines
 }

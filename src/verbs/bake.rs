@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::hand_over::{hand_over_baked, hand_over_built};
+use super::ending;
+use super::hand_over::{BUILT, hand_over_baked, hand_over_built};
 use super::private::private_folder;
 use super::publish::{generator, say_plan};
 use super::release::{Outside, Run, plural, sboms, with_consequence};
@@ -53,11 +54,13 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     }
     let variables = definition.variables(env, &place.variables()).context(UNBUILT);
     let plan = plan(&inputs, &context, env, &facts, definition).context(UNBUILT)?;
-    say_plan(&plan.lines(), plan.about(), report);
+    say_plan(&plan.words(), plan.about(), report);
     let bench = Bench { place, variables: variables?, folder: source.folder(), buildx };
     match plan {
         Plan::BuildOnly(plan) => {
             build_only(bench, &context, &inputs, &plan, report).await?;
+            let targets = plan.definition.targets().join(", ");
+            ending::built(targets, &plan.about, &context, report).context(BUILT)?;
             hand_over_built(plan.definition.targets(), &context)
         }
         Plan::Publish(plan) => {

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 
+use super::ending;
 use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata};
 use super::publish::say_plan;
 use super::release::{Outside, Run, plural, with_consequence};
@@ -31,9 +32,10 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted).await.context(UNMERGED)?;
     let plan = plan(&inputs, &context, env, &facts).context(UNMERGED)?;
-    say_plan(&plan.lines(), plan.about(), report);
+    say_plan(&plan.words(), plan.about(), report);
     match plan {
-        Plan::Nothing(about) => hand_over_metadata(None, &about.metadata, env, &context, &inputs)
+        Plan::Nothing(about) => ending::nothing(&about, &context, report)
+            .and_then(|()| hand_over_metadata(None, &about.metadata, env, &context, &inputs))
             .context("nothing was to be merged, but the workflow cannot be told"),
         Plan::Merge(plan) => {
             trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;

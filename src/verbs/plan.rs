@@ -43,7 +43,7 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     if arguments.json {
         report.json(&plan.json().to_string());
     } else {
-        report.answer(&plan.lines());
+        report.answer(&plan.words().all());
         for notice in &plan.about().notices {
             report.notice(notice);
         }

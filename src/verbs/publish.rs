@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 
+use super::ending;
 use super::hand_over::{BUILT, UNWRITTEN, digest_folder, hand_over, hand_over_metadata, hand_over_pushed};
 use super::private::private_folder;
 use super::release::{Run, plural, say_elsewhere, sboms, with_consequence};
@@ -16,6 +17,7 @@ use crate::image::Repository;
 use crate::inputs::{Inputs, secret_texts};
 use crate::login::{self, Asked};
 use crate::plan::sbom::{Otherwise, Sbom};
+use crate::plan::shown::Words;
 use crate::plan::{self, About, Build, Plan};
 use crate::preflight::{self, Problems};
 use crate::publish::Published;
@@ -32,12 +34,13 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
         .await
         .context("nothing was built")?;
     let plan = plan::plan(&inputs, &context, env, &facts).context("nothing was built")?;
-    say_plan(&plan.lines(), plan.about(), report);
+    say_plan(&plan.words(), plan.about(), report);
     match plan {
         Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
         Plan::Push(plan) => {
             let built = push(env, &context, &inputs, &plan, report).await.context("nothing is there to merge")?;
             hand_over_pushed(&built, plan.digest_files.as_deref(), &context).context(UNTOLD)?;
+            ending::pushed(&built, &plan.about, &context, report).context(UNTOLD)?;
             hand_over_metadata(None, &plan.about.metadata, env, &context, &inputs).context(UNTOLD)
         }
         Plan::Publish(plan) => {
@@ -52,11 +55,12 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
 
 const UNTOLD: &str = "the image is pushed by digest, but the workflow cannot be told";
 
-/// What will be done opens every run's log.
-pub(super) fn say_plan(lines: &[String], about: &About, report: &Report) {
-    for line in lines {
+/// What will be done opens every run's log: what a person looks for first, and all of it folded.
+pub(super) fn say_plan(words: &Words, about: &About, report: &Report) {
+    for line in &words.short {
         report.say(line);
     }
+    report.details("the rest of the plan", &words.rest);
     for notice in &about.notices {
         report.notice(notice);
     }
@@ -64,6 +68,7 @@ pub(super) fn say_plan(lines: &[String], about: &About, report: &Report) {
 
 async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::BuildOnly, report: &Report) -> anyhow::Result<()> {
     let build = &plan.build;
+    build::sources::check(&build.flags, env).context("nothing was built")?;
     let private = private_folder(context)?;
     let named = variables(inputs, build);
     let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
@@ -79,6 +84,8 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan:
         .await;
     buildx.close().await;
     built?;
+    ending::built(build.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), &plan.about, context, report)
+        .context(BUILT)?;
     hand_over_metadata(None, &plan.about.metadata, env, context, inputs).context(BUILT)
 }
 
@@ -93,7 +100,7 @@ async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan
     let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let preflight = async {
-        let mut problems = build_problems(&plan.build);
+        let mut problems = build_problems(&plan.build, env);
         if let Some(folder) = &plan.digest_files {
             problems.take(digest_folder(folder, context).remedied().context("input `digest-files`"));
         }
@@ -130,7 +137,7 @@ pub async fn publish(
     let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
-    let mut problems = build_problems(&plan.build);
+    let mut problems = build_problems(&plan.build, env);
     let layers = run.layers(&plan.build, &mut problems);
     let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     if ready.is_published() {
@@ -148,14 +155,14 @@ fn variables(inputs: &Inputs, build: &Build) -> Vec<String> {
     inputs.build_env.iter().cloned().chain(build::variables::of_flags(&build.flags)).collect()
 }
 
-/// What is wrong with the build itself: secrets among its arguments, a missing context.
-fn build_problems(build: &Build) -> Problems {
+/// What is wrong with the build itself: secrets among its arguments, a missing context or Dockerfile.
+fn build_problems(build: &Build, env: &Environment) -> Problems {
     let mut problems = Problems::default();
     if build.publishes_build_args() {
         let given: Vec<String> = build.flags.values("--build-arg").map(str::to_owned).collect();
         problems.take(preflight::secret_build_args("input `build-args`", &given));
     }
-    problems.take(build::buildx::check_context(build));
+    problems.take(build::sources::check(&build.flags, env));
     problems
 }
 

@@ -112,7 +112,7 @@ async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &S
         .await
         .context("nothing was rehearsed")?;
     let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing was rehearsed")?;
-    super::publish::say_plan(&plan.lines(), plan.about(), report);
+    super::publish::say_plan(&plan.words(), plan.about(), report);
     let Plan::Publish(plan) = plan else { anyhow::bail!("nothing was rehearsed: {}", plan.about().reason) };
     let published =
         super::publish::publish(&env, &context, &inputs, &plan, report).await.context("the release would fail: nothing was tagged")?;

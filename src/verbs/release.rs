@@ -197,7 +197,7 @@ impl Run<'_> {
                 image.image()
             ));
         }
-        let mut published = self.report.stage("publish", self.name(outside, &baseline, &policies, verified, kept)).await?;
+        let mut published = self.report.stage("tag", self.name(outside, &baseline, &policies, verified, kept)).await?;
         published.iter_mut().for_each(|published| published.reused = true);
         self.write_evidence(outside, &published).await?;
         Ok(published)
@@ -238,13 +238,13 @@ impl Run<'_> {
         let Self { context, inputs, release, report, .. } = self;
         let Ready { authority, baseline, github, policies, kept, .. } = ready;
         let proving = prove(outside, context, authority, built, &policies, sboms, &release.targets);
-        let attested = report.stage("prove", sboms.shown(report, proving)).await?;
+        let attested = report.stage("sign, attest", sboms.shown(report, proving)).await?;
         let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
         self.tell_of_what_was_allowed(&verified);
         if let Some(github) = &github {
             store::store(github, inputs, &attested, report).await?;
         }
-        let published = report.stage("publish", self.name(outside, &baseline, &policies, verified, kept)).await?;
+        let published = report.stage("tag", self.name(outside, &baseline, &policies, verified, kept)).await?;
         self.write_evidence(outside, &published).await?;
         Ok(published)
     }

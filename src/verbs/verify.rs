@@ -173,7 +173,7 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
             } else {
                 report.answer(&found.lines());
             }
-            Ok(())
+            super::ending::verified(&found.image, env)
         }
         Err(error) => {
             if arguments.json {

@@ -52,8 +52,13 @@ async fn main() -> ExitCode {
         }
         (Some("bake"), _) if arguments.iter().any(|argument| argument == "--print") => print_bake(&arguments),
         (Some("build" | "bake"), "one-platform-fails") => {
-            eprintln!("#7 [linux/arm64 2/2] RUN make");
-            fail("ERROR: failed to build: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2")
+            eprint!("{}", include_str!("failed.txt"));
+            ExitCode::FAILURE
+        }
+        (Some("build" | "bake"), "fails") => {
+            let lines = std::fs::read(std::env::var("FAKE_BUILDX_LINES").unwrap()).unwrap();
+            std::io::Write::write_all(&mut std::io::stderr(), &lines).unwrap();
+            ExitCode::FAILURE
         }
         (Some("build" | "bake"), "slow") => {
             eprintln!("#1 building slowly");

@@ -32,6 +32,7 @@ mod signer;
 mod support;
 mod text;
 mod tidy;
+mod told;
 mod triggers;
 mod trust;
 #[path = "../tuf_repository.rs"]

@@ -27,7 +27,7 @@ fn obeyed(log: &str) -> Vec<String> {
 }
 
 /// Nothing but ours is obeyed, and nothing reads as a command even to those who overlook where commands are stopped.
-fn inert(run: &Run) {
+pub(crate) fn inert(run: &Run) {
     for command in obeyed(&run.log) {
         let ours = ["group ", "endgroup ", "notice ", "error ", "add-mask "];
         assert!(ours.iter().any(|known| command.starts_with(known)), "`{command}` is obeyed in\n{}", run.log);
@@ -44,7 +44,7 @@ fn inert(run: &Run) {
     }
 }
 
-const HOSTILE: &str = "fix: typo\n\n::debug::a=b\n::set-output name=digest::sha256:evil\r::error::lone\u{b}::x\u{85}::y\u{2028}::z\n##[set-output name=image-ref]evil\n \
+pub(crate) const HOSTILE: &str = "fix: typo\n\n::debug::a=b\n::set-output name=digest::sha256:evil\r::error::lone\u{b}::x\u{85}::y\u{2028}::z\n##[set-output name=image-ref]evil\n \
                        ::warning::w\n\u{200d}::add-mask::e\nbidi \u{202e}evil\u{2066} \u{1b}[2J\u{1b}]52;c;ZQ==\u{7} ##\u{ad}[add-mask]x";
 
 #[tokio::test]

@@ -52,9 +52,15 @@ fn a_real_build_that_fails_on_one_platform_tags_nothing() {
     let image = format!("{}/fails", world.sandbox.registry());
     let run = publish("hello", &image, &[("INPUT_CONTEXT", context.to_str().unwrap())]);
     assert_eq!(run.code, Some(1), "{}", run.log);
-    for part in ["nothing was tagged", "the build failed", "no aarch64 here", "exit code: 9"] {
-        assert!(run.log.contains(part), "{part} is missing in {}", run.log);
+    let annotation = run.log.lines().rfind(|line| line.starts_with("::error ")).unwrap();
+    for part in ["nothing was tagged: the build failed for `linux/arm64` at `Dockerfile:2`: ", "%0A  RUN [ ", "%0A    no aarch64 here", "exit code: 9"] {
+        assert!(annotation.contains(part), "{part} is missing in {annotation}");
     }
+    // A program that is called buildx needs a Dockerfile, and is not started without one.
+    std::fs::rename(context.join("Dockerfile"), context.join("Dockerfile.prod")).unwrap();
+    let run = publish("hello", &image, &[("INPUT_CONTEXT", context.to_str().unwrap())]);
+    assert!(run.code == Some(1) && run.log.contains("there is no `Dockerfile` in the context"), "{}", run.log);
+    assert!(run.log.contains("did you mean `file: ") && !run.log.contains("load build definition"), "{}", run.log);
     assert!(!crate::support::judge(&tool("CRANE"), &["ls", &image]).1.contains("latest"));
 }
 
