@@ -53,7 +53,12 @@ fn a_real_build_that_fails_on_one_platform_tags_nothing() {
     let run = publish("hello", &image, &[("INPUT_CONTEXT", context.to_str().unwrap())]);
     assert_eq!(run.code, Some(1), "{}", run.log);
     let annotation = run.log.lines().rfind(|line| line.starts_with("::error ")).unwrap();
-    for part in ["nothing was tagged: the build failed for `linux/arm64` at `Dockerfile:2`: ", "%0A  RUN [ ", "%0A    no aarch64 here", "exit code: 9"] {
+    for part in [
+        "nothing was tagged: the build failed for `linux/arm64` at `Dockerfile:2`: ",
+        "%0A  RUN [ ",
+        "%0A    no aarch64 here",
+        "exit code: 9",
+    ] {
         assert!(annotation.contains(part), "{part} is missing in {annotation}");
     }
     // A program that is called buildx needs a Dockerfile, and is not started without one.
