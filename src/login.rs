@@ -1,7 +1,6 @@
 //! Inputs and the caller's Docker configuration → `Credentials`, exchanged where the input says so. It asks only token services that an
 //! entry names, and writes nothing.
 
-use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::{OrRemedy as _, Remedy as _, remedied};
@@ -32,11 +31,7 @@ pub async fn credentials(asked: &Asked<'_>, endpoints: &Endpoints, report: &Repo
     let mut credentials = Credentials::default();
     from_docker_config(asked, &mut credentials)?;
     // Requests of an exchange hold tokens, which no redirect may carry elsewhere.
-    let http = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(std::time::Duration::from_secs(15))
-        .build()
-        .context("no HTTPS client could be made")?;
+    let http = asked.context.network.client_without_redirects()?;
     for login in asked.logins {
         let token = async |audience: &str| identity::raw_token(&http, asked.context, audience).await;
         let now = jiff::Timestamp::now();

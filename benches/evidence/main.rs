@@ -158,7 +158,13 @@ impl World {
         let sandbox =
             sandbox::start(Config { latency, claims: claims.clone(), ..Config::new(folder.path().join("sandbox")) }).await.unwrap();
         std::fs::create_dir(folder.path().join("context")).unwrap();
-        Self { sandbox, folder, claims, registry: Registry::new(release::http_client().unwrap(), Credentials::default()), log: None }
+        Self {
+            sandbox,
+            folder,
+            claims,
+            registry: Registry::new(supply_action::github::network::Network::default().client().unwrap(), Credentials::default()),
+            log: None,
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -232,7 +238,7 @@ impl World {
         let Plan::Publish(plan) = plan::plan(&inputs, &context, &env, &Facts::default()).unwrap() else {
             panic!("the step does not publish")
         };
-        let (http, policy) = (release::http_client().unwrap(), self.policy());
+        let (http, policy) = (supply_action::github::network::Network::default().client().unwrap(), self.policy());
         let outside = release::Outside::new(&inputs, &Credentials::default()).unwrap();
         let place = Place { env: &env, named: &[], private: self.folder.path(), terminal: false };
         let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
@@ -258,7 +264,7 @@ impl World {
         let commands = self.commands(&repository, &pushed, &context);
         let env = Environment::from([("HOME".to_owned(), self.path("")), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
         let program = Program::new(program.to_owned(), &[], Variables::of(&env));
-        let http = release::http_client().unwrap();
+        let http = supply_action::github::network::Network::default().client().unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
         let token = identity::token(&http, &context, &[]).await.unwrap();

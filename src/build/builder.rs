@@ -41,6 +41,8 @@ pub struct Created {
     pub nodes: Vec<Node>,
     /// `buildkitd.toml`.
     pub config: Option<Config>,
+    /// What is told in a `buildkitd.toml` of this run's own, where there is no other.
+    pub registries: Registries,
     /// Whether it is removed at the end.
     pub cleanup: bool,
     /// Whether its cache is kept when it is removed.
@@ -84,6 +86,34 @@ impl std::str::FromStr for Driver {
 pub enum Config {
     File(String),
     Inline(String),
+}
+
+/// How BuildKit reaches registries that it could not by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registries {
+    /// Over plain HTTP.
+    pub plain: Vec<String>,
+    /// With certificates of CAs of the user's own.
+    pub trusted: Vec<String>,
+}
+
+impl Registries {
+    /// As `buildkitd.toml` has it: <https://docs.docker.com/build/buildkit/toml-configuration/>. buildx copies the file of certificates to the
+    /// builder.
+    pub fn toml(&self, certificates: Option<&str>) -> Option<String> {
+        let plain = self.plain.iter().map(|host| format!("[registry.{}]\n  http = true\n", quoted(host)));
+        let trusted = certificates.into_iter().flat_map(|file| {
+            let hosts = self.trusted.iter().filter(|host| !self.plain.contains(host));
+            hosts.map(move |host| format!("[registry.{}]\n  ca = [{}]\n", quoted(host), quoted(file)))
+        });
+        let text: String = plain.chain(trusted).collect();
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+/// A string of TOML.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// One node of a builder.
@@ -238,7 +268,15 @@ mod tests {
     use super::*;
 
     fn created(driver: Driver, nodes: Vec<Node>) -> Created {
-        Created { driver, nodes, config: None, cleanup: true, keep_state: false }
+        Created { driver, nodes, config: None, registries: Registries::default(), cleanup: true, keep_state: false }
+    }
+
+    #[test]
+    fn registries_are_told_to_the_builder() {
+        let registries = Registries { plain: vec!["r.lan:5000".into()], trusted: vec!["ghcr.io".into(), "r.lan:5000".into()] };
+        let toml = "[registry.\"r.lan:5000\"]\n  http = true\n[registry.\"ghcr.io\"]\n  ca = [\"/p/ca.pem\"]\n";
+        assert_eq!(registries.toml(Some("/p/ca.pem")).as_deref(), Some(toml));
+        assert_eq!((Registries::default().toml(Some("/p/ca.pem")), Registries::default().toml(None)), (None, None));
     }
 
     #[test]

@@ -10,10 +10,11 @@ use super::arguments::{self, Destination, Generator};
 use super::bake::{Definition, Goods};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::source::{Remote, TOKEN_VARIABLE};
-use super::{BuiltImage, Expected, emulation, failure, variables, withheld};
+use super::{BuiltImage, Expected, emulation, failure, late, variables, withheld};
 use crate::command::{Output, Program, Variables, find};
 use crate::error::Remedy as _;
 use crate::github::Environment;
+use crate::github::network::Network;
 use crate::image::{Digest, Platform, Repository};
 use crate::oci::Allowed;
 use crate::plan::Build;
@@ -36,6 +37,7 @@ pub struct Place<'a> {
     /// The variables of `env` that buildx gets beside those that every program gets.
     pub named: &'a [String],
     pub private: &'a Path,
+    pub network: &'a Network,
     pub terminal: bool,
 }
 
@@ -191,13 +193,20 @@ impl Buildx {
 
     /// Builds every platform and pushes nothing.
     pub async fn check(&self, build: &Build) -> anyhow::Result<()> {
-        self.run(build, &Destination::Check).await
+        self.run(build, &Destination::Check, &|_| {}).await
     }
 
     /// Builds, pushes by digest, and reads back what the registry then holds.
-    pub async fn build(&self, registry: &Registry, build: &Build, to: &[Repository], generator: &Generator) -> anyhow::Result<BuiltImage> {
+    pub async fn build(
+        &self,
+        registry: &Registry,
+        build: &Build,
+        to: &[Repository],
+        generator: &Generator,
+        notice: &dyn Fn(&str),
+    ) -> anyhow::Result<BuiltImage> {
         let metadata = self.folder.join("metadata.json");
-        self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, generator }).await?;
+        self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, generator }, notice).await?;
         let digest = reported_digest(&metadata)?;
         let expected = Expected { platforms: &build.platforms, allowed: &build.allowed };
         BuiltImage::confirm(registry, to, &digest, &expected).await.context("what was built cannot be confirmed")
@@ -207,14 +216,14 @@ impl Buildx {
     pub async fn bake(
         &self,
         registry: &Registry,
-        folder: &Path,
-        file: &Value,
+        definition: (&Path, &Value),
         allow: &[String],
         goods: &[Goods],
         allowed: &Allowed,
+        notice: &dyn Fn(&str),
     ) -> anyhow::Result<Vec<BuiltImage>> {
         let metadata = self.folder.join("metadata.json");
-        self.run_bake(folder, file, allow, Some(&metadata)).await?;
+        self.run_bake(definition, allow, Some(&metadata), notice).await?;
         let written = read_metadata(&metadata)?;
         let built =
             goods.iter().map(|goods| {
@@ -229,10 +238,16 @@ impl Buildx {
 
     /// Builds all targets of a bake file that pushes nothing.
     pub async fn bake_check(&self, folder: &Path, file: &Value, allow: &[String]) -> anyhow::Result<()> {
-        self.run_bake(folder, file, allow, None).await
+        self.run_bake((folder, file), allow, None, &|_| {}).await
     }
 
-    async fn run_bake(&self, folder: &Path, file: &Value, allow: &[String], metadata: Option<&Path>) -> anyhow::Result<()> {
+    async fn run_bake(
+        &self,
+        (folder, file): (&Path, &Value),
+        allow: &[String],
+        metadata: Option<&Path>,
+        notice: &dyn Fn(&str),
+    ) -> anyhow::Result<()> {
         let definition = self.folder.join("bake.json");
         write_private(&definition, file.to_string().as_bytes())?;
         let mut arguments = vec!["bake".to_owned(), format!("--progress={}", self.progress())];
@@ -243,14 +258,15 @@ impl Buildx {
         if let Some(metadata) = metadata {
             push("--metadata-file", metadata.display().to_string());
         }
-        self.program.clone().in_folder(folder).run(&arguments, self.output).await.map_err(|error| failure::told(error, None))
+        let program = self.program.clone().in_folder(folder);
+        late::run(&program, &arguments, self.output, notice).await.map_err(|error| failure::told(error, None))
     }
 
     fn progress(&self) -> &'static str {
         if self.output == Output::Inherited { "auto" } else { "plain" }
     }
 
-    async fn run(&self, build: &Build, destination: &Destination<'_>) -> anyhow::Result<()> {
+    async fn run(&self, build: &Build, destination: &Destination<'_>, notice: &dyn Fn(&str)) -> anyhow::Result<()> {
         let secrets = &build.flags.secrets;
         let files: Vec<PathBuf> = (0..secrets.len()).map(|number| self.folder.join(format!("secret-{number}"))).collect();
         for (file, secret) in files.iter().zip(secrets) {
@@ -259,7 +275,7 @@ impl Buildx {
         let mut arguments = arguments::build(build, &self.builder, destination, &files);
         arguments.insert(1, format!("--progress={}", self.progress()));
         let given = build.flags.values("--file").last();
-        let result = self.program.run(&arguments, self.output).await.map_err(|error| failure::told(error, given));
+        let result = late::run(&self.program, &arguments, self.output, notice).await.map_err(|error| failure::told(error, given));
         for file in &files {
             let _ = std::fs::remove_file(file); // the folder goes at the end in any case
         }
@@ -287,7 +303,7 @@ impl Drop for Buildx {
 
 async fn create(program: &Program, created: &Created, name: &str, place: &Place<'_>) -> anyhow::Result<()> {
     let config = match &created.config {
-        None => None,
+        None => of_registries(created, place)?,
         Some(Config::File(path)) => Some(path.clone()),
         Some(Config::Inline(toml)) => {
             let file = place.private.join("buildkitd.toml");
@@ -307,6 +323,19 @@ async fn create(program: &Program, created: &Created, name: &str, place: &Place<
             .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")?;
     }
     Ok(())
+}
+
+/// A `buildkitd.toml` that says how registries are reached, where that must be said.
+fn of_registries(created: &Created, place: &Place<'_>) -> anyhow::Result<Option<String>> {
+    let certificates = place.network.authorities_pem()?.map(|pem| (place.private.join("ca.pem"), pem));
+    let file = certificates.as_ref().map(|(file, _)| file.display().to_string());
+    let Some(toml) = created.registries.toml(file.as_deref()) else { return Ok(None) };
+    if let Some((file, pem)) = &certificates {
+        write_private(file, pem.as_bytes())?;
+    }
+    let config = place.private.join("buildkitd.toml");
+    write_private(&config, toml.as_bytes())?;
+    Ok(Some(config.display().to_string()))
 }
 
 /// buildx with what the driver of a builder of the user's needs to know of the cluster, where it is that driver.

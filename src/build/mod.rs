@@ -9,6 +9,7 @@ pub mod emulation;
 pub mod failure;
 pub mod flags;
 pub mod inherited;
+mod late;
 pub mod merge;
 pub mod outputs;
 pub mod scanner;

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::Context;
+use super::network::certificate_remedy;
 use super::server::{Server, authority, is_loopback};
 use crate::answer;
-use secrecy::SecretString;
 
 /// No answer that is read here is larger: a comparison names files with their changes.
 const LIMIT: usize = 16 << 20;
@@ -16,11 +18,16 @@ const LIMIT: usize = 16 << 20;
 const PAGES: usize = 10;
 /// With all attempts and the whole answer.
 const WITHIN: Duration = Duration::from_secs(45);
+/// One attempt.
+const ONE: Duration = Duration::from_secs(20);
+const ATTEMPTS: u32 = 3;
 
 /// GitHub's REST API for one repository. Reference: <https://docs.github.com/rest>.
 #[derive(Clone)]
 pub struct Api {
-    client: octocrab::Octocrab,
+    http: reqwest::Client,
+    base: String,
+    token: Option<SecretString>,
     repository: String,
     within: Duration,
 }
@@ -36,14 +43,10 @@ impl Api {
             "`GITHUB_API_URL` is `{}`, and the workflow's own token goes to hosts of `{server}` alone",
             context.api_url
         );
-        let mut builder = octocrab::Octocrab::builder()
-            .base_uri(&context.api_url)?
-            .set_connect_timeout(Some(std::time::Duration::from_secs(10)))
-            .set_read_timeout(Some(std::time::Duration::from_secs(20)));
-        if let Some(token) = token {
-            builder = builder.personal_token(token.clone());
-        }
-        Ok(Some(Self { client: builder.build()?, repository, within: WITHIN }))
+        let base = context.api_url.trim_end_matches('/').to_owned();
+        reqwest::Url::parse(&base).with_context(|| format!("`GITHUB_API_URL` is `{base}`"))?;
+        let http = context.network.client()?;
+        Ok(Some(Self { http, base, token: token.cloned(), repository, within: WITHIN }))
     }
 
     pub async fn repository(&self) -> Option<Value> {
@@ -103,10 +106,7 @@ impl Api {
     }
 
     async fn store(&self, body: &Value) -> Result<Option<u64>, Refusal> {
-        let route = format!("/repos/{}/attestations", self.repository);
-        let asked =
-            async { Ok(self.client._post(route, Some(body)).await.map_err(|error| error.to_string())?.map(reqwest::Body::wrap).into()) };
-        Ok(self.answered(asked).await?["id"].as_u64())
+        Ok(self.answered("/attestations", Some(body)).await?["id"].as_u64())
     }
 
     pub(super) async fn get(&self, path: &str) -> Option<Value> {
@@ -114,17 +114,42 @@ impl Api {
     }
 
     async fn asked(&self, path: &str) -> Result<Value, Refusal> {
-        let route = format!("/repos/{}{path}", self.repository);
-        let asked =
-            async { Ok(self.client._get(route.as_str()).await.map_err(|error| error.to_string())?.map(reqwest::Body::wrap).into()) };
-        self.answered(asked).await
+        self.answered(path, None).await
+    }
+
+    /// One request, again while the server is unwell or out of reach.
+    async fn sent(&self, path: &str, body: Option<&Value>) -> reqwest::Result<reqwest::Response> {
+        let url = format!("{}/repos/{}{path}", self.base, self.repository);
+        let mut attempt = 1;
+        loop {
+            let mut request = if body.is_some() { self.http.post(&url) } else { self.http.get(&url) };
+            request = request.header("accept", "application/vnd.github+json").header("x-github-api-version", "2022-11-28");
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token.expose_secret());
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            match request.timeout(ONE).send().await {
+                Err(error) if attempt < ATTEMPTS && !error.is_timeout() => tracing::debug!(%path, %error, "asking GitHub again"),
+                Ok(answer) if attempt < ATTEMPTS && answer.status().is_server_error() => {
+                    tracing::debug!(%path, status = %answer.status(), "asking GitHub again");
+                }
+                outcome => return outcome,
+            }
+            attempt += 1;
+        }
     }
 
     /// The JSON of a success, read no further than there is need, and waited for no longer.
-    async fn answered(&self, asked: impl Future<Output = Result<reqwest::Response, String>>) -> Result<Value, Refusal> {
+    async fn answered(&self, path: &str, body: Option<&Value>) -> Result<Value, Refusal> {
         let whole = async {
             let silent = |said: String| Refusal { status: 0, said };
-            let answer = asked.await.map_err(silent)?;
+            let answer = self.sent(path, body).await.map_err(|error| {
+                let cause = cause(&error);
+                let remedy = certificate_remedy(&cause).map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+                silent(format!("{cause}{remedy}"))
+            })?;
             let status = answer.status();
             let body = answer::read(answer, LIMIT).await.map_err(|unread| silent(unread.to_string()))?;
             let json = serde_json::from_slice::<Value>(&body);
@@ -138,6 +163,11 @@ impl Api {
         let late = || Refusal { status: 0, said: format!("its answer did not end within {} s", self.within.as_secs()) };
         tokio::time::timeout(self.within, whole).await.unwrap_or_else(|_| Err(late()))
     }
+}
+
+/// The innermost reason; the outer layers only repeat the URL.
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), cause)
 }
 
 struct Refusal {
@@ -207,9 +237,6 @@ mod tests {
             ("https://octo.ghe.com", "https://api.octo.ghe.com", true),
         ] {
             let context = Context { repository: Some("o/r".into()), server_url: server.into(), api_url: api.into(), ..Context::default() };
-            // The client is made in a runtime.
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            let _entered = runtime.enter();
             assert_eq!(Api::new(&context, Some(&"t".to_owned().into())).is_ok(), fine, "{server} {api}");
             assert!(!fine || Api::new(&context, None).is_ok());
         }

@@ -4,6 +4,7 @@ pub mod api;
 pub mod facts;
 pub mod git;
 pub mod history;
+pub mod network;
 pub mod runners;
 pub mod server;
 pub mod workflow;
@@ -48,6 +49,8 @@ pub struct Context {
     /// Where variables for later steps are written.
     pub environment_file: Option<PathBuf>,
     pub id_token: Option<IdTokenRequest>,
+    /// How everything is reached.
+    pub network: network::Network,
 }
 
 /// How to ask the runner for an OIDC token; present only with `permissions: id-token: write`.
@@ -91,6 +94,7 @@ impl Context {
             artifacts_file: get("GITHUB_ARTIFACTS").map(PathBuf::from),
             environment_file: get("GITHUB_ENV").map(PathBuf::from),
             id_token,
+            network: network::Network::of(env),
         }
     }
 }

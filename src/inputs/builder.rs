@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::raw::Raw;
 use super::{Problems, lists};
-use crate::build::builder::{Builder, Config, Created, Driver, Node, appended_nodes};
+use crate::build::builder::{Builder, Config, Created, Driver, Node, Registries, appended_nodes};
 
 /// The texts of the inputs about the builder.
 #[derive(Debug, Default)]
@@ -18,6 +19,23 @@ pub(super) struct BuilderTexts {
     pub(super) append: Option<String>,
     pub(super) cleanup: Option<String>,
     pub(super) keep_state: Option<String>,
+}
+
+impl BuilderTexts {
+    pub(super) fn of(raw: &Raw) -> Self {
+        Self {
+            builder: raw.builder.clone(),
+            driver: raw.driver.clone(),
+            driver_opts: raw.driver_opts.clone(),
+            endpoint: raw.builder_endpoint.clone(),
+            buildkitd_flags: raw.buildkitd_flags.clone(),
+            buildkitd_config: raw.buildkitd_config.clone(),
+            buildkitd_config_inline: raw.buildkitd_config_inline.clone(),
+            append: raw.append.clone(),
+            cleanup: raw.cleanup.clone(),
+            keep_state: raw.keep_state.clone(),
+        }
+    }
 }
 
 pub(super) fn builder(texts: BuilderTexts, problems: &mut Problems) -> Builder {
@@ -73,7 +91,7 @@ pub(super) fn builder(texts: BuilderTexts, problems: &mut Problems) -> Builder {
     };
     let cleanup = problems.switch("cleanup", texts.cleanup.as_deref(), true);
     let keep_state = problems.switch("keep-state", texts.keep_state.as_deref(), false);
-    Builder::Created(Created { driver, nodes, config, cleanup, keep_state })
+    Builder::Created(Created { driver, nodes, config, registries: Registries::default(), cleanup, keep_state })
 }
 
 /// TLS files are named in the driver's options; one that is not there fails late and obscurely.

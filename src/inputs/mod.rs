@@ -8,6 +8,7 @@ pub mod lists;
 mod logins;
 mod named;
 pub mod names;
+mod network;
 mod outputs;
 mod problems;
 mod raw;
@@ -24,6 +25,7 @@ use crate::build::builder::Builder;
 use crate::build::flags::BuildTexts;
 use crate::command;
 use crate::github::facts::Wanted;
+use crate::github::network::Network;
 use crate::github::server::Server;
 use crate::github::{Context, Environment};
 use crate::image::Platform;
@@ -96,6 +98,8 @@ pub struct Inputs {
     pub allow_public_log: bool,
     /// For questions to GitHub; the login at the server's own registry is among `registry_auth`.
     pub github_token: Option<SecretString>,
+    /// How everything is reached.
+    pub network: Network,
     /// What a user should know about the inputs themselves.
     pub notices: Vec<String>,
 }
@@ -264,9 +268,14 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
     spelt(&platforms, &mut problems, &mut notices);
     let build = build_texts(&raw, &platforms, &mut problems);
     let push = push(raw.push.as_deref(), &asked, &mut problems, &mut notices);
+    let server = Server::of(&context.server_url);
+    let registry_auth = logins::logins(&raw, &names.images, env, &server, &mut problems, &mut notices);
+    let mut builder = builder::builder(builder::BuilderTexts::of(&raw), &mut problems);
+    let about = network::About { env, network: &context.network, server, images: &names.images, logins: &registry_auth };
+    network::equip(&mut builder, &raw, &about, &mut problems, &mut notices);
     let inputs = Inputs {
         tuf_mirror: mirror(&raw, &mut problems),
-        registry_auth: logins::logins(&raw, &names.images, env, &Server::of(&context.server_url), &mut problems, &mut notices),
+        registry_auth,
         metadata: metadata::Texts { flavor: text(&raw.flavor), labels: text(&raw.labels), annotations: text(&raw.annotations), ..names },
         metadata_context: metadata_context(raw.metadata_context.as_deref(), &mut problems),
         separators: {
@@ -301,21 +310,8 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         },
         signature_formats: raw.signature_formats.as_deref().map(|list| unique(problems.some("signature-formats", list))),
         on_tag_conflict: on_tag_conflict(raw.on_tag_conflict.as_deref(), &mut problems),
-        builder: builder::builder(
-            builder::BuilderTexts {
-                builder: raw.builder,
-                driver: raw.driver,
-                driver_opts: raw.driver_opts,
-                endpoint: raw.builder_endpoint,
-                buildkitd_flags: raw.buildkitd_flags,
-                buildkitd_config: raw.buildkitd_config,
-                buildkitd_config_inline: raw.buildkitd_config_inline,
-                append: raw.append,
-                cleanup: raw.cleanup,
-                keep_state: raw.keep_state,
-            },
-            &mut problems,
-        ),
+        builder,
+        network: context.network.clone(),
         signing_config: raw.signing_config.map(PathBuf::from),
         trusted_root: raw.trusted_root.map(PathBuf::from),
     };

@@ -81,6 +81,8 @@ pub(super) struct Raw {
     pub(super) keep_state: Option<String>,
     pub(super) signing_config: Option<String>,
     pub(super) trusted_root: Option<String>,
+    pub(super) ca_certificates: Option<String>,
+    pub(super) http_registries: Option<String>,
     pub(super) tuf_mirror: Option<String>,
     pub(super) tuf_root: Option<String>,
     pub(super) github_attestations: Option<String>,

@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 
 use crate::error::Remedied;
+use crate::github::network::certificate_remedy;
 use crate::image::Digest;
 
 /// A registry's refusal or failure. Only `Absent` means that something is not there.
@@ -53,6 +54,11 @@ impl RegistryError {
 
 impl Remedied for RegistryError {
     fn remedy(&self) -> Option<String> {
+        if let Self::Unreachable { cause, .. } | Self::NoToken { cause, .. } = self
+            && let Some(remedy) = certificate_remedy(cause)
+        {
+            return Some(remedy.to_owned());
+        }
         let remedy = match self {
             Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
                 "give credentials for this registry with `registry-auth`, or `username` and `password`; for the registry of the server that runs the workflow, such as ghcr.io, the default `github-token` is enough"

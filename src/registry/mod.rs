@@ -28,8 +28,9 @@ pub use self::download::Download;
 pub use self::error::RegistryError;
 use self::manifest::{Descriptor, Manifest};
 pub use self::referrers::Artifact;
+pub use self::transport::Line;
 use self::transport::{Access, Transport};
-pub(crate) use self::transport::{backoff, cause, is_loopback, redirects};
+pub(crate) use self::transport::{backoff, cause, is_loopback};
 pub use self::upload::by_registry;
 use crate::image::{Digest, ImageRef, Repository, Tag};
 
@@ -65,13 +66,13 @@ fn is_late(error: &RegistryError) -> bool {
 
 impl Registry {
     /// For reading.
-    pub fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { transport: Arc::new(Transport::new(http, credentials, false)), memory: Arc::default() }
+    pub fn new(line: impl Into<Line>, credentials: Credentials) -> Self {
+        Self { transport: Arc::new(Transport::new(line.into(), credentials, false)), memory: Arc::default() }
     }
 
     /// For a run that pushes: its tokens are asked for with the right to.
-    pub fn for_publishing(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self { transport: Arc::new(Transport::new(http, credentials, true)), memory: Arc::default() }
+    pub fn for_publishing(line: impl Into<Line>, credentials: Credentials) -> Self {
+        Self { transport: Arc::new(Transport::new(line.into(), credentials, true)), memory: Arc::default() }
     }
 
     /// Registries that had credentials sent to another host, which they named as their token service; each with that host.

@@ -5,19 +5,21 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 
 use super::manifest::{Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST};
 use super::transport::Access;
 use super::{Condition, MANIFEST_LIMIT, Registry, RegistryError, Result};
 use crate::image::{Digest, Repository, Tag};
-use crate::oci;
+use crate::oci::{self, Json};
 
 /// Pages of referrers that are read; beyond it the answer is refused rather than cut.
 const PAGES: usize = 50;
 /// Referrers of one subject that are read; no page is asked for after them.
 const REFERRERS: usize = 1000;
+/// How often a list that was put is looked for, where the registry answers with the subject in its place.
+const ALIASED: u32 = 3;
 /// How often a lost race for a name that several write is run again, and how the pauses between grow.
 pub(super) const RACES: u32 = 12;
 
@@ -119,7 +121,10 @@ impl Registry {
         for attempt in 1..=RACES {
             let found = match self.tagged(repository, &tag).await? {
                 None => Vec::new(),
-                Some(index) => listed(&index.bytes, repository)?,
+                Some(named) => match Named::of(&named, subject, repository)? {
+                    Named::List => listed(&named.bytes, repository)?,
+                    Named::Subject | Named::Other => Vec::new(),
+                },
             };
             expect_no_flood(&found, repository, subject)?;
             let lost = self.memory.entries.lost(repository, &tag, |ours| found.iter().any(|entry| entry.digest == ours.digest)).await;
@@ -146,19 +151,78 @@ impl Registry {
         let turn = self.memory.turn(repository, subject).await;
         let _ours = turn.lock().await; // our own writers take turns; other processes are met by the re-read
         let tag = fallback_tag(subject)?;
+        let mut aliased = 0;
         for attempt in 1..=RACES {
-            let (before, condition) = self.to_be_replaced(repository, &tag).await?;
-            let Some(index) = with_entry(before.as_ref(), &entry, repository)? else { return Ok(()) };
-            let manifest = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
-            if self.replace(repository, &tag, &manifest, &condition).await? {
-                let kept = self.tagged(repository, &tag).await?.map(|kept| digests(&kept.bytes)).unwrap_or_default();
-                if digests(&manifest.bytes).iter().all(|ours| kept.contains(ours)) {
-                    return Ok(());
+            let (before, condition) = match aliased {
+                0 => self.list_to_replace(repository, subject, &tag).await?,
+                _ => self.to_be_replaced(repository, &tag).await?,
+            };
+            let is_subject = before.as_ref().is_some_and(|before| before.descriptor.digest == *subject);
+            if aliased > 0 && is_subject {
+                aliased += 1;
+            } else {
+                let Some(index) = with_entry(before.as_ref(), &entry, repository)? else { return Ok(()) };
+                let manifest = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
+                if self.replace(repository, &tag, &manifest, &condition).await? {
+                    let read = self.tagged(repository, &tag).await?;
+                    if read.as_ref().is_some_and(|read| read.descriptor.digest == *subject) {
+                        aliased += 1;
+                    }
+                    let kept = read.map(|kept| digests(&kept.bytes)).unwrap_or_default();
+                    if digests(&manifest.bytes).iter().all(|ours| kept.contains(ours)) {
+                        return Ok(());
+                    }
                 }
+            }
+            if aliased > ALIASED {
+                return Err(unlistable(repository, &tag));
             }
             tokio::time::sleep(after_race(attempt)).await;
         }
         Err(outraced(repository, &tag))
+    }
+
+    /// The list that a fallback tag names, and the condition under which it still does; none where there is none. What else stands there is not
+    /// ours to overwrite, except the subject itself where there is no such tag and the registry reads the name as the digest.
+    async fn list_to_replace(&self, repository: &Repository, subject: &Digest, tag: &Tag) -> Result<(Option<Manifest>, Condition)> {
+        let (before, condition) = self.to_be_replaced(repository, tag).await?;
+        let Some(named) = &before else { return Ok((before, condition)) };
+        match Named::of(named, subject, repository)? {
+            Named::List => Ok((before, condition)),
+            Named::Subject if !self.has_tag(repository, tag).await? => Ok((None, Some((IF_NONE_MATCH, "*".to_owned())))),
+            Named::Subject => Err(occupied(repository, tag, "the image itself, as `cosign copy` leaves it")),
+            Named::Other => Err(occupied(repository, tag, "something that is no list")),
+        }
+    }
+
+    /// Whether the registry lists such a tag, whatever it answers to its name.
+    async fn has_tag(&self, repository: &Repository, tag: &Tag) -> Result<bool> {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            tags: Option<Vec<String>>,
+        }
+        // What sorts just before it is skipped where the registry sorts.
+        let (before, _) = tag.as_str().split_at(tag.as_str().len() - 1);
+        let path = format!("tags/list?n=1000&last={before}");
+        let mut answer = self.transport.send(Method::GET, repository, &path, Access::Pull, |request| request).await?;
+        for _ in 0..PAGES {
+            if answer.status == StatusCode::NOT_FOUND {
+                return Ok(false);
+            }
+            let page = answer.success().await?;
+            let next = page.next_page();
+            let bytes = page.bytes(MANIFEST_LIMIT).await?;
+            let listed: Page = serde_json::from_slice(&bytes).map_err(|error| RegistryError::Protocol {
+                request: format!("GET /v2/{}/tags/list", repository.path()),
+                what: format!("something that is not a list of tags: {error}"),
+            })?;
+            if listed.tags.iter().flatten().any(|listed| listed == tag.as_str()) {
+                return Ok(true);
+            }
+            let Some(url) = next else { return Ok(false) };
+            answer = self.transport.send_to(Method::GET, url, repository, Access::Pull, |request| request).await?;
+        }
+        Err(RegistryError::TooLarge { what: format!("the list of tags of `{repository}`"), limit: PAGES * MANIFEST_LIMIT })
     }
 
     /// Puts a name that several write; `false` when it is to be read again: because it changed meanwhile, or because the registry does not
@@ -169,6 +233,61 @@ impl Registry {
             Err(RegistryError::Refused { status: StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND, .. }) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// What a fallback tag names.
+#[derive(Debug, PartialEq, Eq)]
+enum Named {
+    List,
+    /// GitLab reads the name of the tag as the digest: <https://github.com/oras-project/oras-go/issues/1396>.
+    Subject,
+    /// An image or an artifact.
+    Other,
+}
+
+impl Named {
+    /// An answer that is a document of no kind is a failure: a list that was cut must not read as none.
+    fn of(manifest: &Manifest, subject: &Digest, repository: &Repository) -> Result<Self> {
+        if manifest.descriptor.digest == *subject {
+            return Ok(Self::Subject);
+        }
+        let is_manifest = || match Json::parse(&manifest.bytes) {
+            Ok(Json::Members(members)) => {
+                let has = |wanted: &str| members.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+                !has("manifests") && ["config", "layers", "fsLayers", "blobs", "mediaType"].into_iter().any(has)
+            }
+            _ => false,
+        };
+        match listed(&manifest.bytes, repository) {
+            Ok(_) => Ok(Self::List),
+            Err(_) if is_manifest() => Ok(Self::Other),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn occupied(repository: &Repository, tag: &Tag, what: &str) -> RegistryError {
+    RegistryError::Content {
+        image: format!("{repository}:{tag}"),
+        what: format!("names {what}, and the registry keeps no referrers, so the list of the evidence has no place"),
+        remedy: Some(
+            "delete that tag, which no name of the image needs; or keep the evidence under cosign's tags alone, with \
+             `signature-formats: legacy`"
+                .to_owned(),
+        ),
+    }
+}
+
+fn unlistable(repository: &Repository, tag: &Tag) -> RegistryError {
+    RegistryError::Content {
+        image: format!("{repository}:{tag}"),
+        what: "was put as the list of the evidence, and the registry answers with the image of that digest in its place".to_owned(),
+        remedy: Some(
+            "this registry keeps neither referrers nor their list; keep the evidence under cosign's tags, with \
+             `signature-formats: legacy`"
+                .to_owned(),
+        ),
     }
 }
 
@@ -250,6 +369,22 @@ mod tests {
         let again = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
         assert!(with_entry(Some(&again), &entry, &repository).unwrap().is_none());
         with_entry(Some(&Manifest::new(b"[]".to_vec(), OCI_INDEX)), &entry, &repository).unwrap_err();
+    }
+
+    #[test]
+    fn a_fallback_tag_names_a_list_the_subject_or_something_else() {
+        let (subject, repository) = (Digest::of(b"{\"manifests\":[]}"), "r.io/a".parse().unwrap());
+        let named = |bytes: &[u8], kind: &str| Named::of(&Manifest::new(bytes.to_vec(), kind), &subject, &repository);
+        assert_eq!(named(b"{\"manifests\":[]}", OCI_INDEX).unwrap(), Named::Subject);
+        assert_eq!(named(b"{\"manifests\":[ ]}", OCI_INDEX).unwrap(), Named::List);
+        for other in [r#"{"config":{},"layers":[]}"#, r#"{"mediaType":"m"}"#, r#"{"schemaVersion":1,"fsLayers":[]}"#] {
+            assert_eq!(named(other.as_bytes(), OCI_MANIFEST).unwrap(), Named::Other, "{other}");
+        }
+        for unclear in
+            ["", "{", "[]", "{}", "<html>", r#"{"manifests":[{"#, r#"{"Manifests":[],"config":{}}"#, r#"{"manifests":[],"layers":[]}"#]
+        {
+            named(unclear.as_bytes(), OCI_INDEX).unwrap_err();
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::Result;
 use super::auth::{Credentials, Tokens};
 use super::error::RegistryError;
+use crate::github::network::Plain;
 pub(crate) use crate::github::server::is_loopback;
 use crate::image::{Digest, Repository};
 
@@ -20,7 +21,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// Who asks for more by `Retry-After` is not asked again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-const REDIRECTS: usize = 10;
 /// Of a refusal's body, this much is quoted.
 const QUOTED: usize = 300;
 
@@ -33,8 +33,23 @@ pub(super) enum Access {
     PushFrom(Repository),
 }
 
+/// What registries are reached by: one client, and those among them that speak plain HTTP.
+pub struct Line {
+    pub http: reqwest::Client,
+    /// For requests whose body holds a secret, which a redirect would carry to another host; made when there is need, where it is not given.
+    pub without_redirects: Option<reqwest::Client>,
+    pub plain: Plain,
+}
+
+impl From<reqwest::Client> for Line {
+    fn from(http: reqwest::Client) -> Self {
+        Self { http, without_redirects: None, plain: Plain::default() }
+    }
+}
+
 pub(super) struct Transport {
     http: reqwest::Client,
+    plain: Plain,
     tokens: Tokens,
     places: Semaphore,
     publishing: bool,
@@ -48,8 +63,10 @@ pub(super) struct Answer {
 }
 
 impl Transport {
-    pub(super) fn new(http: reqwest::Client, credentials: Credentials, publishing: bool) -> Self {
-        Self { publishing, tokens: Tokens::new(http.clone(), credentials), http, places: Semaphore::new(CONCURRENCY) }
+    pub(super) fn new(line: Line, credentials: Credentials, publishing: bool) -> Self {
+        let Line { http, without_redirects, plain } = line;
+        let tokens = Tokens::new(http.clone(), credentials).over(without_redirects, plain.clone());
+        Self { publishing, tokens, plain, http, places: Semaphore::new(CONCURRENCY) }
     }
 
     pub(super) async fn token_services_elsewhere(&self) -> Vec<(String, String)> {
@@ -65,7 +82,7 @@ impl Transport {
         access: Access,
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer> {
-        let url = format!("{}/v2/{}/{path}", base(repository.registry()), repository.path());
+        let url = format!("{}/v2/{}/{path}", base(repository.registry(), &self.plain), repository.path());
         let url = Url::parse(&url)
             .map_err(|error| RegistryError::Protocol { request: format!("{method} {url}"), what: format!("an illegal URL: {error}") })?;
         self.send_to(method, url, repository, access, shape).await
@@ -83,13 +100,13 @@ impl Transport {
         // A run that publishes asks for one token that may do everything: some registries deny reading a name that does not exist yet.
         let access = if self.publishing && access == Access::Pull { Access::Push } else { access };
         let request = described(&method, &url);
-        if !is_safe(&url) {
+        if !self.plain.is_safe(&url) {
             return Err(RegistryError::Protocol {
                 request,
                 what: "a place that is not reached over https, so nothing is sent to it".to_owned(),
             });
         }
-        let home = same_host(&url, repository.registry());
+        let home = same_host(&url, repository.registry(), &self.plain);
         // A piece that is sent twice is there twice: who sends one asks first how far it came.
         let attempts = if method == Method::PATCH { 1 } else { ATTEMPTS };
         let mut authorised_again = false;
@@ -267,32 +284,17 @@ fn patience(bytes: usize) -> Duration {
     Duration::from_secs(60 + (bytes >> 16) as u64)
 }
 
-/// `https://`, but plain HTTP for loopback, where no certificate can be had. Docker Hub's API lives on another host than its name.
-fn base(registry: &str) -> String {
+/// `https://`, but plain HTTP for loopback, where no certificate can be had, and for whom the user named. Docker Hub's API lives on another host than its name.
+fn base(registry: &str, plain: &Plain) -> String {
     match registry {
         "docker.io" | "index.docker.io" => "https://registry-1.docker.io".to_owned(),
-        host if is_loopback(host) => format!("http://{host}"),
+        host if plain.covers(host) => format!("http://{host}"),
         host => format!("https://{host}"),
     }
 }
 
-/// Whether bytes may be sent there, or believed that come from there: https, or this machine.
-fn is_safe(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && url.host_str().is_some_and(is_loopback))
-}
-
-/// Redirects are followed as far as they stay on https; on another host they carry no `Authorization`, which `reqwest` sees to.
-pub(crate) fn redirects() -> reqwest::redirect::Policy {
-    reqwest::redirect::Policy::custom(|attempt| {
-        if !is_safe(attempt.url()) {
-            return attempt.error("a redirect away from https");
-        }
-        if attempt.previous().len() > REDIRECTS { attempt.error("too many redirects") } else { attempt.follow() }
-    })
-}
-
-fn same_host(url: &Url, registry: &str) -> bool {
-    Url::parse(&base(registry)).is_ok_and(|home| {
+fn same_host(url: &Url, registry: &str, plain: &Plain) -> bool {
+    Url::parse(&base(registry, plain)).is_ok_and(|home| {
         (home.scheme(), home.host_str(), home.port_or_known_default()) == (url.scheme(), url.host_str(), url.port_or_known_default())
     })
 }
@@ -367,16 +369,6 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_without_tls_but_on_this_machine() {
-        for (url, safe) in [("https://cdn.example.com/x", true), ("http://127.0.0.1:1/x", true), ("http://[::1]/", true)] {
-            assert_eq!(is_safe(&Url::parse(url).unwrap()), safe, "{url}");
-        }
-        for url in ["http://cdn.example.com/x", "ftp://localhost/", "http://10.0.0.1/"] {
-            assert!(!is_safe(&Url::parse(url).unwrap()), "{url}");
-        }
-    }
-
-    #[test]
     fn pauses_double_with_jitter_and_end_somewhere() {
         for (attempt, least) in [(1, 250), (2, 500), (3, 1000)] {
             let pause = backoff(attempt).as_millis();
@@ -402,6 +394,8 @@ mod tests {
     #[test]
     fn credentials_stay_with_their_host() {
         let url = |text: &str| Url::parse(text).unwrap();
+        let same_host = |url: &Url, registry: &str| super::same_host(url, registry, &Plain::of(["r.lan:5000".to_owned()]));
+        assert!(same_host(&url("http://r.lan:5000/v2/"), "r.lan:5000") && !same_host(&url("https://r.lan:5000/v2/"), "r.lan:5000"));
         assert!(same_host(&url("https://ghcr.io/v2/x/blobs/uploads/1"), "ghcr.io"));
         assert!(!same_host(&url("https://cdn.example.com/v2/"), "ghcr.io"));
         assert!(!same_host(&url("http://ghcr.io/v2/"), "ghcr.io"));

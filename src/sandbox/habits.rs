@@ -29,17 +29,21 @@ pub enum Habit {
     /// No `OCI-Subject`, no `Location` for a manifest, and heads without length and digest, as proxies before it leave them
     /// (<https://jfrog.com/help/r/jfrog-artifactory-documentation/docker-registry>).
     Artifactory,
+    /// No referrers, and `manifests/sha256-HEX` is answered with the manifest of that digest where there is no such tag
+    /// (<https://github.com/oras-project/oras-go/issues/1396>).
+    GitLab,
 }
 
 impl Habit {
     /// By the names the command line takes.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("ghcr", Self::Ghcr),
         ("ecr", Self::Ecr),
         ("quay", Self::Quay),
         ("docker-hub", Self::DockerHub),
         ("harbor", Self::Harbor),
         ("artifactory", Self::Artifactory),
+        ("gitlab", Self::GitLab),
     ];
 }
 
@@ -77,6 +81,8 @@ pub(super) struct Manners {
     pub(super) bare_heads: bool,
     pub(super) upload_in_one_post: bool,
     pub(super) mounts: bool,
+    /// A tag that is not there is read as a digest.
+    pub(super) dash_is_digest: bool,
     pub(super) accessories_go_with_subject: bool,
     pub(super) blobs: Blobs,
     /// Every so many requests of a token it must be renewed.
@@ -103,6 +109,7 @@ impl Manners {
             bare_heads: false,
             upload_in_one_post: true,
             mounts: true,
+            dash_is_digest: false,
             accessories_go_with_subject: false,
             blobs: Blobs::Here,
             token_uses: usize::MAX,
@@ -133,6 +140,7 @@ impl Manners {
                 Self { blobs: Blobs::Elsewhere(307), token_uses: 60, limit: Some(Limit::new(12)), conditions: false, ..plain }
             }
             Some(Habit::Harbor) => Self { absolute_locations: true, accessories_go_with_subject: true, conditions: false, ..plain },
+            Some(Habit::GitLab) => Self { referrers_api: false, says_subject: false, conditions: false, dash_is_digest: true, ..plain },
             Some(Habit::Artifactory) => {
                 Self { says_subject: false, manifest_locations: false, bare_heads: true, absolute_locations: true, ..plain }
             }

@@ -20,6 +20,7 @@ use sigstore_trust_root::{
 };
 
 use crate::error::Remedy as _;
+use crate::github::network::certificate_remedy;
 
 /// The media type of a Sigstore bundle, which is also the artifact type of its referrer.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -130,6 +131,11 @@ pub enum SigstoreError {
 
 impl crate::error::Remedied for SigstoreError {
     fn remedy(&self) -> Option<String> {
+        if let Self::Unreachable { detail, .. } = self
+            && let Some(remedy) = certificate_remedy(detail)
+        {
+            return Some(remedy.to_owned());
+        }
         Some(match self {
             Self::Refused { service: "Fulcio", .. } => {
                 "Fulcio must trust the issuer of this run's OIDC token, and the token must be fresh; see `signing-config`".to_owned()

@@ -44,7 +44,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(&context)?;
     let named = inputs.build_env.clone();
-    let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
+    let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
     let told = flags::Facts { env, event: &facts.event, file_exists: &|_| false, private: facts.visibility != Visibility::Public };
     let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
     let (definition, buildx) = resolve(&place, &context, &inputs, &source, &|text| report.notice(text)).await.context(UNBUILT)?;
@@ -200,7 +200,8 @@ async fn build(
     let built = async {
         let generator = generator(env, &plan.build, beside, &outside.registry, &buildx, notice).await?;
         let file: Value = Definition::for_publishing(&plan.definition, &plan.goods, &plan.build, &generator, env);
-        let built = buildx.bake(&outside.registry, folder, &file, &allowed(&plan.build), &plan.goods, &plan.build.allowed).await?;
+        let (allow, allowed) = (allowed(&plan.build), &plan.build.allowed);
+        let built = buildx.bake(&outside.registry, (folder, &file), &allow, &plan.goods, allowed, notice).await?;
         anyhow::Ok((built, generator))
     }
     .await;

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use super::ending;
 use super::hand_over::{BUILT, UNWRITTEN, digest_folder, hand_over, hand_over_metadata, hand_over_pushed};
 use super::private::private_folder;
-use super::release::{Run, plural, say_elsewhere, sboms, with_consequence};
+use super::release::{Run, line, plural, say_elsewhere, sboms, with_consequence};
 use super::trust;
 use crate::build::arguments::Generator;
 use crate::build::buildx::{Buildx, Place};
@@ -71,7 +71,7 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan:
     build::sources::check(&build.flags, env).context("nothing was built")?;
     let private = private_folder(context)?;
     let named = variables(inputs, build);
-    let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
+    let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
     let credentials = login::stored_credentials(&asked).context("nothing was built")?;
@@ -93,11 +93,11 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan:
 async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::Push, report: &Report) -> anyhow::Result<BuiltImage> {
     let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
     let credentials = login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
-    let registry = Registry::for_publishing(super::release::http_client()?, credentials.clone());
+    let registry = Registry::for_publishing(line(&context.network)?, credentials.clone());
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let named = variables(inputs, &plan.build);
-    let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
+    let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let preflight = async {
         let mut problems = build_problems(&plan.build, env);
@@ -134,7 +134,7 @@ pub async fn publish(
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let named = variables(inputs, &plan.build);
-    let place = Place { env, named: &named, private: private.path(), terminal: report.is_terminal() };
+    let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
     let notice = |text: &str| report.notice(text);
     let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = build_problems(&plan.build, env);
@@ -177,7 +177,7 @@ pub async fn build(
 ) -> anyhow::Result<((BuiltImage, Generator), String)> {
     let built = async {
         let generator = generator(env, build, &to[0], registry, &buildx, notice).await?;
-        anyhow::Ok((buildx.build(registry, build, to, &generator).await?, generator))
+        anyhow::Ok((buildx.build(registry, build, to, &generator, notice).await?, generator))
     }
     .await;
     buildx.close().await;

@@ -220,7 +220,7 @@ async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Res
         [&bundles, &out.join("image")].map(|below| Folder::make(below, here)).into_iter().collect::<Result<Vec<_>, _>>().map(|_| folder)
     });
     let folder = made.remedied().with_context(|| format!("`{}` cannot be made", out.display()))?;
-    let registry = Registry::new(super::release::http_client()?, Credentials::default());
+    let registry = Registry::new(crate::github::network::Network::default().client()?, Credentials::default());
     let names: Vec<String> = published.names.iter().map(|name| name.tag.to_string()).collect();
     let image = &published.images[0];
     super::layout::write(&registry, image, &names, &out.join("image")).await?;

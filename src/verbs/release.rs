@@ -15,6 +15,7 @@ use crate::build::arguments::Generator;
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
 use crate::github::api::Api;
 use crate::github::facts::Visibility;
+use crate::github::network::Network;
 use crate::github::{Context, Environment};
 use crate::image::ImageRef;
 use crate::inputs::{Inputs, OnTagConflict};
@@ -25,7 +26,7 @@ use crate::plan::{Build, Release, Target};
 use crate::preflight::{self, Problems};
 use crate::publish::{self, Baseline, Kept, Lot, Name, Published, Terms};
 use crate::registry::exchange::Endpoints;
-use crate::registry::{Credentials, Registry};
+use crate::registry::{Credentials, Line, Registry};
 use crate::report::Report;
 use crate::sigstore::identity::{self, OidcToken, UnverifiedClaims};
 use crate::sigstore::key::SigningKey;
@@ -52,10 +53,11 @@ pub struct Outside {
 
 impl Outside {
     pub fn new(inputs: &Inputs, credentials: &Credentials) -> anyhow::Result<Self> {
-        let http = http_client()?;
+        let line = line(&inputs.network)?;
+        let http = line.http.clone();
         let root = sigstore::load_trusted_root(inputs.trusted_root.as_deref())?;
         Ok(Self {
-            registry: Registry::for_publishing(http.clone(), credentials.clone()),
+            registry: Registry::for_publishing(line, credentials.clone()),
             services: match &inputs.signing_key {
                 None => Services::load(inputs.signing_config.as_deref())?,
                 Some(_) => Services::load_for_key(inputs.signing_config.as_deref())?,
@@ -450,16 +452,9 @@ async fn is_of_this_commit(outside: &Outside, context: &Context, policy: &Policy
     theirs.is_ok_and(|theirs| !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str()))
 }
 
-/// One client for everything: connections are reused, certificates come from the system.
-pub fn http_client() -> anyhow::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .user_agent(concat!("supply-action/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(std::time::Duration::from_secs(15))
-        .read_timeout(std::time::Duration::from_secs(60))
-        .redirect(crate::registry::redirects())
-        .build()
-        .context("no HTTPS client could be made")
-        .hint("this machine may lack CA certificates; install `ca-certificates`")
+/// What registries are reached by.
+pub(super) fn line(network: &Network) -> anyhow::Result<Line> {
+    Ok(Line { http: network.client()?, without_redirects: Some(network.client_without_redirects()?), plain: network.plain.clone() })
 }
 
 /// `1 tag`, `2 tags`, `2 repositories`.

@@ -21,7 +21,7 @@ pub struct Sandbox {
     /// Serve no referrers API, as older registries
     #[arg(long)]
     pub no_referrers: bool,
-    /// Let the registry behave as a public one: ghcr, ecr, quay, docker-hub, harbor, artifactory
+    /// Let the registry behave as a public one: ghcr, ecr, quay, docker-hub, harbor, artifactory, gitlab
     #[arg(long)]
     pub habit: Option<sandbox::Habit>,
     /// The registry's port; any free one by default

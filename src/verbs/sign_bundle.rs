@@ -9,10 +9,10 @@ use clap::Args;
 use secrecy::SecretString;
 use sigstore_types::{ArtifactDigest, HashAlgorithm, Sha256Hash, Statement};
 
-use super::release::http_client;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
 use crate::github::Environment;
+use crate::github::network::Network;
 use crate::report::Report;
 use crate::sigstore::artifact::{Artifact, CheckedBundle, Trusted};
 use crate::sigstore::identity::{OidcToken, claims};
@@ -69,7 +69,7 @@ fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let token = token(arguments, env)?;
-    let (signed, checked) = signed(arguments, token).await.context("nothing was signed")?;
+    let (signed, checked) = signed(arguments, token, &Network::of(env)).await.context("nothing was signed")?;
     let out = arguments.bundle.display();
     files::write_named(&arguments.bundle, &signed).remedied().with_context(|| format!("bundle `{out}` cannot be written"))?;
     let file = arguments.file.display();
@@ -83,7 +83,7 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     Ok(())
 }
 
-async fn signed(arguments: &Arguments, token: OidcToken) -> anyhow::Result<(Vec<u8>, Option<CheckedBundle>)> {
+async fn signed(arguments: &Arguments, token: OidcToken, network: &Network) -> anyhow::Result<(Vec<u8>, Option<CheckedBundle>)> {
     let subject = Subject::read(&arguments.file, arguments.in_toto)?;
     let (services, root) = if arguments.staging {
         (Services::staging()?, Some(staging_trusted_root()?))
@@ -94,7 +94,7 @@ async fn signed(arguments: &Arguments, token: OidcToken) -> anyhow::Result<(Vec<
         (services, believed.then(|| load_trusted_root(arguments.trusted_root.as_deref())).transpose()?)
     };
     let verifier = root.as_ref().map(BundleVerifier::new).transpose()?;
-    let session = Session::open(&http_client()?, &services, &token).await.remedied()?;
+    let session = Session::open(&network.client()?, &services, &token).await.remedied()?;
     let (signed, artifact) = match subject {
         Subject::Bytes(digest) => (session.sign_blob(&digest).await.remedied()?, digest.into()),
         Subject::Statement { text, about } => (session.sign(&text).await.remedied()?.bundle, about),

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::release::http_client;
 use crate::error::Remedy as _;
 use crate::github::{Context, Environment};
 use crate::inputs::Inputs;
@@ -19,7 +18,7 @@ pub(super) async fn update(inputs: &mut Inputs, env: &Environment, context: &Con
         .filter(|(_, file)| file.is_none())
         .unzip();
     let fetched = mirror
-        .fetch(&http_client()?, &caches(env, context)?, &names, jiff::Timestamp::now())
+        .fetch(&context.network.client()?, &caches(env, context)?, &names, jiff::Timestamp::now())
         .await
         .context("whom to believe is not known")?;
     if let Some(why) = fetched.unreachable {

@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
-use super::release::{http_client, say_elsewhere};
+use super::release::{line, say_elsewhere};
 use crate::error::{self, OrRemedy as _, Remedy as _, WithExit, exit};
+use crate::github::network::Plain;
 use crate::github::{Context, Environment};
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::login::{self, Asked};
@@ -81,6 +82,9 @@ pub struct Arguments {
     /// Accept entries of the index of this artifact type, which are neither images nor attestations, and say so
     #[arg(long, value_name = "TYPE")]
     pub allow_index_entries: Vec<String>,
+    /// Reach the image's registry over plain HTTP
+    #[arg(long)]
+    pub allow_http_registry: bool,
     /// Print what was found as JSON, for machines
     #[arg(long)]
     pub json: bool,
@@ -195,8 +199,12 @@ async fn checked(arguments: &Arguments, env: &Environment, report: &Report) -> a
         Wanted::Digest(image) => &image.repository,
         Wanted::Tag(repository, _) => repository,
     };
-    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &Context::new(env), token: None };
-    let registry = Registry::new(http_client()?, login::stored_credentials(&asked).context("nothing was verified")?);
+    let mut context = Context::new(env);
+    if arguments.allow_http_registry {
+        context.network.plain = Plain::of([repository.registry().to_owned()]);
+    }
+    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &context, token: None };
+    let registry = Registry::new(line(&context.network)?, login::stored_credentials(&asked).context("nothing was verified")?);
     let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
     let image = match &arguments.image {
         Wanted::Digest(image) => image.clone(),

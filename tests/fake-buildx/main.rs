@@ -31,7 +31,13 @@ async fn main() -> ExitCode {
     let mode = std::env::var("FAKE_BUILDX").unwrap_or_default();
     match (arguments.first().map(String::as_str), mode.as_str()) {
         (Some("create"), "no-builder") => fail("ERROR: failed to find driver for endpoint"),
-        (Some("create" | "rm" | "stop"), _) => ExitCode::SUCCESS,
+        (Some("create"), _) => {
+            if let (Ok(file), [config, ..]) = (std::env::var("FAKE_BUILDX_CONFIG"), values(&arguments, "--buildkitd-config").as_slice()) {
+                std::fs::copy(config, file).unwrap();
+            }
+            ExitCode::SUCCESS
+        }
+        (Some("rm" | "stop"), _) => ExitCode::SUCCESS,
         (Some("inspect"), _) => {
             let platforms = match mode.as_str() {
                 "native-only" => "linux/amd64*",
@@ -76,6 +82,9 @@ async fn main() -> ExitCode {
             if let Ok(file) = std::env::var("FAKE_BUILDX_LINES") {
                 std::io::Write::write_all(&mut std::io::stderr(), &std::fs::read(file).unwrap()).unwrap();
             }
+            if let Some(told) = late_registry() {
+                return fail(&told);
+            }
             if verb == "bake" {
                 return bake(&arguments, &mode).await;
             }
@@ -89,6 +98,17 @@ async fn main() -> ExitCode {
 fn fail(message: &str) -> ExitCode {
     eprintln!("{message}");
     ExitCode::FAILURE
+}
+
+/// What BuildKit says where the registry does not know a blob yet, as many times more as the file that `FAKE_BUILDX_LATE` names has bytes.
+fn late_registry() -> Option<String> {
+    let file = std::env::var("FAKE_BUILDX_LATE").ok()?;
+    let left = std::fs::read(&file).unwrap_or_default();
+    std::fs::write(&file, left.get(1..)?).unwrap();
+    Some(format!(
+        "ERROR: failed to build: failed to solve: failed to push r.io/app: unknown: blob `sha256:{}` is not known",
+        "0".repeat(64)
+    ))
 }
 
 /// The value after each occurrence of an option.
@@ -225,7 +245,7 @@ async fn push(output: &str, attests: &[&str], platforms: &[&str], salt: &str, fr
     for name in attributes["name"].split(',') {
         let (host, path) = name.split_once('/').unwrap();
         let authorization = authorization(host, path).await;
-        let pusher = Pusher { http: reqwest::Client::new(), base: format!("http://{host}/v2/{path}"), authorization };
+        let pusher = Pusher { http: http(host), base: format!("http://{host}/v2/{path}"), authorization };
         digest = image(&pusher, platforms, sbom, provenance.as_ref(), salt, mode).await;
     }
     digest
@@ -348,16 +368,22 @@ fn spdx(mode: &str) -> Value {
     })
 }
 
+/// As Go's programs: nothing on this machine goes through a proxy.
+fn http(host: &str) -> reqwest::Client {
+    let builder = reqwest::Client::builder();
+    if host.starts_with("127.") { builder.no_proxy().build().unwrap() } else { builder.build().unwrap() }
+}
+
 /// What the registry asks for, from the login in Docker's `config.json`; empty where it asks for nothing.
 async fn authorization(host: &str, path: &str) -> String {
-    let asked = reqwest::get(format!("http://{host}/v2/{path}/tags/list")).await.unwrap();
+    let asked = http(host).get(format!("http://{host}/v2/{path}/tags/list")).send().await.unwrap();
     let Some(challenge) = asked.headers().get("www-authenticate").map(|value| value.to_str().unwrap()) else { return String::new() };
     let file = format!("{}/config.json", std::env::var("DOCKER_CONFIG").unwrap());
     let config: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let basic = format!("Basic {}", config["auths"][host]["auth"].as_str().unwrap());
     let Some((_, realm)) = challenge.split_once("Bearer realm=\"") else { return basic };
     let url = format!("{}?service={host}&scope=repository:{path}:pull,push", realm.split('"').next().unwrap());
-    let answer: Value = reqwest::Client::new().get(url).header("authorization", basic).send().await.unwrap().json().await.unwrap();
+    let answer: Value = http(host).get(url).header("authorization", basic).send().await.unwrap().json().await.unwrap();
     format!("Bearer {}", answer["token"].as_str().unwrap())
 }
 

@@ -329,6 +329,7 @@ const OF_MERGE: &str = "of what is published, which the job that merges does";
 const OF_DIGESTS: &str = "digests are handed on as outputs of the jobs";
 const JOBS_TOKEN: &str = "by default the job's own token, with the job's own permissions";
 const REACHES_IN: &str = "with it a caller reaches what is built, and the build level would be claimed for what it chose";
+const OWN_NETWORK: &str = "for a network of one's own, where the action itself is used; these jobs reach public services";
 const NO_CLAIM: &str = "the workflow claims no build level";
 
 /// Inputs of the action which the jobs that build are given by no workflow.
@@ -341,6 +342,7 @@ const NOT_OF_BUILDS: &[(&str, &str)] = &[
     ("builder", OWN_BUILDER),
     ("builder-endpoint", OWN_BUILDER),
     ("buildkitd-config", NO_FILES),
+    ("ca-certificates", OWN_NETWORK),
     ("call", "it builds nothing, so there would be nothing to merge"),
     ("cleanup", OWN_BUILDER),
     ("digest-files", OF_DIGESTS),
@@ -348,6 +350,7 @@ const NOT_OF_BUILDS: &[(&str, &str)] = &[
     ("evidence-dir", OF_MERGE),
     ("github-attestations", OF_MERGE),
     ("github-token", JOBS_TOKEN),
+    ("http-registries", OWN_NETWORK),
     ("keep-state", OWN_BUILDER),
     ("load", OF_A_STEP),
     ("metadata-context", NO_FILES),
@@ -390,9 +393,11 @@ const NOT_OF_MERGE: &[(&str, &str)] = &[
     ("allow-foreign-layers", OWN_IMAGES),
     ("allow-index-entries", OWN_IMAGES),
     ("build-source", OWN_IMAGES),
+    ("ca-certificates", OWN_NETWORK),
     ("digest-files", OF_DIGESTS),
     ("evidence-dir", NO_FILES),
     ("github-token", JOBS_TOKEN),
+    ("http-registries", OWN_NETWORK),
     ("metadata-context", NO_FILES),
     ("sbom-cache", NO_FILES),
     ("sbom-cache-key", NO_FILES),

@@ -17,6 +17,7 @@ mod hosts;
 mod keys;
 mod links;
 mod merge;
+mod networks;
 mod pins;
 mod provenance;
 mod publish;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use supply_action::registry::legacy::{Attached, LegacyLayer};
-use supply_action::registry::manifest::{Descriptor, OCI_MANIFEST};
+use supply_action::registry::manifest::{Descriptor, OCI_INDEX, OCI_MANIFEST};
 use supply_action::registry::{Artifact, Registry};
 use supply_action::sandbox::{Effect, Fault, Habit, Request, Service};
 
@@ -129,6 +129,110 @@ async fn artifactory_says_neither_subject_nor_location() {
     let world = world_of(Habit::Artifactory).await;
     published(&world).await;
     assert!(has_fallback_tags(&world).await, "without `OCI-Subject` the fallback tag is the client's to write");
+}
+
+#[tokio::test]
+async fn gitlab_answers_a_fallback_tag_with_the_image_itself() {
+    let world = world_of(Habit::GitLab).await;
+    let run = published(&world).await;
+    assert!(has_fallback_tags(&world).await);
+    let listed = world.registry().referrers(&world.repository(), &run.outputs["digest"].parse().unwrap()).await.unwrap();
+    assert!(
+        !listed.is_empty() && listed.iter().all(|entry| entry.artifact_type.is_some()),
+        "its own platforms are no evidence: {listed:#?}"
+    );
+    // What is there is found again.
+    let before = world.all_tags().await.len();
+    published(&world).await;
+    assert_eq!(world.all_tags().await.len(), before);
+}
+
+/// Puts a manifest under a tag, as other programs do.
+async fn put(world: &World, tag: &str, bytes: &[u8], kind: &str) {
+    let url = format!("http://{}/v2/app/manifests/{tag}", world.sandbox.registry());
+    let request = reqwest::Client::new().put(url).header("content-type", kind).body(bytes.to_vec());
+    assert_eq!(request.send().await.unwrap().status(), 201);
+}
+
+fn bundle() -> Artifact {
+    Artifact { artifact_type: "application/vnd.test", layer: "bundle".into(), annotations: BTreeMap::new() }
+}
+
+async fn attach(world: &World, subject: &Descriptor) -> Result<(), String> {
+    let (registry, repository) = (Registry::for_publishing(reqwest::Client::new(), world.credentials()), world.repository());
+    let place = registry.open_upload(&repository).await.unwrap();
+    registry.stage_artifact(&repository, place, &bundle()).await.unwrap();
+    registry.stage_empty_config(&repository).await.unwrap();
+    registry.attach_artifact(&repository, subject, &bundle()).await.map(drop).map_err(|error| error.to_string())
+}
+
+/// `cosign copy` leaves tags of that form which name the image itself; go-containerregistry overwrites none either.
+#[tokio::test]
+async fn a_fallback_tag_that_is_no_list_is_no_evidence_and_is_not_overwritten() {
+    for habit in [None, Some(Habit::GitLab)] {
+        let world = World::with(|config| (config.habit, config.referrers_api) = (habit, false)).await;
+        let image = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+        let subject = Descriptor::of(image, OCI_INDEX);
+        let tag = format!("sha256-{}", subject.digest.hex());
+        put(&world, &tag, image, OCI_INDEX).await;
+        let repository = world.repository();
+        assert!(world.registry().referrers(&repository, &subject.digest).await.unwrap().is_empty());
+        let refused = attach(&world, &subject).await.unwrap_err();
+        assert!(refused.contains("names the image itself, as `cosign copy` leaves it"), "{refused}");
+        let stands = world.registry().tagged(&repository, &tag.parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!(stands.descriptor.digest, subject.digest);
+        // A registry that does not say whether there is such a tag is not taken to have none.
+        world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/tags/list", Effect::Status(403)));
+        assert!(attach(&world, &subject).await.unwrap_err().contains("403"));
+        // Another image's name.
+        let other = Descriptor::of(b"other", OCI_MANIFEST);
+        let tag = format!("sha256-{}", other.digest.hex());
+        put(&world, &tag, br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}"#, OCI_MANIFEST)
+            .await;
+        assert!(world.registry().referrers(&repository, &other.digest).await.unwrap().is_empty());
+        assert!(attach(&world, &other).await.unwrap_err().contains("names something that is no list"));
+    }
+}
+
+/// A registry that never tells the list from the image cannot keep it: that is said, and with it what can be kept there.
+#[tokio::test]
+async fn a_list_that_reads_back_as_the_image_is_told() {
+    let world = World::with(|config| config.referrers_api = false).await;
+    let image = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    let subject = Descriptor::of(image, OCI_INDEX);
+    let path = format!("/manifests/sha256-{}", subject.digest.hex());
+    world.sandbox.faults().add(always(Service::Registry, Some("GET"), &path, Effect::Body(image.to_vec())));
+    let refused = attach(&world, &subject).await.unwrap_err();
+    assert!(refused.contains("answers with the image of that digest in its place"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_build_whose_push_met_a_late_registry_is_run_again() {
+    for verb in [&[][..], &["bake"]] {
+        let mut world = World::new().await;
+        let late = world.folder.path().join("late");
+        world.set("FAKE_BUILDX_LATE", late.to_str().unwrap());
+        if verb == ["bake"] {
+            let folder = world.folder.path().join("context");
+            let target = serde_json::json!({
+                "context": ".", "platforms": ["linux/amd64", "linux/arm64"], "tags": [format!("{}/app:v1.2.3", world.sandbox.registry())],
+            });
+            std::fs::write(folder.join("docker-bake.json"), serde_json::json!({ "target": { "app": target } }).to_string()).unwrap();
+            for one_image in ["INPUT_IMAGES", "INPUT_TAGS", "INPUT_CONTEXT"] {
+                world.unset(one_image);
+            }
+            world.set("INPUT_SOURCE", folder.to_str().unwrap()).set("INPUT_TARGETS", "app");
+        }
+        std::fs::write(&late, "x").unwrap();
+        let run = world.run(verb, &[]).await;
+        assert_eq!(run.code, Some(0), "{}", run.log);
+        assert!(run.log.contains("so the build is run again, from its cache"), "{}", run.log);
+        // Not for ever.
+        std::fs::write(&late, "xxxxxxxx").unwrap();
+        let run = world.run(verb, &[("FAKE_BUILDX_SALT", "other"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).await;
+        assert_eq!((run.code, std::fs::read(&late).unwrap().len()), (Some(1), 5), "{}", run.log);
+        assert!(run.log.contains("nothing was tagged") && run.log.contains("is not known"), "{}", run.log);
+    }
 }
 
 #[tokio::test]

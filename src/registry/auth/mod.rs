@@ -18,6 +18,7 @@ use super::Result;
 use super::error::RegistryError;
 use super::transport::{Access, cause, is_loopback, persistently};
 use crate::answer;
+use crate::github::network::Plain;
 use crate::github::server::{Server, authority};
 use crate::image::Repository;
 
@@ -124,6 +125,8 @@ pub(super) struct Tokens {
     /// Token services that gave no whole answer in this run, and why: of many requests, one waits for such a thing.
     given_up: Mutex<HashMap<String, String>>,
     within: Duration,
+    without_redirects: Option<reqwest::Client>,
+    plain: Plain,
 }
 
 /// Token services of others than the registry that nobody is surprised by.
@@ -146,7 +149,13 @@ impl Tokens {
             elsewhere: Mutex::default(),
             given_up: Mutex::default(),
             within: answer::WITHIN,
+            without_redirects: None,
+            plain: Plain::default(),
         }
+    }
+
+    pub(super) fn over(self, without_redirects: Option<reqwest::Client>, plain: Plain) -> Self {
+        Self { without_redirects, plain, ..self }
     }
 
     /// Registries whose credentials went to another host, each with that host.
@@ -212,7 +221,7 @@ impl Tokens {
         }
         let registry = repository.registry();
         let mut url = Url::parse(&realm).map_err(|error| refused(error.to_string()))?;
-        let host = service_host(&url, registry).map_err(|why| refused(why.to_owned()))?;
+        let host = service_host(&url, registry, &self.plain).map_err(|why| refused(why.to_owned()))?;
         if let Some((_, secret)) = self.credentials.get(registry) {
             let own = canonical(registry);
             if let Some(server) = self.credentials.bound_to(secret).filter(|server| host != own && !server.owns(&host)) {
@@ -229,8 +238,8 @@ impl Tokens {
         let answer = match self.credentials.get(repository.registry()) {
             Some((_, Secret::IdentityToken(token))) => {
                 // Its secret is in the body, which a redirect would carry to another host.
-                let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-                let http = http.map_err(|error| refused(cause(&error)))?;
+                let made = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+                let http = self.without_redirects.clone().map_or_else(made, Ok).map_err(|error| refused(cause(&error)))?;
                 let form = [
                     ("grant_type", "refresh_token"),
                     ("service", service),
@@ -286,13 +295,14 @@ fn scope(repository: &Repository, access: &Access) -> String {
 }
 
 /// The host that a registry names as its token service, where credentials may be sent to it.
-fn service_host(url: &Url, registry: &str) -> std::result::Result<String, &'static str> {
+fn service_host(url: &Url, registry: &str, plain: &Plain) -> std::result::Result<String, &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the address holds a user name or a password, so no credentials are sent to it");
     }
-    match authority(url) {
-        // Plain HTTP is for a registry on this machine, and never below one that is reached over https.
-        Some(host) if url.scheme() == "https" || is_loopback(registry) => Ok(host),
+    // Plain HTTP is for a registry on this machine, or one that was named for it, and never below one that is reached over https.
+    let named = || url.host_str().map(|host| url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")));
+    match authority(url).or_else(|| named().filter(|_| plain.is_safe(url))) {
+        Some(host) if url.scheme() == "https" || plain.covers(registry) => Ok(host),
         _ => Err("the token service is not reached over https, so no credentials are sent to it"),
     }
 }

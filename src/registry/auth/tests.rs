@@ -175,7 +175,7 @@ fn credentials_go_to_no_address_that_is_not_safe() {
         ("ghcr.io", "data:text/plain,x", None),
     ] {
         let url = Url::parse(realm).unwrap();
-        assert_eq!(service_host(&url, registry).ok().as_deref(), host, "{registry}: {realm}");
+        assert_eq!(service_host(&url, registry, &Plain::of(["r.lan:5000".to_owned()])).ok().as_deref(), host, "{registry}: {realm}");
     }
 }
 

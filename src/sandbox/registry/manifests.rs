@@ -51,6 +51,8 @@ impl Registry {
             Reference::Digest(digest) => Ok(digest.clone()),
             Reference::Tag(tag) => {
                 let digest = self.store.tag(name, tag).await?;
+                let aliased = || tag.strip_prefix("sha256-").and_then(|hex| Digest::parse(&format!("sha256:{hex}")).ok());
+                let digest = digest.or_else(|| aliased().filter(|_| self.manners.dash_is_digest));
                 digest.ok_or_else(|| RegistryError::ManifestUnknown { reference: tag.clone() })
             }
         }

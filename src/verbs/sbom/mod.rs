@@ -282,8 +282,10 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
         Wanted::Digest(image) => &image.repository,
         Wanted::Tag(repository, _) => repository,
     };
-    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &Context::new(env), token: None };
-    let registry = Registry::new(super::release::http_client()?, login::stored_credentials(&asked).context("no sbom was written")?);
+    let context = Context::new(env);
+    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &context, token: None };
+    let registry =
+        Registry::new(crate::verbs::release::line(&context.network)?, login::stored_credentials(&asked).context("no sbom was written")?);
     let image = match wanted {
         Wanted::Digest(image) => image.clone(),
         Wanted::Tag(repository, tag) => {
