@@ -240,7 +240,7 @@ impl World {
         };
         let (http, policy) = (supply_action::github::network::Network::default().client().unwrap(), self.policy());
         let outside = release::Outside::new(&inputs, &Credentials::default()).unwrap();
-        let place = Place { env: &env, named: &[], private: self.folder.path(), terminal: false };
+        let place = Place { env: &env, named: &[], private: self.folder.path(), network: &inputs.network, terminal: false };
         let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
         let ((built, _), _) = publish::build(&env, &plan.build, &plan.release.images(), &self.registry, buildx, &|_| {}).await.unwrap();
         let before = self.sandbox.requests().len();
