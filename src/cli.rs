@@ -67,6 +67,8 @@ enum Verb {
     Verify(verbs::verify::Arguments),
     /// List the packages of an image, wherever it is: in a registry, an OCI layout, a saved archive, or a directory
     Sbom(verbs::sbom::Arguments),
+    /// Delete what no name leads to any more, and leave every image that is kept whole, with its evidence; a dry run without --delete
+    Prune(verbs::prune::Arguments),
     /// Check a Sigstore bundle about a file or a digest, offline
     VerifyBundle(verbs::verify_bundle::Arguments),
     /// Sign a file or an in-toto statement with an OIDC token, and write the Sigstore bundle
@@ -123,6 +125,7 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
         Verb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
+        Verb::Prune(arguments) => verbs::prune::run(&arguments, env, report).await,
         Verb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),
         Verb::SignBundle(arguments) => verbs::sign_bundle::run(&arguments, env, report).await,
         Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,

@@ -27,6 +27,7 @@ pub mod metadata;
 pub mod plan;
 pub mod preflight;
 pub mod publish;
+pub mod retention;
 pub mod sign;
 pub mod summary;
 pub mod trigger;

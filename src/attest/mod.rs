@@ -172,7 +172,11 @@ pub async fn attest(
         }
         Ok((signed, sealed))
     };
-    let ((signed, sealed), ()) = futures_util::try_join!(bundles, older)?;
+    let outcome = futures_util::try_join!(bundles, older);
+    // Once for each subject, signature and attestations together; also after a failure, so that a rerun finds what is there.
+    let listed = registry.list_all_attached().await.remedied();
+    let ((signed, sealed), ()) = outcome?;
+    listed?;
     let bundles = sealed.into_iter().map(|(_, sealed)| sealed.artifact.layer).collect();
     Ok(AttestedImage { built: signed.into_built(), bundles })
 }

@@ -16,6 +16,8 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// The verb that speaks BuildKit's scanner protocol.
 pub const VERB: &str = "sbom-scanner";
+/// Tells the image from others that have no name, so that `prune` knows it; the value is the processor it runs on.
+pub const ANNOTATION: &str = "supply-action.sbom-scanner";
 
 /// The scanner image; the same program gives the same bytes, so that it is pushed once and then found.
 pub struct Scanner {
@@ -56,6 +58,7 @@ impl Scanner {
             "mediaType": OCI_MANIFEST,
             "config": Descriptor::of(config.as_bytes(), CONFIG),
             "layers": [Descriptor::of(&layer, LAYER)],
+            "annotations": { ANNOTATION: goarch()? },
         });
         Ok(Self { layer: layer.into(), config: config.into(), manifest: Manifest::new(manifest.to_string().into_bytes(), OCI_MANIFEST) })
     }

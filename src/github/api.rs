@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -106,23 +107,42 @@ impl Api {
     }
 
     async fn store(&self, body: &Value) -> Result<Option<u64>, Refusal> {
-        Ok(self.answered("/attestations", Some(body)).await?["id"].as_u64())
+        Ok(self.answered(Method::POST, &self.of_repository("/attestations"), Some(body)).await?["id"].as_u64())
     }
 
     pub(super) async fn get(&self, path: &str) -> Option<Value> {
         self.asked(path).await.inspect_err(|refusal| tracing::debug!(%path, error = %refusal.said, "GitHub did not answer")).ok()
     }
 
+    /// The answer to a question about something else than the repository.
+    pub(super) async fn ask(&self, route: &str) -> Result<Value, String> {
+        self.answered(Method::GET, route, None).await.map_err(|refusal| refusal.said)
+    }
+
+    /// Takes something away; `false` when GitHub says that it is not there.
+    pub(super) async fn delete(&self, route: &str) -> Result<bool, String> {
+        match self.answered(Method::DELETE, route, None).await {
+            Ok(_) => Ok(true),
+            Err(Refusal { status: 404, .. }) => Ok(false),
+            Err(refusal) => Err(refusal.said),
+        }
+    }
+
+    /// A path below the repository's.
+    fn of_repository(&self, path: &str) -> String {
+        format!("/repos/{}{path}", self.repository)
+    }
+
     async fn asked(&self, path: &str) -> Result<Value, Refusal> {
-        self.answered(path, None).await
+        self.answered(Method::GET, &self.of_repository(path), None).await
     }
 
     /// One request, again while the server is unwell or out of reach.
-    async fn sent(&self, path: &str, body: Option<&Value>) -> reqwest::Result<reqwest::Response> {
-        let url = format!("{}/repos/{}{path}", self.base, self.repository);
+    async fn sent(&self, method: Method, route: &str, body: Option<&Value>) -> reqwest::Result<reqwest::Response> {
+        let url = format!("{}{route}", self.base);
         let mut attempt = 1;
         loop {
-            let mut request = if body.is_some() { self.http.post(&url) } else { self.http.get(&url) };
+            let mut request = self.http.request(method.clone(), &url);
             request = request.header("accept", "application/vnd.github+json").header("x-github-api-version", "2022-11-28");
             if let Some(token) = &self.token {
                 request = request.bearer_auth(token.expose_secret());
@@ -131,9 +151,9 @@ impl Api {
                 request = request.json(body);
             }
             match request.timeout(ONE).send().await {
-                Err(error) if attempt < ATTEMPTS && !error.is_timeout() => tracing::debug!(%path, %error, "asking GitHub again"),
+                Err(error) if attempt < ATTEMPTS && !error.is_timeout() => tracing::debug!(%route, %error, "asking GitHub again"),
                 Ok(answer) if attempt < ATTEMPTS && answer.status().is_server_error() => {
-                    tracing::debug!(%path, status = %answer.status(), "asking GitHub again");
+                    tracing::debug!(%route, status = %answer.status(), "asking GitHub again");
                 }
                 outcome => return outcome,
             }
@@ -142,10 +162,10 @@ impl Api {
     }
 
     /// The JSON of a success, read no further than there is need, and waited for no longer.
-    async fn answered(&self, path: &str, body: Option<&Value>) -> Result<Value, Refusal> {
+    async fn answered(&self, method: Method, route: &str, body: Option<&Value>) -> Result<Value, Refusal> {
         let whole = async {
             let silent = |said: String| Refusal { status: 0, said };
-            let answer = self.sent(path, body).await.map_err(|error| {
+            let answer = self.sent(method, route, body).await.map_err(|error| {
                 let cause = cause(&error);
                 let remedy = certificate_remedy(&cause).map(|remedy| format!(" ({remedy})")).unwrap_or_default();
                 silent(format!("{cause}{remedy}"))
@@ -153,6 +173,9 @@ impl Api {
             let status = answer.status();
             let body = answer::read(answer, LIMIT).await.map_err(|unread| silent(unread.to_string()))?;
             let json = serde_json::from_slice::<Value>(&body);
+            if status == reqwest::StatusCode::NO_CONTENT {
+                return Ok(Value::Null);
+            }
             if status.is_success() {
                 return json.map_err(|_| silent("its answer is not JSON".to_owned()));
             }

@@ -5,6 +5,7 @@ pub mod facts;
 pub mod git;
 pub mod history;
 pub mod network;
+pub mod packages;
 pub mod runners;
 pub mod server;
 pub mod workflow;

@@ -1,7 +1,7 @@
 //! What a client remembers of a run: whose turn it is to write, which blobs it made sure of, and what it wrote under names that others
 //! write too. It never takes what it wrote for what is there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -19,6 +19,11 @@ pub(super) struct Memory {
     pub(super) layers: Written<LegacyLayer>,
     /// Repositories whose registry was seen to have no referrers API, whatever it says when it is given a manifest with a subject.
     without_referrers: Mutex<HashSet<Repository>>,
+    /// Entries that are still to be listed, by the subject under whose fallback tag they belong.
+    pub(super) unlisted: Mutex<BTreeMap<(Repository, Digest), Vec<Descriptor>>>,
+    /// Lists that this process wrote, and repositories whose registry took none of them away again.
+    pub(super) lists: Mutex<HashSet<(Repository, Digest)>>,
+    pub(super) keeps_lists: Mutex<HashSet<Repository>>,
 }
 
 /// One for each fallback tag that this process writes, and for each blob that it makes sure of; whether that is done.

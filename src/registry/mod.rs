@@ -5,6 +5,7 @@
 
 mod auth;
 mod buffers;
+pub mod closure;
 pub mod contents;
 mod download;
 mod error;
@@ -13,6 +14,7 @@ pub mod layers;
 pub mod legacy;
 pub mod manifest;
 mod memory;
+pub mod names;
 mod referrers;
 mod stream;
 mod transport;

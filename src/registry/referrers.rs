@@ -9,6 +9,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 
 use super::manifest::{Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST};
+use super::names::Removal;
 use super::transport::Access;
 use super::{Condition, MANIFEST_LIMIT, Registry, RegistryError, Result};
 use crate::image::{Digest, Repository, Tag};
@@ -71,6 +72,14 @@ impl Registry {
 
     /// Puts the manifest of a staged artifact, and lists it under the fallback tag where the registry keeps no referrers. Returns its digest.
     pub async fn attach_artifact(&self, repository: &Repository, subject: &Descriptor, artifact: &Artifact) -> Result<Digest> {
+        let attached = self.attach_unlisted(repository, subject, artifact).await?;
+        self.list_attached(repository, &subject.digest).await?;
+        Ok(attached)
+    }
+
+    /// The same, but where the registry keeps no referrers it is listed by `list_attached` alone, together with what is attached meanwhile:
+    /// each list that another takes the place of stays in the registry without a name.
+    pub async fn attach_unlisted(&self, repository: &Repository, subject: &Descriptor, artifact: &Artifact) -> Result<Digest> {
         let manifest = artifact.manifest(subject);
         let kept_by_registry = self.put_manifest(repository, &manifest).await?;
         if !kept_by_registry || self.memory.lacks_referrers(repository).await {
@@ -79,20 +88,55 @@ impl Registry {
                 annotations: artifact.annotations.clone(),
                 ..manifest.descriptor.clone()
             };
-            self.list_under_fallback_tag(repository, &subject.digest, entry).await?;
+            let mut unlisted = self.memory.unlisted.lock().await;
+            unlisted.entry((repository.clone(), subject.digest.clone())).or_default().push(entry);
         }
         Ok(manifest.descriptor.digest)
     }
 
+    /// Lists what was attached to a subject and is not listed yet; whoever comes second waits for the first.
+    pub async fn list_attached(&self, repository: &Repository, subject: &Digest) -> Result<()> {
+        let turn = self.memory.turn(repository, subject).await;
+        let _ours = turn.lock().await;
+        let key = (repository.clone(), subject.clone());
+        let entries = self.memory.unlisted.lock().await.get(&key).cloned().unwrap_or_default();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.add_in_turn(repository, subject, &entries).await?;
+        self.memory.entries.note(repository, &fallback_tag(subject)?, &entries).await;
+        let mut unlisted = self.memory.unlisted.lock().await;
+        let left: Vec<Descriptor> = unlisted.remove(&key).unwrap_or_default().into_iter().skip(entries.len()).collect();
+        if !left.is_empty() {
+            unlisted.insert(key, left);
+        }
+        Ok(())
+    }
+
+    /// The same for every subject.
+    pub async fn list_all_attached(&self) -> Result<()> {
+        let subjects: Vec<(Repository, Digest)> = self.memory.unlisted.lock().await.keys().cloned().collect();
+        let lists = subjects.iter().map(|(repository, subject)| self.list_attached(repository, subject));
+        futures_util::future::try_join_all(lists).await.map(drop)
+    }
+
     /// Every artifact that refers to this digest; more than can be evidence are refused.
     pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+        match self.referrers_by_api(repository, subject).await? {
+            Some(found) => Ok(found),
+            None => self.referrers_by_tag(repository, subject).await,
+        }
+    }
+
+    /// The same, as the registry lists them itself; `None` where it has no such list.
+    pub(super) async fn referrers_by_api(&self, repository: &Repository, subject: &Digest) -> Result<Option<Vec<Descriptor>>> {
         let first = self
             .transport
             .send(Method::GET, repository, &format!("referrers/{subject}"), Access::Pull, |request| request.header(ACCEPT, OCI_INDEX))
             .await?;
         if first.status == StatusCode::NOT_FOUND || !first.header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with(OCI_INDEX)) {
             self.memory.note_no_referrers(repository).await;
-            return self.referrers_by_tag(repository, subject).await;
+            return Ok(None);
         }
         let mut found = Vec::new();
         let mut page = first;
@@ -102,7 +146,7 @@ impl Registry {
             found.extend(listed(&bytes, repository)?);
             expect_no_flood(&found, repository, subject)?;
             match next {
-                None => return Ok(found),
+                None => return Ok(Some(found)),
                 Some(url) => {
                     page = self
                         .transport
@@ -132,24 +176,21 @@ impl Registry {
                 return Ok(found);
             }
             // A writer who had not seen ours wrote after we had looked: where no condition is heeded, only a later look can tell.
-            for entry in lost {
-                self.add_to_fallback_tag(repository, subject, entry).await?;
-            }
+            self.add_to_fallback_tag(repository, subject, &lost).await?;
             tokio::time::sleep(after_race(attempt)).await;
         }
         Err(outraced(repository, &tag))
     }
 
-    async fn list_under_fallback_tag(&self, repository: &Repository, subject: &Digest, entry: Descriptor) -> Result<()> {
-        self.add_to_fallback_tag(repository, subject, entry.clone()).await?;
-        self.memory.entries.note(repository, &fallback_tag(subject)?, &[entry]).await;
-        Ok(())
+    /// Our own writers take turns; other processes are met by the re-read.
+    async fn add_to_fallback_tag(&self, repository: &Repository, subject: &Digest, entries: &[Descriptor]) -> Result<()> {
+        let turn = self.memory.turn(repository, subject).await;
+        let _ours = turn.lock().await;
+        self.add_in_turn(repository, subject, entries).await
     }
 
     /// Read, add, write if nothing changed, read again: no registry locks a tag, so a lost race is noticed and run again.
-    async fn add_to_fallback_tag(&self, repository: &Repository, subject: &Digest, entry: Descriptor) -> Result<()> {
-        let turn = self.memory.turn(repository, subject).await;
-        let _ours = turn.lock().await; // our own writers take turns; other processes are met by the re-read
+    async fn add_in_turn(&self, repository: &Repository, subject: &Digest, entries: &[Descriptor]) -> Result<()> {
         let tag = fallback_tag(subject)?;
         let mut aliased = 0;
         for attempt in 1..=RACES {
@@ -161,15 +202,17 @@ impl Registry {
             if aliased > 0 && is_subject {
                 aliased += 1;
             } else {
-                let Some(index) = with_entry(before.as_ref(), &entry, repository)? else { return Ok(()) };
+                let Some(index) = with_entries(before.as_ref(), entries, repository)? else { return Ok(()) };
                 let manifest = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
                 if self.replace(repository, &tag, &manifest, &condition).await? {
+                    self.memory.lists.lock().await.insert((repository.clone(), manifest.descriptor.digest.clone()));
                     let read = self.tagged(repository, &tag).await?;
                     if read.as_ref().is_some_and(|read| read.descriptor.digest == *subject) {
                         aliased += 1;
                     }
-                    let kept = read.map(|kept| digests(&kept.bytes)).unwrap_or_default();
+                    let kept = read.as_ref().map(|kept| digests(&kept.bytes)).unwrap_or_default();
                     if digests(&manifest.bytes).iter().all(|ours| kept.contains(ours)) {
+                        self.remove_superseded(repository, before.as_ref(), read.as_ref()).await;
                         return Ok(());
                     }
                 }
@@ -223,6 +266,23 @@ impl Registry {
             answer = self.transport.send_to(Method::GET, url, repository, Access::Pull, |request| request).await?;
         }
         Err(RegistryError::TooLarge { what: format!("the list of tags of `{repository}`"), limit: PAGES * MANIFEST_LIMIT })
+    }
+
+    /// Takes away a list that this process wrote and that no name stands on any more. That it cannot is no failure: it is in nobody's way.
+    async fn remove_superseded(&self, repository: &Repository, before: Option<&Manifest>, now: Option<&Manifest>) {
+        let (Some(before), Some(now)) = (before, now) else { return };
+        let digest = &before.descriptor.digest;
+        let ours = self.memory.lists.lock().await.contains(&(repository.clone(), digest.clone()));
+        if !ours || now.descriptor.digest == *digest || self.memory.keeps_lists.lock().await.contains(repository) {
+            return;
+        }
+        match self.remove_manifest(repository, digest).await {
+            Ok(Removal::Removed | Removal::Gone) => {}
+            outcome => {
+                tracing::debug!(%repository, %digest, ?outcome, "a list that another took the place of stays");
+                self.memory.keeps_lists.lock().await.insert(repository.clone());
+            }
+        }
     }
 
     /// Puts a name that several write; `false` when it is to be read again: because it changed meanwhile, or because the registry does not
@@ -317,8 +377,8 @@ fn fallback_tag(subject: &Digest) -> Result<Tag> {
     text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
 }
 
-/// The fallback index with one more entry; everything that others wrote stays as it is. `None` when the entry is there.
-fn with_entry(before: Option<&Manifest>, entry: &Descriptor, repository: &Repository) -> Result<Option<serde_json::Value>> {
+/// The fallback index with these entries as well; everything that others wrote stays as it is. `None` when all are there.
+fn with_entries(before: Option<&Manifest>, added: &[Descriptor], repository: &Repository) -> Result<Option<serde_json::Value>> {
     let unreadable = |what: String| RegistryError::Protocol { request: format!("GET /v2/{}/referrers", repository.path()), what };
     let mut index = match before {
         None => serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] }),
@@ -330,11 +390,13 @@ fn with_entry(before: Option<&Manifest>, entry: &Descriptor, repository: &Reposi
     let Some(entries) = index.get_mut("manifests").and_then(|entries| entries.as_array_mut()) else {
         return Err(unreadable("something that is not an image index".to_owned()));
     };
-    if entries.iter().any(|known| known["digest"] == entry.digest.as_str()) {
-        return Ok(None);
+    let known = entries.len();
+    for entry in added {
+        if !entries.iter().any(|known| known["digest"] == entry.digest.as_str()) {
+            entries.push(serde_json::json!(entry));
+        }
     }
-    entries.push(serde_json::json!(entry));
-    Ok(Some(index))
+    Ok((entries.len() > known).then_some(index))
 }
 
 /// The digests that an index lists, read leniently.
@@ -361,14 +423,14 @@ mod tests {
         let theirs = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","annotations":{"a":"b"},"manifests":[{"digest":"sha512:00","x":1.0}]}"#;
         let (before, entry, repository) =
             (Manifest::new(theirs.into(), OCI_INDEX), Descriptor::of(b"x", OCI_MANIFEST), "r.io/a".parse().unwrap());
-        let index = with_entry(Some(&before), &entry, &repository).unwrap().unwrap();
+        let index = with_entries(Some(&before), std::slice::from_ref(&entry), &repository).unwrap().unwrap();
         assert_eq!(
             (&index["annotations"]["a"], &index["manifests"][0]["x"], index["manifests"].as_array().unwrap().len()),
             (&"b".into(), &1.0.into(), 2)
         );
         let again = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
-        assert!(with_entry(Some(&again), &entry, &repository).unwrap().is_none());
-        with_entry(Some(&Manifest::new(b"[]".to_vec(), OCI_INDEX)), &entry, &repository).unwrap_err();
+        assert!(with_entries(Some(&again), std::slice::from_ref(&entry), &repository).unwrap().is_none());
+        with_entries(Some(&Manifest::new(b"[]".to_vec(), OCI_INDEX)), &[entry], &repository).unwrap_err();
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(super) enum Access {
     Push,
     /// Pushing what lies in this repository of the same registry; without the right to read it there, a registry wants the bytes again.
     PushFrom(Repository),
+    /// Taking a manifest away.
+    Delete,
 }
 
 /// What registries are reached by: one client, and those among them that speak plain HTTP.

@@ -11,7 +11,8 @@ use super::faults::held;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
     /// 404 for referrers (<https://github.com/rtvkiz/minimal/issues/7>), no upload in one POST, and now and then a manifest is refused
-    /// because a blob that was just pushed is not known yet (<https://github.com/clemensv/real-time-sources/pull/351>).
+    /// because a blob that was just pushed is not known yet (<https://github.com/clemensv/real-time-sources/pull/351>). Manifests are
+    /// deleted by GitHub's API alone (<https://docs.github.com/rest/packages/packages>).
     Ghcr,
     /// Basic logins (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>), tags that stay where they are
     /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html>), few media types. `OCI-Subject` is echoed even
@@ -20,7 +21,7 @@ pub enum Habit {
     /// Referrers in pages with a relative `Link`, the filter left to the client, blobs by 302 from a CDN
     /// (<https://docs.projectquay.io/quay_io.html>).
     Quay,
-    /// 429 with `Retry-After` on pulls (<https://docs.docker.com/docker-hub/usage/>), blobs by 307 from another host, which refuses a
+    /// No deletion but by an API of its own, 429 with `Retry-After` on pulls (<https://docs.docker.com/docker-hub/usage/>), blobs by 307 from another host, which refuses a
     /// request that carries a login beside its signature, as S3 does.
     DockerHub,
     /// Absolute `Location`s, a filter that is applied and said so, and accessories that go with their subject
@@ -80,6 +81,8 @@ pub(super) struct Manners {
     pub(super) manifest_locations: bool,
     pub(super) bare_heads: bool,
     pub(super) upload_in_one_post: bool,
+    /// Manifests are deleted by the registry's own protocol.
+    pub(super) deletes: bool,
     pub(super) mounts: bool,
     /// A tag that is not there is read as a digest.
     pub(super) dash_is_digest: bool,
@@ -108,6 +111,7 @@ impl Manners {
             manifest_locations: true,
             bare_heads: false,
             upload_in_one_post: true,
+            deletes: true,
             mounts: true,
             dash_is_digest: false,
             accessories_go_with_subject: false,
@@ -123,6 +127,7 @@ impl Manners {
                 says_subject: false,
                 conditions: false,
                 upload_in_one_post: false,
+                deletes: false,
                 token_uses: 60,
                 lag: Some(Every::new(7)),
                 ..plain
@@ -136,9 +141,14 @@ impl Manners {
                 ..plain
             },
             Some(Habit::Quay) => Self { page: 1, filters: false, blobs: Blobs::Elsewhere(302), ..plain },
-            Some(Habit::DockerHub) => {
-                Self { blobs: Blobs::Elsewhere(307), token_uses: 60, limit: Some(Limit::new(12)), conditions: false, ..plain }
-            }
+            Some(Habit::DockerHub) => Self {
+                blobs: Blobs::Elsewhere(307),
+                token_uses: 60,
+                limit: Some(Limit::new(12)),
+                conditions: false,
+                deletes: false,
+                ..plain
+            },
             Some(Habit::Harbor) => Self { absolute_locations: true, accessories_go_with_subject: true, conditions: false, ..plain },
             Some(Habit::GitLab) => Self { referrers_api: false, says_subject: false, conditions: false, dash_is_digest: true, ..plain },
             Some(Habit::Artifactory) => {

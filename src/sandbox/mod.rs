@@ -54,6 +54,8 @@ pub struct Config {
     pub claims: Claims,
     /// What GitHub's API says of the repository: its description and its licence (SPDX).
     pub about: Option<(String, String)>,
+    /// Whether owners of packages are people; else they are organizations.
+    pub owner_is_user: bool,
 }
 
 impl Config {
@@ -68,6 +70,7 @@ impl Config {
             registry_login: None,
             claims: Claims::default(),
             about: Some(("A container image with evidence".to_owned(), "Apache-2.0".to_owned())),
+            owner_is_user: false,
         }
     }
 }
@@ -192,6 +195,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
 
     let github = Arc::new(github::GitHub::new(config.claims.clone(), config.about.clone()));
     let issuer = authorities.issuer.clone();
+    let packages = registry.clone().packages_router();
     let routers = [
         (Service::Storage, registry.clone().storage_router()),
         (Service::Registry, registry.router()),
@@ -199,7 +203,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         (Service::Fulcio, authorities.fulcio.router()),
         (Service::Rekor, authorities.rekor.router()),
         (Service::Timestamp, authorities.timestamp.router()),
-        (Service::GitHub, github.clone().router()),
+        (Service::GitHub, github.clone().router().merge(packages)),
     ];
     let log: server::Log = Arc::new(Mutex::new(Vec::new()));
     let servers = listeners.serve(routers, &faults, config.latency, &log);

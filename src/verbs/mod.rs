@@ -10,6 +10,7 @@ pub mod merge;
 pub mod plan;
 mod private;
 pub mod prove;
+pub mod prune;
 pub mod publish;
 pub mod rehearse;
 pub mod release;

@@ -165,7 +165,7 @@ async fn prove_one(
         (counted.attestations, counted.left_out) = (drafts.len(), left_out);
         Ok(attest::lacking(drafts, &repositories, &wanted.formats, &existing))
     };
-    let signing = crate::sign::sign(registry, &session, built, wanted, &existing, now);
+    let signing = crate::sign::sign(registry, &session, built, wanted, &outside.annotations, &existing, now);
     let attested = attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing).await?;
     told.left_out.extend(foreign);
     Ok((attested, told))

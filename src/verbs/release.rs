@@ -49,6 +49,8 @@ pub struct Outside {
     pub(super) registry: Registry,
     pub(super) services: Services,
     pub(super) verifier: BundleVerifier,
+    /// What signatures say beside their subject.
+    pub(super) annotations: crate::sign::Annotations,
 }
 
 impl Outside {
@@ -63,6 +65,7 @@ impl Outside {
                 Some(_) => Services::load_for_key(inputs.signing_config.as_deref())?,
             },
             verifier: BundleVerifier::new(&root)?,
+            annotations: inputs.signature_annotations.clone(),
             http,
         })
     }

@@ -20,6 +20,7 @@ mod merge;
 mod networks;
 mod pins;
 mod provenance;
+mod prune;
 mod publish;
 mod pusher;
 mod refusals;

@@ -6,7 +6,21 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 5] = [
     &["answer", "error", "image", "oci"],
     &["command", "files", "github", "provenance", "registry", "report", "sigstore"],
-    &["inputs", "login", "trigger", "metadata", "plan", "preflight", "build", "sign", "attest", "verify", "publish", "summary"],
+    &[
+        "inputs",
+        "login",
+        "trigger",
+        "metadata",
+        "plan",
+        "preflight",
+        "build",
+        "sign",
+        "attest",
+        "verify",
+        "publish",
+        "retention",
+        "summary",
+    ],
     &["verbs"],
     &["cli", "main", "lib"],
 ];

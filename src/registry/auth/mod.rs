@@ -290,6 +290,7 @@ fn scope(repository: &Repository, access: &Access) -> String {
     match access {
         Access::Pull => format!("repository:{path}:pull"),
         Access::Push => format!("repository:{path}:pull,push"),
+        Access::Delete => format!("repository:{path}:pull,push,delete"),
         Access::PushFrom(from) => format!("repository:{path}:pull,push repository:{}:pull", from.path()),
     }
 }

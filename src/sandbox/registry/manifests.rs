@@ -41,6 +41,7 @@ impl Registry {
                 let bytes = axum::body::to_bytes(body, LIMIT).await.map_err(|_| RegistryError::TooLarge { limit: LIMIT })?;
                 self.put_manifest(name, reference, headers, bytes.to_vec()).await
             }
+            Method::DELETE if !self.manners.deletes => Err(RegistryError::Unsupported),
             Method::DELETE => self.delete_manifest(name, reference).await,
             _ => Err(RegistryError::Unsupported),
         }
@@ -178,7 +179,7 @@ impl Registry {
         if matches { Ok(()) } else { Err(RegistryError::Precondition { expected: expected.to_owned() }) }
     }
 
-    async fn delete_manifest(&self, name: &Name, reference: &Reference) -> Result<Response, RegistryError> {
+    pub(super) async fn delete_manifest(&self, name: &Name, reference: &Reference) -> Result<Response, RegistryError> {
         let _one_writer = self.manifest_writes.lock().await;
         let removed = match reference {
             Reference::Tag(tag) => self.store.remove_tag(name, tag).await?,

@@ -5,6 +5,7 @@ mod blobs;
 mod errors;
 mod manifests;
 mod names;
+mod packages;
 mod preload;
 mod referrers;
 mod storage;
@@ -36,6 +37,7 @@ pub(super) struct Registry {
     /// Host and port of this registry, and of the storage behind it.
     host: String,
     storage: String,
+    owner_is_user: bool,
     auth: Option<Auth>,
     /// Checks of `If-Match` and the write that follows are one step.
     manifest_writes: tokio::sync::Mutex<()>,
@@ -53,6 +55,7 @@ impl Registry {
             manners,
             host,
             storage,
+            owner_is_user: config.owner_is_user,
             manifest_writes: tokio::sync::Mutex::new(()),
         }))
     }

@@ -143,6 +143,18 @@ impl Store {
         file_names(&folder).await?.iter().map(|hex| Digest::parse(&format!("sha256:{hex}"))).collect()
     }
 
+    /// Every manifest of a repository and when it was put, the newest first.
+    pub(super) async fn manifests(&self, name: &Name) -> Result<Vec<(Digest, std::time::SystemTime)>, RegistryError> {
+        let folder = self.in_repository(name, MANIFESTS);
+        let mut found = Vec::new();
+        for file in file_names(&folder).await? {
+            let Ok(digest) = Digest::parse(&format!("sha256:{file}")) else { continue };
+            found.push((digest, tokio::fs::metadata(folder.join(&file)).await?.modified()?));
+        }
+        found.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+        Ok(found)
+    }
+
     async fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
         let id = keys::random_hex(16).map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
         let temporary = self.upload_path(&id);

@@ -1,0 +1,223 @@
+//! Everything that belongs to an image: its manifests, their configs and layers, and what refers to each of them, in either way, to the
+//! end. It fetches no layers, copies and removes nothing, and gives no closure that is not whole.
+//!
+//! Referrers: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::manifest::{Descriptor, Manifest};
+use super::names::ATTACHED;
+use super::{Registry, RegistryError, Result};
+use crate::image::{Digest, Repository, Tag};
+use crate::oci::{self, DOCKER_LIST, DOCKER_MANIFEST, Document, OCI_INDEX, OCI_MANIFEST};
+
+/// Manifests of one walk, and their bytes together.
+const MANIFESTS: usize = 50_000;
+const BYTES: usize = 256 << 20;
+/// Manifests that are looked at together.
+const CONCURRENCY: usize = 16;
+
+/// What a part is to its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// What was asked for; it has no parent.
+    Root,
+    /// A manifest that an index lists.
+    Entry,
+    Config,
+    /// A layer, or any other blob that an index lists.
+    Layer,
+    /// A manifest whose `subject` is the parent.
+    Referrer,
+    /// The list of referrers under the parent's fallback tag.
+    ReferrerList,
+    /// What the parent's tag `.sig`, `.att` or `.sbom` names.
+    Attached,
+}
+
+/// One part, as its parent names it. A part that several name is there once for each.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub kind: Kind,
+    pub descriptor: Descriptor,
+    pub parent: Option<Digest>,
+    /// Of lists and of what is attached: the name that is a digest.
+    pub tag: Option<Tag>,
+}
+
+/// What was found from all roots.
+#[derive(Debug, Default)]
+pub struct Closure {
+    /// Parents before what they name.
+    pub parts: Vec<Part>,
+    /// Every manifest among the parts, to the byte.
+    pub manifests: BTreeMap<Digest, Manifest>,
+    /// Manifests that are named and not there.
+    pub missing: BTreeSet<Digest>,
+    /// Entries of lists of referrers whose manifest is about something else, each with the list's subject.
+    pub left_out: Vec<(Digest, Digest)>,
+}
+
+/// A manifest and all that it leads to directly.
+#[derive(Default)]
+struct Visited {
+    manifest: Option<Manifest>,
+    parts: Vec<Part>,
+    left_out: Vec<(Digest, Digest)>,
+    /// Fetched on the way.
+    met: Vec<Manifest>,
+}
+
+/// A digest to be looked at, what was fetched of it before, and whether it is a list that anybody may add to.
+type Waiting = (Digest, Option<Manifest>, bool);
+
+/// Walks from these digests. `names` are all names of the repository, so that nobody is asked for tags that are not there.
+///
+/// # Errors
+/// On anything but an answer: what cannot be read, and what is more than an image can be, is no closure.
+pub async fn walk(
+    registry: &Registry,
+    repository: &Repository,
+    roots: impl IntoIterator<Item = Digest>,
+    names: &BTreeSet<Tag>,
+) -> Result<Closure> {
+    let mut closure = Closure::default();
+    let mut seen: BTreeSet<Digest> = BTreeSet::new();
+    let mut bytes = 0;
+    let mut waiting: Vec<Waiting> = roots.into_iter().filter(|root| seen.insert(root.clone())).map(|root| (root, None, false)).collect();
+    let first = seen.clone();
+    while !waiting.is_empty() {
+        let visits = waiting.into_iter().map(|waiting| visit(registry, repository, waiting, names));
+        let visited: Vec<(Digest, Visited)> = stream::iter(visits).buffered(CONCURRENCY).try_collect().await?;
+        waiting = Vec::new();
+        for (digest, Visited { manifest, parts, left_out, met }) in visited {
+            let Some(manifest) = manifest else {
+                closure.missing.insert(digest);
+                continue;
+            };
+            bytes += manifest.bytes.len();
+            if first.contains(&digest) {
+                closure.parts.push(Part { kind: Kind::Root, descriptor: manifest.descriptor.clone(), parent: None, tag: None });
+            }
+            let mut met: HashMap<Digest, Manifest> = met.into_iter().map(|met| (met.descriptor.digest.clone(), met)).collect();
+            for part in &parts {
+                let next = &part.descriptor.digest;
+                if is_manifest(part) && seen.insert(next.clone()) {
+                    waiting.push((next.clone(), met.remove(next), part.kind == Kind::ReferrerList));
+                }
+            }
+            closure.manifests.insert(digest, manifest);
+            closure.parts.extend(parts);
+            closure.left_out.extend(left_out);
+            if seen.len() > MANIFESTS || bytes > BYTES {
+                return Err(RegistryError::TooLarge { what: format!("what belongs together in `{repository}`"), limit: BYTES });
+            }
+        }
+    }
+    Ok(closure)
+}
+
+/// BuildKit's cache lists layers in an index.
+fn is_manifest(part: &Part) -> bool {
+    let said = part.descriptor.media_type.as_str();
+    match part.kind {
+        Kind::Config | Kind::Layer => false,
+        Kind::Entry => [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].contains(&said),
+        Kind::Root | Kind::Referrer | Kind::ReferrerList | Kind::Attached => true,
+    }
+}
+
+async fn visit(
+    registry: &Registry,
+    repository: &Repository,
+    (digest, known, is_list): Waiting,
+    names: &BTreeSet<Tag>,
+) -> Result<(Digest, Visited)> {
+    let manifest = match known {
+        Some(manifest) => Some(manifest),
+        None => registry.manifest(&repository.at(&digest)).await?,
+    };
+    let Some(manifest) = manifest else { return Ok((digest, Visited::default())) };
+    let mut visited = Visited { parts: named_by(&manifest, repository, is_list)?, ..Visited::default() };
+    let mut listed = registry.referrers_by_api(repository, &digest).await?.unwrap_or_default();
+    let tag = |suffix: &str| -> Result<Option<Tag>> {
+        let text = format!("sha256-{}{suffix}", digest.hex());
+        let tag = text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })?;
+        Ok(Some(tag).filter(|tag| names.contains(tag)))
+    };
+    if let Some(tag) = tag("")?
+        && let Some(list) = registry.tagged(repository, &tag).await?.filter(|list| list.descriptor.digest != digest)
+    {
+        let kind = if list.is_index() { Kind::ReferrerList } else { Kind::Attached };
+        if list.is_index() {
+            let entries = oci::listed(&list.bytes, "manifests").map_err(|why| unreadable(repository, &list.descriptor.digest, &why))?;
+            listed.extend(entries.into_iter().flatten());
+        }
+        visited.parts.push(Part { kind, descriptor: list.descriptor.clone(), parent: Some(digest.clone()), tag: Some(tag) });
+        visited.met.push(list);
+    }
+    for suffix in ATTACHED {
+        let Some(tag) = tag(&format!(".{suffix}"))? else { continue };
+        let Some(attached) = registry.tagged(repository, &tag).await? else { continue };
+        let descriptor = attached.descriptor.clone();
+        visited.parts.push(Part { kind: Kind::Attached, descriptor, parent: Some(digest.clone()), tag: Some(tag) });
+        visited.met.push(attached);
+    }
+    about(registry, repository, &digest, listed, &mut visited).await?;
+    visited.manifest = Some(manifest);
+    Ok((digest, visited))
+}
+
+/// Of what is listed, what says itself that it is about this subject: some registries list what is not, or no manifest at all
+/// (<https://github.com/oras-project/oras/issues/2148>, <https://github.com/oras-project/oras/issues/1907>).
+async fn about(
+    registry: &Registry,
+    repository: &Repository,
+    subject: &Digest,
+    listed: Vec<Descriptor>,
+    visited: &mut Visited,
+) -> Result<()> {
+    let mut known = BTreeSet::new();
+    for entry in listed.into_iter().filter(|entry| known.insert(entry.digest.clone())) {
+        let manifest = registry.manifest(&repository.at(&entry.digest)).await?;
+        match manifest.filter(|manifest| subject_of(manifest).as_ref() == Some(subject)) {
+            Some(manifest) => {
+                let part = Part { kind: Kind::Referrer, descriptor: entry, parent: Some(subject.clone()), tag: None };
+                visited.parts.push(part);
+                visited.met.push(manifest);
+            }
+            None => visited.left_out.push((entry.digest, subject.clone())),
+        }
+    }
+    Ok(())
+}
+
+/// What a manifest says that it is about.
+pub fn subject_of(manifest: &Manifest) -> Option<Digest> {
+    match manifest.document().ok()? {
+        Document::Index(index) => index.subject.map(|subject| subject.digest),
+        Document::Image(image) => image.subject.map(|subject| subject.digest),
+    }
+}
+
+fn named_by(manifest: &Manifest, repository: &Repository, is_list: bool) -> Result<Vec<Part>> {
+    let digest = &manifest.descriptor.digest;
+    let part = |kind, descriptor| Part { kind, descriptor, parent: Some(digest.clone()), tag: None };
+    if is_list {
+        let entries = oci::listed(&manifest.bytes, "manifests").map_err(|why| unreadable(repository, digest, &why))?;
+        return Ok(entries.into_iter().flatten().map(|entry| part(Kind::Entry, entry)).collect());
+    }
+    match manifest.document().map_err(|why| unreadable(repository, digest, &why))? {
+        Document::Index(index) => Ok(index.manifests.into_iter().map(|entry| part(Kind::Entry, entry)).collect()),
+        Document::Image(image) => {
+            let layers = image.layers.into_iter().map(|layer| part(Kind::Layer, layer));
+            Ok(std::iter::once(part(Kind::Config, image.config)).chain(layers).collect())
+        }
+    }
+}
+
+fn unreadable(repository: &Repository, digest: &Digest, why: &oci::Unreadable) -> RegistryError {
+    RegistryError::Content { image: repository.at(digest).to_string(), what: format!("cannot be read: {why}"), remedy: None }
+}

@@ -1,0 +1,153 @@
+//! What `prune` found and did → a table for people, a document for machines. It decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::{Arguments, Outcome, manifests};
+use crate::image::Digest;
+use crate::report::Report;
+use crate::retention::{Item, What, Why};
+
+impl Outcome {
+    pub(super) fn tell(&self, arguments: &Arguments, report: &Report) {
+        if arguments.json {
+            report.json(&self.json(arguments).to_string());
+        } else {
+            report.answer(&self.lines(arguments));
+        }
+    }
+
+    /// Bytes of what goes and of the blobs that nothing else names.
+    fn freed(&self) -> u64 {
+        let blobs = |goes: bool| -> BTreeMap<&Digest, u64> {
+            let items = self.found.items.iter().filter(move |(digest, _)| self.decision.kept.contains_key(*digest) != goes);
+            items.flat_map(|(_, item)| item.blobs.iter().map(|(digest, size)| (digest, *size))).collect()
+        };
+        let stays = blobs(false);
+        let going = blobs(true).into_iter().filter(|(digest, _)| !stays.contains_key(digest)).map(|(_, size)| size);
+        let own = self.decision.deleted.iter().filter_map(|digest| self.found.items.get(digest)).map(|item| item.size);
+        going.chain(own).sum()
+    }
+
+    fn lines(&self, arguments: &Arguments) -> Vec<String> {
+        let mut lines = Vec::new();
+        let done = |at: usize| self.deleted.is_some_and(|deleted| at < deleted);
+        for (at, digest) in self.decision.deleted.iter().enumerate() {
+            let Some(item) = self.found.items.get(digest) else { continue };
+            let verb = if done(at) {
+                "deleted"
+            } else if self.deleted.is_some() {
+                "left"
+            } else {
+                "would go"
+            };
+            let time = item.time.map_or_else(|| "no time known".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M").to_string());
+            lines.push(format!("{verb:<9} {:<9} {time:<16} {digest}{}", what(item), digest_names(item)));
+        }
+        let mut counted: BTreeMap<Why, usize> = BTreeMap::new();
+        for (digest, why) in &self.decision.kept {
+            if *why != Why::Part && self.found.items.contains_key(digest) {
+                *counted.entry(*why).or_default() += 1;
+            }
+        }
+        for (why, count) in &counted {
+            lines.push(format!("kept      {:<9} {}", count, reason(*why, arguments)));
+        }
+        let (kept, going) = (self.decision.kept.len(), self.decision.deleted.len());
+        lines.push(match self.deleted {
+            None => {
+                format!("{} would be deleted ({}), {kept} stay; nothing was deleted: add --delete", manifests(going), size(self.freed()))
+            }
+            Some(deleted) => format!("{} deleted ({} with all of {going}), {kept} kept", manifests(deleted), size(self.freed())),
+        });
+        if self.found.versions.is_none() {
+            lines.push("found is what names and names that are digests lead to: a registry lists no others".to_owned());
+        }
+        lines
+    }
+
+    fn json(&self, arguments: &Arguments) -> serde_json::Value {
+        let entry = |digest: &Digest| {
+            let item = self.found.items.get(digest);
+            json!({
+                "digest": digest,
+                "what": item.map(what),
+                "names": item.map(|item| &item.names),
+                "digestNames": item.map(|item| &item.digest_names),
+                "time": item.and_then(|item| item.time).map(|time| time.to_string()),
+                "about": item.and_then(|item| item.about.as_ref()),
+                "size": item.map(|item| item.size),
+            })
+        };
+        let kept: Vec<serde_json::Value> = self
+            .decision
+            .kept
+            .iter()
+            .map(|(digest, why)| {
+                let mut entry = entry(digest);
+                entry["why"] = word(*why).into();
+                entry
+            })
+            .collect();
+        let deleted = self.deleted.unwrap_or_default();
+        let (gone, left) = self.decision.deleted.split_at(deleted.min(self.decision.deleted.len()));
+        json!({
+            "repository": arguments.repository.to_string(),
+            "dryRun": self.deleted.is_none(),
+            "deleted": gone.iter().map(entry).collect::<Vec<_>>(),
+            "toDelete": left.iter().map(entry).collect::<Vec<_>>(),
+            "kept": kept,
+            "totals": { "deleted": gone.len(), "toDelete": left.len(), "kept": kept.len(), "bytes": self.freed() },
+            "everythingListed": self.found.versions.is_some(),
+        })
+    }
+}
+
+fn what(item: &Item) -> &'static str {
+    match item.what {
+        What::Image => "image",
+        What::Scanner(_) => "scanner",
+        What::Other => "artifact",
+        What::List => "list",
+        What::Evidence => "evidence",
+    }
+}
+
+fn digest_names(item: &Item) -> String {
+    let names: BTreeSet<String> =
+        item.digest_names.iter().map(|tag| tag.as_str().split_once('.').map_or("list", |(_, suffix)| suffix).to_owned()).collect();
+    if names.is_empty() { String::new() } else { format!("  ({})", names.into_iter().collect::<Vec<_>>().join(", ")) }
+}
+
+fn word(why: Why) -> &'static str {
+    match why {
+        Why::Named => "named",
+        Why::Newest => "newest",
+        Why::Young => "young",
+        Why::TimeUnknown => "time-unknown",
+        Why::Orphan => "orphan",
+        Why::Scanner => "scanner",
+        Why::Part => "part",
+    }
+}
+
+fn reason(why: Why, arguments: &Arguments) -> String {
+    match why {
+        Why::Named => "with a name".to_owned(),
+        Why::Newest => format!("among the newest {}", arguments.keep),
+        Why::Young => "too young, or with evidence that is".to_owned(),
+        Why::TimeUnknown => "of which nobody knows when they came: no evidence says it".to_owned(),
+        Why::Orphan => "about something that is not here (--orphans, if nothing elsewhere needs them)".to_owned(),
+        Why::Scanner => "SBOM scanner that a build may be using".to_owned(),
+        Why::Part => "part of what is kept".to_owned(),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        ..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
