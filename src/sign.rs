@@ -37,23 +37,27 @@ impl SignedImage {
     }
 }
 
+/// What a signature says beside its subject, as `cosign sign -a` writes it and `cosign verify -a` asks for it.
+pub type Annotations = BTreeMap<String, String>;
+
 /// Signs every part of which the requirements want a signature, in every format, with the one certificate.
 pub async fn sign(
     registry: &Registry,
     session: &Session,
     built: BuiltImage,
     wanted: &Requirements,
+    annotations: &Annotations,
     existing: &Existing,
     now: jiff::Timestamp,
 ) -> anyhow::Result<SignedImage> {
     let repositories = built.repositories();
     let has = |format| wanted.formats.contains(&format);
-    let is_there =
-        |subject: &Descriptor| existing.has_everywhere(repositories, &subject.digest, Format::Bundle, &statement(repositories, subject));
+    let statement = |subject: &Descriptor| statement(repositories, subject, annotations);
+    let is_there = |subject: &Descriptor| existing.has_everywhere(repositories, &subject.digest, Format::Bundle, &statement(subject));
     let signatures = signed_parts(&built, wanted).into_iter().map(|subject| async move {
         let bundle = async {
             if has(Format::Bundle) && !is_there(subject) {
-                let sealed = sealed(registry, session, repositories, &statement(repositories, subject), SIGNATURE_PREDICATE, now).await?;
+                let sealed = sealed(registry, session, repositories, &statement(subject), SIGNATURE_PREDICATE, now).await?;
                 staged(registry, &sealed).await?;
                 attach_everywhere(registry, repositories, subject, &sealed.artifact).await?;
             }
@@ -61,10 +65,12 @@ pub async fn sign(
         };
         let legacy = async {
             if has(Format::Legacy) {
-                let lacking = repositories.iter().filter(|repository| {
-                    !existing.has(repository, &subject.digest, Format::Legacy, &legacy::payload(&repository.to_string(), &subject.digest))
+                let payloads = repositories.iter().map(|repository| {
+                    let payload = legacy::payload(&repository.to_string(), &subject.digest, annotations);
+                    (repository, payload)
                 });
-                let each = lacking.map(|repository| sign_legacy(registry, session, repository, subject));
+                let lacking = payloads.filter(|(repository, payload)| !existing.has(repository, &subject.digest, Format::Legacy, payload));
+                let each = lacking.map(|(repository, payload)| sign_legacy(registry, session, repository, subject, payload));
                 futures_util::future::try_join_all(each).await?;
             }
             anyhow::Ok(())
@@ -82,8 +88,14 @@ pub fn signed_parts<'a>(built: &'a BuiltImage, wanted: &Requirements) -> Vec<&'a
 }
 
 /// A signature over cosign's older payload, under the tag `.sig`. The payload names the repository, so each has its own.
-async fn sign_legacy(registry: &Registry, session: &Session, repository: &Repository, subject: &Descriptor) -> anyhow::Result<()> {
-    let payload = bytes::Bytes::from(legacy::payload(&repository.to_string(), &subject.digest));
+async fn sign_legacy(
+    registry: &Registry,
+    session: &Session,
+    repository: &Repository,
+    subject: &Descriptor,
+    payload: Vec<u8>,
+) -> anyhow::Result<()> {
+    let payload = bytes::Bytes::from(payload);
     let (signed, opened) = futures_util::try_join!(async { session.sign_payload(&payload).await.remedied() }, async {
         registry.open_legacy(repository, &subject.digest, Attached::Signatures, 1).await.remedied()
     })?;
@@ -112,11 +124,15 @@ pub(crate) fn legacy_layer(
 
 /// What cosign states when it signs: an empty predicate. The subject's name is optional, and cosign leaves it out; sigstore-python refuses a
 /// statement without one, so it is there.
-fn statement(repositories: &[Repository], subject: &Descriptor) -> Vec<u8> {
+fn statement(repositories: &[Repository], subject: &Descriptor, annotations: &Annotations) -> Vec<u8> {
     let name = repositories.first().map(ToString::to_string).unwrap_or_default();
+    let mut about = serde_json::json!({ "name": name, "digest": { "sha256": subject.digest.hex() } });
+    if !annotations.is_empty() {
+        about["annotations"] = serde_json::json!(annotations);
+    }
     serde_json::json!({
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{ "name": name, "digest": { "sha256": subject.digest.hex() } }],
+        "subject": [about],
         "predicateType": SIGNATURE_PREDICATE,
         "predicate": {},
     })
@@ -171,13 +187,14 @@ pub(crate) async fn staged(registry: &Registry, sealed: &SealedStatement<'_>) ->
     Ok(())
 }
 
+/// Attaches; where the registry keeps no referrers, `Registry::list_all_attached` lists it, with what else there is about the subject.
 pub(crate) async fn attach_everywhere(
     registry: &Registry,
     repositories: &[Repository],
     subject: &Descriptor,
     artifact: &Artifact,
 ) -> anyhow::Result<()> {
-    futures_util::future::try_join_all(repositories.iter().map(|repository| registry.attach_artifact(repository, subject, artifact)))
+    futures_util::future::try_join_all(repositories.iter().map(|repository| registry.attach_unlisted(repository, subject, artifact)))
         .await
         .remedied()?;
     Ok(())

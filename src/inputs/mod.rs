@@ -93,6 +93,8 @@ pub struct Inputs {
     pub sign_subjects: Vec<Part>,
     /// `None`: every format that the services allow.
     pub signature_formats: Option<Vec<Format>>,
+    /// What signatures say beside their subject.
+    pub signature_annotations: BTreeMap<String, String>,
     pub on_tag_conflict: OnTagConflict,
     pub source_args: bool,
     pub allow_public_log: bool,
@@ -240,7 +242,8 @@ impl Inputs {
     /// What the metadata needs to be asked for.
     pub fn wanted(&self, now: jiff::Timestamp, git_ref: &str) -> Wanted {
         let texts = &self.metadata;
-        let commit_date = [&texts.tags, &texts.flavor, &texts.labels, &texts.annotations].iter().any(|text| text.contains("commit_date"));
+        let asking = [&texts.tags, &texts.flavor, &texts.labels, &texts.annotations, &texts.build_args];
+        let commit_date = asking.iter().any(|text| text.contains("commit_date"));
         let checkout = self.metadata_context == MetadataContext::Git;
         let branch = git_ref.strip_prefix("refs/heads/").filter(|_| texts.tags.trim().is_empty());
         let tags_of = branch.and_then(|branch| match line::reading(&sanitised(branch))? {
@@ -276,7 +279,13 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
     let inputs = Inputs {
         tuf_mirror: mirror(&raw, &mut problems),
         registry_auth,
-        metadata: metadata::Texts { flavor: text(&raw.flavor), labels: text(&raw.labels), annotations: text(&raw.annotations), ..names },
+        metadata: metadata::Texts {
+            flavor: text(&raw.flavor),
+            labels: text(&raw.labels),
+            annotations: text(&raw.annotations),
+            build_args: build.build_args.clone(),
+            ..names
+        },
         metadata_context: metadata_context(raw.metadata_context.as_deref(), &mut problems),
         separators: {
             let separator = |text: &Option<String>| text.clone().unwrap_or_else(|| "\n".to_owned());
@@ -309,6 +318,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
             None => vec![Part::Index, Part::Platform, Part::Attestations],
         },
         signature_formats: raw.signature_formats.as_deref().map(|list| unique(problems.some("signature-formats", list))),
+        signature_annotations: annotations(raw.signature_annotations.as_deref().unwrap_or_default(), &mut problems),
         on_tag_conflict: on_tag_conflict(raw.on_tag_conflict.as_deref(), &mut problems),
         builder,
         network: context.network.clone(),
@@ -490,6 +500,21 @@ fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> Bu
         labels: String::new(),
         annotations: String::new(),
     }
+}
+
+/// `KEY=VALUE`, one a line, as `cosign sign -a` takes them one a flag.
+fn annotations(text: &str, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut annotations = BTreeMap::new();
+    for line in lists::lines(text) {
+        match lists::key_value(&line) {
+            Some((key, _)) if annotations.contains_key(key) => {
+                problems.say("signature-annotations", format_args!("`{key}` stands there twice"))
+            }
+            Some((key, value)) => drop(annotations.insert(key.to_owned(), value.trim().to_owned())),
+            None => problems.say("signature-annotations", format_args!("`{line}` is not KEY=VALUE")),
+        }
+    }
+    annotations
 }
 
 /// `push=false` of an image's output is no less than `push: false`.

@@ -88,6 +88,7 @@ pub(super) struct Raw {
     pub(super) github_attestations: Option<String>,
     pub(super) sign_subjects: Option<String>,
     pub(super) signature_formats: Option<String>,
+    pub(super) signature_annotations: Option<String>,
     pub(super) on_tag_conflict: Option<String>,
     pub(super) source_args: Option<String>,
     pub(super) allow_public_log: Option<String>,

@@ -67,6 +67,7 @@ fn run(case: &Case, defaults: &Defaults) -> Result<Metadata, MetadataError> {
         flavor: input("flavor"),
         labels: input("labels"),
         annotations: input("annotations"),
+        build_args: String::new(),
         references: Vec::new(),
     };
     metadata(&texts, &run)

@@ -3,6 +3,7 @@
 //!
 //! Reference: <https://github.com/docker/metadata-action>.
 
+mod arguments;
 mod expression;
 mod javascript;
 pub mod line;
@@ -21,6 +22,7 @@ use self::version::Version;
 use crate::github::Environment;
 use crate::inputs::csv::CsvError;
 
+pub use self::arguments::Arguments;
 pub use self::remarks::{Remark, remarks};
 pub use self::rules::entries;
 pub use self::version::{Made, sanitised};
@@ -33,6 +35,8 @@ pub struct Texts {
     pub flavor: String,
     pub labels: String,
     pub annotations: String,
+    /// Build arguments, which may name what labels can name.
+    pub build_args: String,
     /// Whole references in place of `images` and `tags`, which then list what these name.
     pub references: Vec<Reference>,
 }
@@ -77,6 +81,7 @@ pub struct Metadata {
     pub labels: Vec<(String, String)>,
     /// `level:key=value`, level by level.
     pub annotations: Vec<String>,
+    pub build_args: Arguments,
     pub warnings: Vec<String>,
 }
 
@@ -147,22 +152,27 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
         made.push(Made { entry: None, line: Line::Latest(first) });
     }
     let own_names = own_names(&texts.references, &flavor, run, &expressions)?;
+    // What the rules are written with, and what they gave.
+    let mut globals = run.globals()?;
+    globals["version"] = main.as_deref().unwrap_or_default().into();
+    let build_args = arguments::fill(&texts.build_args, &globals, &expressions)?;
+    let described = Expressions::new(globals, run.now, run.commit_date);
     let standard = run.standard_labels(main.as_deref());
     let own = |input, text: &str| -> Result<Vec<(String, String)>, MetadataError> {
-        let lines: Vec<String> = entries(input, text)?.iter().map(|line| expressions.global(line)).collect::<Result<_, _>>()?;
+        let lines: Vec<String> = entries(input, text)?.iter().map(|line| described.global(line)).collect::<Result<_, _>>()?;
         sorted(standard.iter().cloned().chain(lines))
     };
     let labels = own("labels", &texts.labels)?;
     let lines: Vec<String> = own("annotations", &texts.annotations)?.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let levels = run.variable("DOCKER_METADATA_ANNOTATIONS_LEVELS").unwrap_or("manifest");
     let annotations = levels.split(',').flat_map(|level| lines.iter().map(move |line| format!("{level}:{line}"))).collect();
-    for warning in expressions.take_warnings() {
+    for warning in expressions.take_warnings().into_iter().chain(described.take_warnings()) {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
     }
     let images = images.into_iter().filter(|image| image.enable).map(|Image { name, .. }| name.to_lowercase()).collect();
-    Ok(Metadata { version: main, tag_names, made, images, own: own_names, labels, annotations, warnings })
+    Ok(Metadata { version: main, tag_names, made, images, own: own_names, labels, annotations, build_args, warnings })
 }
 
 /// Every name that the rules gave, and `latest` where it is one.

@@ -7,6 +7,7 @@ pub mod merge;
 pub mod names;
 pub mod sbom;
 pub mod shown;
+mod texts;
 mod told;
 
 use std::path::PathBuf;
@@ -416,12 +417,7 @@ fn build(
     facts: &Facts,
     metadata: &Metadata,
 ) -> anyhow::Result<(Build, Vec<String>)> {
-    let mut texts = inputs.build.clone();
-    texts.labels = quoted(&metadata.label_lines());
-    texts.annotations = quoted(&metadata.annotations);
-    if inputs.source_args {
-        texts.build_args = with_source(&texts.build_args, context);
-    }
+    let mut texts = texts::completed(inputs, metadata, context);
     let sbom = Sbom::of(&texts.sbom, inputs.sbom_format, &texts.attests, &inputs.platforms, inputs.push_by_digest)?;
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
@@ -432,6 +428,7 @@ fn build(
     caches::complete(&mut flags, env);
     let mut notices = std::mem::take(&mut flags.notices);
     notices.extend(flags.told_passwords());
+    notices.extend(texts::expressions(metadata));
     if inputs.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {
         notices.push("input `sbom-files` is not used: the SBOMs are not made by this action".to_owned());
     }
@@ -448,24 +445,6 @@ fn build(
         Build { flags, platforms: inputs.platforms.clone(), sbom, supplier, files: inputs.sbom_files, allowed: inputs.allowed.clone() },
         notices,
     ))
-}
-
-/// A list whose entries stay as they are when the list is read again.
-fn quoted(entries: &[String]) -> String {
-    entries.iter().map(|entry| format!("\"{}\"\n", entry.replace('"', "\"\""))).collect()
-}
-
-/// Where the source is from, as build arguments; the user's own values win.
-fn with_source(given: &str, context: &Context) -> String {
-    let repository = context.repository.as_ref().map(|repository| format!("{}/{repository}", context.server_url)).unwrap_or_default();
-    let mut text = given.trim_end().to_owned();
-    for (name, value) in [("SOURCE_REPOSITORY", &repository), ("SOURCE_COMMIT", &context.sha), ("BUILD_WORKFLOW", &context.workflow_ref)] {
-        let set = given.lines().any(|line| line.trim().split('=').next() == Some(name));
-        if !set && !value.is_empty() {
-            text.push_str(&format!("\n{name}={value}"));
-        }
-    }
-    text
 }
 
 fn in_order(mut tags: Vec<Tag>) -> Vec<Tag> {

@@ -31,6 +31,9 @@ pub(super) fn told(inputs: &Inputs, build: &Build, metadata: &Metadata, images: 
     }
     let mut notices = unused_outputs(inputs, &build.flags, goal);
     notices.extend(unused_evidence_dir(inputs, goal));
+    if goal == Goal::PushByDigest && !inputs.signature_annotations.is_empty() {
+        notices.push("input `signature-annotations` is not used: `merge` signs; give it there".to_owned());
+    }
     let elsewhere: Vec<&str> = ["--cache-to", "--cache-from", "--build-context"].iter().flat_map(|flag| build.flags.values(flag)).collect();
     notices.extend(unserved(&inputs.registry_auth, images, &elsewhere));
     Ok(notices)

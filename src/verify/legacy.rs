@@ -101,10 +101,11 @@ pub fn is_about(payload: &[u8], subject: &Digest) -> bool {
 }
 
 /// The payload cosign signs, in its order of fields. Docker Hub's name is spelt as cosign and containers/image spell it.
-pub fn payload(repository: &str, subject: &Digest) -> Vec<u8> {
+pub fn payload(repository: &str, subject: &Digest, annotations: &BTreeMap<String, String>) -> Vec<u8> {
+    let optional = if annotations.is_empty() { Value::Null } else { json!(annotations) };
     let name = repository.strip_prefix("docker.io/").map_or_else(|| repository.to_owned(), |path| format!("index.docker.io/{path}"));
     format!(
-        r#"{{"critical":{{"identity":{{"docker-reference":{}}},"image":{{"docker-manifest-digest":"{subject}"}},"type":"cosign container image signature"}},"optional":null}}"#,
+        r#"{{"critical":{{"identity":{{"docker-reference":{}}},"image":{{"docker-manifest-digest":"{subject}"}},"type":"cosign container image signature"}},"optional":{optional}}}"#,
         Value::String(name)
     )
     .into_bytes()
@@ -117,7 +118,10 @@ mod tests {
     #[test]
     fn the_payload_is_cosigns() {
         let digest = Digest::of(b"x");
-        let payload = payload("docker.io/library/alpine", &digest);
+        let annotated = payload("r.io/a", &digest, &BTreeMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "\"".to_owned())]));
+        assert!(String::from_utf8_lossy(&annotated).ends_with(r#""optional":{"a":"\"","b":"2"}}"#) && is_about(&annotated, &digest));
+        let payload = payload("docker.io/library/alpine", &digest, &BTreeMap::new());
+        assert!(payload.ends_with(br#""optional":null}"#));
         assert!(
             String::from_utf8_lossy(&payload)
                 .starts_with(r#"{"critical":{"identity":{"docker-reference":"index.docker.io/library/alpine"}"#)

@@ -240,3 +240,41 @@ async fn github_may_refuse_attestations_unless_they_are_asked_for() {
         assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
     }
 }
+
+#[tokio::test]
+async fn what_signatures_say_beside_their_subject_stands_in_both_formats() {
+    use base64::Engine as _;
+    use supply_action::registry::legacy::Attached;
+    let mut world = World::new().await;
+    let run = world.set("INPUT_SIGNATURE-ANNOTATIONS", "build=7\nteam = platform=core").publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let (registry, repository, digest) = (world.registry(), world.repository(), run.outputs["digest"].parse().unwrap());
+    let wanted = serde_json::json!({ "build": "7", "team": "platform=core" });
+    let layers = registry.legacy_layers(&repository, &digest, Attached::Signatures).await.unwrap();
+    let payload: Value = serde_json::from_slice(&registry.blob(&repository, &layers[0], 10_000).await.unwrap()).unwrap();
+    assert_eq!((layers.len(), &payload["optional"]), (1, &wanted));
+    let mut signatures = 0;
+    for referrer in registry.referrers(&repository, &digest).await.unwrap() {
+        let manifest = registry.expect_manifest(&repository.at(&referrer.digest)).await.unwrap();
+        let bundle = registry.blob(&repository, &manifest.image().unwrap().layers[0], 1 << 20).await.unwrap();
+        let bundle: Value = serde_json::from_slice(&bundle).unwrap();
+        let payload = base64::engine::general_purpose::STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
+        let statement: Value = serde_json::from_slice(&payload).unwrap();
+        let is_signature = statement["predicateType"] == "https://sigstore.dev/cosign/sign/v1";
+        signatures += usize::from(is_signature);
+        assert_eq!(statement["subject"][0].get("annotations"), is_signature.then_some(&wanted), "{statement}");
+    }
+    assert_eq!(signatures, 1);
+    world.verify(&run.outputs["digest"]).await.unwrap();
+    // A rerun signs nothing again, and something else to say is said.
+    let signed = |world: &World| world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
+    let before = signed(&world);
+    assert_eq!(world.publish().await.code, Some(0));
+    assert_eq!(signed(&world), before);
+    let run = world.set("INPUT_SIGNATURE-ANNOTATIONS", "build=8").set("INPUT_ON-TAG-CONFLICT", "overwrite").publish().await;
+    assert!(run.code == Some(0) && signed(&world) > before, "{}", run.log);
+    for (wrong, why) in [("build", "is not KEY=VALUE"), ("a=1\na=2", "stands there twice"), ("=x", "is not KEY=VALUE")] {
+        let run = world.set("INPUT_SIGNATURE-ANNOTATIONS", wrong).publish().await;
+        assert!(run.code == Some(2) && run.log.contains(why), "{wrong}: {}", run.log);
+    }
+}

@@ -129,3 +129,21 @@ async fn the_build_may_be_told_where_the_source_is_from() {
             && arguments.iter().filter(|argument| argument.starts_with("SOURCE_COMMIT=")).count() == 1
     );
 }
+
+#[tokio::test]
+async fn build_arguments_name_the_version_and_other_braces_stay() {
+    let mut world = World::with(|config| config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push")).await;
+    let arguments = "VERSION={{version}}\nTEMPLATE={{.Version}} {{ major }}\nSHA={{sha}}\nPLAIN=x,y\nDAY={{date 'YYYY'}}";
+    world.set("INPUT_TAGS", "type=semver,pattern={{version}}").set("INPUT_BUILD-ARGS", arguments).set("INPUT_LABELS", "v={{version}}");
+    let planned = plan(&world, &[]).await;
+    let words: Vec<&str> = planned["buildx"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let short = &Claims::default().sha[..7];
+    for value in ["VERSION=1.2.3", "TEMPLATE={{.Version}} {{ major }}", &format!("SHA={short}"), "PLAIN=x,y"] {
+        assert!(words.contains(&value), "{value} is missing in {words:?}");
+    }
+    assert!(words.iter().any(|word| word.starts_with("DAY=20")), "{words:?}");
+    assert!(planned["labels"].to_string().contains("\"v=1.2.3\""), "{}", planned["labels"]);
+    assert!(planned["notices"].to_string().contains("`{{major}}` stays as it is"), "{}", planned["notices"]);
+    let run = world.run(&["plan"], &[]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+}

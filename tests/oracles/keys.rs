@@ -10,11 +10,16 @@ pub(crate) fn key(file: &str) -> PathBuf {
 }
 
 fn published(name: &str, formats: &str) -> Run {
+    published_with(name, formats, "")
+}
+
+fn published_with(name: &str, formats: &str, annotations: &str) -> Run {
     let image = format!("{}/{name}", world().sandbox.registry());
     let change = [
         ("COSIGN_PRIVATE_KEY", key("test.key")),
         ("COSIGN_PASSWORD", "a test password".into()),
         ("INPUT_SIGNATURE-FORMATS", formats.into()),
+        ("INPUT_SIGNATURE-ANNOTATIONS", annotations.into()),
         ("ACTIONS_ID_TOKEN_REQUEST_URL", PathBuf::new()),
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", PathBuf::new()),
     ];
@@ -85,6 +90,38 @@ fn cosign_accepts_the_older_format_that_a_key_signed() {
                 let (success, said) = judged(&other);
                 assert!(!success, "{name} {verb:?}: {said}");
             }
+        }
+    }
+}
+
+#[test]
+fn cosign_finds_what_signatures_say_beside_their_subject() {
+    let (public, older) = (key("test.pub"), older_trust());
+    let root = world().sandbox.trusted_root().to_str().unwrap();
+    let trusted = ["--trusted-root", root];
+    // Each program in each format that it reads.
+    for (format, name, extra) in [
+        ("bundle", "COSIGN3", &trusted[..]),
+        ("bundle", "COSIGN2", &["--new-bundle-format", "--trusted-root", root]),
+        ("legacy", "COSIGN3", &trusted[..]),
+        ("legacy", "COSIGN2", &[]),
+    ] {
+        let run = published_with(&format!("hello-annotated-{format}"), format, "build=7\nteam=core <y>&z");
+        let (cosign, image) = (tool(name), run.outputs["image-ref"].clone());
+        let judged = |asked: &[&str]| {
+            let who = ["--key", public.to_str().unwrap(), "--allow-http-registry", image.as_str()];
+            let older: Vec<&str> = older.iter().map(String::as_str).filter(|_| format == "legacy").collect();
+            judge("/usr/bin/env".as_ref(), &[&older[..], &[cosign.to_str().unwrap(), "verify"], extra, asked, &who].concat())
+        };
+        for (asked, found) in [
+            (&[][..], true),
+            (&["-a", "build=7"], true),
+            (&["-a", "build=7", "-a", "team=core <y>&z"], true),
+            (&["-a", "build=8"], false),
+            (&["-a", "build=7", "-a", "other=1"], false),
+        ] {
+            let (success, said) = judged(asked);
+            assert_eq!(success, found, "{format} {name} {asked:?}: {said}");
         }
     }
 }
