@@ -99,7 +99,8 @@ impl Plan {
         short.push(format!("Needs:      {}", joined(&self.permissions())));
         listed(&mut rest, "Labels:", &about.metadata.label_lines());
         listed(&mut rest, "Annotated:", &about.metadata.annotations);
-        listed(&mut rest, "Arguments:", &about.metadata.build_args.filled);
+        let filled: Vec<String> = about.metadata.build_args.filled.iter().map(|word| without_secret(word)).collect();
+        listed(&mut rest, "Arguments:", &filled);
         rest.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
         listed(&mut rest, "Logins:", &about.login_lines());
         let words: Vec<String> = self.arguments().iter().map(|word| quoted(&without_secret(word))).collect();
