@@ -221,7 +221,8 @@ impl Program {
                 None => Ok(()),
             }
         };
-        let (tail, read) = tokio::join!(follow(child.stderr.take(), Output::Kept), read);
+        let unseen: &mut (dyn FnMut(&str) + Send) = &mut |_| ();
+        let (tail, read) = tokio::join!(follow(child.stderr.take(), Output::Kept, unseen), read);
         read.context("reading the output of a program")?;
         self.end(&mut child, tail?, Output::Kept).await?;
         Ok(text)
@@ -229,8 +230,13 @@ impl Program {
 
     /// Runs to the end; an error quotes the last lines it wrote. Dropping the future kills the program.
     pub async fn run(&self, arguments: &[String], output: Output) -> anyhow::Result<()> {
+        self.run_seen(arguments, output, &mut |_| ()).await
+    }
+
+    /// As `run`; `seen` gets each line that is passed on.
+    pub async fn run_seen(&self, arguments: &[String], output: Output, seen: &mut (dyn FnMut(&str) + Send)) -> anyhow::Result<()> {
         let mut child = self.start(arguments, output, Stdio::null())?;
-        let tail = follow(child.stderr.take(), output).await?;
+        let tail = follow(child.stderr.take(), output, seen).await?;
         self.end(&mut child, tail, output).await
     }
 
@@ -283,7 +289,7 @@ impl Program {
 }
 
 /// Reads a child's standard error to its end, and gives the last lines.
-async fn follow(stderr: Option<ChildStderr>, output: Output) -> anyhow::Result<VecDeque<String>> {
+async fn follow(stderr: Option<ChildStderr>, output: Output, seen: &mut (dyn FnMut(&str) + Send)) -> anyhow::Result<VecDeque<String>> {
     let mut tail = VecDeque::new();
     let Some(stderr) = stderr else { return Ok(tail) };
     let mut stderr = BufReader::new(stderr);
@@ -294,6 +300,7 @@ async fn follow(stderr: Option<ChildStderr>, output: Output) -> anyhow::Result<V
         let found = if ended { lines.last() } else { lines.split(read) };
         stderr.consume(count);
         for line in found {
+            seen(&line);
             if output == Output::Relayed {
                 log::line(&line);
             }

@@ -6,6 +6,7 @@ use std::fmt;
 use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use serde::Serialize;
 
+use crate::build::progress::Work;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::inputs::OnTagConflict;
@@ -83,6 +84,12 @@ pub struct Published {
     /// Whether the image is that of an earlier run of this commit.
     pub reused: bool,
     pub evidence: Evidence,
+    /// How large the layers of each image are, as they are fetched.
+    pub sizes: Vec<(Digest, u64)>,
+    /// How each platform was built, as far as it is known.
+    pub work: Vec<Work>,
+    /// The numbers of the attestations that GitHub keeps.
+    pub stored: Vec<u64>,
 }
 
 /// On which terms names are put.
@@ -144,6 +151,9 @@ pub async fn publish(registry: &Registry, lots: Vec<Lot<'_>>, terms: &Terms<'_>)
             kept: Vec::new(),
             reused: false,
             evidence: lot.verified.first()?.evidence().clone(),
+            sizes: lot.verified.first()?.sizes().to_vec(),
+            work: Vec::new(),
+            stored: Vec::new(),
         })
     });
     Ok(published.collect())

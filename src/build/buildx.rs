@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::arguments::{self, Destination, Generator};
 use super::bake::{Definition, Goods};
 use super::builder::{self, Builder, Config, Created, Driver, Inspected};
+use super::progress::Progress;
 use super::source::{Remote, TOKEN_VARIABLE};
 use super::{BuiltImage, Expected, emulation, failure, late, variables, withheld};
 use crate::command::{Output, Program, Variables, find};
@@ -193,7 +194,7 @@ impl Buildx {
 
     /// Builds every platform and pushes nothing.
     pub async fn check(&self, build: &Build) -> anyhow::Result<()> {
-        self.run(build, &Destination::Check, &|_| {}).await
+        self.run(build, &Destination::Check, &|_| {}).await.map(drop)
     }
 
     /// Builds, pushes by digest, and reads back what the registry then holds.
@@ -206,10 +207,11 @@ impl Buildx {
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<BuiltImage> {
         let metadata = self.folder.join("metadata.json");
-        self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, generator }, notice).await?;
+        let progress = self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, generator }, notice).await?;
         let digest = reported_digest(&metadata)?;
         let expected = Expected { platforms: &build.platforms, allowed: &build.allowed };
-        BuiltImage::confirm(registry, to, &digest, &expected).await.context("what was built cannot be confirmed")
+        let built = BuiltImage::confirm(registry, to, &digest, &expected).await.context("what was built cannot be confirmed")?;
+        Ok(built.made_by(progress.work(&build.platforms, None)))
     }
 
     /// Builds all targets of a bake file in one call, pushes each by digest, and reads back what the registry then holds.
@@ -223,22 +225,23 @@ impl Buildx {
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<Vec<BuiltImage>> {
         let metadata = self.folder.join("metadata.json");
-        self.run_bake(definition, allow, Some(&metadata), notice).await?;
+        let progress = self.run_bake(definition, allow, Some(&metadata), notice).await?;
         let written = read_metadata(&metadata)?;
-        let built =
-            goods.iter().map(|goods| {
-                let (images, expected) = (&goods.images, Expected { platforms: &goods.platforms, allowed });
-                let digest = digest_in(written.get(&goods.target)).with_context(|| format!("target `{}`", goods.target));
-                async move {
-                    BuiltImage::confirm(registry, images, &digest?, &expected).await.with_context(|| format!("target `{}`", goods.target))
-                }
-            });
+        let built = goods.iter().map(|goods| {
+            let (images, expected) = (&goods.images, Expected { platforms: &goods.platforms, allowed });
+            let digest = digest_in(written.get(&goods.target)).with_context(|| format!("target `{}`", goods.target));
+            let work = progress.work(&goods.platforms, Some(&goods.target));
+            async move {
+                let built = BuiltImage::confirm(registry, images, &digest?, &expected).await;
+                anyhow::Ok(built.with_context(|| format!("target `{}`", goods.target))?.made_by(work))
+            }
+        });
         futures_util::future::try_join_all(built).await.context("what was built cannot be confirmed")
     }
 
     /// Builds all targets of a bake file that pushes nothing.
     pub async fn bake_check(&self, folder: &Path, file: &Value, allow: &[String]) -> anyhow::Result<()> {
-        self.run_bake((folder, file), allow, None, &|_| {}).await
+        self.run_bake((folder, file), allow, None, &|_| {}).await.map(drop)
     }
 
     async fn run_bake(
@@ -247,7 +250,7 @@ impl Buildx {
         allow: &[String],
         metadata: Option<&Path>,
         notice: &dyn Fn(&str),
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Progress> {
         let definition = self.folder.join("bake.json");
         write_private(&definition, file.to_string().as_bytes())?;
         let mut arguments = vec!["bake".to_owned(), format!("--progress={}", self.progress())];
@@ -266,7 +269,7 @@ impl Buildx {
         if self.output == Output::Inherited { "auto" } else { "plain" }
     }
 
-    async fn run(&self, build: &Build, destination: &Destination<'_>, notice: &dyn Fn(&str)) -> anyhow::Result<()> {
+    async fn run(&self, build: &Build, destination: &Destination<'_>, notice: &dyn Fn(&str)) -> anyhow::Result<Progress> {
         let secrets = &build.flags.secrets;
         let files: Vec<PathBuf> = (0..secrets.len()).map(|number| self.folder.join(format!("secret-{number}"))).collect();
         for (file, secret) in files.iter().zip(secrets) {

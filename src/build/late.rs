@@ -2,24 +2,29 @@
 
 use std::time::Duration;
 
+use super::progress::Progress;
 use crate::command::{Output, Program};
 
 /// How often it is run again. What was built is in the builder's cache, so this takes as long as the push.
 const AGAIN: u32 = 2;
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Runs buildx, and again where the registry was late: <https://github.com/clemensv/real-time-sources/pull/351>.
-pub(super) async fn run(program: &Program, arguments: &[String], output: Output, notice: &dyn Fn(&str)) -> anyhow::Result<()> {
+/// Runs buildx, and again where the registry was late: <https://github.com/clemensv/real-time-sources/pull/351>. What is told of the build's steps is of
+/// the first run, since another finds all of them in the cache.
+pub(super) async fn run(program: &Program, arguments: &[String], output: Output, notice: &dyn Fn(&str)) -> anyhow::Result<Progress> {
+    let mut progress = Progress::default();
+    let mut outcome = program.run_seen(arguments, output, &mut |line| progress.line(line)).await;
     for attempt in 1..=AGAIN {
-        match program.run(arguments, output).await {
+        match outcome {
             Err(error) if is_late(&format!("{error:#}")) => {
                 notice("the registry did not know a blob that the build had just pushed, so the build is run again, from its cache");
                 tokio::time::sleep(PAUSE * attempt).await;
+                outcome = program.run(arguments, output).await;
             }
-            outcome => return outcome,
+            ended => return ended.map(|()| progress),
         }
     }
-    program.run(arguments, output).await
+    outcome.map(|()| progress)
 }
 
 /// Whether buildx ended because the registry did not know a blob. The output of a step is no push, whatever it says.

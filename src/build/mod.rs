@@ -12,6 +12,7 @@ pub mod inherited;
 mod late;
 pub mod merge;
 pub mod outputs;
+pub mod progress;
 pub mod scanner;
 pub mod source;
 pub mod sources;
@@ -20,6 +21,7 @@ mod withheld;
 
 use anyhow::bail;
 
+use self::progress::Work;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::oci::Allowed;
@@ -35,6 +37,8 @@ pub struct BuiltImage {
     repositories: Vec<Repository>,
     root: Descriptor,
     platforms: Vec<PlatformImage>,
+    /// How it was built, as far as the builder showed it.
+    work: Vec<Work>,
 }
 
 /// What an image must be for.
@@ -56,7 +60,16 @@ impl BuiltImage {
         }
         // The gate will tell what was allowed; nothing is signed that it would refuse.
         contents.look_into(registry, &image, wanted.allowed).await.remedied()?;
-        Ok(Self { repositories: repositories.to_vec(), root: contents.root.descriptor, platforms: contents.platforms })
+        Ok(Self { repositories: repositories.to_vec(), root: contents.root.descriptor, platforms: contents.platforms, work: Vec::new() })
+    }
+
+    fn made_by(mut self, work: Vec<Work>) -> Self {
+        self.work = work;
+        self
+    }
+
+    pub fn work(&self) -> &[Work] {
+        &self.work
     }
 
     pub fn repositories(&self) -> &[Repository] {

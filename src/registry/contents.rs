@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::manifest::{Descriptor, Manifest};
 use super::{Registry, RegistryError};
-use crate::image::{ImageRef, Platform};
+use crate::image::{Digest, ImageRef, Platform};
 use crate::oci::entries::{self, Accounted, ImageEntry, Objection};
 use crate::oci::{Allowed, Document, ImageManifest, Index, Target};
 
@@ -23,6 +23,21 @@ pub struct Contents {
     entries: Option<Accounted>,
     /// What was allowed and is to be told.
     told: Vec<String>,
+    /// Of an image without an index.
+    size: u64,
+}
+
+/// What the parts of an image turned out to be.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    /// What was allowed and is to be told.
+    pub told: Vec<String>,
+    /// How large the layers of each image are, as they are fetched.
+    pub sizes: Vec<(Digest, u64)>,
+}
+
+fn size(image: &ImageManifest) -> u64 {
+    image.layers.iter().fold(0, |sum, layer| layer.size.saturating_add(sum))
 }
 
 /// The image for one platform.
@@ -48,21 +63,23 @@ pub async fn read(registry: &Registry, image: &ImageRef, allowed: &Allowed) -> R
         Document::Index(index) => {
             let accounted = account(&index, image, allowed)?;
             let platforms = accounted.images.iter().map(PlatformImage::of).collect();
-            Ok(Contents { root, platforms, entries: Some(accounted), told: Vec::new() })
+            Ok(Contents { root, platforms, entries: Some(accounted), told: Vec::new(), size: 0 })
         }
         Document::Image(manifest) => {
             let fetched = Fetched { image: manifest, manifest: root.clone() };
             let (target, told) = looked_at(registry, image, &fetched, None, allowed).await?;
             let only = PlatformImage { platform: target.platform, descriptor: root.descriptor.clone(), attestations: None };
-            Ok(Contents { root, platforms: vec![only], entries: None, told })
+            Ok(Contents { root, platforms: vec![only], entries: None, told, size: size(&fetched.image) })
         }
     }
 }
 
 impl Contents {
     /// Fetches every manifest and config that the index names: each must be what its entry says. Gives what was allowed and is to be told.
-    pub async fn look_into(&self, registry: &Registry, image: &ImageRef, allowed: &Allowed) -> Result<Vec<String>, RegistryError> {
-        let Some(Accounted { images, others }) = &self.entries else { return Ok(self.told.clone()) };
+    pub async fn look_into(&self, registry: &Registry, image: &ImageRef, allowed: &Allowed) -> Result<Looked, RegistryError> {
+        let Some(Accounted { images, others }) = &self.entries else {
+            return Ok(Looked { told: self.told.clone(), sizes: vec![(self.root.descriptor.digest.clone(), self.size)] });
+        };
         let of_images = images.iter().map(|entry| async move {
             let attestations = async {
                 match &entry.attestations {
@@ -70,13 +87,15 @@ impl Contents {
                     None => Ok(()),
                 }
             };
-            let ((_, told), ()) = futures_util::try_join!(self::image(registry, image, entry, allowed), attestations)?;
-            Ok(told)
+            let ((fetched, told), ()) = futures_util::try_join!(self::image(registry, image, entry, allowed), attestations)?;
+            Ok((told, (entry.descriptor.digest.clone(), size(&fetched.image))))
         });
-        let told: Vec<Vec<String>> = stream::iter(of_images).buffered(CONCURRENCY).try_collect().await?;
+        let of_images: Vec<(Vec<String>, (Digest, u64))> = stream::iter(of_images).buffered(CONCURRENCY).try_collect().await?;
         let of_others = others.iter().map(|entry| other(registry, image, entry));
         let others: Vec<(Fetched, String)> = stream::iter(of_others).buffered(CONCURRENCY).try_collect().await?;
-        Ok(told.into_iter().flatten().chain(others.into_iter().map(|(_, told)| told)).collect())
+        let (told, sizes): (Vec<_>, Vec<_>) = of_images.into_iter().unzip();
+        let told = told.into_iter().flatten().chain(others.into_iter().map(|(_, told)| told)).collect();
+        Ok(Looked { told, sizes })
     }
 }
 

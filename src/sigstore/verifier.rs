@@ -89,7 +89,12 @@ pub struct Signed {
     pub at: Option<String>,
     /// Whether the certificate was logged in a CT log, and the entry in a transparency log.
     pub logged: bool,
+    /// Whether that log is the public one that people search.
+    pub is_public: bool,
 }
+
+/// The key of Sigstore's public log of version 1, by which its entries name it: <https://rekor.sigstore.dev/api/v1/log/publicKey>.
+const PUBLIC_LOG: &str = "wNI9atQGlz+VWfO6LRygH4QUfY/8W4RFwiT5i5WRgB0=";
 
 /// Why a bundle does not count.
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +205,7 @@ impl BundleVerifier {
             log_index: bundle.verification_material.tlog_entries.first().map(|entry| entry.log_index.get()),
             at: verified.verified_timestamps().iter().min().map(ToString::to_string),
             logged: verified.tlog_verified(),
+            is_public: bundle.verification_material.tlog_entries.first().is_some_and(|entry| entry.log_id.key_id.to_base64() == PUBLIC_LOG),
         })
     }
 

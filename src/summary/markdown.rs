@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::commands::{Command, KEY_FILE};
+use super::links::{self, linked};
 use super::source::said;
 use crate::image::ImageRef;
 use crate::publish::Published;
@@ -11,34 +12,43 @@ use crate::report::text::visible;
 use crate::report::{Stage, seconds};
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
-use crate::verify::policy::{CYCLONEDX, SLSA_PROVENANCE, SPDX};
+use crate::verify::policy::{CYCLONEDX, Part, SLSA_PROVENANCE, SPDX};
 use crate::verify::{Evidence, Statement};
 
+/// The run's own repository, where its attestations are kept.
+pub struct Run<'a> {
+    pub server: &'a str,
+    pub repository: &'a str,
+}
+
 /// The summary that `GITHUB_STEP_SUMMARY` shows.
-pub fn summary(published: &Published, commands: &[Command], stages: &[Stage], elapsed: Duration) -> String {
+pub fn summary(published: &Published, commands: &[Command], run: &Run<'_>, stages: &[Stage], elapsed: Duration) -> String {
     let Some(image) = published.images.first() else { return String::new() };
     let head = format!("## 📦 {}\n\nPublished with verified evidence in {}.\n\n", code(&image.repository), seconds(elapsed));
-    head + &section(published, commands) + &times(stages)
+    head + &section(published, commands, run) + &times(stages)
 }
 
 /// The same for several targets, each with its name, image and commands.
-pub fn of_targets(targets: &[(&str, &Published, Vec<Command>)], stages: &[Stage], elapsed: Duration) -> String {
+pub fn of_targets(targets: &[(&str, &Published, Vec<Command>)], run: &Run<'_>, stages: &[Stage], elapsed: Duration) -> String {
     let mut text = format!("## 📦 {} images\n\nPublished together, with verified evidence, in {}.\n\n", targets.len(), seconds(elapsed));
     for (target, published, commands) in targets {
         let image = published.images.first().map(|image| image.repository.to_string()).unwrap_or_default();
-        text += &format!("### {}: {}\n\n{}\n", plain(target), code(&image), section(published, commands));
+        text += &format!("### {}: {}\n\n{}\n", plain(target), code(&image), section(published, commands, run));
     }
     text + &times(stages)
 }
 
 /// Digest, names, signer, evidence, and how to check it.
-fn section(published: &Published, commands: &[Command]) -> String {
+fn section(published: &Published, commands: &[Command], run: &Run<'_>) -> String {
     let mut text = String::new();
     let Some(image) = published.images.first() else { return text };
     // Writing into a string cannot fail.
     let _ = writeln!(text, "| digest | {} |\n|---|---|", code(&image.digest));
     for name in &published.names {
         let _ = writeln!(text, "| tag | {} |", code(name));
+    }
+    for (repository, page) in published.images.iter().filter_map(|image| Some((&image.repository, links::package(&image.repository)?))) {
+        let _ = writeln!(text, "| package | {} |", linked(code(repository), Some(page)));
     }
     let statements = published.evidence.subjects.iter().flat_map(|subject| &subject.attestations);
     let mut foreign: Vec<&String> = statements.flat_map(|statement| statement.build.iter().flat_map(|build| &build.foreign)).collect();
@@ -54,7 +64,13 @@ fn section(published: &Published, commands: &[Command]) -> String {
         let _ = writeln!(text, "| reused | an earlier run of this commit published this image; nothing was built |");
     }
     text += &signer(&published.evidence);
+    let page = |id: &u64| linked(id.to_string(), Some(links::attestation(run.server, run.repository, *id)));
+    let pages: Vec<String> = published.stored.iter().map(page).collect();
+    if !pages.is_empty() {
+        let _ = writeln!(text, "| attestations at GitHub | {} |", pages.join(", "));
+    }
     text += &parts(&published.evidence);
+    text += &platforms(published);
     let _ =
         writeln!(text, "\n<details><summary>Check it yourself</summary>\n\n{}\n</details>\n", fenced("sh", &script(published, commands)));
     text
@@ -71,9 +87,10 @@ fn signer(evidence: &Evidence) -> String {
         Signer::Keyless { identity, issuer } => format!("| signed by | {} |\n| issuer | {} |\n", code(identity), code(issuer)),
         Signer::Key(public) => format!("| signed with key | {} |\n", code(&key::name(public))),
     };
-    for (name, value) in evidence.sources.iter().flat_map(|source| said(source, evidence)) {
+    let of = |source| said(source, evidence).into_iter().map(move |(name, value)| (name, value, links::of_source(name, source)));
+    for (name, value, address) in evidence.sources.iter().flat_map(of) {
         // Writing into a string cannot fail.
-        let _ = writeln!(text, "| {} | {} |", plain(name), code(&value));
+        let _ = writeln!(text, "| {} | {} |", plain(name), linked(code(&value), address));
     }
     text
 }
@@ -85,7 +102,13 @@ fn parts(evidence: &Evidence) -> String {
         let part = super::part_name(subject);
         let mark = |present: bool| if present { "✅" } else { "–" };
         let has = |kind: &str| subject.attestations.iter().any(|statement| statement.predicate_type == kind);
-        let log: Vec<String> = subject.signatures.iter().chain(&subject.attestations).filter_map(log_entry).collect();
+        let mut log: Vec<String> = Vec::new();
+        for entry in subject.signatures.iter().chain(&subject.attestations).filter_map(log_entry) {
+            // Both formats share an entry.
+            if !log.contains(&entry) {
+                log.push(entry);
+            }
+        }
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} |",
@@ -98,6 +121,28 @@ fn parts(evidence: &Evidence) -> String {
         );
     }
     text
+}
+
+/// What is known of the image of each platform beside its evidence.
+fn platforms(published: &Published) -> String {
+    let mut text = "\n| platform | size | packages | steps from the cache | time of all steps |\n|---|---|---|---|---|\n".to_owned();
+    for subject in published.evidence.subjects.iter().filter(|subject| subject.platform.is_some() && subject.kind == Part::Platform) {
+        let Some(platform) = &subject.platform else { continue };
+        let size = published.sizes.iter().find(|(digest, _)| *digest == subject.digest).map(|(_, size)| bytes(*size));
+        let packages = subject.attestations.iter().find_map(|statement| statement.packages).map(|count| count.to_string());
+        let work = published.work.iter().find(|work| work.platform == *platform);
+        let cached = work.map(|work| format!("{} of {}", work.cached, work.steps));
+        let row = [size, packages, cached, work.map(|work| seconds(work.took))].map(|cell| cell.unwrap_or_else(|| "–".to_owned()));
+        let _ = writeln!(text, "| {} | {} |", plain(&platform.to_string()), row.join(" | "));
+    }
+    text
+}
+
+/// `812 B`, `3.4 MB`: as registries count.
+fn bytes(count: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    let unit = units.iter().find(|(size, _)| count >= *size);
+    unit.map_or_else(|| format!("{count} B"), |(size, name)| format!("{:.1} {name}", count as f64 / *size as f64))
 }
 
 fn script(published: &Published, commands: &[Command]) -> String {
@@ -150,7 +195,8 @@ pub(super) fn times(stages: &[Stage]) -> String {
 }
 
 fn log_entry(statement: &Statement) -> Option<String> {
-    statement.log_index.map(|index| index.to_string())
+    let index = statement.log_index?;
+    Some(linked(index.to_string(), statement.is_public.then(|| links::log_entry(index))))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod baked;
 pub mod commands;
 pub mod ended;
 pub mod level;
+pub mod links;
 pub mod markdown;
 pub mod picture;
 pub mod source;

@@ -34,7 +34,7 @@ pub(super) fn hand_over(
         workflow::append_artifact(file, &image.to_string()).context("the list of artifacts").context(UNWRITTEN)?;
     }
     if let Some(file) = &context.summary_file {
-        let markdown = summary::markdown::summary(published, &commands, &report.stages(), report.elapsed());
+        let markdown = summary::markdown::summary(published, &commands, &of(context), &report.stages(), report.elapsed());
         workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
     }
     for line in summary::picture::picture(published, &report.stages(), report.elapsed(), report.width()) {
@@ -44,6 +44,10 @@ pub(super) fn hand_over(
         report.say(&format!("check it:  {}", first.text));
     }
     Ok(())
+}
+
+fn of(context: &Context) -> summary::markdown::Run<'_> {
+    summary::markdown::Run { server: &context.server_url, repository: context.repository.as_deref().unwrap_or_default() }
 }
 
 /// The same for all targets of a bake file.
@@ -63,7 +67,7 @@ pub(super) fn hand_over_baked(baked: &[Baked<'_>], context: &Context, inputs: &I
         }
     }
     if let Some(file) = &context.summary_file {
-        let markdown = summary::markdown::of_targets(&told, &report.stages(), report.elapsed());
+        let markdown = summary::markdown::of_targets(&told, &of(context), &report.stages(), report.elapsed());
         workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
     }
     for line in summary::picture::times(&report.stages(), report.elapsed(), report.width()) {

@@ -246,10 +246,17 @@ impl Run<'_> {
         let attested = report.stage("sign, attest", sboms.shown(report, proving)).await?;
         let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
         self.tell_of_what_was_allowed(&verified);
-        if let Some(github) = &github {
-            store::store(github, inputs, &attested, report).await?;
+        let stored = match &github {
+            Some(github) => store::store(github, inputs, &attested, report).await?,
+            None => Vec::new(),
+        };
+        let mut published = report.stage("tag", self.name(outside, &baseline, &policies, verified, kept)).await?;
+        for (published, attested) in published.iter_mut().zip(&attested) {
+            published.work = attested.built().work().to_vec();
         }
-        let published = report.stage("tag", self.name(outside, &baseline, &policies, verified, kept)).await?;
+        for (published, stored) in published.iter_mut().zip(stored) {
+            published.stored = stored;
+        }
         self.write_evidence(outside, &published).await?;
         Ok(published)
     }

@@ -35,14 +35,21 @@ pub(super) async fn keeper(context: &Context, inputs: &Inputs, report: &Report) 
     Ok(None)
 }
 
-/// Stores what was attested in this run. With `auto` a failure is told, and the image is published all the same.
-pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &[AttestedImage], report: &Report) -> anyhow::Result<()> {
-    let bundles: Vec<_> = attested.iter().flat_map(AttestedImage::bundles).collect();
-    let stored = bundles.iter().map(|bundle| async move {
+/// Stores what was attested in this run, and gives the numbers that GitHub has for it, image by image. With `auto` a failure is told, and the image is published all the same.
+pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &[AttestedImage], report: &Report) -> anyhow::Result<Vec<Vec<u64>>> {
+    let bundles: Vec<_> =
+        attested.iter().enumerate().flat_map(|(at, image)| image.bundles().iter().map(move |bundle| (at, bundle))).collect();
+    let storing = bundles.iter().map(|(at, bundle)| async move {
         let bundle = serde_json::from_slice(bundle).map_err(|error| error.to_string())?;
-        api.store_attestation(bundle).await
+        api.store_attestation(bundle).await.map(|id| (*at, id))
     });
-    let failed = futures_util::future::join_all(stored).await.into_iter().find_map(Result::err);
+    let (mut stored, mut failed) = (vec![Vec::new(); attested.len()], None);
+    for outcome in futures_util::future::join_all(storing).await {
+        match outcome {
+            Ok((at, id)) => stored[at].extend(id),
+            Err(why) => failed = failed.or(Some(why)),
+        }
+    }
     match failed {
         None => report.say(&format!("{} stored at GitHub", super::release::plural(bundles.len(), "attestation"))),
         Some(why) if inputs.github_attestations == Wish::Always => {
@@ -50,5 +57,5 @@ pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &[AttestedImage]
         }
         Some(why) => report.notice(&format!("GitHub did not store an attestation: {why}; the registry has them all")),
     }
-    Ok(())
+    Ok(stored)
 }

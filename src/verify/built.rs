@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::oci::shown;
 use crate::provenance::{Provenance, Resource, is_provenance};
+use crate::verify::policy::{CYCLONEDX, SPDX};
 
 /// What the provenance of a build says, or that of a workflow of builds which were not its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -37,10 +38,49 @@ impl Built {
     }
 }
 
+/// How many packages an SBOM lists beside what it is about; `None` where the predicate is no SBOM.
+pub(super) fn packages(predicate_type: &str, predicate: &Value) -> Option<usize> {
+    let entries = |name: &str| predicate[name].as_array();
+    match predicate_type {
+        SPDX => {
+            let related = entries("relationships").into_iter().flatten().filter(|it| it["relationshipType"] == "DESCRIBES");
+            let described = related.map(|it| &it["relatedSpdxElement"]).chain(entries("documentDescribes").into_iter().flatten());
+            let described: Vec<&str> = described.filter_map(Value::as_str).collect();
+            let is_own = |package: &&Value| package["SPDXID"].as_str().is_none_or(|id| !described.contains(&id));
+            Some(entries("packages")?.iter().filter(is_own).count())
+        }
+        CYCLONEDX => Some(entries("components")?.len()),
+        _ => None,
+    }
+}
+
 fn others(predicate: &Value) -> Vec<String> {
     let dependencies = predicate.pointer("/buildDefinition/resolvedDependencies").and_then(Value::as_array);
     let others = dependencies.into_iter().flatten().skip(1);
     let names = others.filter_map(|other| other["uri"].as_str().or(other["name"].as_str()));
     // Whoever built it chose the words, and they come to stand in a table.
     names.map(|name| shown(name).replace('|', "%7C")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn packages_are_counted_without_what_the_sbom_is_about() {
+        let packages = json!([{ "SPDXID": "SPDXRef-Image" }, { "SPDXID": "SPDXRef-a" }, { "SPDXID": "SPDXRef-b" }]);
+        let related =
+            json!([{ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-Image" }]);
+        for (kind, document, expected) in [
+            (SPDX, json!({ "packages": packages, "relationships": related }), Some(2)),
+            (SPDX, json!({ "packages": packages, "documentDescribes": ["SPDXRef-Image"] }), Some(2)),
+            (SPDX, json!({ "packages": packages }), Some(3)),
+            (SPDX, json!({ "files": [] }), None),
+            (CYCLONEDX, json!({ "components": [{}, {}] }), Some(2)),
+            ("https://slsa.dev/provenance/v1", json!({ "packages": packages }), None),
+        ] {
+            assert_eq!(super::packages(kind, &document), expected, "{document}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sigstore_types::DerPublicKey;
 
-use super::built::Built;
+use super::built::{self, Built};
 use super::policy::Format;
 use super::standing::Told;
 use super::{CONCURRENCY, Statement, legacy};
@@ -224,6 +224,8 @@ fn check_layer(
         commit: None,
         build: None,
         told: None,
+        is_public: signed.is_public,
+        packages: None,
         payload: Digest::of(bytes),
         signer: signed.by,
         source: signed.source,
@@ -237,6 +239,8 @@ fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest
         told: Told::read(&checked.predicate),
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
         build: Built::of(&checked.predicate_type, &checked.predicate),
+        packages: built::packages(&checked.predicate_type, &checked.predicate),
+        is_public: checked.signed.is_public,
         format,
         predicate_type: checked.predicate_type,
         manifest: manifest.cloned(),

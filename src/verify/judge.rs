@@ -154,6 +154,8 @@ mod tests {
             log_index: None,
             signed_at: None,
             told: None,
+            is_public: false,
+            packages: None,
             logged: true,
             commit: None,
             build: None,

@@ -23,7 +23,7 @@ use self::policy::{Format, Part, Policy};
 use self::standing::Told;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository, half_named};
-use crate::registry::contents::{self, Contents};
+use crate::registry::contents::{self, Contents, Looked};
 use crate::registry::manifest::{Descriptor, Manifest};
 use crate::registry::{Registry, RegistryError};
 use crate::sigstore::source::Source;
@@ -38,6 +38,7 @@ pub struct VerifiedImage {
     manifest: Manifest,
     evidence: Evidence,
     told: Vec<String>,
+    sizes: Vec<(Digest, u64)>,
 }
 
 impl VerifiedImage {
@@ -57,6 +58,11 @@ impl VerifiedImage {
     /// What the image holds that is refused where nobody allows it.
     pub fn told(&self) -> &[String] {
         &self.told
+    }
+
+    /// How large the layers of each image are, as they are fetched.
+    pub fn sizes(&self) -> &[(Digest, u64)] {
+        &self.sizes
     }
 
     /// The commits that the verified provenances name.
@@ -143,6 +149,12 @@ pub struct Statement {
     /// What a workflow's provenance says of its run.
     #[serde(skip)]
     pub told: Option<Told>,
+    /// Whether the log is the public one that people search.
+    #[serde(skip)]
+    pub is_public: bool,
+    /// How many packages an SBOM lists beside the image itself.
+    #[serde(skip)]
+    pub packages: Option<usize>,
 }
 
 fn run_alone<S: serde::Serializer>(source: &Option<Source>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -189,7 +201,8 @@ pub async fn verify(registry: &Registry, verifier: &BundleVerifier, image: &Imag
     };
     let found: Vec<Collected> = found?;
     let evidence = judge::judge(&subjects, found, policy).map_err(judge::Reasons::into_error)?;
-    Ok(VerifiedImage { image: image.clone(), manifest: contents.root.clone(), evidence, told: told? })
+    let Looked { told, sizes } = told?;
+    Ok(VerifiedImage { image: image.clone(), manifest: contents.root.clone(), evidence, told, sizes })
 }
 
 /// The parts of the image with their requirements; a missing platform is a refusal.

@@ -234,3 +234,30 @@ async fn a_run_that_fails_late_says_what_stands_in_the_registry() {
     world.sandbox.faults().clear();
     assert_eq!(world.tags().await.len(), 0);
 }
+
+#[tokio::test]
+async fn a_summary_shows_what_each_platform_is_and_where_to_read_more() {
+    let mut world = World::new().await;
+    let lines = world.folder.path().join("lines");
+    let steps = "#5 [linux/amd64 1/2] COPY a /\n#5 CACHED\n#6 [linux/arm64 1/2] COPY a /\n#6 DONE 0.5s\n#7 [linux/amd64 2/2] RUN x\n#7 DONE 2.0s\n";
+    std::fs::write(&lines, steps).unwrap();
+    world.set("FAKE_BUILDX_LINES", lines.to_str().unwrap()).set("INPUT_GITHUB-TOKEN", "t");
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let row = |start: &str| run.summary.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}\n{}", run.summary));
+    let source = "https://github.com/example/hello";
+    assert!(row("| source ").contains(&format!("]({source}) |")), "{}", run.summary);
+    assert!(row("| commit ").contains(&format!("]({source}/commit/")) && row("| run ").contains(&format!("]({source}/actions/runs/")));
+    let pages = row("| attestations at GitHub ").matches(&format!("]({source}/attestations/")).count();
+    assert_eq!(pages, 5, "{}", run.summary);
+    // A log of one's own is on no page, and the formats share an entry.
+    let index = row("| index | ");
+    assert!(!run.summary.contains("search.sigstore.dev") && index.rsplit('|').nth(1).unwrap().split(',').count() <= 3, "{index}");
+    let table = run.summary.split("| platform | size |").nth(1).unwrap_or_else(|| panic!("{}", run.summary));
+    for (platform, expected) in [("linux/amd64", "| 1 | 1 of 2 | 2.00 s |"), ("linux/arm64", "| 1 | 0 of 1 | 0.50 s |")] {
+        let line = table.lines().find(|line| line.starts_with(&format!("| {platform} | "))).unwrap_or_else(|| panic!("{table}"));
+        assert!(line.ends_with(expected) && line.contains(" kB | "), "{line}");
+    }
+    let rerun = world.publish().await;
+    assert!(rerun.code == Some(0) && rerun.summary.contains(" kB | 1 | – | – |"), "what an earlier run did is not known: {}", rerun.summary);
+}
