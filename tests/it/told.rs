@@ -239,7 +239,8 @@ async fn a_run_that_fails_late_says_what_stands_in_the_registry() {
 async fn a_summary_shows_what_each_platform_is_and_where_to_read_more() {
     let mut world = World::new().await;
     let lines = world.folder.path().join("lines");
-    let steps = "#5 [linux/amd64 1/2] COPY a /\n#5 CACHED\n#6 [linux/arm64 1/2] COPY a /\n#6 DONE 0.5s\n#7 [linux/amd64 2/2] RUN x\n#7 DONE 2.0s\n";
+    let steps =
+        "#5 [linux/amd64 1/2] COPY a /\n#5 CACHED\n#6 [linux/arm64 1/2] COPY a /\n#6 DONE 0.5s\n#7 [linux/amd64 2/2] RUN x\n#7 DONE 2.0s\n";
     std::fs::write(&lines, steps).unwrap();
     world.set("FAKE_BUILDX_LINES", lines.to_str().unwrap()).set("INPUT_GITHUB-TOKEN", "t");
     let run = world.publish().await;
@@ -259,5 +260,9 @@ async fn a_summary_shows_what_each_platform_is_and_where_to_read_more() {
         assert!(line.ends_with(expected) && line.contains(" kB | "), "{line}");
     }
     let rerun = world.publish().await;
-    assert!(rerun.code == Some(0) && rerun.summary.contains(" kB | 1 | – | – |"), "what an earlier run did is not known: {}", rerun.summary);
+    assert!(
+        rerun.code == Some(0) && rerun.summary.contains(" kB | 1 | – | – |"),
+        "what an earlier run did is not known: {}",
+        rerun.summary
+    );
 }
