@@ -77,9 +77,7 @@ fn automatic(event: &Event<'_>) -> (Decision, String) {
     let build_only = |why: &str| (Decision::BuildOnly, why.to_owned());
     let publish = |why: String| (Decision::Publish, why);
     match event.name {
-        "pull_request" | "pull_request_target" | "pull_request_review" => {
-            build_only("a pull request is built and checked, and publishes nothing")
-        }
+        name if is_of_pull_request(name) => build_only("a pull request is built and checked, and publishes nothing"),
         "merge_group" => build_only("a merge queue builds and checks; the push to the branch publishes"),
         "release" => match event.payload["action"].as_str() {
             Some("published" | "released" | "prereleased") => publish(format!("a release of `{}`", short(event.git_ref))),
@@ -95,10 +93,47 @@ fn automatic(event: &Event<'_>) -> (Decision, String) {
         "workflow_dispatch" => publish(format!("started by hand on `{}`", short(event.git_ref))),
         "schedule" => publish("a scheduled build of the default branch".to_owned()),
         "repository_dispatch" => publish("asked for by `repository_dispatch`".to_owned()),
-        "workflow_run" => publish("another workflow ended".to_owned()),
+        "workflow_run" => match untrusted_run(event.payload) {
+            Some(why) => build_only(&why),
+            None => publish("another workflow ended, and well".to_owned()),
+        },
         "" => publish("not in a workflow".to_owned()),
         other => build_only(&format!("event `{other}` publishes nothing by itself; set `push: true` if it should")),
     }
+}
+
+/// Whether a run of this event publishes nothing, whatever its payload says.
+pub fn only_builds(push: Push, event_name: &str) -> bool {
+    push == Push::Never || (push == Push::Auto && (is_of_pull_request(event_name) || event_name == "merge_group"))
+}
+
+fn is_of_pull_request(event_name: &str) -> bool {
+    ["pull_request", "pull_request_target", "pull_request_review"].contains(&event_name)
+}
+
+/// Events whose runs are of what is in the repository; those of a pull request, and those that a run of another one starts, may be of a
+/// stranger's.
+const OF_THE_REPOSITORY: [&str; 5] = ["push", "schedule", "workflow_dispatch", "repository_dispatch", "release"];
+
+/// Why nothing is published after the run of another workflow; what is not known of it is no reason to publish.
+fn untrusted_run(payload: &Value) -> Option<String> {
+    let run = &payload["workflow_run"];
+    let text = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+    if payload["action"] != "completed" {
+        return Some("a workflow that has not ended publishes nothing; one that is `completed` does".to_owned());
+    }
+    if run["conclusion"] != "success" {
+        return Some(format!("the workflow that ended has the conclusion `{}`; only `success` publishes", text(&run["conclusion"])));
+    }
+    if !run["event"].as_str().is_some_and(|event| OF_THE_REPOSITORY.contains(&event)) {
+        return Some(format!("the workflow that ended was started by `{}`, so it may be of a pull request", text(&run["event"])));
+    }
+    let (theirs, ours) = (&run["head_repository"], &payload["repository"]);
+    let is_elsewhere = match (theirs["full_name"].as_str(), ours["full_name"].as_str()) {
+        (Some(theirs), Some(ours)) => !theirs.eq_ignore_ascii_case(ours),
+        _ => theirs["fork"] == true,
+    };
+    is_elsewhere.then(|| "the workflow that ended ran for a fork".to_owned())
 }
 
 enum Ref<'a> {
@@ -123,12 +158,22 @@ const NO_LATEST: &str = "no `latest` by itself";
 
 /// The tags of a run without the input `tags`: names of one version or commit first.
 fn rules(event: &Event<'_>, answer: &mut Answer) {
+    let number = |value: &Value| value.as_u64().map(|number| number.to_string());
     match kind(event.git_ref) {
+        // Its ref is the branch that it wants to change.
+        _ if event.name == "pull_request_target" => {
+            let numbered = number(&event.payload["number"]).or_else(|| number(&event.payload["pull_request"]["number"]));
+            answer.rules.extend(numbered.map(|number| raw(&format!("pr-{number}"), Line::Free)));
+        }
+        // Its ref is the default branch, whatever ran.
+        _ if event.name == "workflow_run" && untrusted_run(event.payload).is_some() => {
+            answer.notices.push(format!("after that workflow the image gets no name of `{}`", short(event.git_ref)));
+        }
         Ref::Tag(tag) => of_tag(tag, event, answer),
         Ref::Branch(branch) => of_branch(branch, event, answer),
         Ref::Other => {
             if let Some(number) = event.git_ref.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next()) {
-                answer.rules.push(raw(&format!("pr-{number}"), Line::Free));
+                answer.rules.extend(legal(&format!("pr-{number}")).ok().map(|name| raw(&name, Line::Free)));
             }
         }
     }
@@ -138,14 +183,37 @@ fn rules(event: &Event<'_>, answer: &mut Answer) {
 }
 
 fn raw(name: &str, line: Line) -> Ruled {
-    Ruled { text: format!("type=raw,value={}", sanitised(name)), line }
+    Ruled { text: format!("type=raw,value={name}"), line }
+}
+
+/// The longest tag.
+const LONGEST: usize = 128;
+
+/// What a ref's name is as a tag, or why it is none. What a ref becomes by leaving out letters at its beginning is no release's name.
+fn legal(name: &str) -> Result<String, String> {
+    let whole = sanitised(name);
+    let name = whole.trim_start_matches(['.', '-']);
+    if name.trim_matches(['.', '-', '_']).is_empty() {
+        return Err("no letter of it may be in a tag".to_owned());
+    }
+    if name.len() > LONGEST {
+        return Err(format!("it has {} letters, and a tag has {LONGEST} at most", name.len()));
+    }
+    if name.len() != whole.len() && reading(name).is_some() {
+        return Err(format!("as a tag it would be `{name}`, which is a release's name"));
+    }
+    Ok(name.to_owned())
 }
 
 /// A branch gets its name, unless people would take it for a release's: `latest` of another than the default branch, a whole version, or a line
 /// of versions that has releases, or may have.
 fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
     let is_default = event.default_branch == Some(branch);
-    let name = sanitised(branch);
+    answer.latest = is_default;
+    let name = match legal(branch) {
+        Ok(name) => name,
+        Err(why) => return answer.notices.push(unnamed("branch", branch, &why)),
+    };
     let left_out = match reading(&name) {
         Some(Reading::Latest) if !is_default => Some("it is not the default branch".to_owned()),
         Some(Reading::WholeVersion) => Some("it reads as a version, which is a release's name".to_owned()),
@@ -157,19 +225,25 @@ fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
         _ => None,
     };
     match left_out {
-        None => answer.rules.push(raw(branch, Line::Ref(event.git_ref.to_owned()))),
+        None => answer.rules.push(raw(&name, Line::Ref(event.git_ref.to_owned()))),
         Some(why) => {
             answer
                 .notices
                 .push(format!("branch `{branch}` does not give the image the name `{name}`: {why}; `tags: type=ref,event=branch` does"));
         }
     }
-    answer.latest = is_default;
+}
+
+fn unnamed(kind: &str, name: &str, why: &str) -> String {
+    format!("{kind} `{name}` gives the image no name of its own: {why}; a rule of `tags` can")
 }
 
 /// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets nothing that floats.
 fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
-    answer.rules.push(raw(tag, Line::Ref(event.git_ref.to_owned())));
+    match legal(tag) {
+        Ok(name) => answer.rules.push(raw(&name, Line::Ref(event.git_ref.to_owned()))),
+        Err(why) => return answer.notices.push(unnamed("tag", tag, &why)),
+    }
     answer.version = Version::read(tag, Scheme::Any);
     let (prefix, version) = match tag.strip_prefix('v') {
         Some(rest) => ("v", rest),
@@ -178,6 +252,10 @@ fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
     let Ok(version) = semver::Version::parse(version) else { return };
     if !version.pre.is_empty() {
         answer.notices.push(format!("`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}"));
+        return;
+    }
+    if event.name == "release" && event.payload["release"]["prerelease"] == true {
+        answer.notices.push(format!("the release of `{tag}` is marked as a prerelease: it gets its version and commit, and {NO_LATEST}"));
         return;
     }
     let line = Line::Version { version: Version::within(tag, tag, Scheme::Any), whole: false };
@@ -222,6 +300,13 @@ mod tests {
             ("refs/tags/v2.0.0-rc.1", Some(true), vec!["v2.0.0-rc.1", "sha"]),
             ("refs/tags/nightly", Some(true), vec!["nightly", "sha"]),
             ("refs/pull/7/merge", None, vec!["pr-7", "sha"]),
+            ("refs/tags/@octo/app@1.2.3", Some(true), vec!["octo-app-1.2.3", "sha"]),
+            ("refs/tags/日本語", Some(true), vec!["sha"]),
+            ("refs/tags/.v1.2.3", Some(true), vec!["sha"]),
+            ("refs/tags/@latest", Some(true), vec!["sha"]),
+            ("refs/heads/.github-fix", None, vec!["github-fix", "sha"]),
+            ("refs/heads/--latest", None, vec!["sha"]),
+            ("refs/heads/日本語", None, vec!["sha"]),
         ] {
             assert_eq!(rules_for(git_ref, on_default), expected, "{git_ref}");
         }
@@ -247,6 +332,88 @@ mod tests {
             ("release/1.2.3", "main", Some(true), vec!["release-1.2.3", "sha"]),
         ] {
             assert_eq!(names_of(&format!("refs/heads/{branch}"), default, None, line_has_tags), expected, "{branch} {line_has_tags:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_left_out_with_a_notice() {
+        for (letters, named) in [(128, true), (129, false)] {
+            let git_ref = format!("refs/heads/{}", "x".repeat(letters));
+            let event = Event { git_ref: &git_ref, ..run_of("push", &Value::Null) };
+            let answer = decide(Push::Auto, &event);
+            assert_eq!((answer.rules.len(), answer.notices.is_empty()), (if named { 2 } else { 1 }, named), "{letters}: {answer:?}");
+        }
+    }
+
+    fn run_of<'a>(name: &'a str, payload: &'a Value) -> Event<'a> {
+        Event {
+            name,
+            git_ref: "refs/heads/main",
+            sha: "abc",
+            payload,
+            default_branch: Some("main"),
+            on_default_branch: None,
+            line_has_tags: None,
+        }
+    }
+
+    fn given(answer: &Answer) -> Vec<String> {
+        let rules = answer.rules.iter().map(|rule| rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha"));
+        rules.chain(answer.latest.then(|| "latest".to_owned())).collect()
+    }
+
+    #[test]
+    fn the_run_of_another_workflow_publishes_only_when_it_is_known_to_be_of_this_repository() {
+        let own = json!({ "full_name": "octo/app", "fork": true });
+        let run = |conclusion: &str, event: &str, head: Value| json!({ "conclusion": conclusion, "event": event, "head_repository": head });
+        for (action, run, publishes) in [
+            ("completed", run("success", "push", own.clone()), true),
+            ("completed", run("success", "schedule", Value::Null), true),
+            ("completed", run("success", "release", json!({ "full_name": "Octo/App" })), true),
+            ("requested", run("success", "push", own.clone()), false),
+            ("in_progress", run("success", "push", own.clone()), false),
+            ("completed", run("failure", "push", own.clone()), false),
+            ("completed", run("skipped", "push", own.clone()), false),
+            ("completed", run("success", "pull_request", own.clone()), false),
+            ("completed", run("success", "pull_request_target", own.clone()), false),
+            ("completed", run("success", "workflow_run", own.clone()), false),
+            ("completed", run("success", "issue_comment", own.clone()), false),
+            ("completed", run("success", "push", json!({ "full_name": "stranger/app" })), false),
+            ("completed", run("success", "push", json!({ "fork": true })), false),
+            ("completed", json!({ "conclusion": "success" }), false),
+            ("completed", json!(null), false),
+        ] {
+            let payload = json!({ "action": action, "workflow_run": run, "repository": { "full_name": "octo/app" } });
+            let (auto, forced) =
+                (decide(Push::Auto, &run_of("workflow_run", &payload)), decide(Push::Always, &run_of("workflow_run", &payload)));
+            assert_eq!(auto.decision == Decision::Publish, publishes, "{payload}: {}", auto.reason);
+            let names = if publishes { vec!["main", "sha", "latest"] } else { vec!["sha"] };
+            assert_eq!(given(&forced), names, "{payload}");
+        }
+        assert_eq!(decide(Push::Auto, &run_of("workflow_run", &Value::Null)).decision, Decision::BuildOnly);
+    }
+
+    #[test]
+    fn a_pull_request_gets_no_name_of_the_branch_that_it_wants_to_change() {
+        let numbered = json!({ "number": 7 });
+        let nested = json!({ "pull_request": { "number": 8 } });
+        for (payload, names) in [(&numbered, vec!["pr-7", "sha"]), (&nested, vec!["pr-8", "sha"]), (&Value::Null, vec!["sha"])] {
+            assert_eq!(given(&decide(Push::Always, &run_of("pull_request_target", payload))), names);
+        }
+        assert!(
+            only_builds(Push::Auto, "pull_request_target")
+                && !only_builds(Push::Always, "pull_request")
+                && only_builds(Push::Never, "push")
+        );
+    }
+
+    #[test]
+    fn a_release_that_is_marked_as_a_prerelease_gets_nothing_that_floats() {
+        let release = |prerelease: bool| json!({ "action": "published", "release": { "prerelease": prerelease } });
+        for (prerelease, names) in [(true, vec!["v1.2.3", "sha"]), (false, vec!["v1.2.3", "v1.2", "v1", "sha", "latest"])] {
+            let payload = release(prerelease);
+            let event = Event { git_ref: "refs/tags/v1.2.3", on_default_branch: Some(true), ..run_of("release", &payload) };
+            assert_eq!(given(&decide(Push::Auto, &event)), names);
         }
     }
 

@@ -107,20 +107,25 @@ pub async fn gather(context: &Context, env: &Environment, token: Option<&secrecy
     let visibility = Visibility::described(&event["repository"]).and(Visibility::described(&repository));
     let told = |name: &str| Some(&event["repository"][name]).filter(|value| !value.is_null()).unwrap_or(&repository[name]);
     let default_branch = told("default_branch").as_str().map(str::to_owned);
-    let is_tag = context.git_ref.starts_with("refs/tags/");
+    let checkout = if wanted.checkout { Some(git::checkout(context).await?) } else { None };
+    // What tags are made from.
+    let of_checkout =
+        checkout.as_ref().map(|Checkout { git_ref, sha, .. }| Context { git_ref: git_ref.clone(), sha: sha.clone(), ..context.clone() });
+    let named = of_checkout.as_ref().unwrap_or(context);
+    let is_tag = named.git_ref.starts_with("refs/tags/");
     let on_default_branch = match (&default_branch, is_tag, &api) {
-        (Some(branch), true, Some(api)) => match api.is_on_branch(&context.sha, branch).await {
-            None => git::is_ancestor(context, branch).await,
+        (Some(branch), true, Some(api)) => match api.is_on_branch(&named.sha, branch).await {
+            None => git::is_ancestor(named, branch).await,
             known => known,
         },
-        (Some(branch), true, None) => git::is_ancestor(context, branch).await,
+        (Some(branch), true, None) => git::is_ancestor(named, branch).await,
         _ => None,
     };
     let line_has_tags = match &wanted.tags_of {
-        Some(line) => Witness { api: api.as_ref(), context }.has_tags_of(line).await,
-        None => None,
+        // It was asked for the branch of the event.
+        Some(line) if named.git_ref == context.git_ref => Witness { api: api.as_ref(), context }.has_tags_of(line).await,
+        _ => None,
     };
-    let checkout = if wanted.checkout { Some(git::checkout(context).await?) } else { None };
     let commit_date = match (&checkout, wanted.commit_date) {
         (_, false) => None,
         (Some(checkout), true) => checkout.commit_date,

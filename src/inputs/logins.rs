@@ -8,19 +8,20 @@ use crate::github::Environment;
 use crate::github::server::Server;
 use crate::image::{Repository, spelling};
 use crate::metadata;
-use crate::registry::exchange::{AwsKeys, Entry, Method};
+use crate::registry::exchange::{AwsKeys, Entry, Method, MethodError};
+
+/// For whom logins are read.
+pub(super) struct Asker<'a> {
+    pub(super) env: &'a Environment,
+    pub(super) server: &'a Server,
+    /// Where nothing is published, a login whose secret is not there is not missed.
+    pub(super) publishes: bool,
+}
 
 /// Entries of `registry-auth` first, then the pair for `registry` or that of the images, then the token for the registry of its server.
-pub(super) fn logins(
-    raw: &Raw,
-    images: &str,
-    env: &Environment,
-    server: &Server,
-    problems: &mut Problems,
-    notices: &mut Vec<String>,
-) -> Vec<Login> {
-    let own = server.registry();
-    let mut logins = raw.registry_auth.as_ref().map(|text| entries(text, env, problems)).unwrap_or_default();
+pub(super) fn logins(raw: &Raw, images: &str, asker: &Asker<'_>, problems: &mut Problems, notices: &mut Vec<String>) -> Vec<Login> {
+    let own = asker.server.registry();
+    let mut logins = raw.registry_auth.as_ref().map(|text| entries(text, asker, problems, notices)).unwrap_or_default();
     match (&raw.username, &raw.password) {
         (Some(username), Some(password)) => {
             let given = raw.registry.as_ref().map(|registry| registry_alone("registry", registry, problems));
@@ -28,6 +29,7 @@ pub(super) fn logins(
             let method = Method::Password { username: username.clone(), password: password.clone() };
             logins.push(Login { registry, method, is_given: true });
         }
+        (Some(_), None) | (None, Some(_)) if !asker.publishes => notices.push(left_out(raw.registry.as_deref())),
         (Some(_), None) => problems.say("password", "`username` is set, so `password` must be too"),
         (None, Some(_)) => problems.say("username", "`password` is set, so `username` must be too"),
         (None, None) => notices.extend(raw.registry.as_ref().map(|registry| {
@@ -85,8 +87,17 @@ fn registry_of(images: &str, own: Option<&str>, problems: &mut Problems) -> Stri
     }
 }
 
-fn entries(text: &SecretString, env: &Environment, problems: &mut Problems) -> Vec<Login> {
-    let keys = match AwsKeys::from_environment(env) {
+/// Runs for pull requests of forks, and those of Dependabot, get no secrets of the repository.
+fn left_out(registry: Option<&str>) -> String {
+    let place = registry.map(|registry| format!(" at `{registry}`")).unwrap_or_default();
+    format!(
+        "the login{place} is left out, as its user name or its password is empty: runs for pull requests of forks, and those of Dependabot, get no \
+         secrets, and nothing is published here"
+    )
+}
+
+fn entries(text: &SecretString, asker: &Asker<'_>, problems: &mut Problems, notices: &mut Vec<String>) -> Vec<Login> {
+    let keys = match AwsKeys::from_environment(asker.env) {
         Ok(keys) => keys,
         Err(error) => {
             problems.say("registry-auth", error);
@@ -103,6 +114,11 @@ fn entries(text: &SecretString, env: &Environment, problems: &mut Problems) -> V
         match Method::new(&entry, keys.as_ref()).and_then(|method| Ok((entry.registry()?.to_owned(), method))) {
             Ok((registry, method)) => {
                 logins.push(Login { registry: registry_alone("registry-auth", &registry, problems), method, is_given: true });
+            }
+            Err(MethodError::Missing { registry, .. } | MethodError::Nothing { registry, .. })
+                if !asker.publishes && entry.lacks_a_secret() =>
+            {
+                notices.push(left_out(Some(&registry)));
             }
             Err(error) => problems.say("registry-auth", error),
         }

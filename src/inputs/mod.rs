@@ -38,7 +38,7 @@ use crate::registry::exchange::Method;
 use crate::sbom::foreign;
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::tuf::Mirror;
-use crate::trigger::Push;
+use crate::trigger::{self, Push};
 use crate::verify::policy::{Format, Part};
 
 pub use self::baked::Baked;
@@ -272,7 +272,8 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
     let build = build_texts(&raw, &platforms, &mut problems);
     let push = push(raw.push.as_deref(), &asked, &mut problems, &mut notices);
     let server = Server::of(&context.server_url);
-    let registry_auth = logins::logins(&raw, &names.images, env, &server, &mut problems, &mut notices);
+    let asker = logins::Asker { env, server: &server, publishes: !trigger::only_builds(push, &context.event_name) };
+    let registry_auth = logins::logins(&raw, &names.images, &asker, &mut problems, &mut notices);
     let mut builder = builder::builder(builder::BuilderTexts::of(&raw), &mut problems);
     let about = network::About { env, network: &context.network, server, images: &names.images, logins: &registry_auth };
     network::equip(&mut builder, &raw, &about, &mut problems, &mut notices);

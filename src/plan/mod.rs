@@ -3,6 +3,7 @@
 
 pub mod bake;
 pub mod forward;
+mod loaded;
 pub mod merge;
 pub mod names;
 pub mod sbom;
@@ -188,7 +189,7 @@ enum Released {
 /// Decides.
 pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
     let mut outline = outline(inputs, context, env, facts)?;
-    let (build, mut notices) = build(inputs, context, env, facts, &outline.about.metadata)?;
+    let (mut build, mut notices) = build(inputs, context, env, facts, &outline.about.metadata)?;
     outline.about.notices.append(&mut notices);
     let images = outline.images.clone();
     let calls = build.flags.values("--call").any(|call| call != "build");
@@ -198,6 +199,9 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         (_, true) => Goal::PushByDigest,
         (_, false) => Goal::Publish,
     };
+    if goal == Goal::Check && !calls {
+        outline.about.notices.extend(loaded::name(&mut build, &outline.about.metadata, outline.tags.is_ok()));
+    }
     outline.about.notices.extend(told(inputs, &build, &outline.about.metadata, &images, goal)?);
     let build_only = |about, build| Ok(Plan::BuildOnly(BuildOnly { about, build, images: images.clone() }));
     if outline.decision == Decision::BuildOnly {
@@ -238,10 +242,11 @@ fn outline(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts)
 
 /// What the event and the user's `push` say of this run.
 fn answer(inputs: &Inputs, context: &Context, facts: &Facts) -> Answer {
+    let checkout = facts.checkout.as_ref();
     let event = Event {
         name: &context.event_name,
-        git_ref: &context.git_ref,
-        sha: &context.sha,
+        git_ref: checkout.map_or(&context.git_ref, |checkout| &checkout.git_ref),
+        sha: checkout.map_or(&context.sha, |checkout| &checkout.sha),
         payload: &facts.event,
         default_branch: facts.default_branch.as_deref(),
         on_default_branch: facts.on_default_branch,

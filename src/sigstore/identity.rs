@@ -162,10 +162,46 @@ fn from_a_known_issuer(issuer: &str, context: &Context, issuers: &[String]) -> a
         .hint("a private Sigstore instance names the issuers that it takes in its signing config (`oidcUrls`), see `signing-config`")
 }
 
+/// Refuses a token that the certificate authority is known not to take, before anything is built: Sigstore's public ones take those of
+/// github.com's workflows, with or without the enterprise that an issuer names.
+///
+/// # Errors
+/// When it will be refused there.
+pub fn taken_by(fulcio: Option<&str>, issuer: &str) -> anyhow::Result<()> {
+    const PUBLIC: [&str; 2] = ["fulcio.sigstore.dev", "fulcio.sigstage.dev"];
+    let host = fulcio.and_then(|url| reqwest::Url::parse(url).ok()).and_then(|url| url.host_str().map(str::to_owned));
+    let Some(host) = host.filter(|host| PUBLIC.contains(&host.as_str())) else { return Ok(()) };
+    if Server::of("https://github.com").issues(issuer) {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!("the public certificate authority `{host}` takes no tokens of issuer `{issuer}`, so nothing could be signed")).hint(
+        "name the services of a Sigstore instance that knows this issuer with `signing-config` and `trusted-root`, or sign with a key \
+         (`COSIGN_PRIVATE_KEY`)",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::answer::bad;
+
+    #[test]
+    fn public_authorities_take_tokens_of_github_com_alone() {
+        let fulcio = "https://fulcio.sigstore.dev";
+        for (fulcio, issuer, taken) in [
+            (Some(fulcio), "https://token.actions.githubusercontent.com", true),
+            (Some(fulcio), "https://token.actions.githubusercontent.com/octo-inc", true),
+            (Some(fulcio), "https://token.actions.githubusercontent.com.evil.example", false),
+            (Some(fulcio), "https://git.example.com/_services/token", false),
+            (Some(fulcio), "https://token.actions.octo.ghe.com", false),
+            (Some(fulcio), "http://127.0.0.1:1", false),
+            (Some("https://fulcio.sigstage.dev/"), "https://git.example.com/_services/token", false),
+            (Some("https://fulcio.example.com"), "https://git.example.com/_services/token", true),
+            (None, "https://git.example.com/_services/token", true),
+        ] {
+            assert_eq!(taken_by(fulcio, issuer).is_ok(), taken, "{fulcio:?} {issuer}");
+        }
+    }
 
     fn given(exp: i64, repository: &str, sha: &str) -> UnverifiedClaims {
         UnverifiedClaims {

@@ -160,7 +160,7 @@ impl Run<'_> {
             problems.take(evidence_dir::folder(dir, context));
         }
         let (authority, baseline, probes, made, github) = tokio::join!(
-            Authority::of_run(http, context, inputs, &services.issuers),
+            Authority::of_run(http, context, inputs, services),
             Baseline::observe(registry, &names),
             futures_util::future::join_all(images.iter().map(|repository| registry.probe_push(repository))),
             maker,
@@ -350,8 +350,12 @@ pub enum Authority {
 }
 
 impl Authority {
-    async fn of_run(http: &reqwest::Client, context: &Context, inputs: &Inputs, issuers: &[String]) -> anyhow::Result<Self> {
-        let Some(key) = inputs.signing_key.clone() else { return identity::token(http, context, issuers).await.map(Self::Oidc) };
+    async fn of_run(http: &reqwest::Client, context: &Context, inputs: &Inputs, services: &Services) -> anyhow::Result<Self> {
+        let Some(key) = inputs.signing_key.clone() else {
+            let token = identity::token(http, context, &services.issuers).await?;
+            identity::taken_by(services.fulcio.as_deref(), &token.unverified.iss)?;
+            return Ok(Self::Oidc(token));
+        };
         if context.workflow_ref.is_empty() {
             return Err(anyhow::anyhow!("this run names no workflow, so its provenance could not say what built the image"))
                 .hint("run it in a workflow, or set `GITHUB_WORKFLOW_REF` and the other variables that a runner sets");

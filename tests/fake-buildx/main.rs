@@ -211,10 +211,8 @@ async fn bake(arguments: &[String], mode: &str) -> ExitCode {
 }
 
 async fn build(arguments: &[String], mode: &str) {
-    let output = values(arguments, "--output")[0];
-    if output == "type=cacheonly" {
-        return;
-    }
+    let outputs = values(arguments, "--output");
+    let Some(output) = outputs.iter().find(|output| output.contains("type=image")) else { return };
     let platforms: Vec<&str> = values(arguments, "--platform")[0].split(',').collect();
     let from = arguments.last().unwrap();
     let mut digest = push(output, &values(arguments, "--attest"), &platforms, "", from, mode).await;

@@ -40,10 +40,18 @@ async fn plan(case: &Case) -> Output {
     command.output().await.unwrap()
 }
 
+const SHA: &str = "sha-90dd6032fac8bda1b6c4436a2e65de27961ed071";
+
+fn is_built_only(plan: &Value, why: &str) -> bool {
+    plan["decision"] == "build-only" && plan["reason"].as_str().unwrap().contains(why)
+}
+
 /// Whether the plan is right; `None` for a case that another test is about.
 fn is_right(name: &str, code: Option<i32>, said: &str, plan: &Value) -> Option<bool> {
     let is_refused = |with: &[&str]| code == Some(2) && with.iter().all(|part| said.contains(part));
     let notices = plan["notices"].to_string();
+    let tags = plan["tags"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let names: Vec<&str> = tags.filter_map(|tag| Some(tag.rsplit_once(':')?.1)).collect();
     Some(match name {
         "outputs/push-by-digest-of-a-leg" => plan["decision"] == "push-by-digest" && notices.contains("push-by-digest: true"),
         "outputs/compression-lost" => {
@@ -58,6 +66,20 @@ fn is_right(name: &str, code: Option<i32>, said: &str, plan: &Value) -> Option<b
         "tags/misspelt-attribute" => is_refused(&["no attribute `enabled`", "did you mean `enable`?"]),
         "login/hub-pair-goes-to-ghcr" => plan["logins"] == json!([{ "registry": "docker.io", "method": "password" }]),
         "login/registry-of-no-image" => notices.contains("the login at `quay.io` serves no image of this run"),
+        "login/fork-pr-registry-auth" => {
+            code == Some(0) && plan["decision"] == "build-only" && notices.contains("the login at `docker.io` is left out")
+        }
+        "event/workflow-run-failed" => is_built_only(plan, "has the conclusion `failure`"),
+        "event/workflow-run-requested" => is_built_only(plan, "has not ended"),
+        "event/pull-request-target-named-main" => names == ["pr-7", SHA],
+        "ref/changesets-tag" => names == ["octo-app-1.2.3", SHA],
+        "ref/branch-with-leading-dot" => names == ["github-fix", SHA],
+        "ref/branch-longer-than-128" => names == [SHA] && notices.contains("a tag has 128 at most"),
+        "enterprise/image-host" => plan["tags"][0].as_str().is_some_and(|tag| tag.starts_with("containers.git.example.com/octo/app:")),
+        "load/no-name" => {
+            let buildx: Vec<&str> = plan["buildx"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            buildx.windows(2).any(|pair| pair == ["--tag", "docker.io/octo/app:test"]) && buildx.contains(&"--load")
+        }
         "cache/ref-without-tag" => is_refused(&["ghcr.io/octo/app:latest", "buildcache"]),
         _ => return None,
     })
@@ -79,7 +101,7 @@ async fn the_reported_inputs_give_the_right_plans() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 11);
+    assert_eq!(checked, 20);
 }
 
 fn succeeded(run: &Run) {
@@ -172,4 +194,83 @@ async fn a_cache_under_a_name_of_the_image_is_refused_on_a_pull_request_too() {
             assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
         }
     }
+}
+
+/// Events that lie beside the cases: what each publishes by itself.
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "that cases are missing should be seen")]
+async fn the_reported_events_publish_what_they_should() {
+    if !Path::new(SHARED).is_dir() {
+        return eprintln!("the shared cases are not here");
+    }
+    for (event_name, git_ref, event, decision, names) in [
+        ("workflow_run", "refs/heads/main", "wr-pr.json", "build-only", None),
+        ("release", "refs/tags/v1.2.3", "release-pre.json", "publish", Some(vec!["v1.2.3", SHA])),
+        ("schedule", "refs/heads/main", "schedule-bare.json", "publish", Some(vec!["main", SHA])),
+    ] {
+        let case = Case {
+            name: event.to_owned(),
+            event_name: event_name.to_owned(),
+            git_ref: git_ref.to_owned(),
+            event: format!("events/{event}"),
+            env: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+        };
+        let output = plan(&case).await;
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(plan["decision"], decision, "{event}: {plan:#}");
+        let tags = plan["tags"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let found: Vec<&str> = tags.filter_map(|tag| Some(tag.rsplit_once(':')?.1)).collect();
+        assert!(names.is_none_or(|names| names == found), "{event}: {plan:#}");
+    }
+}
+
+/// Test before push: what is built for a look at it has a name, and one platform.
+#[tokio::test]
+async fn what_is_loaded_and_not_published_has_its_names() {
+    let mut world = World::new().await;
+    let arguments = world.folder.path().join("arguments");
+    world.set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap()).set("INPUT_PUSH", "false").set("INPUT_TAGS", "test\ncandidate");
+    for (input, value) in [("INPUT_LOAD", "true"), ("INPUT_OUTPUTS", "type=docker")] {
+        let run = world.run(&[], &[(input, value)]).await;
+        succeeded(&run);
+        let arguments: Vec<String> = serde_json::from_slice(&std::fs::read(&arguments).unwrap()).unwrap();
+        let given = |name: &str| arguments.windows(2).filter(|pair| pair[0] == name).map(|pair| pair[1].clone()).collect::<Vec<_>>();
+        let image = format!("{}/app", world.sandbox.registry());
+        assert_eq!(given("--tag"), [format!("{image}:test"), format!("{image}:candidate")]);
+        assert!(given("--platform").len() == 1 && !given("--platform")[0].contains(','), "{arguments:?}");
+        assert!(run.log.contains("alone is built and loaded"), "{}", run.log);
+    }
+    // What goes nowhere, or is published, is tagged by nobody but us.
+    for change in [vec![], vec![("INPUT_PUSH", "true"), ("INPUT_LOAD", "true")]] {
+        succeeded(&world.run(&[], &change).await);
+        assert!(!String::from_utf8(std::fs::read(&arguments).unwrap()).unwrap().contains("--tag"));
+    }
+    assert_eq!(world.tags().await.len(), 2);
+}
+
+#[tokio::test]
+async fn names_come_from_the_checkout_where_it_is_asked() {
+    let mut world = World::new().await;
+    let folder = world.folder.path().join("context");
+    let git = async |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.current_dir(&folder).args(["-c", "user.name=o", "-c", "user.email=o@example.com"]).args(arguments);
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "-q", "-b", "topic"]).await;
+    git(&["commit", "-q", "--allow-empty", "-m", "one"]).await;
+    let sha = git(&["rev-parse", "HEAD"]).await;
+    world.unset("INPUT_TAGS").set("INPUT_METADATA-CONTEXT", "git").set("GITHUB_WORKSPACE", folder.to_str().unwrap());
+    let output = world.command().args(["plan", "--json"]).output().await.unwrap();
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let image = format!("{}/app", world.sandbox.registry());
+    assert_eq!(
+        plan["tags"],
+        json!([format!("{image}:topic"), format!("{image}:sha-{sha}")]),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

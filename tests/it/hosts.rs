@@ -162,6 +162,21 @@ async fn repository(event: Option<bool>, api: Option<bool>, claim: &'static str,
 }
 
 #[tokio::test]
+async fn an_issuer_that_the_public_authority_does_not_take_is_told_before_anything_is_built() {
+    let mut world = World::new().await;
+    let config = std::fs::read_to_string(world.sandbox.signing_config()).unwrap();
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config["caUrls"][0]["url"] = "https://fulcio.sigstore.dev".into();
+    let (file, arguments) = (world.folder.path().join("signing-config.json"), world.folder.path().join("arguments"));
+    std::fs::write(&file, config.to_string()).unwrap();
+    world.set("INPUT_SIGNING-CONFIG", file.to_str().unwrap()).set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap());
+    let run = world.publish().await;
+    let told = format!("`fulcio.sigstore.dev` takes no tokens of issuer `{}`", world.env["SIGSTORE_ISSUER"]);
+    assert!(run.code == Some(1) && run.log.contains(&told) && run.log.contains("hint: name the services"), "{}", run.log);
+    assert!(!arguments.exists() && world.tags().await.is_empty());
+}
+
+#[tokio::test]
 async fn what_is_private_by_any_word_or_by_none_goes_into_no_public_log() {
     let (public, private) = (Some(false), Some(true));
     for (event, api, claim, why) in [

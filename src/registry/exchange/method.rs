@@ -82,6 +82,11 @@ impl Entry {
         if name.is_empty() { Err(MethodError::NoRegistry) } else { Ok(name) }
     }
 
+    /// Whether a value was written and is empty, as that of a secret which the run does not get.
+    pub fn lacks_a_secret(&self) -> bool {
+        self.0.keys().any(|key| key != "registry" && self.get(key).is_none())
+    }
+
     fn get(&self, key: &str) -> Option<&str> {
         // `password: ${{ secrets.X }}` of a secret that is not there is empty.
         let value = self.0.get(key)?.as_ref()?.expose_secret();
