@@ -28,6 +28,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    failed; nothing was tagged, unless the message says that the image is published
   2    an input is wrong; nothing was started
   3    some tags were put and others not; run again to complete
+  4    of verify: it could not be found out whether the image is verified, as the registry gave no answer
   130  interrupted, 143  terminated; nothing was tagged, or the log says which tags were
 
 Try it on this machine, offline, with your own Dockerfile:

@@ -7,6 +7,8 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     pub const BAD_INPUT: u8 = 2;
     pub const PARTLY_PUBLISHED: u8 = 3;
+    /// Of `verify`: what would have to be known could not be found out.
+    pub const UNKNOWN: u8 = 4;
     /// 128 + SIGINT and 128 + SIGTERM, as shells report them.
     pub const INTERRUPTED: u8 = 130;
     pub const TERMINATED: u8 = 143;

@@ -55,13 +55,18 @@ impl Server {
     /// Whether this is who issues the OIDC tokens of the server's workflows, with or without the enterprise that a customised issuer names:
     /// <https://docs.github.com/actions/reference/security/oidc>.
     pub fn issues(&self, issuer: &str) -> bool {
-        let own = match &self.0 {
-            Kind::GitHub => "https://token.actions.githubusercontent.com".to_owned(),
-            Kind::Tenant(host) => format!("https://token.actions.{host}"),
-            Kind::Enterprise(host) => format!("https://{host}/_services/token"),
-            Kind::Unreadable(_) => return false,
-        };
-        issuer.strip_prefix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let own = self.issuer();
+        own.and_then(|own| issuer.strip_prefix(own.as_str())).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The same where no enterprise customises it.
+    pub fn issuer(&self) -> Option<String> {
+        match &self.0 {
+            Kind::GitHub => Some("https://token.actions.githubusercontent.com".to_owned()),
+            Kind::Tenant(host) => Some(format!("https://token.actions.{host}")),
+            Kind::Enterprise(host) => Some(format!("https://{host}/_services/token")),
+            Kind::Unreadable(_) => None,
+        }
     }
 }
 

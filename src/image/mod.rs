@@ -113,7 +113,8 @@ impl FromStr for Repository {
         if text.contains('@') {
             return Err(wrong("it carries a digest; name the repository alone"));
         }
-        let path = text.rsplit_once('/').map_or(text, |(_, last)| last);
+        let text = &with_lower_address(text);
+        let path = text.rsplit_once('/').map_or(text.as_str(), |(_, last)| last);
         if path.contains(':') {
             return Err(wrong("it carries a tag; put the tag into `tags`"));
         }
@@ -149,6 +150,14 @@ fn completed(text: &str) -> Result<(String, String), &'static str> {
     Ok((registry.to_owned(), path))
 }
 
+/// An IPv6 address is the one thing of a name that may be written in capitals.
+fn with_lower_address(text: &str) -> String {
+    match text.split_once(']') {
+        Some((address, rest)) if address.starts_with('[') => format!("{}]{rest}", address.to_ascii_lowercase()),
+        _ => text.to_owned(),
+    }
+}
+
 const HUB: &str = "docker.io";
 const LONGEST_PATH: usize = 255;
 
@@ -161,12 +170,19 @@ fn is_component(text: &str) -> bool {
 
 /// A host's name or address, and a port.
 fn is_host(text: &str) -> bool {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((address, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        // Without a zone and without dots, as the grammar has it.
+        let is_plain = address.bytes().all(|byte| byte == b':' || byte.is_ascii_hexdigit());
+        let is_address = is_plain && address.parse::<std::net::Ipv6Addr>().is_ok();
+        return is_address && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
+    }
     let (host, port) = text.split_once(':').unwrap_or((text, "0"));
     let is_label = |label: &str| {
         let is_written = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         is_written && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
     };
-    host.split('.').all(is_label) && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    host.split('.').all(is_label) && is_port(port)
 }
 
 impl fmt::Display for Repository {
@@ -370,6 +386,9 @@ mod tests {
             ("ghcr.io/octo/app", "ghcr.io/octo/app"),
             ("127.0.0.1:5000/app", "127.0.0.1:5000/app"),
             ("localhost:5000/a/b/c", "localhost:5000/a/b/c"),
+            ("[::1]:5000/a/b", "[::1]:5000/a/b"),
+            ("[::1]/a", "[::1]/a"),
+            ("[2001:DB8::1]:5000/octo/app", "[2001:db8::1]:5000/octo/app"),
         ] {
             assert_eq!(text.parse::<Repository>().unwrap().to_string(), full);
         }
@@ -383,6 +402,18 @@ mod tests {
             ("ghcr.io/octo/app@sha256:00", "carries a digest"),
             ("ghcr.io/octo//app", "not an image name"),
             ("", "not an image name"),
+            ("[::1]:5000/Octo/app", "lower-case"),
+            ("[::1]:5000/octo/app:v1", "carries a tag"),
+            ("[::1]:/a", "not an image name"),
+            ("[::1]5000/a", "not an image name"),
+            ("[::1:5000/a", "not an image name"),
+            ("::1/a", "not an image name"),
+            ("[]/a", "not an image name"),
+            ("[::g]/a", "not an image name"),
+            ("[fe80::1%eth0]/a", "not an image name"),
+            ("[::1]x/a", "not an image name"),
+            ("[1:2:3:4:5:6:7:8:9]/a", "not an image name"),
+            ("[::1]@evil.example/a", "carries a digest"),
         ] {
             let message = text.parse::<Repository>().unwrap_err().to_string();
             assert!(message.contains(why), "{text}: {message}");

@@ -379,7 +379,8 @@ fn allowed(raw: &Raw, problems: &mut Problems) -> Allowed {
             format_args!("`{kind}` is not an artifact type such as `application/vnd.amazon.soci.index.v1+json`"),
         );
     }
-    Allowed { foreign_layers: problems.switch("allow-foreign-layers", raw.allow_foreign_layers.as_deref(), false), index_entries }
+    let foreign_layers = problems.switch("allow-foreign-layers", raw.allow_foreign_layers.as_deref(), false);
+    Allowed { foreign_layers, index_entries, artifacts: false }
 }
 
 fn build_env(text: Option<&str>, env: &Environment, notices: &mut Vec<String>, problems: &mut Problems) -> Vec<String> {

@@ -32,8 +32,9 @@ pub(super) fn item(text: &str) -> Item {
     if let Some((_, rest)) = text.split_once("://") {
         return Item::Wrong(format!("`{text}` is an address; write `{rest}`"));
     }
-    // In `host:port/name` the first colon is no tag's.
-    let path = shape.find('/').filter(|at| shape[..*at].rsplit_once(':').is_none_or(|(_, port)| is_port(port))).map_or(0, |at| at + 1);
+    // In `host:port/name` the first colon is no tag's, nor is one of an address in brackets.
+    let is_host = |host: &str| host.ends_with(']') || host.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
+    let path = shape.find('/').filter(|at| is_host(&shape[..*at])).map_or(0, |at| at + 1);
     match shape[path..].find(':').map(|at| path + at) {
         Some(at) => tagged(text, &shape, at),
         None => untagged(text, &shape),

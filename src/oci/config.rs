@@ -65,6 +65,14 @@ impl Config {
     }
 }
 
+/// Whether a config says nothing of what it would run on, as that of an artifact whose media type is an image's: every reader must see so.
+pub fn names_no_platform(bytes: &[u8]) -> bool {
+    let Ok(json) = Json::parse(bytes) else { return false };
+    let Ok(object) = Object::open(&json, "", &CONFIG, &["layers", "manifests", "schemaVersion", "mediaType"]) else { return false };
+    let is_empty = |name: &str| object.text(name).is_ok_and(|text| text.unwrap_or_default().is_empty());
+    is_empty("os") && is_empty("architecture")
+}
+
 fn rootfs(config: &Object<'_>) -> Result<Vec<Digest>, Unreadable> {
     let Some(rootfs) = config.get("rootfs") else { return Ok(Vec::new()) };
     let rootfs = Object::open(rootfs, "rootfs", &ROOTFS, &[])?;

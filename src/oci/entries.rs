@@ -100,6 +100,15 @@ impl Objection {
             _ => None,
         }
     }
+
+    /// The argument of `verify` by which it is accepted all the same.
+    pub fn accepted_by(&self) -> Option<String> {
+        match self {
+            Self::Foreign { .. } => Some("--allow-foreign-layers".to_owned()),
+            Self::Artifact { kind, .. } => Some(format!("--allow-index-entries {kind}")),
+            _ => None,
+        }
+    }
 }
 
 /// What the entries of an index are.
@@ -317,14 +326,7 @@ pub fn image(
 ) -> Result<(Target, Vec<String>), Objection> {
     let wrong = |what: String| Objection::Image { entry: digest.clone(), what };
     has_image_parts(digest, manifest)?;
-    let mut told = Vec::new();
-    for layer in manifest.layers.iter().filter(|layer| layer.is_foreign()) {
-        let foreign = Objection::Foreign { entry: digest.clone(), layer: layer.digest.clone(), urls: layer.urls.clone() };
-        if !allowed.foreign_layers {
-            return Err(foreign);
-        }
-        told.push(format!("it {foreign}"));
-    }
+    let told = nothing_elsewhere(digest, manifest, allowed)?;
     if config.len() as u64 != manifest.config.size {
         return Err(wrong(format!("config has {} bytes; its manifest says {}", config.len(), manifest.config.size)));
     }
@@ -340,6 +342,29 @@ pub fn image(
         Some(said) => Err(Objection::OtherPlatform { entry: digest.clone(), said: said.to_string(), configured: configured.to_string() }),
         None => Ok((said.cloned().unwrap_or(configured), told)),
     }
+}
+
+/// The kind of an artifact, which is no image because of its config: of another media type, or, where its bytes are given, without a platform.
+pub fn artifact(manifest: &ImageManifest, config: Option<&[u8]>) -> Option<String> {
+    let is_image = [OCI_CONFIG, DOCKER_CONFIG].contains(&manifest.config.media_type.as_str());
+    let says_nothing = config.is_some_and(|config| config.len() as u64 == manifest.config.size && super::names_no_platform(config));
+    (!is_image || says_nothing).then(|| shown(manifest.kind()))
+}
+
+/// What an artifact may hold no more than an image: parts that lie elsewhere. Gives what was allowed of it.
+pub fn nothing_elsewhere(digest: &Digest, manifest: &ImageManifest, allowed: &Allowed) -> Result<Vec<String>, Objection> {
+    if !manifest.config.urls.is_empty() {
+        return Err(Objection::Image { entry: digest.clone(), what: "config is to be fetched from elsewhere".to_owned() });
+    }
+    let mut told = Vec::new();
+    for layer in manifest.layers.iter().filter(|layer| layer.is_foreign()) {
+        let foreign = Objection::Foreign { entry: digest.clone(), layer: layer.digest.clone(), urls: layer.urls.clone() };
+        if !allowed.foreign_layers {
+            return Err(foreign);
+        }
+        told.push(format!("it {foreign}"));
+    }
+    Ok(told)
 }
 
 /// Layers of file systems and a config of images: whatever has another is no image that programs run alike.

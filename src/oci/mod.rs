@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
-pub use self::config::{Config, Saved, created};
+pub use self::config::{Config, Saved, created, names_no_platform};
 pub use self::document::{Document, ImageManifest, Index, listed};
 pub use self::json::Json;
 use self::json::Object;
@@ -71,6 +71,8 @@ pub struct Allowed {
     pub foreign_layers: bool,
     /// Artifact types of entries of an index that are neither images nor BuildKit's attestations.
     pub index_entries: Vec<String>,
+    /// Whether what stands there may be an artifact (a chart, a policy, a module) in place of an image. Never where images are published.
+    pub artifacts: bool,
 }
 
 /// What points at a blob or a manifest. Only the reader here makes one of bytes.

@@ -19,6 +19,8 @@ pub struct Contents {
     /// What the image's digest names: an index, or the manifest of an image for one platform.
     pub root: Manifest,
     pub platforms: Vec<PlatformImage>,
+    /// What it is in place of an image, where that is allowed; it has no platforms then.
+    pub artifact: Option<String>,
     /// Of an index.
     entries: Option<Accounted>,
     /// What was allowed and is to be told.
@@ -63,14 +65,34 @@ pub async fn read(registry: &Registry, image: &ImageRef, allowed: &Allowed) -> R
         Document::Index(index) => {
             let accounted = account(&index, image, allowed)?;
             let platforms = accounted.images.iter().map(PlatformImage::of).collect();
-            Ok(Contents { root, platforms, entries: Some(accounted), told: Vec::new(), size: 0 })
+            Ok(Contents { root, platforms, artifact: None, entries: Some(accounted), told: Vec::new(), size: 0 })
         }
         Document::Image(manifest) => {
             let fetched = Fetched { image: manifest, manifest: root.clone() };
+            if allowed.artifacts
+                && let Some(kind) = artifact(registry, image, &fetched).await?
+            {
+                let told = entries::nothing_elsewhere(&image.digest, &fetched.image, allowed).map_err(objected(image))?;
+                let size = size(&fetched.image);
+                return Ok(Contents { root, platforms: Vec::new(), artifact: Some(kind), entries: None, told, size });
+            }
             let (target, told) = looked_at(registry, image, &fetched, None, allowed).await?;
             let only = PlatformImage { platform: target.platform, descriptor: root.descriptor.clone(), attestations: None };
-            Ok(Contents { root, platforms: vec![only], entries: None, told, size: size(&fetched.image) })
+            Ok(Contents { root, platforms: vec![only], artifact: None, entries: None, told, size: size(&fetched.image) })
         }
+    }
+}
+
+/// What a manifest is of, where it is no image's. A config that says so itself is of no size that a reader minds.
+async fn artifact(registry: &Registry, image: &ImageRef, fetched: &Fetched) -> Result<Option<String>, RegistryError> {
+    const LEAST: u64 = 4 << 10;
+    let config = &fetched.image.config;
+    match entries::artifact(&fetched.image, None) {
+        None if config.size <= LEAST && config.urls.is_empty() => {
+            let config = registry.blob(&image.repository, config, CONFIG_LIMIT).await?;
+            Ok(entries::artifact(&fetched.image, Some(&config)))
+        }
+        known => Ok(known),
     }
 }
 
@@ -112,6 +134,7 @@ pub fn document(manifest: &Manifest, image: &ImageRef) -> Result<Document, Regis
         image: image.to_string(),
         what: format!("is not taken for an image: {why}"),
         remedy: None,
+        accepted_by: None,
     })
 }
 
@@ -174,5 +197,10 @@ async fn fetched(registry: &Registry, index: &ImageRef, entry: &Descriptor) -> R
 }
 
 fn objected(image: &ImageRef) -> impl Fn(Objection) -> RegistryError {
-    move |objection| RegistryError::Content { image: image.to_string(), what: objection.to_string(), remedy: objection.remedy() }
+    move |objection| RegistryError::Content {
+        image: image.to_string(),
+        what: objection.to_string(),
+        remedy: objection.remedy(),
+        accepted_by: objection.accepted_by(),
+    }
 }

@@ -29,7 +29,47 @@ pub enum RegistryError {
     Protocol { request: String, what: String },
     /// What is there is not what every program takes for an image.
     #[error("`{image}` {what}")]
-    Content { image: String, what: String, remedy: Option<String> },
+    Content {
+        image: String,
+        what: String,
+        remedy: Option<String>,
+        /// The argument of `verify` with which it is taken all the same.
+        accepted_by: Option<String>,
+    },
+}
+
+impl RegistryError {
+    /// Whether the registry gave no answer to go by: nobody knows what it holds. All else is said of what it holds.
+    pub fn is_no_answer(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Unwell { .. } | Self::Unreachable { .. } | Self::NoToken { .. } | Self::Protocol { .. } => true,
+            Self::Absent { .. } | Self::Mismatch { .. } | Self::TooLarge { .. } | Self::Flood { .. } | Self::Content { .. } => false,
+        }
+    }
+
+    /// What somebody can do who only reads: nothing of this run's login, and nothing of building again.
+    pub fn remedy_for_reader(&self) -> Option<String> {
+        let text = match self {
+            Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
+                "log in with `docker login`; an image that is not public, or not there, is often answered so"
+            }
+            Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
+                "the login lacks the right to read here; for ghcr.io it needs \"packages: read\", and a private package must let this repository or person in"
+            }
+            Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
+                "the registry limits requests; try later, or log in to raise the limit"
+            }
+            Self::Unwell { .. } => "the registry seems unwell; look at its status page, and try later",
+            Self::Unreachable { .. } => "check the registry's name, and that this machine can reach it",
+            Self::Protocol { .. } => "check that this is a registry; one behind a proxy or a login page answers so, too",
+            Self::Content { accepted_by, .. } => {
+                return accepted_by.as_ref().map(|argument| format!("if that is meant, and known to you, accept it with {argument}"));
+            }
+            Self::Mismatch { .. } => return self.remedy(),
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
 }
 
 impl RegistryError {

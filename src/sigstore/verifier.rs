@@ -111,6 +111,7 @@ pub struct BundleVerifier {
     pub(super) has_ct_log: bool,
     pub(super) has_log: bool,
     pub(super) logs: Vec<LogKeyId>,
+    ignores_logs: bool,
 }
 
 impl BundleVerifier {
@@ -121,7 +122,19 @@ impl BundleVerifier {
             has_ct_log: !root.ctlogs.is_empty(),
             has_log: !root.tlogs.is_empty(),
             logs: root.tlogs.iter().map(|log| log.log_id.key_id.clone()).collect(),
+            ignores_logs: false,
         })
+    }
+
+    /// What a key signed holds without a log entry and without a time, too: whoever holds the key answers for it. Of what a
+    /// certificate is for nothing changes, as that is good for minutes.
+    #[must_use]
+    pub fn ignoring_logs(self) -> Self {
+        Self { ignores_logs: true, ..self }
+    }
+
+    pub fn ignores_logs(&self) -> bool {
+        self.ignores_logs
     }
 
     /// Checks that `signer` signed a statement about `subject`. Where its run is of is not asked.
@@ -145,9 +158,8 @@ impl BundleVerifier {
     /// without logs (a private one) says so by leaving them out of its root.
     pub fn statement(&self, bundle: &[u8], subject: &Digest, key: Option<&DerPublicKey>) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
-        let bundle = self.read(bundle, key)?;
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
-        let signed = self.signed(digest, &bundle, key)?;
+        let (bundle, signed) = self.checked(bundle, digest, None, key)?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(BundleError::Refused("it signs bytes and not a statement".to_owned()));
         };
@@ -165,12 +177,31 @@ impl BundleVerifier {
 
     /// Checks all of a signature of these bytes but whether its signer is one to be believed.
     pub fn payload(&self, bundle: &[u8], payload: &[u8], key: Option<&DerPublicKey>) -> Result<Signed, BundleError> {
-        let bundle = self.read(bundle, key)?;
-        let signed = self.signed(payload, &bundle, key)?;
+        let (bundle, signed) = self.checked(bundle, payload, Some(payload), key)?;
         if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
             return Err(BundleError::Refused("it signs a statement and not bytes".to_owned()));
         }
         Ok(signed)
+    }
+
+    /// A bundle that holds with every check, or, where logs are ignored, by its key alone. `payload`: what it signs, where it is no envelope.
+    fn checked<'a>(
+        &self,
+        bundle: &[u8],
+        artifact: impl Into<sigstore_types::Artifact<'a>>,
+        payload: Option<&[u8]>,
+        key: Option<&DerPublicKey>,
+    ) -> Result<(Bundle, Signed), BundleError> {
+        let whole = self.read(bundle, key).and_then(|bundle| self.signed(artifact, &bundle, key).map(|signed| (bundle, signed)));
+        match (whole, key) {
+            (Err(_), Some(key)) if self.ignores_logs => by_key_alone(bundle, payload, key),
+            (whole, _) => whole,
+        }
+    }
+
+    /// Whether this key signed it, whatever else is wrong with it.
+    pub fn is_by_key_alone(&self, bundle: &[u8], payload: Option<&[u8]>, key: &DerPublicKey) -> bool {
+        !self.ignores_logs && by_key_alone(bundle, payload, key).is_ok()
     }
 
     /// A bundle of the right form whose log is one to be believed, and whose key is not another.
@@ -233,6 +264,25 @@ impl BundleVerifier {
     }
 }
 
+/// A signature by a key and nothing else: no log is asked, and no time is known.
+fn by_key_alone(bundle: &[u8], payload: Option<&[u8]>, key: &DerPublicKey) -> Result<(Bundle, Signed), BundleError> {
+    let refused = |error: &dyn std::fmt::Display| BundleError::Refused(error.to_string());
+    let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
+    if !matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
+        return Err(refused(&"it has a certificate, and not a key"));
+    }
+    expect_key(&bundle, Some(key))?;
+    let scheme = sigstore_crypto::KeyAlgorithm::from_spki(key).map_err(|error| refused(&error))?.default_signing_scheme();
+    let (bytes, signature) = match (&bundle.content, payload) {
+        (SignatureContent::DsseEnvelope(envelope), _) => (envelope.pae(), &envelope.signature.sig),
+        (SignatureContent::MessageSignature(message), Some(payload)) => (payload.to_vec(), &message.signature),
+        _ => return Err(refused(&"it signs bytes and not a statement")),
+    };
+    sigstore_crypto::verify_signature(key, &bytes, signature, scheme).map_err(|error| refused(&error))?;
+    let signed = Signed { by: Signer::Key(key.clone()), source: None, log_index: None, at: None, logged: false, is_public: false };
+    Ok((bundle, signed))
+}
+
 /// Whom the certificate that was checked names, and of where.
 fn named_by_certificate(bundle: &Bundle, verified: &VerificationResult) -> Result<(Signer, Source), BundleError> {
     let refused = |why: &str| BundleError::Refused(why.to_owned());
@@ -253,6 +303,11 @@ pub fn claimed_signer(bundle: &[u8]) -> Option<(String, String)> {
 pub fn claimed_by(certificate: &[u8]) -> Option<(String, String)> {
     let info = sigstore_crypto::parse_certificate_info(&DerCertificate::from_bytes(certificate)).ok()?;
     Some((info.identity?.to_string(), info.issuer?))
+}
+
+/// Whether a bundle can be read and names a key, which it does not hold.
+pub fn names_only_a_key(bundle: &[u8]) -> bool {
+    form::read(bundle).is_ok_and(|bundle| matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)))
 }
 
 /// A bundle says of a key its name alone, in cosign's way. Layers of the older format say nothing.

@@ -5,12 +5,11 @@ use std::path::Path;
 use crate::image::ImageRef;
 use crate::publish::Published;
 use crate::report::text::is_unseen;
-use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::source::Source;
 use crate::sigstore::verifier::Signer;
 use crate::verify::policy::{CYCLONEDX, Format, Part, SLSA_PROVENANCE, SPDX};
 use crate::verify::signer::{GITHUB, GITHUB_ISSUER, path_of};
-use crate::verify::{Evidence, SubjectEvidence};
+use crate::verify::{Evidence, SubjectEvidence, common_kinds};
 
 /// One command and what it checks.
 #[derive(Debug, Clone)]
@@ -123,30 +122,10 @@ fn ours(image: &ImageRef, evidence: &Evidence, trusted_root: Option<&Path>) -> S
         }
     };
     let kinds = [(Part::Index, "index"), (Part::Platform, "platforms")].map(|(part, name)| {
-        let kinds = common_kinds(evidence, part);
+        let kinds = common_kinds(&evidence.subjects, part);
         if kinds.is_empty() { String::new() } else { format!(" --require {}", quoted(&format!("{name}={}", kinds.join(",")))) }
     });
     format!("supply-action verify {who}{}{} {image}", kinds.concat(), trust(trusted_root))
-}
-
-/// The kinds of statement that every part of a kind has, in the words of our `--require`.
-fn common_kinds(evidence: &Evidence, part: Part) -> Vec<String> {
-    let has = |subject: &SubjectEvidence, kind: &str| {
-        subject.signatures.iter().chain(&subject.attestations).any(|found| found.predicate_type == kind)
-    };
-    let parts: Vec<&SubjectEvidence> = evidence.subjects.iter().filter(|subject| subject.kind == part).collect();
-    let Some(first) = parts.first() else { return Vec::new() };
-    let mut kinds: Vec<&str> = first.signatures.iter().chain(&first.attestations).map(|found| found.predicate_type.as_str()).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    kinds.retain(|kind| parts.iter().all(|part| has(part, kind)));
-    let word = |kind: &str| match kind {
-        SIGNATURE_PREDICATE => "signature".to_owned(),
-        SPDX => "sbom".to_owned(),
-        SLSA_PROVENANCE => "provenance".to_owned(),
-        url => url.to_owned(),
-    };
-    kinds.into_iter().map(word).collect()
 }
 
 /// Where the commands look for the signer's public key.
@@ -175,6 +154,7 @@ fn escaped(letter: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sigstore::SIGNATURE_PREDICATE;
 
     #[test]
     fn words_survive_the_shell() {

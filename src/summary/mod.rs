@@ -23,6 +23,7 @@ use crate::verify::{Evidence, SubjectEvidence};
 /// What a subject is called for people.
 fn part_name(subject: &SubjectEvidence) -> String {
     match (&subject.platform, subject.kind) {
+        (None, Part::Artifact) => "artifact".to_owned(),
         (None, _) => "index".to_owned(),
         (Some(platform), Part::Attestations) => format!("{platform}, attestations"),
         (Some(platform), _) => platform.to_string(),

@@ -275,7 +275,7 @@ impl Run<'_> {
         let images = verified.iter().filter_map(|repositories| repositories.first());
         let told: Vec<String> = images.flat_map(|image| image.told().iter().map(|told| format!("`{}`: {told}", image.image()))).collect();
         told.iter().for_each(|told| self.report.notice(told));
-        let Allowed { foreign_layers, index_entries } = &self.inputs.allowed;
+        let Allowed { foreign_layers, index_entries, .. } = &self.inputs.allowed;
         let inputs = [(*foreign_layers, "allow-foreign-layers"), (!index_entries.is_empty(), "allow-index-entries")];
         for (_, input) in inputs.iter().filter(|(is_set, _)| *is_set && told.is_empty()) {
             self.report.notice(&format!("input `{input}` changed nothing: no image holds what it allows"));

@@ -17,7 +17,7 @@ use crate::registry::legacy::Attached;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Registry, RegistryError};
 use crate::sigstore::SIGNATURE_PREDICATE;
-use crate::sigstore::verifier::{BundleVerifier, CheckedStatement};
+use crate::sigstore::verifier::{BundleVerifier, CheckedStatement, claimed_by, claimed_signer, names_only_a_key};
 
 /// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
 pub(crate) const BUNDLE_LIMIT: usize = 64 << 20;
@@ -31,16 +31,53 @@ pub(super) struct Collected {
     pub(super) refused: Vec<Refused>,
     /// How many there are of each kind that cannot be checked.
     pub(super) unsupported: BTreeMap<String, usize>,
+    /// What could not be read, so that nobody knows what is there.
+    pub(super) unread: Vec<Unread>,
+}
+
+impl Collected {
+    /// All of it, or why a part of it could not be read.
+    pub(super) fn whole(self) -> anyhow::Result<Self> {
+        let Self { mut unread, .. } = self;
+        match unread.pop() {
+            Some(Unread { error, .. }) => Err(error),
+            None => Ok(Self { unread, ..self }),
+        }
+    }
+}
+
+/// Everything of one format, which could not be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) format: Format,
+    pub(super) error: anyhow::Error,
 }
 
 /// What does not count, and why.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Refused {
     pub(super) name: String,
     pub(super) why: String,
+    /// Identity and issuer that it claims, of which nothing is believed.
+    pub(super) claims: Option<(String, String)>,
+    /// What the verifier could be given for it to count.
+    pub(super) wants: Option<Wants>,
+}
+
+/// What a verifier lacks to check a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// A key signed it.
+    Key,
+    /// This key signed it, and no log entry says so.
+    NoLog,
 }
 
 impl Refused {
+    pub(super) fn new(name: String, why: String) -> Self {
+        Self { name, why, ..Self::default() }
+    }
+
     /// What a statement is called in a message: by its referrer, or as a layer of the older format.
     pub(super) fn named(manifest: Option<&Digest>, bundle: &Digest) -> String {
         match manifest {
@@ -50,7 +87,7 @@ impl Refused {
     }
 }
 
-/// Reads all that a subject carries in these formats; what names only a key is checked with `key`.
+/// Reads all that a subject carries in these formats; what names only a key is checked with `key`. What could not be read is told as such.
 pub(super) async fn collected(
     registry: &Registry,
     verifier: &BundleVerifier,
@@ -58,7 +95,7 @@ pub(super) async fn collected(
     digest: &Digest,
     key: Option<&DerPublicKey>,
     formats: &[Format],
-) -> anyhow::Result<Collected> {
+) -> Collected {
     let bundles = async {
         if !formats.contains(&Format::Bundle) {
             return Ok(Vec::new());
@@ -70,16 +107,25 @@ pub(super) async fn collected(
     let layers = async {
         if formats.contains(&Format::Legacy) { check_layers(registry, verifier, repository, digest, key).await } else { Ok(Vec::new()) }
     };
-    let (bundles, layers) = futures_util::try_join!(bundles, layers)?;
+    let (bundles, layers) = futures_util::join!(bundles, layers);
     let mut collected = Collected::default();
-    for outcome in bundles.into_iter().chain(layers) {
-        match outcome {
-            Outcome::Holds(statement) => collected.statements.push(*statement),
-            Outcome::DoesNotHold(why) => collected.refused.push(why),
-            Outcome::Unsupported(kind) => *collected.unsupported.entry(kind).or_default() += 1,
+    for (format, read) in [(Format::Bundle, bundles), (Format::Legacy, layers)] {
+        match read {
+            Ok(outcomes) => outcomes.into_iter().for_each(|outcome| collected.add(outcome)),
+            Err(error) => collected.unread.push(Unread { format, error }),
         }
     }
-    Ok(collected)
+    collected
+}
+
+impl Collected {
+    fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Holds(statement) => self.statements.push(*statement),
+            Outcome::DoesNotHold(why) => self.refused.push(why),
+            Outcome::Unsupported(kind) => *self.unsupported.entry(kind).or_default() += 1,
+        }
+    }
 }
 
 enum Outcome {
@@ -100,14 +146,24 @@ async fn check_referrer(
     key: Option<&DerPublicKey>,
 ) -> anyhow::Result<Outcome> {
     let name = Refused::named(Some(&referrer.digest), &referrer.digest);
-    let refused = |why: String| Ok(Outcome::DoesNotHold(Refused { name: name.clone(), why }));
-    match fetch(registry, repository, subject, referrer).await? {
-        Fetched::Unsupported(kind) => Ok(Outcome::Unsupported(kind)),
-        Fetched::Refused(why) => refused(why),
+    Ok(match fetch(registry, repository, subject, referrer).await? {
+        Fetched::Unsupported(kind) => Outcome::Unsupported(kind),
+        Fetched::Refused(why) => Outcome::DoesNotHold(Refused::new(name, why)),
         Fetched::Bundle { bytes, digest } => match verifier.statement(&bytes, subject, key) {
-            Ok(checked) => Ok(Outcome::Holds(Box::new(statement(checked, Format::Bundle, Some(&referrer.digest), &digest)))),
-            Err(error) => refused(error.to_string()),
+            Ok(checked) => Outcome::Holds(Box::new(statement(checked, Format::Bundle, Some(&referrer.digest), &digest))),
+            Err(error) => {
+                let (claims, wants) = (claimed_signer(&bytes), wants(verifier, &bytes, None, key));
+                Outcome::DoesNotHold(Refused { claims, wants, ..Refused::new(name, error.to_string()) })
+            }
         },
+    })
+}
+
+/// What would make a refused bundle count, of what a verifier may be given.
+fn wants(verifier: &BundleVerifier, bundle: &[u8], payload: Option<&[u8]>, key: Option<&DerPublicKey>) -> Option<Wants> {
+    match key {
+        None => names_only_a_key(bundle).then_some(Wants::Key),
+        Some(key) => verifier.is_by_key_alone(bundle, payload, key).then_some(Wants::NoLog),
     }
 }
 
@@ -180,17 +236,33 @@ async fn check_layers(
     )
     .remedied()?;
     let checks = signatures.iter().chain(&attestations).map(|layer| async move {
-        let refused = |why: String| Outcome::DoesNotHold(Refused { name: Refused::named(None, &layer.digest), why });
+        let name = Refused::named(None, &layer.digest);
+        let refused = |why: String| Outcome::DoesNotHold(Refused::new(name.clone(), why));
         if layer.size > BUNDLE_LIMIT as u64 {
             return Ok(refused(format!("it is larger than {BUNDLE_LIMIT} bytes")));
         }
         match registry.blob(repository, layer, BUNDLE_LIMIT).await {
-            Ok(bytes) => Ok(check_layer(verifier, layer, &bytes, subject, key).unwrap_or_else(refused)),
+            Ok(bytes) => Ok(check_layer(verifier, layer, &bytes, subject, key).unwrap_or_else(|why| {
+                let claims = legacy::certificate(&layer.annotations).and_then(|certificate| claimed_by(&certificate));
+                let wants = match key {
+                    None if legacy::is_by_key(&layer.annotations) => Some(Wants::Key),
+                    None => None,
+                    Some(_) => legacy::unlogged(&bytes, &layer.annotations)
+                        .ok()
+                        .and_then(|bundle| wants(verifier, &bundle, payload_of(layer, &bytes), key)),
+                };
+                Outcome::DoesNotHold(Refused { claims, wants, ..Refused::new(name, why) })
+            })),
             Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => Ok(refused(error.to_string())),
             Err(error) => Err(error).remedied(),
         }
     });
     stream::iter(checks).buffered(CONCURRENCY).try_collect().await
+}
+
+/// What a layer's signature is of, where it is no envelope.
+fn payload_of<'a>(layer: &Descriptor, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    (layer.media_type == legacy::SIMPLE_SIGNING).then_some(bytes)
 }
 
 fn check_layer(
@@ -204,7 +276,10 @@ fn check_layer(
     if ![legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&kind) {
         return Ok(Outcome::Unsupported(shown(kind)));
     }
-    let bundle = legacy::bundle(bytes, &layer.annotations, key.is_some())?;
+    let bundle = match legacy::bundle(bytes, &layer.annotations, key.is_some()) {
+        Err(_) if key.is_some() && verifier.ignores_logs() => legacy::unlogged(bytes, &layer.annotations)?,
+        bundle => bundle?,
+    };
     if kind == legacy::DSSE {
         let checked = verifier.statement(&bundle, subject, key).map_err(|error| error.to_string())?;
         return Ok(Outcome::Holds(Box::new(statement(checked, Format::Legacy, None, &layer.digest))));

@@ -30,7 +30,7 @@ impl Existing {
         let places = repositories.iter().flat_map(|repository| subjects.iter().map(move |subject| (repository, *subject)));
         let read = places.map(|(repository, subject)| async move {
             let key = signer.signer.key();
-            let found = collected(registry, verifier, repository, subject, key, formats).await?;
+            let found = collected(registry, verifier, repository, subject, key, formats).await.whole()?;
             anyhow::Ok(
                 found
                     .statements

@@ -1,24 +1,41 @@
 //! The parts of an image with what they carry + policy → the evidence that counts, or every reason why it is not enough. Pure.
 
+use super::carried::Subject;
 use super::collect::{Collected, Refused};
-use super::policy::{Format, Part, Policy};
-use super::{Evidence, Statement, Subject, SubjectEvidence};
+use super::policy::{Among, Format, Need, Part, Policy};
+use super::{Evidence, SubjectEvidence};
 use crate::error::{self, Remedied as _};
 use crate::sigstore::SIGNATURE_PREDICATE;
 
 /// Why an image is refused: of each part what it lacks, and of what it carries why that does not count.
 #[derive(Debug, Default)]
-pub(super) struct Reasons {
+pub struct Reasons {
     parts: Vec<String>,
     remedies: Vec<String>,
 }
 
 impl Reasons {
-    pub(super) fn into_error(self) -> anyhow::Error {
+    /// For who publishes it.
+    pub(super) fn for_publisher(self) -> anyhow::Error {
         const AGAIN: &str = "a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`";
         let remedies = if self.remedies.is_empty() { vec![AGAIN.to_owned()] } else { self.remedies };
         let error = anyhow::anyhow!(self.parts.join("; "));
         remedies.into_iter().rev().fold(error, error::with_hint)
+    }
+
+    /// All of them, as one text.
+    pub fn text(&self) -> String {
+        self.parts.join("; ")
+    }
+
+    /// How many parts lack something.
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// What mends one or another, for who signs as for who verifies.
+    pub fn remedies(&self) -> &[String] {
+        &self.remedies
     }
 
     fn add(&mut self, part: String, remedies: Vec<String>) {
@@ -32,20 +49,21 @@ impl Reasons {
 }
 
 /// Judges all parts, each with what was found of it.
-pub(super) fn judge(subjects: &[Subject<'_>], found: Vec<Collected>, policy: &Policy) -> Result<Evidence, Reasons> {
+pub(super) fn judge(subjects: &[Subject], found: &[Collected], policy: &Policy, among: Among<'_>) -> Result<Evidence, Reasons> {
     let mut reasons = Reasons::default();
-    let mut judged = Vec::new();
     let mut told: Vec<String> = Vec::new();
-    for (subject, found) in subjects.iter().zip(found) {
-        let (evidence, refused, remedies) = counted(subject, found.statements, found.refused, policy);
-        let formats = &policy.requirements.formats;
-        let missing: Vec<String> = formats.iter().flat_map(|format| missing(&evidence, &subject.required, *format)).collect();
+    let counted: Vec<(SubjectEvidence, Vec<Refused>, Vec<String>)> =
+        subjects.iter().zip(found).map(|(subject, found)| counted(subject, found, policy)).collect();
+    let judged: Vec<SubjectEvidence> = counted.iter().map(|(evidence, ..)| evidence.clone()).collect();
+    for ((subject, found), (evidence, refused, remedies)) in subjects.iter().zip(found).zip(counted) {
+        let missing = missing(&evidence, &subject.required, among);
         if missing.is_empty() {
-            judged.push(evidence);
             continue;
         }
         let (name, digest) = (name(subject), subject.descriptor.digest.short());
-        let mut part = format!("{name} (`{digest}`) has no valid {} by {}", missing.join(", "), policy.signer.signer);
+        let names: Vec<&str> = missing.iter().map(|(_, name)| name.as_str()).collect();
+        let mut part = format!("{name} (`{digest}`) has no valid {} by {}", names.join(", "), policy.signer.signer);
+        part.push_str(&elsewhere(subject, &missing, &judged));
         // What speaks against one part speaks against others as well; it is said once.
         for (why, names) in grouped(refused) {
             if !told.contains(&why) {
@@ -62,52 +80,88 @@ pub(super) fn judge(subjects: &[Subject<'_>], found: Vec<Collected>, policy: &Po
     if reasons.parts.is_empty() { Ok(Evidence::new(policy.signer.signer.clone(), judged)) } else { Err(reasons) }
 }
 
+/// What counts of each part, be it enough or not.
+pub(super) fn evidence(subjects: &[Subject], found: &[Collected], policy: &Policy) -> Vec<SubjectEvidence> {
+    subjects.iter().zip(found).map(|(subject, found)| counted(subject, found, policy).0).collect()
+}
+
 /// The statements of a part by those whom the policy believes, and why others do not count, with what mends it.
-fn counted(
-    subject: &Subject<'_>,
-    statements: Vec<Statement>,
-    mut refused: Vec<Refused>,
-    policy: &Policy,
-) -> (SubjectEvidence, Vec<Refused>, Vec<String>) {
+fn counted(subject: &Subject, found: &Collected, policy: &Policy) -> (SubjectEvidence, Vec<Refused>, Vec<String>) {
     let mut evidence = SubjectEvidence {
         kind: subject.kind,
         digest: subject.descriptor.digest.clone(),
-        platform: subject.platform.cloned(),
+        platform: subject.platform.clone(),
         signatures: Vec::new(),
         attestations: Vec::new(),
     };
-    let mut remedies = Vec::new();
-    for statement in statements {
+    let (mut refused, mut remedies) = (found.refused.clone(), Vec::new());
+    for statement in &found.statements {
         if let Err(why) = policy.signer.admits(&statement.signer, statement.source.as_ref()) {
-            refused.push(Refused { name: Refused::named(statement.manifest.as_ref(), &statement.bundle), why: why.to_string() });
+            refused.push(Refused::new(Refused::named(statement.manifest.as_ref(), &statement.bundle), why.to_string()));
             remedies.extend(why.remedy());
             continue;
         }
         let is_signature = statement.predicate_type == SIGNATURE_PREDICATE;
-        if is_signature { &mut evidence.signatures } else { &mut evidence.attestations }.push(statement);
+        if is_signature { &mut evidence.signatures } else { &mut evidence.attestations }.push(statement.clone());
     }
     // A registry lists referrers in any order; the same evidence reads the same.
     for statements in [&mut evidence.signatures, &mut evidence.attestations] {
         statements.sort_by(|one, other| {
-            let key = |it: &Statement| (it.format, it.predicate_type.clone(), it.log_index, it.bundle.clone());
+            let key = |it: &super::Statement| (it.format, it.predicate_type.clone(), it.log_index, it.bundle.clone());
             key(one).cmp(&key(other))
         });
     }
     (evidence, refused, remedies)
 }
 
-/// The required statements that are not there in a format.
-fn missing(evidence: &SubjectEvidence, required: &[String], format: Format) -> Vec<String> {
-    let mut found = evidence.signatures.iter().chain(&evidence.attestations).filter(|found| found.format == format);
-    let found: Vec<&str> = found.by_ref().map(|statement| statement.predicate_type.as_str()).collect();
-    let older = if format == Format::Legacy { " (older format)" } else { "" };
-    required.iter().filter(|kind| !found.contains(&kind.as_str())).map(|kind| format!("`{kind}`{older}")).collect()
+/// What is needed and is not there, and what that is called.
+fn missing<'a>(evidence: &SubjectEvidence, required: &'a [Need], among: Among<'_>) -> Vec<(&'a Need, String)> {
+    let lacks = |need: &Need, format: Option<Format>| {
+        let mut found = evidence.signatures.iter().chain(&evidence.attestations);
+        !found.any(|found| format.is_none_or(|format| found.format == format) && need.is_met_by(&found.predicate_type))
+    };
+    let in_format = |format: Format| {
+        let older = if format == Format::Legacy { " (older format)" } else { "" };
+        required.iter().filter(move |need| lacks(need, Some(format))).map(move |need| (need, format!("{need}{older}")))
+    };
+    match among {
+        Among::Each(formats) => formats.iter().flat_map(|format| in_format(*format)).collect(),
+        Among::Any => required.iter().filter(|need| lacks(need, None)).map(|need| (need, need.to_string())).collect(),
+    }
 }
 
-fn name(subject: &Subject<'_>) -> String {
-    match (subject.kind, subject.platform) {
+/// Of what one kind of part lacks, what the other has: evidence of the index says nothing of its platforms, nor theirs of it.
+fn elsewhere(subject: &Subject, missing: &[(&Need, String)], judged: &[SubjectEvidence]) -> String {
+    let (other, who) = match subject.kind {
+        Part::Index => (Part::Platform, "every platform has"),
+        Part::Platform => (Part::Index, "the index has"),
+        Part::Attestations | Part::Artifact => return String::new(),
+    };
+    let others: Vec<&SubjectEvidence> = judged.iter().filter(|evidence| evidence.kind == other).collect();
+    let has = |need: &Need| {
+        let met = |evidence: &&SubjectEvidence| {
+            evidence.signatures.iter().chain(&evidence.attestations).any(|found| need.is_met_by(&found.predicate_type))
+        };
+        !others.is_empty() && others.iter().all(met)
+    };
+    let mut there: Vec<&Need> = Vec::new();
+    for (need, _) in missing {
+        if has(need) && !there.contains(need) {
+            there.push(need);
+        }
+    }
+    match there.as_slice() {
+        [] => String::new(),
+        [_] if missing.len() == 1 => format!(", though {who} one"),
+        there => format!(", though {who} {}", there.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")),
+    }
+}
+
+fn name(subject: &Subject) -> String {
+    match (subject.kind, &subject.platform) {
         (Part::Attestations, Some(platform)) => format!("the attestation manifest of `{platform}`"),
         (_, Some(platform)) => format!("`{platform}`"),
+        (Part::Artifact, None) => "the artifact".to_owned(),
         (_, None) => "the index".to_owned(),
     }
 }
@@ -115,7 +169,7 @@ fn name(subject: &Subject<'_>) -> String {
 /// Each reason once, with whom it is about: `referrers `a` and 2 more do`.
 fn grouped(refused: Vec<Refused>) -> Vec<(String, String)> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for Refused { name, why } in refused {
+    for Refused { name, why, .. } in refused {
         match groups.iter_mut().find(|(known, _)| *known == why) {
             Some((_, names)) => names.push(name),
             None => groups.push((why, vec![name])),
@@ -136,6 +190,7 @@ mod tests {
     use crate::registry::manifest::Descriptor;
     use crate::sigstore::source::Source;
     use crate::sigstore::verifier::Signer;
+    use crate::verify::Statement;
     use crate::verify::policy::Requirements;
     use crate::verify::signer::{SignerPolicy, SourceRule};
 
@@ -180,19 +235,24 @@ mod tests {
     }
 
     fn judged(found: &[&[Statement]], repository: Option<&str>) -> Result<Evidence, String> {
+        judged_among(found, repository, Among::Each(&[Format::Bundle]))
+    }
+
+    fn judged_among(found: &[&[Statement]], repository: Option<&str>, among: Among<'_>) -> Result<Evidence, String> {
         let descriptors: Vec<Descriptor> = (0..found.len()).map(|at| Descriptor::of(at.to_string().as_bytes(), "m")).collect();
         let platform: Platform = "linux/amd64".parse().unwrap();
-        let required = vec![SIGNATURE_PREDICATE.to_owned(), "https://p".to_owned()];
+        let required = [SIGNATURE_PREDICATE, "https://p"].map(|kind| Need::Type(kind.to_owned()));
         let subject = |(at, descriptor)| Subject {
             kind: if at == 0 { Part::Index } else { Part::Platform },
             descriptor,
-            platform: (at > 0).then_some(&platform),
-            required: required.clone(),
+            platform: (at > 0).then(|| platform.clone()),
+            required: required.to_vec(),
         };
-        let subjects: Vec<Subject<'_>> = descriptors.iter().enumerate().map(subject).collect();
+        let subjects: Vec<Subject> = descriptors.into_iter().enumerate().map(subject).collect();
         let found = found.iter().map(|found| Collected { statements: found.to_vec(), ..Collected::default() });
-        judge(&subjects, found.collect(), &policy(repository)).map_err(|reasons| {
-            let error = reasons.into_error();
+        let found: Vec<Collected> = found.collect();
+        judge(&subjects, &found, &policy(repository), among).map_err(|reasons| {
+            let error = reasons.for_publisher();
             format!("{} hint: {}", error::message(&error), error::hints(&error).join(" hint: "))
         })
     }
@@ -220,5 +280,43 @@ mod tests {
         assert_eq!(why.matches("and 1 more do not count: ").count(), 1, "{why}");
         assert_eq!(why.matches("hint: ").count(), 1, "{why}");
         assert!(why.contains("--source-repository OWNER/NAME"), "{why}");
+    }
+
+    #[test]
+    fn kinds_count_together_where_no_format_is_asked_for() {
+        let signed = Statement { format: Format::Legacy, ..statement(SIGNATURE_PREDICATE, VICTIM) };
+        let mixed = [signed, statement("https://p", VICTIM)];
+        let among = |among| judged_among(&[&mixed], Some("victim/app"), among);
+        assert_eq!(among(Among::Any).unwrap().subjects[0].signatures.len(), 1);
+        let both = [Format::Bundle, Format::Legacy];
+        for (formats, why) in [
+            (&both[..1], "has no valid `https://sigstore.dev/cosign/sign/v1` by"),
+            (&both[1..], "has no valid `https://p` (older format) by"),
+            (&both[..], "has no valid `https://sigstore.dev/cosign/sign/v1`, `https://p` (older format) by"),
+        ] {
+            let told = among(Among::Each(formats)).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+        // Another caller's statement of the missing kind fills no gap, in whichever format.
+        let evil = Statement { format: Format::Legacy, ..statement(SIGNATURE_PREDICATE, MALLORY) };
+        let told = judged_among(&[&[evil, mixed[1].clone()]], Some("victim/app"), Among::Any).unwrap_err();
+        assert!(told.contains("does not count: its repository is"), "{told}");
+    }
+
+    #[test]
+    fn what_the_other_kind_of_part_has_is_said() {
+        let (signed, proven) = (statement(SIGNATURE_PREDICATE, VICTIM), statement("https://p", VICTIM));
+        let whole = [signed.clone(), proven];
+        let told = |found: &[&[Statement]]| judged(found, Some("victim/app")).unwrap_err();
+        let lacks = told(&[&[signed.clone()], &whole, &whole]);
+        assert!(lacks.starts_with("the index (") && lacks.contains(", though every platform has one"), "{lacks}");
+        assert!(!told(&[&[signed.clone()], &whole, &[signed.clone()]]).contains("though every"));
+        let lacks = told(&[&whole, &[signed.clone()]]);
+        assert!(lacks.starts_with("`linux/amd64` (") && lacks.contains(", though the index has one"), "{lacks}");
+        let lacks = told(&[&[], &whole]);
+        assert!(lacks.contains(", though every platform has `https://sigstore.dev/cosign/sign/v1` and `https://p`"), "{lacks}");
+        // Another's are not what it lacks.
+        let evil = [statement(SIGNATURE_PREDICATE, MALLORY), statement("https://p", MALLORY)];
+        assert!(!told(&[&[], &evil]).contains("though"));
     }
 }

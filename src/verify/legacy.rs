@@ -63,23 +63,44 @@ pub fn bundle(layer: &[u8], annotations: &BTreeMap<String, String>, by_key: bool
             }],
         },
     });
-    match annotations.get(SIGNATURE).map(String::as_str).unwrap_or_default() {
-        "" => {
-            let envelope: Value = serde_json::from_slice(layer).map_err(|error| format!("its envelope cannot be read: {error}"))?;
-            // The entry is about these very bytes, which a bundle does not keep.
-            let hashed = entry.pointer("/spec/envelopeHash/value").and_then(Value::as_str);
-            if hashed != Some(Digest::of(layer).hex()) {
-                return Err("its log entry is about another envelope".to_owned());
-            }
-            bundle["dsseEnvelope"] = envelope;
-        }
-        signature => {
-            let digest = hex::decode(Digest::of(layer).hex()).map_err(|error| error.to_string())?;
-            bundle["messageSignature"] =
-                json!({ "messageDigest": { "algorithm": "SHA2_256", "digest": BASE64.encode(digest) }, "signature": signature });
-        }
+    // The entry is about these very bytes, which a bundle does not keep.
+    let hashed = entry.pointer("/spec/envelopeHash/value").and_then(Value::as_str);
+    if is_envelope(annotations) && hashed != Some(Digest::of(layer).hex()) {
+        return Err("its log entry is about another envelope".to_owned());
     }
+    sign(&mut bundle, layer, annotations)?;
     Ok(bundle.to_string().into_bytes())
+}
+
+/// The same of what a key signed, without any word of a log.
+pub fn unlogged(layer: &[u8], annotations: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+    let mut bundle = json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1",
+        "verificationMaterial": { "publicKey": { "hint": "" } },
+    });
+    sign(&mut bundle, layer, annotations)?;
+    Ok(bundle.to_string().into_bytes())
+}
+
+/// Whether a layer is signed and names nobody.
+pub fn is_by_key(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.contains_key(SIGNATURE) && annotations.get(CERTIFICATE).is_none_or(String::is_empty)
+}
+
+fn is_envelope(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.get(SIGNATURE).is_none_or(String::is_empty)
+}
+
+/// What is signed, and the signature: of an envelope both are the layer's.
+fn sign(bundle: &mut Value, layer: &[u8], annotations: &BTreeMap<String, String>) -> Result<(), String> {
+    if is_envelope(annotations) {
+        bundle["dsseEnvelope"] = serde_json::from_slice(layer).map_err(|error| format!("its envelope cannot be read: {error}"))?;
+        return Ok(());
+    }
+    let digest = hex::decode(Digest::of(layer).hex()).map_err(|error| error.to_string())?;
+    bundle["messageSignature"] =
+        json!({ "messageDigest": { "algorithm": "SHA2_256", "digest": BASE64.encode(digest) }, "signature": annotations.get(SIGNATURE) });
+    Ok(())
 }
 
 /// The certificate that stands beside a layer, in DER.

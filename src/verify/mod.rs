@@ -2,30 +2,29 @@
 //! returned, and nothing else in the program can make a `VerifiedImage`.
 
 pub mod built;
-pub mod claims;
+mod carried;
 mod collect;
 pub mod existing;
+mod inventory;
 mod judge;
 pub mod legacy;
 pub mod policy;
 pub mod signer;
 pub mod standing;
 
-use anyhow::bail;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
 use self::built::Built;
+pub use self::carried::{Carried, Claim, Wanted};
 pub(crate) use self::collect::BUNDLE_LIMIT;
-use self::collect::Collected;
-use self::policy::{Format, Part, Policy};
+pub use self::inventory::common_kinds;
+pub use self::judge::Reasons;
+use self::policy::{Among, Format, Part, Policy};
 use self::standing::Told;
-use crate::error::{OrRemedy as _, Remedy as _};
-use crate::image::{Digest, ImageRef, Platform, Repository, half_named};
-use crate::registry::contents::{self, Contents, Looked};
-use crate::registry::manifest::{Descriptor, Manifest};
-use crate::registry::{Registry, RegistryError};
+use crate::image::{Digest, ImageRef, Platform};
+use crate::registry::Registry;
+use crate::registry::manifest::Manifest;
 use crate::sigstore::source::Source;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 
@@ -174,86 +173,14 @@ pub async fn statements(
     key: Option<&DerPublicKey>,
     formats: &[Format],
 ) -> anyhow::Result<Vec<Statement>> {
-    let found = collect::collected(registry, verifier, &image.repository, &image.digest, key, formats).await?;
+    let found = collect::collected(registry, verifier, &image.repository, &image.digest, key, formats).await.whole()?;
     Ok(found.statements)
 }
 
-/// One part of an image and what it needs.
-struct Subject<'a> {
-    kind: Part,
-    descriptor: &'a Descriptor,
-    platform: Option<&'a Platform>,
-    required: Vec<String>,
-}
-
-/// Checks an image against a policy. Refuses with every reason it found.
+/// The gate: checks an image against a policy, of which every statement is needed in each format. Refuses with every reason it found.
 pub async fn verify(registry: &Registry, verifier: &BundleVerifier, image: &ImageRef, policy: &Policy) -> anyhow::Result<VerifiedImage> {
-    let allowed = &policy.requirements.allowed;
-    let contents = contents::read(registry, image, allowed).await.remedied()?;
-    let subjects = subjects(&contents, policy)?;
-    let reads = subjects.iter().map(|subject| read_part(registry, verifier, &image.repository, subject, policy));
-    let read = stream::iter(reads).buffered(CONCURRENCY).try_collect();
-    let (told, found) = futures_util::join!(contents.look_into(registry, image, allowed), read);
-    // Of what is not what it says nobody needs to hear that it is not signed either.
-    let told = match told {
-        Err(error @ RegistryError::Content { .. }) => return Err(error).remedied(),
-        told => told.remedied(),
-    };
-    let found: Vec<Collected> = found?;
-    let evidence = judge::judge(&subjects, found, policy).map_err(judge::Reasons::into_error)?;
-    let Looked { told, sizes } = told?;
-    Ok(VerifiedImage { image: image.clone(), manifest: contents.root.clone(), evidence, told, sizes })
-}
-
-/// The parts of the image with their requirements; a missing platform is a refusal.
-fn subjects<'a>(contents: &'a Contents, policy: &Policy) -> anyhow::Result<Vec<Subject<'a>>> {
-    let requirements = &policy.requirements;
-    for wanted in &requirements.platforms {
-        if !contents.platforms.iter().any(|built| wanted.is(&built.platform)) {
-            let built: Vec<String> = contents.platforms.iter().map(|built| format!("`{}`", built.platform)).collect();
-            bail!(
-                "the image has no `{wanted}`; it has {}",
-                if built.is_empty() { "no platform at all".to_owned() } else { built.join(", ") }
-            );
-        }
-    }
-    let there: Vec<&Platform> = contents.platforms.iter().map(|built| &built.platform).collect();
-    if let Some((named, other)) = half_named(&requirements.platforms, &there) {
-        return Err(anyhow::anyhow!("the image has `{other}` beside `{named}`, and only the latter is named"))
-            .hint("name both, or no platform at all: a machine may well take the other one");
-    }
-    let root = &contents.root.descriptor;
-    let mut subjects = Vec::new();
-    if contents.root.is_index() {
-        subjects.push(Subject { kind: Part::Index, descriptor: root, platform: None, required: requirements.index.clone() });
-    }
-    for part in &contents.platforms {
-        let mut required = requirements.platform.clone();
-        let is_root = part.descriptor.digest == root.digest;
-        if is_root {
-            required.extend(requirements.index.iter().filter(|kind| !requirements.platform.contains(kind)).cloned());
-        }
-        subjects.push(Subject { kind: Part::Platform, descriptor: &part.descriptor, platform: Some(&part.platform), required });
-        let attestations = part.attestations.as_ref().filter(|_| !requirements.attestations.is_empty());
-        subjects.extend(attestations.map(|descriptor| Subject {
-            kind: Part::Attestations,
-            descriptor,
-            platform: Some(&part.platform),
-            required: requirements.attestations.clone(),
-        }));
-    }
-    Ok(subjects)
-}
-
-/// Reads what a part carries; whether it is there, and is what the index says, is looked into beside.
-async fn read_part(
-    registry: &Registry,
-    verifier: &BundleVerifier,
-    repository: &Repository,
-    subject: &Subject<'_>,
-    policy: &Policy,
-) -> anyhow::Result<Collected> {
-    let digest = &subject.descriptor.digest;
-    let (key, formats) = (policy.signer.signer.key(), &policy.requirements.formats);
-    collect::collected(registry, verifier, repository, digest, key, formats).await
+    let key = policy.signer.signer.key();
+    let carried = Carried::read(registry, verifier, image, &policy.requirements, key, Wanted::All).await?;
+    let evidence = carried.judged(policy, Among::Each(&policy.requirements.formats)).map_err(Reasons::for_publisher)?;
+    carried.verified(evidence)
 }

@@ -7,12 +7,13 @@ use serde::Serialize;
 use super::signer::SignerPolicy;
 use crate::image::Platform;
 use crate::oci::Allowed;
+use crate::provenance::{SLSA_1, SLSA_02};
 use crate::sigstore::SIGNATURE_PREDICATE;
 
 /// The predicate types the pipeline makes; verifiers look for these spellings exactly.
 pub const SPDX: &str = "https://spdx.dev/Document";
 pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
-pub const SLSA_PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+pub const SLSA_PROVENANCE: &str = SLSA_1;
 
 /// A kind of thing that carries evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -23,6 +24,8 @@ pub enum Part {
     Platform,
     /// BuildKit's manifest of attestations about the image of one platform.
     Attestations,
+    /// What is no image: a chart, a policy, a module. It needs what index and platforms do.
+    Artifact,
 }
 
 impl FromStr for Part {
@@ -60,15 +63,97 @@ impl FromStr for Format {
     }
 }
 
+/// In which formats a statement that is needed must be there.
+#[derive(Debug, Clone, Copy)]
+pub enum Among<'a> {
+    /// In each of these.
+    Each(&'a [Format]),
+    /// In one of those that were read, whichever.
+    Any,
+}
+
+/// A kind of statement that a part needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// Of this predicate type and no other.
+    Type(String),
+    /// A list of packages, in whichever format.
+    Sbom,
+    /// An SLSA provenance, of whichever version.
+    Provenance,
+}
+
+impl Need {
+    pub fn is_met_by(&self, predicate_type: &str) -> bool {
+        match self {
+            Self::Type(wanted) => wanted == predicate_type,
+            Self::Sbom => is_sbom(predicate_type),
+            Self::Provenance => [SLSA_1, SLSA_02].contains(&predicate_type),
+        }
+    }
+
+    fn types(&self) -> Vec<&str> {
+        match self {
+            Self::Type(wanted) => vec![wanted.as_str()],
+            Self::Sbom => vec![SPDX, CYCLONEDX],
+            Self::Provenance => vec![SLSA_1, SLSA_02],
+        }
+    }
+}
+
+impl FromStr for Need {
+    type Err = String;
+
+    /// A word for what is asked for often, or a predicate type.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "signature" => Ok(Self::Type(SIGNATURE_PREDICATE.to_owned())),
+            "sbom" => Ok(Self::Sbom),
+            "provenance" => Ok(Self::Provenance),
+            url if url.contains("://") => Ok(Self::Type(url.to_owned())),
+            other => Err(format!("`{other}` is none of `signature`, `sbom`, `provenance`, nor a predicate type (a URL)")),
+        }
+    }
+}
+
+impl std::fmt::Display for Need {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let types: Vec<String> = self.types().iter().map(|kind| format!("`{kind}`")).collect();
+        formatter.write_str(&types.join(" or "))
+    }
+}
+
+impl Serialize for Need {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.types().join(" or "))
+    }
+}
+
+/// The word by which a statement is asked for; of a kind that has none, its predicate type.
+pub fn word(predicate_type: &str) -> &str {
+    match predicate_type {
+        SIGNATURE_PREDICATE => "signature",
+        kind if Need::Sbom.is_met_by(kind) => "sbom",
+        kind if Need::Provenance.is_met_by(kind) => "provenance",
+        other => other,
+    }
+}
+
+/// Some writers put the version of the format behind.
+fn is_sbom(predicate_type: &str) -> bool {
+    let is = |base: &str| predicate_type.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"));
+    is(SPDX) || is(CYCLONEDX)
+}
+
 /// Which statements the parts of an image need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
     /// Every platform that must be there.
     pub platforms: Vec<Platform>,
-    pub index: Vec<String>,
-    pub platform: Vec<String>,
-    pub attestations: Vec<String>,
-    /// Every statement is needed in each of them.
+    pub index: Vec<Need>,
+    pub platform: Vec<Need>,
+    pub attestations: Vec<Need>,
+    /// Those that are read.
     pub formats: Vec<Format>,
     /// What an image may hold that is refused otherwise.
     pub allowed: Allowed,
@@ -76,11 +161,12 @@ pub struct Requirements {
 
 impl Requirements {
     pub fn new(platforms: &[Platform], sboms: &[&str], build_provenance: bool, signed: &[Part], formats: &[Format]) -> Self {
-        let signature = |part: Part| signed.contains(&part).then(|| SIGNATURE_PREDICATE.to_owned());
-        let made = sboms.iter().copied().chain(build_provenance.then_some(SLSA_PROVENANCE)).map(str::to_owned);
+        let need = |kind: &str| Need::Type(kind.to_owned());
+        let signature = |part: Part| signed.contains(&part).then(|| need(SIGNATURE_PREDICATE));
+        let made = sboms.iter().copied().chain(build_provenance.then_some(SLSA_PROVENANCE)).map(need);
         Self {
             platforms: platforms.to_vec(),
-            index: signature(Part::Index).into_iter().chain([SLSA_PROVENANCE.to_owned()]).collect(),
+            index: signature(Part::Index).into_iter().chain([need(SLSA_PROVENANCE)]).collect(),
             platform: signature(Part::Platform).into_iter().chain(made).collect(),
             attestations: signature(Part::Attestations).into_iter().collect(),
             formats: formats.to_vec(),
@@ -94,13 +180,13 @@ impl Requirements {
 
     /// Whether a part needs a signature of its own.
     pub fn signs(&self, part: Part) -> bool {
-        self.of(part).iter().any(|kind| kind == SIGNATURE_PREDICATE)
+        self.of(part).iter().any(|need| need.is_met_by(SIGNATURE_PREDICATE))
     }
 
     /// What a part needs.
-    pub fn of(&self, part: Part) -> &[String] {
+    pub fn of(&self, part: Part) -> &[Need] {
         match part {
-            Part::Index => &self.index,
+            Part::Index | Part::Artifact => &self.index,
             Part::Platform => &self.platform,
             Part::Attestations => &self.attestations,
         }

@@ -124,7 +124,7 @@ impl Remedied for NotAdmitted {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Shared { .. } => Some(
-                "name the repository whose image you expect with --source-repository OWNER/NAME; \
+                "name the repository whose image you expect with --source-repository OWNER/NAME (or --repo); \
                  the workflow's name does not say it"
                     .to_owned(),
             ),
@@ -149,6 +149,12 @@ impl SourceRepository {
     /// A repository of this server, such as `https://github.com`.
     pub fn at(server: &str, path: &str) -> Result<Self, String> {
         format!("{}/{path}", server.trim_end_matches('/')).parse()
+    }
+
+    /// Where it is: `https://github.com`.
+    pub fn server(&self) -> &str {
+        let begin = self.0.find("://").map_or(0, |at| at + "://".len());
+        self.0[begin..].find('/').map_or(self.0.as_str(), |end| &self.0[..begin + end])
     }
 
     /// Whether a certificate's URL names it.

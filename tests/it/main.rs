@@ -6,6 +6,7 @@ mod bake;
 mod bundles;
 mod cold;
 mod conflicts;
+mod consumers;
 mod contract;
 mod documents;
 mod drop_in;

@@ -91,7 +91,7 @@ async fn a_registry_that_does_not_answer_is_not_an_image_without_evidence() {
     let identity = world.identity().0;
     world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/referrers/", Effect::Status(403)));
     let output = verify(&world, &["--certificate-identity", &identity, "--signature-formats", "bundle", &run.outputs["image-ref"]]).await;
-    assert!(output.status.code() == Some(1) && said(&output).contains("403"), "{}", said(&output));
+    assert!(output.status.code() == Some(4) && said(&output).contains("403"), "{}", said(&output));
 }
 
 #[tokio::test]

@@ -1,0 +1,250 @@
+//! What `verify` is asked, as words of the command line. Parsing only.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgGroup, Args};
+
+use crate::image::{ImageRef, Platform, Repository, Tag};
+use crate::oci::Allowed;
+use crate::verify::policy::{Format, Need, Part, Requirements};
+use crate::verify::signer::{RepositoryId, Runner, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger};
+
+/// What `verify` is asked.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("signer"),
+    group = ArgGroup::new("whose").args(["certificate_identity", "certificate_identity_regexp", "key", "repo"]).required(true).multiple(true),
+    after_help = EXAMPLES
+)]
+pub struct Arguments {
+    #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
+    /// Who must have signed every part, exactly: a workflow as https://github.com/OWNER/REPO/PATH@REF, or an e-mail address
+    #[arg(long, value_name = "ID", group = "signer")]
+    pub certificate_identity: Option<String>,
+    /// As --certificate-identity, as a pattern for the whole of it (we put ^(?:…)$ around)
+    #[arg(long, value_name = "REGEX", group = "signer")]
+    pub certificate_identity_regexp: Option<String>,
+    /// The signer's public key in PEM, in place of an identity
+    #[arg(long, value_name = "PEM_FILE", group = "signer")]
+    pub key: Option<PathBuf>,
+    /// Accept what the key signed without an entry in a transparency log: whoever ever had the key may have signed it, at any time and unseen
+    #[arg(long, requires = "key")]
+    pub insecure_ignore_tlog: bool,
+    /// The repository whose image it is, as OWNER/NAME on github.com or as a URL: one of its workflows must have signed, in one of its
+    /// runs, and its server must have vouched for it. With an identity beside it, that one must have signed, in a run of this repository
+    #[arg(short = 'R', long, value_name = "REPOSITORY", conflicts_with_all = ["key", "source_repository"])]
+    pub repo: Option<SourceRepository>,
+    #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
+    /// Who must have vouched for the signer, exactly [default: https://token.actions.githubusercontent.com, or with --repo whoever does
+    /// so for its server]
+    #[arg(long, value_name = "URL")]
+    pub certificate_oidc_issuer: Option<String>,
+    /// The repository whose run must have signed, as OWNER/NAME on github.com or as a URL: demanded where the workflow that signed
+    /// is another repository's, as that signs for whoever calls it
+    #[arg(long, value_name = "REPOSITORY", conflicts_with = "key")]
+    pub source_repository: Option<SourceRepository>,
+    /// The same by its number, which does not pass to another repository of the name
+    #[arg(long, value_name = "NUMBER", conflicts_with = "key")]
+    pub source_repository_id: Option<RepositoryId>,
+    /// The ref whose run must have signed, such as refs/tags/v1.2.3
+    #[arg(long, value_name = "REF", conflicts_with = "key")]
+    pub source_ref: Option<SourceRef>,
+    /// The commit whose run must have signed, in full
+    #[arg(long, value_name = "COMMIT", conflicts_with = "key")]
+    pub source_commit: Option<SourceCommit>,
+    /// The event that must have started the run, such as push
+    #[arg(long, value_name = "EVENT", conflicts_with = "key")]
+    pub trigger: Option<Trigger>,
+    /// Whose runner must have signed: github-hosted or self-hosted
+    #[arg(long, value_name = "KIND", conflicts_with = "key")]
+    pub runner: Option<Runner>,
+    /// Whom to believe; without it the public-good instance, as this program knows it
+    #[arg(long, value_name = "FILE")]
+    pub trusted_root: Option<PathBuf>,
+    /// What a part must have, as PART=KIND,KIND: parts are index, platforms and attestations, kinds are signature, sbom (SPDX or CycloneDX),
+    /// provenance (SLSA, of version 1 or 0.2) or a predicate type
+    #[arg(long, value_name = "PART=KINDS", default_values = ["index=signature,provenance", "platforms=signature"])]
+    pub require: Vec<Required>,
+    /// A platform that must be there
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Vec<Platform>,
+    /// The formats in each of which everything must be, bundle or legacy; without it, each statement may be in either
+    #[arg(long, value_delimiter = ',', value_name = "FORMATS")]
+    pub signature_formats: Vec<Format>,
+    /// Accept layers that name addresses outside of the registry, and say so
+    #[arg(long)]
+    pub allow_foreign_layers: bool,
+    /// Accept entries of the index of this artifact type, which are neither images nor attestations, and say so
+    #[arg(long, value_name = "TYPE")]
+    pub allow_index_entries: Vec<String>,
+    /// Reach the image's registry over plain HTTP
+    #[arg(long)]
+    pub allow_http_registry: bool,
+    /// Print what was found as JSON, for machines
+    #[arg(long)]
+    pub json: bool,
+    /// The image: name@sha256:…, name:tag, or name for name:latest
+    #[arg(value_name = "IMAGE")]
+    pub image: Wanted,
+}
+
+const EXAMPLES: &str = "Logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json).
+
+An image of this repository, whichever of its workflows signed it:
+  supply-action verify --repo octo/app ghcr.io/octo/app:v1.2.3
+
+A release of this repository, whichever its tag:
+  supply-action verify --certificate-identity-regexp \\
+    'https://github\\.com/octo/app/\\.github/workflows/release\\.yml@refs/tags/v.*' ghcr.io/octo/app:v1.2.3
+
+Published through a workflow that others call as well, which alone does not say whose image it is:
+  supply-action verify --repo octo/app --runner github-hosted --certificate-identity \\
+    https://github.com/org/supply-action/.github/workflows/publish.yml@refs/tags/v1 ghcr.io/octo/app:v1.2.3
+
+With an SBOM and provenance for every platform:
+  supply-action verify --certificate-identity … --require index=signature --require platforms=signature,sbom,provenance IMAGE
+
+What a key signed that no log knows of:
+  supply-action verify --key cosign.pub --insecure-ignore-tlog --require index=signature IMAGE
+
+Exit codes: 0 verified, 1 not verified, 2 the arguments are wrong, 4 it could not be found out (no answer, a time-out, 401, 403, 429, 5xx)";
+
+impl Arguments {
+    /// What is asked of the run that signed.
+    pub(super) fn source(&self) -> SourceRule {
+        SourceRule {
+            repository: self.repo.clone().or_else(|| self.source_repository.clone()),
+            repository_id: self.source_repository_id.clone(),
+            git_ref: self.source_ref.clone(),
+            commit: self.source_commit.clone(),
+            trigger: self.trigger.clone(),
+            runner: self.runner.clone(),
+        }
+    }
+
+    /// What is asked of each part. Both formats are read unless some are named.
+    pub(super) fn requirements(&self) -> Requirements {
+        let of = |part: Part| -> Vec<Need> {
+            self.require.iter().filter(|required| required.part == part).flat_map(|required| required.needs.clone()).collect()
+        };
+        let formats = if self.signature_formats.is_empty() { &[Format::Bundle, Format::Legacy][..] } else { &self.signature_formats };
+        Requirements {
+            platforms: self.platform.clone(),
+            index: of(Part::Index),
+            platform: of(Part::Platform),
+            attestations: of(Part::Attestations),
+            formats: formats.to_vec(),
+            allowed: Allowed {
+                foreign_layers: self.allow_foreign_layers,
+                index_entries: self.allow_index_entries.clone(),
+                artifacts: true,
+            },
+        }
+    }
+}
+
+/// `PART=KIND,KIND`.
+#[derive(Debug, Clone)]
+pub struct Required {
+    pub(super) part: Part,
+    pub(super) needs: Vec<Need>,
+    text: String,
+}
+
+impl std::fmt::Display for Required {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl FromStr for Required {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (part, kinds) =
+            text.split_once('=').ok_or_else(|| format!("`{text}` is not PART=KINDS, such as `platforms=signature,sbom`"))?;
+        let needs = kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty()).map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { part: part.trim().parse()?, needs, text: text.to_owned() })
+    }
+}
+
+/// An image as people name it.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    Digest(ImageRef),
+    Tag(Repository, Tag),
+}
+
+impl Wanted {
+    pub(super) fn repository(&self) -> &Repository {
+        match self {
+            Self::Digest(image) => &image.repository,
+            Self::Tag(repository, _) => repository,
+        }
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let tagged = |name| match str::rsplit_once(name, ':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (name, None),
+        };
+        if let Some((name, digest)) = text.split_once('@') {
+            // As everybody reads it: the digest says which image, and the tag what it was called.
+            let (name, tag) = tagged(name);
+            tag.map(str::parse::<Tag>).transpose().map_err(|error| error.to_string())?;
+            return format!("{name}@{digest}").parse().map(Self::Digest).map_err(|error: crate::image::ImageError| error.to_string());
+        }
+        let (name, tag) = tagged(text);
+        let tag = tag.unwrap_or("latest");
+        let name: Repository = name.parse().map_err(|error: crate::image::ImageError| error.to_string())?;
+        Ok(Self::Tag(name, tag.parse().map_err(|error: crate::image::ImageError| error.to_string())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_named_as_people_name_them() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        for (text, read) in [
+            ("ghcr.io/o/a", "ghcr.io/o/a:latest".to_owned()),
+            ("ghcr.io/o/a:v1", "ghcr.io/o/a:v1".to_owned()),
+            ("localhost:5000/a", "localhost:5000/a:latest".to_owned()),
+            ("[::1]:5000/a/b:v1", "[::1]:5000/a/b:v1".to_owned()),
+            ("[::1]:5000/a/b", "[::1]:5000/a/b:latest".to_owned()),
+            ("[2001:DB8::2]/a:v1", "[2001:db8::2]/a:v1".to_owned()),
+            (&format!("[::1]:5000/a@{digest}"), format!("[::1]:5000/a@{digest}")),
+            (&format!("[::1]:5000/a:v1@{digest}"), format!("[::1]:5000/a@{digest}")),
+            (&format!("ghcr.io/o/a:v1@{digest}"), format!("ghcr.io/o/a@{digest}")),
+        ] {
+            let named = match text.parse().unwrap() {
+                Wanted::Digest(image) => image.to_string(),
+                Wanted::Tag(name, tag) => format!("{name}:{tag}"),
+            };
+            assert_eq!(named, read, "{text}");
+        }
+        for text in ["", "[::1]:5000", "a:", "a:v1:v2", "a@sha256:00", &format!("a:v 1@{digest}"), &format!("a@{digest}@{digest}")] {
+            assert!(text.parse::<Wanted>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_required_is_a_word_or_a_predicate_type() {
+        let required: Required = "platforms=signature, sbom,https://example.com/scan/v1".parse().unwrap();
+        assert_eq!(required.needs.len(), 3);
+        assert!(required.needs[1].is_met_by("https://cyclonedx.org/bom") && required.needs[1].is_met_by("https://spdx.dev/Document/v2.3"));
+        for other in ["https://spdx.dev/DocumentX", "https://spdx.dev/Document/", "https://cyclonedx.org/bomb", "https://spdx.dev"] {
+            assert!(!required.needs[1].is_met_by(other), "{other}");
+        }
+        for wrong in ["signature", "index=Signature", "images=signature", "index=sbom;provenance"] {
+            assert!(wrong.parse::<Required>().is_err(), "{wrong}");
+        }
+    }
+}

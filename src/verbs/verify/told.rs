@@ -1,0 +1,194 @@
+//! What `verify` found, or why it refuses and what the person who verifies can do → text and JSON. It never speaks to who publishes.
+
+use serde_json::{Value, json};
+
+use super::arguments::Arguments;
+use super::whose::Whose;
+use crate::error::{self, WithExit, exit};
+use crate::registry::RegistryError;
+use crate::sigstore::verifier::Signer;
+use crate::summary::source::said;
+use crate::verify::policy::{Among, Format, Part, Policy};
+use crate::verify::{Carried, Claim, Reasons, VerifiedImage};
+
+/// A verified image, and how each format fared.
+pub(super) struct Found {
+    pub(super) image: VerifiedImage,
+    pub(super) formats: Vec<(Format, Option<String>)>,
+    pub(super) ignores_log: bool,
+    /// What it is in place of an image.
+    pub(super) artifact: Option<String>,
+}
+
+/// Of each format that was read why it is not enough by itself.
+pub(super) fn formats(arguments: &Arguments, carried: &Carried, policy: &Policy) -> Vec<(Format, Option<String>)> {
+    let of = |format: Format| {
+        if !arguments.signature_formats.is_empty() {
+            return (format, None);
+        }
+        let unread = || carried.why_unread(format).map(|why| format!("could not be read: {why}"));
+        (format, unread().or_else(|| carried.judged(policy, Among::Each(&[format])).err().map(|reasons| reasons.text())))
+    };
+    policy.requirements.formats.iter().copied().map(of).collect()
+}
+
+pub(super) fn name(format: Format) -> &'static str {
+    if format == Format::Bundle { "bundles" } else { "layers of the older format" }
+}
+
+impl Found {
+    /// Whether no format has everything, so that the image is verified by both together.
+    fn is_mixed(&self) -> bool {
+        self.formats.iter().all(|(_, why)| why.is_some())
+    }
+
+    fn unlogged(&self) -> usize {
+        self.image.evidence().statements().filter(|statement| !statement.logged).count()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let formats: serde_json::Map<String, Value> = self
+            .formats
+            .iter()
+            .filter_map(|(format, why)| {
+                Some((json!(format).as_str()?.to_owned(), why.as_ref().map_or(json!("verified"), |why| json!(why))))
+            })
+            .collect();
+        let evidence = self.image.evidence();
+        json!({
+            "verified": true, "outcome": "verified", "image": self.image.image().to_string(), "signer": evidence.signer,
+            "formats": formats, "together": self.is_mixed(), "sources": evidence.sources, "subjects": evidence.subjects,
+            "allowed": self.image.told(), "artifactType": self.artifact,
+        })
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        let evidence = self.image.evidence();
+        let mut lines = vec![format!("verified   {}", self.image.image()), format!("signed by  {}", evidence.signer)];
+        lines.extend(self.artifact.as_ref().map(|kind| format!("artifact   {kind}, and no image")));
+        if let Signer::Keyless { issuer, .. } = &evidence.signer {
+            lines.push(format!("issuer     {issuer}"));
+        }
+        for source in &evidence.sources {
+            lines.extend(said(source, evidence).into_iter().map(|(name, value)| format!("{name:<10} {value}")));
+        }
+        for (format, why) in &self.formats {
+            let name = if *format == Format::Bundle { "bundles" } else { "legacy" };
+            lines.push(format!("{name:<10} {}", why.as_deref().unwrap_or("verified")));
+        }
+        if self.is_mixed() {
+            lines.push("together   verified: what one format lacks, the other has".to_owned());
+        }
+        if self.ignores_log && self.unlogged() > 0 {
+            lines.push(format!("no log     {} without an entry in a log, as was asked for", self.unlogged()));
+        }
+        lines.extend(self.image.told().iter().map(|told| format!("allowed    {told}")));
+        lines.push(String::new());
+        lines.extend(evidence.subjects.iter().map(crate::summary::picture::subject_line));
+        lines
+    }
+}
+
+/// An image of which enough was read to refuse it.
+pub(super) struct Refusal<'a> {
+    pub(super) whose: &'a Whose,
+    pub(super) claims: &'a [Claim],
+    pub(super) carried: &'a Carried,
+    /// By the signer who lacks least, where one could be meant.
+    pub(super) refused: Option<(Policy, Reasons)>,
+    /// What BuildKit left unsigned.
+    pub(super) unsigned: &'a [String],
+}
+
+impl Refusal<'_> {
+    pub(super) fn error(&self) -> anyhow::Error {
+        let inventory = self.carried.inventory(self.unsigned);
+        let message = match &self.refused {
+            Some((_, reasons)) => format!("{}; {inventory}", reasons.text()),
+            None if self.claims.is_empty() => format!("no signature is by {}; {inventory}", self.whose),
+            None => {
+                let claims: Vec<String> =
+                    self.claims.iter().map(|Claim { identity, issuer, .. }| format!("`{identity}` ({issuer})")).collect();
+                format!("no signature is by {}; it claims to be by {}", self.whose, claims.join(", "))
+            }
+        };
+        self.hints().into_iter().rev().fold(anyhow::anyhow!(message), error::with_hint)
+    }
+
+    /// What the person who verifies can do, the likeliest first.
+    fn hints(&self) -> Vec<String> {
+        let mut hints: Vec<String> = Vec::new();
+        for issuer in self.whose.other_issuers(self.claims) {
+            hints.push(format!("`{issuer}` vouched for that name: if you trust it to do so, pass `--certificate-oidc-issuer {issuer}`"));
+        }
+        if let Some((policy, reasons)) = &self.refused {
+            hints.extend_from_slice(reasons.remedies());
+            let has = self.carried.has_for(policy);
+            if !has.is_empty() {
+                let asks: Vec<String> =
+                    has.iter().map(|(part, kinds)| format!("--require {}={}", part_name(*part), kinds.join(","))).collect();
+                hints.push(format!("if what it has is enough for you, ask for that: {}", asks.join(" ")));
+            }
+        }
+        if self.carried.wants_key() && self.whose.key().is_none() {
+            hints.push("a key signed something of it: give its public half with `--key cosign.pub`".to_owned());
+        }
+        if self.carried.wants_no_log() {
+            hints.push(
+                "this key signed something of it that no log knows: `--insecure-ignore-tlog` accepts that, by whoever ever had the key"
+                    .to_owned(),
+            );
+        }
+        let holding = self.claims.iter().any(|claim| claim.holds);
+        match (hints.is_empty(), holding, self.claims.is_empty()) {
+            (false, ..) => {}
+            (true, true, _) => hints.push(
+                "the whole name must match, and who vouches for it; if one of those who signed is whom you trust, pass `--certificate-identity` and `--certificate-oidc-issuer` with that name"
+                    .to_owned(),
+            ),
+            (true, false, false) => hints.push(
+                "what is signed does not hold by this trusted root: pass the one of the Sigstore instance that signed with `--trusted-root`, or do not use the image"
+                    .to_owned(),
+            ),
+            (true, false, true) => hints.push("nothing here can be verified: ask who publishes it for a signature".to_owned()),
+        }
+        hints
+    }
+}
+
+fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Index | Part::Artifact => "index",
+        Part::Platform => "platforms",
+        Part::Attestations => "attestations",
+    }
+}
+
+/// A failure that leaves open whether the image is verified.
+pub(super) fn unknown(error: anyhow::Error) -> anyhow::Error {
+    let hints = error::hints(&error);
+    let told = anyhow::Error::new(WithExit { code: exit::UNKNOWN, message: error::message(&error) });
+    hints.into_iter().rev().fold(told, error::with_hint)
+}
+
+/// A failure as somebody is told who only reads. Where the registry gave no answer, nothing was found out.
+pub(super) fn for_reader(error: anyhow::Error) -> anyhow::Error {
+    let Some(cause) = error.chain().find_map(|link| link.downcast_ref::<RegistryError>()) else { return error };
+    let message = error::message(&error);
+    let told = if cause.is_no_answer() {
+        anyhow::Error::new(WithExit { code: exit::UNKNOWN, message: format!("it could not be found out: {message}") })
+    } else {
+        anyhow::anyhow!(message)
+    };
+    cause.remedy_for_reader().into_iter().fold(told, error::with_hint)
+}
+
+/// A refusal for machines.
+pub(super) fn refusal(error: &anyhow::Error) -> Value {
+    let outcome = match error::exit_code(error) {
+        exit::UNKNOWN => "unknown",
+        exit::BAD_INPUT => "wrong-arguments",
+        _ => "not-verified",
+    };
+    json!({ "verified": false, "outcome": outcome, "reason": error::message(error), "hints": error::hints(error) })
+}
