@@ -65,7 +65,7 @@ enum Verb {
     /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its own
     Rehearse(verbs::rehearse::Rehearse),
     /// Check an image in a registry as a stranger would: who signed it, and that every part has its evidence
-    Verify(verbs::verify::Arguments),
+    Verify(Box<verbs::verify::Arguments>),
     /// List the packages of an image, wherever it is: in a registry, an OCI layout, a saved archive, or a directory
     Sbom(verbs::sbom::Arguments),
     /// Delete what no name leads to any more, and leave every image that is kept whole, with its evidence; a dry run without --delete

@@ -54,10 +54,11 @@ pub(super) struct Unread {
 }
 
 /// What does not count, and why.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Refused {
     pub(super) name: String,
     pub(super) why: String,
+    pub(super) format: Format,
     /// Identity and issuer that it claims, of which nothing is believed.
     pub(super) claims: Option<(String, String)>,
     /// What the verifier could be given for it to count.
@@ -74,8 +75,8 @@ pub(super) enum Wants {
 }
 
 impl Refused {
-    pub(super) fn new(name: String, why: String) -> Self {
-        Self { name, why, ..Self::default() }
+    pub(super) fn new(format: Format, name: String, why: String) -> Self {
+        Self { name, why, format, claims: None, wants: None }
     }
 
     /// What a statement is called in a message: by its referrer, or as a layer of the older format.
@@ -148,12 +149,12 @@ async fn check_referrer(
     let name = Refused::named(Some(&referrer.digest), &referrer.digest);
     Ok(match fetch(registry, repository, subject, referrer).await? {
         Fetched::Unsupported(kind) => Outcome::Unsupported(kind),
-        Fetched::Refused(why) => Outcome::DoesNotHold(Refused::new(name, why)),
+        Fetched::Refused(why) => Outcome::DoesNotHold(Refused::new(Format::Bundle, name, why)),
         Fetched::Bundle { bytes, digest } => match verifier.statement(&bytes, subject, key) {
             Ok(checked) => Outcome::Holds(Box::new(statement(checked, Format::Bundle, Some(&referrer.digest), &digest))),
             Err(error) => {
                 let (claims, wants) = (claimed_signer(&bytes), wants(verifier, &bytes, None, key));
-                Outcome::DoesNotHold(Refused { claims, wants, ..Refused::new(name, error.to_string()) })
+                Outcome::DoesNotHold(Refused { claims, wants, ..Refused::new(Format::Bundle, name, error.to_string()) })
             }
         },
     })
@@ -237,7 +238,7 @@ async fn check_layers(
     .remedied()?;
     let checks = signatures.iter().chain(&attestations).map(|layer| async move {
         let name = Refused::named(None, &layer.digest);
-        let refused = |why: String| Outcome::DoesNotHold(Refused::new(name.clone(), why));
+        let refused = |why: String| Outcome::DoesNotHold(Refused::new(Format::Legacy, name.clone(), why));
         if layer.size > BUNDLE_LIMIT as u64 {
             return Ok(refused(format!("it is larger than {BUNDLE_LIMIT} bytes")));
         }
@@ -251,7 +252,7 @@ async fn check_layers(
                         .ok()
                         .and_then(|bundle| wants(verifier, &bundle, payload_of(layer, &bytes), key)),
                 };
-                Outcome::DoesNotHold(Refused { claims, wants, ..Refused::new(name, why) })
+                Outcome::DoesNotHold(Refused { claims, wants, ..Refused::new(Format::Legacy, name, why) })
             })),
             Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => Ok(refused(error.to_string())),
             Err(error) => Err(error).remedied(),

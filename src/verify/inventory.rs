@@ -8,9 +8,12 @@ use crate::oci::shown;
 use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::verifier::Signer;
 
+/// A kind of statement, in words, and the parts that have one.
+type Kind<'a> = (String, Vec<&'a Subject>);
+
 /// What is there, by whom and where. `unsigned` are the predicate types of what BuildKit left beside the image.
 pub(super) fn inventory(subjects: &[Subject], found: &[Collected], unsigned: &[String]) -> String {
-    let mut groups: Vec<(&Signer, Vec<(String, Vec<&Subject>)>)> = Vec::new();
+    let mut groups: Vec<(&Signer, Vec<Kind<'_>>)> = Vec::new();
     for (subject, found) in subjects.iter().zip(found) {
         for statement in &found.statements {
             let at = groups.iter().position(|(signer, _)| **signer == statement.signer).unwrap_or_else(|| {
@@ -25,7 +28,7 @@ pub(super) fn inventory(subjects: &[Subject], found: &[Collected], unsigned: &[S
             }
         }
     }
-    let by = |(signer, kinds): &(&Signer, Vec<(String, Vec<&Subject>)>)| {
+    let by = |(signer, kinds): &(&Signer, Vec<Kind<'_>>)| {
         let kinds: Vec<String> = kinds.iter().map(|(what, places)| format!("{what}{}", place(places, subjects))).collect();
         format!("{} by {signer}", listed(&kinds))
     };

@@ -65,7 +65,9 @@ pub(super) fn judge(subjects: &[Subject], found: &[Collected], policy: &Policy, 
         let mut part = format!("{name} (`{digest}`) has no valid {} by {}", names.join(", "), policy.signer.signer);
         part.push_str(&elsewhere(subject, &missing, &judged));
         // What speaks against one part speaks against others as well; it is said once.
-        for (why, names) in grouped(refused) {
+        let asked =
+            |refused: &Refused| matches!(among, Among::Any) || matches!(among, Among::Each(formats) if formats.contains(&refused.format));
+        for (why, names) in grouped(refused.into_iter().filter(asked).collect()) {
             if !told.contains(&why) {
                 part.push_str(&format!("; {} not count: {why}", names));
                 told.push(why);
@@ -97,7 +99,8 @@ fn counted(subject: &Subject, found: &Collected, policy: &Policy) -> (SubjectEvi
     let (mut refused, mut remedies) = (found.refused.clone(), Vec::new());
     for statement in &found.statements {
         if let Err(why) = policy.signer.admits(&statement.signer, statement.source.as_ref()) {
-            refused.push(Refused::new(Refused::named(statement.manifest.as_ref(), &statement.bundle), why.to_string()));
+            let name = Refused::named(statement.manifest.as_ref(), &statement.bundle);
+            refused.push(Refused::new(statement.format, name, why.to_string()));
             remedies.extend(why.remedy());
             continue;
         }
@@ -305,13 +308,13 @@ mod tests {
 
     #[test]
     fn what_the_other_kind_of_part_has_is_said() {
-        let (signed, proven) = (statement(SIGNATURE_PREDICATE, VICTIM), statement("https://p", VICTIM));
-        let whole = [signed.clone(), proven];
+        let whole = [statement(SIGNATURE_PREDICATE, VICTIM), statement("https://p", VICTIM)];
+        let signed = &whole[..1];
         let told = |found: &[&[Statement]]| judged(found, Some("victim/app")).unwrap_err();
-        let lacks = told(&[&[signed.clone()], &whole, &whole]);
+        let lacks = told(&[signed, &whole, &whole]);
         assert!(lacks.starts_with("the index (") && lacks.contains(", though every platform has one"), "{lacks}");
-        assert!(!told(&[&[signed.clone()], &whole, &[signed.clone()]]).contains("though every"));
-        let lacks = told(&[&whole, &[signed.clone()]]);
+        assert!(!told(&[signed, &whole, signed]).contains("though every"));
+        let lacks = told(&[&whole, signed]);
         assert!(lacks.starts_with("`linux/amd64` (") && lacks.contains(", though the index has one"), "{lacks}");
         let lacks = told(&[&[], &whole]);
         assert!(lacks.contains(", though every platform has `https://sigstore.dev/cosign/sign/v1` and `https://p`"), "{lacks}");

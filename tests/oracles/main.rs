@@ -5,6 +5,7 @@
 
 mod admission;
 mod bake;
+mod consumers;
 mod corpus;
 mod documents;
 mod evidence;

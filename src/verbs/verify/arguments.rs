@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long, value_name = "PEM_FILE", group = "signer")]
     pub key: Option<PathBuf>,
     /// Accept what the key signed without an entry in a transparency log: whoever ever had the key may have signed it, at any time and unseen
-    #[arg(long, requires = "key")]
+    #[arg(long, requires = "key", conflicts_with_all = ["certificate_identity", "certificate_identity_regexp", "repo"])]
     pub insecure_ignore_tlog: bool,
     /// The repository whose image it is, as OWNER/NAME on github.com or as a URL: one of its workflows must have signed, in one of its
     /// runs, and its server must have vouched for it. With an identity beside it, that one must have signed, in a run of this repository

@@ -142,6 +142,9 @@ impl Refusal<'_> {
         let holding = self.claims.iter().any(|claim| claim.holds);
         match (hints.is_empty(), holding, self.claims.is_empty()) {
             (false, ..) => {}
+            _ if self.whose.key().is_some() => {
+                hints.push("this key signed none of it: give the one that did, or do not use the image".to_owned());
+            }
             (true, true, _) => hints.push(
                 "the whole name must match, and who vouches for it; if one of those who signed is whom you trust, pass `--certificate-identity` and `--certificate-oidc-issuer` with that name"
                     .to_owned(),

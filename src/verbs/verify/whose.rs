@@ -64,11 +64,13 @@ impl Whose {
             Self::Name { name: Name::Exact(identity), issuer } => {
                 vec![Signer::Keyless { identity: identity.clone(), issuer: issuer.clone() }]
             }
-            Self::Name { name, issuer } => claims
-                .iter()
-                .filter(|claim| claim.issuer == *issuer && name.is(&claim.identity))
-                .map(|claim| Signer::Keyless { identity: claim.identity.clone(), issuer: issuer.clone() })
-                .collect(),
+            Self::Name { name, issuer } => {
+                let meant = claims.iter().filter(|claim| claim.issuer == *issuer && name.is(&claim.identity));
+                // Who signed nothing that holds makes no image pass; one of them tells why.
+                let (holding, others): (Vec<&Claim>, Vec<&Claim>) = meant.partition(|claim| claim.holds);
+                let tried = if holding.is_empty() { others.into_iter().take(1).collect() } else { holding };
+                tried.into_iter().map(|claim| Signer::Keyless { identity: claim.identity.clone(), issuer: issuer.clone() }).collect()
+            }
         }
     }
 
