@@ -49,6 +49,11 @@ impl RegistryError {
 
     /// What somebody can do who only reads: nothing of this run's login, and nothing of building again.
     pub fn remedy_for_reader(&self) -> Option<String> {
+        if let Self::Unreachable { cause, .. } | Self::NoToken { cause, .. } = self
+            && let Some(remedy) = certificate_remedy(cause)
+        {
+            return Some(remedy.to_owned());
+        }
         let text = match self {
             Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
                 "log in with `docker login`; an image that is not public, or not there, is often answered so"
