@@ -219,5 +219,10 @@ fn named_by(manifest: &Manifest, repository: &Repository, is_list: bool) -> Resu
 }
 
 fn unreadable(repository: &Repository, digest: &Digest, why: &oci::Unreadable) -> RegistryError {
-    RegistryError::Content { image: repository.at(digest).to_string(), what: format!("cannot be read: {why}"), remedy: None }
+    RegistryError::Content {
+        image: repository.at(digest).to_string(),
+        what: format!("cannot be read: {why}"),
+        remedy: None,
+        accepted_by: None,
+    }
 }

@@ -336,6 +336,7 @@ fn occupied(repository: &Repository, tag: &Tag, what: &str) -> RegistryError {
              `signature-formats: legacy`"
                 .to_owned(),
         ),
+        accepted_by: None,
     }
 }
 
@@ -348,6 +349,7 @@ fn unlistable(repository: &Repository, tag: &Tag) -> RegistryError {
              `signature-formats: legacy`"
                 .to_owned(),
         ),
+        accepted_by: None,
     }
 }
 

@@ -423,7 +423,7 @@ async fn what_a_key_signed_without_a_log_holds_when_that_is_asked_for_and_never_
     let envelope = key.envelope(&statement("https://example.com/b", subject)).to_string();
     append(&world, subject, Attached::Attestations, legacy::DSSE, &envelope, &[(legacy::SIGNATURE, "")]).await;
     refused("index=https://example.com/b").await;
-    let payload = String::from_utf8(legacy::payload("r.io/a", subject)).unwrap();
+    let payload = String::from_utf8(legacy::payload("r.io/a", subject, &BTreeMap::new())).unwrap();
     let signature = key.sign(payload.as_bytes());
     append(&world, subject, Attached::Signatures, legacy::SIMPLE_SIGNING, &payload, &[(legacy::SIGNATURE, &signature)]).await;
     refused("index=signature").await;
@@ -435,7 +435,7 @@ async fn what_a_key_signed_without_a_log_holds_when_that_is_asked_for_and_never_
         .bundle(&statement("https://example.com/e", subject))
         .replace("dsseEnvelope\":{\"payload\":\"ey", "dsseEnvelope\":{\"payload\":\"fy");
     attach(&world, &index, &changed).await;
-    let about_another = String::from_utf8(legacy::payload("r.io/a", &elsewhere)).unwrap();
+    let about_another = String::from_utf8(legacy::payload("r.io/a", &elsewhere, &BTreeMap::new())).unwrap();
     let platform = run.outputs["platforms"].clone();
     let platforms: Value = serde_json::from_str(&platform).unwrap();
     let amd64: Digest = platforms["linux/amd64"].as_str().unwrap().parse().unwrap();

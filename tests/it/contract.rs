@@ -230,7 +230,9 @@ fn the_readme_lists_every_exit_code_and_only_variables_that_are_read() {
 fn what_the_documents_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let makefile = read("Makefile");
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/security.md", "docs/retention.md", "docs/verify.md"] {
+    for document in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/security.md", "docs/retention.md", "docs/verify.md"]
+    {
         for word in read(document).split('`').skip(1).step_by(2) {
             let is_path = ["tests/", "src/", "tools/", "examples/"].iter().any(|folder| word.starts_with(folder));
             assert!(!is_path || root.join(word).exists(), "{document} names `{word}`, which is not there");
