@@ -45,6 +45,10 @@ pub struct Origin {
     /// `owner/name`.
     pub repository: String,
     pub sha: String,
+    /// The branch that is checked out, or a tag of the commit; empty where nothing tells.
+    pub git_ref: String,
+    /// The branch that the remote had as its default when it was cloned.
+    pub default_branch: Option<String>,
 }
 
 /// What the clone around a folder says of itself; `None` without a clone, a commit, or a remote `origin` on this server.
@@ -53,7 +57,19 @@ pub async fn origin(folder: PathBuf, server_url: &str) -> Option<Origin> {
     let read = move || {
         let repository = gix::discover(folder).ok()?;
         let address = repository.config_snapshot().string("remote.origin.url")?.to_string();
-        Some(Origin { repository: named(&address, &server)?, sha: repository.head_id().ok()?.to_string() })
+        let head = repository.head_id().ok()?.detach();
+        let git_ref = match repository.head_name().ok()? {
+            Some(branch) => branch.to_string(),
+            None => detached(&repository, head).unwrap_or_default(),
+        };
+        let default = repository.find_reference("refs/remotes/origin/HEAD").ok();
+        let default = default.and_then(|head| Some(head.target().try_name()?.as_bstr().to_string()));
+        Some(Origin {
+            repository: named(&address, &server)?,
+            sha: head.to_string(),
+            git_ref,
+            default_branch: default.and_then(|name| name.strip_prefix("refs/remotes/origin/").map(str::to_owned)),
+        })
     };
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }

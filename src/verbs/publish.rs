@@ -156,7 +156,7 @@ fn variables(inputs: &Inputs, build: &Build) -> Vec<String> {
 }
 
 /// What is wrong with the build itself: secrets among its arguments, a missing context or Dockerfile.
-fn build_problems(build: &Build, env: &Environment) -> Problems {
+pub(super) fn build_problems(build: &Build, env: &Environment) -> Problems {
     let mut problems = Problems::default();
     if build.publishes_build_args() {
         let given: Vec<String> = build.flags.values("--build-arg").map(str::to_owned).collect();

@@ -100,6 +100,10 @@ impl World {
         self
     }
 
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.env.keys().map(String::as_str)
+    }
+
     /// From now on a run of this commit on this ref.
     pub(crate) fn at(&mut self, git_ref: &str, sha: &str) -> &mut Self {
         let claims = Claims {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::files::{Archive, Files, Folder};
 use super::{Image, Platform, Start, Store, bad, choose, config, find, from_config, hex_of};
-use crate::oci::{Descriptor, Index, Saved};
+use crate::oci::{DOCKER_CONFIG, Descriptor, Document, Index, OCI_CONFIG, Saved};
 use crate::sbom::SbomError;
 use crate::sbom::layers::{Blob, Blobs};
 
@@ -91,6 +91,13 @@ fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: 
     // One image may have several names.
     let mut seen = BTreeSet::new();
     entries.retain(|entry| seen.insert(entry.digest.clone()));
+    if name.is_none() && entries.len() > 1 {
+        // Evidence lies in a layout beside what it is about.
+        entries.retain(|entry| match names(entry) {
+            names if names.is_empty() => !is_artifact(&*files, entry),
+            names => !names.iter().all(|name| names_a_digest(name)),
+        });
+    }
     if let (None, Some(name)) = (entries.first(), name) {
         let told: Vec<String> = index.manifests.iter().flat_map(names).map(|name| format!("`{name}`")).collect();
         return bad(format!(
@@ -107,6 +114,23 @@ fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: 
     }
     let image = find(&Layout(&*files), &Start::Entry(choose(&entries, wanted)?), wanted)?;
     Ok(Local { image, name: known, files, paths: BTreeMap::new() })
+}
+
+/// Whether an entry holds no image, as its config is none. What cannot be read may be an image.
+fn is_artifact(files: &dyn Files, entry: &Descriptor) -> bool {
+    let bytes = blob_path(entry.digest.as_str()).and_then(|path| files.read(&path)).ok().flatten();
+    match bytes.map(|bytes| Document::read(&bytes, &entry.media_type)) {
+        Some(Ok(Document::Image(manifest))) => ![OCI_CONFIG, DOCKER_CONFIG].contains(&manifest.config.media_type.as_str()),
+        _ => false,
+    }
+}
+
+/// `sha256-<hex>`, as registries without referrers and cosign name what is about a digest; with nothing, `.sig`, `.att` or `.sbom` behind it.
+fn names_a_digest(name: &str) -> bool {
+    let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
+    let Some(rest) = tag.strip_prefix("sha256-") else { return false };
+    let (hex, ending) = rest.split_at_checked(64).unwrap_or(("", rest));
+    !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) && ["", ".sig", ".att", ".sbom"].contains(&ending)
 }
 
 fn from_docker(files: Box<dyn Files>, manifest: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {

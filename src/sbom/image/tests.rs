@@ -118,6 +118,23 @@ fn what_does_not_hash_or_fit_is_refused() {
     refused(layout(root, None, None), "lists `1` layers, the config `2`");
     index(root, &[manifest(root, "amd64", "a"), manifest(root, "amd64", "b")]);
     refused(layout(root, None, None), "the layout holds several images");
+    // Evidence beside an image is none, whichever way it is kept; an image without a name is one.
+    let image = manifest(root, "amd64", "a");
+    let empty = put(root, b"{}", "application/vnd.oci.empty.v1+json");
+    let bundle = json!({ "schemaVersion": 2, "config": empty, "layers": [empty], "subject": image, "artifactType": "b/b" });
+    let bundle = put(root, bundle.to_string().as_bytes(), MANIFEST);
+    let named = |name: String| {
+        let mut older = manifest(root, "amd64", "b");
+        older["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
+        older
+    };
+    let about = |ending: &str| named(format!("sha256-{}{ending}", "a".repeat(64)));
+    index(root, &[image.clone(), bundle.clone(), about(".sig")]);
+    layout(root, None, None).unwrap();
+    index(root, &[image.clone(), bundle, about(".other")]);
+    refused(layout(root, None, None), "the layout holds several images");
+    index(root, &[image, named("v1".to_owned())]);
+    refused(layout(root, None, None), "the layout holds several images");
     refused(layout(&root.join("none"), None, None), "is no OCI layout");
 }
 
