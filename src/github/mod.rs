@@ -1,6 +1,7 @@
 //! What the runner says about this run: `GITHUB_*` and `ACTIONS_*` as one value. It never calls GitHub.
 
 pub mod api;
+pub mod expression;
 pub mod facts;
 pub mod git;
 pub mod history;

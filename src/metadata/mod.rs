@@ -135,6 +135,15 @@ pub fn image_names(text: &str) -> Result<Vec<String>, MetadataError> {
     Ok(rules::images(text)?.into_iter().map(|image| image.name.to_lowercase()).collect())
 }
 
+/// The same list with other names.
+pub fn renamed_images(text: &str, rename: &mut dyn FnMut(&str) -> String) -> Result<String, MetadataError> {
+    if text.trim().is_empty() {
+        return Ok(String::new());
+    }
+    let renamed = rules::images(text)?.into_iter().map(|image| format!("name={},enable={}", rename(&image.name), image.enable));
+    Ok(renamed.collect::<Vec<_>>().join("\n"))
+}
+
 /// Makes the metadata of one run.
 pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError> {
     let run = &run.as_docker_sees_it();

@@ -56,7 +56,10 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
         // In a workflow the files may come later, by actions/checkout.
         super::publish::build_problems(build, &env).into_result().context("nothing would be built")?;
         let event = &context.event_name;
-        notices.push(format!("no workflow runs here: planned for `{event}` of `{}` in `{}`, the clone's origin", context.git_ref, clone.repository));
+        notices.push(format!(
+            "no workflow runs here: planned for `{event}` of `{}` in `{}`, the clone's origin",
+            context.git_ref, clone.repository
+        ));
     }
     if arguments.json {
         report.json(&plan.json().to_string());

@@ -66,7 +66,13 @@ pub(super) fn say_plan(words: &Words, about: &About, report: &Report) {
     }
 }
 
-async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::BuildOnly, report: &Report) -> anyhow::Result<()> {
+pub(super) async fn build_only(
+    env: &Environment,
+    context: &Context,
+    inputs: &Inputs,
+    plan: &plan::BuildOnly,
+    report: &Report,
+) -> anyhow::Result<()> {
     let build = &plan.build;
     build::sources::check(&build.flags, env).context("nothing was built")?;
     let private = private_folder(context)?;
@@ -90,7 +96,13 @@ async fn build_only(env: &Environment, context: &Context, inputs: &Inputs, plan:
 }
 
 /// Builds for `merge`: pushed by digest, without a name, and without evidence of ours.
-async fn push(env: &Environment, context: &Context, inputs: &Inputs, plan: &plan::Push, report: &Report) -> anyhow::Result<BuiltImage> {
+pub(super) async fn push(
+    env: &Environment,
+    context: &Context,
+    inputs: &Inputs,
+    plan: &plan::Push,
+    report: &Report,
+) -> anyhow::Result<BuiltImage> {
     let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
     let credentials = login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
     let registry = Registry::for_publishing(line(&context.network)?, credentials.clone());

@@ -13,7 +13,7 @@ async fn a_rehearsal_plays_the_release_it_is_asked_for_and_keeps_it_outside_of_t
         .run(&["rehearse", &context_text, "--ref", "refs/heads/main", "--input", "flavor=suffix=-x", "--out", out.to_str().unwrap()], &home)
         .await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("rehearsing a push of `refs/heads/main` to `example/context`"), "{}", run.log);
+    assert!(run.log.contains("rehearsing a push of `refs/heads/main` in `example/context`"), "{}", run.log);
     assert!(run.log.contains("/context:main-x"), "{}", run.log);
     assert!(out.join("evidence.json").is_file() && out.join("image/index.json").is_file() && out.join("verify.sh").is_file());
 
@@ -54,7 +54,11 @@ async fn a_plan_without_a_workflow_is_that_of_the_clone() {
     }
     let plan = async |change: &[(&str, &str)], arguments: &[&str]| {
         let command = world.command().args(arguments).envs(change.iter().copied()).current_dir(&folder).output().await.unwrap();
-        (command.status.code(), String::from_utf8_lossy(&command.stdout).into_owned(), String::from_utf8_lossy(&command.stderr).into_owned())
+        (
+            command.status.code(),
+            String::from_utf8_lossy(&command.stdout).into_owned(),
+            String::from_utf8_lossy(&command.stderr).into_owned(),
+        )
     };
     let (code, said, told) = plan(&[], &["plan"]).await;
     assert_eq!(code, Some(0), "{told}");
@@ -70,4 +74,64 @@ async fn a_plan_without_a_workflow_is_that_of_the_clone() {
     // A workflow is asked about itself alone.
     let (code, _, told) = plan(&[("GITHUB_ACTIONS", "true"), ("INPUT_IMAGES", "ghcr.io/a/b")], &["plan"]).await;
     assert!(!told.contains("octo/app"), "{code:?} {told}");
+}
+
+/// As a workflow of docker's actions, rewritten for this one, says it.
+const WORKFLOW: &str = r"
+on: { push: { tags: ['v*'] } }
+env: { IMAGE: 'ghcr.io/${{ github.repository }}' }
+jobs:
+  publish:
+    steps:
+      - uses: org/supply-action@v1
+        id: image
+        with:
+          images: |
+            ${{ env.IMAGE }}
+            name=docker.io/octo/app,enable=${{ startsWith(github.ref, 'refs/tags/') }}
+          tags: type=semver,pattern={{version}}
+          platforms: linux/amd64
+          cache-to: type=registry,ref=ghcr.io/octo/cache,mode=max
+          registry-auth: '[{ registry: ghcr.io, username: x, password: ${{ secrets.TOKEN }} }]'
+          signing-config: ./production.json
+      - uses: org/supply-action@v1
+        id: legs
+        with: { images: '${{ env.IMAGE }}', push-by-digest: true }
+";
+
+#[tokio::test]
+async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
+    let world = World::new().await;
+    let (context, file, out) =
+        (world.folder.path().join("context"), world.folder.path().join("release.yml"), world.folder.path().join("kept"));
+    std::fs::write(&file, WORKFLOW).unwrap();
+    let paths = [&context, &file, &out].map(|path| path.to_str().unwrap().to_owned());
+    let [context, file, out] = [0, 1, 2].map(|at| paths[at].as_str());
+    let rehearse = async |more: &[&str]| world.run(&[["rehearse", context, "--out", out].as_slice(), more].concat(), &[]).await;
+    let run = rehearse(&["--workflow", file, "--step", "publish/image", "--ref", "refs/tags/v2.1.0"]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    for expected in [
+        "`ghcr.io/example/context` is played by `127.0.0.1:",
+        "`docker.io/octo/app` is played by `127.0.0.1:",
+        "input `cache-to` is left out: a rehearsal reaches nothing beyond this machine",
+        "input `registry-auth` is left out: `secrets.TOKEN` is not known here",
+        "input `signing-config` is left out",
+        "/octo/app:2.1.0",
+    ] {
+        assert!(run.log.contains(expected), "{expected}: {}", run.log);
+    }
+    let evidence = std::fs::read_to_string(world.folder.path().join("kept/evidence.json")).unwrap();
+    assert!(!evidence.contains("ghcr.io") && !evidence.contains("docker.io") && !evidence.contains("linux/arm64"), "{evidence}");
+
+    let run = rehearse(&["--workflow", file, "--step", "legs"]).await;
+    assert!(run.code == Some(0) && run.log.contains("for the action `merge` to publish"), "{}", run.log);
+    let run = rehearse(&["--workflow", file]).await;
+    assert!(run.code != Some(0) && run.log.contains("name one with `--step JOB/ID`"), "{}", run.log);
+    let run = rehearse(&["--event-name", "pull_request"]).await;
+    assert!(run.code == Some(0) && run.log.contains("the run would publish nothing"), "{}", run.log);
+    // An input cannot lead out either, and whole references stay what they are.
+    let run = rehearse(&["--input", "images=quay.io/octo/app", "--input", "tags=v9"]).await;
+    assert!(run.code == Some(0) && run.log.contains("`quay.io/octo/app` is played by `127.0.0.1:"), "{}", run.log);
+    let run = rehearse(&["--input", "tags=quay.io/octo/app:v9"]).await;
+    assert!(run.code == Some(0) && run.log.contains("/octo/app:v9") && !run.log.contains("put quay.io"), "{}", run.log);
 }

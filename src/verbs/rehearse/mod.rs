@@ -1,26 +1,32 @@
 //! `supply-action rehearse`: the pipeline of `publish`, unchanged, against the embedded sandbox; ends with everything on disk.
 
+mod offline;
+mod step;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 
-use super::evidence_dir::{self, EvidenceFile};
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files::Folder;
 use crate::github::{Context, Environment, facts, git};
-use crate::inputs::{Inputs, signing_key};
+use crate::image::Repository;
+use crate::inputs::{Action, Inputs, signing_key};
 use crate::plan::{self, Plan};
 use crate::publish::Published;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sandbox::{self, Sandbox};
 use crate::summary;
+use crate::verbs::evidence_dir::{self, EvidenceFile};
 use crate::verify::policy::Format;
 
 /// Where the repository of a rehearsal would lie.
 const SERVER: &str = "https://github.com";
+/// What is built where nobody says.
+const PLATFORMS: &str = "linux/amd64,linux/arm64";
 
 /// What `rehearse` may be told.
 #[derive(Debug, Args)]
@@ -31,9 +37,9 @@ pub struct Rehearse {
     /// Dockerfile, if it is not in the context
     #[arg(short, long)]
     pub file: Option<PathBuf>,
-    /// Platforms to build
-    #[arg(long, default_value = "linux/amd64,linux/arm64")]
-    pub platforms: String,
+    /// Platforms to build, separated by commas; by default linux/amd64,linux/arm64, or what the workflow says
+    #[arg(long)]
+    pub platforms: Option<String>,
     /// Tags to put at the end, separated by commas; by default those of a push of tag v1.2.3
     #[arg(short, long, default_value = "")]
     pub tags: String,
@@ -41,11 +47,23 @@ pub struct Rehearse {
     #[arg(long = "build-arg")]
     pub build_args: Vec<String>,
     /// An input of action.yml as NAME=VALUE, which wins over the options here
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::input)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = crate::verbs::input)]
     pub inputs: Vec<(String, String)>,
-    /// The ref to play a push of
-    #[arg(long = "ref", default_value = "refs/tags/v1.2.3")]
-    pub git_ref: String,
+    /// The workflow whose step is to be rehearsed: its inputs, with what can be known of its expressions
+    #[arg(long, value_name = "FILE")]
+    pub workflow: Option<PathBuf>,
+    /// Which step of the workflow, as JOB/ID, JOB or ID; by default the one that uses this action
+    #[arg(long, value_name = "STEP", requires = "workflow")]
+    pub step: Option<String>,
+    /// The ref to play; by default refs/tags/v1.2.3 for a push or a release, refs/pull/1/merge for a pull request, else refs/heads/main
+    #[arg(long = "ref")]
+    pub git_ref: Option<String>,
+    /// The event to play, such as pull_request
+    #[arg(long, value_name = "NAME", default_value = "push")]
+    pub event_name: String,
+    /// The payload of the event, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub event: Option<PathBuf>,
     /// Where evidence, image and bundles are kept; by default `rehearsal`, or a folder outside of the context where that would lie in it
     #[arg(short, long)]
     pub out: Option<PathBuf>,
@@ -70,6 +88,7 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
     config.registry_port = arguments.registry_port;
     config.preload = arguments.preload.clone();
     let name = name_of(&arguments.context);
+    let git_ref = played_ref(arguments);
     config.claims = match git::origin(arguments.context.clone(), SERVER).await {
         Some(origin) => {
             // What GitHub says of a repository of one's own, nobody asks it in a rehearsal.
@@ -77,16 +96,19 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
             sandbox::Claims {
                 sha: origin.sha.clone(),
                 workflow_sha: origin.sha,
-                ..sandbox::Claims::of(&origin.repository, &arguments.git_ref, "push")
+                ..sandbox::Claims::of(&origin.repository, &git_ref, &arguments.event_name)
             }
         }
-        None => sandbox::Claims::of(&format!("example/{name}"), &arguments.git_ref, "push"),
+        None => sandbox::Claims::of(&format!("example/{name}"), &git_ref, &arguments.event_name),
     };
     let whose = config.claims.repository.clone();
     let world = sandbox::start(config).await.context("nothing was rehearsed: the sandbox could not start")?;
     report.say(&format!(
-        "rehearsing a push of `{}` to `{whose}`: `{}` against a registry ({}) and a Sigstore on this machine; nothing leaves it",
-        arguments.git_ref,
+        "rehearsing {} in `{whose}`: `{}` against a registry ({}) and a Sigstore on this machine; nothing leaves it",
+        match arguments.event_name.as_str() {
+            "push" => format!("a push of `{git_ref}`"),
+            event => format!("`{event}` of `{git_ref}`"),
+        },
         arguments.context.display(),
         world.registry()
     ));
@@ -104,18 +126,44 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
     result
 }
 
+/// The ref that an event is usually about.
+fn played_ref(arguments: &Rehearse) -> String {
+    let usual = match arguments.event_name.as_str() {
+        "push" | "release" | "create" => "refs/tags/v1.2.3",
+        event if event.starts_with("pull_request") => "refs/pull/1/merge",
+        _ => "refs/heads/main",
+    };
+    arguments.git_ref.clone().unwrap_or_else(|| usual.to_owned())
+}
+
 async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &Sandbox, report: &Report) -> anyhow::Result<()> {
-    let env = environment(arguments, env, world);
+    let (env, mut notices) = environment(arguments, env, world).context(NOTHING)?;
     let context = Context::new(&env);
-    let inputs = Inputs::read(&env, &context).context("nothing was rehearsed")?;
-    let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref))
-        .await
-        .context("nothing was rehearsed")?;
-    let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing was rehearsed")?;
-    super::publish::say_plan(&plan.words(), plan.about(), report);
-    let Plan::Publish(plan) = plan else { anyhow::bail!("nothing was rehearsed: {}", plan.about().reason) };
-    let published =
-        super::publish::publish(&env, &context, &inputs, &plan, report).await.context("the release would fail: nothing was tagged")?;
+    let mut inputs = Inputs::read(&env, &context).context(NOTHING)?;
+    notices.extend(offline::moved(&mut inputs, world.registry()).context(NOTHING)?);
+    let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref)).await.context(NOTHING)?;
+    let plan = plan::plan(&inputs, &context, &env, &facts).context(NOTHING)?;
+    crate::verbs::publish::say_plan(&plan.words(), plan.about(), report);
+    notices.iter().for_each(|notice| report.notice(notice));
+    let published = match plan {
+        Plan::Publish(plan) => {
+            stays_here(&plan.release.images(), world)?;
+            crate::verbs::publish::publish(&env, &context, &inputs, &plan, report)
+                .await
+                .context("the release would fail: nothing was tagged")?
+        }
+        Plan::BuildOnly(plan) => {
+            crate::verbs::publish::build_only(&env, &context, &inputs, &plan, report).await?;
+            report.say(&format!("the run would publish nothing: {}", plan.about.reason));
+            return Ok(());
+        }
+        Plan::Push(plan) => {
+            stays_here(&plan.images, world)?;
+            let built = crate::verbs::publish::push(&env, &context, &inputs, &plan, report).await.context("the job would fail")?;
+            report.say(&format!("the job would hand on `{}` for the action `merge` to publish", built.root().digest));
+            return Ok(());
+        }
+    };
     report.stage("keep", keep(out, &inputs, &published)).await?;
     for line in summary::picture::picture(&published, &report.stages(), report.elapsed(), report.width()) {
         report.say(&line);
@@ -128,31 +176,72 @@ async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &S
     Ok(())
 }
 
-/// The environment a workflow on a tag push would have, with the sandbox's services in place of GitHub's and Sigstore's.
-fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> Environment {
-    let mut made: Environment = env
-        .iter()
-        // A key's real signatures are not for rehearsals.
-        .filter(|(name, _)| !["INPUT_", "GITHUB_", "ACTIONS_", signing_key::KEY].iter().any(|prefix| name.starts_with(prefix)))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+const NOTHING: &str = "nothing was rehearsed";
+
+/// A rehearsal pushes to the sandbox alone, whatever the inputs say.
+fn stays_here(images: &[Repository], world: &Sandbox) -> anyhow::Result<()> {
+    let elsewhere = images.iter().find(|image| image.registry() != world.registry());
+    elsewhere.map_or(Ok(()), |image| Err(anyhow::anyhow!("nothing was rehearsed: `{image}` lies at no registry of the rehearsal")))
+}
+
+/// The environment that a step of the workflow would have, with the sandbox's services in place of GitHub's and Sigstore's.
+fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> anyhow::Result<(Environment, Vec<String>)> {
+    // A key's real signatures are not for rehearsals.
+    let mut made = offline::without_the_world(env, signing_key::KEY);
     made.extend(world.environment());
-    let input = |name: &str, value: String| (format!("INPUT_{name}"), value);
-    made.extend([
-        input("IMAGES", format!("{}/{}", world.registry(), name_of(&arguments.context))),
-        input("TAGS", arguments.tags.replace(',', "\n")),
-        input("PLATFORMS", arguments.platforms.clone()),
-        input("CONTEXT", arguments.context.display().to_string()),
-        input("BUILD-ARGS", arguments.build_args.join("\n")),
-        input("SIGNING-CONFIG", world.signing_config().display().to_string()),
-        input("TRUSTED-ROOT", world.trusted_root().display().to_string()),
-        input("BUILDER-ENDPOINT", arguments.builder_endpoint.clone().unwrap_or_default()),
+    if let Some(event) = &arguments.event {
+        made.insert("GITHUB_EVENT_PATH".to_owned(), event.display().to_string());
+    }
+    let (mut given, mut notices) = (Vec::new(), Vec::new());
+    if let Some(file) = &arguments.workflow {
+        let step = step::read(file, arguments.step.as_deref(), &made)?;
+        anyhow::ensure!(step.action == Action::Publish, "step `{}` merges or bakes, which is not rehearsed yet", step.name);
+        notices.push(format!("step `{}` of `{}` is rehearsed", step.name, file.display()));
+        notices.extend(step.notices);
+        given.extend(step.inputs);
+    }
+    let is_given = |name: &str| given.iter().chain(&arguments.inputs).any(|(given, _)| given.eq_ignore_ascii_case(name));
+    let mut set = |name: &str, value: String| drop(made.insert(format!("INPUT_{name}"), value));
+    let with_workflow = arguments.workflow.is_some();
+    // Whole references in `tags` name the image as well.
+    if !with_workflow && !is_given("images") && !is_given("tags") {
+        set("IMAGES", format!("{}/{}", world.registry(), name_of(&arguments.context)));
+    }
+    let options = [
+        ("TAGS", Some(arguments.tags.replace(',', "\n")).filter(|tags| !with_workflow || !tags.is_empty())),
+        ("PLATFORMS", arguments.platforms.clone().or_else(|| (!with_workflow).then(|| PLATFORMS.to_owned()))),
+        ("CONTEXT", Some(arguments.context.display().to_string())),
+        ("BUILD-ARGS", Some(arguments.build_args.join("\n")).filter(|args| !with_workflow || !args.is_empty())),
+        ("FILE", arguments.file.as_ref().map(|file| file.display().to_string())),
+    ];
+    for (name, value) in options {
+        if let Some(value) = value {
+            set(name, value);
+        }
+    }
+    // A step's own context is a folder beside this one; of a repository elsewhere, this folder plays the part.
+    for (name, value) in given.into_iter().chain(arguments.inputs.iter().cloned()) {
+        match offline::left_out(&name) {
+            Some(notice) => notices.push(notice),
+            None if name.eq_ignore_ascii_case("context") && is_remote(&value) => {
+                notices.push(format!("`{}` plays the context `{value}`", arguments.context.display()));
+            }
+            None => set(&name.to_uppercase(), value),
+        }
+    }
+    set("SIGNING-CONFIG", world.signing_config().display().to_string());
+    set("TRUSTED-ROOT", world.trusted_root().display().to_string());
+    if let Some(endpoint) = &arguments.builder_endpoint {
+        set("BUILDER-ENDPOINT", endpoint.clone());
+    } else {
         // A builder in Docker sees this machine's loopback, where the registry is, only on the host's network.
-        input("DRIVER-OPTS", if arguments.builder_endpoint.is_none() { "network=host".to_owned() } else { String::new() }),
-        input("FILE", arguments.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()),
-    ]);
-    made.extend(arguments.inputs.iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value.clone())));
-    made
+        set("DRIVER-OPTS", "network=host".to_owned());
+    }
+    Ok((made, notices))
+}
+
+fn is_remote(context: &str) -> bool {
+    context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/") || context.contains("{{defaultContext}}")
 }
 
 /// Where results are kept. What lies in the context is sent to the next build and becomes part of its image.
@@ -223,7 +312,7 @@ async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Res
     let registry = Registry::new(crate::github::network::Network::default().client()?, Credentials::default());
     let names: Vec<String> = published.names.iter().map(|name| name.tag.to_string()).collect();
     let image = &published.images[0];
-    super::layout::write(&registry, image, &names, &out.join("image")).await?;
+    crate::verbs::layout::write(&registry, image, &names, &out.join("image")).await?;
     folder.write(Path::new("evidence.json"), serde_json::to_string_pretty(&summary::evidence(published))?.as_bytes()).remedied()?;
     let root = inputs.trusted_root.as_ref().context("a rehearsal has a trusted root")?;
     folder.write(Path::new("trusted_root.json"), &fs::read(root)?).remedied()?;
@@ -232,7 +321,7 @@ async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Res
         fs::copy(out.join("image/blobs/sha256").join(check.statement.bundle.hex()), bundles.join(bundle_file(check)))?;
     }
     folder.write(Path::new("verify.sh"), script(published, &checks).as_bytes()).remedied()?;
-    Ok(((), format!("{} and {} in `{}`", "the image", super::release::plural(checks.len(), "bundle"), out.display())))
+    Ok(((), format!("{} and {} in `{}`", "the image", crate::verbs::release::plural(checks.len(), "bundle"), out.display())))
 }
 
 fn bundle_file(file: &EvidenceFile<'_>) -> String {
@@ -263,11 +352,15 @@ mod tests {
         Rehearse {
             context: context.to_owned(),
             file: None,
-            platforms: String::new(),
+            platforms: None,
             tags: String::new(),
             build_args: Vec::new(),
             inputs: Vec::new(),
-            git_ref: String::new(),
+            git_ref: None,
+            event_name: "push".to_owned(),
+            event: None,
+            workflow: None,
+            step: None,
             out: out.map(Path::to_owned),
             builder_endpoint: None,
             preload: Vec::new(),
