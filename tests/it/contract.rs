@@ -217,7 +217,7 @@ fn the_readme_lists_every_exit_code_and_only_variables_that_are_read() {
     assert_eq!(listed, [0, exit::FAILED, exit::BAD_INPUT, exit::PARTLY_PUBLISHED, exit::UNKNOWN, exit::INTERRUPTED, exit::TERMINATED]);
     for (variable, reader) in [
         ("BUILDX", "src/build/buildx.rs"),
-        ("SUPPLY_ACTION_BUILDER", "src/verbs/rehearse.rs"),
+        ("SUPPLY_ACTION_BUILDER", "src/verbs/rehearse/mod.rs"),
         ("SUPPLY_ACTION_BUILDER", "src/inputs/mod.rs"),
         ("SUPPLY_ACTION_SCANNER", "src/verbs/publish.rs"),
     ] {
