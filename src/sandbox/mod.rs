@@ -49,6 +49,8 @@ pub struct Config {
     pub registry_port: Option<u16>,
     /// OCI layouts whose `org.opencontainers.image.ref.name` annotations say the names they get.
     pub preload: Vec<PathBuf>,
+    /// OCI layouts that are served whole, names or not, each as the repository of this name.
+    pub layouts: Vec<(PathBuf, String)>,
     /// User and password the registry's token endpoint takes; `None` leaves it open.
     pub registry_login: Option<(String, String)>,
     pub claims: Claims,
@@ -67,6 +69,7 @@ impl Config {
             latency: Duration::ZERO,
             registry_port: None,
             preload: Vec::new(),
+            layouts: Vec::new(),
             registry_login: None,
             claims: Claims::default(),
             about: Some(("A container image with evidence".to_owned(), "Apache-2.0".to_owned())),
@@ -182,6 +185,9 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let registry = registry::Registry::open(&config, registry_address.clone(), listeners.host(Service::Storage)?).await?;
     for layout in &config.preload {
         registry.preload(layout).await?;
+    }
+    for (layout, name) in &config.layouts {
+        registry.preload_whole(layout, name).await?;
     }
 
     let trusted_root = config.dir.join("trusted_root.json");

@@ -49,7 +49,7 @@ pub fn commands(published: &Published, trusted_root: Option<&Path>) -> Vec<Comma
     }
     let gh = gh(image, evidence).filter(|_| trusted_root.is_none());
     commands.extend(gh.map(|text| Command { checks: "provenance, with GitHub's program".to_owned(), text }));
-    let text = ours(image, evidence, trusted_root);
+    let text = ours(&image.to_string(), evidence, trusted_root);
     commands.push(Command { checks: "all of it, with this program".to_owned(), text });
     commands
 }
@@ -102,8 +102,13 @@ fn gh(image: &ImageRef, evidence: &Evidence) -> Option<String> {
     ))
 }
 
+/// Our own `verify` of an image on disk.
+pub(crate) fn of_layout(folder: &str, evidence: &Evidence, trusted_root: &Path) -> String {
+    ours(&format!("--layout {}", quoted(folder)), evidence, Some(trusted_root))
+}
+
 /// Our own `verify`, asking for every kind that all parts of a kind have.
-fn ours(image: &ImageRef, evidence: &Evidence, trusted_root: Option<&Path>) -> String {
+fn ours(image: &str, evidence: &Evidence, trusted_root: Option<&Path>) -> String {
     let who = match &evidence.signer {
         Signer::Key(_) => format!("--key {KEY_FILE}"),
         Signer::Keyless { identity, issuer } => {
@@ -208,7 +213,7 @@ mod tests {
                  --signer-workflow github.com/org/tool/.github/workflows/publish.yml"
             )
         );
-        let ours = ours(&image, &evidence, None);
+        let ours = ours(&image.to_string(), &evidence, None);
         for part in [" --source-repository octo/app --source-repository-id 7", " --require index=signature,provenance"] {
             assert!(ours.contains(part), "{ours}");
         }
@@ -217,10 +222,10 @@ mod tests {
     #[test]
     fn what_runs_do_not_have_in_common_is_not_asked_for() {
         let (image, mut evidence) = evidence("https://ghes.example.com/octo/app", "https://i");
-        assert!(ours(&image, &evidence, None).contains(" --source-repository https://ghes.example.com/octo/app "));
+        assert!(ours(&image.to_string(), &evidence, None).contains(" --source-repository https://ghes.example.com/octo/app "));
         assert_eq!(gh(&image, &evidence), None);
         evidence.sources.push(Source { repository: Some("https://github.com/octo/other".to_owned()), ..Source::default() });
         assert!(!who(&evidence).contains("workflow-repository"));
-        assert!(!ours(&image, &evidence, None).contains("--source-"));
+        assert!(!ours(&image.to_string(), &evidence, None).contains("--source-"));
     }
 }

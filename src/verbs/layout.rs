@@ -10,61 +10,46 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::error::OrRemedy as _;
-use crate::image::{Digest, ImageRef};
-use crate::oci::Document;
+use crate::image::{Digest, ImageRef, Tag};
 use crate::registry::Registry;
-use crate::registry::manifest::{Descriptor, Manifest};
+use crate::registry::closure::{self, Kind};
+use crate::registry::manifest::{Descriptor, OCI_INDEX};
+use crate::registry::names::ATTACHED;
 
-/// Writes the closure of an image: index, platforms, attestations, and all that refers to any of them.
-pub async fn write(registry: &Registry, image: &ImageRef, names: &[String], folder: &Path) -> anyhow::Result<()> {
+/// Writes the closure of an image: index, platforms, attestations, and all that refers to any of them, in both formats.
+pub async fn write(registry: &Registry, image: &ImageRef, names: &[String], subjects: &[Digest], folder: &Path) -> anyhow::Result<()> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).with_context(|| format!("`{}` cannot be made", blobs.display()))?;
-    let root = registry.expect_manifest(image).await.remedied()?;
+    let older = subjects.iter().flat_map(|subject| ATTACHED.map(|suffix| format!("sha256-{}.{suffix}", subject.hex()).parse()));
+    let older: BTreeSet<Tag> = older.collect::<Result<_, _>>()?;
+    let closure = closure::walk(registry, &image.repository, [image.digest.clone()], &older).await.remedied()?;
+    anyhow::ensure!(closure.missing.is_empty(), "the registry lacks a part of `{image}`");
     let mut index: Vec<Descriptor> = Vec::new();
-    for name in names {
-        let mut entry = root.descriptor.clone();
-        entry.annotations.insert("org.opencontainers.image.ref.name".to_owned(), name.clone());
-        index.push(entry);
-    }
-    let mut seen = BTreeSet::new();
-    let mut waiting = vec![root];
-    while let Some(manifest) = waiting.pop() {
-        if !seen.insert(manifest.descriptor.digest.clone()) {
-            continue;
-        }
-        fs::write(path(&blobs, &manifest.descriptor.digest), &manifest.bytes)?;
-        waiting.extend(parts(registry, image, &manifest, &blobs).await?);
-        for referrer in registry.referrers(&image.repository, &manifest.descriptor.digest).await.remedied()? {
-            // A layout has no referrers list: its index is where they are found.
-            let found = registry.expect_manifest(&image.repository.at(&referrer.digest)).await.remedied()?;
-            if !index.iter().any(|entry| entry.digest == referrer.digest) {
-                index.push(referrer);
+    for part in &closure.parts {
+        let mut named = |name: &str| {
+            let mut entry = part.descriptor.clone();
+            entry.annotations.insert("org.opencontainers.image.ref.name".to_owned(), name.to_owned());
+            index.push(entry);
+        };
+        match (part.kind, &part.tag) {
+            (Kind::Config | Kind::Layer, _) => {
+                write_blob(registry, image, &part.descriptor, &path(&blobs, &part.descriptor.digest)).await?;
+                continue;
             }
-            waiting.push(found);
+            (Kind::Root, _) => names.iter().for_each(|name| named(name)),
+            (Kind::Attached, Some(tag)) => named(tag.as_str()),
+            // A layout has no list of referrers: its index is where they are found.
+            (Kind::Referrer, _) if !index.iter().any(|entry| entry.digest == part.descriptor.digest) => index.push(part.descriptor.clone()),
+            _ => {}
         }
     }
-    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": crate::registry::manifest::OCI_INDEX, "manifests": index });
+    for (digest, manifest) in &closure.manifests {
+        fs::write(path(&blobs, digest), &manifest.bytes)?;
+    }
+    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": index });
     fs::write(folder.join("index.json"), index.to_string())?;
     fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
     Ok(())
-}
-
-/// The manifests below this one; its blobs are written on the way.
-async fn parts(registry: &Registry, image: &ImageRef, manifest: &Manifest, blobs: &Path) -> anyhow::Result<Vec<Manifest>> {
-    let mut below = Vec::new();
-    let index = match manifest.document().with_context(|| format!("`{}` cannot be read", manifest.descriptor.digest))? {
-        Document::Index(index) => index,
-        Document::Image(part) => {
-            for blob in std::iter::once(&part.config).chain(&part.layers) {
-                write_blob(registry, image, blob, &path(blobs, &blob.digest)).await?;
-            }
-            return Ok(below);
-        }
-    };
-    for child in index.manifests {
-        below.push(registry.expect_manifest(&image.repository.at(&child.digest)).await.remedied()?);
-    }
-    Ok(below)
 }
 
 async fn write_blob(registry: &Registry, image: &ImageRef, blob: &Descriptor, to: &Path) -> anyhow::Result<()> {

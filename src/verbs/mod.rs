@@ -17,6 +17,7 @@ pub mod release;
 pub mod sandbox;
 pub mod sbom;
 pub mod sbom_scanner;
+mod served_layout;
 pub mod sign_bundle;
 mod store;
 mod trust;

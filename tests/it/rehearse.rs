@@ -135,3 +135,93 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
     let run = rehearse(&["--input", "tags=quay.io/octo/app:v9"]).await;
     assert!(run.code == Some(0) && run.log.contains("/octo/app:v9") && !run.log.contains("put quay.io"), "{}", run.log);
 }
+
+#[tokio::test]
+async fn what_a_rehearsal_left_on_disk_is_verified_as_one_in_a_registry() {
+    let world = World::new().await;
+    let (context, out) = (world.folder.path().join("context"), world.folder.path().join("kept"));
+    let run = world.run(&["rehearse", context.to_str().unwrap(), "--out", out.to_str().unwrap()], &[]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let (layout, root) = (out.join("image").display().to_string(), out.join("trusted_root.json").display().to_string());
+    assert!(run.log.contains("supply-action verify --certificate-identity "), "{}", run.log);
+    // The printed command, as it stands.
+    let command = run.log.lines().find_map(|line| line.strip_prefix("check it:   supply-action ")).unwrap().to_owned();
+    let words = std::process::Command::new("sh").args(["-c", &format!("printf '%s\\n' {command}")]).output().unwrap();
+    let words = String::from_utf8(words.stdout).unwrap();
+    let verify = async |words: &[&str]| {
+        let output = world.command().args(words).output().await.unwrap();
+        (output.status.code(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+    };
+    let (code, said) = verify(&words.lines().collect::<Vec<_>>()).await;
+    assert!(
+        code == Some(0) && said.contains(&format!("verified   {layout}@sha256:")) && said.contains("blobs hashes to its digest"),
+        "{said}"
+    );
+    let anybody = ["--trusted-root", &root, "--certificate-identity-regexp", ".*", "--certificate-oidc-issuer"];
+    let evidence: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("evidence.json")).unwrap()).unwrap();
+    let issuer = evidence["signer"]["issuer"].as_str().unwrap();
+    let check = async |more: &[&str]| verify(&[["verify"].as_slice(), &anybody, &[issuer], more].concat()).await;
+    // Both formats are there, and each alone is enough; a name or a digest chooses.
+    for more in [["--signature-formats", "bundle,legacy"], ["--json", "--allow-foreign-layers"]] {
+        let (code, said) = check(&[["--layout", &layout].as_slice(), &more].concat()).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let (code, said) = check(&["--layout", &format!("{layout}:v1.2.3")]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = check(&["--layout", &format!("{layout}:v9")]).await;
+    assert!(code != Some(0) && said.contains("there is no image named `v9`"), "{said}");
+    let (code, said) = check(&["--layout", "nowhere"]).await;
+    assert!(code != Some(0) && said.contains("is no OCI layout"), "{said}");
+    let (code, _) = check(&[]).await;
+    assert_eq!(code, Some(2));
+    // `sbom` names the image, not its evidence.
+    let (code, said) = verify(&["sbom", "--platform", "linux/arm64", "--format", "table", &layout]).await;
+    assert!(code == Some(0), "{said}");
+
+    // A layer of other bytes, and one that is not there.
+    let layers: Vec<_> = std::fs::read_dir(out.join("image/blobs/sha256"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| serde_json::from_slice::<serde_json::Value>(&std::fs::read(path).unwrap()).is_err())
+        .collect();
+    let layer = layers.first().expect("an image has a layer");
+    let bytes = std::fs::read(layer).unwrap();
+    for broken in [Some([bytes.as_slice(), b"x"].concat()), None] {
+        match &broken {
+            Some(bytes) => std::fs::write(layer, bytes).unwrap(),
+            None => std::fs::remove_file(layer).unwrap(),
+        }
+        let (code, said) = check(&["--layout", &layout]).await;
+        assert!(code != Some(0) && !said.contains("verified   "), "{said}");
+    }
+}
+
+/// The examples and, where they are at hand, workflows of others that were rewritten for this action.
+#[tokio::test]
+async fn every_step_that_publishes_in_an_example_can_be_rehearsed() {
+    let world = World::new().await;
+    let context = world.folder.path().join("context").display().to_string();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for folder in [root.join("examples/workflows"), root.join("../shared/cases/build/workflows")] {
+        for file in std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            if !text.contains("supply-action@") || text.contains("supply-action/bake@") {
+                continue;
+            }
+            count += 1;
+            let folder = world.folder.path().join(format!("kept-{count}"));
+            let step = text.contains("supply-action/merge@").then_some("build/build");
+            let mut arguments = vec!["rehearse", &context, "--workflow", file.to_str().unwrap(), "--out", folder.to_str().unwrap()];
+            arguments.extend(step.into_iter().flat_map(|step| ["--step", step]));
+            // What an organisation's callers say.
+            arguments.extend(["--input", "images=ghcr.io/octo/app", "--input", "file=", "--input", "context=."]);
+            if !text.contains("platforms: linux/") {
+                arguments.extend(["--platforms", "linux/amd64"]);
+            }
+            let run = world.run(&arguments, &[]).await;
+            assert_eq!(run.code, Some(0), "{}: {}", file.display(), run.log);
+        }
+    }
+    assert!(count > 3);
+}

@@ -11,6 +11,9 @@ use crate::sandbox::SandboxError;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// An index in an index is usual, and no more.
+const DEEPEST: usize = 8;
+
 struct Layout<'a> {
     path: &'a Path,
 }
@@ -42,7 +45,7 @@ impl Registry {
             };
             let (name, tag) = full_name.rsplit_once(':').unwrap_or((full_name, "latest"));
             let name = Name::parse(name).map_err(|error| layout.refused(error))?;
-            let digest = self.preload_manifest(&layout, &name, descriptor).await?;
+            let digest = self.preload_manifest(&layout, &name, descriptor, 0).await?;
             match Reference::parse(tag).map_err(|error| layout.refused(error))? {
                 Reference::Tag(tag) => self.store.put_tag(&name, &tag, &digest).await.map_err(|error| layout.refused(error))?,
                 Reference::Digest(_) => {
@@ -53,8 +56,26 @@ impl Registry {
         Ok(())
     }
 
+    /// Puts every entry of a layout's index into one repository, under the tag that its name ends with, if it has one.
+    pub(crate) async fn preload_whole(&self, path: &Path, name: &str) -> Result<(), SandboxError> {
+        let layout = Layout { path };
+        let name = Name::parse(name).map_err(|error| layout.refused(error))?;
+        let (_, index) = layout.json(&path.join("index.json")).await?;
+        for descriptor in index["manifests"].as_array().into_iter().flatten() {
+            let digest = self.preload_manifest(&layout, &name, descriptor, 0).await?;
+            let named = descriptor["annotations"][REF_NAME].as_str().map(|name| name.rsplit([':', '/']).next().unwrap_or(name));
+            if let Some(Ok(Reference::Tag(tag))) = named.map(Reference::parse) {
+                self.store.put_tag(&name, &tag, &digest).await.map_err(|error| layout.refused(error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The manifest after its children and blobs, so that it never lacks a part.
-    async fn preload_manifest(&self, layout: &Layout<'_>, name: &Name, descriptor: &Value) -> Result<Digest, SandboxError> {
+    async fn preload_manifest(&self, layout: &Layout<'_>, name: &Name, descriptor: &Value, depth: usize) -> Result<Digest, SandboxError> {
+        if depth > DEEPEST {
+            return Err(layout.refused("its indexes nest too deeply"));
+        }
         let text = descriptor["digest"].as_str().unwrap_or_default();
         let digest = Digest::parse(text).map_err(|error| layout.refused(error))?;
         let (bytes, document) = layout.json(&layout.blob_path(&digest)).await?;
@@ -63,7 +84,7 @@ impl Registry {
         }
         let list = |field: &str| document[field].as_array().cloned().unwrap_or_default();
         for child in list("manifests") {
-            Box::pin(self.preload_manifest(layout, name, &child)).await?;
+            Box::pin(self.preload_manifest(layout, name, &child, depth + 1)).await?;
         }
         for blob in document.get("config").cloned().into_iter().chain(list("layers")) {
             self.preload_blob(layout, name, &blob).await?;

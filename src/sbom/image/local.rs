@@ -2,7 +2,7 @@
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -81,37 +81,65 @@ pub fn archive(path: &Path, name: Option<&str>, wanted: Option<&Platform>) -> Re
     }
 }
 
-fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+/// An entry of a layout that is an image, and its names.
+pub struct Entry {
+    pub descriptor: Descriptor,
+    pub names: Vec<String>,
+}
+
+impl Entry {
+    /// What people call it.
+    pub fn shown(&self) -> String {
+        self.names.first().cloned().unwrap_or_else(|| self.descriptor.digest.to_string())
+    }
+}
+
+/// The images of a layout in a folder, those of this name or digest if one is given; one image may have several names.
+pub fn images_of(folder: &Path, name: Option<&str>) -> Result<Vec<Entry>, SbomError> {
+    let files = Folder(folder.to_owned());
+    match files.read(INDEX)? {
+        Some(index) => entries(&files, &index, name),
+        None => bad(format!("`{}` is no OCI layout: it has no `{INDEX}`", folder.display())),
+    }
+}
+
+fn entries(files: &dyn Files, index: &[u8], name: Option<&str>) -> Result<Vec<Entry>, SbomError> {
     let index = Index::local(index).or_else(|why| bad(format!("`{INDEX}` cannot be understood: {why}")))?;
     let names = |entry: &Descriptor| NAMES.iter().filter_map(|key| entry.annotations.get(*key).cloned()).collect::<Vec<_>>();
     let is_named =
         |entry: &&Descriptor| name.is_none_or(|name| names(entry).iter().any(|known| known == name) || entry.digest.as_str() == name);
-    let mut entries: Vec<Descriptor> = index.manifests.iter().filter(is_named).cloned().collect();
-    let known = entries.first().and_then(|entry| names(entry).into_iter().next());
-    // One image may have several names.
-    let mut seen = BTreeSet::new();
-    entries.retain(|entry| seen.insert(entry.digest.clone()));
-    if name.is_none() && entries.len() > 1 {
-        // Evidence lies in a layout beside what it is about.
-        entries.retain(|entry| match names(entry) {
-            names if names.is_empty() => !is_artifact(&*files, entry),
-            names => !names.iter().all(|name| names_a_digest(name)),
-        });
+    let mut entries: Vec<Entry> = Vec::new();
+    for descriptor in index.manifests.iter().filter(is_named) {
+        match entries.iter_mut().find(|entry| entry.descriptor.digest == descriptor.digest) {
+            Some(known) => known.names.extend(names(descriptor)),
+            None => entries.push(Entry { descriptor: descriptor.clone(), names: names(descriptor) }),
+        }
     }
-    if let (None, Some(name)) = (entries.first(), name) {
+    if let (true, Some(name)) = (entries.is_empty(), name) {
         let told: Vec<String> = index.manifests.iter().flat_map(names).map(|name| format!("`{name}`")).collect();
         return bad(format!(
             "there is no image named `{name}` in the layout; there are {}",
             if told.is_empty() { "no names".to_owned() } else { told.join(", ") }
         ));
     }
-    if entries.len() > 1 && entries.iter().all(|entry| entry.platform.is_none()) {
-        let told: Vec<String> = entries
-            .iter()
-            .map(|entry| format!("`{}`", names(entry).into_iter().next().unwrap_or_else(|| entry.digest.to_string())))
-            .collect();
+    if name.is_none() && entries.len() > 1 {
+        // Evidence lies in a layout beside what it is about.
+        entries.retain(|entry| match entry.names.as_slice() {
+            [] => !is_artifact(files, &entry.descriptor),
+            names => !names.iter().all(|name| names_a_digest(name)),
+        });
+    }
+    Ok(entries)
+}
+
+fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+    let entries = entries(&*files, index, name)?;
+    let known = entries.first().and_then(|entry| entry.names.first().cloned());
+    if entries.len() > 1 && entries.iter().all(|entry| entry.descriptor.platform.is_none()) {
+        let told: Vec<String> = entries.iter().map(|entry| format!("`{}`", entry.shown())).collect();
         return bad(format!("the layout holds several images; name one of them after its path and a colon: {}", told.join(", ")));
     }
+    let entries: Vec<Descriptor> = entries.into_iter().map(|entry| entry.descriptor).collect();
     let image = find(&Layout(&*files), &Start::Entry(choose(&entries, wanted)?), wanted)?;
     Ok(Local { image, name: known, files, paths: BTreeMap::new() })
 }

@@ -18,7 +18,7 @@ mod local;
 #[cfg(test)]
 mod tests;
 
-pub use local::{Local, archive, layout};
+pub use local::{Entry, Local, archive, images_of, layout};
 
 /// Manifests and configs are not larger anywhere.
 pub const MOST: usize = 8 << 20;

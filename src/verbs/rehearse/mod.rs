@@ -12,7 +12,7 @@ use clap::Args;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files::Folder;
 use crate::github::{Context, Environment, facts, git};
-use crate::image::Repository;
+use crate::image::{Digest, Repository};
 use crate::inputs::{Action, Inputs, signing_key};
 use crate::plan::{self, Plan};
 use crate::publish::Published;
@@ -168,11 +168,13 @@ async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &S
     for line in summary::picture::picture(&published, &report.stages(), report.elapsed(), report.width()) {
         report.say(&line);
     }
-    let out = out.display();
-    report.say(&format!("evidence:   {out}/evidence.json"));
-    report.say(&format!("image:      {out}/image (OCI layout with every bundle)"));
-    report.say(&format!("bundles:    {out}/bundles, to be checked with {out}/trusted_root.json"));
-    report.say(&format!("check it:   sh {out}/verify.sh   (needs cosign 3)"));
+    let shown = out.display();
+    report.say(&format!("evidence:   {shown}/evidence.json"));
+    report.say(&format!("image:      {shown}/image (OCI layout with every bundle)"));
+    report.say(&format!("bundles:    {shown}/bundles, to be checked with {shown}/trusted_root.json"));
+    let check = summary::commands::of_layout(&format!("{shown}/image"), &published.evidence, &out.join("trusted_root.json"));
+    report.say(&format!("check it:   {check}"));
+    report.say(&format!("or with cosign 3: sh {shown}/verify.sh"));
     Ok(())
 }
 
@@ -312,7 +314,8 @@ async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Res
     let registry = Registry::new(crate::github::network::Network::default().client()?, Credentials::default());
     let names: Vec<String> = published.names.iter().map(|name| name.tag.to_string()).collect();
     let image = &published.images[0];
-    crate::verbs::layout::write(&registry, image, &names, &out.join("image")).await?;
+    let subjects: Vec<Digest> = published.evidence.subjects.iter().map(|subject| subject.digest.clone()).collect();
+    crate::verbs::layout::write(&registry, image, &names, &subjects, &out.join("image")).await?;
     folder.write(Path::new("evidence.json"), serde_json::to_string_pretty(&summary::evidence(published))?.as_bytes()).remedied()?;
     let root = inputs.trusted_root.as_ref().context("a rehearsal has a trusted root")?;
     folder.write(Path::new("trusted_root.json"), &fs::read(root)?).remedied()?;

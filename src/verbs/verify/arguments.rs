@@ -84,9 +84,13 @@ pub struct Arguments {
     /// Print what was found as JSON, for machines
     #[arg(long)]
     pub json: bool,
+    /// An image on disk in place of one in a registry: an OCI layout in a folder, as DIR, DIR:NAME or DIR@sha256:…, of which every blob is
+    /// hashed
+    #[arg(long, value_name = "DIR")]
+    pub layout: Option<String>,
     /// The image: name@sha256:…, name:tag, or name for name:latest
-    #[arg(value_name = "IMAGE")]
-    pub image: Wanted,
+    #[arg(value_name = "IMAGE", required_unless_present = "layout", conflicts_with = "layout")]
+    pub image: Option<Wanted>,
 }
 
 const EXAMPLES: &str = "Logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json).
@@ -104,6 +108,9 @@ Published through a workflow that others call as well, which alone does not say 
 
 With an SBOM and provenance for every platform:
   supply-action verify --certificate-identity … --require index=signature --require platforms=signature,sbom,provenance IMAGE
+
+What a rehearsal left on disk:
+  supply-action verify --layout rehearsal/image --trusted-root rehearsal/trusted_root.json --certificate-identity …
 
 What a key signed that no log knows of:
   supply-action verify --key cosign.pub --insecure-ignore-tlog --require index=signature IMAGE

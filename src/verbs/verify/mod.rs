@@ -8,15 +8,16 @@ mod whose;
 use anyhow::Context as _;
 
 pub use self::arguments::{Arguments, Wanted};
-use self::told::Found;
+use self::told::{Found, Layout};
 use self::whose::Whose;
 use super::release::{line, say_elsewhere};
+use super::served_layout::ServedLayout;
 use crate::error::OrRemedy as _;
 use crate::github::network::Plain;
 use crate::github::{Context, Environment};
 use crate::image::{ImageRef, Repository, Tag};
 use crate::login::{self, Asked};
-use crate::registry::Registry;
+use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sigstore::load_trusted_root;
 use crate::sigstore::verifier::BundleVerifier;
@@ -45,10 +46,30 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
 }
 
 async fn checked(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<Found> {
+    let Some(layout) = &arguments.layout else {
+        let wanted = arguments.image.as_ref().context("nothing was verified: no image is named")?;
+        return of_wanted(arguments, wanted, env, report).await;
+    };
+    let served = ServedLayout::open(layout).await.context("nothing was verified")?;
+    let found = of_layout(arguments, &served, env, report).await;
+    served.close().await;
+    found
+}
+
+/// An image on disk: as one in a registry, and every blob of it.
+async fn of_layout(arguments: &Arguments, served: &ServedLayout, env: &Environment, report: &Report) -> anyhow::Result<Found> {
+    let mut found = of_wanted(arguments, &Wanted::Digest(served.image.clone()), env, report).await?;
+    let registry = Registry::new(line(&Context::new(env).network)?, Credentials::default());
+    let blobs = served.whole(&registry).await.with_context(|| format!("`{}` is not verified", served.shown))?;
+    found.layout = Some(Layout { shown: served.shown.clone(), blobs });
+    Ok(found)
+}
+
+async fn of_wanted(arguments: &Arguments, wanted: &Wanted, env: &Environment, report: &Report) -> anyhow::Result<Found> {
     let whose = Whose::of(arguments)?;
     let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
     let verifier = if arguments.insecure_ignore_tlog { verifier.ignoring_logs() } else { verifier };
-    let repository = arguments.image.repository();
+    let repository = wanted.repository();
     let mut context = Context::new(env);
     if arguments.allow_http_registry {
         context.network.plain = Plain::of([repository.registry().to_owned()]);
@@ -56,7 +77,7 @@ async fn checked(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &context, token: None };
     let credentials = login::stored_credentials(&asked).map_err(told::unknown).context("nothing was verified")?;
     let registry = Registry::new(line(&context.network)?, credentials);
-    let image = match &arguments.image {
+    let image = match wanted {
         Wanted::Digest(image) => image.clone(),
         Wanted::Tag(repository, tag) => named(&registry, repository, tag).await?,
     };
@@ -87,7 +108,7 @@ async fn judged(arguments: &Arguments, whose: &Whose, registry: &Registry, mut c
             Ok(evidence) => {
                 let formats = told::formats(arguments, &carried, &policy);
                 let (artifact, ignores_log) = (carried.artifact().map(str::to_owned), arguments.insecure_ignore_tlog);
-                return Ok(Found { image: carried.verified(evidence)?, formats, ignores_log, artifact });
+                return Ok(Found { image: carried.verified(evidence)?, formats, ignores_log, artifact, layout: None });
             }
             // Who lacks least is most likely who was meant.
             Err(reasons) if refused.as_ref().is_none_or(|(_, known)| reasons.parts() < known.parts()) => refused = Some((policy, reasons)),

@@ -18,6 +18,15 @@ pub(super) struct Found {
     pub(super) ignores_log: bool,
     /// What it is in place of an image.
     pub(super) artifact: Option<String>,
+    /// Where it lies on disk, if it does.
+    pub(super) layout: Option<Layout>,
+}
+
+/// An image on disk.
+pub(super) struct Layout {
+    pub(super) shown: String,
+    /// How many were hashed.
+    pub(super) blobs: usize,
 }
 
 /// Of each format that was read why it is not enough by itself.
@@ -46,6 +55,11 @@ impl Found {
         self.image.evidence().statements().filter(|statement| !statement.logged).count()
     }
 
+    /// What was verified: an image in a registry, or one on disk.
+    fn shown(&self) -> String {
+        self.layout.as_ref().map_or_else(|| self.image.image().to_string(), |layout| layout.shown.clone())
+    }
+
     pub(super) fn json(&self) -> Value {
         let formats: serde_json::Map<String, Value> = self
             .formats
@@ -56,7 +70,7 @@ impl Found {
             .collect();
         let evidence = self.image.evidence();
         json!({
-            "verified": true, "outcome": "verified", "image": self.image.image().to_string(), "signer": evidence.signer,
+            "verified": true, "outcome": "verified", "image": self.shown(), "signer": evidence.signer,
             "formats": formats, "together": self.is_mixed(), "sources": evidence.sources, "subjects": evidence.subjects,
             "allowed": self.image.told(), "artifactType": self.artifact,
         })
@@ -64,7 +78,8 @@ impl Found {
 
     pub(super) fn lines(&self) -> Vec<String> {
         let evidence = self.image.evidence();
-        let mut lines = vec![format!("verified   {}", self.image.image()), format!("signed by  {}", evidence.signer)];
+        let mut lines = vec![format!("verified   {}", self.shown()), format!("signed by  {}", evidence.signer)];
+        lines.extend(self.layout.as_ref().map(|layout| format!("layout     every one of its {} blobs hashes to its digest", layout.blobs)));
         lines.extend(self.artifact.as_ref().map(|kind| format!("artifact   {kind}, and no image")));
         if let Signer::Keyless { issuer, .. } = &evidence.signer {
             lines.push(format!("issuer     {issuer}"));
