@@ -60,7 +60,7 @@ check: ## formatting, lints and documentation; warnings are errors
 	$(call step,setting up,tools/setup check)
 	$(call step,shellcheck,shellcheck $$(grep -lE '^#!.*sh$$|shellcheck shell=' -d skip tools/* .ci/*))
 	$(call step,cargo fmt,cargo fmt --check && cargo fmt --manifest-path fuzz/Cargo.toml --check)
-	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets -- -D warnings)
+	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets --test oracles --test e2e -- -D warnings)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)
 
 fuzz: ## feed every reader of foreign bytes made-up input for FUZZ_SECONDS each (20 by default; TARGETS=NAME for one)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::Method;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::Context;
@@ -19,16 +19,11 @@ const LIMIT: usize = 16 << 20;
 const PAGES: usize = 10;
 /// With all attempts and the whole answer.
 const WITHIN: Duration = Duration::from_secs(45);
-/// One attempt.
-const ONE: Duration = Duration::from_secs(20);
-const ATTEMPTS: u32 = 3;
 
 /// GitHub's REST API for one repository. Reference: <https://docs.github.com/rest>.
 #[derive(Clone)]
 pub struct Api {
-    http: reqwest::Client,
-    base: String,
-    token: Option<SecretString>,
+    client: octocrab::Octocrab,
     repository: String,
     within: Duration,
 }
@@ -44,10 +39,13 @@ impl Api {
             "`GITHUB_API_URL` is `{}`, and the workflow's own token goes to hosts of `{server}` alone",
             context.api_url
         );
-        let base = context.api_url.trim_end_matches('/').to_owned();
-        reqwest::Url::parse(&base).with_context(|| format!("`GITHUB_API_URL` is `{base}`"))?;
-        let http = context.network.client()?;
-        Ok(Some(Self { http, base, token: token.cloned(), repository, within: WITHIN }))
+        let api_url = context.api_url.trim_end_matches('/');
+        let mut builder = octocrab::Octocrab::builder().base_uri(api_url).with_context(|| format!("`GITHUB_API_URL` is `{api_url}`"))?;
+        if let Some(token) = token {
+            builder = builder.personal_token(token.clone());
+        }
+        // Proxies, certificates and time limits are those of every other request.
+        Ok(Some(Self { client: builder.build_with_reqwest(context.network.client()?)?, repository, within: WITHIN }))
     }
 
     pub async fn repository(&self) -> Option<Value> {
@@ -137,28 +135,12 @@ impl Api {
         self.answered(Method::GET, &self.of_repository(path), None).await
     }
 
-    /// One request, again while the server is unwell or out of reach.
-    async fn sent(&self, method: Method, route: &str, body: Option<&Value>) -> reqwest::Result<reqwest::Response> {
-        let url = format!("{}{route}", self.base);
-        let mut attempt = 1;
-        loop {
-            let mut request = self.http.request(method.clone(), &url);
-            request = request.header("accept", "application/vnd.github+json").header("x-github-api-version", "2022-11-28");
-            if let Some(token) = &self.token {
-                request = request.bearer_auth(token.expose_secret());
-            }
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            match request.timeout(ONE).send().await {
-                Err(error) if attempt < ATTEMPTS && !error.is_timeout() => tracing::debug!(%route, %error, "asking GitHub again"),
-                Ok(answer) if attempt < ATTEMPTS && answer.status().is_server_error() => {
-                    tracing::debug!(%route, status = %answer.status(), "asking GitHub again");
-                }
-                outcome => return outcome,
-            }
-            attempt += 1;
-        }
+    /// One request; octocrab tries again while the server is unwell.
+    async fn sent(&self, method: Method, route: &str, body: Option<&Value>) -> octocrab::Result<reqwest::Response> {
+        let request = axum::http::Request::builder().method(method).uri(route);
+        let request = request.header("accept", "application/vnd.github+json").header("x-github-api-version", "2022-11-28");
+        let answer = self.client.execute(self.client.build_request(request, body)?).await?;
+        Ok(answer.map(reqwest::Body::wrap).into())
     }
 
     /// The JSON of a success, read no further than there is need, and waited for no longer.
@@ -260,6 +242,9 @@ mod tests {
             ("https://octo.ghe.com", "https://api.octo.ghe.com", true),
         ] {
             let context = Context { repository: Some("o/r".into()), server_url: server.into(), api_url: api.into(), ..Context::default() };
+            // The client is made in a runtime.
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let _entered = runtime.enter();
             assert_eq!(Api::new(&context, Some(&"t".to_owned().into())).is_ok(), fine, "{server} {api}");
             assert!(!fine || Api::new(&context, None).is_ok());
         }

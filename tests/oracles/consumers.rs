@@ -77,7 +77,8 @@ fn what_cosign_signed_with_a_key_and_no_log_is_verified_when_that_is_asked_for()
         assert_eq!(run.code, Some(0), "{}", run.log);
         let image = run.outputs["image-ref"].as_str();
         let sign = ["sign", "--yes", "--key", private.to_str().unwrap(), "--tlog-upload=false", "--allow-http-registry"];
-        let command = [&["COSIGN_PASSWORD=a test password", tool(tool_name).to_str().unwrap()], &sign[..], flags, &[image]].concat();
+        let cosign = tool(tool_name);
+        let command = [&["COSIGN_PASSWORD=a test password", cosign.to_str().unwrap()], &sign[..], flags, &[image]].concat();
         accepts("/usr/bin/env".as_ref(), &command);
         let verify = |key: &Path, more: &[&str]| {
             let who = ["verify", "--trusted-root", root, "--key", key.to_str().unwrap(), "--require", "index=signature"];

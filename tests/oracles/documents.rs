@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use supply_action::image::Digest;
 use supply_action::oci::{Config, DescribedPlatform, Descriptor, Document, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 
-use crate::support::{accepts, get, judge, put, required, run, tool, world};
+use crate::support::{get, judge, put, required, run, tool, world};
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
