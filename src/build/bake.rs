@@ -90,6 +90,23 @@ impl Definition {
         Self { source: Some(remote.url.clone()), ..self }
     }
 
+    /// Gives every tag another name, and takes away caches, which lie elsewhere; says of which targets.
+    pub fn move_names(&mut self, rename: &mut dyn FnMut(&str) -> String) -> Vec<String> {
+        let mut without_caches = Vec::new();
+        for (name, target) in &mut self.targets {
+            for tag in target.get_mut("tags").and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Some(text) = tag.as_str() {
+                    *tag = rename(text).into();
+                }
+            }
+            let taken = [target.remove("cache-from"), target.remove("cache-to")];
+            if taken.iter().any(Option::is_some) {
+                without_caches.push(name.clone());
+            }
+        }
+        without_caches
+    }
+
     /// The repository that the files lie in, unless it is a folder.
     pub fn source(&self) -> Option<&str> {
         self.source.as_deref()

@@ -36,6 +36,18 @@ const UNBUILT: &str = "nothing was built";
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
+    release(env, report, None).await.map(drop)
+}
+
+/// A registry that plays all others.
+pub(super) struct Only<'a> {
+    pub(super) registry: &'a str,
+    /// Moves what the bake files name there, and says so.
+    pub(super) moved: &'a mut dyn FnMut(&mut Definition) -> Vec<String>,
+}
+
+/// The same, which also gives what was published of each target.
+pub(super) async fn release(env: &Environment, report: &Report, only: Option<Only<'_>>) -> anyhow::Result<Vec<(String, Published)>> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let mut inputs = Inputs::of(Action::Bake, env, &context).context(UNBUILT)?;
@@ -47,11 +59,15 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
     let told = flags::Facts { env, event: &facts.event, file_exists: &|_| false, private: facts.visibility != Visibility::Public };
     let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
-    let (definition, buildx) = resolve(&place, &context, &inputs, &source, &|text| report.notice(text)).await.context(UNBUILT)?;
+    let (mut definition, buildx) = resolve(&place, &context, &inputs, &source, &|text| report.notice(text)).await.context(UNBUILT)?;
     report.mask(&definition.passwords());
     for lost in inherited::lost(&definition, &at_hand(&source, &inputs.bake.asked)) {
         report.notice(&lost);
     }
+    let registry = only.map(|Only { registry, moved }| {
+        moved(&mut definition).iter().for_each(|notice| report.notice(notice));
+        registry
+    });
     let variables = definition.variables(env, &place.variables()).context(UNBUILT);
     let plan = plan(&inputs, &context, env, &facts, definition).context(UNBUILT)?;
     say_plan(&plan.words(), plan.about(), report);
@@ -61,13 +77,19 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
             build_only(bench, &context, &inputs, &plan, report).await?;
             let targets = plan.definition.targets().join(", ");
             ending::built(targets, &plan.about, &context, report).context(BUILT)?;
-            hand_over_built(plan.definition.targets(), &context)
+            hand_over_built(plan.definition.targets(), &context)?;
+            Ok(Vec::new())
         }
         Plan::Publish(plan) => {
+            let images = plan.release.images();
+            if let Some(image) = images.iter().find(|image| registry.is_some_and(|registry| image.registry() != registry)) {
+                anyhow::bail!("{UNBUILT}: `{image}` lies at no registry of the rehearsal");
+            }
             trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
             let published = publish(bench, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let baked: Vec<Baked<'_>> = plan.goods.iter().map(|goods| goods.target.as_str()).zip(&published).collect();
-            hand_over_baked(&baked, &context, &inputs, report)
+            hand_over_baked(&baked, &context, &inputs, report)?;
+            Ok(plan.goods.iter().map(|goods| goods.target.clone()).zip(published).collect())
         }
     }
 }

@@ -53,10 +53,10 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
 const UNMERGED: &str = "nothing was merged";
 
 /// The build level, or why none is claimed.
-type Level = Result<String, String>;
+pub(super) type Level = Result<String, String>;
 
 /// The pipeline.
-async fn publish(
+pub(super) async fn publish(
     env: &Environment,
     context: &Context,
     inputs: &Inputs,

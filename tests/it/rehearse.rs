@@ -225,3 +225,43 @@ async fn every_step_that_publishes_in_an_example_can_be_rehearsed() {
     }
     assert!(count > 3);
 }
+
+#[tokio::test]
+async fn jobs_that_build_and_the_one_that_merges_are_rehearsed_together() {
+    let world = World::new().await;
+    let (context, out) = (world.folder.path().join("context"), world.folder.path().join("kept"));
+    let (context, out) = (context.to_str().unwrap(), out.to_str().unwrap());
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/workflows/matrix-merge.yml");
+    let workflow = ["--workflow", example.to_str().unwrap(), "--step", "publish/publish", "--ref", "refs/heads/main"];
+    for arguments in [["--action", "merge", "--tags", "v3"].as_slice(), &workflow] {
+        let run = world.run(&[["rehearse", context, "--out", out].as_slice(), arguments].concat(), &[]).await;
+        assert_eq!(run.code, Some(0), "{}", run.log);
+        let evidence: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(world.folder.path().join("kept/evidence.json")).unwrap()).unwrap();
+        let parts: Vec<&str> = evidence["subjects"].as_array().unwrap().iter().filter_map(|part| part["platform"].as_str()).collect();
+        assert!(parts.contains(&"linux/amd64") && parts.contains(&"linux/arm64"), "{parts:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_target_of_bake_files_is_rehearsed_and_kept() {
+    let world = World::new().await;
+    let (context, out) = (world.folder.path().join("context"), world.folder.path().join("kept"));
+    let target = |name: &str| {
+        let tags = [format!("ghcr.io/octo/{name}:v1"), format!("octo/{name}:latest")];
+        serde_json::json!({ "context": ".", "platforms": ["linux/amd64"], "tags": tags, "cache-to": [{ "type": "gha" }] })
+    };
+    let file = serde_json::json!({ "group": { "default": { "targets": ["api", "web"] } }, "target": { "api": target("api"), "web": target("web") } });
+    std::fs::write(context.join("docker-bake.json"), file.to_string()).unwrap();
+    let (context, out) = (context.to_str().unwrap(), out.to_str().unwrap());
+    let run = world.run(&["rehearse", context, "--out", out, "--action", "bake"], &[]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    for expected in ["`ghcr.io/octo/api:v1` is played by `127.0.0.1:", "the caches of target `web` are left out"] {
+        assert!(run.log.contains(expected), "{expected}: {}", run.log);
+    }
+    for target in ["api", "web"] {
+        assert!(world.folder.path().join("kept").join(target).join("image/index.json").is_file(), "{target}");
+    }
+    let run = world.run(&["rehearse", context, "--out", out, "--action", "bake", "--tags", "v1"], &[]).await;
+    assert!(run.code != Some(0) && run.log.contains("a bake file says of each target"), "{}", run.log);
+}

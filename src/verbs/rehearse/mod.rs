@@ -1,6 +1,7 @@
 //! `supply-action rehearse`: the pipeline of `publish`, unchanged, against the embedded sandbox; ends with everything on disk.
 
 mod offline;
+mod play;
 mod step;
 
 use std::fs;
@@ -9,12 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
+use self::play::Played;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files::Folder;
-use crate::github::{Context, Environment, facts, git};
-use crate::image::{Digest, Repository};
-use crate::inputs::{Action, Inputs, signing_key};
-use crate::plan::{self, Plan};
+use crate::github::{Environment, git};
+use crate::image::Digest;
 use crate::publish::Published;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
@@ -25,8 +25,15 @@ use crate::verify::policy::Format;
 
 /// Where the repository of a rehearsal would lie.
 const SERVER: &str = "https://github.com";
-/// What is built where nobody says.
-const PLATFORMS: &str = "linux/amd64,linux/arm64";
+
+/// An action as a word of the command line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Which {
+    #[default]
+    Publish,
+    Merge,
+    Bake,
+}
 
 /// What `rehearse` may be told.
 #[derive(Debug, Args)]
@@ -49,6 +56,9 @@ pub struct Rehearse {
     /// An input of action.yml as NAME=VALUE, which wins over the options here
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = crate::verbs::input)]
     pub inputs: Vec<(String, String)>,
+    /// Which of the actions to rehearse; merge builds each platform by itself first, and bake takes the folder's bake files
+    #[arg(long, value_enum, default_value_t)]
+    pub action: Which,
     /// The workflow whose step is to be rehearsed: its inputs, with what can be known of its expressions
     #[arg(long, value_name = "FILE")]
     pub workflow: Option<PathBuf>,
@@ -137,37 +147,29 @@ fn played_ref(arguments: &Rehearse) -> String {
 }
 
 async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &Sandbox, report: &Report) -> anyhow::Result<()> {
-    let (env, mut notices) = environment(arguments, env, world).context(NOTHING)?;
-    let context = Context::new(&env);
-    let mut inputs = Inputs::read(&env, &context).context(NOTHING)?;
-    notices.extend(offline::moved(&mut inputs, world.registry()).context(NOTHING)?);
-    let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref)).await.context(NOTHING)?;
-    let plan = plan::plan(&inputs, &context, &env, &facts).context(NOTHING)?;
-    crate::verbs::publish::say_plan(&plan.words(), plan.about(), report);
-    notices.iter().for_each(|notice| report.notice(notice));
-    let published = match plan {
-        Plan::Publish(plan) => {
-            stays_here(&plan.release.images(), world)?;
-            crate::verbs::publish::publish(&env, &context, &inputs, &plan, report)
-                .await
-                .context("the release would fail: nothing was tagged")?
+    let root = world.trusted_root();
+    match play::play(arguments, env, world, report).await? {
+        Played::Nothing => {}
+        Played::One(published) => {
+            report.stage("keep", keep(out, root, &published)).await?;
+            for line in summary::picture::picture(&published, &report.stages(), report.elapsed(), report.width()) {
+                report.say(&line);
+            }
+            say_kept(out, &published, report);
         }
-        Plan::BuildOnly(plan) => {
-            crate::verbs::publish::build_only(&env, &context, &inputs, &plan, report).await?;
-            report.say(&format!("the run would publish nothing: {}", plan.about.reason));
-            return Ok(());
+        Played::Several(targets) => {
+            for (target, published) in &targets {
+                let out = out.join(target);
+                report.stage("keep", keep(&out, root, published)).await?;
+                say_kept(&out, published, report);
+            }
         }
-        Plan::Push(plan) => {
-            stays_here(&plan.images, world)?;
-            let built = crate::verbs::publish::push(&env, &context, &inputs, &plan, report).await.context("the job would fail")?;
-            report.say(&format!("the job would hand on `{}` for the action `merge` to publish", built.root().digest));
-            return Ok(());
-        }
-    };
-    report.stage("keep", keep(out, &inputs, &published)).await?;
-    for line in summary::picture::picture(&published, &report.stages(), report.elapsed(), report.width()) {
-        report.say(&line);
     }
+    Ok(())
+}
+
+/// What lies where, and how it is checked.
+fn say_kept(out: &Path, published: &Published, report: &Report) {
     let shown = out.display();
     report.say(&format!("evidence:   {shown}/evidence.json"));
     report.say(&format!("image:      {shown}/image (OCI layout with every bundle)"));
@@ -175,75 +177,6 @@ async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &S
     let check = summary::commands::of_layout(&format!("{shown}/image"), &published.evidence, &out.join("trusted_root.json"));
     report.say(&format!("check it:   {check}"));
     report.say(&format!("or with cosign 3: sh {shown}/verify.sh"));
-    Ok(())
-}
-
-const NOTHING: &str = "nothing was rehearsed";
-
-/// A rehearsal pushes to the sandbox alone, whatever the inputs say.
-fn stays_here(images: &[Repository], world: &Sandbox) -> anyhow::Result<()> {
-    let elsewhere = images.iter().find(|image| image.registry() != world.registry());
-    elsewhere.map_or(Ok(()), |image| Err(anyhow::anyhow!("nothing was rehearsed: `{image}` lies at no registry of the rehearsal")))
-}
-
-/// The environment that a step of the workflow would have, with the sandbox's services in place of GitHub's and Sigstore's.
-fn environment(arguments: &Rehearse, env: &Environment, world: &Sandbox) -> anyhow::Result<(Environment, Vec<String>)> {
-    // A key's real signatures are not for rehearsals.
-    let mut made = offline::without_the_world(env, signing_key::KEY);
-    made.extend(world.environment());
-    if let Some(event) = &arguments.event {
-        made.insert("GITHUB_EVENT_PATH".to_owned(), event.display().to_string());
-    }
-    let (mut given, mut notices) = (Vec::new(), Vec::new());
-    if let Some(file) = &arguments.workflow {
-        let step = step::read(file, arguments.step.as_deref(), &made)?;
-        anyhow::ensure!(step.action == Action::Publish, "step `{}` merges or bakes, which is not rehearsed yet", step.name);
-        notices.push(format!("step `{}` of `{}` is rehearsed", step.name, file.display()));
-        notices.extend(step.notices);
-        given.extend(step.inputs);
-    }
-    let is_given = |name: &str| given.iter().chain(&arguments.inputs).any(|(given, _)| given.eq_ignore_ascii_case(name));
-    let mut set = |name: &str, value: String| drop(made.insert(format!("INPUT_{name}"), value));
-    let with_workflow = arguments.workflow.is_some();
-    // Whole references in `tags` name the image as well.
-    if !with_workflow && !is_given("images") && !is_given("tags") {
-        set("IMAGES", format!("{}/{}", world.registry(), name_of(&arguments.context)));
-    }
-    let options = [
-        ("TAGS", Some(arguments.tags.replace(',', "\n")).filter(|tags| !with_workflow || !tags.is_empty())),
-        ("PLATFORMS", arguments.platforms.clone().or_else(|| (!with_workflow).then(|| PLATFORMS.to_owned()))),
-        ("CONTEXT", Some(arguments.context.display().to_string())),
-        ("BUILD-ARGS", Some(arguments.build_args.join("\n")).filter(|args| !with_workflow || !args.is_empty())),
-        ("FILE", arguments.file.as_ref().map(|file| file.display().to_string())),
-    ];
-    for (name, value) in options {
-        if let Some(value) = value {
-            set(name, value);
-        }
-    }
-    // A step's own context is a folder beside this one; of a repository elsewhere, this folder plays the part.
-    for (name, value) in given.into_iter().chain(arguments.inputs.iter().cloned()) {
-        match offline::left_out(&name) {
-            Some(notice) => notices.push(notice),
-            None if name.eq_ignore_ascii_case("context") && is_remote(&value) => {
-                notices.push(format!("`{}` plays the context `{value}`", arguments.context.display()));
-            }
-            None => set(&name.to_uppercase(), value),
-        }
-    }
-    set("SIGNING-CONFIG", world.signing_config().display().to_string());
-    set("TRUSTED-ROOT", world.trusted_root().display().to_string());
-    if let Some(endpoint) = &arguments.builder_endpoint {
-        set("BUILDER-ENDPOINT", endpoint.clone());
-    } else {
-        // A builder in Docker sees this machine's loopback, where the registry is, only on the host's network.
-        set("DRIVER-OPTS", "network=host".to_owned());
-    }
-    Ok((made, notices))
-}
-
-fn is_remote(context: &str) -> bool {
-    context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/") || context.contains("{{defaultContext}}")
 }
 
 /// Where results are kept. What lies in the context is sent to the next build and becomes part of its image.
@@ -298,7 +231,7 @@ fn name_of(context: &Path) -> String {
 }
 
 /// Writes image, evidence, bundles, trust and commands.
-async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Result<((), String)> {
+async fn keep(out: &Path, root: &Path, published: &Published) -> anyhow::Result<((), String)> {
     let bundles = out.join("bundles");
     // Of an earlier rehearsal nothing may be left that looks like this one's.
     for old in [out.join("image"), bundles.clone()] {
@@ -317,7 +250,6 @@ async fn keep(out: &Path, inputs: &Inputs, published: &Published) -> anyhow::Res
     let subjects: Vec<Digest> = published.evidence.subjects.iter().map(|subject| subject.digest.clone()).collect();
     crate::verbs::layout::write(&registry, image, &names, &subjects, &out.join("image")).await?;
     folder.write(Path::new("evidence.json"), serde_json::to_string_pretty(&summary::evidence(published))?.as_bytes()).remedied()?;
-    let root = inputs.trusted_root.as_ref().context("a rehearsal has a trusted root")?;
     folder.write(Path::new("trusted_root.json"), &fs::read(root)?).remedied()?;
     let checks = evidence_dir::evidence_files(published, Format::Bundle);
     for check in &checks {
@@ -362,6 +294,7 @@ mod tests {
             git_ref: None,
             event_name: "push".to_owned(),
             event: None,
+            action: Which::Publish,
             workflow: None,
             step: None,
             out: out.map(Path::to_owned),

@@ -1,8 +1,11 @@
 //! The inputs of a release → those of its rehearsal: what reaches beyond this machine is moved to the sandbox or left out, and said. Pure.
 
+use crate::build::bake::Definition;
 use crate::github::Environment;
 use crate::inputs::Inputs;
 use crate::metadata;
+
+const NOWHERE_ELSE: &str = "a rehearsal reaches nothing beyond this machine";
 
 /// Inputs that are the sandbox's to answer, or that name what a rehearsal does not reach.
 const OF_THE_WORLD: [&str; 13] = [
@@ -24,31 +27,44 @@ const OF_THE_WORLD: [&str; 13] = [
 /// Whether a rehearsal has no use for an input; why, for the one who set it.
 pub(super) fn left_out(name: &str) -> Option<String> {
     let name = name.to_uppercase().replace('_', "-");
-    OF_THE_WORLD
-        .contains(&name.as_str())
-        .then(|| format!("input `{}` is left out: a rehearsal reaches nothing beyond this machine", name.to_lowercase()))
+    OF_THE_WORLD.contains(&name.as_str()).then(|| format!("input `{}` is left out: {NOWHERE_ELSE}", name.to_lowercase()))
+}
+
+/// Moves names to the sandbox's registry, and remembers what it says of it.
+struct Mover<'a> {
+    registry: &'a str,
+    notices: Vec<String>,
+}
+
+impl Mover<'_> {
+    fn moved(&mut self, name: &str) -> String {
+        let moved = format!("{}/{}", self.registry, path_of(name));
+        let notice = format!("`{name}` is played by `{moved}`");
+        if moved != name && !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+        moved
+    }
 }
 
 /// Moves every name of the image to the sandbox's registry, and says so.
 pub(super) fn moved(inputs: &mut Inputs, registry: &str) -> anyhow::Result<Vec<String>> {
-    let mut notices = Vec::new();
-    let mut move_one = |name: &str| {
-        let moved = format!("{registry}/{}", path_of(name));
-        if moved != name {
-            let notice = format!("`{name}` is played by `{moved}`");
-            if !notices.contains(&notice) {
-                notices.push(notice);
-            }
-        }
-        moved
-    };
-    inputs.metadata.images = metadata::renamed_images(&inputs.metadata.images, &mut move_one)?;
+    let mut mover = Mover { registry, notices: Vec::new() };
+    inputs.metadata.images = metadata::renamed_images(&inputs.metadata.images, &mut |name| mover.moved(name))?;
     for reference in &mut inputs.metadata.references {
-        let moved = move_one(&reference.image);
+        let moved = mover.moved(&reference.image);
         reference.text = reference.text.replacen(&reference.image, &moved, 1);
         reference.image = moved;
     }
-    Ok(notices)
+    Ok(mover.notices)
+}
+
+/// The same for the targets of bake files.
+pub(super) fn moved_definition(definition: &mut Definition, registry: &str) -> Vec<String> {
+    let mut mover = Mover { registry, notices: Vec::new() };
+    let without_caches = definition.move_names(&mut |name| mover.moved(name));
+    let told = without_caches.iter().map(|target| format!("the caches of target `{target}` are left out: {NOWHERE_ELSE}"));
+    mover.notices.into_iter().chain(told).collect()
 }
 
 /// A name without its registry.

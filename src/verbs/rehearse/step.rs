@@ -47,6 +47,15 @@ pub(super) fn read(file: &Path, wanted: Option<&str>, env: &Environment) -> anyh
     }
 }
 
+/// The step that builds what another merges: the one that publishes, if there is but one.
+pub(super) fn legs(file: &Path, env: &Environment) -> anyhow::Result<Option<Step>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("`--workflow {}` cannot be read", file.display()))?;
+    let workflow: Value = serde_saphyr::from_str(&text)?;
+    let steps = steps(&workflow);
+    let mut building = steps.iter().filter(|step| step.action == Some(Action::Publish));
+    Ok(building.next().filter(|_| building.next().is_none()).map(|step| filled(&workflow, step, env)))
+}
+
 struct Found<'a> {
     action: Option<Action>,
     name: String,
