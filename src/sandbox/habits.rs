@@ -203,7 +203,12 @@ impl Limit {
     pub(super) fn judge(&self, path: &str, now: Instant) -> Verdict {
         let mut waiting = held(&self.waiting);
         if let Some(at) = waiting.iter().position(|(known, _)| known == path) {
-            let (_, until) = waiting.swap_remove(at);
+            let until = waiting[at].1;
+            // Whoever asks at the same time has not heard of it yet.
+            if now + Duration::from_millis(Self::SECONDS * 500) < until {
+                return Verdict::TooMany { wait: Self::SECONDS };
+            }
+            waiting.swap_remove(at);
             return if now < until { Verdict::Impatient } else { Verdict::Served };
         }
         if !self.every.due() {
@@ -224,6 +229,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(limit.judge("/a", now), Verdict::Served);
         assert_eq!(limit.judge("/a", now), Verdict::TooMany { wait: 1 });
+        assert_eq!(limit.judge("/a", now + Duration::from_millis(100)), Verdict::TooMany { wait: 1 }, "at the same time");
         assert_eq!(limit.judge("/a", now + Duration::from_millis(900)), Verdict::Impatient);
         assert_eq!((limit.judge("/a", now), limit.judge("/a", now)), (Verdict::Served, Verdict::TooMany { wait: 1 }));
         assert_eq!(limit.judge("/a", now + Duration::from_secs(1)), Verdict::Served);

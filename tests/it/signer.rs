@@ -279,5 +279,6 @@ async fn a_flood_of_referrers_is_read_by_nobody() {
         assert!(output.status.code() == Some(1) && said(&output).contains("this is a flood"), "{}", said(&output));
     }
     let asked = world.sandbox.requests().len() - before;
-    assert!(asked < 40, "{asked} requests");
+    // What the other parts have is read meanwhile; of the thousand nothing is.
+    assert!(asked < 100, "{asked} requests");
 }
