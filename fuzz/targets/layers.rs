@@ -36,7 +36,8 @@ impl Memory {
     /// The document, or why there is none.
     fn document(&self, image: &[Blob], threads: usize, cache: Option<&Cache>) -> std::result::Result<String, String> {
         let images = [image.to_vec(), image.to_vec()];
-        let found = collect(&images, &Reading { blobs: self, threads, cache, watcher: &Unwatched, files: true, diff_ids: true }).map_err(|error| error.to_string())?;
+        let found = collect(&images, &Reading { blobs: self, threads, cache, watcher: &Unwatched, files: true, diff_ids: true })
+            .map_err(|error| error.to_string())?;
         let mut documents = found.into_iter().map(|collected| {
             let about = spdx::About { name: "fuzz".into(), ..spdx::About::default() };
             spdx::document(&Catalog::from_collected(collected), &about)

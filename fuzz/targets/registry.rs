@@ -15,7 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
                 let _ = entries::account(&index, &Allowed::default());
                 index.manifests.into_iter().chain(index.subject).collect::<Vec<_>>()
             }
-            Ok(Document::Image(image)) => [image.config].into_iter().chain(image.layers).chain(image.subject.map(|subject| *subject)).collect(),
+            Ok(Document::Image(image)) => {
+                [image.config].into_iter().chain(image.layers).chain(image.subject.map(|subject| *subject)).collect()
+            }
             Err(_) => Vec::new(),
         };
         // What was read of a descriptor is written so that it is read as the same.
