@@ -95,22 +95,28 @@ impl Folder {
 
     /// Reads a file; `None` when there is none.
     pub fn read(&self, name: &Path) -> Result<Option<Vec<u8>>, FileError> {
+        let Some(mut file) = self.file(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|source| FileError::Io { path: self.path.join(name), source })?;
+        Ok(Some(bytes))
+    }
+
+    /// Opens a file to read it; `None` when there is none.
+    pub fn file(&self, name: &Path) -> Result<Option<File>, FileError> {
         let path = self.path.join(name);
         // A pipe would wait for who writes.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = match rustix::fs::openat(self.open.as_fd(), name, flags, Mode::empty()) {
+        let file = match rustix::fs::openat(self.open.as_fd(), name, flags, Mode::empty()) {
             Ok(open) => File::from(open),
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => return Err(FileError::Link(path)),
             Err(error) => return Err(failed(&path, error)),
         };
-        let told = |source| FileError::Io { path: path.clone(), source };
-        if !file.metadata().map_err(told)?.is_file() {
-            return Err(FileError::Kind(path));
+        match file.metadata() {
+            Ok(found) if found.is_file() => Ok(Some(file)),
+            Ok(_) => Err(FileError::Kind(path)),
+            Err(source) => Err(FileError::Io { path, source }),
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(told)?;
-        Ok(Some(bytes))
     }
 
     /// The names in it, sorted.

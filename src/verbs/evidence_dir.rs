@@ -27,6 +27,9 @@ use crate::verify::{BUNDLE_LIMIT, Statement, SubjectEvidence};
 /// How many blobs are fetched at once.
 const CONCURRENCY: usize = 8;
 
+/// Of the words of a predicate type in the name of a file, in bytes.
+const LONGEST: usize = 60;
+
 /// A statement that was published, and the file that keeps it.
 pub(super) struct EvidenceFile<'a> {
     /// Without an ending: `linux-amd64.sbom`.
@@ -66,7 +69,9 @@ fn kind(predicate_type: &str) -> String {
         other => {
             let words: Vec<&str> = other.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
             let last = words[words.len().saturating_sub(3)..].join("-").to_lowercase();
-            if last.is_empty() { "statement".to_owned() } else { last }
+            // A name of a file has room for 255 bytes, and this is a third of it.
+            let last = &last[last.len().saturating_sub(LONGEST)..];
+            if last.is_empty() { "statement".to_owned() } else { last.to_owned() }
         }
     }
 }
@@ -171,6 +176,7 @@ mod tests {
             ("https://in-toto.io/attestation/vulns/v0.2", "vulns-v0-2"),
             ("../../etc/passwd", "etc-passwd"),
             ("日本", "statement"),
+            (&"x".repeat(4000), &"x".repeat(60)),
         ] {
             assert_eq!(kind(predicate_type), word);
         }

@@ -11,6 +11,7 @@ use crate::image::{Digest, ImageRef, Repository};
 use crate::registry::Registry;
 use crate::registry::closure::{self, Kind};
 use crate::sandbox::{self, Sandbox};
+use crate::sbom::SbomError;
 use crate::sbom::image::images_of;
 
 /// The repository by which the layout's image is read.
@@ -30,7 +31,11 @@ impl ServedLayout {
     /// `DIR`, which holds one image, or `DIR:NAME` or `DIR@sha256:…`.
     pub(super) async fn open(text: &str) -> anyhow::Result<Self> {
         let (folder, name) = split(text);
-        let images = images_of(&folder, name.as_deref()).with_context(|| format!("layout `{}`", folder.display()))?;
+        let images = images_of(&folder, name.as_deref()).map_err(|error| match error {
+            SbomError::BadImage(why) => anyhow::anyhow!(why),
+            error => error.into(),
+        });
+        let images = images.with_context(|| format!("layout `{}`", folder.display()))?;
         let digest: Digest = match images.as_slice() {
             [only] => only.descriptor.digest.clone(),
             several => {

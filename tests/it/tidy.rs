@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 5] = [
     &["cli", "main", "lib"],
 ];
 /// These use nothing of the program, but for what they may.
-const APART: [(&str, &[&str]); 2] = [("sandbox", &[]), ("sbom", &["oci"])];
+const APART: [(&str, &[&str]); 2] = [("sandbox", &["files"]), ("sbom", &["oci"])];
 
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

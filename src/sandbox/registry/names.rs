@@ -30,7 +30,7 @@ fn is_component(text: &str) -> bool {
 }
 
 /// A SHA-256 digest; `as_str` is `sha256:<hex>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Digest(String);
 
 impl Digest {

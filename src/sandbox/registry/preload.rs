@@ -1,5 +1,7 @@
-//! Makes registry content out of OCI layouts on disk; it never changes a layout.
+//! Makes registry content out of OCI layouts on disk; it never changes a layout, and reads no file beyond it that a stranger's layout links to.
 
+use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -7,45 +9,73 @@ use serde_json::Value;
 use super::Registry;
 use super::names::{Digest, Name, Reference};
 use super::store::Manifest;
+use crate::files::{FileError, Folder};
 use crate::sandbox::SandboxError;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// An index in an index is usual, and no more.
 const DEEPEST: usize = 8;
+/// Of a document, in bytes: registries take four MiB.
+const LARGEST: u64 = 8 << 20;
 
 struct Layout<'a> {
     path: &'a Path,
+    root: Folder,
+    blobs: Folder,
+    /// What was put: a layout that names one manifest often costs no more than what it holds.
+    put: BTreeSet<Digest>,
 }
 
-impl Layout<'_> {
+fn refused(path: &Path, reason: impl ToString) -> SandboxError {
+    SandboxError::Layout { path: path.to_owned(), reason: reason.to_string() }
+}
+
+impl<'a> Layout<'a> {
+    fn open(path: &'a Path) -> Result<Self, SandboxError> {
+        let told = |error: FileError| refused(path, error);
+        let root = Folder::open(path, path).map_err(told)?;
+        let blobs = root.below(Path::new("blobs"), false).and_then(|blobs| blobs.below(Path::new("sha256"), false)).map_err(told)?;
+        Ok(Self { path, root, blobs, put: BTreeSet::new() })
+    }
+
     fn refused(&self, reason: impl ToString) -> SandboxError {
-        SandboxError::Layout { path: self.path.to_owned(), reason: reason.to_string() }
+        refused(self.path, reason)
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.path.join("blobs").join("sha256").join(digest.hex())
     }
 
-    async fn json(&self, path: &Path) -> Result<(Vec<u8>, Value), SandboxError> {
-        let bytes = tokio::fs::read(path).await.map_err(|error| self.refused(format!("`{}`: {error}", path.display())))?;
-        let document = serde_json::from_slice(&bytes).map_err(|error| self.refused(error))?;
-        Ok((bytes, document))
+    fn index(&self) -> Result<Value, SandboxError> {
+        let bytes = self.document(&self.root, Path::new("index.json"))?;
+        serde_json::from_slice(&bytes).map_err(|error| self.refused(error))
+    }
+
+    fn document(&self, folder: &Folder, name: &Path) -> Result<Vec<u8>, SandboxError> {
+        let file = folder.file(name).map_err(|error| self.refused(error))?;
+        let file = file.ok_or_else(|| self.refused(format!("`{}` is not there", name.display())))?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| self.refused(error))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(self.refused(format!("`{}` is larger than {LARGEST} bytes", name.display())));
+        }
+        Ok(bytes)
     }
 }
 
 impl Registry {
     /// Puts every named entry of a layout's index under its name.
     pub(crate) async fn preload(&self, path: &Path) -> Result<(), SandboxError> {
-        let layout = Layout { path };
-        let (_, index) = layout.json(&path.join("index.json")).await?;
+        let mut layout = Layout::open(path)?;
+        let index = layout.index()?;
         for descriptor in index["manifests"].as_array().into_iter().flatten() {
             let Some(full_name) = descriptor["annotations"][REF_NAME].as_str() else {
                 continue;
             };
             let (name, tag) = full_name.rsplit_once(':').unwrap_or((full_name, "latest"));
             let name = Name::parse(name).map_err(|error| layout.refused(error))?;
-            let digest = self.preload_manifest(&layout, &name, descriptor, 0).await?;
+            let digest = self.preload_manifest(&mut layout, &name, descriptor, 0).await?;
             match Reference::parse(tag).map_err(|error| layout.refused(error))? {
                 Reference::Tag(tag) => self.store.put_tag(&name, &tag, &digest).await.map_err(|error| layout.refused(error))?,
                 Reference::Digest(_) => {
@@ -58,11 +88,11 @@ impl Registry {
 
     /// Puts every entry of a layout's index into one repository, under the tag that its name ends with, if it has one.
     pub(crate) async fn preload_whole(&self, path: &Path, name: &str) -> Result<(), SandboxError> {
-        let layout = Layout { path };
+        let mut layout = Layout::open(path)?;
         let name = Name::parse(name).map_err(|error| layout.refused(error))?;
-        let (_, index) = layout.json(&path.join("index.json")).await?;
+        let index = layout.index()?;
         for descriptor in index["manifests"].as_array().into_iter().flatten() {
-            let digest = self.preload_manifest(&layout, &name, descriptor, 0).await?;
+            let digest = self.preload_manifest(&mut layout, &name, descriptor, 0).await?;
             let named = descriptor["annotations"][REF_NAME].as_str().map(|name| name.rsplit([':', '/']).next().unwrap_or(name));
             if let Some(Ok(Reference::Tag(tag))) = named.map(Reference::parse) {
                 self.store.put_tag(&name, &tag, &digest).await.map_err(|error| layout.refused(error))?;
@@ -72,13 +102,23 @@ impl Registry {
     }
 
     /// The manifest after its children and blobs, so that it never lacks a part.
-    async fn preload_manifest(&self, layout: &Layout<'_>, name: &Name, descriptor: &Value, depth: usize) -> Result<Digest, SandboxError> {
+    async fn preload_manifest(
+        &self,
+        layout: &mut Layout<'_>,
+        name: &Name,
+        descriptor: &Value,
+        depth: usize,
+    ) -> Result<Digest, SandboxError> {
         if depth > DEEPEST {
             return Err(layout.refused("its indexes nest too deeply"));
         }
         let text = descriptor["digest"].as_str().unwrap_or_default();
         let digest = Digest::parse(text).map_err(|error| layout.refused(error))?;
-        let (bytes, document) = layout.json(&layout.blob_path(&digest)).await?;
+        if layout.put.contains(&digest) {
+            return Ok(digest);
+        }
+        let bytes = layout.document(&layout.blobs, Path::new(digest.hex()))?;
+        let document: Value = serde_json::from_slice(&bytes).map_err(|error| layout.refused(error))?;
         if Digest::of(&bytes) != digest {
             return Err(layout.refused(format!("blob `{text}` has another digest")));
         }
@@ -95,6 +135,7 @@ impl Registry {
         self.store_manifest(name, &digest, &Manifest { bytes, media_type }, &document, subject.as_ref())
             .await
             .map_err(|error| layout.refused(error))?;
+        layout.put.insert(digest.clone());
         Ok(digest)
     }
 
@@ -104,6 +145,10 @@ impl Registry {
         let digest = Digest::parse(text).map_err(|error| layout.refused(error))?;
         let (from, to) = (layout.blob_path(&digest), self.store.blob_path(&digest));
         let known = super::store::exists(&to).await;
+        let there = layout.blobs.file(Path::new(digest.hex())).map_err(|error| layout.refused(error))?;
+        if there.is_none() && !known {
+            return Err(layout.refused(format!("blob `{text}` is not there")));
+        }
         if !known && tokio::fs::hard_link(&from, &to).await.is_err() {
             tokio::fs::copy(&from, &to).await.map_err(|error| layout.refused(format!("blob `{text}`: {error}")))?;
         }

@@ -3,7 +3,7 @@
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Effect, Service, World};
+use super::{Config, Effect, Service, World, start};
 use crate::sandbox::keys;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -269,4 +269,77 @@ async fn a_layout_is_preloaded_under_its_name() {
     assert_eq!(world.get("/v2/library/busybox/manifests/latest").await.text().await.unwrap(), image);
     let layer = format!("/v2/library/busybox/blobs/{}", digest(b"layer"));
     assert_eq!(world.get(&layer).await.text().await.unwrap(), "layer");
+}
+
+/// A layout on disk of these documents; gives the blobs' folder and the index' digest.
+fn layout_of(folder: &std::path::Path, more: impl FnOnce(&dyn Fn(&[u8]) -> String) -> Vec<Value>) -> std::path::PathBuf {
+    let blobs = folder.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let keep = |content: &[u8]| {
+        let digest = digest(content);
+        std::fs::write(blobs.join(digest.strip_prefix("sha256:").unwrap()), content).unwrap();
+        digest
+    };
+    let entries = more(&keep);
+    std::fs::write(folder.join("index.json"), json!({ "schemaVersion": 2, "manifests": entries }).to_string()).unwrap();
+    blobs
+}
+
+async fn refusal(folder: &std::path::Path) -> String {
+    let state = tempfile::tempdir().unwrap();
+    let mut config = Config::new(state.path().to_owned());
+    config.layouts.push((folder.to_owned(), "layout/image".to_owned()));
+    match start(config).await {
+        Ok(_) => "served".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_layout_names_no_other_file_and_costs_no_more_than_it_holds() {
+    let image = |keep: &dyn Fn(&[u8]) -> String, layer: &str| {
+        json!({"schemaVersion": 2, "mediaType": IMAGE, "config": {"digest": keep(b"{}")}, "layers": [{"digest": layer}]}).to_string()
+    };
+    let secret = tempfile::tempdir().unwrap();
+    std::fs::write(secret.path().join("secret"), "secret").unwrap();
+    let at = |blobs: &std::path::Path, content: &[u8]| blobs.join(digest(content).strip_prefix("sha256:").unwrap());
+    // A layer that is a link to somebody else's file.
+    let folder = tempfile::tempdir().unwrap();
+    let layer = digest(b"secret");
+    let blobs = layout_of(folder.path(), |keep| vec![json!({"mediaType": IMAGE, "digest": keep(image(keep, &layer).as_bytes())})]);
+    std::os::unix::fs::symlink(secret.path().join("secret"), at(&blobs, b"secret")).unwrap();
+    let said = refusal(folder.path()).await;
+    assert!(said.contains("is a symbolic link"), "{said}");
+    // A pipe that nobody writes to.
+    std::fs::remove_file(at(&blobs, b"secret")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at(&blobs, b"secret")).status().unwrap().success());
+    let said = refusal(folder.path()).await;
+    assert!(said.contains("neither a file nor a folder"), "{said}");
+    // What is not there.
+    std::fs::remove_file(at(&blobs, b"secret")).unwrap();
+    let said = refusal(folder.path()).await;
+    assert!(said.contains("is not there"), "{said}");
+    // The folder of blobs is elsewhere.
+    std::fs::write(at(&blobs, b"secret"), "secret").unwrap();
+    assert_eq!(refusal(folder.path()).await, "served");
+    std::fs::rename(folder.path().join("blobs"), secret.path().join("blobs")).unwrap();
+    std::os::unix::fs::symlink(secret.path().join("blobs"), folder.path().join("blobs")).unwrap();
+    let said = refusal(folder.path()).await;
+    assert!(said.contains("is a symbolic link"), "{said}");
+    // An index that names itself often would be read 100^8 times.
+    let folder = tempfile::tempdir().unwrap();
+    layout_of(folder.path(), |keep| {
+        let layer = keep(b"layer");
+        let mut entry = json!({"mediaType": IMAGE, "digest": keep(image(keep, &layer).as_bytes())});
+        for _ in 0..8 {
+            let index = json!({"schemaVersion": 2, "manifests": vec![entry; 100]}).to_string();
+            entry = json!({"mediaType": "application/vnd.oci.image.index.v1+json", "digest": keep(index.as_bytes())});
+        }
+        vec![entry]
+    });
+    assert_eq!(refusal(folder.path()).await, "served");
+    // A document without an end.
+    std::fs::write(folder.path().join("index.json"), vec![b' '; (8 << 20) + 1]).unwrap();
+    let said = refusal(folder.path()).await;
+    assert!(said.contains("is larger than 8388608 bytes"), "{said}");
 }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::step::{self, Step};
+use super::step::{Step, Workflow};
 use super::{Rehearse, Which, name_of, offline};
 use crate::error::Remedy as _;
 use crate::github::{Context, Environment, facts};
@@ -65,11 +65,12 @@ fn given<'a>(arguments: &'a Rehearse, env: &Environment, world: &'a Sandbox) -> 
     };
     let (mut inputs, mut of_legs, mut action) = (Vec::new(), Vec::new(), action_of(arguments.action));
     if let Some(file) = &arguments.workflow {
-        let step = step::read(file, arguments.step.as_deref(), &made)?;
+        let workflow = Workflow::open(file)?;
+        let step = workflow.step(arguments.step.as_deref(), &made)?;
         action = step.action;
         inputs = take(step, file);
         if action == Action::Merge {
-            of_legs = step::legs(file, &made)?.map(|step| take(step, file)).unwrap_or_default();
+            of_legs = workflow.legs(&made).map(|step| take(step, file)).unwrap_or_default();
         }
     }
     inputs.extend(arguments.inputs.iter().cloned());
@@ -102,21 +103,29 @@ impl Given<'_> {
     fn step(&self, inputs: impl IntoIterator<Item = (String, String)>) -> Environment {
         let mut env = self.env.clone();
         let mut set = |name: &str, value: String| drop(env.insert(format!("INPUT_{}", name.to_uppercase()), value));
-        inputs.into_iter().for_each(|(name, value)| set(&name, value));
+        let mut driver = String::new();
+        for (name, value) in inputs {
+            if name.eq_ignore_ascii_case("driver-opts") {
+                driver.clone_from(&value);
+            }
+            set(&name, value);
+        }
         set("SIGNING-CONFIG", self.world.signing_config().display().to_string());
         set("TRUSTED-ROOT", self.world.trusted_root().display().to_string());
         if self.action != Action::Merge {
-            self.builder().into_iter().for_each(|(name, value)| set(&name, value));
+            let (name, value) = self.builder(&driver);
+            set(name, value);
         }
         env
     }
 
-    fn builder(&self) -> Option<(String, String)> {
-        Some(match &self.arguments.builder_endpoint {
-            Some(endpoint) => ("builder-endpoint".to_owned(), endpoint.clone()),
+    /// Of a step with these `driver-opts`.
+    fn builder(&self, driver: &str) -> (&'static str, String) {
+        match &self.arguments.builder_endpoint {
+            Some(endpoint) => ("builder-endpoint", endpoint.clone()),
             // A builder in Docker sees this machine's loopback, where the registry is, only on the host's network.
-            None => ("driver-opts".to_owned(), "network=host".to_owned()),
-        })
+            None => ("driver-opts", format!("{driver}\nnetwork=host").trim_start().to_owned()),
+        }
     }
 
     fn is_given(&self, name: &str) -> bool {
@@ -228,7 +237,9 @@ async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
             [("platforms", platform), ("push-by-digest", "true"), ("outputs", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         let told = given.named().into_iter().chain(given.built()).chain(given.here(&given.of_legs, report)).chain(shared.clone());
         let mut env = given.step(told.chain(own));
-        env.extend(given.builder().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)));
+        let of_legs = given.of_legs.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("driver-opts"));
+        let (name, value) = given.builder(of_legs.map_or("", |(_, value)| value));
+        env.insert(format!("INPUT_{}", name.to_uppercase()), value);
         let (context, inputs, plan) = planned(given, &env, report).await?;
         let Plan::Push(plan) = plan else { anyhow::bail!("{NOTHING}: {}", plan.about().reason) };
         given.stays_here(&plan.images)?;

@@ -4,10 +4,9 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
-use crate::error::Remedy as _;
+use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::Environment;
 use crate::github::expression::{Unvalued, evaluated, expanded};
 use crate::inputs::Action;
@@ -24,36 +23,51 @@ pub(super) struct Step {
     pub notices: Vec<String>,
 }
 
-/// The one step of a workflow file that uses this action, or the one that `wanted` names.
-pub(super) fn read(file: &Path, wanted: Option<&str>, env: &Environment) -> anyhow::Result<Step> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("`--workflow {shown}` cannot be read"))?;
-    let workflow: Value = serde_saphyr::from_str(&text).with_context(|| format!("`--workflow {shown}` is no workflow"))?;
-    let steps = steps(&workflow);
-    let names = |steps: &[Found<'_>]| steps.iter().map(|step| format!("`{}`", step.name)).collect::<Vec<_>>().join(", ");
-    let chosen: Vec<&Found<'_>> = steps
-        .iter()
-        .filter(|step| wanted.map_or(step.action.is_some(), |wanted| wanted == step.name || wanted == step.job || Some(wanted) == step.id))
-        .collect();
-    match chosen.as_slice() {
-        [only] => Ok(filled(&workflow, only, env)),
-        [] if wanted.is_some() => Err(anyhow::anyhow!("`--step {}`: `{shown}` has no such step", wanted.unwrap_or_default()))
-            .hint(format!("its steps are {}", names(&steps))),
-        [] => Err(anyhow::anyhow!("no step of `{shown}` uses this action")).hint("name the one that does with `--step JOB/ID`"),
-        several => {
-            let listed: Vec<String> = several.iter().map(|step| format!("`{}`", step.name)).collect();
-            Err(anyhow::anyhow!("several steps of `{shown}` use this action: {}", listed.join(", "))).hint("name one with `--step JOB/ID`")
-        }
-    }
+/// A workflow file, read once.
+pub(super) struct Workflow {
+    shown: String,
+    document: Value,
 }
 
-/// The step that builds what another merges: the one that publishes, if there is but one.
-pub(super) fn legs(file: &Path, env: &Environment) -> anyhow::Result<Option<Step>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("`--workflow {}` cannot be read", file.display()))?;
-    let workflow: Value = serde_saphyr::from_str(&text)?;
-    let steps = steps(&workflow);
-    let mut building = steps.iter().filter(|step| step.action == Some(Action::Publish));
-    Ok(building.next().filter(|_| building.next().is_none()).map(|step| filled(&workflow, step, env)))
+impl Workflow {
+    pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
+        let shown = file.display().to_string();
+        let wrong = |why: String| WithExit { code: exit::BAD_INPUT, message: format!("`--workflow {shown}` {why}") };
+        let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let document = serde_saphyr::from_str(&text).map_err(|error| wrong(format!("is no workflow: {error}")))?;
+        Ok(Self { shown, document })
+    }
+
+    /// The one step that uses this action, or the one that `wanted` names.
+    pub(super) fn step(&self, wanted: Option<&str>, env: &Environment) -> anyhow::Result<Step> {
+        let steps = steps(&self.document);
+        let listed = |steps: &[&Found<'_>]| steps.iter().map(|step| format!("`{}`", step.name)).collect::<Vec<_>>().join(", ");
+        let is_meant = |step: &&Found<'_>| match wanted {
+            Some(wanted) => wanted == step.name || wanted == step.job || Some(wanted) == step.id,
+            None => step.action.is_some(),
+        };
+        let chosen: Vec<&Found<'_>> = steps.iter().filter(is_meant).collect();
+        let shown = &self.shown;
+        let (message, hint) = match (chosen.as_slice(), wanted) {
+            ([only], _) => return Ok(filled(&self.document, only, env)),
+            ([], Some(wanted)) => (
+                format!("`--step {wanted}`: `{shown}` has no such step"),
+                format!("its steps are {}", listed(&steps.iter().collect::<Vec<_>>())),
+            ),
+            ([], None) => (format!("no step of `{shown}` uses this action"), "name the one that does with `--step JOB/ID`".to_owned()),
+            (several, _) => {
+                (format!("several steps of `{shown}` use this action: {}", listed(several)), "name one with `--step JOB/ID`".to_owned())
+            }
+        };
+        Err(WithExit { code: exit::BAD_INPUT, message }).hint(hint)
+    }
+
+    /// The step that builds what another merges: the one that publishes, if there is but one.
+    pub(super) fn legs(&self, env: &Environment) -> Option<Step> {
+        let steps = steps(&self.document);
+        let mut building = steps.iter().filter(|step| step.action == Some(Action::Publish));
+        building.next().filter(|_| building.next().is_none()).map(|step| filled(&self.document, step, env))
+    }
 }
 
 struct Found<'a> {
@@ -240,7 +254,11 @@ mod tests {
     fn step(workflow: &str, wanted: Option<&str>) -> Result<Step, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), workflow).unwrap();
-        read(file.path(), wanted, &env()).map_err(|error| crate::error::message(&error))
+        let step = Workflow::open(file.path()).and_then(|workflow| workflow.step(wanted, &env()));
+        step.map_err(|error| {
+            assert_eq!(crate::error::exit_code(&error), exit::BAD_INPUT);
+            crate::error::message(&error)
+        })
     }
 
     const WORKFLOW: &str = r#"
