@@ -1,10 +1,12 @@
-//! The body of a foreign answer → bytes, as many as are allowed and no more. It never waits for ever where the request was given a deadline.
+//! The body of a foreign answer → bytes, as many as are allowed and no more. It never waits for
+//! ever where the request was given a deadline.
 
 use std::time::Duration;
 
 /// The largest answer of a token service or an API that anything here needs.
 pub const LIMIT: usize = 1 << 20;
-/// How long one request to such a service may take, from the connection to the last byte of its answer.
+/// How long one request to such a service may take, from the connection to the last byte of its
+/// answer.
 pub const WITHIN: Duration = Duration::from_secs(30);
 
 /// Why a body is not here.
@@ -41,7 +43,8 @@ pub async fn read(mut response: reqwest::Response, limit: usize) -> Result<Vec<u
 pub(crate) mod bad {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    /// A service that begins every answer well, and then sends `more` again and again, with a pause between, until nobody listens.
+    /// A service that begins every answer well, and then sends `more` again and again, with a pause
+    /// between, until nobody listens.
     async fn serve(more: Vec<u8>, pause: std::time::Duration) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
@@ -80,9 +83,15 @@ mod tests {
     #[tokio::test]
     async fn a_body_without_end_is_not_kept_and_one_that_drips_is_left() {
         let http = reqwest::Client::new();
-        let error = read(http.get(bad::endless().await).send().await.unwrap(), LIMIT).await.unwrap_err();
+        let error =
+            read(http.get(bad::endless().await).send().await.unwrap(), LIMIT).await.unwrap_err();
         assert!(matches!(error, Unread::TooLarge { limit: LIMIT }), "{error}");
-        let dripping = http.get(bad::dripping().await).timeout(Duration::from_millis(300)).send().await.unwrap();
+        let dripping = http
+            .get(bad::dripping().await)
+            .timeout(Duration::from_millis(300))
+            .send()
+            .await
+            .unwrap();
         let error = read(dripping, LIMIT).await.unwrap_err();
         assert!(matches!(&error, Unread::Broken(cause) if cause.is_timeout()), "{error}");
     }

@@ -1,4 +1,5 @@
-//! The command line: verbs and their arguments, the log, signals, the exit code. It never does a verb's work.
+//! The command line: verbs and their arguments, the log, signals, the exit code. It never does a
+//! verb's work.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,19 +37,22 @@ Try it on this machine, offline, with your own Dockerfile:
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Build, sign, attest, verify, tag (the default). Inputs come from INPUT_* and GITHUB_*, as a workflow runner passes them
+    /// Build, sign, attest, verify, tag (the default). Inputs come from INPUT_* and GITHUB_*, as a
+    /// workflow runner passes them
     Publish {
         /// An input of action.yml as NAME=VALUE; stands for the variable INPUT_NAME
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
-    /// Make one image of what several jobs pushed with `push-by-digest`, then sign, attest, verify, tag as `publish` does
+    /// Make one image of what several jobs pushed with `push-by-digest`, then sign, attest, verify,
+    /// tag as `publish` does
     Merge {
         /// An input of merge/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
-    /// Build the targets of bake files together, then sign, attest, verify, tag them all as `publish` does
+    /// Build the targets of bake files together, then sign, attest, verify, tag them all as
+    /// `publish` does
     Bake {
         /// An input of bake/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
@@ -62,13 +66,17 @@ enum Verb {
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
-    /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its own
+    /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its
+    /// own
     Rehearse(verbs::rehearse::Rehearse),
-    /// Check an image in a registry as a stranger would: who signed it, and that every part has its evidence
+    /// Check an image in a registry as a stranger would: who signed it, and that every part has its
+    /// evidence
     Verify(Box<verbs::verify::Arguments>),
-    /// List the packages of an image, wherever it is: in a registry, an OCI layout, a saved archive, or a directory
+    /// List the packages of an image, wherever it is: in a registry, an OCI layout, a saved
+    /// archive, or a directory
     Sbom(verbs::sbom::Arguments),
-    /// Delete what no name leads to any more, and leave every image that is kept whole, with its evidence; a dry run without --delete
+    /// Delete what no name leads to any more, and leave every image that is kept whole, with its
+    /// evidence; a dry run without --delete
     Prune(verbs::prune::Arguments),
     /// Check a Sigstore bundle about a file or a digest, offline
     VerifyBundle(verbs::verify_bundle::Arguments),
@@ -84,7 +92,11 @@ enum Verb {
 /// Runs a verb to its end, or until a signal ends it, and tells how it went.
 pub fn run(cli: Cli, env: Environment) -> ExitCode {
     start_log(&env);
-    let report = Report::new(env.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"), env.contains_key("NO_COLOR"), cli.verbose);
+    let report = Report::new(
+        env.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+        env.contains_key("NO_COLOR"),
+        cli.verbose,
+    );
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -93,7 +105,10 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
         }
     };
     let verb = cli.verb.unwrap_or(Verb::Publish { inputs: Vec::new() });
-    let is_summed_up = matches!(verb, Verb::Publish { .. } | Verb::Merge { .. } | Verb::Bake { .. } | Verb::Verify(_));
+    let is_summed_up = matches!(
+        verb,
+        Verb::Publish { .. } | Verb::Merge { .. } | Verb::Bake { .. } | Verb::Verify(_)
+    );
     let result = runtime.block_on(async {
         // Dropping the verb's future ends its child programs and removes its private files.
         tokio::select! {
@@ -122,7 +137,9 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
         Verb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
         Verb::Merge { inputs } => verbs::merge::run(&with_inputs(env, inputs), report).await,
         Verb::Bake { inputs } => verbs::bake::run(&with_inputs(env, inputs), report).await,
-        Verb::Plan { arguments, inputs } => verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await,
+        Verb::Plan { arguments, inputs } => {
+            verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await
+        }
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
         Verb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
@@ -137,14 +154,18 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
 /// The environment with inputs from the command line, which win.
 fn with_inputs(env: &Environment, inputs: Vec<(String, String)>) -> Environment {
     let mut env = env.clone();
-    env.extend(inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)));
+    env.extend(
+        inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)),
+    );
     env
 }
 
 /// Waits for SIGINT or SIGTERM.
 async fn signalled() -> WithExit {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {
@@ -158,11 +179,17 @@ fn start_log(env: &Environment) {
     use tracing_subscriber::EnvFilter;
     let filter = match env.get("RUST_LOG") {
         Some(filter) => EnvFilter::new(filter),
-        None if env.get("RUNNER_DEBUG").is_some_and(|value| value == "1") => EnvFilter::new("supply_action=debug"),
+        None if env.get("RUNNER_DEBUG").is_some_and(|value| value == "1") => {
+            EnvFilter::new("supply_action=debug")
+        }
         None => EnvFilter::new("warn"),
     };
     // A second start, in a test, is no failure.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(log::Lines::default).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(log::Lines::default)
+        .try_init();
 }
 
 #[cfg(test)]

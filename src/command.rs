@@ -1,5 +1,6 @@
-//! Running another program: its output passed on live, its end explained. It never puts a secret on a command line, and
-//! never hands the child a variable of the job that nobody named; our inputs, the key that signs, and the right to ask for tokens not even then.
+//! Running another program: its output passed on live, its end explained. It never puts a secret on
+//! a command line, and never hands the child a variable of the job that nobody named; our inputs,
+//! the key that signs, and the right to ask for tokens not even then.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -14,7 +15,8 @@ use crate::error::Remedy as _;
 use crate::github::Environment;
 use crate::report::{log, text};
 
-/// Of a program's output, this many lines are at hand when it fails, and so many are repeated as they are.
+/// Of a program's output, this many lines are at hand when it fails, and so many are repeated as
+/// they are.
 const KEPT: usize = 400;
 const TAIL: usize = 12;
 
@@ -80,7 +82,8 @@ const PASSED: [&str; 45] = [
     "RUNNER_OS",
 ];
 const PASSED_PREFIXES: [&str; 3] = ["BUILDX_", "BUILDKIT_", "LC_"];
-/// How a runner describes the run; all of it stands in every log. buildx writes it beside the builds that it keeps, and bake files read it.
+/// How a runner describes the run; all of it stands in every log. buildx writes it beside the
+/// builds that it keeps, and bake files read it.
 const OF_RUN: [&str; 33] = [
     "GITHUB_ACTIONS",
     "GITHUB_ACTOR",
@@ -116,10 +119,12 @@ const OF_RUN: [&str; 33] = [
     "RUNNER_NAME",
     "RUNNER_TRACKING_ID",
 ];
-/// How the stand-ins for buildx in tests are told what to do; they are named by `BUILDX`, and the program of the action never is.
+/// How the stand-ins for buildx in tests are told what to do; they are named by `BUILDX`, and the
+/// program of the action never is.
 const OF_STAND_INS: [&str; 2] = ["FAKE_BUILDX", "LAB_"];
 
-/// Whether no program may have a variable, whoever names it: inputs hold passwords, the request token mints identities, and the key signs.
+/// Whether no program may have a variable, whoever names it: inputs hold passwords, the request
+/// token mints identities, and the key signs.
 pub fn is_ours(name: &str) -> bool {
     ["INPUT_", "ACTIONS_ID_TOKEN_REQUEST_"].iter().any(|start| name.starts_with(start))
         || ["COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD"].contains(&name)
@@ -148,9 +153,15 @@ impl Variables {
     /// With those of these names; one that ends in `*` stands for all that begin so.
     pub fn and<N: AsRef<str>>(mut self, env: &Environment, names: &[N]) -> Self {
         let is_named = |name: &str| {
-            names.iter().map(AsRef::as_ref).any(|named| named.strip_suffix('*').map_or(named == name, |start| name.starts_with(start)))
+            names.iter().map(AsRef::as_ref).any(|named| {
+                named.strip_suffix('*').map_or(named == name, |start| name.starts_with(start))
+            })
         };
-        self.0.extend(env.iter().filter(|(name, _)| is_named(name) && !is_ours(name)).map(|(name, value)| (name.clone(), value.clone())));
+        self.0.extend(
+            env.iter()
+                .filter(|(name, _)| is_named(name) && !is_ours(name))
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         self
     }
 
@@ -187,7 +198,12 @@ pub enum Output {
 
 impl Program {
     pub fn new(path: PathBuf, leading: &[&str], variables: Variables) -> Self {
-        Self { path, leading: leading.iter().map(OsString::from).collect(), variables, folder: None }
+        Self {
+            path,
+            leading: leading.iter().map(OsString::from).collect(),
+            variables,
+            folder: None,
+        }
     }
 
     pub fn with_env(mut self, name: &str, value: &Path) -> Self {
@@ -211,7 +227,8 @@ impl Program {
         self
     }
 
-    /// Runs to the end and gives what it wrote to standard output; an error quotes the last lines of its standard error.
+    /// Runs to the end and gives what it wrote to standard output; an error quotes the last lines
+    /// of its standard error.
     pub async fn capture(&self, arguments: &[String]) -> anyhow::Result<String> {
         let mut child = self.start(arguments, Output::Kept, Stdio::piped())?;
         let mut text = String::new();
@@ -228,19 +245,26 @@ impl Program {
         Ok(text)
     }
 
-    /// Runs to the end; an error quotes the last lines it wrote. Dropping the future kills the program.
+    /// Runs to the end; an error quotes the last lines it wrote. Dropping the future kills the
+    /// program.
     pub async fn run(&self, arguments: &[String], output: Output) -> anyhow::Result<()> {
         self.run_seen(arguments, output, &mut |_| ()).await
     }
 
     /// As `run`; `seen` gets each line that is passed on.
-    pub async fn run_seen(&self, arguments: &[String], output: Output, seen: &mut (dyn FnMut(&str) + Send)) -> anyhow::Result<()> {
+    pub async fn run_seen(
+        &self,
+        arguments: &[String],
+        output: Output,
+        seen: &mut (dyn FnMut(&str) + Send),
+    ) -> anyhow::Result<()> {
         let mut child = self.start(arguments, output, Stdio::null())?;
         let tail = follow(child.stderr.take(), output, seen).await?;
         self.end(&mut child, tail, output).await
     }
 
-    /// Runs to the end without a runtime, for clean-up while everything is being dropped. Its output is not shown.
+    /// Runs to the end without a runtime, for clean-up while everything is being dropped. Its
+    /// output is not shown.
     pub fn run_blocking(&self, arguments: &[String]) {
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
         let mut command = std::process::Command::new(&self.path);
@@ -270,16 +294,25 @@ impl Program {
             .hint("install buildx, or name it with the environment variable BUILDX")
     }
 
-    async fn end(&self, child: &mut Child, tail: VecDeque<String>, output: Output) -> anyhow::Result<()> {
+    async fn end(
+        &self,
+        child: &mut Child,
+        tail: VecDeque<String>,
+        output: Output,
+    ) -> anyhow::Result<()> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let status = child.wait().await.with_context(|| format!("waiting for `{name}`"))?;
         if status.success() {
             return Ok(());
         }
         let said: Vec<String> = tail.into_iter().filter(|line| !line.is_empty()).collect();
-        let message = match said.iter().rev().find(|line| line.starts_with("ERROR")).or(said.last()) {
+        let message = match said.iter().rev().find(|line| line.starts_with("ERROR")).or(said.last())
+        {
             Some(_) if output == Output::Kept => {
-                format!("`{name}` ended with {status}: {}", said[said.len().saturating_sub(TAIL)..].join("\n  "))
+                format!(
+                    "`{name}` ended with {status}: {}",
+                    said[said.len().saturating_sub(TAIL)..].join("\n  ")
+                )
             }
             Some(reason) => format!("`{name}` ended with {status}: {reason}"),
             None => format!("`{name}` ended with {status}"),
@@ -289,7 +322,11 @@ impl Program {
 }
 
 /// Reads a child's standard error to its end, and gives the last lines.
-async fn follow(stderr: Option<ChildStderr>, output: Output, seen: &mut (dyn FnMut(&str) + Send)) -> anyhow::Result<VecDeque<String>> {
+async fn follow(
+    stderr: Option<ChildStderr>,
+    output: Output,
+    seen: &mut (dyn FnMut(&str) + Send),
+) -> anyhow::Result<VecDeque<String>> {
     let mut tail = VecDeque::new();
     let Some(stderr) = stderr else { return Ok(tail) };
     let mut stderr = BufReader::new(stderr);
@@ -368,7 +405,9 @@ impl Lines {
 /// Looks a program up in `PATH`.
 pub fn find(name: &str, env: &Environment) -> Option<PathBuf> {
     let path = env.get("PATH")?;
-    std::env::split_paths(path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
+    std::env::split_paths(path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
 }
 
 #[cfg(test)]
@@ -414,9 +453,11 @@ mod tests {
             "COSIGN_PASSWORD",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
         ];
-        let mut env: Environment = names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+        let mut env: Environment =
+            names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
         let passed = |variables: Variables| variables.0.into_keys().collect::<Vec<_>>();
-        let always = ["BUILDKIT_HOST", "BUILDX_CONFIG", "DOCKER_HOST", "GITHUB_SHA", "PATH", "https_proxy"];
+        let always =
+            ["BUILDKIT_HOST", "BUILDX_CONFIG", "DOCKER_HOST", "GITHUB_SHA", "PATH", "https_proxy"];
         assert_eq!(passed(Variables::of(&env)), always);
         let named = ["MINE", "AWS_*", "INPUT_PASSWORD", "COSIGN_PASSWORD", "ACTIONS_*", "NOWHERE"];
         let more = passed(Variables::of(&env).and(&env, &named));
@@ -425,6 +466,9 @@ mod tests {
             ["ACTIONS_RUNTIME_TOKEN", "AWS_SECRET_ACCESS_KEY", "MINE"]
         );
         env.insert("BUILDX".to_owned(), "/stand/in".to_owned());
-        assert!(["LAB_MODE", "FAKE_BUILDX_SALT"].iter().all(|name| Variables::of(&env).has(name)) && !Variables::of(&env).has("MINE"));
+        assert!(
+            ["LAB_MODE", "FAKE_BUILDX_SALT"].iter().all(|name| Variables::of(&env).has(name))
+                && !Variables::of(&env).has("MINE")
+        );
     }
 }

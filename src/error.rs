@@ -1,4 +1,5 @@
-//! How a failure is told: consequence, causes, remedy, exit code. It never decides what is a failure.
+//! How a failure is told: consequence, causes, remedy, exit code. It never decides what is a
+//! failure.
 
 use std::fmt;
 
@@ -83,7 +84,14 @@ pub struct Several(Vec<anyhow::Error>);
 impl Several {
     /// The failures, those of a list among them one by one.
     pub fn of(errors: Vec<anyhow::Error>) -> Self {
-        Self(errors.into_iter().flat_map(|error| error.downcast::<Self>().map_or_else(|error| vec![error], |list| list.0)).collect())
+        Self(
+            errors
+                .into_iter()
+                .flat_map(|error| {
+                    error.downcast::<Self>().map_or_else(|error| vec![error], |list| list.0)
+                })
+                .collect(),
+        )
     }
 
     pub fn each(&self) -> &[anyhow::Error] {
@@ -98,7 +106,9 @@ impl fmt::Display for Several {
         write!(formatter, "{} things stand in the way:", self.0.len())?;
         for (at, error) in self.0.iter().enumerate() {
             write!(formatter, "\n  ({}) {}", at + 1, below(&message(error)))?;
-            hints(error).iter().try_for_each(|hint| write!(formatter, "\n      {MARK}{}", below(hint)))?;
+            hints(error)
+                .iter()
+                .try_for_each(|hint| write!(formatter, "\n      {MARK}{}", below(hint)))?;
         }
         Ok(())
     }
@@ -152,17 +162,24 @@ mod tests {
             .context("the registry did not answer")
             .context("nothing was tagged")
             .unwrap_err();
-        assert_eq!(message(&error), "nothing was tagged: the registry did not answer: `GET /v2/` answered 503");
+        assert_eq!(
+            message(&error),
+            "nothing was tagged: the registry did not answer: `GET /v2/` answered 503"
+        );
         assert_eq!(hints(&error), ["try again later"]);
         assert_eq!(exit_code(&error), exit::FAILED);
     }
 
     #[test]
     fn of_several_failures_each_has_its_own_remedies_below_it() {
-        let one = Err::<(), _>(anyhow!("the tail:\n  one\n  two")).hint("second").hint("first").unwrap_err();
+        let one = Err::<(), _>(anyhow!("the tail:\n  one\n  two"))
+            .hint("second")
+            .hint("first")
+            .unwrap_err();
         let two = Err::<(), _>(anyhow!("no push")).hint("log in").unwrap_err();
         let inner = anyhow::Error::new(Several::of(vec![one, two]));
-        let error = anyhow::Error::new(Several::of(vec![inner, anyhow!("no `id-token`")])).context("nothing was tagged");
+        let error = anyhow::Error::new(Several::of(vec![inner, anyhow!("no `id-token`")]))
+            .context("nothing was tagged");
         assert_eq!(
             message(&error),
             "nothing was tagged: 3 things stand in the way:\n  (1) the tail:\n      one\n      two\n      hint: second\n      hint: first\n  \
@@ -174,7 +191,8 @@ mod tests {
 
     #[test]
     fn the_exit_code_survives_context() {
-        let error = anyhow::Error::new(WithExit { code: exit::BAD_INPUT, message: "bad".into() }).context("nothing was built");
+        let error = anyhow::Error::new(WithExit { code: exit::BAD_INPUT, message: "bad".into() })
+            .context("nothing was built");
         assert_eq!(exit_code(&error), exit::BAD_INPUT);
     }
 }

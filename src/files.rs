@@ -1,4 +1,5 @@
-//! Files in folders that a checkout may fill: written and read without following a link that lies there. It never leaves the folder it was asked for.
+//! Files in folders that a checkout may fill: written and read without following a link that lies
+//! there. It never leaves the folder it was asked for.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -21,7 +22,9 @@ pub enum FileError {
 
 impl crate::error::Remedied for FileError {
     fn remedy(&self) -> Option<String> {
-        matches!(self, Self::Link(_)).then(|| "remove the link from the checkout, or name the place that it stands for".to_owned())
+        matches!(self, Self::Link(_)).then(|| {
+            "remove the link from the checkout, or name the place that it stands for".to_owned()
+        })
     }
 }
 
@@ -32,7 +35,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder. Below `trusted`, the workspace or where the program was started, no part of its path may be a link; above it is the machine's.
+    /// Opens a folder. Below `trusted`, the workspace or where the program was started, no part of
+    /// its path may be a link; above it is the machine's.
     pub fn open(path: &Path, trusted: &Path) -> Result<Self, FileError> {
         Self::walk(path, trusted, false)
     }
@@ -45,9 +49,11 @@ impl Folder {
     fn walk(path: &Path, trusted: &Path, make: bool) -> Result<Self, FileError> {
         let (start, below) = split(path, trusted);
         if make {
-            std::fs::create_dir_all(&start).map_err(|source| FileError::Io { path: start.clone(), source })?;
+            std::fs::create_dir_all(&start)
+                .map_err(|source| FileError::Io { path: start.clone(), source })?;
         }
-        let open = rustix::fs::openat(CWD, &start, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let open =
+            rustix::fs::openat(CWD, &start, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let mut folder = Self { open: open.map_err(|error| failed(&start, error))?, path: start };
         for part in below {
             folder = folder.below(&part, make)?;
@@ -73,7 +79,8 @@ impl Folder {
         }
     }
 
-    /// Writes a file, in the place of what has its name: a link is replaced, not followed. Whoever reads meanwhile sees the old or the new.
+    /// Writes a file, in the place of what has its name: a link is replaced, not followed. Whoever
+    /// reads meanwhile sees the old or the new.
     pub fn write(&self, name: &Path, bytes: &[u8]) -> Result<(), FileError> {
         let path = self.path.join(name);
         // Of a link the user knows nothing, and what is behind it would not change.
@@ -81,12 +88,17 @@ impl Folder {
             return Err(FileError::Link(path));
         }
         let part = PathBuf::from(format!(".supply-action-{:016x}", rand::random::<u64>()));
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = rustix::fs::openat(self.open.as_fd(), &part, flags, Mode::from_raw_mode(0o666)).map_err(|error| failed(&path, error))?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = rustix::fs::openat(self.open.as_fd(), &part, flags, Mode::from_raw_mode(0o666))
+            .map_err(|error| failed(&path, error))?;
         let written = File::from(open)
             .write_all(bytes)
             .map_err(|source| FileError::Io { path: path.clone(), source })
-            .and_then(|()| rustix::fs::renameat(self.open.as_fd(), &part, self.open.as_fd(), name).map_err(|error| failed(&path, error)));
+            .and_then(|()| {
+                rustix::fs::renameat(self.open.as_fd(), &part, self.open.as_fd(), name)
+                    .map_err(|error| failed(&path, error))
+            });
         if written.is_err() {
             let _ = rustix::fs::unlinkat(self.open.as_fd(), &part, AtFlags::empty());
         }
@@ -97,7 +109,8 @@ impl Folder {
     pub fn read(&self, name: &Path) -> Result<Option<Vec<u8>>, FileError> {
         let Some(mut file) = self.file(name)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|source| FileError::Io { path: self.path.join(name), source })?;
+        file.read_to_end(&mut bytes)
+            .map_err(|source| FileError::Io { path: self.path.join(name), source })?;
         Ok(Some(bytes))
     }
 
@@ -136,7 +149,8 @@ impl Folder {
     /// Whether a name in it is a folder's; a link is refused, wherever it leads.
     pub fn is_folder(&self, name: &Path) -> Result<bool, FileError> {
         let path = self.path.join(name);
-        let found = rustix::fs::statat(self.open.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| failed(&path, error))?;
+        let found = rustix::fs::statat(self.open.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| failed(&path, error))?;
         match rustix::fs::FileType::from_raw_mode(found.st_mode) {
             rustix::fs::FileType::Symlink => Err(FileError::Link(path)),
             kind => Ok(kind == rustix::fs::FileType::Directory),
@@ -145,11 +159,14 @@ impl Folder {
 
     fn is_link(&self, name: &Path) -> bool {
         let found = rustix::fs::statat(self.open.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW);
-        found.is_ok_and(|found| rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Symlink)
+        found.is_ok_and(|found| {
+            rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Symlink
+        })
     }
 }
 
-/// Writes a file that a user names: below the folder where the program was started, as `write`; elsewhere as it is, which may be a pipe.
+/// Writes a file that a user names: below the folder where the program was started, as `write`;
+/// elsewhere as it is, which may be a pipe.
 pub fn write_named(file: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let here = std::env::current_dir().unwrap_or_default();
     if below(&plain(&here.join(file)), &here).is_some() {
@@ -160,7 +177,10 @@ pub fn write_named(file: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 /// Writes one file by its path.
 pub fn write(file: &Path, trusted: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."));
     let Some(name) = file.file_name() else { return Err(FileError::Kind(file.to_owned())) };
     Folder::open(folder, trusted)?.write(Path::new(name), bytes)
 }
@@ -182,7 +202,11 @@ fn split(path: &Path, trusted: &Path) -> (PathBuf, Vec<PathBuf>) {
 /// What of a path is below a folder, by either of its names; of the root of all nothing is.
 fn below<'a>(path: &'a Path, folder: &Path) -> Option<(PathBuf, &'a Path)> {
     let names = [Some(folder.to_owned()), folder.canonicalize().ok()];
-    let root = names.into_iter().flatten().filter(|root| root.parent().is_some()).find(|root| path.starts_with(root))?;
+    let root = names
+        .into_iter()
+        .flatten()
+        .filter(|root| root.parent().is_some())
+        .find(|root| path.starts_with(root))?;
     let rest = path.strip_prefix(&root).ok()?;
     Some((root, rest))
 }
@@ -222,17 +246,33 @@ mod tests {
         symlink("../../outside", workspace.join("real/up")).unwrap();
         symlink("/proc/self/environ", workspace.join("environ")).unwrap();
         let is_link = |outcome: Result<(), FileError>| matches!(outcome, Err(FileError::Link(_)));
-        for file in ["file", "dangling", "folder/victim", "folder/new", "real/up/victim", "real/../folder/new"] {
+        for file in [
+            "file",
+            "dangling",
+            "folder/victim",
+            "folder/new",
+            "real/up/victim",
+            "real/../folder/new",
+        ] {
             assert!(is_link(write(&workspace.join(file), &workspace, b"evil")), "{file}");
         }
         for folder in ["folder", "folder/deep", "folder/more", "real/up", "real/up/more"] {
-            assert!(is_link(Folder::make(&workspace.join(folder), &workspace).map(drop)), "{folder}");
-            assert!(is_link(Folder::open(&workspace.join(folder), &workspace).map(drop)), "{folder}");
+            assert!(
+                is_link(Folder::make(&workspace.join(folder), &workspace).map(drop)),
+                "{folder}"
+            );
+            assert!(
+                is_link(Folder::open(&workspace.join(folder), &workspace).map(drop)),
+                "{folder}"
+            );
         }
         // A folder that is not below is no link itself.
         assert!(is_link(Folder::make(&workspace.join("folder"), &outside).map(drop)));
         let folder = Folder::open(&workspace, &workspace).unwrap();
-        assert!(is_link(folder.read(Path::new("environ")).map(drop)) && is_link(folder.is_folder(Path::new("folder")).map(drop)));
+        assert!(
+            is_link(folder.read(Path::new("environ")).map(drop))
+                && is_link(folder.is_folder(Path::new("folder")).map(drop))
+        );
         assert_eq!(std::fs::read_to_string(outside.join("victim")).unwrap(), "precious");
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 2);
     }
@@ -247,7 +287,9 @@ mod tests {
         assert!(folder.read(Path::new("y")).unwrap().is_none());
         folder.below(Path::new("c"), true).unwrap();
         assert_eq!(folder.names().unwrap(), [PathBuf::from("c"), PathBuf::from("x")]);
-        assert!(folder.is_folder(Path::new("c")).unwrap() && !folder.is_folder(Path::new("x")).unwrap());
+        assert!(
+            folder.is_folder(Path::new("c")).unwrap() && !folder.is_folder(Path::new("x")).unwrap()
+        );
         // The workspace itself may be reached by a link of the machine's.
         symlink(world.path(), world.path().join("link")).unwrap();
         write(&world.path().join("link/a/z"), &world.path().join("link"), b"3").unwrap();

@@ -3,7 +3,8 @@
 //! ```text
 //! Inputs ─plan→ Plan ─build→ BuiltImage ─sign→ SignedImage ─attest→ AttestedImage ─verify→ VerifiedImage ─publish→ Published ─summarize→ Summary
 //! ```
-//! Nothing is tagged before everything is verified from the registry. Modules in the order of reading:
+//! Nothing is tagged before everything is verified from the registry. Modules in the order of
+//! reading:
 
 // words
 pub mod answer;

@@ -1,5 +1,5 @@
-//! Inputs and the caller's Docker configuration → `Credentials`, exchanged where the input says so. It asks only token services that an
-//! entry names, and writes nothing.
+//! Inputs and the caller's Docker configuration → `Credentials`, exchanged where the input says so.
+//! It asks only token services that an entry names, and writes nothing.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -26,16 +26,25 @@ pub struct Asked<'a> {
 /// Every login of the run; what was exchanged is masked at once.
 ///
 /// # Errors
-/// When an exchange is refused, or the only login at a registry of `images` needs a program that is not here.
-pub async fn credentials(asked: &Asked<'_>, endpoints: &Endpoints, report: &Report) -> anyhow::Result<Credentials> {
+/// When an exchange is refused, or the only login at a registry of `images` needs a program that is
+/// not here.
+pub async fn credentials(
+    asked: &Asked<'_>,
+    endpoints: &Endpoints,
+    report: &Report,
+) -> anyhow::Result<Credentials> {
     let mut credentials = Credentials::default();
     from_docker_config(asked, &mut credentials)?;
     // Requests of an exchange hold tokens, which no redirect may carry elsewhere.
     let http = asked.context.network.client_without_redirects()?;
     for login in asked.logins {
-        let token = async |audience: &str| identity::raw_token(&http, asked.context, audience).await;
+        let token =
+            async |audience: &str| identity::raw_token(&http, asked.context, audience).await;
         let now = jiff::Timestamp::now();
-        let (username, password) = exchange::login(&http, endpoints, &login.method, &login.registry, token, now).await.remedied()?;
+        let (username, password) =
+            exchange::login(&http, endpoints, &login.method, &login.registry, token, now)
+                .await
+                .remedied()?;
         if !matches!(login.method, Method::Password { .. }) {
             report.mask(&[password.expose_secret().to_owned()]);
         }
@@ -44,7 +53,8 @@ pub async fn credentials(asked: &Asked<'_>, endpoints: &Endpoints, report: &Repo
     in_its_place(asked, credentials)
 }
 
-/// The logins that cost no question: for a build that publishes nothing, and may not ask for tokens.
+/// The logins that cost no question: for a build that publishes nothing, and may not ask for
+/// tokens.
 pub fn stored_credentials(asked: &Asked<'_>) -> anyhow::Result<Credentials> {
     let mut credentials = Credentials::default();
     from_docker_config(asked, &mut credentials)?;
@@ -56,7 +66,8 @@ pub fn stored_credentials(asked: &Asked<'_>) -> anyhow::Result<Credentials> {
     in_its_place(asked, credentials)
 }
 
-/// The token of a server is no password for the registry of another, which could do with it what the workflow may.
+/// The token of a server is no password for the registry of another, which could do with it what
+/// the workflow may.
 fn in_its_place(asked: &Asked<'_>, mut credentials: Credentials) -> anyhow::Result<Credentials> {
     if let Some(token) = asked.token.filter(|token| !token.expose_secret().is_empty()) {
         credentials.bind(token.clone(), Server::of(&asked.context.server_url));
@@ -71,20 +82,30 @@ fn in_its_place(asked: &Asked<'_>, mut credentials: Credentials) -> anyhow::Resu
 /// Reads `config.json` of `DOCKER_CONFIG`, or of the home directory.
 fn from_docker_config(asked: &Asked<'_>, credentials: &mut Credentials) -> anyhow::Result<()> {
     let get = |name: &str| asked.env.get(name).filter(|value| !value.is_empty());
-    let folder =
-        get("DOCKER_CONFIG").map(std::path::PathBuf::from).or_else(|| get("HOME").map(|home| std::path::Path::new(home).join(".docker")));
-    let Some(text) = folder.and_then(|folder| std::fs::read_to_string(folder.join("config.json")).ok()) else { return Ok(()) };
+    let folder = get("DOCKER_CONFIG")
+        .map(std::path::PathBuf::from)
+        .or_else(|| get("HOME").map(|home| std::path::Path::new(home).join(".docker")));
+    let Some(text) =
+        folder.and_then(|folder| std::fs::read_to_string(folder.join("config.json")).ok())
+    else {
+        return Ok(());
+    };
     let registries: Vec<&str> = asked.images.iter().map(Repository::registry).collect();
     let config = exchange::docker_config(&text, &registries).remedied()?;
     for login in config.logins {
         match login {
-            DockerLogin::Password { registry, username, password } => credentials.add(&registry, &username, Secret::Password(password)),
-            DockerLogin::IdentityToken { registry, token } => credentials.add(&registry, "<token>", Secret::IdentityToken(token)),
+            DockerLogin::Password { registry, username, password } => {
+                credentials.add(&registry, &username, Secret::Password(password))
+            }
+            DockerLogin::IdentityToken { registry, token } => {
+                credentials.add(&registry, "<token>", Secret::IdentityToken(token))
+            }
         }
     }
     let otherwise = |registry: &str| asked.logins.iter().any(|login| login.registry == registry);
     match config.elsewhere.into_iter().find(|missing| !otherwise(&missing.registry)) {
-        // On a person's machine the helper is at hand, and buildx asks it; here only programs in a container lack it.
+        // On a person's machine the helper is at hand, and buildx asks it; here only programs in a
+        // container lack it.
         Some(missing) if asked.context.in_actions => Err(remedied(missing)),
         _ => {
             credentials.keep_docker_config(&text);

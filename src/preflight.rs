@@ -1,4 +1,5 @@
-//! What can be known to fail before anything is built, as one list: a user mends everything in one go. The checks that need no service are pure.
+//! What can be known to fail before anything is built, as one list: a user mends everything in one
+//! go. The checks that need no service are pure.
 
 use crate::build::outputs;
 use crate::error::{Remedy as _, Several, WithExit, exit};
@@ -14,8 +15,11 @@ pub struct Problems(Vec<anyhow::Error>);
 impl Problems {
     /// One cause is one problem, however many requests met it.
     pub fn add(&mut self, error: anyhow::Error) {
-        let cause = |error: &anyhow::Error| error.downcast_ref::<RegistryError>().and_then(RegistryError::cause);
-        let is_known = cause(&error).is_some_and(|new| self.0.iter().any(|known| cause(known).as_ref() == Some(&new)));
+        let cause = |error: &anyhow::Error| {
+            error.downcast_ref::<RegistryError>().and_then(RegistryError::cause)
+        };
+        let is_known = cause(&error)
+            .is_some_and(|new| self.0.iter().any(|known| cause(known).as_ref() == Some(&new)));
         if !is_known {
             self.0.push(error);
         }
@@ -40,20 +44,31 @@ impl Problems {
 }
 
 /// What is written beside each signature.
-pub const TOLD_BY_CERTIFICATE: &str = "the names of repository and workflow, the commit and the digests";
+pub const TOLD_BY_CERTIFICATE: &str =
+    "the names of repository and workflow, the commit and the digests";
 pub const TOLD_BY_KEY: &str = "the public key and the digests";
 
-/// What the logs of a public Sigstore instance would tell about a repository that is private, or is not known to be public. A certificate
-/// authority keeps a log too.
-pub fn public_log(repository: &str, visibility: Visibility, services: &[&str], told: &str, allowed: bool) -> anyhow::Result<()> {
+/// What the logs of a public Sigstore instance would tell about a repository that is private, or is
+/// not known to be public. A certificate authority keeps a log too.
+pub fn public_log(
+    repository: &str,
+    visibility: Visibility,
+    services: &[&str],
+    told: &str,
+    allowed: bool,
+) -> anyhow::Result<()> {
     let Some(log) = services.iter().find(|url| is_public(url)) else { return Ok(()) };
     let private = match visibility {
         Visibility::Public => return Ok(()),
         _ if allowed => return Ok(()),
         Visibility::Private => format!("repository `{repository}` is private"),
-        Visibility::Unknown if repository.is_empty() => "no repository is named, which counts as private".to_owned(),
+        Visibility::Unknown if repository.is_empty() => {
+            "no repository is named, which counts as private".to_owned()
+        }
         Visibility::Unknown => {
-            format!("neither the event nor GitHub says whether repository `{repository}` is private, so it counts as that")
+            format!(
+                "neither the event nor GitHub says whether repository `{repository}` is private, so it counts as that"
+            )
         }
     };
     Err(anyhow::anyhow!("{private}, and signing writes to the public log of `{log}`: {told} would be public for ever"))
@@ -63,19 +78,46 @@ pub fn public_log(repository: &str, visibility: Visibility, services: &[&str], t
 /// Whether what a service logs is for everybody to read.
 fn is_public(url: &str) -> bool {
     let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    host.is_some_and(|host| ["sigstore.dev", "sigstage.dev"].iter().any(|public| host.trim_end_matches('.').ends_with(public)))
+    host.is_some_and(|host| {
+        ["sigstore.dev", "sigstage.dev"]
+            .iter()
+            .any(|public| host.trim_end_matches('.').ends_with(public))
+    })
 }
 
 /// Names of build arguments that hold secrets more often than not, as whole words of the name.
-const SECRET_WORDS: [&str; 9] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASS", "APIKEY", "CREDENTIAL", "CREDENTIALS", "PAT"];
+const SECRET_WORDS: [&str; 9] =
+    ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASS", "APIKEY", "CREDENTIAL", "CREDENTIALS", "PAT"];
 const SECRET_PAIRS: [(&str, &str); 3] = [("API", "KEY"), ("PRIVATE", "KEY"), ("ACCESS", "KEY")];
 /// Names whose values build tools write into pages that everybody gets.
-const PUBLIC: [&str; 10] =
-    ["NEXT_PUBLIC_", "NUXT_PUBLIC_", "EXPO_PUBLIC_", "PUBLIC_", "VITE_", "REACT_APP_", "VUE_APP_", "NG_APP_", "GATSBY_", "STORYBOOK_"];
+const PUBLIC: [&str; 10] = [
+    "NEXT_PUBLIC_",
+    "NUXT_PUBLIC_",
+    "EXPO_PUBLIC_",
+    "PUBLIC_",
+    "VITE_",
+    "REACT_APP_",
+    "VUE_APP_",
+    "NG_APP_",
+    "GATSBY_",
+    "STORYBOOK_",
+];
 /// How well-known tokens begin.
-const SECRET_VALUES: [&str; 10] = ["ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "npm_", "xoxb-", "AKIA", "-----BEGIN "];
+const SECRET_VALUES: [&str; 10] = [
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "npm_",
+    "xoxb-",
+    "AKIA",
+    "-----BEGIN ",
+];
 
-/// Refuses build arguments that look like secrets: a provenance with `mode=max` publishes every one of them.
+/// Refuses build arguments that look like secrets: a provenance with `mode=max` publishes every one
+/// of them.
 pub fn secret_build_args(place: &str, build_args: &[String]) -> anyhow::Result<()> {
     let suspicious: Vec<&str> = build_args
         .iter()
@@ -97,7 +139,9 @@ pub(crate) fn looks_secret(name: &str, value: &str) -> bool {
     let value = value.trim();
     let words: Vec<String> = name.split(['_', '-', '.']).map(str::to_uppercase).collect();
     let named = words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
-        || words.windows(2).any(|pair| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())));
+        || words
+            .windows(2)
+            .any(|pair| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())));
     // A URL, a path, a switch or a number beside such a name is about a secret rather than one.
     let harmless = PUBLIC.iter().any(|prefix| name.starts_with(prefix))
         || value.len() < 8
@@ -108,23 +152,38 @@ pub(crate) fn looks_secret(name: &str, value: &str) -> bool {
     SECRET_VALUES.iter().any(|start| value.starts_with(start)) || (named && !harmless)
 }
 
-/// Refuses a cache that would be written under a name that people pull: a cache is no image, and carries no proof. References are compared as
-/// registries read them. In a repository of ours `latest` is such a name, whatever this run publishes.
-pub fn cache_under_a_name<C: AsRef<str>>(caches: &[C], images: &[Repository], names: &[String]) -> anyhow::Result<()> {
+/// Refuses a cache that would be written under a name that people pull: a cache is no image, and
+/// carries no proof. References are compared as registries read them. In a repository of ours
+/// `latest` is such a name, whatever this run publishes.
+pub fn cache_under_a_name<C: AsRef<str>>(
+    caches: &[C],
+    images: &[Repository],
+    names: &[String],
+) -> anyhow::Result<()> {
     let latest = images.iter().map(|image| format!("{image}:latest"));
     let known: Vec<String> = names.iter().cloned().chain(latest).collect();
     for written in caches.iter().filter_map(|cache| cache_reference(cache.as_ref())) {
         let named = Named::of(&written);
-        let Some(name) = known.iter().find(|name| named.is_some() && Named::of(name) == named) else { continue };
+        let Some(name) = known.iter().find(|name| named.is_some() && Named::of(name) == named)
+        else {
+            continue;
+        };
         let is_tagged = written.rsplit('/').next().is_some_and(|last| last.contains(':'));
         let message = match is_tagged {
-            true if written == *name => format!("`cache-to`: `{name}` is one of the names to publish"),
-            true => format!("`cache-to`: `{written}` writes the cache under `{name}`, a name of the image"),
-            false => format!("`cache-to`: `{written}`, which has no tag, writes the cache under `{name}`, a name of the image"),
+            true if written == *name => {
+                format!("`cache-to`: `{name}` is one of the names to publish")
+            }
+            true => format!(
+                "`cache-to`: `{written}` writes the cache under `{name}`, a name of the image"
+            ),
+            false => format!(
+                "`cache-to`: `{written}`, which has no tag, writes the cache under `{name}`, a name of the image"
+            ),
         };
         let place = name.rsplit_once(':').map_or(name.as_str(), |(place, _)| place);
-        return Err(WithExit { code: exit::BAD_INPUT, message })
-            .hint(format!("write the cache under a name of its own, such as `ref={place}:buildcache`"));
+        return Err(WithExit { code: exit::BAD_INPUT, message }).hint(format!(
+            "write the cache under a name of its own, such as `ref={place}:buildcache`"
+        ));
     }
     Ok(())
 }
@@ -133,7 +192,9 @@ pub fn cache_under_a_name<C: AsRef<str>>(caches: &[C], images: &[Repository], na
 pub fn cache_reference(cache: &str) -> Option<String> {
     match outputs::kind(cache) {
         None => Some(cache.trim().to_owned()),
-        Some(kind) if kind == "registry" => outputs::value(cache, "ref").map(|name| name.trim().to_owned()),
+        Some(kind) if kind == "registry" => {
+            outputs::value(cache, "ref").map(|name| name.trim().to_owned())
+        }
         Some(_) => None,
     }
 }
@@ -181,10 +242,18 @@ mod tests {
 
     #[test]
     fn a_private_repository_needs_consent_for_a_public_log() {
-        let (rekor, fulcio) = (["https://rekor.sigstore.dev"], ["http://127.0.0.1:3000", "https://FULCIO.sigstore.dev:443/x"]);
+        let (rekor, fulcio) = (
+            ["https://rekor.sigstore.dev"],
+            ["http://127.0.0.1:3000", "https://FULCIO.sigstore.dev:443/x"],
+        );
         for (visibility, services, allowed, refused) in [
             (Visibility::Private, rekor.as_slice(), false, Some("repository `o/r` is private")),
-            (Visibility::Unknown, &rekor, false, Some("neither the event nor GitHub says whether repository `o/r` is private")),
+            (
+                Visibility::Unknown,
+                &rekor,
+                false,
+                Some("neither the event nor GitHub says whether repository `o/r` is private"),
+            ),
             (Visibility::Private, &fulcio, false, Some("would be public for ever")),
             (Visibility::Private, &rekor, true, None),
             (Visibility::Unknown, &rekor, true, None),
@@ -194,7 +263,11 @@ mod tests {
         ] {
             let outcome = public_log("o/r", visibility, services, TOLD_BY_KEY, allowed);
             let message = outcome.err().map(|error| error::message(&error)).unwrap_or_default();
-            assert_eq!(message.is_empty(), refused.is_none(), "{visibility:?} {services:?}: {message}");
+            assert_eq!(
+                message.is_empty(),
+                refused.is_none(),
+                "{visibility:?} {services:?}: {message}"
+            );
             assert!(message.contains(refused.unwrap_or_default()), "{message}");
         }
     }
@@ -223,7 +296,9 @@ mod tests {
             assert_eq!(outcome.is_err(), found, "{argument}");
             if let Err(error) = outcome {
                 let (name, value) = argument.split_once('=').unwrap();
-                assert!(error::message(&error).contains(name) && !format!("{error:?}").contains(value));
+                assert!(
+                    error::message(&error).contains(name) && !format!("{error:?}").contains(value)
+                );
             }
         }
     }
@@ -243,7 +318,10 @@ mod tests {
             ("o/a:1.0", "docker.io/o/a:1.0"),
         ] {
             let error = cache_under_a_name(&[cache], &images, &names).unwrap_err();
-            assert!(error::message(&error).contains(&format!(" `{written}`")), "{cache}: {error:?}");
+            assert!(
+                error::message(&error).contains(&format!(" `{written}`")),
+                "{cache}: {error:?}"
+            );
         }
         for cache in [
             "type=registry,ref=ghcr.io/o/a:buildcache,mode=max",
@@ -258,7 +336,13 @@ mod tests {
 
     #[test]
     fn full_versions_are_names_for_ever() {
-        for (tag, immutable) in [("v1.2.3", true), ("1.2.3-rc.1", true), ("v1.2", false), ("latest", false), ("sha-0f1e", false)] {
+        for (tag, immutable) in [
+            ("v1.2.3", true),
+            ("1.2.3-rc.1", true),
+            ("v1.2", false),
+            ("latest", false),
+            ("sha-0f1e", false),
+        ] {
             assert_eq!(is_immutable(&tag.parse().unwrap()), immutable, "{tag}");
         }
     }

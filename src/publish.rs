@@ -1,4 +1,5 @@
-//! `VerifiedImage` → `Published`: the only writer of names that people pull. It never overwrites a name that somebody moved meanwhile.
+//! `VerifiedImage` → `Published`: the only writer of names that people pull. It never overwrites a
+//! name that somebody moved meanwhile.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +25,11 @@ impl Name {
     /// Every tag in every repository.
     pub fn all(repositories: &[Repository], tags: &[Tag]) -> Vec<Self> {
         tags.iter()
-            .flat_map(|tag| repositories.iter().map(|repository| Self { repository: repository.clone(), tag: tag.clone() }))
+            .flat_map(|tag| {
+                repositories
+                    .iter()
+                    .map(|repository| Self { repository: repository.clone(), tag: tag.clone() })
+            })
             .collect()
     }
 }
@@ -42,7 +47,9 @@ pub struct Baseline(HashMap<Name, Option<Digest>>);
 impl Baseline {
     /// Looks every name up.
     pub async fn observe(registry: &Registry, names: &[Name]) -> anyhow::Result<Self> {
-        let looked_up = names.iter().map(|name| async { Ok::<_, RegistryError>((name.clone(), current(registry, name).await?)) });
+        let looked_up = names.iter().map(|name| async {
+            Ok::<_, RegistryError>((name.clone(), current(registry, name).await?))
+        });
         Ok(Self(try_join_all(looked_up).await.remedied()?.into_iter().collect()))
     }
 }
@@ -55,7 +62,10 @@ impl Baseline {
 }
 
 async fn current(registry: &Registry, name: &Name) -> Result<Option<Digest>, RegistryError> {
-    Ok(registry.tagged(&name.repository, &name.tag).await?.map(|manifest| manifest.descriptor.digest))
+    Ok(registry
+        .tagged(&name.repository, &name.tag)
+        .await?
+        .map(|manifest| manifest.descriptor.digest))
 }
 
 /// One image, verified in each of its repositories, and the names that it gets.
@@ -96,7 +106,8 @@ pub struct Published {
 pub struct Terms<'a> {
     pub baseline: &'a Baseline,
     pub rule: OnTagConflict,
-    /// Whether a run of this very commit published the image that a name stands on; then it is no conflict.
+    /// Whether a run of this very commit published the image that a name stands on; then it is no
+    /// conflict.
     pub same_commit: &'a (dyn Fn(Name, ImageRef) -> LocalBoxFuture<'a, bool> + 'a),
     /// Told of each name as soon as it is put, so that a log says how far an interrupted run came.
     pub on_put: &'a dyn Fn(&Name),
@@ -105,27 +116,41 @@ pub struct Terms<'a> {
 /// A name to be, and the verified image that gets it.
 type Place<'a> = (&'a VerifiedImage, &'a Name);
 
-/// Puts every name on its verified image: conflicts first, then names of one version, floating ones last, each on condition that it is as it was
-/// seen, and read back; all are looked at once more after the last. No name of any lot is put before all lots are known to be free of conflicts.
+/// Puts every name on its verified image: conflicts first, then names of one version, floating ones
+/// last, each on condition that it is as it was seen, and read back; all are looked at once more
+/// after the last. No name of any lot is put before all lots are known to be free of conflicts.
 ///
 /// # Errors
 /// With exit code 3 when some names are put and others not; the message lists both.
-pub async fn publish(registry: &Registry, lots: Vec<Lot<'_>>, terms: &Terms<'_>) -> anyhow::Result<Vec<Published>> {
+pub async fn publish(
+    registry: &Registry,
+    lots: Vec<Lot<'_>>,
+    terms: &Terms<'_>,
+) -> anyhow::Result<Vec<Published>> {
     let places = places(&lots)?;
     let mut seen = find_conflicts(registry, &places, terms).await?;
     let mut put: Vec<Place<'_>> = Vec::new();
     let ranks: Vec<Vec<usize>> = (0..=4)
-        .map(|rank| (0..places.len()).filter(|at| places[*at].1.tag.floats() == rank).collect::<Vec<_>>())
+        .map(|rank| {
+            (0..places.len()).filter(|at| places[*at].1.tag.floats() == rank).collect::<Vec<_>>()
+        })
         .filter(|rank| !rank.is_empty())
         .collect();
     for (at, rank) in ranks.iter().enumerate() {
         let attempts = rank.iter().map(|at| put_name(registry, places[*at], seen[*at].as_ref()));
         let outcomes = join_all(attempts).await;
-        let tried: Vec<(Place<'_>, Result<(), NotPut>)> = rank.iter().map(|at| places[*at]).zip(outcomes).collect();
+        let tried: Vec<(Place<'_>, Result<(), NotPut>)> =
+            rank.iter().map(|at| places[*at]).zip(outcomes).collect();
         let next = ranks.get(at + 1);
         let (failed, looked) = tokio::join!(
-            // After the last all are read back, those put before once more: another run may have taken one.
-            read_back(registry, if next.is_none() { put.as_slice() } else { &[] }, tried, terms.on_put),
+            // After the last all are read back, those put before once more: another run may have
+            // taken one.
+            read_back(
+                registry,
+                if next.is_none() { put.as_slice() } else { &[] },
+                tried,
+                terms.on_put
+            ),
             look_again(registry, &places, next.map_or(&[], Vec::as_slice), &seen, terms.rule),
         );
         let ReadBack { standing, mut failed } = failed;
@@ -147,7 +172,11 @@ pub async fn publish(registry: &Registry, lots: Vec<Lot<'_>>, terms: &Terms<'_>)
     let published = lots.iter().filter_map(|lot| {
         Some(Published {
             images: lot.verified.iter().map(|image| image.image().clone()).collect(),
-            names: put.iter().filter(|name| lot.names.contains(name)).map(|name| (*name).clone()).collect(),
+            names: put
+                .iter()
+                .filter(|name| lot.names.contains(name))
+                .map(|name| (*name).clone())
+                .collect(),
             kept: Vec::new(),
             reused: false,
             evidence: lot.verified.first()?.evidence().clone(),
@@ -170,9 +199,13 @@ fn places<'a>(lots: &'a [Lot<'_>]) -> anyhow::Result<Vec<Place<'a>>> {
         anyhow::bail!("nothing was verified, so nothing is published");
     }
     let all = lots.iter().flat_map(|lot| lot.names.iter().map(move |name| (lot, name)));
-    let places = all.map(|(lot, name)| match lot.verified.iter().find(|image| image.image().repository == name.repository) {
-        Some(image) => Ok((image, name)),
-        None => anyhow::bail!("`{name}` is put on nothing: no image was verified in its repository"),
+    let places = all.map(|(lot, name)| {
+        match lot.verified.iter().find(|image| image.image().repository == name.repository) {
+            Some(image) => Ok((image, name)),
+            None => {
+                anyhow::bail!("`{name}` is put on nothing: no image was verified in its repository")
+            }
+        }
     });
     places.collect()
 }
@@ -188,16 +221,22 @@ enum NotPut {
 }
 
 /// Puts one name on the verified bytes, on condition that it is as it was seen.
-async fn put_name(registry: &Registry, (verified, name): Place<'_>, seen: Option<&Seen>) -> Result<(), NotPut> {
+async fn put_name(
+    registry: &Registry,
+    (verified, name): Place<'_>,
+    seen: Option<&Seen>,
+) -> Result<(), NotPut> {
     let digest = &verified.image().digest;
     let refused = match attempt(registry, verified, name, seen).await {
         Ok(()) => return Ok(()),
         Err(error @ RegistryError::Refused { .. }) => error,
         Err(error) => return Err(NotPut::Unconfirmed(remedied(error))),
     };
-    let is_lost = matches!(refused, RegistryError::Refused { status, .. } if status.as_u16() == 412);
+    let is_lost =
+        matches!(refused, RegistryError::Refused { status, .. } if status.as_u16() == 412);
     match current(registry, name).await {
-        // Where tags do not move, one is refused even if it names this very image. And an answer may have been lost.
+        // Where tags do not move, one is refused even if it names this very image. And an answer
+        // may have been lost.
         Ok(Some(found)) if found == *digest => Ok(()),
         // The registry refuses the condition itself.
         Ok(found) if is_lost && seen.is_some_and(|seen| seen.digest == found) => {
@@ -211,8 +250,16 @@ async fn put_name(registry: &Registry, (verified, name): Place<'_>, seen: Option
     }
 }
 
-async fn attempt(registry: &Registry, verified: &VerifiedImage, name: &Name, seen: Option<&Seen>) -> Result<(), RegistryError> {
-    #[expect(clippy::disallowed_methods, reason = "the one place that names an image; it holds the proof")]
+async fn attempt(
+    registry: &Registry,
+    verified: &VerifiedImage,
+    name: &Name,
+    seen: Option<&Seen>,
+) -> Result<(), RegistryError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that names an image; it holds the proof"
+    )]
     registry.put_tag(&name.repository, &name.tag, verified.manifest(), seen).await
 }
 
@@ -229,10 +276,15 @@ async fn read_back<'a>(
     tried: Vec<(Place<'a>, Result<(), NotPut>)>,
     on_put: &dyn Fn(&Name),
 ) -> ReadBack<'a> {
-    let (accepted, refused): (Vec<_>, Vec<_>) = tried.into_iter().partition(|(_, outcome)| outcome.is_ok());
-    let mut failed: Vec<(&Name, NotPut)> = refused.into_iter().filter_map(|(place, outcome)| Some((place.1, outcome.err()?))).collect();
+    let (accepted, refused): (Vec<_>, Vec<_>) =
+        tried.into_iter().partition(|(_, outcome)| outcome.is_ok());
+    let mut failed: Vec<(&Name, NotPut)> = refused
+        .into_iter()
+        .filter_map(|(place, outcome)| Some((place.1, outcome.err()?)))
+        .collect();
     let fresh = accepted.len();
-    let all: Vec<Place<'a>> = accepted.into_iter().map(|(place, _)| place).chain(put.iter().copied()).collect();
+    let all: Vec<Place<'a>> =
+        accepted.into_iter().map(|(place, _)| place).chain(put.iter().copied()).collect();
     let found = join_all(all.iter().map(|(_, name)| current(registry, name))).await;
     let mut standing = Vec::new();
     for (at, (place, found)) in all.into_iter().zip(found).enumerate() {
@@ -250,7 +302,8 @@ async fn read_back<'a>(
     ReadBack { standing, failed }
 }
 
-/// Looks at names that are put next: one that moved since it was found free of conflicts is another run's.
+/// Looks at names that are put next: one that moved since it was found free of conflicts is another
+/// run's.
 async fn look_again<'a>(
     registry: &Registry,
     places: &[Place<'a>],
@@ -265,7 +318,12 @@ async fn look_again<'a>(
         let (image, name) = places[*at];
         let before = seen[*at].as_ref().and_then(|seen| seen.digest.as_ref());
         let looked = match registry.look(&name.repository, &name.tag).await {
-            Ok(now) if now.digest.as_ref() == before || now.digest.as_ref() == Some(&image.image().digest) => Ok(Some(now)),
+            Ok(now)
+                if now.digest.as_ref() == before
+                    || now.digest.as_ref() == Some(&image.image().digest) =>
+            {
+                Ok(Some(now))
+            }
             Ok(now) => Err(NotPut::Lost(now.digest)),
             Err(error) => Err(NotPut::Refused(remedied(error))),
         };
@@ -275,11 +333,18 @@ async fn look_again<'a>(
 }
 
 /// Refuses, before anything is put, when a name moved since the plan was made.
-async fn find_conflicts(registry: &Registry, places: &[Place<'_>], terms: &Terms<'_>) -> anyhow::Result<Vec<Option<Seen>>> {
+async fn find_conflicts(
+    registry: &Registry,
+    places: &[Place<'_>],
+    terms: &Terms<'_>,
+) -> anyhow::Result<Vec<Option<Seen>>> {
     if terms.rule == OnTagConflict::Overwrite {
         return Ok(vec![None; places.len()]);
     }
-    let seen = try_join_all(places.iter().map(|(_, name)| registry.look(&name.repository, &name.tag))).await.remedied()?;
+    let seen =
+        try_join_all(places.iter().map(|(_, name)| registry.look(&name.repository, &name.tag)))
+            .await
+            .remedied()?;
     let mut moved = Vec::new();
     for ((image, name), seen) in places.iter().zip(&seen) {
         let before = terms.baseline.0.get(name).cloned().flatten();
@@ -289,8 +354,11 @@ async fn find_conflicts(registry: &Registry, places: &[Place<'_>], terms: &Terms
                     && now != image.image().digest
                     && !(terms.same_commit)((*name).clone(), name.repository.at(&now)).await =>
             {
-                let before = before.map_or_else(|| "nothing".to_owned(), |before| format!("`{before}`"));
-                moved.push(format!("`{name}` named {before} when this run began and names `{now}` now"));
+                let before =
+                    before.map_or_else(|| "nothing".to_owned(), |before| format!("`{before}`"));
+                moved.push(format!(
+                    "`{name}` named {before} when this run began and names `{now}` now"
+                ));
             }
             _ => {}
         }
@@ -303,14 +371,22 @@ async fn find_conflicts(registry: &Registry, places: &[Place<'_>], terms: &Terms
 }
 
 fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> anyhow::Error {
-    let quoted = |names: &[&Name]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let of = |wanted: fn(&NotPut) -> bool| -> Vec<&Name> { failed.iter().filter(|(_, why)| wanted(why)).map(|(name, _)| *name).collect() };
+    let quoted = |names: &[&Name]| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    let of = |wanted: fn(&NotPut) -> bool| -> Vec<&Name> {
+        failed.iter().filter(|(_, why)| wanted(why)).map(|(name, _)| *name).collect()
+    };
     let unconfirmed = of(|why| matches!(why, NotPut::Unconfirmed(_)));
     let lost = of(|why| matches!(why, NotPut::Lost(_)));
     let all = places.iter().map(|(_, name)| *name);
-    let missing: Vec<&Name> = all.filter(|name| ![put, &unconfirmed, &lost].iter().any(|known| known.contains(name))).collect();
+    let missing: Vec<&Name> = all
+        .filter(|name| ![put, &unconfirmed, &lost].iter().any(|known| known.contains(name)))
+        .collect();
     let told = |(name, why): &(&Name, NotPut)| match why {
-        NotPut::Refused(error) | NotPut::Unconfirmed(error) => format!("`{name}`: {}", crate::error::message(error)),
+        NotPut::Refused(error) | NotPut::Unconfirmed(error) => {
+            format!("`{name}`: {}", crate::error::message(error))
+        }
         NotPut::Lost(Some(digest)) => format!("`{name}` names `{digest}` now"),
         NotPut::Lost(None) => format!("`{name}` is gone"),
     };
@@ -330,7 +406,10 @@ fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> an
                 parts.push(format!("{what}: {}", quoted(&names)));
             }
         }
-        (exit::PARTLY_PUBLISHED, format!("only some names were put; {}; {reasons}", parts.join("; ")))
+        (
+            exit::PARTLY_PUBLISHED,
+            format!("only some names were put; {}; {reasons}", parts.join("; ")),
+        )
     };
     let hint = if lost.is_empty() {
         "the image and its evidence are complete; run the workflow again to put the remaining names"

@@ -1,4 +1,5 @@
-//! The event that started the run → whether it publishes, why, and which tags it gets when the user wrote none. Pure.
+//! The event that started the run → whether it publishes, why, and which tags it gets when the user
+//! wrote none. Pure.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -36,7 +37,8 @@ pub struct Event<'a> {
     pub default_branch: Option<&'a str>,
     /// Whether the commit of a tag is on the default branch; `None` when nobody could say.
     pub on_default_branch: Option<bool>,
-    /// Whether there are Git tags of the line that the branch's name reads as; `None` when nobody could say.
+    /// Whether there are Git tags of the line that the branch's name reads as; `None` when nobody
+    /// could say.
     pub line_has_tags: Option<bool>,
 }
 
@@ -52,7 +54,8 @@ pub struct Ruled {
 pub struct Answer {
     pub decision: Decision,
     pub reason: String,
-    /// The tags for when the input `tags` is not set: rules for `metadata`, and whether `latest` is among them.
+    /// The tags for when the input `tags` is not set: rules for `metadata`, and whether `latest` is
+    /// among them.
     pub rules: Vec<Ruled>,
     pub latest: bool,
     /// The version that the Git tag names, by which `latest` is compared.
@@ -68,7 +71,14 @@ pub fn decide(push: Push, event: &Event<'_>) -> Answer {
         Push::Always => (Decision::Publish, "`push: true`".to_owned()),
         Push::Auto => automatic(event),
     };
-    let mut answer = Answer { decision, reason, rules: Vec::new(), latest: false, version: None, notices: Vec::new() };
+    let mut answer = Answer {
+        decision,
+        reason,
+        rules: Vec::new(),
+        latest: false,
+        version: None,
+        notices: Vec::new(),
+    };
     rules(event, &mut answer);
     answer
 }
@@ -77,15 +87,24 @@ fn automatic(event: &Event<'_>) -> (Decision, String) {
     let build_only = |why: &str| (Decision::BuildOnly, why.to_owned());
     let publish = |why: String| (Decision::Publish, why);
     match event.name {
-        name if is_of_pull_request(name) => build_only("a pull request is built and checked, and publishes nothing"),
-        "merge_group" => build_only("a merge queue builds and checks; the push to the branch publishes"),
+        name if is_of_pull_request(name) => {
+            build_only("a pull request is built and checked, and publishes nothing")
+        }
+        "merge_group" => {
+            build_only("a merge queue builds and checks; the push to the branch publishes")
+        }
         "release" => match event.payload["action"].as_str() {
-            Some("published" | "released" | "prereleased") => publish(format!("a release of `{}`", short(event.git_ref))),
-            action => {
-                build_only(&format!("a release that is `{}` publishes nothing; one that is `published` does", action.unwrap_or("changed")))
+            Some("published" | "released" | "prereleased") => {
+                publish(format!("a release of `{}`", short(event.git_ref)))
             }
+            action => build_only(&format!(
+                "a release that is `{}` publishes nothing; one that is `published` does",
+                action.unwrap_or("changed")
+            )),
         },
-        "push" if event.payload["deleted"] == true => build_only("a deleted ref has nothing to publish"),
+        "push" if event.payload["deleted"] == true => {
+            build_only("a deleted ref has nothing to publish")
+        }
         "push" => publish(match kind(event.git_ref) {
             Ref::Tag(tag) => format!("a push of tag `{tag}`"),
             _ => format!("a push to `{}`", short(event.git_ref)),
@@ -98,35 +117,49 @@ fn automatic(event: &Event<'_>) -> (Decision, String) {
             None => publish("another workflow ended, and well".to_owned()),
         },
         "" => publish("not in a workflow".to_owned()),
-        other => build_only(&format!("event `{other}` publishes nothing by itself; set `push: true` if it should")),
+        other => build_only(&format!(
+            "event `{other}` publishes nothing by itself; set `push: true` if it should"
+        )),
     }
 }
 
 /// Whether a run of this event publishes nothing, whatever its payload says.
 pub fn only_builds(push: Push, event_name: &str) -> bool {
-    push == Push::Never || (push == Push::Auto && (is_of_pull_request(event_name) || event_name == "merge_group"))
+    push == Push::Never
+        || (push == Push::Auto && (is_of_pull_request(event_name) || event_name == "merge_group"))
 }
 
 fn is_of_pull_request(event_name: &str) -> bool {
     ["pull_request", "pull_request_target", "pull_request_review"].contains(&event_name)
 }
 
-/// Events whose runs are of what is in the repository; those of a pull request, and those that a run of another one starts, may be of a
-/// stranger's.
-const OF_THE_REPOSITORY: [&str; 5] = ["push", "schedule", "workflow_dispatch", "repository_dispatch", "release"];
+/// Events whose runs are of what is in the repository; those of a pull request, and those that a
+/// run of another one starts, may be of a stranger's.
+const OF_THE_REPOSITORY: [&str; 5] =
+    ["push", "schedule", "workflow_dispatch", "repository_dispatch", "release"];
 
-/// Why nothing is published after the run of another workflow; what is not known of it is no reason to publish.
+/// Why nothing is published after the run of another workflow; what is not known of it is no reason
+/// to publish.
 fn untrusted_run(payload: &Value) -> Option<String> {
     let run = &payload["workflow_run"];
     let text = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
     if payload["action"] != "completed" {
-        return Some("a workflow that has not ended publishes nothing; one that is `completed` does".to_owned());
+        return Some(
+            "a workflow that has not ended publishes nothing; one that is `completed` does"
+                .to_owned(),
+        );
     }
     if run["conclusion"] != "success" {
-        return Some(format!("the workflow that ended has the conclusion `{}`; only `success` publishes", text(&run["conclusion"])));
+        return Some(format!(
+            "the workflow that ended has the conclusion `{}`; only `success` publishes",
+            text(&run["conclusion"])
+        ));
     }
     if !run["event"].as_str().is_some_and(|event| OF_THE_REPOSITORY.contains(&event)) {
-        return Some(format!("the workflow that ended was started by `{}`, so it may be of a pull request", text(&run["event"])));
+        return Some(format!(
+            "the workflow that ended was started by `{}`, so it may be of a pull request",
+            text(&run["event"])
+        ));
     }
     let (theirs, ours) = (&run["head_repository"], &payload["repository"]);
     let is_elsewhere = match (theirs["full_name"].as_str(), ours["full_name"].as_str()) {
@@ -162,18 +195,26 @@ fn rules(event: &Event<'_>, answer: &mut Answer) {
     match kind(event.git_ref) {
         // Its ref is the branch that it wants to change.
         _ if event.name == "pull_request_target" => {
-            let numbered = number(&event.payload["number"]).or_else(|| number(&event.payload["pull_request"]["number"]));
+            let numbered = number(&event.payload["number"])
+                .or_else(|| number(&event.payload["pull_request"]["number"]));
             answer.rules.extend(numbered.map(|number| raw(&format!("pr-{number}"), Line::Free)));
         }
         // Its ref is the default branch, whatever ran.
         _ if event.name == "workflow_run" && untrusted_run(event.payload).is_some() => {
-            answer.notices.push(format!("after that workflow the image gets no name of `{}`", short(event.git_ref)));
+            answer.notices.push(format!(
+                "after that workflow the image gets no name of `{}`",
+                short(event.git_ref)
+            ));
         }
         Ref::Tag(tag) => of_tag(tag, event, answer),
         Ref::Branch(branch) => of_branch(branch, event, answer),
         Ref::Other => {
-            if let Some(number) = event.git_ref.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next()) {
-                answer.rules.extend(legal(&format!("pr-{number}")).ok().map(|name| raw(&name, Line::Free)));
+            if let Some(number) =
+                event.git_ref.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next())
+            {
+                answer
+                    .rules
+                    .extend(legal(&format!("pr-{number}")).ok().map(|name| raw(&name, Line::Free)));
             }
         }
     }
@@ -189,7 +230,8 @@ fn raw(name: &str, line: Line) -> Ruled {
 /// The longest tag.
 const LONGEST: usize = 128;
 
-/// What a ref's name is as a tag, or why it is none. What a ref becomes by leaving out letters at its beginning is no release's name.
+/// What a ref's name is as a tag, or why it is none. What a ref becomes by leaving out letters at
+/// its beginning is no release's name.
 fn legal(name: &str) -> Result<String, String> {
     let whole = sanitised(name);
     let name = whole.trim_start_matches(['.', '-']);
@@ -205,8 +247,8 @@ fn legal(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// A branch gets its name, unless people would take it for a release's: `latest` of another than the default branch, a whole version, or a line
-/// of versions that has releases, or may have.
+/// A branch gets its name, unless people would take it for a release's: `latest` of another than
+/// the default branch, a whole version, or a line of versions that has releases, or may have.
 fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
     let is_default = event.default_branch == Some(branch);
     answer.latest = is_default;
@@ -216,11 +258,15 @@ fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
     };
     let left_out = match reading(&name) {
         Some(Reading::Latest) if !is_default => Some("it is not the default branch".to_owned()),
-        Some(Reading::WholeVersion) => Some("it reads as a version, which is a release's name".to_owned()),
+        Some(Reading::WholeVersion) => {
+            Some("it reads as a version, which is a release's name".to_owned())
+        }
         Some(Reading::Line(line)) if !is_default => match event.line_has_tags {
             Some(false) => None,
             Some(true) => Some(format!("there are releases of `{line}`, whose name it is")),
-            None => Some(format!("nobody could say whether there are releases of `{line}`, whose name it would be")),
+            None => Some(format!(
+                "nobody could say whether there are releases of `{line}`, whose name it would be"
+            )),
         },
         _ => None,
     };
@@ -238,7 +284,8 @@ fn unnamed(kind: &str, name: &str, why: &str) -> String {
     format!("{kind} `{name}` gives the image no name of its own: {why}; a rule of `tags` can")
 }
 
-/// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets nothing that floats.
+/// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets
+/// nothing that floats.
 fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
     match legal(tag) {
         Ok(name) => answer.rules.push(raw(&name, Line::Ref(event.git_ref.to_owned()))),
@@ -251,7 +298,9 @@ fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
     };
     let Ok(version) = semver::Version::parse(version) else { return };
     if !version.pre.is_empty() {
-        answer.notices.push(format!("`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}"));
+        answer.notices.push(format!(
+            "`{tag}` is a prerelease: it gets its version and commit, and {NO_LATEST}"
+        ));
         return;
     }
     if event.name == "release" && event.payload["release"]["prerelease"] == true {
@@ -266,8 +315,12 @@ fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
     }
     match event.on_default_branch {
         Some(true) => answer.latest = true,
-        Some(false) => answer.notices.push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
-        None => answer.notices.push(format!("nobody could say whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}")),
+        Some(false) => answer
+            .notices
+            .push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
+        None => answer.notices.push(format!(
+            "nobody could say whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}"
+        )),
     }
 }
 
@@ -280,11 +333,26 @@ mod tests {
         names_of(git_ref, "main", on_default_branch, None)
     }
 
-    fn names_of(git_ref: &str, default: &str, on_default_branch: Option<bool>, line_has_tags: Option<bool>) -> Vec<String> {
+    fn names_of(
+        git_ref: &str,
+        default: &str,
+        on_default_branch: Option<bool>,
+        line_has_tags: Option<bool>,
+    ) -> Vec<String> {
         let default_branch = Some(default);
-        let event = Event { name: "push", git_ref, sha: "abc", payload: &Value::Null, default_branch, on_default_branch, line_has_tags };
+        let event = Event {
+            name: "push",
+            git_ref,
+            sha: "abc",
+            payload: &Value::Null,
+            default_branch,
+            on_default_branch,
+            line_has_tags,
+        };
         let answer = decide(Push::Auto, &event);
-        let rules = answer.rules.iter().map(|rule| rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha"));
+        let rules = answer.rules.iter().map(|rule| {
+            rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha")
+        });
         rules.chain(answer.latest.then(|| "latest".to_owned())).collect()
     }
 
@@ -331,7 +399,11 @@ mod tests {
             ("1.2-alpine", "main", Some(true), vec!["sha"]),
             ("release/1.2.3", "main", Some(true), vec!["release-1.2.3", "sha"]),
         ] {
-            assert_eq!(names_of(&format!("refs/heads/{branch}"), default, None, line_has_tags), expected, "{branch} {line_has_tags:?}");
+            assert_eq!(
+                names_of(&format!("refs/heads/{branch}"), default, None, line_has_tags),
+                expected,
+                "{branch} {line_has_tags:?}"
+            );
         }
     }
 
@@ -341,7 +413,11 @@ mod tests {
             let git_ref = format!("refs/heads/{}", "x".repeat(letters));
             let event = Event { git_ref: &git_ref, ..run_of("push", &Value::Null) };
             let answer = decide(Push::Auto, &event);
-            assert_eq!((answer.rules.len(), answer.notices.is_empty()), (if named { 2 } else { 1 }, named), "{letters}: {answer:?}");
+            assert_eq!(
+                (answer.rules.len(), answer.notices.is_empty()),
+                (if named { 2 } else { 1 }, named),
+                "{letters}: {answer:?}"
+            );
         }
     }
 
@@ -358,7 +434,9 @@ mod tests {
     }
 
     fn given(answer: &Answer) -> Vec<String> {
-        let rules = answer.rules.iter().map(|rule| rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha"));
+        let rules = answer.rules.iter().map(|rule| {
+            rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha")
+        });
         rules.chain(answer.latest.then(|| "latest".to_owned())).collect()
     }
 
@@ -384,21 +462,33 @@ mod tests {
             ("completed", json!(null), false),
         ] {
             let payload = json!({ "action": action, "workflow_run": run, "repository": { "full_name": "octo/app" } });
-            let (auto, forced) =
-                (decide(Push::Auto, &run_of("workflow_run", &payload)), decide(Push::Always, &run_of("workflow_run", &payload)));
+            let (auto, forced) = (
+                decide(Push::Auto, &run_of("workflow_run", &payload)),
+                decide(Push::Always, &run_of("workflow_run", &payload)),
+            );
             assert_eq!(auto.decision == Decision::Publish, publishes, "{payload}: {}", auto.reason);
             let names = if publishes { vec!["main", "sha", "latest"] } else { vec!["sha"] };
             assert_eq!(given(&forced), names, "{payload}");
         }
-        assert_eq!(decide(Push::Auto, &run_of("workflow_run", &Value::Null)).decision, Decision::BuildOnly);
+        assert_eq!(
+            decide(Push::Auto, &run_of("workflow_run", &Value::Null)).decision,
+            Decision::BuildOnly
+        );
     }
 
     #[test]
     fn a_pull_request_gets_no_name_of_the_branch_that_it_wants_to_change() {
         let numbered = json!({ "number": 7 });
         let nested = json!({ "pull_request": { "number": 8 } });
-        for (payload, names) in [(&numbered, vec!["pr-7", "sha"]), (&nested, vec!["pr-8", "sha"]), (&Value::Null, vec!["sha"])] {
-            assert_eq!(given(&decide(Push::Always, &run_of("pull_request_target", payload))), names);
+        for (payload, names) in [
+            (&numbered, vec!["pr-7", "sha"]),
+            (&nested, vec!["pr-8", "sha"]),
+            (&Value::Null, vec!["sha"]),
+        ] {
+            assert_eq!(
+                given(&decide(Push::Always, &run_of("pull_request_target", payload))),
+                names
+            );
         }
         assert!(
             only_builds(Push::Auto, "pull_request_target")
@@ -410,9 +500,15 @@ mod tests {
     #[test]
     fn a_release_that_is_marked_as_a_prerelease_gets_nothing_that_floats() {
         let release = |prerelease: bool| json!({ "action": "published", "release": { "prerelease": prerelease } });
-        for (prerelease, names) in [(true, vec!["v1.2.3", "sha"]), (false, vec!["v1.2.3", "v1.2", "v1", "sha", "latest"])] {
+        for (prerelease, names) in
+            [(true, vec!["v1.2.3", "sha"]), (false, vec!["v1.2.3", "v1.2", "v1", "sha", "latest"])]
+        {
             let payload = release(prerelease);
-            let event = Event { git_ref: "refs/tags/v1.2.3", on_default_branch: Some(true), ..run_of("release", &payload) };
+            let event = Event {
+                git_ref: "refs/tags/v1.2.3",
+                on_default_branch: Some(true),
+                ..run_of("release", &payload)
+            };
             assert_eq!(given(&decide(Push::Auto, &event)), names);
         }
     }

@@ -1,4 +1,5 @@
-//! A small TUF repository on loopback, signed by hand; `tests/it` serves it to us, `tests/oracles` to cosign as well. It asserts nothing.
+//! A small TUF repository on loopback, signed by hand; `tests/it` serves it to us, `tests/oracles`
+//! to cosign as well. It asserts nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,8 @@ pub(crate) const SIGNING_CONFIG: &str = "signing_config.v0.2.json";
 
 pub(crate) type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
-/// A repository with one key for every role, and snapshots that are consistent, as the public one's.
+/// A repository with one key for every role, and snapshots that are consistent, as the public
+/// one's.
 pub(crate) struct Repository {
     key: KeyPair,
     pub(crate) files: Files,
@@ -40,7 +42,10 @@ impl Repository {
     fn signed(&self, signed: &Value) -> Vec<u8> {
         let canonical = sigstore_tuf::canonical_json::to_canonical_bytes(signed).unwrap();
         let signature = hex::encode(self.key.sign(&canonical).unwrap().as_bytes());
-        serde_json::to_vec(&json!({ "signed": signed, "signatures": [{ "keyid": "one", "sig": signature }] })).unwrap()
+        serde_json::to_vec(
+            &json!({ "signed": signed, "signatures": [{ "keyid": "one", "sig": signature }] }),
+        )
+        .unwrap()
     }
 
     pub(crate) fn root(&self) -> Vec<u8> {
@@ -59,20 +64,30 @@ impl Repository {
         let pin = |bytes: &[u8]| json!({ "version": version, "length": bytes.len(), "hashes": { "sha256": sha256(bytes) } });
         let listed: serde_json::Map<String, Value> = targets
             .iter()
-            .map(|(name, bytes)| ((*name).to_owned(), json!({ "length": bytes.len(), "hashes": { "sha256": sha256(bytes) } })))
+            .map(|(name, bytes)| {
+                (
+                    (*name).to_owned(),
+                    json!({ "length": bytes.len(), "hashes": { "sha256": sha256(bytes) } }),
+                )
+            })
             .collect();
         let role = |kind: &str, expires: &str, more: (&str, Value)| {
             self.signed(&json!({ "_type": kind, "spec_version": "1.0.0", "version": version, "expires": expires, more.0: more.1 }))
         };
         let list = role("targets", FAR, ("targets", listed.into()));
         let snapshot = role("snapshot", FAR, ("meta", json!({ "targets.json": pin(&list) })));
-        let timestamp = role("timestamp", expires, ("meta", json!({ "snapshot.json": pin(&snapshot) })));
+        let timestamp =
+            role("timestamp", expires, ("meta", json!({ "snapshot.json": pin(&snapshot) })));
         files.extend([
             ("timestamp.json".to_owned(), timestamp),
             (format!("{version}.snapshot.json"), snapshot),
             (format!("{version}.targets.json"), list),
         ]);
-        files.extend(targets.iter().map(|(name, bytes)| (format!("targets/{}.{name}", sha256(bytes)), bytes.clone())));
+        files.extend(
+            targets
+                .iter()
+                .map(|(name, bytes)| (format!("targets/{}.{name}", sha256(bytes)), bytes.clone())),
+        );
         *self.files.lock().unwrap() = files;
     }
 }

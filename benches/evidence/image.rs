@@ -1,15 +1,19 @@
-//! The image both sides prove: two platforms, and beside each what BuildKit attests, in the size that real images have. It is pushed and never built.
+//! The image both sides prove: two platforms, and beside each what BuildKit attests, in the size
+//! that real images have. It is pushed and never built.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use supply_action::image::{Digest, Platform, Repository};
 use supply_action::registry::Registry;
-use supply_action::registry::manifest::{Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST};
+use supply_action::registry::manifest::{
+    Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST,
+};
 use supply_action::sigstore::IN_TOTO;
 use supply_action::verify::policy::{SLSA_PROVENANCE, SPDX};
 
 pub(crate) const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
-/// Of the statements about one platform: an image of some 200 packages, a Dockerfile of some 50 steps.
+/// Of the statements about one platform: an image of some 200 packages, a Dockerfile of some 50
+/// steps.
 const PACKAGES: usize = 185;
 const STEPS: usize = 47;
 
@@ -20,21 +24,33 @@ pub(crate) struct Pushed {
     pub(crate) platforms: Vec<Digest>,
 }
 
-/// Pushes the same bytes whatever the repository: images, BuildKit's attestation manifests, the index; no tag.
+/// Pushes the same bytes whatever the repository: images, BuildKit's attestation manifests, the
+/// index; no tag.
 pub(crate) async fn push(registry: &Registry, to: &Repository) -> Pushed {
     let (mut images, mut attestations) = (Vec::new(), Vec::new());
     for platform in PLATFORMS {
         let Platform { os, architecture, .. } = platform.parse().unwrap();
-        let layer = blob(registry, to, platform.as_bytes(), "application/vnd.oci.image.layer.v1.tar").await;
+        let layer =
+            blob(registry, to, platform.as_bytes(), "application/vnd.oci.image.layer.v1.tar").await;
         let config = json!({ "os": os, "architecture": architecture, "rootfs": { "type": "layers", "diff_ids": [layer.digest] } });
-        let config = blob(registry, to, config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json").await;
+        let config = blob(
+            registry,
+            to,
+            config.to_string().as_bytes(),
+            "application/vnd.oci.image.config.v1+json",
+        )
+        .await;
         let image = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer] });
         let image = manifest(registry, to, &image, OCI_MANIFEST).await;
         let mut entry = json!(attest(registry, to, platform, &image).await);
         entry["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
         entry["annotations"] = json!({ "vnd.docker.reference.digest": image.digest, "vnd.docker.reference.type": "attestation-manifest" });
         attestations.push(entry);
-        images.push((json!(image), json!({ "os": os, "architecture": architecture }), image.digest));
+        images.push((
+            json!(image),
+            json!({ "os": os, "architecture": architecture }),
+            image.digest,
+        ));
     }
     let named = images.iter().map(|(image, platform, _)| {
         let mut entry = image.clone();
@@ -46,12 +62,16 @@ pub(crate) async fn push(registry: &Registry, to: &Repository) -> Pushed {
     Pushed { root, platforms: images.into_iter().map(|(.., digest)| digest).collect() }
 }
 
-async fn attest(registry: &Registry, to: &Repository, platform: &str, image: &Descriptor) -> Descriptor {
+async fn attest(
+    registry: &Registry,
+    to: &Repository,
+    platform: &str,
+    image: &Descriptor,
+) -> Descriptor {
     let mut layers = Vec::new();
     for (kind, predicate) in [(SPDX, sbom(platform)), (SLSA_PROVENANCE, provenance(platform))] {
         let subject = json!([{ "name": "_", "digest": { "sha256": image.digest.hex() } }]);
-        let statement =
-            json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": kind, "subject": subject, "predicate": predicate });
+        let statement = json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": kind, "subject": subject, "predicate": predicate });
         let mut layer = blob(registry, to, statement.to_string().as_bytes(), IN_TOTO).await;
         layer.annotations.insert("in-toto.io/predicate-type".to_owned(), kind.to_owned());
         layers.push(layer);
@@ -68,7 +88,12 @@ async fn blob(registry: &Registry, to: &Repository, bytes: &[u8], media_type: &s
     descriptor
 }
 
-async fn manifest(registry: &Registry, to: &Repository, json: &Value, media_type: &str) -> Descriptor {
+async fn manifest(
+    registry: &Registry,
+    to: &Repository,
+    json: &Value,
+    media_type: &str,
+) -> Descriptor {
     let manifest = Manifest::new(json.to_string().into_bytes(), media_type);
     registry.put_manifest(to, &manifest).await.unwrap();
     manifest.descriptor

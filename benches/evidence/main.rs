@@ -1,8 +1,9 @@
-//! The evidence stage beside the six cosign commands that do the same: same image, same services, same run. It fails when a bar is missed, and
-//! never compares with figures of another day.
+//! The evidence stage beside the six cosign commands that do the same: same image, same services,
+//! same run. It fails when a bar is missed, and never compares with figures of another day.
 //!
-//! Ours is timed from the OIDC token to the last check of what was read back, in the functions `publish` runs. cosign signs and attests, and is not
-//! asked to verify; one token serves all its commands, where a workflow would ask for one each. Afterwards, and not timed, our verification
+//! Ours is timed from the OIDC token to the last check of what was read back, in the functions
+//! `publish` runs. cosign signs and attests, and is not asked to verify; one token serves all its
+//! commands, where a workflow would ask for one each. Afterwards, and not timed, our verification
 //! judges what cosign left, so that both have done the whole work.
 #![expect(
     clippy::unwrap_used,
@@ -62,7 +63,10 @@ impl Run {
     }
 
     fn certificates(&self) -> usize {
-        self.requests.iter().filter(|request| request.service == Service::Fulcio && request.method == "POST").count()
+        self.requests
+            .iter()
+            .filter(|request| request.service == Service::Fulcio && request.method == "POST")
+            .count()
     }
 }
 
@@ -110,7 +114,8 @@ async fn round(latency: Duration, cosign: &Path) -> Round {
     round
 }
 
-/// Both sides with a log that answers once a second, at no latency. Says whether ours waited for it once.
+/// Both sides with a log that answers once a second, at no latency. Says whether ours waited for it
+/// once.
 async fn patience(cosign: &Path, program: &Path) -> bool {
     let mut world = World::new(Duration::ZERO).await;
     world.log = Some(Rekor2::start(program, cosign, &world.sandbox, world.folder.path()));
@@ -118,7 +123,12 @@ async fn patience(cosign: &Path, program: &Path) -> bool {
     for number in 0..RUNS_OF_REKOR2 {
         let name = format!("rekor2-{number}");
         ours.push(world.ours(&name).await);
-        let (bundles, checkpoints) = rekor2::checkpoints(&world.registry, &world.repository(&name), &world.subjects(&name).await).await;
+        let (bundles, checkpoints) = rekor2::checkpoints(
+            &world.registry,
+            &world.repository(&name),
+            &world.subjects(&name).await,
+        )
+        .await;
         assert!(bundles >= 10, "{bundles} bundles are logged");
         most = most.max(checkpoints.len());
     }
@@ -155,14 +165,22 @@ impl World {
     async fn new(latency: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let claims = Claims::default();
-        let sandbox =
-            sandbox::start(Config { latency, claims: claims.clone(), ..Config::new(folder.path().join("sandbox")) }).await.unwrap();
+        let sandbox = sandbox::start(Config {
+            latency,
+            claims: claims.clone(),
+            ..Config::new(folder.path().join("sandbox"))
+        })
+        .await
+        .unwrap();
         std::fs::create_dir(folder.path().join("context")).unwrap();
         Self {
             sandbox,
             folder,
             claims,
-            registry: Registry::new(supply_action::github::network::Network::default().client().unwrap(), Credentials::default()),
+            registry: Registry::new(
+                supply_action::github::network::Network::default().client().unwrap(),
+                Credentials::default(),
+            ),
             log: None,
         }
     }
@@ -172,7 +190,13 @@ impl World {
     }
 
     fn policy(&self) -> Policy {
-        let issuer = self.sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
+        let issuer = self
+            .sandbox
+            .environment()
+            .into_iter()
+            .find(|(name, _)| name == "SIGSTORE_ISSUER")
+            .unwrap()
+            .1;
         let platforms = PLATFORMS.map(|platform| platform.parse().unwrap());
         Policy {
             signer: Signer::Keyless { identity: self.claims.identity(), issuer }.into(),
@@ -181,7 +205,11 @@ impl World {
                 &[SPDX],
                 true,
                 &[Part::Index, Part::Platform, Part::Attestations],
-                if self.log.is_some() { &[Format::Bundle] } else { &[Format::Bundle, Format::Legacy] },
+                if self.log.is_some() {
+                    &[Format::Bundle]
+                } else {
+                    &[Format::Bundle, Format::Legacy]
+                },
             ),
         }
     }
@@ -197,7 +225,8 @@ impl World {
     /// Everything that is signed of the image in this repository.
     async fn subjects(&self, name: &str) -> Vec<Digest> {
         let pushed = image::push(&self.registry, &self.repository(name)).await;
-        let index = self.registry.expect_manifest(&self.repository(name).at(&pushed.root)).await.unwrap();
+        let index =
+            self.registry.expect_manifest(&self.repository(name).at(&pushed.root)).await.unwrap();
         let parts = index.document().unwrap().index().unwrap().manifests;
         [pushed.root].into_iter().chain(parts.into_iter().map(|part| part.digest)).collect()
     }
@@ -235,23 +264,57 @@ impl World {
         let env = self.step(&repository, &pushed);
         let context = Context::new(&env);
         let inputs = Inputs::read(&env, &context).unwrap();
-        let Plan::Publish(plan) = plan::plan(&inputs, &context, &env, &Facts::default()).unwrap() else {
+        let Plan::Publish(plan) = plan::plan(&inputs, &context, &env, &Facts::default()).unwrap()
+        else {
             panic!("the step does not publish")
         };
-        let (http, policy) = (supply_action::github::network::Network::default().client().unwrap(), self.policy());
+        let (http, policy) =
+            (supply_action::github::network::Network::default().client().unwrap(), self.policy());
         let outside = release::Outside::new(&inputs, &Credentials::default()).unwrap();
-        let place = Place { env: &env, named: &[], private: self.folder.path(), network: &inputs.network, terminal: false };
-        let buildx = Buildx::set_up(&place, &Credentials::default(), &inputs.builder, &plan.build.platforms, &|_| {}).await.unwrap();
-        let ((built, _), _) = publish::build(&env, &plan.build, &plan.release.images(), &self.registry, buildx, &|_| {}).await.unwrap();
+        let place = Place {
+            env: &env,
+            named: &[],
+            private: self.folder.path(),
+            network: &inputs.network,
+            terminal: false,
+        };
+        let buildx = Buildx::set_up(
+            &place,
+            &Credentials::default(),
+            &inputs.builder,
+            &plan.build.platforms,
+            &|_| {},
+        )
+        .await
+        .unwrap();
+        let ((built, _), _) = publish::build(
+            &env,
+            &plan.build,
+            &plan.release.images(),
+            &self.registry,
+            buildx,
+            &|_| {},
+        )
+        .await
+        .unwrap();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
-        let authority = release::Authority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
-        let (attested, _) =
-            prove::prove(&outside, &context, authority, vec![built], std::slice::from_ref(&policy), &Sboms::Build, &plan.release.targets)
-                .await
-                .unwrap();
+        let authority =
+            release::Authority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
+        let (attested, _) = prove::prove(
+            &outside,
+            &context,
+            authority,
+            vec![built],
+            std::slice::from_ref(&policy),
+            &Sboms::Build,
+            &plan.release.targets,
+        )
+        .await
+        .unwrap();
         let proven = began.elapsed();
-        let _ = prove::verify_all(&outside, &attested, std::slice::from_ref(&policy)).await.unwrap();
+        let _ =
+            prove::verify_all(&outside, &attested, std::slice::from_ref(&policy)).await.unwrap();
         let took = began.elapsed();
         Run { took, verifying: took - proven, requests: self.sandbox.requests().split_off(before) }
     }
@@ -262,7 +325,10 @@ impl World {
         let pushed = image::push(&self.registry, &repository).await;
         let context = Context::new(&self.sandbox.environment().into_iter().collect());
         let commands = self.commands(&repository, &pushed, &context);
-        let env = Environment::from([("HOME".to_owned(), self.path("")), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        let env = Environment::from([
+            ("HOME".to_owned(), self.path("")),
+            ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
+        ]);
         let program = Program::new(program.to_owned(), &[], Variables::of(&env));
         let http = supply_action::github::network::Network::default().client().unwrap();
         let before = self.sandbox.requests().len();
@@ -278,12 +344,20 @@ impl World {
         let image = repository.at(&pushed.root);
         // Its commands sign index and platforms, and write bundles alone.
         let mut policy = self.policy();
-        (policy.requirements.formats, policy.requirements.attestations) = (vec![Format::Bundle], Vec::new());
-        verify::verify(&self.registry, &BundleVerifier::new(&root).unwrap(), &image, &policy).await.unwrap();
+        (policy.requirements.formats, policy.requirements.attestations) =
+            (vec![Format::Bundle], Vec::new());
+        verify::verify(&self.registry, &BundleVerifier::new(&root).unwrap(), &image, &policy)
+            .await
+            .unwrap();
         Run { took, verifying: Duration::ZERO, requests }
     }
 
-    fn commands(&self, repository: &Repository, pushed: &Pushed, context: &Context) -> Vec<Vec<String>> {
+    fn commands(
+        &self,
+        repository: &Repository,
+        pushed: &Pushed,
+        context: &Context,
+    ) -> Vec<Vec<String>> {
         let common = [
             "-y".to_owned(),
             "--allow-http-registry".to_owned(),
@@ -305,15 +379,21 @@ impl World {
             commands.push(attest("spdxjson", image::sbom(platform), digest));
             commands.push(attest("slsaprovenance1", image::provenance(platform), digest));
         }
-        commands.push(attest("slsaprovenance1", provenance::predicate(&workflow, &[]), &pushed.root));
+        commands.push(attest(
+            "slsaprovenance1",
+            provenance::predicate(&workflow, &[]),
+            &pushed.root,
+        ));
         commands
     }
 }
 
 /// Prints everything, and says whether every bar is met.
 fn tell(near: &Round, far: &Round) -> bool {
-    let (kilobytes, provenance) =
-        (image::sbom(PLATFORMS[0]).to_string().len() / 1000, image::provenance(PLATFORMS[0]).to_string().len() / 1000);
+    let (kilobytes, provenance) = (
+        image::sbom(PLATFORMS[0]).to_string().len() / 1000,
+        image::provenance(PLATFORMS[0]).to_string().len() / 1000,
+    );
     println!(
         "Evidence of an image for {} platforms, {kilobytes} kB of SPDX and {provenance} kB of provenance each. Medians of {} runs of ours, {} of cosign's.\n",
         PLATFORMS.len(),
@@ -321,7 +401,10 @@ fn tell(near: &Round, far: &Round) -> bool {
         RUNS.1
     );
     let row = |what: &str, ours: String, cosign: String, ratio: Option<f64>| {
-        println!("{what:<34} {ours:>10} {cosign:>10} {}", ratio.map(|ratio| format!("{ratio:>7.1} ×")).unwrap_or_default());
+        println!(
+            "{what:<34} {ours:>10} {cosign:>10} {}",
+            ratio.map(|ratio| format!("{ratio:>7.1} ×")).unwrap_or_default()
+        );
     };
     let seconds = |took: Duration| format!("{:.2} s", took.as_secs_f64());
     row("", "ours".into(), "cosign 3".into(), None);
@@ -329,13 +412,25 @@ fn tell(near: &Round, far: &Round) -> bool {
     for (latency, round) in [(Duration::ZERO, near), (LATENCY, far)] {
         let (ours, cosign) = (median(&round.ours), median(&round.cosign));
         faster = cosign.took.as_secs_f64() / ours.took.as_secs_f64();
-        row(&format!("{} ms a request", latency.as_millis()), seconds(ours.took), seconds(cosign.took), Some(faster));
+        row(
+            &format!("{} ms a request", latency.as_millis()),
+            seconds(ours.took),
+            seconds(cosign.took),
+            Some(faster),
+        );
         let (first, last) = (&round.ours[0], &round.ours[round.ours.len() - 1]);
-        row("  fastest, slowest", format!("{}, {}", seconds(first.took), seconds(last.took)), String::new(), None);
+        row(
+            "  fastest, slowest",
+            format!("{}, {}", seconds(first.took), seconds(last.took)),
+            String::new(),
+            None,
+        );
         row("  of which reading back, verifying", seconds(ours.verifying), "not done".into(), None);
     }
     let (ours, cosign) = (median(&far.ours), median(&far.cosign));
-    let count = |what: &str, count: &dyn Fn(&Run) -> usize| row(what, count(ours).to_string(), count(cosign).to_string(), None);
+    let count = |what: &str, count: &dyn Fn(&Run) -> usize| {
+        row(what, count(ours).to_string(), count(cosign).to_string(), None)
+    };
     count("requests", &|run| run.requests.len());
     for (name, service) in [
         ("  registry", Service::Registry),
@@ -347,19 +442,30 @@ fn tell(near: &Round, far: &Round) -> bool {
         count(name, &|run| run.count(service));
     }
     count("certificates", &Run::certificates);
-    // A wait for nothing but requests grows by the latency for each one in a row, and by nothing else.
-    let chain = |near: &Run, far: &Run| (far.took.as_secs_f64() - near.took.as_secs_f64()) / LATENCY.as_secs_f64();
+    // A wait for nothing but requests grows by the latency for each one in a row, and by nothing
+    // else.
+    let chain = |near: &Run, far: &Run| {
+        (far.took.as_secs_f64() - near.took.as_secs_f64()) / LATENCY.as_secs_f64()
+    };
     let (own, theirs) = (chain(median(&near.ours), ours), chain(median(&near.cosign), cosign));
     row("requests one after another", format!("{own:.1}"), format!("{theirs:.1}"), None);
     println!("  (wall at {0} ms less wall at 0 ms, divided by {0} ms)", LATENCY.as_millis());
     let program = std::fs::read(env!("CARGO_BIN_EXE_supply-action")).unwrap();
-    println!("\nsupply-action: {:.1} MB, {:.1} MB compressed\n", megabytes(program.len()), megabytes(compressed(&program)));
+    println!(
+        "\nsupply-action: {:.1} MB, {:.1} MB compressed\n",
+        megabytes(program.len()),
+        megabytes(compressed(&program))
+    );
 
-    let certificates = near.ours.iter().chain(&far.ours).map(Run::certificates).max().unwrap_or_default();
+    let certificates =
+        near.ours.iter().chain(&far.ours).map(Run::certificates).max().unwrap_or_default();
     let bars = [
         (
             faster >= FASTER,
-            format!("at {} ms a request ours takes 1/{faster:.1} of cosign's time; the bar is 1/{FASTER}", LATENCY.as_millis()),
+            format!(
+                "at {} ms a request ours takes 1/{faster:.1} of cosign's time; the bar is 1/{FASTER}",
+                LATENCY.as_millis()
+            ),
         ),
         (certificates == 1, format!("a run asks for {certificates} certificate; the bar is 1")),
         (own <= CHAIN, format!("{own:.1} requests wait for one another; the bar is {CHAIN}")),

@@ -1,9 +1,14 @@
-//! The SBOM of images beside syft's, on the same machine in the same run: time, memory, bytes, and what was found. It fails when a bar is missed, and
-//! never compares with figures of another day.
+//! The SBOM of images beside syft's, on the same machine in the same run: time, memory, bytes, and
+//! what was found. It fails when a bar is missed, and never compares with figures of another day.
 //!
-//! Both are whole processes, from start to exit, that read the same gzip layers and write the same format, SPDX 2.3. They take turns. `GOMAXPROCS`
-//! is to syft what `--threads` is to us.
-#![expect(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used, reason = "a bench prints, and fails by panicking")]
+//! Both are whole processes, from start to exit, that read the same gzip layers and write the same
+//! format, SPDX 2.3. They take turns. `GOMAXPROCS` is to syft what `--threads` is to us.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a bench prints, and fails by panicking"
+)]
 
 mod process;
 mod recall;
@@ -20,12 +25,13 @@ use registry::Registry;
 /// How often each side runs in each place; the median counts.
 const RUNS: (usize, usize) = (3, 1);
 const RUNS_OF_SMALL: (usize, usize) = (5, 3);
-/// Ours takes at most one part in `FASTER` of syft's time, with as many threads as `BARRED`, which both take by themselves on two cores. With one
-/// it is told, and no bar.
+/// Ours takes at most one part in `FASTER` of syft's time, with as many threads as `BARRED`, which
+/// both take by themselves on two cores. With one it is told, and no bar.
 const FASTER: f64 = 10.0;
 const BARRED: usize = 2;
 const LARGEST_MEMORY: u64 = 128 << 20;
-/// Of the versioned purls that syft finds, per ecosystem. What Java archives are called is a guess more often than not.
+/// Of the versioned purls that syft finds, per ecosystem. What Java archives are called is a guess
+/// more often than not.
 const RECALL: f64 = 0.995;
 const RECALL_OF_MAVEN: f64 = 0.95;
 /// Bytes of SPDX for a package.
@@ -82,7 +88,11 @@ impl Round {
             let Some(run) = run else { continue };
             let label = if who == "ours" { self.label() } else { format!("  {who}") };
             let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-            let faster = self.faster().filter(|_| who == "ours").map(|faster| format!("{faster:.1} ×")).unwrap_or_default();
+            let faster = self
+                .faster()
+                .filter(|_| who == "ours")
+                .map(|faster| format!("{faster:.1} ×"))
+                .unwrap_or_default();
             println!(
                 "{label:<30} {:>6.2} s {:>6.2} s {:>9} {:>9} {:>9} {:>9} {:>9} {faster:>8}",
                 run.wall,
@@ -98,7 +108,12 @@ impl Round {
     }
 
     fn label(&self) -> String {
-        format!("{}, {} thread{}", self.what, self.threads, if self.threads == 1 { "" } else { "s" })
+        format!(
+            "{}, {} thread{}",
+            self.what,
+            self.threads,
+            if self.threads == 1 { "" } else { "s" }
+        )
     }
 }
 
@@ -125,11 +140,17 @@ struct Bench {
 impl Bench {
     fn met(&self) -> bool {
         let fat = self.tools.fat.join("layout");
-        let layout =
-            Place { what: "fat, OCI layout", ours: format!("oci-layout:{}", fat.display()), syft: format!("oci-dir:{}", fat.display()) };
+        let layout = Place {
+            what: "fat, OCI layout",
+            ours: format!("oci-layout:{}", fat.display()),
+            syft: format!("oci-dir:{}", fat.display()),
+        };
         let registry = Registry::start(&self.tools, &self.folder.join("registry"), &fat);
-        let remote =
-            Place { what: "fat, registry", ours: format!("registry:{}", registry.image()), syft: format!("registry:{}", registry.image()) };
+        let remote = Place {
+            what: "fat, registry",
+            ours: format!("registry:{}", registry.image()),
+            syft: format!("registry:{}", registry.image()),
+        };
         let debian = self.minbase();
         let small = Place {
             what: "Debian minbase",
@@ -164,17 +185,28 @@ impl Bench {
         std::fs::create_dir(&to).unwrap();
         std::os::unix::fs::symlink(from.join("blobs"), to.join("blobs")).unwrap();
         std::fs::copy(from.join("oci-layout"), to.join("oci-layout")).unwrap();
-        let read = |file: &Path| -> serde_json::Value { serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap() };
+        let read = |file: &Path| -> serde_json::Value {
+            serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+        };
         let index = read(&from.join("index.json"));
         let digest = index["manifests"][0]["digest"].as_str().unwrap().replace(':', "/");
         let mut platforms = read(&from.join("blobs").join(digest));
         let own = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
-        platforms["manifests"].as_array_mut().unwrap().retain(|manifest| manifest["platform"]["architecture"] == own);
+        platforms["manifests"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|manifest| manifest["platform"]["architecture"] == own);
         std::fs::write(to.join("index.json"), platforms.to_string()).unwrap();
         to
     }
 
-    fn round(&self, place: &Place, threads: usize, runs: (usize, usize), registry: Option<&Registry>) -> Round {
+    fn round(
+        &self,
+        place: &Place,
+        threads: usize,
+        runs: (usize, usize),
+        registry: Option<&Registry>,
+    ) -> Round {
         let (mut ours, mut syft) = (Vec::new(), Vec::new());
         let sent = || registry.map(Registry::sent);
         for number in 0..runs.0.max(runs.1) {
@@ -204,8 +236,19 @@ impl Bench {
     fn ours(&self, place: &Place, threads: usize, more: &[&str]) -> Run {
         let out = self.folder.join("ours.spdx.json");
         let threads = threads.to_string();
-        let arguments = [&["sbom", "--threads", &threads, "--output", out.to_str().unwrap()], more, &[place.ours.as_str()]].concat();
-        process::run(&self.tools.python, Path::new(env!("CARGO_BIN_EXE_supply-action")), &arguments, &[], &out)
+        let arguments = [
+            &["sbom", "--threads", &threads, "--output", out.to_str().unwrap()],
+            more,
+            &[place.ours.as_str()],
+        ]
+        .concat();
+        process::run(
+            &self.tools.python,
+            Path::new(env!("CARGO_BIN_EXE_supply-action")),
+            &arguments,
+            &[],
+            &out,
+        )
     }
 
     fn syft(&self, place: &Place, threads: usize) -> Run {
@@ -220,17 +263,35 @@ impl Bench {
             ("XDG_CACHE_HOME", temporary),
         ];
         let written = format!("spdx-json={}", out.display());
-        process::run(&self.tools.python, &self.tools.syft, &["scan", &place.syft, "--quiet", "--output", &written], &environment, &out)
+        process::run(
+            &self.tools.python,
+            &self.tools.syft,
+            &["scan", &place.syft, "--quiet", "--output", &written],
+            &environment,
+            &out,
+        )
     }
 
     /// What was found in the fat corpus, and whether that is enough.
     fn judged(&self, round: &Round, rounds: &[Round]) -> Vec<(bool, String)> {
-        let (ours, syft) = (Document::of(&round.ours.document), Document::of(&round.syft.as_ref().unwrap().document));
-        let mut bars = recall::judged(&ours, &syft, &Truth::of(&self.tools.fat.join("truth")), &Explained::table());
+        let (ours, syft) = (
+            Document::of(&round.ours.document),
+            Document::of(&round.syft.as_ref().unwrap().document),
+        );
+        let mut bars = recall::judged(
+            &ours,
+            &syft,
+            &Truth::of(&self.tools.fat.join("truth")),
+            &Explained::table(),
+        );
         let share = round.ours.document.len() as f64 / ours.packages as f64;
         bars.push((
             share <= LARGEST_SHARE,
-            format!("3,000 packages take {:.2} MB of SPDX; the bar is {:.0} MB", share * 3e-3, LARGEST_SHARE * 3e-3),
+            format!(
+                "3,000 packages take {:.2} MB of SPDX; the bar is {:.0} MB",
+                share * 3e-3,
+                LARGEST_SHARE * 3e-3
+            ),
         ));
         // What each place can know of the image differs by its name; the packages must not.
         let purls: BTreeMap<String, _> = rounds
@@ -238,7 +299,10 @@ impl Bench {
             .filter(|round| round.what.starts_with("fat"))
             .map(|round| (round.label(), Document::of(&round.ours.document).purls))
             .collect();
-        bars.push((purls.values().all(|found| *found == ours.purls), "every way in finds the same packages".to_owned()));
+        bars.push((
+            purls.values().all(|found| *found == ours.purls),
+            "every way in finds the same packages".to_owned(),
+        ));
         bars
     }
 }
@@ -257,10 +321,18 @@ fn heading() {
 fn bars_of(round: &Round) -> Vec<(bool, String)> {
     let mut bars = Vec::new();
     if let Some(faster) = round.faster().filter(|_| round.threads == BARRED) {
-        bars.push((faster >= FASTER, format!("{}: {faster:.1} times as fast as syft; the bar is {FASTER}", round.label())));
+        bars.push((
+            faster >= FASTER,
+            format!("{}: {faster:.1} times as fast as syft; the bar is {FASTER}", round.label()),
+        ));
     }
     let memory = round.ours.memory;
-    let text = format!("{}: {:.0} MiB at most; the bar is {}", round.label(), memory as f64 / 1_048_576.0, LARGEST_MEMORY >> 20);
+    let text = format!(
+        "{}: {:.0} MiB at most; the bar is {}",
+        round.label(),
+        memory as f64 / 1_048_576.0,
+        LARGEST_MEMORY >> 20
+    );
     bars.push((memory <= LARGEST_MEMORY, text));
     bars
 }

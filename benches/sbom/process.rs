@@ -25,9 +25,21 @@ impl Run {
 }
 
 /// Runs a program to its end; `out` is the document it writes.
-pub(crate) fn run(python: &Path, program: &Path, arguments: &[&str], environment: &[(&str, &str)], out: &Path) -> Run {
+pub(crate) fn run(
+    python: &Path,
+    program: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    out: &Path,
+) -> Run {
     let measure = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sbom/measure.py");
-    let output = Command::new(python).arg(measure).arg(program).args(arguments).envs(environment.iter().copied()).output().unwrap();
+    let output = Command::new(python)
+        .arg(measure)
+        .arg(program)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} could not be run: {said}", program.display());
     let took: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -36,7 +48,14 @@ pub(crate) fn run(python: &Path, program: &Path, arguments: &[&str], environment
     let bytes = |name: &str| took[name].as_u64().unwrap();
     let document = std::fs::read(out).unwrap();
     std::fs::remove_file(out).unwrap();
-    Run { wall: number("wall"), cpu: number("cpu"), memory: bytes("rss"), read: bytes("read"), written: bytes("written"), document }
+    Run {
+        wall: number("wall"),
+        cpu: number("cpu"),
+        memory: bytes("rss"),
+        read: bytes("read"),
+        written: bytes("written"),
+        document,
+    }
 }
 
 /// The run of median time, with the largest memory of them all.

@@ -1,4 +1,5 @@
-//! Which packages one document has that the other lacks, and who is right. It takes nobody's word for an extra package but that of its package manager.
+//! Which packages one document has that the other lacks, and who is right. It takes nobody's word
+//! for an extra package but that of its package manager.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,7 +8,8 @@ use serde_json::Value;
 
 use crate::{RECALL, RECALL_OF_MAVEN};
 
-/// Packages as both sides can be compared: `type/namespace/name@version`, without qualifiers, decoded.
+/// Packages as both sides can be compared: `type/namespace/name@version`, without qualifiers,
+/// decoded.
 pub(crate) struct Document {
     pub(crate) packages: usize,
     pub(crate) purls: BTreeSet<String>,
@@ -17,19 +19,24 @@ impl Document {
     pub(crate) fn of(spdx: &[u8]) -> Self {
         let document: Value = serde_json::from_slice(spdx).unwrap();
         let packages = document["packages"].as_array().unwrap();
-        let references = packages.iter().filter_map(|package| package["externalRefs"].as_array()).flatten();
+        let references =
+            packages.iter().filter_map(|package| package["externalRefs"].as_array()).flatten();
         let purls = references.filter(|reference| reference["referenceType"] == "purl");
-        let purls = purls.filter_map(|reference| normalised(reference["referenceLocator"].as_str()?)).collect();
+        let purls = purls
+            .filter_map(|reference| normalised(reference["referenceLocator"].as_str()?))
+            .collect();
         // The image itself is none.
         Self { packages: packages.len() - 1, purls }
     }
 }
 
-/// A purl that both sides write alike; `None` without a version. The same package is written in two ways by
+/// A purl that both sides write alike; `None` without a version. The same package is written in two
+/// ways by
 /// - qualifiers and subpaths: `?arch=…&distro=…` are told differently,
 /// - percent-encoding, which purls allow to differ,
 /// - capitals and `_` in names of PyPI, which mean the same (PEP 503),
-/// - a Java archive without a known group: syft repeats the artifact as its group, we leave the group out.
+/// - a Java archive without a known group: syft repeats the artifact as its group, we leave the
+///   group out.
 fn normalised(purl: &str) -> Option<String> {
     let bare = purl.strip_prefix("pkg:")?.split(['?', '#']).next()?;
     let (name, version) = bare.rsplit_once('@').filter(|(name, _)| !name.is_empty())?;
@@ -50,14 +57,20 @@ fn normalised(purl: &str) -> Option<String> {
 
 /// PEP 503's name of a Python package.
 fn plain(name: &str) -> String {
-    name.to_lowercase().split(['-', '_', '.']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+    name.to_lowercase()
+        .split(['-', '_', '.'])
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
-        let digits = (first == b'%').then(|| after.get(..2).and_then(|digits| hex::decode(digits).ok())).flatten();
+        let digits = (first == b'%')
+            .then(|| after.get(..2).and_then(|digits| hex::decode(digits).ok()))
+            .flatten();
         bytes.push(digits.as_ref().map_or(first, |byte| byte[0]));
         rest = if digits.is_some() { &after[2..] } else { after };
     }
@@ -91,7 +104,8 @@ impl Truth {
     }
 }
 
-/// Rows of `explained.tsv`: which side lacks what, how the same package is listed instead, and why. `*` stands for anything.
+/// Rows of `explained.tsv`: which side lacks what, how the same package is listed instead, and why.
+/// `*` stands for anything.
 pub(crate) struct Explained(Vec<Row>);
 
 struct Row {
@@ -102,7 +116,9 @@ struct Row {
 
 impl Explained {
     pub(crate) fn table() -> Self {
-        let rows = include_str!("explained.tsv").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        let rows = include_str!("explained.tsv")
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty());
         let rows = rows.map(|row| match row.split('\t').collect::<Vec<_>>()[..] {
             [side, purl, instead, reason] if !reason.is_empty() => Row { side, purl, instead },
             _ => panic!("`{row}` has no four cells"),
@@ -124,34 +140,70 @@ impl Explained {
 fn fits(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((start, rest)) => {
-            text.strip_prefix(start).is_some_and(|text| (0..=text.len()).filter_map(|at| text.get(at..)).any(|text| fits(rest, text)))
-        }
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            (0..=text.len()).filter_map(|at| text.get(at..)).any(|text| fits(rest, text))
+        }),
     }
 }
 
 /// Prints the comparison; gives the bars.
-pub(crate) fn judged(ours: &Document, syft: &Document, truth: &Truth, explained: &Explained) -> Vec<(bool, String)> {
+pub(crate) fn judged(
+    ours: &Document,
+    syft: &Document,
+    truth: &Truth,
+    explained: &Explained,
+) -> Vec<(bool, String)> {
     let mut bars = Vec::new();
     let mut used = BTreeSet::new();
-    let kinds: BTreeSet<&str> = ours.purls.iter().chain(&syft.purls).map(|purl| ecosystem(purl)).collect();
-    println!("\n{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10}", "purls", "ours", "syft", "missed", "renamed", "extra", "recall");
-    println!("(renamed: of those missed, packages that we list by the name that their archive or repository states; see explained.tsv)");
+    let kinds: BTreeSet<&str> =
+        ours.purls.iter().chain(&syft.purls).map(|purl| ecosystem(purl)).collect();
+    println!(
+        "\n{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10}",
+        "purls", "ours", "syft", "missed", "renamed", "extra", "recall"
+    );
+    println!(
+        "(renamed: of those missed, packages that we list by the name that their archive or repository states; see explained.tsv)"
+    );
     let (mut unexplained, mut unconfirmed) = (Vec::new(), Vec::new());
     for kind in kinds {
-        let of = |document: &Document| document.purls.iter().filter(|purl| ecosystem(purl) == kind).cloned().collect::<BTreeSet<String>>();
+        let of = |document: &Document| {
+            document
+                .purls
+                .iter()
+                .filter(|purl| ecosystem(purl) == kind)
+                .cloned()
+                .collect::<BTreeSet<String>>()
+        };
         let (own, their) = (of(ours), of(syft));
         let missed: Vec<&String> = their.difference(&own).collect();
         let extra: Vec<&String> = own.difference(&their).collect();
         let renamed = missed.iter().filter(|purl| explained.renamed(purl, &ours.purls)).count();
-        let recall = if their.is_empty() { 1.0 } else { 1.0 - (missed.len() - renamed) as f64 / their.len() as f64 };
-        let counts = [own.len(), their.len(), missed.len(), renamed, extra.len()].map(|count| format!("{count:>8}")).join(" ");
+        let recall = if their.is_empty() {
+            1.0
+        } else {
+            1.0 - (missed.len() - renamed) as f64 / their.len() as f64
+        };
+        let counts = [own.len(), their.len(), missed.len(), renamed, extra.len()]
+            .map(|count| format!("{count:>8}"))
+            .join(" ");
         println!("{kind:<12} {counts} {:>8.2} %", recall * 100.0);
         let bar = if kind == "maven" { RECALL_OF_MAVEN } else { RECALL };
-        bars.push((recall >= bar, format!("{kind}: {:.2} % of syft's purls; the bar is {} %", recall * 100.0, bar * 100.0)));
+        bars.push((
+            recall >= bar,
+            format!(
+                "{kind}: {:.2} % of syft's purls; the bar is {} %",
+                recall * 100.0,
+                bar * 100.0
+            ),
+        ));
         let installed = truth.0.get(kind);
-        for (side, purl) in missed.into_iter().map(|purl| ("missed", purl)).chain(extra.into_iter().map(|purl| ("extra", purl))) {
-            let confirmed = side == "extra" && installed.is_some_and(|installed| installed.contains(purl));
+        for (side, purl) in missed
+            .into_iter()
+            .map(|purl| ("missed", purl))
+            .chain(extra.into_iter().map(|purl| ("extra", purl)))
+        {
+            let confirmed =
+                side == "extra" && installed.is_some_and(|installed| installed.contains(purl));
             match explained.row(side, purl) {
                 _ if confirmed => {}
                 Some(row) => drop(used.insert(row)),
@@ -160,21 +212,43 @@ pub(crate) fn judged(ours: &Document, syft: &Document, truth: &Truth, explained:
             }
         }
         if let Some(installed) = installed {
-            let absent: Vec<&String> =
-                installed.iter().filter(|purl| !own.contains(*purl) && explained.row("absent", purl).is_none()).collect();
-            bars.push((absent.is_empty(), format!("{kind}: of {} installed none is absent{}", installed.len(), listed(&absent))));
+            let absent: Vec<&String> = installed
+                .iter()
+                .filter(|purl| !own.contains(*purl) && explained.row("absent", purl).is_none())
+                .collect();
+            bars.push((
+                absent.is_empty(),
+                format!(
+                    "{kind}: of {} installed none is absent{}",
+                    installed.len(),
+                    listed(&absent)
+                ),
+            ));
         }
     }
     for (number, row) in explained.0.iter().enumerate().filter(|(_, row)| row.side != "absent") {
         if !used.contains(&number) {
-            println!("explained.tsv explains {} `{}`, which is not so any more", row.side, row.purl);
+            println!(
+                "explained.tsv explains {} `{}`, which is not so any more",
+                row.side, row.purl
+            );
         }
     }
-    bars.push((unexplained.is_empty(), format!("every miss is explained{}", listed(&unexplained.iter().collect::<Vec<_>>()))));
-    bars.push((unconfirmed.is_empty(), format!("every extra is confirmed{}", listed(&unconfirmed.iter().collect::<Vec<_>>()))));
+    bars.push((
+        unexplained.is_empty(),
+        format!("every miss is explained{}", listed(&unexplained.iter().collect::<Vec<_>>())),
+    ));
+    bars.push((
+        unconfirmed.is_empty(),
+        format!("every extra is confirmed{}", listed(&unconfirmed.iter().collect::<Vec<_>>())),
+    ));
     bars
 }
 
 fn listed(purls: &[&String]) -> String {
-    if purls.is_empty() { String::new() } else { purls.iter().fold(", but:".to_owned(), |text, purl| format!("{text}\n    {purl}")) }
+    if purls.is_empty() {
+        String::new()
+    } else {
+        purls.iter().fold(", but:".to_owned(), |text, purl| format!("{text}\n    {purl}"))
+    }
 }

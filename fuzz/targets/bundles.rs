@@ -1,4 +1,5 @@
-//! Sigstore bundles and cosign's older layers, checked against a sandbox's trusted root. Whatever is changed, none holds by another signer.
+//! Sigstore bundles and cosign's older layers, checked against a sandbox's trusted root. Whatever
+//! is changed, none holds by another signer.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use supply_action::sigstore::verifier::BundleVerifier;
 use supply_action::verify::legacy;
 
 /// Who signed the seeds, in a sandbox that is gone.
-const IDENTITY: &str = "https://github.com/example/hello/.github/workflows/release.yml@refs/heads/main";
+const IDENTITY: &str =
+    "https://github.com/example/hello/.github/workflows/release.yml@refs/heads/main";
 
 static VERIFIER: LazyLock<BundleVerifier> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/trust/trusted_root.json");
@@ -30,7 +32,9 @@ fuzz_target!(|bytes: &[u8]| {
     // A layer, a zero byte, and its annotations.
     let at = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let (layer, annotations) = bytes.split_at(at);
-    if let Ok(annotations) = serde_json::from_slice::<BTreeMap<String, String>>(annotations.get(1..).unwrap_or_default()) {
+    if let Ok(annotations) =
+        serde_json::from_slice::<BTreeMap<String, String>>(annotations.get(1..).unwrap_or_default())
+    {
         for by_key in [false, true] {
             if let Ok(bundle) = legacy::bundle(layer, &annotations, by_key) {
                 check(&bundle);

@@ -1,4 +1,5 @@
-//! SBOMs that somebody wrote, SPDX 2 and CycloneDX: whether they may be signed, and how two differ. It repairs none.
+//! SBOMs that somebody wrote, SPDX 2 and CycloneDX: whether they may be signed, and how two differ.
+//! It repairs none.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,6 @@
-//! A deflate stream of anybody's making, as the second member of a gzip layer: ours must inflate it to the bytes that zlib-rs makes of it, or refuse it
-//! where zlib-rs does. It never compares reasons.
+//! A deflate stream of anybody's making, as the second member of a gzip layer: ours must inflate it
+//! to the bytes that zlib-rs makes of it, or refuse it where zlib-rs does. It never compares
+//! reasons.
 #![no_main]
 
 use std::io::{Cursor, Read, Result, Write as _};
@@ -36,8 +37,14 @@ fuzz_target!(|bytes: &[u8]| {
     gzip.write_all(&NOTHING).unwrap();
     let mut sum = Crc::new();
     sum.update(&text);
-    let layer =
-        [&gzip.finish().unwrap()[..], &HEADER, &bytes[..used], &sum.sum().to_le_bytes(), &(text.len() as u32).to_le_bytes()].concat();
+    let layer = [
+        &gzip.finish().unwrap()[..],
+        &HEADER,
+        &bytes[..used],
+        &sum.sum().to_le_bytes(),
+        &(text.len() as u32).to_le_bytes(),
+    ]
+    .concat();
     let blob = Blob {
         digest: Some(Digest::of(&layer).to_string()),
         size: Some(layer.len() as u64),

@@ -1,4 +1,5 @@
-//! Texts of inputs: lists, CSV, nodes in YAML, platforms, and what `buildx inspect` prints. It starts nothing.
+//! Texts of inputs: lists, CSV, nodes in YAML, platforms, and what `buildx inspect` prints. It
+//! starts nothing.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,8 +15,18 @@ fuzz_target!(|text: &str| {
             let _ = csv::read(text, Dialect { loose_quotes, comments });
         }
     }
-    let _ = (lists::lines(text), lists::words(text), lists::records(text, false), lists::records(text, true));
-    let _ = (lists::untrimmed_records(text), lists::lines_with_quotes(text), lists::key_value(text), lists::boolean(text));
+    let _ = (
+        lists::lines(text),
+        lists::words(text),
+        lists::records(text, false),
+        lists::records(text, true),
+    );
+    let _ = (
+        lists::untrimmed_records(text),
+        lists::lines_with_quotes(text),
+        lists::key_value(text),
+        lists::boolean(text),
+    );
     let _ = appended_nodes(text);
     let found = inspected(text);
     assert!(found.missing(&found.platforms).is_empty(), "a builder lacks what it has");

@@ -1,5 +1,6 @@
-//! Layers of an image as anybody could push them → packages: the first byte says how they are compressed, the rest is tar archives, one layer after
-//! another. Headers get their checksums here, or none but the first would be read. It never looks at what was found, only that every way to it
+//! Layers of an image as anybody could push them → packages: the first byte says how they are
+//! compressed, the rest is tar archives, one layer after another. Headers get their checksums here,
+//! or none but the first would be read. It never looks at what was found, only that every way to it
 //! finds the same, and that the document holds together.
 #![no_main]
 
@@ -28,16 +29,35 @@ impl Blobs for Memory {
 impl Memory {
     fn add(&mut self, plain: &[u8], compressed: Vec<u8>) -> Blob {
         let size = Some(compressed.len() as u64);
-        let blob = Blob { digest: Some(Digest::of(&compressed).to_string()), size, diff_id: Digest::of(plain).to_string() };
+        let blob = Blob {
+            digest: Some(Digest::of(&compressed).to_string()),
+            size,
+            diff_id: Digest::of(plain).to_string(),
+        };
         self.0.insert(blob.diff_id.clone(), compressed);
         blob
     }
 
     /// The document, or why there is none.
-    fn document(&self, image: &[Blob], threads: usize, cache: Option<&Cache>) -> std::result::Result<String, String> {
+    fn document(
+        &self,
+        image: &[Blob],
+        threads: usize,
+        cache: Option<&Cache>,
+    ) -> std::result::Result<String, String> {
         let images = [image.to_vec(), image.to_vec()];
-        let found = collect(&images, &Reading { blobs: self, threads, cache, watcher: &Unwatched, files: true, diff_ids: true })
-            .map_err(|error| error.to_string())?;
+        let found = collect(
+            &images,
+            &Reading {
+                blobs: self,
+                threads,
+                cache,
+                watcher: &Unwatched,
+                files: true,
+                diff_ids: true,
+            },
+        )
+        .map_err(|error| error.to_string())?;
         let mut documents = found.into_iter().map(|collected| {
             let about = spdx::About { name: "fuzz".into(), ..spdx::About::default() };
             spdx::document(&Catalog::from_collected(collected), &about)
@@ -52,12 +72,14 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((choice, bytes)) = bytes.split_first() else { return };
     let mut memory = Memory::default();
     if *choice == b'R' {
-        // Compressed by whoever made it up; hardly ever does it inflate to nothing, as is said of it.
+        // Compressed by whoever made it up; hardly ever does it inflate to nothing, as is said of
+        // it.
         let blob = memory.add(b"", bytes.to_vec());
         let _ = memory.document(&[blob], 1, None);
         return;
     }
-    let image: Vec<Blob> = layers(bytes).iter().map(|layer| memory.add(layer, compressed(*choice, layer))).collect();
+    let image: Vec<Blob> =
+        layers(bytes).iter().map(|layer| memory.add(layer, compressed(*choice, layer))).collect();
     let plain = memory.document(&image, 1, None);
     if let Ok(plain) = &plain {
         assert_eq!(foreign::check(plain.as_bytes()), Ok(Format::Spdx));
@@ -67,7 +89,11 @@ fuzz_target!(|bytes: &[u8]| {
         let cache = Cache::new(folder.path());
         for way in ["cold", "warm"] {
             // Of several bad layers, either may be told first.
-            assert_eq!(memory.document(&image, 2, Some(&cache)).ok(), plain.clone().ok(), "with a {way} cache");
+            assert_eq!(
+                memory.document(&image, 2, Some(&cache)).ok(),
+                plain.clone().ok(),
+                "with a {way} cache"
+            );
         }
     }
 });

@@ -1,4 +1,5 @@
-//! Rules for tags, labels and annotations with their expressions, on a made-up run. It asks nobody and knows no clock.
+//! Rules for tags, labels and annotations with their expressions, on a made-up run. It asks nobody
+//! and knows no clock.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,11 +10,11 @@ use supply_action::metadata::{Run, Texts, metadata};
 fuzz_target!(|text: &str| {
     let mut parts = text.split('\0').map(str::to_owned);
     let mut next = || parts.next().unwrap_or_default();
-    let texts = Texts { tags: next(), flavor: next(), labels: next(), annotations: next(), images: next() };
+    let texts =
+        Texts { tags: next(), flavor: next(), labels: next(), annotations: next(), images: next() };
     let (git_ref, event_name) = (next(), next());
     let payload = json!({ "repository": { "default_branch": "main" }, "number": 5, "pull_request": { "head": { "sha": "c0ffee" } } });
-    let repository =
-        json!({ "name": "app", "description": "a \"b\"", "html_url": "https://github.com/o/app", "license": { "spdx_id": "MIT" } });
+    let repository = json!({ "name": "app", "description": "a \"b\"", "html_url": "https://github.com/o/app", "license": { "spdx_id": "MIT" } });
     let env = Environment::new();
     let run = Run {
         event_name: if event_name.is_empty() { "push" } else { &event_name },

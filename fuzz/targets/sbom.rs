@@ -1,5 +1,6 @@
-//! Files of an image → packages → documents: the first letter, from `A` on, says under which path the rest lies, so that every matcher has its
-//! turn. It never looks at what was found, only that it is written down the same twice and that the documents hold together.
+//! Files of an image → packages → documents: the first letter, from `A` on, says under which path
+//! the rest lies, so that every matcher has its turn. It never looks at what was found, only that
+//! it is written down the same twice and that the documents hold together.
 #![no_main]
 
 use std::io::Cursor;
@@ -42,7 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
     let path = PATHS[usize::from(choice.wrapping_sub(b'A')) % PATHS.len()];
     let mut collected = Collected { files: true, ..Collected::default() };
     let mut open = || Ok(Box::new(Cursor::new(contents.to_vec())) as Box<dyn Contents>);
-    let file = File { path, size: contents.len() as u64, modified: 0, open: &mut open, scanned: None };
+    let file =
+        File { path, size: contents.len() as u64, modified: 0, open: &mut open, scanned: None };
     if collected.file(file).is_err() {
         return;
     }

@@ -1,4 +1,5 @@
-//! BuildKit's statements → what would be signed: the first byte chooses a predicate or a whole statement. What is rebuilt must have its one subject.
+//! BuildKit's statements → what would be signed: the first byte chooses a predicate or a whole
+//! statement. What is rebuilt must have its one subject.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -24,7 +25,9 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((choice, bytes)) = bytes.split_first() else { return };
     let hex = PART.descriptor.digest.hex();
     let around = |kind: &str| {
-        let before = format!(r#"{{"predicateType":"{kind}","subject":[{{"digest":{{"sha256":"{hex}"}}}}],"predicate":"#);
+        let before = format!(
+            r#"{{"predicateType":"{kind}","subject":[{{"digest":{{"sha256":"{hex}"}}}}],"predicate":"#
+        );
         [before.as_bytes(), bytes, b"}"].concat()
     };
     let statement = match choice {
@@ -33,7 +36,11 @@ fuzz_target!(|bytes: &[u8]| {
         _ => bytes.to_vec(),
     };
     let terms = Terms { asked: Asked::Anything, run: Run::of(&Context::default()) };
-    let Ok(Rebuilt { draft: Some(draft), .. }) = buildkit::rebuild(&statement, &REPOSITORY, &PART, &terms) else { return };
+    let Ok(Rebuilt { draft: Some(draft), .. }) =
+        buildkit::rebuild(&statement, &REPOSITORY, &PART, &terms)
+    else {
+        return;
+    };
     let rebuilt: Value = serde_json::from_slice(draft.statement()).unwrap();
     assert_eq!(rebuilt["subject"][0]["digest"]["sha256"], hex);
     assert_eq!(rebuilt["subject"].as_array().unwrap().len(), 1);

@@ -1,4 +1,5 @@
-//! Trusted roots, signing configs, public keys and the claims of tokens. It trusts nothing that it reads.
+//! Trusted roots, signing configs, public keys and the claims of tokens. It trusts nothing that it
+//! reads.
 #![no_main]
 
 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! BuildKit's unsigned statements → drafts: fetched, hashed, their subject checked, rebuilt with one subject. It never signs
-//! a statement that BuildKit made about another image.
+//! BuildKit's unsigned statements → drafts: fetched, hashed, their subject checked, rebuilt with
+//! one subject. It never signs a statement that BuildKit made about another image.
 //!
 //! Storage: <https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md>.
 
@@ -40,12 +40,22 @@ pub struct Rebuilt {
 }
 
 /// What the build stated of each platform's image, in their order.
-pub async fn stated(registry: &Registry, parts: &Parts, terms: &Terms) -> anyhow::Result<Vec<Stated>> {
-    let of_platforms = parts.platforms.iter().map(|part| of_platform(registry, &parts.repository, part, terms));
+pub async fn stated(
+    registry: &Registry,
+    parts: &Parts,
+    terms: &Terms,
+) -> anyhow::Result<Vec<Stated>> {
+    let of_platforms =
+        parts.platforms.iter().map(|part| of_platform(registry, &parts.repository, part, terms));
     stream::iter(of_platforms).buffered(8).try_collect().await
 }
 
-async fn of_platform(registry: &Registry, repository: &Repository, part: &PlatformImage, terms: &Terms) -> anyhow::Result<Stated> {
+async fn of_platform(
+    registry: &Registry,
+    repository: &Repository,
+    part: &PlatformImage,
+    terms: &Terms,
+) -> anyhow::Result<Stated> {
     let mut stated = Stated::default();
     for rebuilt in rebuilt(registry, repository, part, terms).await? {
         stated.drafts.extend(rebuilt.draft);
@@ -55,10 +65,18 @@ async fn of_platform(registry: &Registry, repository: &Repository, part: &Platfo
     Ok(stated)
 }
 
-async fn rebuilt(registry: &Registry, repository: &Repository, part: &PlatformImage, terms: &Terms) -> anyhow::Result<Vec<Rebuilt>> {
+async fn rebuilt(
+    registry: &Registry,
+    repository: &Repository,
+    part: &PlatformImage,
+    terms: &Terms,
+) -> anyhow::Result<Vec<Rebuilt>> {
     let Some(attestations) = &part.attestations else { return Ok(Vec::new()) };
-    let manifest = registry.expect_manifest(&repository.at(&attestations.digest)).await.remedied()?;
-    let fields = manifest.image().with_context(|| format!("the attestations of `{}` cannot be read", part.platform))?;
+    let manifest =
+        registry.expect_manifest(&repository.at(&attestations.digest)).await.remedied()?;
+    let fields = manifest
+        .image()
+        .with_context(|| format!("the attestations of `{}` cannot be read", part.platform))?;
     let layers = fields.layers.iter().filter(|layer| layer.media_type == IN_TOTO);
     let read = layers.map(|layer| async move {
         let bytes = registry.blob(repository, layer, STATEMENT_LIMIT).await.remedied()?;
@@ -67,11 +85,17 @@ async fn rebuilt(registry: &Registry, repository: &Repository, part: &PlatformIm
     stream::iter(read).buffered(4).try_collect().await
 }
 
-/// Checks that the statement is about this platform's image, that an SBOM is whole and that a provenance says what was asked for, and makes ours of
-/// it; other predicate types are left alone.
-pub fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage, terms: &Terms) -> anyhow::Result<Rebuilt> {
-    let unsigned =
-        Statement::read(bytes).with_context(|| format!("a statement that BuildKit made for `{}` cannot be read", part.platform))?;
+/// Checks that the statement is about this platform's image, that an SBOM is whole and that a
+/// provenance says what was asked for, and makes ours of it; other predicate types are left alone.
+pub fn rebuild(
+    bytes: &[u8],
+    repository: &Repository,
+    part: &PlatformImage,
+    terms: &Terms,
+) -> anyhow::Result<Rebuilt> {
+    let unsigned = Statement::read(bytes).with_context(|| {
+        format!("a statement that BuildKit made for `{}` cannot be read", part.platform)
+    })?;
     let kind = unsigned.predicate_type.as_str();
     if kind != SPDX && !provenance::is_provenance(kind) {
         return Ok(Rebuilt::default());
@@ -81,13 +105,20 @@ pub fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage, term
         let document = unsigned.predicate.as_bytes();
         let listed = foreign::check(document)
             .and_then(|_| foreign::listed(document))
-            .with_context(|| format!("the SBOM that the build's generator made for `{}` is not signed", part.platform))
+            .with_context(|| {
+                format!(
+                    "the SBOM that the build's generator made for `{}` is not signed",
+                    part.platform
+                )
+            })
             .hint("set `sbom: scanner` for this action's own, or give a file of your own")?;
         let draft = draft(kind, unsigned.predicate, repository, part)?;
         return Ok(Rebuilt { draft: Some(draft), origin: None, listed: Some(listed) });
     }
-    let (predicate, origin) = accepted(kind, unsigned.predicate, terms).with_context(|| refusal(part))?;
-    let draft = (kind == SLSA_PROVENANCE).then(|| draft(kind, &predicate, repository, part)).transpose()?;
+    let (predicate, origin) =
+        accepted(kind, unsigned.predicate, terms).with_context(|| refusal(part))?;
+    let draft =
+        (kind == SLSA_PROVENANCE).then(|| draft(kind, &predicate, repository, part)).transpose()?;
     Ok(Rebuilt { draft, origin: Some(origin), listed: None })
 }
 
@@ -108,15 +139,28 @@ fn accepted(kind: &str, predicate: &str, terms: &Terms) -> anyhow::Result<(Strin
 
 fn about(unsigned: &Statement<'_>, part: &PlatformImage) -> anyhow::Result<()> {
     let own = part.descriptor.digest.hex();
-    if !unsigned.subjects.is_empty() && unsigned.subjects.iter().all(|subject| subject.as_deref() == Some(own)) {
+    if !unsigned.subjects.is_empty()
+        && unsigned.subjects.iter().all(|subject| subject.as_deref() == Some(own))
+    {
         return Ok(());
     }
-    let named: Vec<String> = unsigned.subjects.iter().flatten().map(|digest| format!("`{digest}`")).collect();
+    let named: Vec<String> =
+        unsigned.subjects.iter().flatten().map(|digest| format!("`{digest}`")).collect();
     let named = if named.is_empty() { "no image".to_owned() } else { named.join(", ") };
-    bail!("BuildKit's `{}` for `{}` is about {named}, not about `{}`", unsigned.predicate_type, part.platform, part.descriptor.digest);
+    bail!(
+        "BuildKit's `{}` for `{}` is about {named}, not about `{}`",
+        unsigned.predicate_type,
+        part.platform,
+        part.descriptor.digest
+    );
 }
 
-fn draft(kind: &str, predicate: &str, repository: &Repository, part: &PlatformImage) -> anyhow::Result<Draft> {
+fn draft(
+    kind: &str,
+    predicate: &str,
+    repository: &Repository,
+    part: &PlatformImage,
+) -> anyhow::Result<Draft> {
     let subject: Descriptor = part.descriptor.bare();
     let statement = statement(repository, &subject, kind, predicate)?;
     Ok(Draft { subject, predicate_type: kind.to_owned(), statement })
@@ -140,25 +184,39 @@ mod tests {
         Terms { asked: provenance::Asked::OfThisRun, run: provenance::Run::of(&context) }
     }
 
-    fn rebuild(bytes: &[u8], repository: &Repository, part: &PlatformImage) -> anyhow::Result<Option<Draft>> {
+    fn rebuild(
+        bytes: &[u8],
+        repository: &Repository,
+        part: &PlatformImage,
+    ) -> anyhow::Result<Option<Draft>> {
         super::rebuild(bytes, repository, part, &terms()).map(|rebuilt| rebuilt.draft)
     }
 
     fn part() -> PlatformImage {
-        PlatformImage { platform: "linux/amd64".parse().unwrap(), descriptor: Descriptor::of(b"image", "m"), attestations: None }
+        PlatformImage {
+            platform: "linux/amd64".parse().unwrap(),
+            descriptor: Descriptor::of(b"image", "m"),
+            attestations: None,
+        }
     }
 
     fn unsigned(kind: &str, subjects: &[&str]) -> String {
-        let subjects: Vec<_> = subjects.iter().map(|digest| serde_json::json!({ "name": "_", "digest": { "sha256": digest } })).collect();
+        let subjects: Vec<_> = subjects
+            .iter()
+            .map(|digest| serde_json::json!({ "name": "_", "digest": { "sha256": digest } }))
+            .collect();
         let subjects = serde_json::to_string(&subjects).unwrap();
-        format!(r#"{{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"{kind}","subject":{subjects},"predicate":{PREDICATE}}}"#)
+        format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"{kind}","subject":{subjects},"predicate":{PREDICATE}}}"#
+        )
     }
 
     #[test]
     fn keeps_the_predicate_to_the_byte_and_has_one_subject() {
         let (part, repository) = (part(), "r.io/a".parse().unwrap());
         let hex = part.descriptor.digest.hex();
-        let draft = rebuild(unsigned(SPDX, &[hex, hex]).as_bytes(), &repository, &part).unwrap().unwrap();
+        let draft =
+            rebuild(unsigned(SPDX, &[hex, hex]).as_bytes(), &repository, &part).unwrap().unwrap();
         let text = String::from_utf8(draft.statement).unwrap();
         assert!(text.contains(&format!(r#""predicate":{PREDICATE}"#)), "{text}");
         assert_eq!(text.matches("sha256").count(), 1);
@@ -174,8 +232,14 @@ mod tests {
             ((r#""SPDXID":"SPDXRef-a""#, r#""SPDXID":"a""#), "its `SPDXID` is `a`"),
         ] {
             let statement = unsigned(SPDX, &[hex]).replace(change.0, change.1);
-            let message = crate::error::message(&rebuild(statement.as_bytes(), &repository, &part).unwrap_err());
-            assert!(message.contains("made for `linux/amd64` is not signed") && message.contains(reason), "{message}");
+            let message = crate::error::message(
+                &rebuild(statement.as_bytes(), &repository, &part).unwrap_err(),
+            );
+            assert!(
+                message.contains("made for `linux/amd64` is not signed")
+                    && message.contains(reason),
+                "{message}"
+            );
         }
     }
 
@@ -184,15 +248,27 @@ mod tests {
         let (part, repository) = (part(), "r.io/a".parse().unwrap());
         let hex = part.descriptor.digest.hex().to_owned();
         for subjects in [vec![], vec!["00"], vec![hex.as_str(), "00"]] {
-            let message = rebuild(unsigned(SPDX, &subjects).as_bytes(), &repository, &part).unwrap_err().to_string();
+            let message = rebuild(unsigned(SPDX, &subjects).as_bytes(), &repository, &part)
+                .unwrap_err()
+                .to_string();
             assert!(message.contains("not about"), "{message}");
         }
         rebuild(b"{", &repository, &part).unwrap_err();
         for predicate in ["5e0333333333", r#"{"buildDefinition":5e0333333333}"#] {
             let statement = unsigned(SLSA_PROVENANCE, &[&hex]).replace(PREDICATE, predicate);
-            let message = crate::error::message(&rebuild(statement.as_bytes(), &repository, &part).unwrap_err());
-            assert!(message.contains("for `linux/amd64` is not signed: it") && message.ends_with("is not an object"), "{message}");
+            let message = crate::error::message(
+                &rebuild(statement.as_bytes(), &repository, &part).unwrap_err(),
+            );
+            assert!(
+                message.contains("for `linux/amd64` is not signed: it")
+                    && message.ends_with("is not an object"),
+                "{message}"
+            );
         }
-        assert!(rebuild(unsigned("https://example.com/x", &[&hex]).as_bytes(), &repository, &part).unwrap().is_none());
+        assert!(
+            rebuild(unsigned("https://example.com/x", &[&hex]).as_bytes(), &repository, &part)
+                .unwrap()
+                .is_none()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Statements too large for a log → lean ones that fit, or a refusal. Pure; what BuildKit stored beside the image stays whole.
+//! Statements too large for a log → lean ones that fit, or a refusal. Pure; what BuildKit stored
+//! beside the image stays whole.
 //!
 //! SPDX: <https://spdx.github.io/spdx-spec/v2.3/>.
 
@@ -10,8 +11,8 @@ use super::Draft;
 use crate::error::with_hint;
 use crate::verify::policy::{CYCLONEDX, SPDX};
 
-/// A log of version 1 keeps whole envelopes, and the public one drops connections somewhere above this many bytes:
-/// <https://github.com/sigstore/rekor/issues/2915>. Later versions keep a digest.
+/// A log of version 1 keeps whole envelopes, and the public one drops connections somewhere above
+/// this many bytes: <https://github.com/sigstore/rekor/issues/2915>. Later versions keep a digest.
 pub const ENVELOPE_LIMIT: usize = 2 << 20;
 
 /// The size of the envelope a statement will be in: base64 and a little around it.
@@ -59,7 +60,10 @@ fn refusal(draft: &Draft, size: usize, limit: usize) -> anyhow::Error {
         size >> 10,
         limit >> 10
     );
-    with_hint(refused, "give `provenance: mode=min`, a leaner SBOM generator, or a `signing-config` with a log of version 2 or none")
+    with_hint(
+        refused,
+        "give `provenance: mode=min`, a leaner SBOM generator, or a `signing-config` with a log of version 2 or none",
+    )
 }
 
 /// An SPDX document about packages alone.
@@ -76,15 +80,22 @@ fn without_files(statement: &[u8]) -> Option<Vec<u8>> {
         }
         package.insert("filesAnalyzed".to_owned(), Value::Bool(false));
         if let Some(references) = package.get_mut("externalRefs").and_then(Value::as_array_mut) {
-            references.retain(|reference| !reference["referenceType"].as_str().is_some_and(|kind| kind.starts_with("cpe")));
+            references.retain(|reference| {
+                !reference["referenceType"].as_str().is_some_and(|kind| kind.starts_with("cpe"))
+            });
         }
         kept.extend(package.get("SPDXID").and_then(Value::as_str).map(str::to_owned));
     }
     if let Some(relationships) = document.get_mut("relationships").and_then(Value::as_array_mut) {
         // An element of another document, or none, is no file of this one.
-        let is_kept =
-            |end: &Value| end.as_str().is_some_and(|end| kept.contains(end) || end.contains(':') || end == "NONE" || end == "NOASSERTION");
-        relationships.retain(|relationship| is_kept(&relationship["spdxElementId"]) && is_kept(&relationship["relatedSpdxElement"]));
+        let is_kept = |end: &Value| {
+            end.as_str().is_some_and(|end| {
+                kept.contains(end) || end.contains(':') || end == "NONE" || end == "NOASSERTION"
+            })
+        };
+        relationships.retain(|relationship| {
+            is_kept(&relationship["spdxElementId"]) && is_kept(&relationship["relatedSpdxElement"])
+        });
     }
     serde_json::to_vec(&statement).ok()
 }
@@ -107,13 +118,15 @@ mod tests {
     use serde_json::json;
 
     fn draft(kind: &str, predicate: &Value) -> Draft {
-        let statement = json!({ "predicateType": kind, "predicate": predicate }).to_string().into_bytes();
+        let statement =
+            json!({ "predicateType": kind, "predicate": predicate }).to_string().into_bytes();
         Draft { subject: Descriptor::of(b"x", "m"), predicate_type: kind.to_owned(), statement }
     }
 
     fn spdx(files: usize) -> Value {
-        let files: Vec<Value> =
-            (0..files).map(|at| json!({ "SPDXID": format!("SPDXRef-File-{at}"), "fileName": "x".repeat(90) })).collect();
+        let files: Vec<Value> = (0..files)
+            .map(|at| json!({ "SPDXID": format!("SPDXRef-File-{at}"), "fileName": "x".repeat(90) }))
+            .collect();
         json!({
             "spdxVersion": "SPDX-2.3",
             "packages": [{ "SPDXID": "SPDXRef-P", "filesAnalyzed": true, "hasFiles": ["SPDXRef-File-0"], "packageVerificationCode": {},
@@ -128,11 +141,17 @@ mod tests {
 
     #[test]
     fn cyclonedx_that_is_too_large_loses_its_files_and_keeps_its_packages() {
-        let files: Vec<Value> = (0..200).map(|number| json!({ "type": "file", "name": format!("/bin/{number}") })).collect();
+        let files: Vec<Value> = (0..200)
+            .map(|number| json!({ "type": "file", "name": format!("/bin/{number}") }))
+            .collect();
         let package = json!({ "type": "library", "name": "a", "components": files });
-        let (after, notices) = fitting(vec![draft(CYCLONEDX, &json!({ "components": [package] }))], 2000).unwrap();
+        let (after, notices) =
+            fitting(vec![draft(CYCLONEDX, &json!({ "components": [package] }))], 2000).unwrap();
         let statement: Value = serde_json::from_slice(&after[0].statement).unwrap();
-        assert_eq!(statement["predicate"]["components"], json!([{ "type": "library", "name": "a", "components": [] }]));
+        assert_eq!(
+            statement["predicate"]["components"],
+            json!([{ "type": "library", "name": "a", "components": [] }])
+        );
         assert!(notices.len() == 1 && notices[0].contains("too large for the log"), "{notices:?}");
     }
 
@@ -149,16 +168,27 @@ mod tests {
         let (after, notices) = fitting(vec![draft(SPDX, &spdx(500))], 4000).unwrap();
         let lean: Value = serde_json::from_slice(&after[0].statement).unwrap();
         let (document, package) = (&lean["predicate"], &lean["predicate"]["packages"][0]);
-        assert!(document.get("files").is_none() && package.get("hasFiles").is_none() && package["filesAnalyzed"] == false);
-        assert_eq!((package["externalRefs"].as_array().unwrap().len(), document["relationships"].as_array().unwrap().len()), (1, 1));
+        assert!(
+            document.get("files").is_none()
+                && package.get("hasFiles").is_none()
+                && package["filesAnalyzed"] == false
+        );
+        assert_eq!(
+            (
+                package["externalRefs"].as_array().unwrap().len(),
+                document["relationships"].as_array().unwrap().len()
+            ),
+            (1, 1)
+        );
         assert!(notices[0].contains("its signed copy has no files"), "{notices:?}");
     }
 
     #[test]
     fn what_cannot_be_made_to_fit_is_refused_with_its_size() {
-        for too_large in
-            [draft("https://slsa.dev/provenance/v1", &json!("x".repeat(9000))), draft(SPDX, &json!({ "packages": ["x".repeat(9000)] }))]
-        {
+        for too_large in [
+            draft("https://slsa.dev/provenance/v1", &json!("x".repeat(9000))),
+            draft(SPDX, &json!({ "packages": ["x".repeat(9000)] })),
+        ] {
             let error = fitting(vec![too_large], 4000).unwrap_err();
             let message = crate::error::message(&error);
             assert!(message.contains("KiB, and a log of version 1 takes 3 KiB"), "{message}");

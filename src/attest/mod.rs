@@ -1,5 +1,6 @@
-//! `SignedImage` → `AttestedImage`: SBOM and build provenance on the image of each platform, provenance of the workflow on the index.
-//! Drafts are collected and signed while the signatures go up; they are attached only to a `SignedImage`.
+//! `SignedImage` → `AttestedImage`: SBOM and build provenance on the image of each platform,
+//! provenance of the workflow on the index. Drafts are collected and signed while the signatures go
+//! up; they are attached only to a `SignedImage`.
 
 pub mod buildkit;
 pub mod lean;
@@ -23,7 +24,9 @@ use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::legacy::{Attached, LegacyLayer, Opened};
 use crate::registry::manifest::Descriptor;
-use crate::sign::{CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed, staged};
+use crate::sign::{
+    CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed, staged,
+};
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
 use crate::verify::legacy;
@@ -80,9 +83,19 @@ impl Accepted {
 }
 
 /// Reads what the build stated, and the user's own SBOMs. Whatever does not hold is refused here.
-pub async fn accept(registry: &Registry, parts: &Parts, terms: &Terms, sboms: &Sboms<'_>) -> anyhow::Result<Accepted> {
+pub async fn accept(
+    registry: &Registry,
+    parts: &Parts,
+    terms: &Terms,
+    sboms: &Sboms<'_>,
+) -> anyhow::Result<Accepted> {
     let stated = buildkit::stated(registry, parts, terms).await?;
-    let foreign = parts.platforms.iter().zip(&stated).flat_map(|(part, stated)| Foreign::of(part, &stated.origins)).collect();
+    let foreign = parts
+        .platforms
+        .iter()
+        .zip(&stated)
+        .flat_map(|(part, stated)| Foreign::of(part, &stated.origins))
+        .collect();
     let listed = stated.iter().map(|stated| stated.listed).collect();
     let mut drafts: Vec<Draft> = stated.into_iter().flat_map(|stated| stated.drafts).collect();
     match sboms {
@@ -94,7 +107,8 @@ pub async fn accept(registry: &Registry, parts: &Parts, terms: &Terms, sboms: &S
     Ok(Accepted { drafts, foreign })
 }
 
-/// Collects what is to be attested: what was accepted, SBOMs of layers, and the workflow's provenance.
+/// Collects what is to be attested: what was accepted, SBOMs of layers, and the workflow's
+/// provenance.
 pub async fn draft(
     registry: &Registry,
     parts: &Parts,
@@ -108,10 +122,16 @@ pub async fn draft(
             Sboms::Build | Sboms::Files(_) => Ok(Vec::new()),
         }
     };
-    let (Accepted { mut drafts, foreign }, of_layers) = futures_util::try_join!(accepted, of_layers)?;
+    let (Accepted { mut drafts, foreign }, of_layers) =
+        futures_util::try_join!(accepted, of_layers)?;
     drafts.extend(of_layers);
     let root = parts.root.clone();
-    let statement = statement(&parts.repository, &root, SLSA_PROVENANCE, &provenance::predicate(workflow, &foreign).to_string())?;
+    let statement = statement(
+        &parts.repository,
+        &root,
+        SLSA_PROVENANCE,
+        &provenance::predicate(workflow, &foreign).to_string(),
+    )?;
     drafts.push(Draft { subject: root, predicate_type: SLSA_PROVENANCE.to_owned(), statement });
     Ok(drafts)
 }
@@ -126,18 +146,34 @@ pub struct Parts {
 
 impl Parts {
     pub fn of(built: &BuiltImage) -> Self {
-        Self { repository: built.repositories()[0].clone(), root: built.root().clone(), platforms: built.platforms().to_vec() }
+        Self {
+            repository: built.repositories()[0].clone(),
+            root: built.root().clone(),
+            platforms: built.platforms().to_vec(),
+        }
     }
 }
 
-/// The drafts that lack a statement somewhere; the others are there, to the byte, by the same signer.
-pub fn lacking(drafts: Vec<Draft>, repositories: &[Repository], formats: &[Format], existing: &Existing) -> Vec<Draft> {
-    let is_there = |draft: &Draft, format: &Format| existing.has_everywhere(repositories, &draft.subject.digest, *format, &draft.statement);
-    drafts.into_iter().filter(|draft| !formats.iter().all(|format| is_there(draft, format))).collect()
+/// The drafts that lack a statement somewhere; the others are there, to the byte, by the same
+/// signer.
+pub fn lacking(
+    drafts: Vec<Draft>,
+    repositories: &[Repository],
+    formats: &[Format],
+    existing: &Existing,
+) -> Vec<Draft> {
+    let is_there = |draft: &Draft, format: &Format| {
+        existing.has_everywhere(repositories, &draft.subject.digest, *format, &draft.statement)
+    };
+    drafts
+        .into_iter()
+        .filter(|draft| !formats.iter().all(|format| is_there(draft, format)))
+        .collect()
 }
 
-/// Signs every draft, and attaches the bundles once `signing` has signed the image: a verifier that finds any bundle takes it for the
-/// signature. Everything else goes on beside `signing`: collecting the drafts, uploads, and the older format, which knows no such order.
+/// Signs every draft, and attaches the bundles once `signing` has signed the image: a verifier that
+/// finds any bundle takes it for the signature. Everything else goes on beside `signing`:
+/// collecting the drafts, uploads, and the older format, which knows no such order.
 pub async fn attest(
     registry: &Registry,
     session: &Session,
@@ -151,11 +187,16 @@ pub async fn attest(
     let (hand_over, handed_over) = oneshot::channel();
     let sealing = async {
         let drafts = drafts.await?;
-        let opening = open(registry, repositories, if legacy { counted(&drafts) } else { BTreeMap::new() });
-        let (opened, sealed) = futures_util::try_join!(opening, seal(registry, session, repositories, drafts, now))?;
+        let opening =
+            open(registry, repositories, if legacy { counted(&drafts) } else { BTreeMap::new() });
+        let (opened, sealed) =
+            futures_util::try_join!(opening, seal(registry, session, repositories, drafts, now))?;
         let layers = if legacy { legacy_layers(&sealed)? } else { Layers::new() };
         let _ = hand_over.send((opened, layers)); // whoever waits for it is gone only when something failed
-        stream::iter(sealed.iter().map(|(_, sealed)| staged(registry, sealed))).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        stream::iter(sealed.iter().map(|(_, sealed)| staged(registry, sealed)))
+            .buffer_unordered(CONCURRENCY)
+            .try_collect::<()>()
+            .await?;
         anyhow::Ok(sealed)
     };
     let older = async {
@@ -167,13 +208,16 @@ pub async fn attest(
     let bundles = async {
         let (signed, sealed) = futures_util::try_join!(signing, sealing)?;
         if formats.contains(&Format::Bundle) {
-            let attached = sealed.iter().map(|(draft, sealed)| attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact));
+            let attached = sealed.iter().map(|(draft, sealed)| {
+                attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact)
+            });
             stream::iter(attached).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
         }
         Ok((signed, sealed))
     };
     let outcome = futures_util::try_join!(bundles, older);
-    // Once for each subject, signature and attestations together; also after a failure, so that a rerun finds what is there.
+    // Once for each subject, signature and attestations together; also after a failure, so that a
+    // rerun finds what is there.
     let listed = registry.list_all_attached().await.remedied();
     let ((signed, sealed), ()) = outcome?;
     listed?;
@@ -190,13 +234,16 @@ async fn seal<'a>(
     now: jiff::Timestamp,
 ) -> anyhow::Result<Vec<(Draft, SealedStatement<'a>)>> {
     let sealed = drafts.into_iter().map(|draft| async move {
-        let sealed = sealed(registry, session, repositories, &draft.statement, &draft.predicate_type, now).await?;
+        let sealed =
+            sealed(registry, session, repositories, &draft.statement, &draft.predicate_type, now)
+                .await?;
         anyhow::Ok((draft, sealed))
     });
     stream::iter(sealed).buffered(CONCURRENCY).try_collect().await
 }
 
-/// A tag `.att` that was looked at: where it is, whose it is, and the uploads that were opened for it.
+/// A tag `.att` that was looked at: where it is, whose it is, and the uploads that were opened for
+/// it.
 type Place<'a> = (&'a Repository, Digest, Opened);
 
 /// Looks at the tags `.att` of these subjects, and opens as many uploads as there will be layers.
@@ -205,16 +252,24 @@ async fn open<'a>(
     repositories: &'a [Repository],
     expected: BTreeMap<Digest, usize>,
 ) -> anyhow::Result<Vec<Place<'a>>> {
-    let places =
-        expected.into_iter().flat_map(|(subject, count)| repositories.iter().map(move |repository| (repository, subject.clone(), count)));
+    let places = expected.into_iter().flat_map(|(subject, count)| {
+        repositories.iter().map(move |repository| (repository, subject.clone(), count))
+    });
     let opened = places.map(|(repository, subject, count)| async move {
-        let opened = registry.open_legacy(repository, &subject, Attached::Attestations, count).await.remedied()?;
+        let opened = registry
+            .open_legacy(repository, &subject, Attached::Attestations, count)
+            .await
+            .remedied()?;
         anyhow::Ok((repository, subject, opened))
     });
     stream::iter(opened).buffer_unordered(CONCURRENCY).try_collect().await
 }
 
-async fn append(registry: &Registry, places: Vec<Place<'_>>, layers: &Layers) -> anyhow::Result<()> {
+async fn append(
+    registry: &Registry,
+    places: Vec<Place<'_>>,
+    layers: &Layers,
+) -> anyhow::Result<()> {
     let appended = places.into_iter().map(|(repository, subject, opened)| async move {
         let added = layers.get(&subject).map(Vec::as_slice).unwrap_or_default();
         registry.append_legacy(repository, &subject, Attached::Attestations, opened, added).await
@@ -238,16 +293,27 @@ fn legacy_layers(sealed: &[(Draft, SealedStatement<'_>)]) -> anyhow::Result<Laye
         let Some(promise) = sealed.promise.clone() else {
             anyhow::bail!("the older attestation format needs a transparency log of version 1");
         };
-        let layer = legacy_layer(sealed.envelope.clone().into(), legacy::DSSE, String::new(), Some(&draft.predicate_type), promise);
+        let layer = legacy_layer(
+            sealed.envelope.clone().into(),
+            legacy::DSSE,
+            String::new(),
+            Some(&draft.predicate_type),
+            promise,
+        );
         layers.entry(draft.subject.digest.clone()).or_default().push(layer);
     }
     Ok(layers)
 }
 
-/// An in-toto statement about one subject. The predicate's text is kept to the byte, once it is clear that whoever verifies it can read it: JSON
-/// knows numbers that no program can hold.
+/// An in-toto statement about one subject. The predicate's text is kept to the byte, once it is
+/// clear that whoever verifies it can read it: JSON knows numbers that no program can hold.
 /// Specification: <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>.
-fn statement(repository: &Repository, subject: &Descriptor, predicate_type: &str, predicate: &str) -> anyhow::Result<Vec<u8>> {
+fn statement(
+    repository: &Repository,
+    subject: &Descriptor,
+    predicate_type: &str,
+    predicate: &str,
+) -> anyhow::Result<Vec<u8>> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Statement<'a> {
@@ -257,11 +323,19 @@ fn statement(repository: &Repository, subject: &Descriptor, predicate_type: &str
         predicate_type: &'a str,
         predicate: &'a serde_json::value::RawValue,
     }
-    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(predicate)
-        .with_context(|| format!("the predicate `{predicate_type}` about `{}` cannot be read as a JSON object", subject.digest))?;
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(predicate).with_context(
+        || {
+            format!(
+                "the predicate `{predicate_type}` about `{}` cannot be read as a JSON object",
+                subject.digest
+            )
+        },
+    )?;
     let statement = Statement {
         kind: "https://in-toto.io/Statement/v1",
-        subject: [serde_json::json!({ "name": repository.to_string(), "digest": { "sha256": subject.digest.hex() } })],
+        subject: [
+            serde_json::json!({ "name": repository.to_string(), "digest": { "sha256": subject.digest.hex() } }),
+        ],
         predicate_type,
         predicate: serde_json::from_str(predicate)?,
     };

@@ -1,5 +1,5 @@
-//! What a person sees while layers are read: one line that moves on a terminal, one line a layer in a log, and one now and then while a
-//! large layer lasts. It never slows the reading down.
+//! What a person sees while layers are read: one line that moves on a terminal, one line a layer in
+//! a log, and one now and then while a large layer lasts. It never slows the reading down.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,13 +50,18 @@ impl Progress {
 
     /// Empty while there is nothing to wait for.
     fn line(&self) -> String {
-        let (read, expected) = (self.read.load(Ordering::Relaxed), self.expected.load(Ordering::Relaxed));
+        let (read, expected) =
+            (self.read.load(Ordering::Relaxed), self.expected.load(Ordering::Relaxed));
         let layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
         if layers.waiting == layers.done {
             return String::new();
         }
         let of = if expected > 0 { format!(" of {}", megabytes(expected)) } else { String::new() };
-        let bar = if expected > 0 { format!("{} ", bar(read.min(expected), expected)) } else { String::new() };
+        let bar = if expected > 0 {
+            format!("{} ", bar(read.min(expected), expected))
+        } else {
+            String::new()
+        };
         format!("{bar}{}{of}, {} of {} layers", megabytes(read), layers.done, layers.waiting)
     }
 
@@ -104,7 +109,11 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// Does the work, and shows meanwhile how far the reading is.
-pub async fn shown<T>(report: &Report, progress: &Progress, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub async fn shown<T>(
+    report: &Report,
+    progress: &Progress,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let mut running = std::pin::pin!(work);
     let mut ticks = tokio::time::interval(TICK);
     let mut said = tokio::time::Instant::now();
@@ -145,15 +154,30 @@ mod tests {
 
     #[test]
     fn the_line_is_there_only_while_layers_are_read_and_counts_each_once() {
-        let blob = |digit: &str, size| Blob { digest: None, size: Some(size), diff_id: format!("sha256:{digit}") };
-        let (progress, one, two) = (Progress::default(), blob("1", 1_000_000), blob("2", 3_000_000));
+        let blob = |digit: &str, size| Blob {
+            digest: None,
+            size: Some(size),
+            diff_id: format!("sha256:{digit}"),
+        };
+        let (progress, one, two) =
+            (Progress::default(), blob("1", 1_000_000), blob("2", 3_000_000));
         assert_eq!(progress.line(), "");
         progress.expect([&one, &two, &one]);
         progress.read(1_000_000);
-        assert!(progress.line().ends_with("░ 1.0 MB of 4.0 MB, 0 of 2 layers"), "{}", progress.line());
+        assert!(
+            progress.line().ends_with("░ 1.0 MB of 4.0 MB, 0 of 2 layers"),
+            "{}",
+            progress.line()
+        );
         progress.done(&one, false);
         progress.done(&two, true);
-        assert_eq!(progress.take_lines(), ["layer 1 of 2 read: sha256:1, 1.0 MB", "layer 2 of 2 known from the cache: sha256:2, 3.0 MB"]);
+        assert_eq!(
+            progress.take_lines(),
+            [
+                "layer 1 of 2 read: sha256:1, 1.0 MB",
+                "layer 2 of 2 known from the cache: sha256:2, 3.0 MB"
+            ]
+        );
         assert_eq!(progress.line(), "");
     }
 }

@@ -30,14 +30,20 @@ impl Foreign {
         };
         let foreign = origins.iter().filter_map(source);
         foreign
-            .map(|source| Self { platform: part.platform.to_string(), digest: part.descriptor.digest.hex().to_owned(), source })
+            .map(|source| Self {
+                platform: part.platform.to_string(),
+                digest: part.descriptor.digest.hex().to_owned(),
+                source,
+            })
             .collect()
     }
 
     /// As a resource of the workflow's provenance.
     fn resource(&self) -> Value {
         match &self.source {
-            Some(source) => json!({ "name": format!("build source of {}", self.platform), "uri": source.uri, "digest": source.digest }),
+            Some(source) => {
+                json!({ "name": format!("build source of {}", self.platform), "uri": source.uri, "digest": source.digest })
+            }
             None => json!({
                 "name": format!("image of {}, whose build names no source", self.platform),
                 "digest": { "sha256": self.digest },
@@ -48,7 +54,10 @@ impl Foreign {
     /// For people.
     pub fn shown(&self) -> String {
         match &self.source {
-            Some(source) => format!("`{}` is built from `{}`, not from this run's commit", self.platform, source.uri),
+            Some(source) => format!(
+                "`{}` is built from `{}`, not from this run's commit",
+                self.platform, source.uri
+            ),
             None => format!("nobody says what `{}` is built from", self.platform),
         }
     }
@@ -58,15 +67,21 @@ impl Foreign {
 #[derive(Debug, Clone)]
 pub struct Workflow {
     pub context: Context,
-    /// `owner/repo/path@ref` of the workflow that holds the job; differs from the run's own for reusable workflows.
+    /// `owner/repo/path@ref` of the workflow that holds the job; differs from the run's own for
+    /// reusable workflows.
     pub job_workflow_ref: String,
-    /// The version that each name of the image stands for, so that a later run can tell whether it comes after it.
+    /// The version that each name of the image stands for, so that a later run can tell whether it
+    /// comes after it.
     pub versions: BTreeMap<String, Version>,
 }
 
 impl Workflow {
     pub fn new(context: &Context, job_workflow_ref: &str) -> Self {
-        Self { context: context.clone(), job_workflow_ref: job_workflow_ref.to_owned(), versions: BTreeMap::new() }
+        Self {
+            context: context.clone(),
+            job_workflow_ref: job_workflow_ref.to_owned(),
+            versions: BTreeMap::new(),
+        }
     }
 }
 
@@ -75,8 +90,10 @@ pub fn predicate(workflow: &Workflow, foreign: &[Foreign]) -> Value {
     let run = &workflow.context;
     let repository = run.repository.as_deref().unwrap_or_default();
     let home = format!("{}/{repository}", run.server_url);
-    let own = json!({ "uri": format!("git+{home}@{}", run.git_ref), "digest": { "gitCommit": run.sha } });
-    let dependencies: Vec<Value> = std::iter::once(own).chain(foreign.iter().map(Foreign::resource)).collect();
+    let own =
+        json!({ "uri": format!("git+{home}@{}", run.git_ref), "digest": { "gitCommit": run.sha } });
+    let dependencies: Vec<Value> =
+        std::iter::once(own).chain(foreign.iter().map(Foreign::resource)).collect();
     let mut predicate = json!({
         "buildDefinition": {
             "buildType": "https://actions.github.io/buildtypes/workflow/v1",
@@ -102,7 +119,10 @@ pub fn predicate(workflow: &Workflow, foreign: &[Foreign]) -> Value {
 
 /// `owner/repo/.github/workflows/x.yml@ref` → `.github/workflows/x.yml`.
 fn path<'a>(workflow_ref: &'a str, repository: &str) -> &'a str {
-    let inside = workflow_ref.strip_prefix(repository).and_then(|rest| rest.strip_prefix('/')).unwrap_or(workflow_ref);
+    let inside = workflow_ref
+        .strip_prefix(repository)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .unwrap_or(workflow_ref);
     inside.split('@').next().unwrap_or_default()
 }
 
@@ -123,17 +143,29 @@ mod tests {
             run_attempt: "2".into(),
             ..Context::default()
         };
-        let mut workflow = Workflow::new(&context, "org/shared/.github/workflows/build.yml@refs/tags/v3");
-        workflow.versions.extend([("v1".to_owned(), Version::within("v1.2.3", "v1.2.3", Scheme::Any))]);
+        let mut workflow =
+            Workflow::new(&context, "org/shared/.github/workflows/build.yml@refs/tags/v3");
+        workflow
+            .versions
+            .extend([("v1".to_owned(), Version::within("v1.2.3", "v1.2.3", Scheme::Any))]);
         let made = predicate(&workflow, &[]);
         for (pointer, value) in [
             ("/buildDefinition/externalParameters/workflow/path", ".github/workflows/release.yml"),
             ("/buildDefinition/externalParameters/workflow/repository", "https://github.com/o/r"),
-            ("/buildDefinition/resolvedDependencies/0/uri", "git+https://github.com/o/r@refs/tags/v1"),
+            (
+                "/buildDefinition/resolvedDependencies/0/uri",
+                "git+https://github.com/o/r@refs/tags/v1",
+            ),
             ("/buildDefinition/resolvedDependencies/0/digest/gitCommit", "abc"),
-            ("/runDetails/builder/id", "https://github.com/org/shared/.github/workflows/build.yml@refs/tags/v3"),
+            (
+                "/runDetails/builder/id",
+                "https://github.com/org/shared/.github/workflows/build.yml@refs/tags/v3",
+            ),
             ("/buildDefinition/internalParameters/versions/v1/version", "1.2.3"),
-            ("/runDetails/metadata/invocationId", "https://github.com/o/r/actions/runs/7/attempts/2"),
+            (
+                "/runDetails/metadata/invocationId",
+                "https://github.com/o/r/actions/runs/7/attempts/2",
+            ),
         ] {
             assert_eq!(made.pointer(pointer).and_then(Value::as_str), Some(value), "{pointer}");
         }

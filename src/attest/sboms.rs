@@ -1,5 +1,5 @@
-//! The SBOM of each platform's image, as the user wrote it or as its layers in the registry tell → drafts. It reads no layer twice, and makes none
-//! where a layer is not what its digest says.
+//! The SBOM of each platform's image, as the user wrote it or as its layers in the registry tell →
+//! drafts. It reads no layer twice, and makes none where a layer is not what its digest says.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,7 +38,11 @@ pub enum Sboms<'a> {
 
 impl Sboms<'_> {
     /// Does the work in which they are made, and shows how far it is where that takes long.
-    pub async fn shown<T>(&self, report: &Report, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    pub async fn shown<T>(
+        &self,
+        report: &Report,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
         match self {
             Self::Layers(how) => progress::shown(report, &how.progress, work).await,
             Self::Build | Self::Files(_) => work.await,
@@ -70,23 +74,41 @@ impl Layers {
     /// Tells beforehand what would keep a finished build from its SBOMs.
     ///
     /// A cache that is not authenticated is not used: what other jobs wrote there would be signed.
-    pub fn prepare(cache: Option<&Path>, key: Option<&SecretString>, written: Written, env: &Environment) -> anyhow::Result<Self> {
+    pub fn prepare(
+        cache: Option<&Path>,
+        key: Option<&SecretString>,
+        written: Written,
+        env: &Environment,
+    ) -> anyhow::Result<Self> {
         let cache = cache.zip(key);
         if let Some((folder, _)) = cache {
             Folder::make(folder, Path::new(""))
                 .remedied()
                 .and_then(|_| Ok(tempfile::tempfile_in(folder).map(drop)?))
-                .with_context(|| format!("input `sbom-cache`: nothing can be written to `{}`", folder.display()))
+                .with_context(|| {
+                    format!("input `sbom-cache`: nothing can be written to `{}`", folder.display())
+                })
                 .hint("name a folder in the workspace or in the runner's temporary folder")?;
         }
-        let cache = cache.map(|(folder, key)| Cache::new(folder).with_files(written.files).with_key(key.expose_secret().trim().as_bytes()));
+        let cache = cache.map(|(folder, key)| {
+            Cache::new(folder)
+                .with_files(written.files)
+                .with_key(key.expose_secret().trim().as_bytes())
+        });
         Ok(Self { cache, written, created: epoch(env)?, progress: Arc::default() })
     }
 
     /// One document for each platform, in their order.
-    fn documents(&self, source: &Source, name: &str, platforms: &[PlatformImage]) -> anyhow::Result<Vec<String>> {
-        let images: Vec<Image> =
-            platforms.iter().map(|part| source.image(&part.descriptor.digest, Some(&part.platform))).collect::<Result<_, _>>()?;
+    fn documents(
+        &self,
+        source: &Source,
+        name: &str,
+        platforms: &[PlatformImage],
+    ) -> anyhow::Result<Vec<String>> {
+        let images: Vec<Image> = platforms
+            .iter()
+            .map(|part| source.image(&part.descriptor.digest, Some(&part.platform)))
+            .collect::<Result<_, _>>()?;
         let layers: Vec<_> = images.iter().map(|image| image.layers.clone()).collect();
         let reading = Reading {
             blobs: source,
@@ -113,9 +135,13 @@ impl Layers {
 
 /// `SOURCE_DATE_EPOCH`, in whose place an image's own date stands.
 pub fn epoch(env: &Environment) -> anyhow::Result<Option<jiff::Timestamp>> {
-    let Some(value) = env.get("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let Some(value) = env.get("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
     let seconds = value.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    let message = || format!("no sbom was written: `SOURCE_DATE_EPOCH` is `{value}`, not a number of seconds");
+    let message = || {
+        format!("no sbom was written: `SOURCE_DATE_EPOCH` is `{value}`, not a number of seconds")
+    };
     seconds.map(Some).ok_or_else(|| WithExit { code: exit::BAD_INPUT, message: message() }.into())
 }
 
@@ -128,9 +154,13 @@ struct Held {
     example: String,
 }
 
-/// Refuses an SBOM that lists nothing where there is something. An image is read only for an SBOM that is so short; `listed` has one for each
-/// platform.
-pub(super) async fn not_empty(registry: &Registry, parts: &Parts, listed: Vec<Option<Listed>>) -> anyhow::Result<()> {
+/// Refuses an SBOM that lists nothing where there is something. An image is read only for an SBOM
+/// that is so short; `listed` has one for each platform.
+pub(super) async fn not_empty(
+    registry: &Registry,
+    parts: &Parts,
+    listed: Vec<Option<Listed>>,
+) -> anyhow::Result<()> {
     for (part, listed) in parts.platforms.iter().zip(listed) {
         let Some(listed) = listed else { continue };
         enough(registry, parts, part, listed)
@@ -141,16 +171,27 @@ pub(super) async fn not_empty(registry: &Registry, parts: &Parts, listed: Vec<Op
     Ok(())
 }
 
-async fn enough(registry: &Registry, parts: &Parts, part: &PlatformImage, listed: Listed) -> anyhow::Result<()> {
+async fn enough(
+    registry: &Registry,
+    parts: &Parts,
+    part: &PlatformImage,
+    listed: Listed,
+) -> anyhow::Result<()> {
     if listed == Listed::Packages {
         return Ok(());
     }
-    let held =
-        held(registry, &parts.repository, part).await.context("it lists hardly anything, and the image cannot be read to compare")?;
-    let packages = |count| if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
+    let held = held(registry, &parts.repository, part)
+        .await
+        .context("it lists hardly anything, and the image cannot be read to compare")?;
+    let packages =
+        |count| if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
     match listed {
         Listed::Nothing if held.all > 0 => {
-            bail!("it lists 0 packages, and the image holds {}, such as `{}`", packages(held.all), held.example)
+            bail!(
+                "it lists 0 packages, and the image holds {}, such as `{}`",
+                packages(held.all),
+                held.example
+            )
         }
         Listed::Image if held.installed > 0 => bail!(
             "it lists the image alone, and the databases of the image's operating system list {}, such as `{}`",
@@ -161,16 +202,41 @@ async fn enough(registry: &Registry, parts: &Parts, part: &PlatformImage, listed
     }
 }
 
-async fn held(registry: &Registry, repository: &Repository, part: &PlatformImage) -> anyhow::Result<Held> {
+async fn held(
+    registry: &Registry,
+    repository: &Repository,
+    part: &PlatformImage,
+) -> anyhow::Result<Held> {
     let (digest, platform) = (part.descriptor.digest.clone(), part.platform.clone());
     let work = move |source: &Source| {
         let image = source.image(&digest, Some(&platform))?;
-        let reading = Reading { blobs: source, threads: threads(), cache: None, watcher: &Unwatched, files: false, diff_ids: true };
+        let reading = Reading {
+            blobs: source,
+            threads: threads(),
+            cache: None,
+            watcher: &Unwatched,
+            files: false,
+            diff_ids: true,
+        };
         let collected = collect(&[image.layers], &reading)?;
-        let packages: Vec<_> = collected.into_iter().flat_map(|collected| Catalog::from_collected(collected).packages).collect();
-        let installed: Vec<_> = packages.iter().filter(|listed| DATABASES.contains(&listed.package.ecosystem)).collect();
-        let example = installed.first().copied().or(packages.first()).map(|listed| listed.package.name.clone());
-        Ok(Held { all: packages.len(), installed: installed.len(), example: example.unwrap_or_default() })
+        let packages: Vec<_> = collected
+            .into_iter()
+            .flat_map(|collected| Catalog::from_collected(collected).packages)
+            .collect();
+        let installed: Vec<_> = packages
+            .iter()
+            .filter(|listed| DATABASES.contains(&listed.package.ecosystem))
+            .collect();
+        let example = installed
+            .first()
+            .copied()
+            .or(packages.first())
+            .map(|listed| listed.package.name.clone());
+        Ok(Held {
+            all: packages.len(),
+            installed: installed.len(),
+            example: example.unwrap_or_default(),
+        })
     };
     layers::reading(registry, repository, work).await
 }
@@ -179,7 +245,11 @@ async fn held(registry: &Registry, repository: &Repository, part: &PlatformImage
 const DATABASES: [Ecosystem; 3] = [Ecosystem::Apk, Ecosystem::Deb, Ecosystem::Rpm];
 
 /// The user's SBOM of each platform, as the plan checked it.
-pub(super) async fn of_files(registry: &Registry, parts: &Parts, own: &[Document]) -> anyhow::Result<Vec<Draft>> {
+pub(super) async fn of_files(
+    registry: &Registry,
+    parts: &Parts,
+    own: &[Document],
+) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     for document in own {
         let of_platform = |part: &&PlatformImage| document.platform.is(&part.platform);
@@ -198,11 +268,24 @@ pub(super) async fn of_files(registry: &Registry, parts: &Parts, own: &[Document
 }
 
 /// SBOMs of what the layers hold; one that several platforms share is fetched once.
-pub(super) async fn of_layers(registry: &Registry, parts: &Parts, how: &Layers) -> anyhow::Result<Vec<Draft>> {
-    let (how, name, platforms) = (how.clone(), parts.repository.to_string(), parts.platforms.clone());
+pub(super) async fn of_layers(
+    registry: &Registry,
+    parts: &Parts,
+    how: &Layers,
+) -> anyhow::Result<Vec<Draft>> {
+    let (how, name, platforms) =
+        (how.clone(), parts.repository.to_string(), parts.platforms.clone());
     let kind = how.written.format.predicate_type();
-    let documents = layers::reading(registry, &parts.repository, move |source| how.documents(source, &name, &platforms)).await?;
-    parts.platforms.iter().zip(documents).map(|(part, document)| draft(parts, part, kind, &document)).collect()
+    let documents = layers::reading(registry, &parts.repository, move |source| {
+        how.documents(source, &name, &platforms)
+    })
+    .await?;
+    parts
+        .platforms
+        .iter()
+        .zip(documents)
+        .map(|(part, document)| draft(parts, part, kind, &document))
+        .collect()
 }
 
 fn draft(parts: &Parts, part: &PlatformImage, kind: &str, document: &str) -> anyhow::Result<Draft> {

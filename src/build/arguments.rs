@@ -1,5 +1,5 @@
-//! `Build` → the arguments of `buildx build`: the user's flags, less what says where the image goes, plus where it goes with us. Pure; secrets
-//! appear as the paths of files only.
+//! `Build` → the arguments of `buildx build`: the user's flags, less what says where the image
+//! goes, plus where it goes with us. Pure; secrets appear as the paths of files only.
 
 use std::path::Path;
 
@@ -35,7 +35,11 @@ impl Generator {
                 let supplier = build.supplier.iter().map(|supplier| format!("SUPPLIER={supplier}"));
                 let files = build.files.then(|| "FILES=owned".to_owned());
                 Some(csv_row(
-                    &["type=sbom".to_owned(), format!("generator={scanner}")].into_iter().chain(supplier).chain(files).collect::<Vec<_>>(),
+                    &["type=sbom".to_owned(), format!("generator={scanner}")]
+                        .into_iter()
+                        .chain(supplier)
+                        .chain(files)
+                        .collect::<Vec<_>>(),
                 ))
             }
             Self::BuildKits => Some("type=sbom".to_owned()),
@@ -44,8 +48,14 @@ impl Generator {
     }
 }
 
-/// Reference: <https://docs.docker.com/reference/cli/docker/buildx/build/>. `secrets` holds the files of `Flags::secrets`, in their order.
-pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destination<'_>, secrets: &[P]) -> Vec<String> {
+/// Reference: <https://docs.docker.com/reference/cli/docker/buildx/build/>. `secrets` holds the
+/// files of `Flags::secrets`, in their order.
+pub fn build<P: AsRef<Path>>(
+    build: &Build,
+    builder: &str,
+    destination: &Destination<'_>,
+    secrets: &[P],
+) -> Vec<String> {
     let mut arguments: Vec<String> = vec!["build".into(), "--builder".into(), builder.into()];
     for flag in &build.flags.flags {
         if let Some(value) = value(flag, &build.flags, destination, secrets) {
@@ -57,7 +67,9 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
     match destination {
         Destination::Check => {
             let goes_somewhere =
-                build.flags.flags.iter().any(|flag| flag.name == "--load" || flag.name == "--call" || is_kept_output(flag));
+                build.flags.flags.iter().any(|flag| {
+                    flag.name == "--load" || flag.name == "--call" || is_kept_output(flag)
+                });
             if !goes_somewhere {
                 push("--output", "type=cacheonly".to_owned());
             }
@@ -67,7 +79,13 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
                 push("--attest", attest);
             }
             push("--metadata-file", metadata.display().to_string());
-            push("--output", pushed_by_digest(repositories, &outputs::kept_of_images(build.flags.values("--output"))));
+            push(
+                "--output",
+                pushed_by_digest(
+                    repositories,
+                    &outputs::kept_of_images(build.flags.values("--output")),
+                ),
+            );
         }
     }
     arguments.push(build.flags.context.clone());
@@ -75,15 +93,28 @@ pub fn build<P: AsRef<Path>>(build: &Build, builder: &str, destination: &Destina
 }
 
 /// The flag's value as an argument; `None` when the flag is set aside.
-fn value<P: AsRef<Path>>(flag: &Flag, flags: &Flags, destination: &Destination<'_>, secrets: &[P]) -> Option<Option<String>> {
+fn value<P: AsRef<Path>>(
+    flag: &Flag,
+    flags: &Flags,
+    destination: &Destination<'_>,
+    secrets: &[P],
+) -> Option<Option<String>> {
     let publishes = matches!(destination, Destination::ByDigest { .. });
     let text = match &flag.value {
         FlagValue::None => return (flag.name != "--load" || !publishes).then_some(None),
         FlagValue::Text(text) => text.clone(),
-        FlagValue::Secret(at) => csv_row(&[format!("id={}", flags.secrets[*at].id), format!("src={}", secrets[*at].as_ref().display())]),
+        FlagValue::Secret(at) => csv_row(&[
+            format!("id={}", flags.secrets[*at].id),
+            format!("src={}", secrets[*at].as_ref().display()),
+        ]),
     };
     match flag.name {
-        "--output" if !is_kept_output(flag) || (publishes && outputs::kind(&text).as_deref() == Some("docker")) => None,
+        "--output"
+            if !is_kept_output(flag)
+                || (publishes && outputs::kind(&text).as_deref() == Some("docker")) =>
+        {
+            None
+        }
         "--attest" if publishes => Some(Some(for_publishing(&text))),
         // Evidence of an image that nobody gets is none.
         "--attest" => None,
@@ -91,14 +122,20 @@ fn value<P: AsRef<Path>>(flag: &Flag, flags: &Flags, destination: &Destination<'
     }
 }
 
-/// An image's output, to these repositories and under its digest alone, with what the user says of it (`outputs::kept_of_images`).
+/// An image's output, to these repositories and under its digest alone, with what the user says of
+/// it (`outputs::kept_of_images`).
 pub(super) fn pushed_by_digest(repositories: &[Repository], own: &[(String, String)]) -> String {
     const MEDIA_TYPES: &str = "oci-mediatypes";
     let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
-    let mut fields: Vec<String> =
-        ["type=image", &format!("name={}", names.join(",")), "push=true", "push-by-digest=true", "name-canonical=true"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut fields: Vec<String> = [
+        "type=image",
+        &format!("name={}", names.join(",")),
+        "push=true",
+        "push-by-digest=true",
+        "name-canonical=true",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     if !own.iter().any(|(key, _)| key == MEDIA_TYPES) {
         fields.push(format!("{MEDIA_TYPES}=true"));
     }
@@ -106,7 +143,8 @@ pub(super) fn pushed_by_digest(repositories: &[Repository], own: &[(String, Stri
     csv_row(&fields)
 }
 
-/// An attestation's attributes as verifiers need it: they read provenance v1, and builders before BuildKit 0.28 write 0.2 unless told.
+/// An attestation's attributes as verifiers need it: they read provenance v1, and builders before
+/// BuildKit 0.28 write 0.2 unless told.
 pub(super) fn for_publishing(attest: &str) -> String {
     let of_old = outputs::kind(attest).as_deref() == Some("provenance")
         && outputs::value(attest, "version").is_none()
@@ -122,7 +160,11 @@ fn is_kept_output(flag: &Flag) -> bool {
 /// One row of CSV, which is how buildx splits attributes; fields with commas or quotes get quotes.
 pub(super) fn csv_row(fields: &[String]) -> String {
     let quote = |field: &String| {
-        if field.contains([',', '"', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.clone() }
+        if field.contains([',', '"', '\n']) {
+            format!("\"{}\"", field.replace('"', "\"\""))
+        } else {
+            field.clone()
+        }
     };
     fields.iter().map(quote).collect::<Vec<_>>().join(",")
 }
@@ -135,7 +177,12 @@ mod tests {
     use crate::plan::sbom::Otherwise;
 
     fn made(texts: BuildTexts, sbom: Sbom) -> Build {
-        let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true, private: true };
+        let facts = Facts {
+            env: &Environment::new(),
+            event: &serde_json::Value::Null,
+            file_exists: &|_| true,
+            private: true,
+        };
         let platforms = vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
         Build {
             flags: flags::flags(&texts, &facts).unwrap(),
@@ -166,11 +213,20 @@ mod tests {
     #[test]
     fn pushes_by_digest_to_every_repository_and_never_by_tag() {
         let repositories = ["ghcr.io/o/a".parse().unwrap(), "docker.io/o/a".parse().unwrap()];
-        let scanner: ImageRef = format!("ghcr.io/o/a@{}", crate::image::Digest::of(b"")).parse().unwrap();
+        let scanner: ImageRef =
+            format!("ghcr.io/o/a@{}", crate::image::Digest::of(b"")).parse().unwrap();
         let generator = Generator::Scanner(scanner.clone());
-        let destination = Destination::ByDigest { repositories: &repositories, metadata: Path::new("/p/md.json"), generator: &generator };
-        let arguments =
-            build(&made(BuildTexts { load: false, ..everything() }, Sbom::Ours(Otherwise::Registry)), "b", &destination, &["/p/s,0"]);
+        let destination = Destination::ByDigest {
+            repositories: &repositories,
+            metadata: Path::new("/p/md.json"),
+            generator: &generator,
+        };
+        let arguments = build(
+            &made(BuildTexts { load: false, ..everything() }, Sbom::Ours(Otherwise::Registry)),
+            "b",
+            &destination,
+            &["/p/s,0"],
+        );
         #[rustfmt::skip]
         assert_eq!(arguments, [
             "build", "--builder", "b", "--annotation", "index:a=b", "--build-arg", "A=1,2", "--file", "a/Dockerfile", "--label", "l=1",
@@ -201,14 +257,25 @@ mod tests {
 
     #[test]
     fn provenance_is_of_the_version_that_verifiers_read() {
-        let destination = Destination::ByDigest { repositories: &[], metadata: Path::new("/p/md.json"), generator: &Generator::Nothing };
+        let destination = Destination::ByDigest {
+            repositories: &[],
+            metadata: Path::new("/p/md.json"),
+            generator: &Generator::Nothing,
+        };
         for (given, attest) in [
             ("", "type=provenance,mode=max,version=v1"),
             ("mode=min,version=v1", "type=provenance,mode=min,version=v1"),
-            ("mode=min,builder-id=https://x/?version=2", "type=provenance,mode=min,builder-id=https://x/?version=2,version=v1"),
+            (
+                "mode=min,builder-id=https://x/?version=2",
+                "type=provenance,mode=min,builder-id=https://x/?version=2,version=v1",
+            ),
             ("false", "type=provenance,disabled=true"),
         ] {
-            let texts = BuildTexts { context: ".".into(), provenance: given.into(), ..BuildTexts::default() };
+            let texts = BuildTexts {
+                context: ".".into(),
+                provenance: given.into(),
+                ..BuildTexts::default()
+            };
             let arguments = build(&made(texts, Sbom::Off), "b", &destination, &[] as &[&str]);
             assert!(arguments.contains(&attest.to_owned()), "{arguments:?}");
         }
@@ -216,14 +283,28 @@ mod tests {
 
     #[test]
     fn a_build_that_publishes_nothing_pushes_nothing_whatever_its_outputs_say() {
-        let arguments = build(&made(everything(), Sbom::Ours(Otherwise::Registry)), "b", &Destination::Check, &["/p/s0"]);
+        let arguments = build(
+            &made(everything(), Sbom::Ours(Otherwise::Registry)),
+            "b",
+            &Destination::Check,
+            &["/p/s0"],
+        );
         assert!(
-            !arguments.iter().any(|argument| argument.contains("push") || argument.contains("registry") || argument == "--attest"),
+            !arguments.iter().any(|argument| argument.contains("push")
+                || argument.contains("registry")
+                || argument == "--attest"),
             "{arguments:?}"
         );
-        assert!(arguments.contains(&"type=local,dest=out".to_owned()) && arguments.contains(&"--load".to_owned()));
-        let plain =
-            build(&made(BuildTexts { context: ".".into(), ..BuildTexts::default() }, Sbom::Off), "b", &Destination::Check, &[] as &[&str]);
+        assert!(
+            arguments.contains(&"type=local,dest=out".to_owned())
+                && arguments.contains(&"--load".to_owned())
+        );
+        let plain = build(
+            &made(BuildTexts { context: ".".into(), ..BuildTexts::default() }, Sbom::Off),
+            "b",
+            &Destination::Check,
+            &[] as &[&str],
+        );
         assert_eq!(plain, ["build", "--builder", "b", "--output", "type=cacheonly", "."]);
     }
 }

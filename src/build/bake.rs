@@ -1,5 +1,6 @@
-//! What `buildx bake --print` says of the bake files → the targets to publish, and the file that is built in their place: no names, our own
-//! attestations, and outputs by digest. Pure; it reads no bake file itself.
+//! What `buildx bake --print` says of the bake files → the targets to publish, and the file that is
+//! built in their place: no names, our own attestations, and outputs by digest. Pure; it reads no
+//! bake file itself.
 //!
 //! Reference: <https://docs.docker.com/build/bake/reference/>.
 
@@ -63,9 +64,11 @@ struct Group {
 impl Definition {
     /// Reads what buildx printed.
     pub fn read(text: &str) -> anyhow::Result<Self> {
-        let printed: Printed = serde_json::from_str(text).context("what `buildx bake --print` wrote cannot be read")?;
+        let printed: Printed = serde_json::from_str(text)
+            .context("what `buildx bake --print` wrote cannot be read")?;
         let mut asked = Vec::new();
-        // Groups may hold groups; buildx has refused those that hold themselves, and each is opened once here.
+        // Groups may hold groups; buildx has refused those that hold themselves, and each is opened
+        // once here.
         let mut waiting = vec!["default".to_owned()];
         let mut opened: Vec<String> = Vec::new();
         while let Some(name) = waiting.pop() {
@@ -74,7 +77,9 @@ impl Definition {
                     waiting.extend(group.targets.iter().rev().cloned());
                     opened.push(name);
                 }
-                None if printed.target.contains_key(&name) && !asked.contains(&name) => asked.push(name),
+                None if printed.target.contains_key(&name) && !asked.contains(&name) => {
+                    asked.push(name)
+                }
                 None => {}
             }
         }
@@ -90,7 +95,8 @@ impl Definition {
         Self { source: Some(remote.url.clone()), ..self }
     }
 
-    /// Gives every tag another name, and takes away caches, which lie elsewhere; says of which targets.
+    /// Gives every tag another name, and takes away caches, which lie elsewhere; says of which
+    /// targets.
     pub fn move_names(&mut self, rename: &mut dyn FnMut(&str) -> String) -> Vec<String> {
         let mut without_caches = Vec::new();
         for (name, target) in &mut self.targets {
@@ -153,37 +159,60 @@ impl Definition {
                         }
                     }
                     names.sort_by_key(|name| name.tag.floats());
-                    let context = target.get("context").and_then(Value::as_str).unwrap_or(".").to_owned();
-                    goods.push(Goods { target: name.to_owned(), images, names, platforms, context });
+                    let context =
+                        target.get("context").and_then(Value::as_str).unwrap_or(".").to_owned();
+                    goods.push(Goods {
+                        target: name.to_owned(),
+                        images,
+                        names,
+                        platforms,
+                        context,
+                    });
                 }
-                (names, platforms) => wrong.extend([names.err(), platforms.err()].into_iter().flatten().flatten()),
+                (names, platforms) => {
+                    wrong.extend([names.err(), platforms.err()].into_iter().flatten().flatten())
+                }
             }
         }
         for (at, one) in goods.iter().enumerate() {
             for other in &goods[..at] {
                 let shared = one.names.iter().filter(|name| other.names.contains(name));
-                wrong
-                    .extend(shared.map(|name| format!("`{name}` is a name of both target `{}` and target `{}`", other.target, one.target)));
+                wrong.extend(shared.map(|name| {
+                    format!(
+                        "`{name}` is a name of both target `{}` and target `{}`",
+                        other.target, one.target
+                    )
+                }));
             }
         }
         if wrong.is_empty() { Ok(goods) } else { Err(wrong) }
     }
 
-    /// The build arguments of each target, those of the targets it is built from among them: a provenance publishes them.
+    /// The build arguments of each target, those of the targets it is built from among them: a
+    /// provenance publishes them.
     pub fn build_args(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
         self.targets.iter().map(|(name, target)| {
             let args = target.get("args").and_then(Value::as_object).into_iter().flatten();
-            (name.as_str(), args.map(|(key, value)| format!("{}={}", plain(key), plain(value.as_str().unwrap_or_default()))).collect())
+            (
+                name.as_str(),
+                args.map(|(key, value)| {
+                    format!("{}={}", plain(key), plain(value.as_str().unwrap_or_default()))
+                })
+                .collect(),
+            )
         })
     }
 
-    /// Targets that are built from another which is not built for all their platforms: its one image then goes into each of them.
+    /// Targets that are built from another which is not built for all their platforms: its one
+    /// image then goes into each of them.
     pub fn uneven(&self) -> Vec<String> {
         let platforms = |target: &Map<String, Value>| of_target("", target).unwrap_or_default();
         let mut told = Vec::new();
         for (name, target) in &self.targets {
             let contexts = target.get("contexts").and_then(Value::as_object).into_iter().flatten();
-            for base in contexts.filter_map(|(_, context)| context.as_str()?.strip_prefix("target:")) {
+            for base in
+                contexts.filter_map(|(_, context)| context.as_str()?.strip_prefix("target:"))
+            {
                 let built = self.targets.get(base).map(platforms).unwrap_or_default();
                 let lacking: Vec<String> = platforms(target)
                     .iter()
@@ -204,32 +233,48 @@ impl Definition {
     /// Attributes of the targets' outputs that change nothing.
     pub fn unheeded(&self) -> Vec<String> {
         let of = |(name, target): (&str, &Map<String, Value>)| {
-            let unheeded = entries(target, "output").into_iter().flat_map(|output| outputs::unheeded(&output));
-            unheeded.map(|attribute| format!("target `{name}`: `{attribute}` of an image is ignored here")).collect::<Vec<_>>()
+            let unheeded =
+                entries(target, "output").into_iter().flat_map(|output| outputs::unheeded(&output));
+            unheeded
+                .map(|attribute| {
+                    format!("target `{name}`: `{attribute}` of an image is ignored here")
+                })
+                .collect::<Vec<_>>()
         };
         self.asked().flat_map(of).collect()
     }
 
     /// Caches and named contexts, where a login may be needed.
     pub fn elsewhere(&self) -> Vec<String> {
-        let caches = self.targets.values().flat_map(|target| ["cache-to", "cache-from"].map(|key| entries(target, key)).concat());
-        let contexts = self.targets.values().flat_map(|target| target.get("contexts").and_then(Value::as_object).into_iter().flatten());
+        let caches = self
+            .targets
+            .values()
+            .flat_map(|target| ["cache-to", "cache-from"].map(|key| entries(target, key)).concat());
+        let contexts = self.targets.values().flat_map(|target| {
+            target.get("contexts").and_then(Value::as_object).into_iter().flatten()
+        });
         caches
-            .chain(
-                contexts.filter_map(|(_, context)| {
-                    context.as_str().filter(|context| context.starts_with("docker-image://")).map(str::to_owned)
-                }),
-            )
+            .chain(contexts.filter_map(|(_, context)| {
+                context
+                    .as_str()
+                    .filter(|context| context.starts_with("docker-image://"))
+                    .map(str::to_owned)
+            }))
             .collect()
     }
 
-    /// The job's variables that the targets' SSH agents and caches need, or everything that stands in their way: a secret with the value of a variable
-    /// that nobody named, a cache that would be told a token.
+    /// The job's variables that the targets' SSH agents and caches need, or everything that stands
+    /// in their way: a secret with the value of a variable that nobody named, a cache that would be
+    /// told a token.
     pub fn variables(&self, env: &Environment, named: &Variables) -> anyhow::Result<Vec<String>> {
         let (mut names, mut wrong) = (Vec::new(), Vec::new());
         for (name, target) in &self.targets {
-            let secrets = entries(target, "secret").into_iter().filter_map(|secret| variables::of_secret(&secret));
-            for variable in secrets.filter(|variable| env.contains_key(variable) && !named.has(variable)) {
+            let secrets = entries(target, "secret")
+                .into_iter()
+                .filter_map(|secret| variables::of_secret(&secret));
+            for variable in
+                secrets.filter(|variable| env.contains_key(variable) && !named.has(variable))
+            {
                 wrong.push(format!(
                     "target `{name}` has a build secret of variable `{variable}`, which this job sets and bake files do not get"
                 ));
@@ -269,23 +314,38 @@ impl Definition {
     /// The file to build where nothing is published: outputs that stay on this machine are kept.
     pub fn for_checking(&self, env: &Environment) -> Value {
         self.rewritten(env, |_, target| {
-            let kept: Vec<String> = entries(target, "output").into_iter().filter(|output| is_kept(output)).collect();
+            let kept: Vec<String> =
+                entries(target, "output").into_iter().filter(|output| is_kept(output)).collect();
             target.remove("attest");
             kept
         })
     }
 
-    /// The file to build where everything is published: pushed by digest, with the evidence of `build`.
-    pub fn for_publishing(&self, goods: &[Goods], build: &Build, generator: &Generator, env: &Environment) -> Value {
+    /// The file to build where everything is published: pushed by digest, with the evidence of
+    /// `build`.
+    pub fn for_publishing(
+        &self,
+        goods: &[Goods],
+        build: &Build,
+        generator: &Generator,
+        env: &Environment,
+    ) -> Value {
         let mut attests: Vec<String> = build.flags.values("--attest").map(for_publishing).collect();
         if matches!(build.sbom, Sbom::Ours(_)) {
             attests.extend(generator.attest(build));
         }
         self.rewritten(env, |name, target| {
             let given = entries(target, "output");
-            let mut kept: Vec<String> =
-                given.iter().filter(|output| is_kept(output) && kind(output).as_deref() != Some("docker")).cloned().collect();
-            let images = goods.iter().find(|goods| goods.target == name).map(|goods| goods.images.as_slice()).unwrap_or_default();
+            let mut kept: Vec<String> = given
+                .iter()
+                .filter(|output| is_kept(output) && kind(output).as_deref() != Some("docker"))
+                .cloned()
+                .collect();
+            let images = goods
+                .iter()
+                .find(|goods| goods.target == name)
+                .map(|goods| goods.images.as_slice())
+                .unwrap_or_default();
             let image = pushed_by_digest(images, &outputs::kept_of_images(&given));
             kept.push(image);
             target.insert("attest".to_owned(), json!(attests));
@@ -293,8 +353,13 @@ impl Definition {
         })
     }
 
-    /// The targets without names and with these outputs; those that they are built from put out nothing, and carry no evidence of their own.
-    fn rewritten(&self, env: &Environment, mut outputs: impl FnMut(&str, &mut Map<String, Value>) -> Vec<String>) -> Value {
+    /// The targets without names and with these outputs; those that they are built from put out
+    /// nothing, and carry no evidence of their own.
+    fn rewritten(
+        &self,
+        env: &Environment,
+        mut outputs: impl FnMut(&str, &mut Map<String, Value>) -> Vec<String>,
+    ) -> Value {
         let mut targets = Map::new();
         for (name, target) in &self.targets {
             let mut target = target.clone();
@@ -306,16 +371,22 @@ impl Definition {
                 target.remove("attest");
                 Vec::new()
             };
-            let put_out = if put_out.is_empty() { vec!["type=cacheonly".to_owned()] } else { put_out };
+            let put_out =
+                if put_out.is_empty() { vec!["type=cacheonly".to_owned()] } else { put_out };
             target.insert("output".to_owned(), json!(put_out));
             for key in ["cache-from", "cache-to"] {
                 let caches = entries(&target, key);
                 if !caches.is_empty() {
-                    let caches: Vec<String> = caches.into_iter().filter_map(|cache| caches::completed(cache, env)).collect();
+                    let caches: Vec<String> = caches
+                        .into_iter()
+                        .filter_map(|cache| caches::completed(cache, env))
+                        .collect();
                     target.insert(key.to_owned(), json!(caches));
                 }
             }
-            for (_, value) in target.iter_mut().filter(|(key, _)| !PRINTED_ESCAPED.contains(&key.as_str())) {
+            for (_, value) in
+                target.iter_mut().filter(|(key, _)| !PRINTED_ESCAPED.contains(&key.as_str()))
+            {
                 escape(value);
             }
             targets.insert(name.clone(), Value::Object(target));
@@ -324,20 +395,28 @@ impl Definition {
     }
 }
 
-/// Why a target makes no image for a registry, or one under a name that nobody put there on purpose.
+/// Why a target makes no image for a registry, or one under a name that nobody put there on
+/// purpose.
 fn no_image(name: &str, target: &Map<String, Value>) -> Vec<String> {
     let mut wrong = Vec::new();
-    if let Some(call) = target.get("call").and_then(Value::as_str).filter(|call| !["", "build"].contains(call)) {
+    if let Some(call) =
+        target.get("call").and_then(Value::as_str).filter(|call| !["", "build"].contains(call))
+    {
         wrong.push(format!("target `{name}` makes no image: `call` is `{call}`"));
     }
     let given = entries(target, "output");
     if !given.is_empty() && !given.iter().any(|output| is_image(output)) {
         let kinds: Vec<String> = given.iter().map(|output| format!("`{output}`")).collect();
-        wrong.push(format!("target `{name}` makes no image for a registry: its output is {}", kinds.join(", ")));
+        wrong.push(format!(
+            "target `{name}` makes no image for a registry: its output is {}",
+            kinds.join(", ")
+        ));
     }
     for output in given.iter().filter(|output| is_image(output)) {
         if let Some(named) = outputs::value(output, "name").filter(|named| !named.is_empty()) {
-            wrong.push(format!("target `{name}` names its image `{named}` in `output`; names belong in `tags`"));
+            wrong.push(format!(
+                "target `{name}` names its image `{named}` in `output`; names belong in `tags`"
+            ));
         }
         if outputs::switch(output, "push-by-digest") == Some(true) {
             wrong.push(format!(
@@ -356,7 +435,13 @@ fn no_image(name: &str, target: &Map<String, Value>) -> Vec<String> {
 
 /// The names of a target.
 fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<Name>, Vec<String>> {
-    let tags: Vec<&str> = target.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let tags: Vec<&str> = target
+        .get("tags")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if tags.is_empty() {
         return Err(vec![format!("target `{name}` has no `tags`")]);
     }
@@ -373,18 +458,24 @@ fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<Name>, Vec<Strin
 
 /// `registry/name:tag`, as a bake file must write it.
 fn reference(text: &str) -> Option<Name> {
-    let (repository, tag) = text.trim().rsplit_once(':').filter(|(repository, _)| repository.contains('/'))?;
+    let (repository, tag) =
+        text.trim().rsplit_once(':').filter(|(repository, _)| repository.contains('/'))?;
     Some(Name { repository: repository.parse().ok()?, tag: tag.parse::<Tag>().ok()? })
 }
 
 fn of_target(name: &str, target: &Map<String, Value>) -> Result<Vec<Platform>, Vec<String>> {
-    let listed = target.get("platforms").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let listed = target
+        .get("platforms")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     let (mut platforms, mut wrong) = (Vec::new(), Vec::new());
     for text in listed {
         match text.parse::<Platform>().map(|platform| (platform.spelling(), platform)) {
-            Ok((Spelling::Slip(meant), _)) => {
-                wrong.push(format!("target `{name}`: no platform is called `{text}`; did you mean `{meant}`?"))
-            }
+            Ok((Spelling::Slip(meant), _)) => wrong.push(format!(
+                "target `{name}`: no platform is called `{text}`; did you mean `{meant}`?"
+            )),
             Ok((_, platform)) => platforms.push(platform),
             Err(error) => wrong.push(format!("target `{name}`: {error}")),
         }
@@ -401,7 +492,12 @@ pub(super) fn entries(target: &Map<String, Value>, key: &str) -> Vec<String> {
             let fields = kind.into_iter().chain(rest);
             csv_row(
                 &fields
-                    .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                    .map(|(key, value)| {
+                        format!(
+                            "{key}={}",
+                            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                        )
+                    })
                     .collect::<Vec<_>>(),
             )
         }
@@ -410,7 +506,8 @@ pub(super) fn entries(target: &Map<String, Value>, key: &str) -> Vec<String> {
     target.get(key).and_then(Value::as_array).into_iter().flatten().map(row).collect()
 }
 
-/// buildx reads every text of a file as a template; of those that it prints, these alone are written so that they survive.
+/// buildx reads every text of a file as a template; of those that it prints, these alone are
+/// written so that they survive.
 const PRINTED_ESCAPED: [&str; 4] = ["annotations", "args", "dockerfile-inline", "labels"];
 
 fn escape(value: &mut Value) {
@@ -427,120 +524,4 @@ fn plain(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn definition(targets: Value) -> Definition {
-        let names: Vec<&String> = targets.as_object().unwrap().keys().collect();
-        Definition::read(&json!({ "group": { "default": { "targets": names } }, "target": targets }).to_string()).unwrap()
-    }
-
-    #[test]
-    fn groups_in_groups_are_opened_and_targets_that_others_are_built_from_are_not_asked_for() {
-        let printed = json!({
-            "group": { "default": { "targets": ["tool", "web"] }, "web": { "targets": ["web-a", "web-b", "tool"] } },
-            "target": { "base": {}, "tool": {}, "web-a": {}, "web-b": {} },
-        });
-        assert_eq!(Definition::read(&printed.to_string()).unwrap().targets(), ["tool", "web-a", "web-b"]);
-        let circle = json!({ "group": { "default": { "targets": ["default"] } }, "target": {} });
-        assert!(Definition::read(&circle.to_string()).unwrap_err().to_string().contains("define nothing to build"));
-        Definition::read("[").unwrap_err();
-    }
-
-    #[test]
-    fn everything_that_is_wrong_with_the_targets_is_told_at_once() {
-        let wrong = definition(json!({
-            "a": { "tags": ["r.io/o/x:1", "r.io/o/y:1", "r.io/o/x:1"] },
-            "b": { "tags": ["r.io/o/x:1"], "platforms": ["linux"] },
-            "c": { "tags": ["app:1", "r.io/o/c", "r.io/o/c:1"] },
-            "d": { "tags": ["r.io/o/y:1", "r.io/o/d:1"] },
-            "e": {},
-            "f": { "tags": ["r.io/o/f:1"], "output": [{ "type": "local", "dest": "out" }] },
-            "g": { "tags": ["r.io/o/g:1"], "output": ["type=image,name=r.io/o/evil:1,push=true"], "call": "check" },
-        }))
-        .goods()
-        .unwrap_err();
-        #[rustfmt::skip]
-        let expected = [
-            "target `b`: ", "target `c` has `app:1` among its `tags`", "target `c` has `r.io/o/c` among its `tags`", "target `e` has no `tags`",
-            "target `f` makes no image for a registry: its output is `type=local,dest=out`", "target `g` makes no image: `call` is `check`",
-            "target `g` names its image `r.io/o/evil:1` in `output`", "`r.io/o/y:1` is a name of both target `a` and target `d`",
-        ];
-        assert_eq!(wrong.len(), expected.len(), "{wrong:#?}");
-        for (told, expected) in wrong.iter().zip(expected) {
-            assert!(told.starts_with(expected), "{told}, not {expected}");
-        }
-    }
-
-    #[test]
-    fn names_are_taken_out_and_outputs_are_pushed_by_digest_alone() {
-        let printed = definition(json!({
-            "a": {
-                "tags": ["r.io/o/a:latest", "q.io/o/a:1.0.0"],
-                "attest": [{ "type": "sbom", "generator": "theirs" }],
-                "output": [{ "type": "image", "push": "true", "compression": "zstd", "push-by-digest": "false" }, { "type": "local", "dest": "a,b" }],
-                "args": { "A": "$${B}" },
-                "secret": [{ "id": "s", "src": "${x}" }],
-            },
-        }));
-        let goods = printed.goods().unwrap();
-        assert_eq!(goods[0].names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["q.io/o/a:1.0.0", "r.io/o/a:latest"]);
-        let mut build = Build {
-            flags: crate::build::flags::Flags::default(),
-            platforms: Vec::new(),
-            sbom: Sbom::Ours(crate::plan::sbom::Otherwise::Registry),
-            supplier: None,
-            files: false,
-            allowed: crate::oci::Allowed::default(),
-        };
-        build.flags.flags.push(crate::build::flags::Flag {
-            name: "--attest",
-            value: crate::build::flags::FlagValue::Text("type=provenance,mode=max".to_owned()),
-        });
-        let scanner: crate::image::ImageRef = format!("r.io/o/a@{}", crate::image::Digest::of(b"")).parse().unwrap();
-        let file = printed.for_publishing(&goods, &build, &Generator::Scanner(scanner.clone()), &Environment::new());
-        let expected = json!({
-            "attest": ["type=provenance,mode=max,version=v1", format!("type=sbom,generator={scanner}")],
-            "output": [
-                "type=local,\"dest=a,b\"",
-                "type=image,\"name=r.io/o/a,q.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,compression=zstd",
-            ],
-            "args": { "A": "$${B}" },
-            "secret": [{ "id": "s", "src": "$${x}" }],
-        });
-        assert_eq!(file["target"]["a"], expected);
-        assert_eq!(printed.build_args().next().unwrap().1, ["A=${B}"]);
-        let check = printed.for_checking(&Environment::new());
-        assert_eq!(
-            check["target"]["a"],
-            json!({ "output": ["type=local,\"dest=a,b\""], "args": { "A": "$${B}" }, "secret": [{ "id": "s", "src": "$${x}" }] })
-        );
-    }
-
-    #[test]
-    fn a_target_built_from_one_for_other_platforms_is_told() {
-        let both = json!(["linux/amd64", "linux/arm64"]);
-        let app = json!({ "platforms": both, "contexts": { "here": "target:base", "there": "docker-image://base" } });
-        let told = |base: Value| definition(json!({ "app": app, "base": base })).uneven();
-        assert_eq!(told(json!({ "platforms": both })), Vec::<String>::new());
-        for base in [json!({}), json!({ "platforms": ["linux/amd64"] })] {
-            let told = told(base);
-            assert!(
-                told.len() == 1 && told[0].starts_with("target `app` is built from target `base`") && told[0].contains("linux/arm64"),
-                "{told:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_target_that_others_are_built_from_puts_out_nothing() {
-        let printed = json!({
-            "group": { "default": { "targets": ["a"] } },
-            "target": { "a": { "tags": ["r.io/o/a:1"] }, "base": { "tags": ["r.io/o/base:1"], "attest": ["type=sbom"], "output": ["type=registry"], "cache-to": [{ "type": "gha" }] } },
-        });
-        let file = Definition::read(&printed.to_string()).unwrap().for_checking(&Environment::new());
-        assert_eq!(file["target"]["base"], json!({ "output": ["type=cacheonly"], "cache-to": [] }));
-        assert_eq!(file["target"]["a"], json!({ "output": ["type=cacheonly"] }));
-        assert_eq!(file["group"], json!({ "default": { "targets": ["a"] } }));
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! Which builder builds: its driver and nodes as `buildx create` commands, and what `buildx inspect` says of it. Pure; it starts nothing.
+//! Which builder builds: its driver and nodes as `buildx create` commands, and what `buildx
+//! inspect` says of it. Pure; it starts nothing.
 //!
 //! Reference: <https://docs.docker.com/build/builders/drivers/>.
 
@@ -7,10 +8,14 @@ use serde::Deserialize;
 use crate::image::Platform;
 use crate::inputs::lists;
 
-/// BuildKit for the `docker-container` driver, by digest: a tag that moves would change what builds run on.
-pub const BUILDKIT_IMAGE: &str = "moby/buildkit:v0.33.0@sha256:6c2fa84a6b61ccd72899dde4239f8d5717f05f9a8ca6f3cad185fb1a95a94de3";
-/// What docker/setup-buildx-action gives a `docker-container` builder, so that `allow:` of a build works the same.
-const DEFAULT_FLAGS: &str = "--allow-insecure-entitlement security.insecure --allow-insecure-entitlement network.host";
+/// BuildKit for the `docker-container` driver, by digest: a tag that moves would change what builds
+/// run on.
+pub const BUILDKIT_IMAGE: &str =
+    "moby/buildkit:v0.33.0@sha256:6c2fa84a6b61ccd72899dde4239f8d5717f05f9a8ca6f3cad185fb1a95a94de3";
+/// What docker/setup-buildx-action gives a `docker-container` builder, so that `allow:` of a build
+/// works the same.
+const DEFAULT_FLAGS: &str =
+    "--allow-insecure-entitlement security.insecure --allow-insecure-entitlement network.host";
 
 /// The builder a run uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +31,8 @@ impl Builder {
         match self {
             Self::Existing(name) => serde_json::json!({ "name": name }),
             Self::Created(created) => {
-                let endpoints: Vec<&str> = created.nodes.iter().filter_map(|node| node.endpoint.as_deref()).collect();
+                let endpoints: Vec<&str> =
+                    created.nodes.iter().filter_map(|node| node.endpoint.as_deref()).collect();
                 serde_json::json!({ "driver": created.driver.as_str(), "endpoints": endpoints, "cleanup": created.cleanup })
             }
         }
@@ -98,13 +104,16 @@ pub struct Registries {
 }
 
 impl Registries {
-    /// As `buildkitd.toml` has it: <https://docs.docker.com/build/buildkit/toml-configuration/>. buildx copies the file of certificates to the
-    /// builder.
+    /// As `buildkitd.toml` has it: <https://docs.docker.com/build/buildkit/toml-configuration/>.
+    /// buildx copies the file of certificates to the builder.
     pub fn toml(&self, certificates: Option<&str>) -> Option<String> {
-        let plain = self.plain.iter().map(|host| format!("[registry.{}]\n  http = true\n", quoted(host)));
+        let plain =
+            self.plain.iter().map(|host| format!("[registry.{}]\n  http = true\n", quoted(host)));
         let trusted = certificates.into_iter().flat_map(|file| {
             let hosts = self.trusted.iter().filter(|host| !self.plain.contains(host));
-            hosts.map(move |host| format!("[registry.{}]\n  ca = [{}]\n", quoted(host), quoted(file)))
+            hosts.map(move |host| {
+                format!("[registry.{}]\n  ca = [{}]\n", quoted(host), quoted(file))
+            })
         });
         let text: String = plain.chain(trusted).collect();
         (!text.is_empty()).then_some(text)
@@ -175,12 +184,17 @@ pub fn appended_nodes(yaml: &str) -> Result<Vec<Node>, String> {
 impl Created {
     /// The `buildx create` commands, one a node. `config` is where `buildkitd.toml` lies.
     pub fn commands(&self, name: &str, config: Option<&str>) -> Vec<Vec<String>> {
-        self.nodes.iter().enumerate().map(|(number, node)| self.command(name, number, node, config)).collect()
+        self.nodes
+            .iter()
+            .enumerate()
+            .map(|(number, node)| self.command(name, number, node, config))
+            .collect()
     }
 
     fn command(&self, name: &str, number: usize, node: &Node, config: Option<&str>) -> Vec<String> {
         let mut arguments: Vec<String> = ["create", "--name", name].map(str::to_owned).to_vec();
-        let mut push = |option: &str, value: &str| arguments.extend([option.to_owned(), value.to_owned()]);
+        let mut push =
+            |option: &str, value: &str| arguments.extend([option.to_owned(), value.to_owned()]);
         push("--driver", self.driver.as_str());
         if let Some(name) = &node.name {
             push("--node", name);
@@ -193,7 +207,9 @@ impl Created {
             push("--driver-opt", option);
         }
         match (&node.buildkitd_flags, self.driver) {
-            (Some(flags), Driver::DockerContainer | Driver::Kubernetes) => push("--buildkitd-flags", flags),
+            (Some(flags), Driver::DockerContainer | Driver::Kubernetes) => {
+                push("--buildkitd-flags", flags)
+            }
             (None, Driver::DockerContainer) => push("--buildkitd-flags", DEFAULT_FLAGS),
             _ => {}
         }
@@ -235,13 +251,20 @@ pub struct Inspected {
 /// Reads the text that `buildx inspect --bootstrap` prints.
 pub fn inspected(text: &str) -> Inspected {
     let mut found = Inspected::default();
-    for (key, value) in text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim())) {
+    for (key, value) in text
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(key, value)| (key.trim(), value.trim()))
+    {
         match key {
             "Driver" => found.driver = found.driver.or_else(|| Some(value.to_owned())),
-            "BuildKit version" => found.buildkit_version = found.buildkit_version.or_else(|| Some(value.to_owned())),
+            "BuildKit version" => {
+                found.buildkit_version = found.buildkit_version.or_else(|| Some(value.to_owned()))
+            }
             "Platforms" => {
                 let listed = value.split(',').map(|platform| platform.trim().trim_end_matches('*'));
-                let node: Vec<Platform> = listed.filter_map(|platform| platform.parse().ok()).collect();
+                let node: Vec<Platform> =
+                    listed.filter_map(|platform| platform.parse().ok()).collect();
                 found.platforms.extend(node.iter().cloned());
                 found.nodes.push(node);
             }
@@ -254,10 +277,14 @@ pub fn inspected(text: &str) -> Inspected {
 impl Inspected {
     /// The wanted platforms that no node builds, natively or emulated.
     pub fn missing<'a>(&self, wanted: &'a [Platform]) -> Vec<&'a Platform> {
-        wanted.iter().filter(|wanted| !self.platforms.iter().any(|built| wanted.is_met_by(built))).collect()
+        wanted
+            .iter()
+            .filter(|wanted| !self.platforms.iter().any(|built| wanted.is_met_by(built)))
+            .collect()
     }
 
-    /// Whether each node runs this platform's programs, natively or emulated; a scanner runs on the node that builds.
+    /// Whether each node runs this platform's programs, natively or emulated; a scanner runs on the
+    /// node that builds.
     pub fn runs_everywhere(&self, platform: &Platform) -> bool {
         self.nodes.iter().all(|node| node.iter().any(|built| platform.is_met_by(built)))
     }
@@ -268,23 +295,44 @@ mod tests {
     use super::*;
 
     fn created(driver: Driver, nodes: Vec<Node>) -> Created {
-        Created { driver, nodes, config: None, registries: Registries::default(), cleanup: true, keep_state: false }
+        Created {
+            driver,
+            nodes,
+            config: None,
+            registries: Registries::default(),
+            cleanup: true,
+            keep_state: false,
+        }
     }
 
     #[test]
     fn registries_are_told_to_the_builder() {
-        let registries = Registries { plain: vec!["r.lan:5000".into()], trusted: vec!["ghcr.io".into(), "r.lan:5000".into()] };
+        let registries = Registries {
+            plain: vec!["r.lan:5000".into()],
+            trusted: vec!["ghcr.io".into(), "r.lan:5000".into()],
+        };
         let toml = "[registry.\"r.lan:5000\"]\n  http = true\n[registry.\"ghcr.io\"]\n  ca = [\"/p/ca.pem\"]\n";
         assert_eq!(registries.toml(Some("/p/ca.pem")).as_deref(), Some(toml));
-        assert_eq!((Registries::default().toml(Some("/p/ca.pem")), Registries::default().toml(None)), (None, None));
+        assert_eq!(
+            (Registries::default().toml(Some("/p/ca.pem")), Registries::default().toml(None)),
+            (None, None)
+        );
     }
 
     #[test]
     fn a_builder_in_docker_is_pinned_by_digest_unless_the_user_names_an_image() {
-        let plain = created(Driver::DockerContainer, vec![Node::default()]).commands("b", Some("/p/buildkitd.toml"));
+        let plain = created(Driver::DockerContainer, vec![Node::default()])
+            .commands("b", Some("/p/buildkitd.toml"));
         assert_eq!(plain.len(), 1);
-        assert!(plain[0].contains(&format!("image={BUILDKIT_IMAGE}")) && BUILDKIT_IMAGE.contains("@sha256:"), "{plain:?}");
-        assert!(plain[0].ends_with(&["--buildkitd-config".to_owned(), "/p/buildkitd.toml".to_owned()]), "{plain:?}");
+        assert!(
+            plain[0].contains(&format!("image={BUILDKIT_IMAGE}"))
+                && BUILDKIT_IMAGE.contains("@sha256:"),
+            "{plain:?}"
+        );
+        assert!(
+            plain[0].ends_with(&["--buildkitd-config".to_owned(), "/p/buildkitd.toml".to_owned()]),
+            "{plain:?}"
+        );
         let named = Node {
             driver_opts: vec!["image=x:1".into(), "network=host".into()],
             buildkitd_flags: Some("--debug".into()),
@@ -311,7 +359,11 @@ mod tests {
 
     #[test]
     fn several_remote_nodes_are_appended() {
-        let first = Node { endpoint: Some("tcp://amd:1234".into()), driver_opts: vec!["cacert=/ca.pem".into()], ..Node::default() };
+        let first = Node {
+            endpoint: Some("tcp://amd:1234".into()),
+            driver_opts: vec!["cacert=/ca.pem".into()],
+            ..Node::default()
+        };
         let mut nodes = vec![first];
         nodes.extend(
             appended_nodes(
@@ -320,7 +372,19 @@ mod tests {
             .unwrap(),
         );
         let commands = created(Driver::Remote, nodes).commands("b", None);
-        assert_eq!(commands[0], ["create", "--name", "b", "--driver", "remote", "--driver-opt", "cacert=/ca.pem", "tcp://amd:1234"]);
+        assert_eq!(
+            commands[0],
+            [
+                "create",
+                "--name",
+                "b",
+                "--driver",
+                "remote",
+                "--driver-opt",
+                "cacert=/ca.pem",
+                "tcp://amd:1234"
+            ]
+        );
         #[rustfmt::skip]
         assert_eq!(commands[1], [
             "create", "--name", "b", "--driver", "remote", "--node", "arm", "--driver-opt", "cert=/c.pem", "--platform", "linux/arm64,linux/arm/v7", "--append", "tcp://arm:1234",
@@ -339,8 +403,12 @@ mod tests {
     fn inspect_tells_which_platforms_are_missing() {
         let text = "Name:   b\nDriver: remote\nNodes:\nName: b0\nBuildKit version: v0.33.0\nPlatforms: linux/amd64*, linux/amd64/v2, linux/386\nName: b1\nPlatforms: linux/arm64\n";
         let found = inspected(text);
-        assert_eq!((found.driver.as_deref(), found.buildkit_version.as_deref()), (Some("remote"), Some("v0.33.0")));
-        let wanted = ["linux/amd64", "linux/arm64/v8", "linux/riscv64"].map(|platform| platform.parse().unwrap());
+        assert_eq!(
+            (found.driver.as_deref(), found.buildkit_version.as_deref()),
+            (Some("remote"), Some("v0.33.0"))
+        );
+        let wanted = ["linux/amd64", "linux/arm64/v8", "linux/riscv64"]
+            .map(|platform| platform.parse().unwrap());
         assert_eq!(found.missing(&wanted), [&wanted[2]]);
         assert!(!found.runs_everywhere(&wanted[0]), "the second node only runs arm64");
         assert!(inspected("Platforms: linux/arm64, linux/amd64*").runs_everywhere(&wanted[0]));

@@ -1,4 +1,5 @@
-//! `Build` → `BuiltImage` by `buildx build`, pushed by digest. It believes nothing but the digest buildx reports, and fetches that.
+//! `Build` → `BuiltImage` by `buildx build`, pushed by digest. It believes nothing but the digest
+//! buildx reports, and fetches that.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,8 @@ impl Place<'_> {
 }
 
 impl Buildx {
-    /// Sets buildx up in a private folder: logins, and the builder, started and able to build `platforms`.
+    /// Sets buildx up in a private folder: logins, and the builder, started and able to build
+    /// `platforms`.
     pub async fn set_up(
         place: &Place<'_>,
         credentials: &Credentials,
@@ -58,14 +60,22 @@ impl Buildx {
         platforms: &[Platform],
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<Self> {
-        Self::create(place, credentials, builder).await?.ready(place.env, credentials, platforms, notice).await
+        Self::create(place, credentials, builder)
+            .await?
+            .ready(place.env, credentials, platforms, notice)
+            .await
     }
 
-    async fn create(place: &Place<'_>, credentials: &Credentials, builder: &Builder) -> anyhow::Result<Self> {
+    async fn create(
+        place: &Place<'_>,
+        credentials: &Credentials,
+        builder: &Builder,
+    ) -> anyhow::Result<Self> {
         let (path, leading) = locate(place.env)?;
         let mut program = Program::new(path, leading, place.variables());
         program = logged_in(program, credentials, place.private)?;
-        // A big provenance in the metadata file would be read by nobody: evidence comes from the registry.
+        // A big provenance in the metadata file would be read by nobody: evidence comes from the
+        // registry.
         program = program.with_env("BUILDX_METADATA_PROVENANCE", Path::new("disabled"));
         let output = if place.terminal { Output::Inherited } else { Output::Relayed };
         let (name, removal) = match builder {
@@ -81,14 +91,23 @@ impl Buildx {
                 program = program.with_env("BUILDX_CONFIG", &place.private.join("buildx"));
                 let name = format!("supply-action-{}", std::process::id());
                 create(&program, created, &name, place).await?;
-                let removal = (created.cleanup && created.driver != Driver::Remote).then(|| created.removal(&name));
+                let removal = (created.cleanup && created.driver != Driver::Remote)
+                    .then(|| created.removal(&name));
                 (name, removal)
             }
         };
-        Ok(Self { program, builder: name, inspected: Inspected::default(), removal, folder: place.private.to_owned(), output })
+        Ok(Self {
+            program,
+            builder: name,
+            inspected: Inspected::default(),
+            removal,
+            folder: place.private.to_owned(),
+            output,
+        })
     }
 
-    /// The builder, started and able to build `platforms`, with these logins; what is set up already may be asked for more.
+    /// The builder, started and able to build `platforms`, with these logins; what is set up
+    /// already may be asked for more.
     pub async fn ready(
         mut self,
         env: &Environment,
@@ -115,12 +134,21 @@ impl Buildx {
         self
     }
 
-    /// What buildx makes of the bake files of a repository, which the builder fetches, with everything resolved. The token stays for the build.
-    pub async fn print_bake(&mut self, remote: &Remote, asked: &[String], env: &Environment) -> anyhow::Result<Definition> {
+    /// What buildx makes of the bake files of a repository, which the builder fetches, with
+    /// everything resolved. The token stays for the build.
+    pub async fn print_bake(
+        &mut self,
+        remote: &Remote,
+        asked: &[String],
+        env: &Environment,
+    ) -> anyhow::Result<Definition> {
         if let Some(token) = remote.token() {
-            self.program = self.program.clone().with_env(TOKEN_VARIABLE, Path::new(token.expose_secret()));
+            self.program =
+                self.program.clone().with_env(TOKEN_VARIABLE, Path::new(token.expose_secret()));
         }
-        let mut arguments = ["bake", "--print", "--builder", &self.builder, &remote.url].map(str::to_owned).to_vec();
+        let mut arguments = ["bake", "--print", "--builder", &self.builder, &remote.url]
+            .map(str::to_owned)
+            .to_vec();
         arguments.extend(asked.iter().cloned());
         let printed = self.program.capture(&arguments).await.with_context(|| format!("the bake files of `{}` cannot be read", remote.url)).hint(
             "`files` are looked for where `source` says, by default in the commit of this run; `cwd://NAME` is one in the workspace, and \
@@ -131,7 +159,12 @@ impl Buildx {
     }
 
     /// Starts the builder, and teaches it platforms that it can neither run nor emulate.
-    async fn make_ready(&self, env: &Environment, platforms: &[Platform], notice: &dyn Fn(&str)) -> anyhow::Result<Inspected> {
+    async fn make_ready(
+        &self,
+        env: &Environment,
+        platforms: &[Platform],
+        notice: &dyn Fn(&str),
+    ) -> anyhow::Result<Inspected> {
         let inspected = self.inspect().await?;
         if inspected.driver.as_deref() == Some("docker") {
             return Err(anyhow::anyhow!("builder `{}` has driver `docker`, which cannot push several platforms by digest", self.builder))
@@ -141,7 +174,9 @@ impl Buildx {
         if missing.is_empty() {
             return Ok(inspected);
         }
-        let listed = |platforms: &[&Platform]| platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let listed = |platforms: &[&Platform]| {
+            platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
         // What runs nothing of its platform needs no emulator, so the build decides.
         let unclaimed = |platforms: &[&Platform]| {
             notice(&format!(
@@ -151,9 +186,13 @@ impl Buildx {
                 listed(platforms)
             ));
         };
-        let emulated: Vec<&Platform> = missing.iter().copied().filter(|platform| platform.os == "linux").collect();
+        let emulated: Vec<&Platform> =
+            missing.iter().copied().filter(|platform| platform.os == "linux").collect();
         let socket = docker_socket(env);
-        if emulated.is_empty() || inspected.driver.as_deref() != Some("docker-container") || !socket.exists() {
+        if emulated.is_empty()
+            || inspected.driver.as_deref() != Some("docker-container")
+            || !socket.exists()
+        {
             unclaimed(&missing);
             return Ok(inspected);
         }
@@ -167,7 +206,10 @@ impl Buildx {
             return Ok(inspected);
         }
         // BuildKit looks for emulators when it starts.
-        self.program.run(&["stop".to_owned(), self.builder.clone()], Output::Kept).await.context("the builder could not be restarted")?;
+        self.program
+            .run(&["stop".to_owned(), self.builder.clone()], Output::Kept)
+            .await
+            .context("the builder could not be restarted")?;
         let inspected = self.inspect().await?;
         let still = inspected.missing(platforms);
         if !still.is_empty() {
@@ -207,14 +249,23 @@ impl Buildx {
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<BuiltImage> {
         let metadata = self.folder.join("metadata.json");
-        let progress = self.run(build, &Destination::ByDigest { repositories: to, metadata: &metadata, generator }, notice).await?;
+        let progress = self
+            .run(
+                build,
+                &Destination::ByDigest { repositories: to, metadata: &metadata, generator },
+                notice,
+            )
+            .await?;
         let digest = reported_digest(&metadata)?;
         let expected = Expected { platforms: &build.platforms, allowed: &build.allowed };
-        let built = BuiltImage::confirm(registry, to, &digest, &expected).await.context("what was built cannot be confirmed")?;
+        let built = BuiltImage::confirm(registry, to, &digest, &expected)
+            .await
+            .context("what was built cannot be confirmed")?;
         Ok(built.made_by(progress.work(&build.platforms, None)))
     }
 
-    /// Builds all targets of a bake file in one call, pushes each by digest, and reads back what the registry then holds.
+    /// Builds all targets of a bake file in one call, pushes each by digest, and reads back what
+    /// the registry then holds.
     pub async fn bake(
         &self,
         registry: &Registry,
@@ -228,19 +279,30 @@ impl Buildx {
         let progress = self.run_bake(definition, allow, Some(&metadata), notice).await?;
         let written = read_metadata(&metadata)?;
         let built = goods.iter().map(|goods| {
-            let (images, expected) = (&goods.images, Expected { platforms: &goods.platforms, allowed });
-            let digest = digest_in(written.get(&goods.target)).with_context(|| format!("target `{}`", goods.target));
+            let (images, expected) =
+                (&goods.images, Expected { platforms: &goods.platforms, allowed });
+            let digest = digest_in(written.get(&goods.target))
+                .with_context(|| format!("target `{}`", goods.target));
             let work = progress.work(&goods.platforms, Some(&goods.target));
             async move {
                 let built = BuiltImage::confirm(registry, images, &digest?, &expected).await;
-                anyhow::Ok(built.with_context(|| format!("target `{}`", goods.target))?.made_by(work))
+                anyhow::Ok(
+                    built.with_context(|| format!("target `{}`", goods.target))?.made_by(work),
+                )
             }
         });
-        futures_util::future::try_join_all(built).await.context("what was built cannot be confirmed")
+        futures_util::future::try_join_all(built)
+            .await
+            .context("what was built cannot be confirmed")
     }
 
     /// Builds all targets of a bake file that pushes nothing.
-    pub async fn bake_check(&self, folder: &Path, file: &Value, allow: &[String]) -> anyhow::Result<()> {
+    pub async fn bake_check(
+        &self,
+        folder: &Path,
+        file: &Value,
+        allow: &[String],
+    ) -> anyhow::Result<()> {
         self.run_bake((folder, file), allow, None, &|_| {}).await.map(drop)
     }
 
@@ -262,23 +324,33 @@ impl Buildx {
             push("--metadata-file", metadata.display().to_string());
         }
         let program = self.program.clone().in_folder(folder);
-        late::run(&program, &arguments, self.output, notice).await.map_err(|error| failure::told(error, None))
+        late::run(&program, &arguments, self.output, notice)
+            .await
+            .map_err(|error| failure::told(error, None))
     }
 
     fn progress(&self) -> &'static str {
         if self.output == Output::Inherited { "auto" } else { "plain" }
     }
 
-    async fn run(&self, build: &Build, destination: &Destination<'_>, notice: &dyn Fn(&str)) -> anyhow::Result<Progress> {
+    async fn run(
+        &self,
+        build: &Build,
+        destination: &Destination<'_>,
+        notice: &dyn Fn(&str),
+    ) -> anyhow::Result<Progress> {
         let secrets = &build.flags.secrets;
-        let files: Vec<PathBuf> = (0..secrets.len()).map(|number| self.folder.join(format!("secret-{number}"))).collect();
+        let files: Vec<PathBuf> =
+            (0..secrets.len()).map(|number| self.folder.join(format!("secret-{number}"))).collect();
         for (file, secret) in files.iter().zip(secrets) {
             write_private(file, secret.value.expose_secret().as_bytes())?;
         }
         let mut arguments = arguments::build(build, &self.builder, destination, &files);
         arguments.insert(1, format!("--progress={}", self.progress()));
         let given = build.flags.values("--file").last();
-        let result = late::run(&self.program, &arguments, self.output, notice).await.map_err(|error| failure::told(error, given));
+        let result = late::run(&self.program, &arguments, self.output, notice)
+            .await
+            .map_err(|error| failure::told(error, given));
         for file in &files {
             let _ = std::fs::remove_file(file); // the folder goes at the end in any case
         }
@@ -304,7 +376,12 @@ impl Drop for Buildx {
     }
 }
 
-async fn create(program: &Program, created: &Created, name: &str, place: &Place<'_>) -> anyhow::Result<()> {
+async fn create(
+    program: &Program,
+    created: &Created,
+    name: &str,
+    place: &Place<'_>,
+) -> anyhow::Result<()> {
     let config = match &created.config {
         None => of_registries(created, place)?,
         Some(Config::File(path)) => Some(path.clone()),
@@ -330,7 +407,8 @@ async fn create(program: &Program, created: &Created, name: &str, place: &Place<
 
 /// A `buildkitd.toml` that says how registries are reached, where that must be said.
 fn of_registries(created: &Created, place: &Place<'_>) -> anyhow::Result<Option<String>> {
-    let certificates = place.network.authorities_pem()?.map(|pem| (place.private.join("ca.pem"), pem));
+    let certificates =
+        place.network.authorities_pem()?.map(|pem| (place.private.join("ca.pem"), pem));
     let file = certificates.as_ref().map(|(file, _)| file.display().to_string());
     let Some(toml) = created.registries.toml(file.as_deref()) else { return Ok(None) };
     if let Some((file, pem)) = &certificates {
@@ -341,7 +419,8 @@ fn of_registries(created: &Created, place: &Place<'_>) -> anyhow::Result<Option<
     Ok(Some(config.display().to_string()))
 }
 
-/// buildx with what the driver of a builder of the user's needs to know of the cluster, where it is that driver.
+/// buildx with what the driver of a builder of the user's needs to know of the cluster, where it is
+/// that driver.
 async fn in_cluster(program: Program, name: &str, env: &Environment) -> Program {
     if !variables::KUBERNETES.iter().any(|variable| env.contains_key(*variable)) {
         return program;
@@ -353,7 +432,11 @@ async fn in_cluster(program: Program, name: &str, env: &Environment) -> Program 
 }
 
 /// buildx with a file of logins that only this user can read.
-fn logged_in(program: Program, credentials: &Credentials, private: &Path) -> anyhow::Result<Program> {
+fn logged_in(
+    program: Program,
+    credentials: &Credentials,
+    private: &Path,
+) -> anyhow::Result<Program> {
     if credentials.is_empty() {
         return Ok(program);
     }
@@ -364,7 +447,11 @@ fn logged_in(program: Program, credentials: &Credentials, private: &Path) -> any
 }
 
 /// What buildx makes of the bake files in a folder, with everything resolved; it takes no builder.
-pub async fn print_bake(place: &Place<'_>, folder: &Path, asked: &[String]) -> anyhow::Result<Definition> {
+pub async fn print_bake(
+    place: &Place<'_>,
+    folder: &Path,
+    asked: &[String],
+) -> anyhow::Result<Definition> {
     if !folder.is_dir() {
         return Err(anyhow::anyhow!("input `source`: there is no folder `{}`", folder.display()))
             .hint("in a workflow the repository is there only after `actions/checkout`; leave `source` out to build its commit without");
@@ -381,7 +468,8 @@ pub async fn print_bake(place: &Place<'_>, folder: &Path, asked: &[String]) -> a
     Definition::read(&printed)
 }
 
-/// Where Docker listens: `DOCKER_HOST` if it is a socket, else the usual place, which runners mount into container actions.
+/// Where Docker listens: `DOCKER_HOST` if it is a socket, else the usual place, which runners mount
+/// into container actions.
 fn docker_socket(env: &Environment) -> PathBuf {
     let named = env.get("DOCKER_HOST").and_then(|host| host.strip_prefix("unix://"));
     PathBuf::from(named.unwrap_or("/var/run/docker.sock"))
@@ -397,9 +485,8 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
     }
     match find("docker", env) {
         Some(docker) => Ok((docker, &["buildx"])),
-        None => {
-            Err(anyhow::anyhow!("`buildx` is not installed")).hint("install docker buildx, or name it with the environment variable BUILDX")
-        }
+        None => Err(anyhow::anyhow!("`buildx` is not installed"))
+            .hint("install docker buildx, or name it with the environment variable BUILDX"),
     }
 }
 
@@ -423,7 +510,12 @@ fn digest_in(metadata: Option<&Value>) -> anyhow::Result<Digest> {
 fn write_private(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut opened = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(file)?;
+    let mut opened = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(file)?;
     opened.write_all(bytes)?;
     Ok(())
 }

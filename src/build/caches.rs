@@ -1,5 +1,5 @@
-//! `type=gha` caches inside a container action: what buildx needs to know of the runner's cache service is added, and where there is none they are
-//! left out with a notice. Pure.
+//! `type=gha` caches inside a container action: what buildx needs to know of the runner's cache
+//! service is added, and where there is none they are left out with a notice. Pure.
 //!
 //! Reference: <https://docs.docker.com/build/cache/backends/gha/>.
 
@@ -17,7 +17,9 @@ pub fn complete(flags: &mut Flags, env: &Environment) {
         completed(std::mem::take(text), env).map(|completed| *text = completed).is_some()
     });
     if flags.flags.len() < before {
-        flags.notices.push("there is no GitHub Actions cache here, so `type=gha` caches are left out".to_owned());
+        flags.notices.push(
+            "there is no GitHub Actions cache here, so `type=gha` caches are left out".to_owned(),
+        );
     }
 }
 
@@ -45,26 +47,39 @@ mod tests {
     use crate::build::flags::{self, BuildTexts, Facts};
 
     fn cached(env: &[(&str, &str)]) -> Flags {
-        let env: Environment = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env: Environment =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let texts = BuildTexts {
             cache_from: "type=gha,scope=a\ntype=registry,ref=r".into(),
             cache_to: "type=gha,mode=max,url_v2=mine".into(),
             ..BuildTexts::default()
         };
-        let mut flags =
-            flags::flags(&texts, &Facts { env: &env, event: &serde_json::Value::Null, file_exists: &|_| true, private: true }).unwrap();
+        let mut flags = flags::flags(
+            &texts,
+            &Facts {
+                env: &env,
+                event: &serde_json::Value::Null,
+                file_exists: &|_| true,
+                private: true,
+            },
+        )
+        .unwrap();
         complete(&mut flags, &env);
         flags
     }
 
     #[test]
     fn a_container_action_is_told_where_the_cache_is() {
-        let flags = cached(&[("ACTIONS_RESULTS_URL", "https://results/"), ("ACTIONS_RUNTIME_TOKEN", "t")]);
+        let flags =
+            cached(&[("ACTIONS_RESULTS_URL", "https://results/"), ("ACTIONS_RUNTIME_TOKEN", "t")]);
         assert_eq!(
             flags.values("--cache-from").collect::<Vec<_>>(),
             ["type=gha,scope=a,version=2,url_v2=https://results/", "type=registry,ref=r"]
         );
-        assert_eq!(flags.values("--cache-to").collect::<Vec<_>>(), ["type=gha,mode=max,url_v2=mine"]);
+        assert_eq!(
+            flags.values("--cache-to").collect::<Vec<_>>(),
+            ["type=gha,mode=max,url_v2=mine"]
+        );
         assert!(flags.notices.is_empty());
     }
 

@@ -1,4 +1,5 @@
-//! `Plan` → `BuiltImage`: pushed by digest, confirmed by fetching and hashing, not named by any tag.
+//! `Plan` → `BuiltImage`: pushed by digest, confirmed by fetching and hashing, not named by any
+//! tag.
 
 pub mod arguments;
 pub mod bake;
@@ -30,7 +31,8 @@ use crate::registry::contents::{self, PlatformImage};
 use crate::registry::manifest::Descriptor;
 use crate::verify::policy::Part;
 
-/// An image that lies in its repositories under its digest alone. Only this module's makers can make one.
+/// An image that lies in its repositories under its digest alone. Only this module's makers can
+/// make one.
 #[derive(Debug)]
 #[must_use = "a built image without evidence is not published"]
 pub struct BuiltImage {
@@ -48,9 +50,17 @@ struct Expected<'a> {
 }
 
 impl BuiltImage {
-    /// Reads back what a builder says it pushed; nothing of what it said is believed but the digest to look for.
-    async fn confirm(registry: &Registry, repositories: &[Repository], digest: &Digest, wanted: &Expected<'_>) -> anyhow::Result<Self> {
-        let Some(first) = repositories.first() else { bail!("there is no repository to read the image from") };
+    /// Reads back what a builder says it pushed; nothing of what it said is believed but the digest
+    /// to look for.
+    async fn confirm(
+        registry: &Registry,
+        repositories: &[Repository],
+        digest: &Digest,
+        wanted: &Expected<'_>,
+    ) -> anyhow::Result<Self> {
+        let Some(first) = repositories.first() else {
+            bail!("there is no repository to read the image from")
+        };
         let image = first.at(digest);
         let contents = contents::read(registry, &image, wanted.allowed).await.remedied()?;
         for platform in wanted.platforms {
@@ -60,7 +70,12 @@ impl BuiltImage {
         }
         // The gate will tell what was allowed; nothing is signed that it would refuse.
         contents.look_into(registry, &image, wanted.allowed).await.remedied()?;
-        Ok(Self { repositories: repositories.to_vec(), root: contents.root.descriptor, platforms: contents.platforms, work: Vec::new() })
+        Ok(Self {
+            repositories: repositories.to_vec(),
+            root: contents.root.descriptor,
+            platforms: contents.platforms,
+            work: Vec::new(),
+        })
     }
 
     fn made_by(mut self, work: Vec<Work>) -> Self {
@@ -85,14 +100,21 @@ impl BuiltImage {
         &self.platforms
     }
 
-    /// Everything that may be signed, each digest once: the index, the image of each platform, BuildKit's attestations of each. An image
-    /// without an index is both index and platform.
+    /// Everything that may be signed, each digest once: the index, the image of each platform,
+    /// BuildKit's attestations of each. An image without an index is both index and platform.
     pub fn subjects(&self) -> Vec<(Vec<Part>, &Descriptor)> {
         let is_root = |descriptor: &Descriptor| descriptor.digest == self.root.digest;
         let root_is_platform = self.platforms.iter().any(|part| is_root(&part.descriptor));
-        let mut subjects = vec![(if root_is_platform { vec![Part::Index, Part::Platform] } else { vec![Part::Index] }, &self.root)];
+        let mut subjects = vec![(
+            if root_is_platform { vec![Part::Index, Part::Platform] } else { vec![Part::Index] },
+            &self.root,
+        )];
         for part in &self.platforms {
-            subjects.extend(Some(&part.descriptor).filter(|descriptor| !is_root(descriptor)).map(|of| (vec![Part::Platform], of)));
+            subjects.extend(
+                Some(&part.descriptor)
+                    .filter(|descriptor| !is_root(descriptor))
+                    .map(|of| (vec![Part::Platform], of)),
+            );
             subjects.extend(part.attestations.as_ref().map(|of| (vec![Part::Attestations], of)));
         }
         subjects

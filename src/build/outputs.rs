@@ -1,5 +1,5 @@
-//! `outputs` as buildx reads them → those that stay on this machine, and of an image's output what is the user's to say. Pure; where the image goes
-//! and under which name is never among it.
+//! `outputs` as buildx reads them → those that stay on this machine, and of an image's output what
+//! is the user's to say. Pure; where the image goes and under which name is never among it.
 //!
 //! Reference: <https://docs.docker.com/build/exporters/image-registry/>.
 
@@ -12,11 +12,19 @@ const IMAGES: [&str; 2] = ["image", "registry"];
 const ALIKE: f64 = 0.75;
 
 /// Attributes of an image's output that are the user's, beside its annotations.
-const KEPT: [&str; 6] = ["compression", "compression-level", "force-compression", "rewrite-timestamp", "oci-mediatypes", "oci-artifact"];
+const KEPT: [&str; 6] = [
+    "compression",
+    "compression-level",
+    "force-compression",
+    "rewrite-timestamp",
+    "oci-mediatypes",
+    "oci-artifact",
+];
 /// Attributes that say where the image goes; the inputs say that.
 const OURS: [&str; 5] = ["type", "name", "push", "push-by-digest", "name-canonical"];
 
-/// Outputs that stay on this machine are the user's; every other could put a name on an image without proof, and is left out.
+/// Outputs that stay on this machine are the user's; every other could put a name on an image
+/// without proof, and is left out.
 pub fn is_kept(output: &str) -> bool {
     // A path alone, or `-`, is a local output.
     kind(output).is_none_or(|kind| LOCAL.contains(&kind.as_str()))
@@ -36,7 +44,9 @@ pub fn wrong(output: &str) -> Option<String> {
     if kind.is_empty() {
         return Some(format!("`{output}` has no `type`"));
     }
-    let meant = known.find(|known| strsim::jaro_winkler(&kind, known) >= ALIKE).map(|known| format!("; did you mean `{known}`?"));
+    let meant = known
+        .find(|known| strsim::jaro_winkler(&kind, known) >= ALIKE)
+        .map(|known| format!("; did you mean `{known}`?"));
     Some(format!("there is no `type={kind}`, in `{output}`{}", meant.unwrap_or_default()))
 }
 
@@ -50,9 +60,19 @@ pub fn kind(attributes: &str) -> Option<String> {
 
 /// The attributes in their order; names in small letters.
 pub fn fields(attributes: &str) -> Vec<(String, String)> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(attributes.as_bytes());
-    let fields = reader.records().filter_map(Result::ok).flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>());
-    fields.filter_map(|field| field.split_once('=').map(|(key, value)| (key.trim().to_lowercase(), value.to_owned()))).collect()
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(attributes.as_bytes());
+    let fields = reader
+        .records()
+        .filter_map(Result::ok)
+        .flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>());
+    fields
+        .filter_map(|field| {
+            field.split_once('=').map(|(key, value)| (key.trim().to_lowercase(), value.to_owned()))
+        })
+        .collect()
 }
 
 /// The value of an attribute: of several, the last.
@@ -80,9 +100,15 @@ fn is_users(key: &str) -> bool {
 }
 
 /// What of the images' outputs is kept on the one that is pushed: of what is said twice, the last.
-pub fn kept_of_images<T: AsRef<str>>(outputs: impl IntoIterator<Item = T>) -> Vec<(String, String)> {
+pub fn kept_of_images<T: AsRef<str>>(
+    outputs: impl IntoIterator<Item = T>,
+) -> Vec<(String, String)> {
     let mut kept: Vec<(String, String)> = Vec::new();
-    for (key, value) in outputs.into_iter().filter(|output| is_image(output.as_ref())).flat_map(|output| fields(output.as_ref())) {
+    for (key, value) in outputs
+        .into_iter()
+        .filter(|output| is_image(output.as_ref()))
+        .flat_map(|output| fields(output.as_ref()))
+    {
         if is_users(&key) {
             kept.retain(|(known, _)| *known != key);
             kept.push((key, value));
@@ -94,7 +120,8 @@ pub fn kept_of_images<T: AsRef<str>>(outputs: impl IntoIterator<Item = T>) -> Ve
 /// Attributes of an image's output that change nothing.
 pub fn unheeded(output: &str) -> Vec<String> {
     let fields = if is_image(output) { fields(output) } else { Vec::new() };
-    let unheeded = fields.into_iter().filter(|(key, _)| !is_users(key) && !OURS.contains(&key.as_str()));
+    let unheeded =
+        fields.into_iter().filter(|(key, _)| !is_users(key) && !OURS.contains(&key.as_str()));
     unheeded.map(|(key, value)| csv_row(&[format!("{key}={value}")])).collect()
 }
 
@@ -109,7 +136,8 @@ mod tests {
             "type=local,dest=out,compression=gzip",
             "type=registry,rewrite-timestamp=true,oci-mediatypes=false,compression=gzip,annotation-index.a=b,registry.insecure=true",
         ];
-        let kept: Vec<String> = kept_of_images(outputs).iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let kept: Vec<String> =
+            kept_of_images(outputs).iter().map(|(key, value)| format!("{key}={value}")).collect();
         #[rustfmt::skip]
         assert_eq!(kept, [
             "force-compression=true", "compression-level=3", "rewrite-timestamp=true", "oci-mediatypes=false", "compression=gzip",
@@ -118,14 +146,19 @@ mod tests {
         assert_eq!(names(outputs[0]), ["r.io/a", "r.io/b"]);
         assert_eq!(unheeded(outputs[2]), ["registry.insecure=true"]);
         assert!(unheeded(outputs[0]).is_empty() && unheeded(outputs[1]).is_empty());
-        assert_eq!((switch(outputs[0], "push"), switch(outputs[0], "push-by-digest")), (Some(true), None));
+        assert_eq!(
+            (switch(outputs[0], "push"), switch(outputs[0], "push-by-digest")),
+            (Some(true), None)
+        );
     }
 
     #[test]
     fn what_is_no_output_says_so() {
-        for (output, why) in
-            [("dest=out", "has no `type`"), ("type=locl,dest=x", "did you mean `local`?"), ("type=new", "there is no `type=new`")]
-        {
+        for (output, why) in [
+            ("dest=out", "has no `type`"),
+            ("type=locl,dest=x", "did you mean `local`?"),
+            ("type=new", "there is no `type=new`"),
+        ] {
             assert!(wrong(output).unwrap().contains(why), "{output}");
         }
         for right in ["out", "-", "type=local,dest=x", "type=image", "TYPE = Registry"] {

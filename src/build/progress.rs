@@ -1,5 +1,6 @@
-//! The progress that buildx writes → for each platform how many steps there were, how many of them the cache had, and how long the others took. Pure; it
-//! is for people alone, since a build may print what looks like it.
+//! The progress that buildx writes → for each platform how many steps there were, how many of them
+//! the cache had, and how long the others took. Pure; it is for people alone, since a build may
+//! print what looks like it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,9 +34,16 @@ struct Step {
 impl Progress {
     /// `#7 [linux/arm64 build 2/3] RUN make`, `#7 CACHED`, `#7 DONE 12.3s`.
     pub fn line(&mut self, line: &str) {
-        let Some((number, rest)) = line.strip_prefix('#').and_then(|line| line.split_once(' ')) else { return };
+        let Some((number, rest)) = line.strip_prefix('#').and_then(|line| line.split_once(' '))
+        else {
+            return;
+        };
         let Ok(number) = number.parse() else { return };
-        if let Some(about) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")).and_then(|(about, _)| numbered(about)) {
+        if let Some(about) = rest
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once("] "))
+            .and_then(|(about, _)| numbered(about))
+        {
             if self.0.len() < MOST {
                 self.0.entry(number).or_insert_with(|| Step { about, ..Step::default() });
             }
@@ -48,19 +56,28 @@ impl Progress {
         }
     }
 
-    /// What was done for each platform, of one target of a bake file where it is named. A step that names no platform is of the only one, if there is
-    /// only one; what nothing is known of is left out.
+    /// What was done for each platform, of one target of a bake file where it is named. A step that
+    /// names no platform is of the only one, if there is only one; what nothing is known of is left
+    /// out.
     pub fn work(&self, platforms: &[Platform], target: Option<&str>) -> Vec<Work> {
         let is_of = |step: &Step, platform: &Platform| {
             let named = step.about.iter().find_map(|word| of_platform(word));
             named.map_or(platforms.len() == 1, |named| platform.is(&named))
         };
-        let is_of_target = |step: &&Step| target.is_none_or(|target| step.about.first().is_some_and(|first| first == target));
+        let is_of_target = |step: &&Step| {
+            target.is_none_or(|target| step.about.first().is_some_and(|first| first == target))
+        };
         let of = |platform: &Platform| {
-            let steps: Vec<&Step> = self.0.values().filter(is_of_target).filter(|step| is_of(step, platform)).collect();
+            let steps: Vec<&Step> =
+                self.0.values().filter(is_of_target).filter(|step| is_of(step, platform)).collect();
             let cached = steps.iter().filter(|step| step.cached).count();
             let took = steps.iter().map(|step| step.took).sum();
-            (!steps.is_empty()).then(|| Work { platform: platform.clone(), steps: steps.len(), cached, took })
+            (!steps.is_empty()).then(|| Work {
+                platform: platform.clone(),
+                steps: steps.len(),
+                cached,
+                took,
+            })
         };
         platforms.iter().filter_map(of).collect()
     }
@@ -96,7 +113,17 @@ mod tests {
     }
 
     fn told(work: &[Work]) -> Vec<String> {
-        work.iter().map(|work| format!("{} {}/{} {} ms", work.platform, work.cached, work.steps, work.took.as_millis())).collect()
+        work.iter()
+            .map(|work| {
+                format!(
+                    "{} {}/{} {} ms",
+                    work.platform,
+                    work.cached,
+                    work.steps,
+                    work.took.as_millis()
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -106,14 +133,20 @@ mod tests {
              #6 [linux/arm64 base 1/2] ADD root /\n#6 DONE 0.2s\n#7 [linux/amd64->arm64 build  2/12] RUN make\n#7 0.1 CACHED\n#7 ...\n\n\
              #7 [linux/amd64->arm64 build  2/12] RUN make\n#7 DONE 1.5s\n#8 [stage-1 2/2] RUN x\n#8 DONE 9.0s\n#9 exporting\n#9 DONE 7.0s\n#x\n#",
         );
-        let platforms = ["linux/amd64", "linux/arm64", "linux/riscv64"].map(|platform| platform.parse().unwrap());
-        assert_eq!(told(&progress.work(&platforms, None)), ["linux/amd64 1/1 0 ms", "linux/arm64 0/2 1700 ms"]);
+        let platforms = ["linux/amd64", "linux/arm64", "linux/riscv64"]
+            .map(|platform| platform.parse().unwrap());
+        assert_eq!(
+            told(&progress.work(&platforms, None)),
+            ["linux/amd64 1/1 0 ms", "linux/arm64 0/2 1700 ms"]
+        );
         assert_eq!(told(&progress.work(&platforms[..1], None)), ["linux/amd64 1/2 9000 ms"]);
     }
 
     #[test]
     fn targets_are_told_apart() {
-        let progress = seen("#4 [app linux/arm64 1/1] COPY a /\n#4 DONE 0.5s\n#5 [web 1/1] COPY b /\n#5 CACHED");
+        let progress = seen(
+            "#4 [app linux/arm64 1/1] COPY a /\n#4 DONE 0.5s\n#5 [web 1/1] COPY b /\n#5 CACHED",
+        );
         let arm = ["linux/arm64".parse().unwrap()];
         assert_eq!(told(&progress.work(&arm, Some("app"))), ["linux/arm64 0/1 500 ms"]);
         assert_eq!(told(&progress.work(&arm, Some("web"))), ["linux/arm64 1/1 0 ms"]);

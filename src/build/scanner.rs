@@ -1,5 +1,6 @@
-//! Our SBOM scanner as an image: `FROM scratch` and this very program, pushed by digest beside the image it will look at,
-//! so that BuildKit pulls it with the same login and nothing has to be published, trusted or kept up to date apart.
+//! Our SBOM scanner as an image: `FROM scratch` and this very program, pushed by digest beside the
+//! image it will look at, so that BuildKit pulls it with the same login and nothing has to be
+//! published, trusted or kept up to date apart.
 
 use std::io::Read as _;
 
@@ -16,10 +17,12 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// The verb that speaks BuildKit's scanner protocol.
 pub const VERB: &str = "sbom-scanner";
-/// Tells the image from others that have no name, so that `prune` knows it; the value is the processor it runs on.
+/// Tells the image from others that have no name, so that `prune` knows it; the value is the
+/// processor it runs on.
 pub const ANNOTATION: &str = "supply-action.sbom-scanner";
 
-/// The scanner image; the same program gives the same bytes, so that it is pushed once and then found.
+/// The scanner image; the same program gives the same bytes, so that it is pushed once and then
+/// found.
 pub struct Scanner {
     layer: bytes::Bytes,
     config: bytes::Bytes,
@@ -30,7 +33,8 @@ impl Scanner {
     /// Makes the image from the running program.
     pub fn of_this_program() -> anyhow::Result<Self> {
         let path = std::env::current_exe().context("the path of this program")?;
-        let program = std::fs::read(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+        let program =
+            std::fs::read(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
         if is_dynamic(&program) {
             return Err(anyhow::anyhow!(
                 "`{}` is linked dynamically and cannot run in an empty image, so there would be no SBOM",
@@ -45,7 +49,10 @@ impl Scanner {
         let tar = tar_of(program)?;
         let mut layer = Vec::new();
         // No name and no time in the header: equal programs give equal layers.
-        GzBuilder::new().mtime(0).read(tar.as_slice(), Compression::fast()).read_to_end(&mut layer)?;
+        GzBuilder::new()
+            .mtime(0)
+            .read(tar.as_slice(), Compression::fast())
+            .read_to_end(&mut layer)?;
         let config = serde_json::json!({
             "architecture": goarch()?,
             "os": "linux",
@@ -60,16 +67,25 @@ impl Scanner {
             "layers": [Descriptor::of(&layer, LAYER)],
             "annotations": { ANNOTATION: goarch()? },
         });
-        Ok(Self { layer: layer.into(), config: config.into(), manifest: Manifest::new(manifest.to_string().into_bytes(), OCI_MANIFEST) })
+        Ok(Self {
+            layer: layer.into(),
+            config: config.into(),
+            manifest: Manifest::new(manifest.to_string().into_bytes(), OCI_MANIFEST),
+        })
     }
 
     /// Makes sure that the image lies in this repository, and names it by digest.
-    pub async fn ensure(&self, registry: &Registry, repository: &Repository) -> anyhow::Result<ImageRef> {
+    pub async fn ensure(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+    ) -> anyhow::Result<ImageRef> {
         let image = repository.at(&self.manifest.descriptor.digest);
         if registry.manifest(&image).await.remedied()?.is_some() {
             return Ok(image);
         }
-        let (layer, config) = (Descriptor::of(&self.layer, LAYER), Descriptor::of(&self.config, CONFIG));
+        let (layer, config) =
+            (Descriptor::of(&self.layer, LAYER), Descriptor::of(&self.config, CONFIG));
         futures_util::try_join!(
             registry.ensure_blob(repository, &self.layer, &layer),
             registry.ensure_blob(repository, &self.config, &config)
@@ -124,13 +140,19 @@ mod tests {
     fn the_same_program_gives_the_same_image() {
         let (one, two) = (Scanner::new(b"program").unwrap(), Scanner::new(b"program").unwrap());
         assert_eq!(one.manifest.descriptor.digest, two.manifest.descriptor.digest);
-        assert_ne!(one.manifest.descriptor.digest, Scanner::new(b"another").unwrap().manifest.descriptor.digest);
+        assert_ne!(
+            one.manifest.descriptor.digest,
+            Scanner::new(b"another").unwrap().manifest.descriptor.digest
+        );
     }
 
     #[test]
     fn tells_a_static_program_from_a_dynamic_one() {
         let this = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let interpreted = object::File::parse(&*this).unwrap().sections().any(|section| section.name() == Ok(".interp"));
+        let interpreted = object::File::parse(&*this)
+            .unwrap()
+            .sections()
+            .any(|section| section.name() == Ok(".interp"));
         assert_eq!(is_dynamic(&this), interpreted);
         assert!(!is_dynamic(b"not a program"));
     }

@@ -1,5 +1,5 @@
-//! The input `source` of `bake` → the folder or the Git repository in which the bake files lie, and where the contexts of their targets then are.
-//! Pure; it fetches nothing.
+//! The input `source` of `bake` → the folder or the Git repository in which the bake files lie, and
+//! where the contexts of their targets then are. Pure; it fetches nothing.
 //!
 //! Reference: <https://docs.docker.com/build/bake/remote-definition/>.
 
@@ -15,7 +15,8 @@ use crate::error::Remedy as _;
 pub const TOKEN_VARIABLE: &str = "BUILDX_BAKE_GIT_AUTH_TOKEN";
 
 /// Contexts that are not below the bake files.
-const ELSEWHERE: [&str; 6] = ["cwd://", "target:", "docker-image:", "oci-layout:", "http://", "https://"];
+const ELSEWHERE: [&str; 6] =
+    ["cwd://", "target:", "docker-image:", "oci-layout:", "http://", "https://"];
 
 #[derive(Debug)]
 pub enum Source {
@@ -32,11 +33,14 @@ pub struct Remote {
 }
 
 impl Source {
-    /// `text` is the input, in which `{{defaultContext}}` stands for the commit of this run, as nothing does.
+    /// `text` is the input, in which `{{defaultContext}}` stands for the commit of this run, as
+    /// nothing does.
     pub fn of(text: &str, facts: &Facts<'_>, token: Option<&SecretString>) -> anyhow::Result<Self> {
         let (source, host) = flags::source(text, facts);
         if is_git(&source) {
-            let token = host.filter(|_| facts.private).zip(token.filter(|token| !token.expose_secret().is_empty()).cloned());
+            let token = host
+                .filter(|_| facts.private)
+                .zip(token.filter(|token| !token.expose_secret().is_empty()).cloned());
             return Ok(Self::Remote(Remote { url: source, token }));
         }
         if source.contains("://") {
@@ -60,12 +64,15 @@ impl Remote {
         self.token.as_ref().map(|(_, token)| token)
     }
 
-    /// Moves a target's contexts, which are relative to the bake files, to where those are; with the token to fetch them, as a secret.
+    /// Moves a target's contexts, which are relative to the bake files, to where those are; with
+    /// the token to fetch them, as a secret.
     pub fn move_contexts(&self, target: &mut Map<String, Value>) {
         let context = self.context(target.get("context").and_then(Value::as_str).unwrap_or("."));
         let mut fetched = self.holds(&context);
         target.insert("context".to_owned(), context.into());
-        for (_, context) in target.get_mut("contexts").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (_, context) in
+            target.get_mut("contexts").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             if let Some(text) = context.as_str() {
                 let moved = self.context(text);
                 fetched = fetched || self.holds(&moved);
@@ -75,8 +82,11 @@ impl Remote {
         let Some((host, _)) = self.token.as_ref().filter(|_| fetched) else { return };
         let id = format!("GIT_AUTH_TOKEN.{host}");
         let secrets = target.entry("secret").or_insert_with(|| json!([]));
-        let is_own = |secret: &Value| secret["id"].as_str().is_some_and(|own| own == id || own == "GIT_AUTH_TOKEN");
-        if let Some(secrets) = secrets.as_array_mut().filter(|secrets| !secrets.iter().any(is_own)) {
+        let is_own = |secret: &Value| {
+            secret["id"].as_str().is_some_and(|own| own == id || own == "GIT_AUTH_TOKEN")
+        };
+        if let Some(secrets) = secrets.as_array_mut().filter(|secrets| !secrets.iter().any(is_own))
+        {
             secrets.push(json!({ "id": id, "env": TOKEN_VARIABLE }));
         }
     }
@@ -93,24 +103,29 @@ impl Remote {
         match (self.url.split_once('#'), self.url.split_once('?')) {
             (Some((base, fragment)), _) => {
                 let (commit, folder) = fragment.split_once(':').unwrap_or((fragment, ""));
-                with(
-                    base,
-                    '#',
-                    &joined(folder, context),
-                    |folder| if folder.is_empty() { commit.to_owned() } else { format!("{commit}:{folder}") },
-                )
-            }
-            (None, Some((base, query))) => {
-                let (folder, kept): (Vec<&str>, Vec<&str>) = query.split('&').partition(|field| field.starts_with("subdir="));
-                let folder = folder.first().and_then(|field| field.split_once('=')).map_or("", |(_, folder)| folder);
-                with(base, '?', &joined(folder, context), |folder| {
-                    let own = (!folder.is_empty()).then(|| format!("subdir={folder}"));
-                    kept.iter().map(|field| (*field).to_owned()).chain(own).collect::<Vec<_>>().join("&")
+                with(base, '#', &joined(folder, context), |folder| {
+                    if folder.is_empty() { commit.to_owned() } else { format!("{commit}:{folder}") }
                 })
             }
-            (None, None) => {
-                with(&self.url, '#', &joined("", context), |folder| if folder.is_empty() { String::new() } else { format!(":{folder}") })
+            (None, Some((base, query))) => {
+                let (folder, kept): (Vec<&str>, Vec<&str>) =
+                    query.split('&').partition(|field| field.starts_with("subdir="));
+                let folder = folder
+                    .first()
+                    .and_then(|field| field.split_once('='))
+                    .map_or("", |(_, folder)| folder);
+                with(base, '?', &joined(folder, context), |folder| {
+                    let own = (!folder.is_empty()).then(|| format!("subdir={folder}"));
+                    kept.iter()
+                        .map(|field| (*field).to_owned())
+                        .chain(own)
+                        .collect::<Vec<_>>()
+                        .join("&")
+                })
             }
+            (None, None) => with(&self.url, '#', &joined("", context), |folder| {
+                if folder.is_empty() { String::new() } else { format!(":{folder}") }
+            }),
         }
     }
 }
@@ -126,7 +141,9 @@ fn joined(folder: &str, path: &str) -> String {
     for part in Path::new(folder).components().chain(Path::new(path).components()) {
         match part {
             Component::Normal(part) => parts.extend(part.to_str()),
-            Component::ParentDir if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            Component::ParentDir if parts.last().is_some_and(|last| *last != "..") => {
+                drop(parts.pop())
+            }
             Component::ParentDir => parts.push(".."),
             Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
         }
@@ -138,12 +155,15 @@ fn joined(folder: &str, path: &str) -> String {
 fn is_git(text: &str) -> bool {
     let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
     begins(&["git@", "git://", "ssh://", "github.com/"])
-        || (begins(&["https://", "http://"]) && text.split(['#', '?']).next().is_some_and(|address| address.ends_with(".git")))
+        || (begins(&["https://", "http://"])
+            && text.split(['#', '?']).next().is_some_and(|address| address.ends_with(".git")))
 }
 
 /// Whether a context is in the repository at this address.
 pub(super) fn is_of(context: &str, address: &str) -> bool {
-    context.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with(['#', '?']))
+    context
+        .strip_prefix(address)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['#', '?']))
 }
 
 #[cfg(test)]
@@ -152,13 +172,16 @@ mod tests {
     use crate::github::Environment;
 
     fn source(text: &str, env: &[(&str, &str)]) -> anyhow::Result<Source> {
-        let env: Environment = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
+        let env: Environment =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let facts =
+            Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
         Source::of(text, &facts, Some(&"t0ken".into()))
     }
 
     fn remote(text: &str) -> Remote {
-        match source(text, &[("GITHUB_REPOSITORY", "octo/app"), ("GITHUB_SHA", "c0ffee")]).unwrap() {
+        match source(text, &[("GITHUB_REPOSITORY", "octo/app"), ("GITHUB_SHA", "c0ffee")]).unwrap()
+        {
             Source::Remote(remote) => remote,
             Source::Folder(folder) => panic!("{}", folder.display()),
         }
@@ -167,19 +190,33 @@ mod tests {
     #[test]
     fn the_commit_of_the_run_is_the_default_and_a_folder_is_taken_as_it_is() {
         assert_eq!(remote("").url, "https://github.com/octo/app.git#c0ffee");
-        assert_eq!(remote("{{defaultContext}}:images").url, "https://github.com/octo/app.git#c0ffee:images");
-        assert_eq!(remote("https://git.example/o/a.git?ref=v1").url, "https://git.example/o/a.git?ref=v1");
-        for (text, env, folder) in [("./images", "octo/app", "./images"), ("", "", "."), ("/work", "octo/app", "/work")] {
+        assert_eq!(
+            remote("{{defaultContext}}:images").url,
+            "https://github.com/octo/app.git#c0ffee:images"
+        );
+        assert_eq!(
+            remote("https://git.example/o/a.git?ref=v1").url,
+            "https://git.example/o/a.git?ref=v1"
+        );
+        for (text, env, folder) in
+            [("./images", "octo/app", "./images"), ("", "", "."), ("/work", "octo/app", "/work")]
+        {
             assert!(
                 matches!(source(text, &[("GITHUB_REPOSITORY", env)]).unwrap(), Source::Folder(found) if found == Path::new(folder)),
                 "{text}"
             );
         }
         let error = format!("{:#}", source("https://git.example/bake.hcl", &[]).unwrap_err());
-        assert!(error.contains("`https://git.example/bake.hcl` is neither a folder nor a Git repository"), "{error}");
+        assert!(
+            error.contains(
+                "`https://git.example/bake.hcl` is neither a folder nor a Git repository"
+            ),
+            "{error}"
+        );
     }
 
-    /// The expected addresses are those that buildx writes into the provenance of a remote definition.
+    /// The expected addresses are those that buildx writes into the provenance of a remote
+    /// definition.
     #[test]
     fn contexts_are_where_the_bake_files_are() {
         for (url, context, expected) in [
@@ -191,13 +228,24 @@ mod tests {
             ("https://h/o/a.git", "web", "https://h/o/a.git#:web"),
             ("https://h/o/a.git", ".", "https://h/o/a.git"),
             ("https://h/o/a.git?ref=c", "web", "https://h/o/a.git?ref=c&subdir=web"),
-            ("https://h/o/a.git?ref=c&subdir=images", "web", "https://h/o/a.git?ref=c&subdir=images/web"),
+            (
+                "https://h/o/a.git?ref=c&subdir=images",
+                "web",
+                "https://h/o/a.git?ref=c&subdir=images/web",
+            ),
             ("https://h/o/a.git?subdir=images", "..", "https://h/o/a.git"),
             ("https://h/o/a.git#c", "../outside", "https://h/o/a.git#c:../outside"),
         ] {
             assert_eq!(remote(url).context(context), expected, "{url} {context}");
         }
-        for elsewhere in ["cwd://web", "target:base", "docker-image://busybox", "https://h/x.tar.gz", "git@h:o/b.git", "oci-layout://x"] {
+        for elsewhere in [
+            "cwd://web",
+            "target:base",
+            "docker-image://busybox",
+            "https://h/x.tar.gz",
+            "git@h:o/b.git",
+            "oci-layout://x",
+        ] {
             assert_eq!(remote("").context(elsewhere), elsewhere);
         }
     }
@@ -205,11 +253,14 @@ mod tests {
     #[test]
     fn a_public_repository_is_fetched_without_a_token() {
         let env = [("GITHUB_REPOSITORY", "octo/app"), ("GITHUB_SHA", "c0ffee")];
-        let env: Environment = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env: Environment =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         for private in [false, true] {
             let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private };
             let source = Source::of("", &facts, Some(&"t0ken".into())).unwrap();
-            assert!(matches!(source, Source::Remote(remote) if remote.token().is_some() == private));
+            assert!(
+                matches!(source, Source::Remote(remote) if remote.token().is_some() == private)
+            );
         }
     }
 
@@ -220,7 +271,8 @@ mod tests {
             remote(url).move_contexts(&mut target);
             Value::Object(target)
         };
-        let secret = json!([{ "id": "GIT_AUTH_TOKEN.github.com", "env": "BUILDX_BAKE_GIT_AUTH_TOKEN" }]);
+        let secret =
+            json!([{ "id": "GIT_AUTH_TOKEN.github.com", "env": "BUILDX_BAKE_GIT_AUTH_TOKEN" }]);
         let here = "https://github.com/octo/app.git#c0ffee";
         assert_eq!(moved("", json!({})), json!({ "context": here, "secret": secret }));
         assert_eq!(
@@ -231,7 +283,11 @@ mod tests {
         assert_eq!(moved("", none.clone()), none);
         let theirs = json!({ "secret": [{ "id": "GIT_AUTH_TOKEN", "env": "MINE" }] });
         assert_eq!(moved("", theirs.clone())["secret"], theirs["secret"]);
-        for other in ["https://github.com/octo/other.git#c", "https://github.com/octo/app.gitea.git", "https://git.example/octo/app.git"] {
+        for other in [
+            "https://github.com/octo/other.git#c",
+            "https://github.com/octo/app.gitea.git",
+            "https://git.example/octo/app.git",
+        ] {
             assert!(moved(other, json!({})).get("secret").is_none(), "{other}");
             assert!(remote(other).token().is_none(), "{other}");
         }

@@ -1,5 +1,6 @@
-//! What a build is made from, as far as it lies on this machine: the context and its Dockerfile are there, or what was meant by them. It opens no file,
-//! and says nothing of a context that the builder fetches.
+//! What a build is made from, as far as it lies on this machine: the context and its Dockerfile are
+//! there, or what was meant by them. It opens no file, and says nothing of a context that the
+//! builder fetches.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,10 @@ pub fn check(flags: &Flags, env: &Environment) -> anyhow::Result<()> {
 
 /// Whether the builder gets it from elsewhere; `-` is standard input.
 fn is_fetched(text: &str) -> bool {
-    text == "-" || text.contains("://") || text.starts_with("git@") || text.starts_with("github.com/")
+    text == "-"
+        || text.contains("://")
+        || text.starts_with("git@")
+        || text.starts_with("github.com/")
 }
 
 /// buildx finds a `dockerfile` where a `Dockerfile` is looked for.
@@ -53,35 +57,56 @@ fn is_there(file: &Path) -> bool {
 }
 
 fn is_another_program(env: &Environment) -> bool {
-    let named = env.get("BUILDX").map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());
+    let named =
+        env.get("BUILDX").map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());
     named.is_some_and(|name| !["buildx", "docker-buildx"].contains(&name))
 }
 
 fn no_context(context: &Path) -> anyhow::Error {
     let error = anyhow::anyhow!("input `context`: there is no folder `{}`", context.display());
     if context.is_file() {
-        let is_dockerfile = similar(&context.file_name().unwrap_or_default().to_string_lossy(), &KNOWN).is_some();
+        let is_dockerfile =
+            similar(&context.file_name().unwrap_or_default().to_string_lossy(), &KNOWN).is_some();
         let meant = if is_dockerfile { "; did you mean `file`?" } else { "" };
-        return with_hint(error, format!("it is a file{meant} `context` is the folder that the build may copy from"));
+        return with_hint(
+            error,
+            format!("it is a file{meant} `context` is the folder that the build may copy from"),
+        );
     }
-    let parent = context.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        context.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folders = named(parent, |entry| entry.is_dir());
     let name = context.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match similar(&name, &folders) {
-        Some(meant) => with_hint(error, format!("did you mean `{}`?", context.with_file_name(meant).display())),
-        None => with_hint(error, "in a workflow the repository is there only after `actions/checkout`; paths are relative to its root"),
+        Some(meant) => {
+            with_hint(error, format!("did you mean `{}`?", context.with_file_name(meant).display()))
+        }
+        None => with_hint(
+            error,
+            "in a workflow the repository is there only after `actions/checkout`; paths are relative to its root",
+        ),
     }
 }
 
-/// The Dockerfile that `file` names is relative to the workspace, as with docker/build-push-action, and people write it relative to the context.
+/// The Dockerfile that `file` names is relative to the workspace, as with docker/build-push-action,
+/// and people write it relative to the context.
 fn no_file(context: &Path, file: &str) -> anyhow::Error {
     let error = anyhow::anyhow!("input `file`: there is no file `{file}`");
     if is_there(&context.join(file)) {
         let meant = context.join(file);
-        return with_hint(error, format!("did you mean `{}`? `file` is relative to the workspace, not to `context`", meant.display()));
+        return with_hint(
+            error,
+            format!(
+                "did you mean `{}`? `file` is relative to the workspace, not to `context`",
+                meant.display()
+            ),
+        );
     }
     match alike(context).as_slice() {
-        [] => with_hint(error, "`file` is relative to the workspace; in a workflow the repository is there only after `actions/checkout`"),
+        [] => with_hint(
+            error,
+            "`file` is relative to the workspace; in a workflow the repository is there only after `actions/checkout`",
+        ),
         found => with_hint(error, did_you_mean(found)),
     }
 }
@@ -89,16 +114,18 @@ fn no_file(context: &Path, file: &str) -> anyhow::Error {
 fn no_dockerfile(context: &Path, found: &[PathBuf]) -> anyhow::Error {
     let error = anyhow::anyhow!("there is no `{USUAL}` in the context `{}`", context.display());
     match found {
-        [] if is_empty(context) => {
-            with_hint(error, "the folder is empty: in a workflow the repository is there only after `actions/checkout`")
-        }
+        [] if is_empty(context) => with_hint(
+            error,
+            "the folder is empty: in a workflow the repository is there only after `actions/checkout`",
+        ),
         [] => with_hint(error, "name it with `file`, or the folder that holds it with `context`"),
         found => with_hint(error, did_you_mean(found)),
     }
 }
 
 fn did_you_mean(found: &[PathBuf]) -> String {
-    let listed: Vec<String> = found.iter().take(MOST).map(|file| format!("`file: {}`", file.display())).collect();
+    let listed: Vec<String> =
+        found.iter().take(MOST).map(|file| format!("`file: {}`", file.display())).collect();
     format!("did you mean {}?", listed.join(" or "))
 }
 
@@ -106,7 +133,8 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Files in the context that are called like a Dockerfile, the nearest first. Links are not followed.
+/// Files in the context that are called like a Dockerfile, the nearest first. Links are not
+/// followed.
 fn alike(context: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![context.to_owned()];
@@ -114,39 +142,59 @@ fn alike(context: &Path) -> Vec<PathBuf> {
     for _ in 0..DEPTH {
         let mut below = Vec::new();
         for folder in folders {
-            let mut entries: Vec<_> = std::fs::read_dir(&folder).into_iter().flatten().flatten().take(budget).collect();
+            let mut entries: Vec<_> =
+                std::fs::read_dir(&folder).into_iter().flatten().flatten().take(budget).collect();
             budget -= entries.len();
             entries.sort_by_key(std::fs::DirEntry::file_name);
             for entry in entries {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 match entry.file_type() {
-                    Ok(kind) if kind.is_dir() && !name.starts_with('.') && name != "node_modules" => below.push(entry.path()),
-                    Ok(kind) if kind.is_file() && is_called_like_one(&name) => found.push(entry.path()),
+                    Ok(kind)
+                        if kind.is_dir() && !name.starts_with('.') && name != "node_modules" =>
+                    {
+                        below.push(entry.path())
+                    }
+                    Ok(kind) if kind.is_file() && is_called_like_one(&name) => {
+                        found.push(entry.path())
+                    }
                     _ => {}
                 }
             }
         }
         folders = below;
     }
-    found.into_iter().map(|path| path.strip_prefix(".").map_or_else(|_| path.clone(), Path::to_owned)).collect()
+    found
+        .into_iter()
+        .map(|path| path.strip_prefix(".").map_or_else(|_| path.clone(), Path::to_owned))
+        .collect()
 }
 
-/// `Dockerfile.prod`, `api.Dockerfile`, `dockerfile`, `Containerfile`, and slips such as `Dockerfle`.
+/// `Dockerfile.prod`, `api.Dockerfile`, `dockerfile`, `Containerfile`, and slips such as
+/// `Dockerfle`.
 fn is_called_like_one(name: &str) -> bool {
     let lower = name.to_lowercase();
     let is_part = |part: &str| ["dockerfile", "containerfile"].contains(&part);
     let is_beside = lower.ends_with("ignore") || lower.ends_with(".rego") || lower.ends_with(".md");
-    !is_beside && (lower.split(['.', '-', '_']).any(is_part) || (!lower.contains('.') && similar(name, &KNOWN).is_some()))
+    !is_beside
+        && (lower.split(['.', '-', '_']).any(is_part)
+            || (!lower.contains('.') && similar(name, &KNOWN).is_some()))
 }
 
 fn similar<N: AsRef<str>>(name: &str, known: &[N]) -> Option<String> {
-    let close = known.iter().map(|known| (strsim::jaro_winkler(name, known.as_ref()), known.as_ref()));
-    close.filter(|(close, _)| *close >= ALIKE).max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, known)| known.to_owned())
+    let close =
+        known.iter().map(|known| (strsim::jaro_winkler(name, known.as_ref()), known.as_ref()));
+    close
+        .filter(|(close, _)| *close >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, known)| known.to_owned())
 }
 
 fn named(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(LOOKED_AT);
-    entries.filter(|entry| wanted(&entry.path())).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    entries
+        .filter(|entry| wanted(&entry.path()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 #[cfg(test)]
@@ -157,10 +205,18 @@ mod tests {
 
     fn told(context: &Path, file: Option<&str>, program: Option<&str>) -> Option<String> {
         let flag = |file: &str| Flag { name: "--file", value: FlagValue::Text(file.to_owned()) };
-        let flags = Flags { flags: file.map(flag).into_iter().collect(), context: context.display().to_string(), ..Flags::default() };
-        let env = program.map(|program| ("BUILDX".to_owned(), program.to_owned())).into_iter().collect();
+        let flags = Flags {
+            flags: file.map(flag).into_iter().collect(),
+            context: context.display().to_string(),
+            ..Flags::default()
+        };
+        let env =
+            program.map(|program| ("BUILDX".to_owned(), program.to_owned())).into_iter().collect();
         let error = check(&flags, &env).err()?;
-        Some(format!("{}; {}", error::message(&error), error::hints(&error).join("; ")).replace(&context.display().to_string(), "DIR"))
+        Some(
+            format!("{}; {}", error::message(&error), error::hints(&error).join("; "))
+                .replace(&context.display().to_string(), "DIR"),
+        )
     }
 
     #[test]
@@ -181,8 +237,16 @@ mod tests {
                 None,
                 "there is no `Dockerfile` in the context `DIR`; the folder is empty: in a workflow the repository is there only",
             ),
-            (&only, None, "there is no `Dockerfile` in the context `DIR`; did you mean `file: DIR/Dockerfile.prod`?"),
-            (&deep, None, "there is no `Dockerfile` in the context `DIR`; did you mean `file: DIR/docker/api/Dockerfile`?"),
+            (
+                &only,
+                None,
+                "there is no `Dockerfile` in the context `DIR`; did you mean `file: DIR/Dockerfile.prod`?",
+            ),
+            (
+                &deep,
+                None,
+                "there is no `Dockerfile` in the context `DIR`; did you mean `file: DIR/docker/api/Dockerfile`?",
+            ),
             (
                 &plain,
                 None,
@@ -193,18 +257,37 @@ mod tests {
                 Some("Dockerfile.prod"),
                 "input `file`: there is no file `Dockerfile.prod`; did you mean `DIR/Dockerfile.prod`? `file` is",
             ),
-            (&only, Some("Dockerfile.dev"), "input `file`: there is no file `Dockerfile.dev`; did you mean `file: DIR/Dockerfile.prod`?"),
-            (&empty, Some("x"), "input `file`: there is no file `x`; `file` is relative to the workspace"),
+            (
+                &only,
+                Some("Dockerfile.dev"),
+                "input `file`: there is no file `Dockerfile.dev`; did you mean `file: DIR/Dockerfile.prod`?",
+            ),
+            (
+                &empty,
+                Some("x"),
+                "input `file`: there is no file `x`; `file` is relative to the workspace",
+            ),
             (&at("onyl"), None, "input `context`: there is no folder `DIR`; did you mean `"),
-            (&at("nothing/like/it"), None, "input `context`: there is no folder `DIR`; in a workflow"),
-            (&only.join("Dockerfile.prod"), None, "input `context`: there is no folder `DIR`; it is a file"),
+            (
+                &at("nothing/like/it"),
+                None,
+                "input `context`: there is no folder `DIR`; in a workflow",
+            ),
+            (
+                &only.join("Dockerfile.prod"),
+                None,
+                "input `context`: there is no folder `DIR`; it is a file",
+            ),
         ] {
             let told = told(context, file, None).unwrap();
             assert!(told.starts_with(expected), "{told}");
         }
         // Another program is believed to need none, and buildx by its name is not.
         assert_eq!(told(&empty, None, Some("/x/fake_buildx.py")), None);
-        assert!(told(&only, None, Some("/x/fake_buildx.py")).is_some() && told(&empty, None, Some("/x/buildx")).is_some());
+        assert!(
+            told(&only, None, Some("/x/fake_buildx.py")).is_some()
+                && told(&empty, None, Some("/x/buildx")).is_some()
+        );
     }
 
     #[test]
@@ -216,7 +299,9 @@ mod tests {
         assert_eq!(told(folder.path(), Some(&file), None), None);
         assert_eq!(told(folder.path(), Some("-"), None), None);
         assert_eq!(told(folder.path(), Some("https://e.example/Dockerfile"), None), None);
-        for context in ["https://github.com/o/r.git#c", "git@github.com:o/r.git", "github.com/o/r", "-"] {
+        for context in
+            ["https://github.com/o/r.git#c", "git@github.com:o/r.git", "github.com/o/r", "-"]
+        {
             assert_eq!(told(Path::new(context), Some("nowhere"), None), None);
         }
     }

@@ -1,4 +1,5 @@
-//! Which of the job's variables a build gets beside those that every program gets: what its own flags name or cannot do without. Pure.
+//! Which of the job's variables a build gets beside those that every program gets: what its own
+//! flags name or cannot do without. Pure.
 //!
 //! Reference: <https://docs.docker.com/build/cache/backends/>, <https://docs.docker.com/build/building/secrets/>.
 
@@ -12,8 +13,14 @@ use crate::github::Environment;
 
 /// What buildx cannot do without where somebody asks for it; `*` stands for the rest of a name.
 const SSH: &[&str] = &["SSH_AUTH_SOCK"];
-pub(super) const KUBERNETES: &[&str] = &["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
-const RUNTIME: &[&str] = &["ACTIONS_RUNTIME_TOKEN", "ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL", "ACTIONS_CACHE_SERVICE_V2"];
+pub(super) const KUBERNETES: &[&str] =
+    &["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
+const RUNTIME: &[&str] = &[
+    "ACTIONS_RUNTIME_TOKEN",
+    "ACTIONS_RESULTS_URL",
+    "ACTIONS_CACHE_URL",
+    "ACTIONS_CACHE_SERVICE_V2",
+];
 
 /// The variables of a cloud or a runner that a cache of this kind needs.
 fn of_cache(cache: &str) -> &'static [&'static str] {
@@ -38,7 +45,11 @@ pub fn of_flags(flags: &Flags) -> Vec<String> {
             "--build-arg" if !text.contains('=') => names.push(text.trim().to_owned()),
             "--ssh" => names.extend(owned(SSH)),
             "--cache-from" | "--cache-to" => names.extend(owned(of_cache(text))),
-            "--build-context" if text.split_once('=').is_some_and(|(_, context)| by_ssh(context)) => names.extend(owned(SSH)),
+            "--build-context"
+                if text.split_once('=').is_some_and(|(_, context)| by_ssh(context)) =>
+            {
+                names.extend(owned(SSH))
+            }
             _ => {}
         }
     }
@@ -48,25 +59,41 @@ pub fn of_flags(flags: &Flags) -> Vec<String> {
     names
 }
 
-/// Of a target of a bake file: its SSH agents and caches; or where the runtime token of this job would go besides.
-pub(super) fn of_target(name: &str, target: &Map<String, Value>, env: &Environment, named: &Variables) -> Result<Vec<String>, String> {
+/// Of a target of a bake file: its SSH agents and caches; or where the runtime token of this job
+/// would go besides.
+pub(super) fn of_target(
+    name: &str,
+    target: &Map<String, Value>,
+    env: &Environment,
+    named: &Variables,
+) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
-    let contexts = target.get("contexts").and_then(Value::as_object).into_iter().flat_map(Map::values);
-    if !entries(target, "ssh").is_empty() || target.get("context").into_iter().chain(contexts).filter_map(Value::as_str).any(by_ssh) {
+    let contexts =
+        target.get("contexts").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    if !entries(target, "ssh").is_empty()
+        || target.get("context").into_iter().chain(contexts).filter_map(Value::as_str).any(by_ssh)
+    {
         names.extend(owned(SSH));
     }
     for cache in ["cache-from", "cache-to"].into_iter().flat_map(|key| entries(target, key)) {
         let of_cache = of_cache(&cache);
         let fields = fields(&cache);
         let own_token = fields.iter().any(|(key, _)| key == "token");
-        let is_runners =
-            |url: &str| ["ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL"].iter().any(|name| env.get(*name).is_some_and(|known| known == url));
+        let is_runners = |url: &str| {
+            ["ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL"]
+                .iter()
+                .any(|name| env.get(*name).is_some_and(|known| known == url))
+        };
         if of_cache == RUNTIME
             && !named.has("ACTIONS_RUNTIME_TOKEN")
             && !own_token
-            && let Some((_, url)) = fields.iter().find(|(key, url)| ["url", "url_v2"].contains(&key.as_str()) && !is_runners(url))
+            && let Some((_, url)) = fields
+                .iter()
+                .find(|(key, url)| ["url", "url_v2"].contains(&key.as_str()) && !is_runners(url))
         {
-            return Err(format!("target `{name}` has a cache of `type=gha` at `{url}`, to which the token of this job's cache would go"));
+            return Err(format!(
+                "target `{name}` has a cache of `type=gha` at `{url}`, to which the token of this job's cache would go"
+            ));
         }
         names.extend(owned(of_cache));
     }
@@ -76,8 +103,12 @@ pub(super) fn of_target(name: &str, target: &Map<String, Value>, env: &Environme
 /// The variable whose value is the content of a build secret, as buildx reads its attributes.
 pub(super) fn of_secret(secret: &str) -> Option<String> {
     let fields = fields(secret);
-    let field =
-        |names: &[&str]| fields.iter().rfind(|(key, value)| names.contains(&key.as_str()) && !value.is_empty()).map(|(_, value)| value);
+    let field = |names: &[&str]| {
+        fields
+            .iter()
+            .rfind(|(key, value)| names.contains(&key.as_str()) && !value.is_empty())
+            .map(|(_, value)| value)
+    };
     let (id, source, variable) = (field(&["id"]), field(&["src", "source"]), field(&["env"]));
     let is_variable = field(&["type"]).is_some_and(|kind| kind == "env");
     // Of an id alone it is the variable of that name, if there is one.
@@ -99,24 +130,60 @@ mod tests {
     use crate::build::flags::{self, BuildTexts, Facts};
 
     fn named(texts: &BuildTexts) -> Vec<String> {
-        let facts = Facts { env: &Environment::new(), event: &serde_json::Value::Null, file_exists: &|_| true, private: true };
+        let facts = Facts {
+            env: &Environment::new(),
+            event: &serde_json::Value::Null,
+            file_exists: &|_| true,
+            private: true,
+        };
         of_flags(&flags::flags(texts, &facts).unwrap())
     }
 
     #[test]
     fn a_build_gets_the_variables_that_it_names_or_needs() {
         let text = |text: &str| text.to_owned();
-        assert_eq!(named(&BuildTexts { context: text("."), cache_from: text("type=registry,ref=gha"), ..BuildTexts::default() }), [""; 0]);
+        assert_eq!(
+            named(&BuildTexts {
+                context: text("."),
+                cache_from: text("type=registry,ref=gha"),
+                ..BuildTexts::default()
+            }),
+            [""; 0]
+        );
         for (texts, expected) in [
             (BuildTexts { secret_envs: text("A=MINE"), ..BuildTexts::default() }, vec!["MINE"]),
-            (BuildTexts { build_args: text("NAME\nOTHER=x"), ..BuildTexts::default() }, vec!["NAME"]),
+            (
+                BuildTexts { build_args: text("NAME\nOTHER=x"), ..BuildTexts::default() },
+                vec!["NAME"],
+            ),
             (BuildTexts { ssh: text("default"), ..BuildTexts::default() }, vec!["SSH_AUTH_SOCK"]),
-            (BuildTexts { context: text("git@h:o/r.git"), ..BuildTexts::default() }, vec!["SSH_AUTH_SOCK"]),
-            (BuildTexts { build_contexts: text("lib=ssh://git@h/o/r.git"), ..BuildTexts::default() }, vec!["SSH_AUTH_SOCK"]),
-            (BuildTexts { cache_to: text("mode=max, Type=GHA"), ..BuildTexts::default() }, RUNTIME.to_vec()),
-            (BuildTexts { cache_from: text("type=s3,bucket=b"), ..BuildTexts::default() }, vec!["AWS_*"]),
-            (BuildTexts { cache_from: text("type=azblob,name=b"), ..BuildTexts::default() }, vec!["AZURE_*"]),
-            (BuildTexts { cache_from: text("type=gcs"), ..BuildTexts::default() }, vec!["GOOGLE_*", "CLOUDSDK_*"]),
+            (
+                BuildTexts { context: text("git@h:o/r.git"), ..BuildTexts::default() },
+                vec!["SSH_AUTH_SOCK"],
+            ),
+            (
+                BuildTexts {
+                    build_contexts: text("lib=ssh://git@h/o/r.git"),
+                    ..BuildTexts::default()
+                },
+                vec!["SSH_AUTH_SOCK"],
+            ),
+            (
+                BuildTexts { cache_to: text("mode=max, Type=GHA"), ..BuildTexts::default() },
+                RUNTIME.to_vec(),
+            ),
+            (
+                BuildTexts { cache_from: text("type=s3,bucket=b"), ..BuildTexts::default() },
+                vec!["AWS_*"],
+            ),
+            (
+                BuildTexts { cache_from: text("type=azblob,name=b"), ..BuildTexts::default() },
+                vec!["AZURE_*"],
+            ),
+            (
+                BuildTexts { cache_from: text("type=gcs"), ..BuildTexts::default() },
+                vec!["GOOGLE_*", "CLOUDSDK_*"],
+            ),
         ] {
             assert_eq!(named(&texts), expected);
         }
@@ -141,12 +208,21 @@ mod tests {
 
     #[test]
     fn the_runtime_token_goes_to_the_runners_cache_alone() {
-        let env = Environment::from([("ACTIONS_RESULTS_URL".to_owned(), "https://results/".to_owned())]);
-        let of = |target: Value| of_target("app", target.as_object().unwrap(), &env, &Variables::of(&env));
+        let env =
+            Environment::from([("ACTIONS_RESULTS_URL".to_owned(), "https://results/".to_owned())]);
+        let of = |target: Value| {
+            of_target("app", target.as_object().unwrap(), &env, &Variables::of(&env))
+        };
         let runtime = owned(RUNTIME);
         assert_eq!(of(serde_json::json!({ "cache-to": [{ "type": "gha" }] })), Ok(runtime.clone()));
-        assert_eq!(of(serde_json::json!({ "cache-from": ["type=gha,url_v2=https://results/"] })), Ok(runtime.clone()));
-        assert_eq!(of(serde_json::json!({ "cache-from": ["type=gha,url=https://mine/,token=t"] })), Ok(runtime));
+        assert_eq!(
+            of(serde_json::json!({ "cache-from": ["type=gha,url_v2=https://results/"] })),
+            Ok(runtime.clone())
+        );
+        assert_eq!(
+            of(serde_json::json!({ "cache-from": ["type=gha,url=https://mine/,token=t"] })),
+            Ok(runtime)
+        );
         assert_eq!(of(serde_json::json!({ "ssh": [{ "id": "default" }] })), Ok(owned(SSH)));
         assert_eq!(of(serde_json::json!({ "context": "." })), Ok(Vec::new()));
         for cache in [
@@ -155,7 +231,10 @@ mod tests {
             "type=registry,type=gha,URL=https://evil.example/",
         ] {
             let told = of(serde_json::json!({ "cache-to": [cache] })).unwrap_err();
-            assert!(told.contains("target `app`") && told.contains("`https://evil.example/`"), "{told}");
+            assert!(
+                told.contains("target `app`") && told.contains("`https://evil.example/`"),
+                "{told}"
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Variables of the job that bake files read and do not get: those that the files declare, and, as Compose files declare none, those whose value makes a
-//! difference, tried with values of our own. So no file is silently built with a default. It never tells buildx a value of the job.
+//! Variables of the job that bake files read and do not get: those that the files declare, and, as
+//! Compose files declare none, those whose value makes a difference, tried with values of our own.
+//! So no file is silently built with a default. It never tells buildx a value of the job.
 
 use serde::Deserialize;
 
@@ -8,12 +9,22 @@ use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::Environment;
 
 /// Variables that steer a program rather than a build: buildx may fail over a value that is none.
-const OF_PROGRAMS: [&str; 8] = ["LD_", "GODEBUG", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK", "OTEL_", "XDG_", "KUBE"];
+const OF_PROGRAMS: [&str; 8] =
+    ["LD_", "GODEBUG", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK", "OTEL_", "XDG_", "KUBE"];
 
-/// Refuses when what `buildx bake --print` made of the files, `printed`, depends on a variable that the job sets and the program does not have.
-pub(super) async fn refuse(program: &Program, arguments: &[String], printed: &str, env: &Environment) -> anyhow::Result<()> {
-    let is_withheld = |name: &str| !program.variables().has(name) && !OF_PROGRAMS.iter().any(|start| name.starts_with(start));
-    let withheld: Vec<&str> = env.keys().map(String::as_str).filter(|name| is_withheld(name)).collect();
+/// Refuses when what `buildx bake --print` made of the files, `printed`, depends on a variable that
+/// the job sets and the program does not have.
+pub(super) async fn refuse(
+    program: &Program,
+    arguments: &[String],
+    printed: &str,
+    env: &Environment,
+) -> anyhow::Result<()> {
+    let is_withheld = |name: &str| {
+        !program.variables().has(name) && !OF_PROGRAMS.iter().any(|start| name.starts_with(start))
+    };
+    let withheld: Vec<&str> =
+        env.keys().map(String::as_str).filter(|name| is_withheld(name)).collect();
     let mut found = declared(program, arguments).await;
     found.retain(|name| withheld.contains(&name.as_str()) && !is_given(name, arguments));
     if found.is_empty() {
@@ -24,7 +35,9 @@ pub(super) async fn refuse(program: &Program, arguments: &[String], printed: &st
         return Ok(());
     }
     let listed = found.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let message = format!("the bake files read {listed} from the environment, which this job sets and they do not get");
+    let message = format!(
+        "the bake files read {listed} from the environment, which this job sets and they do not get"
+    );
     let first = found.first().cloned().unwrap_or_default();
     Err(WithExit { code: exit::BAD_INPUT, message }).hint(format!(
         "name it with `build-env: {}` if the bake files may have its value, or give another with `vars: {first}=…`",
@@ -35,7 +48,9 @@ pub(super) async fn refuse(program: &Program, arguments: &[String], printed: &st
 /// Whether the user gives a value with `vars`.
 fn is_given(name: &str, arguments: &[String]) -> bool {
     let mut pairs = arguments.windows(2);
-    pairs.any(|pair| pair[0] == "--var" && pair[1].split_once('=').is_some_and(|(given, _)| given == name))
+    pairs.any(|pair| {
+        pair[0] == "--var" && pair[1].split_once('=').is_some_and(|(given, _)| given == name)
+    })
 }
 
 /// The variables that the files declare; of a buildx that cannot list them, none.
@@ -44,8 +59,15 @@ async fn declared(program: &Program, arguments: &[String]) -> Vec<String> {
     struct Variable {
         name: String,
     }
-    let list = |argument: &String| if argument == "--print" { "--list=type=variables,format=json".to_owned() } else { argument.clone() };
-    let text = program.capture(&arguments.iter().map(list).collect::<Vec<_>>()).await.unwrap_or_default();
+    let list = |argument: &String| {
+        if argument == "--print" {
+            "--list=type=variables,format=json".to_owned()
+        } else {
+            argument.clone()
+        }
+    };
+    let text =
+        program.capture(&arguments.iter().map(list).collect::<Vec<_>>()).await.unwrap_or_default();
     let listed: Option<Vec<Variable>> = serde_json::from_str(&text).unwrap_or_default();
     listed.unwrap_or_default().into_iter().map(|variable| variable.name).collect()
 }
@@ -58,7 +80,8 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Those of these variables on which the result depends; where only several together do, all of them.
+    /// Those of these variables on which the result depends; where only several together do, all of
+    /// them.
     async fn read(&self, names: &[&str]) -> Vec<String> {
         self.narrowed(names).await.into_iter().map(str::to_owned).collect()
     }
@@ -67,7 +90,11 @@ impl Trial<'_> {
         match self.with(names).await {
             Some(text) if text == self.printed => return Vec::new(),
             Some(text) => {
-                let found: Vec<&str> = names.iter().copied().filter(|name| text.contains(&self.value(name, names))).collect();
+                let found: Vec<&str> = names
+                    .iter()
+                    .copied()
+                    .filter(|name| text.contains(&self.value(name, names)))
+                    .collect();
                 // Files that say something else each time, such as the time of day, tell nothing.
                 if !found.is_empty() || self.with(&[]).await.as_deref() != Some(self.printed) {
                     return found;
@@ -91,9 +118,12 @@ impl Trial<'_> {
         self.with(names).await.as_deref() != Some(self.printed)
     }
 
-    /// What buildx makes of the files when these variables have values of ours; nothing where it fails over them.
+    /// What buildx makes of the files when these variables have values of ours; nothing where it
+    /// fails over them.
     async fn with(&self, names: &[&str]) -> Option<String> {
-        let told = |program: Program, name: &&str| program.with_env(name, self.value(name, names).as_ref());
+        let told = |program: Program, name: &&str| {
+            program.with_env(name, self.value(name, names).as_ref())
+        };
         names.iter().fold(self.program.clone(), told).capture(self.arguments).await.ok()
     }
 

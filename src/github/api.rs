@@ -1,5 +1,6 @@
-//! The few things a run asks of GitHub: the repository, a commit, whether a tag lies on the default branch; and to keep attestations. A
-//! question without an answer is `None` with a reason in the log, never a guess.
+//! The few things a run asks of GitHub: the repository, a commit, whether a tag lies on the default
+//! branch; and to keep attestations. A question without an answer is `None` with a reason in the
+//! log, never a guess.
 
 use std::time::Duration;
 
@@ -32,7 +33,11 @@ impl Api {
     /// `None` outside a workflow, where there is no repository to ask about.
     pub fn new(context: &Context, token: Option<&SecretString>) -> anyhow::Result<Option<Self>> {
         let Some(repository) = context.repository.clone() else { return Ok(None) };
-        let host = reqwest::Url::parse(&context.api_url).ok().as_ref().and_then(authority).unwrap_or_default();
+        let host = reqwest::Url::parse(&context.api_url)
+            .ok()
+            .as_ref()
+            .and_then(authority)
+            .unwrap_or_default();
         let server = Server::of(&context.server_url);
         anyhow::ensure!(
             token.is_none() || server.owns(&host) || is_loopback(&host),
@@ -40,12 +45,18 @@ impl Api {
             context.api_url
         );
         let api_url = context.api_url.trim_end_matches('/');
-        let mut builder = octocrab::Octocrab::builder().base_uri(api_url).with_context(|| format!("`GITHUB_API_URL` is `{api_url}`"))?;
+        let mut builder = octocrab::Octocrab::builder()
+            .base_uri(api_url)
+            .with_context(|| format!("`GITHUB_API_URL` is `{api_url}`"))?;
         if let Some(token) = token {
             builder = builder.personal_token(token.clone());
         }
         // Proxies, certificates and time limits are those of every other request.
-        Ok(Some(Self { client: builder.build_with_reqwest(context.network.client()?)?, repository, within: WITHIN }))
+        Ok(Some(Self {
+            client: builder.build_with_reqwest(context.network.client()?)?,
+            repository,
+            within: WITHIN,
+        }))
     }
 
     pub async fn repository(&self) -> Option<Value> {
@@ -58,7 +69,8 @@ impl Api {
 
     /// Whether `sha` is an ancestor of `branch`, or its head.
     pub async fn is_on_branch(&self, sha: &str, branch: &str) -> Option<bool> {
-        let compared = self.get(&format!("/compare/{sha}...{}?per_page=1", encoded(branch))).await?;
+        let compared =
+            self.get(&format!("/compare/{sha}...{}?per_page=1", encoded(branch))).await?;
         // Seen from the commit, the branch is ahead of it or the same.
         compared["status"].as_str().map(|status| matches!(status, "identical" | "ahead"))
     }
@@ -68,16 +80,21 @@ impl Api {
     /// # Errors
     /// Why they are not known, or not all.
     pub async fn jobs(&self, run: &str, attempt: &str) -> Result<Vec<Value>, String> {
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(run) || !is_number(attempt) {
             return Err("this run has no number and attempt to ask GitHub about".to_owned());
         }
         let mut jobs = Vec::new();
         for page in 1..=PAGES {
-            let path = format!("/actions/runs/{run}/attempts/{attempt}/jobs?per_page=100&page={page}");
-            let answer =
-                self.asked(&path).await.map_err(|refusal| format!("GitHub did not tell the jobs of this attempt: {}", refusal.said))?;
-            let (Some(total), Some(listed)) = (answer["total_count"].as_u64(), answer["jobs"].as_array()) else {
+            let path =
+                format!("/actions/runs/{run}/attempts/{attempt}/jobs?per_page=100&page={page}");
+            let answer = self.asked(&path).await.map_err(|refusal| {
+                format!("GitHub did not tell the jobs of this attempt: {}", refusal.said)
+            })?;
+            let (Some(total), Some(listed)) =
+                (answer["total_count"].as_u64(), answer["jobs"].as_array())
+            else {
                 return Err("GitHub's answer is no list of jobs".to_owned());
             };
             jobs.extend_from_slice(listed);
@@ -88,7 +105,8 @@ impl Api {
         Err("the attempt has more jobs than are read here".to_owned())
     }
 
-    /// Whether this token may store attestations: a request without a bundle is refused for what it lacks only where the right is there.
+    /// Whether this token may store attestations: a request without a bundle is refused for what it
+    /// lacks only where the right is there.
     ///
     /// # Errors
     /// What stands in the way.
@@ -100,7 +118,10 @@ impl Api {
     }
 
     /// Stores a bundle: <https://docs.github.com/rest/repos/attestations>. Returns its id.
-    pub async fn store_attestation(&self, bundle: &serde_json::value::RawValue) -> Result<Option<u64>, String> {
+    pub async fn store_attestation(
+        &self,
+        bundle: &serde_json::value::RawValue,
+    ) -> Result<Option<u64>, String> {
         self.store(&serde_json::json!({ "bundle": bundle })).await.map_err(|refusal| refusal.said)
     }
 
@@ -109,7 +130,12 @@ impl Api {
     }
 
     pub(super) async fn get(&self, path: &str) -> Option<Value> {
-        self.asked(path).await.inspect_err(|refusal| tracing::debug!(%path, error = %refusal.said, "GitHub did not answer")).ok()
+        self.asked(path)
+            .await
+            .inspect_err(
+                |refusal| tracing::debug!(%path, error = %refusal.said, "GitHub did not answer"),
+            )
+            .ok()
     }
 
     /// The answer to a question about something else than the repository.
@@ -136,24 +162,39 @@ impl Api {
     }
 
     /// One request; octocrab tries again while the server is unwell.
-    async fn sent(&self, method: Method, route: &str, body: Option<&Value>) -> octocrab::Result<reqwest::Response> {
+    async fn sent(
+        &self,
+        method: Method,
+        route: &str,
+        body: Option<&Value>,
+    ) -> octocrab::Result<reqwest::Response> {
         let request = axum::http::Request::builder().method(method).uri(route);
-        let request = request.header("accept", "application/vnd.github+json").header("x-github-api-version", "2022-11-28");
+        let request = request
+            .header("accept", "application/vnd.github+json")
+            .header("x-github-api-version", "2022-11-28");
         let answer = self.client.execute(self.client.build_request(request, body)?).await?;
         Ok(answer.map(reqwest::Body::wrap).into())
     }
 
     /// The JSON of a success, read no further than there is need, and waited for no longer.
-    async fn answered(&self, method: Method, route: &str, body: Option<&Value>) -> Result<Value, Refusal> {
+    async fn answered(
+        &self,
+        method: Method,
+        route: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Refusal> {
         let whole = async {
             let silent = |said: String| Refusal { status: 0, said };
             let answer = self.sent(method, route, body).await.map_err(|error| {
                 let cause = cause(&error);
-                let remedy = certificate_remedy(&cause).map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+                let remedy = certificate_remedy(&cause)
+                    .map(|remedy| format!(" ({remedy})"))
+                    .unwrap_or_default();
                 silent(format!("{cause}{remedy}"))
             })?;
             let status = answer.status();
-            let body = answer::read(answer, LIMIT).await.map_err(|unread| silent(unread.to_string()))?;
+            let body =
+                answer::read(answer, LIMIT).await.map_err(|unread| silent(unread.to_string()))?;
             let json = serde_json::from_slice::<Value>(&body);
             if status == reqwest::StatusCode::NO_CONTENT {
                 return Ok(Value::Null);
@@ -163,9 +204,15 @@ impl Api {
             }
             let told = json.unwrap_or_default();
             let message = told["message"].as_str().unwrap_or_default();
-            Err(Refusal { status: status.as_u16(), said: format!("HTTP {}: {message}", status.as_u16()) })
+            Err(Refusal {
+                status: status.as_u16(),
+                said: format!("HTTP {}: {message}", status.as_u16()),
+            })
         };
-        let late = || Refusal { status: 0, said: format!("its answer did not end within {} s", self.within.as_secs()) };
+        let late = || Refusal {
+            status: 0,
+            said: format!("its answer did not end within {} s", self.within.as_secs()),
+        };
         tokio::time::timeout(self.within, whole).await.unwrap_or_else(|_| Err(late()))
     }
 }
@@ -185,7 +232,9 @@ struct Refusal {
 pub(super) fn encoded(name: &str) -> String {
     name.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -200,22 +249,38 @@ mod tests {
 
     async fn api(app: Router) -> Api {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let context =
-            Context { repository: Some("o/r".into()), api_url: format!("http://{}", listener.local_addr().unwrap()), ..Context::default() };
+        let context = Context {
+            repository: Some("o/r".into()),
+            api_url: format!("http://{}", listener.local_addr().unwrap()),
+            ..Context::default()
+        };
         tokio::spawn(async move { axum::serve(listener, app).await });
         Api::new(&context, Some(&"t".to_owned().into())).unwrap().unwrap()
     }
 
     #[tokio::test]
     async fn a_tag_is_on_the_default_branch_when_the_branch_is_ahead_of_it() {
-        for (status, expected) in [("ahead", Some(true)), ("identical", Some(true)), ("diverged", Some(false)), ("behind", Some(false))] {
-            let app = Router::new().route("/repos/o/r/compare/{range}", get(move || async move { Json(json!({ "status": status })) }));
-            assert_eq!(api(app).await.is_on_branch("abc", "release/main").await, expected, "{status}");
+        for (status, expected) in [
+            ("ahead", Some(true)),
+            ("identical", Some(true)),
+            ("diverged", Some(false)),
+            ("behind", Some(false)),
+        ] {
+            let app = Router::new().route(
+                "/repos/o/r/compare/{range}",
+                get(move || async move { Json(json!({ "status": status })) }),
+            );
+            assert_eq!(
+                api(app).await.is_on_branch("abc", "release/main").await,
+                expected,
+                "{status}"
+            );
         }
     }
 
     async fn at(url: String) -> Api {
-        let context = Context { repository: Some("o/r".into()), api_url: url, ..Context::default() };
+        let context =
+            Context { repository: Some("o/r".into()), api_url: url, ..Context::default() };
         Api::new(&context, Some(&"t".to_owned().into())).unwrap().unwrap()
     }
 
@@ -241,11 +306,20 @@ mod tests {
             ("https://git.example.com", "https://api.github.com", false),
             ("https://octo.ghe.com", "https://api.octo.ghe.com", true),
         ] {
-            let context = Context { repository: Some("o/r".into()), server_url: server.into(), api_url: api.into(), ..Context::default() };
+            let context = Context {
+                repository: Some("o/r".into()),
+                server_url: server.into(),
+                api_url: api.into(),
+                ..Context::default()
+            };
             // The client is made in a runtime.
             let runtime = tokio::runtime::Runtime::new().unwrap();
             let _entered = runtime.enter();
-            assert_eq!(Api::new(&context, Some(&"t".to_owned().into())).is_ok(), fine, "{server} {api}");
+            assert_eq!(
+                Api::new(&context, Some(&"t".to_owned().into())).is_ok(),
+                fine,
+                "{server} {api}"
+            );
             assert!(!fine || Api::new(&context, None).is_ok());
         }
     }
@@ -258,14 +332,20 @@ mod tests {
             Router::new().route(
                 "/repos/o/r/actions/runs/7/attempts/2/jobs",
                 get(move |Query(query): Query<BTreeMap<String, String>>| async move {
-                    let jobs: Vec<Value> =
-                        if query["page"] == "3" { vec![] } else { (0..100).map(|_| json!({ "name": query["page"] })).collect() };
+                    let jobs: Vec<Value> = if query["page"] == "3" {
+                        vec![]
+                    } else {
+                        (0..100).map(|_| json!({ "name": query["page"] })).collect()
+                    };
                     Json(json!({ "total_count": total, "jobs": jobs }))
                 }),
             )
         };
         let all = api(pages(200)).await.jobs("7", "2").await.unwrap();
-        assert_eq!((all.len(), &all[0]["name"], &all[199]["name"]), (200, &json!("1"), &json!("2")));
+        assert_eq!(
+            (all.len(), &all[0]["name"], &all[199]["name"]),
+            (200, &json!("1"), &json!("2"))
+        );
         assert!(api(pages(5000)).await.jobs("7", "2").await.unwrap_err().contains("more jobs"));
         assert!(api(pages(1)).await.jobs("7", "3").await.unwrap_err().contains("HTTP 404"));
         for (run, attempt) in [("", "1"), ("7", ""), ("7/../8", "1"), ("7", "1?x")] {
@@ -278,12 +358,22 @@ mod tests {
     #[tokio::test]
     async fn the_right_to_store_attestations_is_told_by_what_is_refused() {
         use axum::http::StatusCode;
-        for (status, may) in [(StatusCode::UNPROCESSABLE_ENTITY, true), (StatusCode::FORBIDDEN, false), (StatusCode::NOT_FOUND, false)] {
-            let answer = move || async move { (status, Json(json!({ "message": "Resource not accessible by integration" }))) };
+        for (status, may) in [
+            (StatusCode::UNPROCESSABLE_ENTITY, true),
+            (StatusCode::FORBIDDEN, false),
+            (StatusCode::NOT_FOUND, false),
+        ] {
+            let answer = move || async move {
+                (status, Json(json!({ "message": "Resource not accessible by integration" })))
+            };
             let app = Router::new().route("/repos/o/r/attestations", axum::routing::post(answer));
             let told = api(app).await.may_store_attestations().await;
             assert_eq!(told.is_ok(), may, "{status}");
-            assert!(told.err().is_none_or(|why| why.contains(status.as_str()) && why.contains("not accessible")));
+            assert!(
+                told.err().is_none_or(
+                    |why| why.contains(status.as_str()) && why.contains("not accessible")
+                )
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! Expressions of workflows, `${{ … }}`, evaluated as far as what they name is known. Pure; what is not known is never taken for empty.
+//! Expressions of workflows, `${{ … }}`, evaluated as far as what they name is known. Pure; what is
+//! not known is never taken for empty.
 //!
 //! Specification: <https://docs.github.com/en/actions/reference/workflows-and-actions/expressions>.
 
@@ -22,7 +23,10 @@ const TOKENS: usize = 1000;
 pub fn expanded(text: &str, contexts: &Map<String, Value>) -> Result<String, Unvalued> {
     let (mut rest, mut expanded) = (text, String::new());
     while let Some((before, behind)) = rest.split_once("${{") {
-        let end = end_of(behind).ok_or_else(|| Unvalued::Wrong { text: text.to_owned(), why: "it has no `}}`".to_owned() })?;
+        let end = end_of(behind).ok_or_else(|| Unvalued::Wrong {
+            text: text.to_owned(),
+            why: "it has no `}}`".to_owned(),
+        })?;
         expanded.push_str(before);
         expanded.push_str(&shown(&evaluated(&behind[..end], contexts)?));
         rest = &behind[end + 2..];
@@ -115,7 +119,8 @@ impl Token {
 }
 
 /// Longer ones first.
-const SIGNS: [&str; 16] = ["||", "&&", "==", "!=", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ".", ",", "*"];
+const SIGNS: [&str; 16] =
+    ["||", "&&", "==", "!=", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ".", ",", "*"];
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let (mut rest, mut tokens) = (text.trim_start(), Vec::new());
@@ -127,8 +132,11 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 length
             }
             'a'..='z' | 'A'..='Z' | '_' => {
-                let length =
-                    rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != '-').unwrap_or(rest.len());
+                let length = rest
+                    .find(|letter: char| {
+                        !letter.is_ascii_alphanumeric() && letter != '_' && letter != '-'
+                    })
+                    .unwrap_or(rest.len());
                 tokens.push(match &rest[..length] {
                     "true" => Token::Literal(true.into()),
                     "false" => Token::Literal(false.into()),
@@ -138,17 +146,30 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 length
             }
             '0'..='9' | '-' | '+' => {
-                let length =
-                    rest[1..].find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.').map_or(rest.len(), |end| end + 1);
-                let value: f64 = rest[..length].parse().map_err(|_| format!("`{}` is no number", &rest[..length]))?;
+                let length = rest[1..]
+                    .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.')
+                    .map_or(rest.len(), |end| end + 1);
+                let value: f64 = rest[..length]
+                    .parse()
+                    .map_err(|_| format!("`{}` is no number", &rest[..length]))?;
                 // Whole numbers are written without a point.
-                #[expect(clippy::cast_possible_truncation, reason = "it was just seen to be whole and small")]
-                let value = if value.fract() == 0.0 && value.abs() < 9e15 { Value::from(value as i64) } else { Value::from(value) };
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "it was just seen to be whole and small"
+                )]
+                let value = if value.fract() == 0.0 && value.abs() < 9e15 {
+                    Value::from(value as i64)
+                } else {
+                    Value::from(value)
+                };
                 tokens.push(Token::Literal(value));
                 length
             }
             other => {
-                let sign = SIGNS.into_iter().find(|sign| rest.starts_with(sign)).ok_or_else(|| format!("`{other}` is not expected"))?;
+                let sign = SIGNS
+                    .into_iter()
+                    .find(|sign| rest.starts_with(sign))
+                    .ok_or_else(|| format!("`{other}` is not expected"))?;
                 tokens.push(Token::Sign(sign));
                 sign.len()
             }
@@ -238,7 +259,8 @@ impl Parser<'_> {
         }
         let operand = self.postfix()?;
         // Two are not none: they make a boolean.
-        let inner = if count == 0 { return Ok(operand) } else { Expression::Not(Box::new(operand)) };
+        let inner =
+            if count == 0 { return Ok(operand) } else { Expression::Not(Box::new(operand)) };
         Ok(if count % 2 == 1 { inner } else { Expression::Not(Box::new(inner)) })
     }
 
@@ -309,9 +331,21 @@ impl Expression {
                 let unknown = || Stopped::Unknown(self.path(contexts));
                 match (base_value, &name_value) {
                     (Ok(Value::Object(members)), Value::String(name)) => {
-                        let found = members.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
+                        let found = members
+                            .iter()
+                            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                            .map(|(_, value)| value.clone());
                         // What a context lacks here, a run may have.
-                        found.map_or_else(|| if matches!(**base, Self::Call(..)) { Ok(Value::Null) } else { Err(unknown()) }, Ok)
+                        found.map_or_else(
+                            || {
+                                if matches!(**base, Self::Call(..)) {
+                                    Ok(Value::Null)
+                                } else {
+                                    Err(unknown())
+                                }
+                            },
+                            Ok,
+                        )
                     }
                     (Ok(Value::Array(items)), Value::Number(at)) => {
                         let at = at.as_u64().and_then(|at| usize::try_from(at).ok());
@@ -331,9 +365,14 @@ impl Expression {
                 left if is_true(&left) => right.value(contexts),
                 left => Ok(left),
             },
-            Self::Binary(sign, left, right) => Ok(compared(sign, &left.value(contexts)?, &right.value(contexts)?).into()),
+            Self::Binary(sign, left, right) => {
+                Ok(compared(sign, &left.value(contexts)?, &right.value(contexts)?).into())
+            }
             Self::Call(name, arguments) => {
-                let values = arguments.iter().map(|argument| argument.value(contexts)).collect::<Result<Vec<_>, _>>()?;
+                let values = arguments
+                    .iter()
+                    .map(|argument| argument.value(contexts))
+                    .collect::<Result<Vec<_>, _>>()?;
                 called(name, &values)
             }
         }
@@ -344,7 +383,11 @@ impl Expression {
         match self {
             Self::Context(name) => name.clone(),
             Self::Property(base, name) => {
-                format!("{}.{}", base.path(contexts), name.value(contexts).map_or_else(|_| "…".to_owned(), |name| shown(&name)))
+                format!(
+                    "{}.{}",
+                    base.path(contexts),
+                    name.value(contexts).map_or_else(|_| "…".to_owned(), |name| shown(&name))
+                )
             }
             _ => "(…)".to_owned(),
         }
@@ -353,7 +396,9 @@ impl Expression {
 
 fn compared(sign: &str, left: &Value, right: &Value) -> bool {
     let order = match (left, right) {
-        (Value::String(left), Value::String(right)) => Some(left.to_lowercase().cmp(&right.to_lowercase())),
+        (Value::String(left), Value::String(right)) => {
+            Some(left.to_lowercase().cmp(&right.to_lowercase()))
+        }
         _ => number(left).partial_cmp(&number(right)),
     };
     match sign {
@@ -370,18 +415,25 @@ fn called(name: &str, arguments: &[Value]) -> Result<Value, Stopped> {
     let lower = |value: &Value| shown(value).to_lowercase();
     let wrong = |why: &str| Stopped::Wrong(format!("`{name}` {why}"));
     match (name.to_lowercase().as_str(), arguments) {
-        ("contains", [Value::Array(items), item]) => Ok(items.iter().any(|known| equal(known, item)).into()),
+        ("contains", [Value::Array(items), item]) => {
+            Ok(items.iter().any(|known| equal(known, item)).into())
+        }
         ("contains", [text, part]) => Ok(lower(text).contains(&lower(part)).into()),
         ("startswith", [text, part]) => Ok(lower(text).starts_with(&lower(part)).into()),
         ("endswith", [text, part]) => Ok(lower(text).ends_with(&lower(part)).into()),
-        ("format", [text, values @ ..]) => formatted(&shown(text), values).ok_or_else(|| wrong("names a value that is not given")),
+        ("format", [text, values @ ..]) => {
+            formatted(&shown(text), values).ok_or_else(|| wrong("names a value that is not given"))
+        }
         ("join", [Value::Array(items), separator @ ..]) => {
             let separator = separator.first().map_or_else(|| ",".to_owned(), shown);
             Ok(items.iter().map(shown).collect::<Vec<_>>().join(&separator).into())
         }
         ("join", [text, ..]) => Ok(shown(text).into()),
-        ("tojson", [value]) => serde_json::to_string_pretty(value).map(Value::from).map_err(|error| wrong(&error.to_string())),
-        ("fromjson", [text]) => serde_json::from_str(&shown(text)).map_err(|error| wrong(&format!("reads no JSON: {error}"))),
+        ("tojson", [value]) => serde_json::to_string_pretty(value)
+            .map(Value::from)
+            .map_err(|error| wrong(&error.to_string())),
+        ("fromjson", [text]) => serde_json::from_str(&shown(text))
+            .map_err(|error| wrong(&format!("reads no JSON: {error}"))),
         ("success" | "always", []) => Ok(true.into()),
         ("failure" | "cancelled", []) => Ok(false.into()),
         ("hashfiles", _) => Err(Stopped::Unknown("hashFiles(…)".to_owned())),
@@ -437,7 +489,10 @@ mod tests {
             ("-1.5", json!(-1.5)),
             ("'A' == 'a' && 'x' || 'y'", json!("x")),
             ("env.EMPTY || 'other'", json!("other")),
-            ("matrix.arch == 'arm64' && 'ubuntu-24.04-arm' || 'ubuntu-latest'", json!("ubuntu-24.04-arm")),
+            (
+                "matrix.arch == 'arm64' && 'ubuntu-24.04-arm' || 'ubuntu-latest'",
+                json!("ubuntu-24.04-arm"),
+            ),
             ("!github.ref", json!(false)),
             ("!!github.ref", json!(true)),
             ("1 == '1'", json!(true)),
@@ -472,7 +527,11 @@ mod tests {
             ("format('{0}', vars.X)", "vars.X"),
             ("hashFiles('**/go.sum')", "hashFiles(…)"),
         ] {
-            assert_eq!(evaluated(text, &contexts()), Err(Unvalued::Unknown(name.to_owned())), "{text}");
+            assert_eq!(
+                evaluated(text, &contexts()),
+                Err(Unvalued::Unknown(name.to_owned())),
+                "{text}"
+            );
         }
         for (text, why) in [
             ("", "ends early"),
@@ -489,14 +548,25 @@ mod tests {
         }
         let deep = format!("{}1{}", "(".repeat(400), ")".repeat(400));
         assert!(evaluated(&deep, &contexts()).unwrap_err().to_string().contains("too deeply"));
-        assert!(evaluated(&format!("a{}", ".b".repeat(100_000)), &contexts()).unwrap_err().to_string().contains("too long"));
+        assert!(
+            evaluated(&format!("a{}", ".b".repeat(100_000)), &contexts())
+                .unwrap_err()
+                .to_string()
+                .contains("too long")
+        );
     }
 
     #[test]
     fn texts_are_expanded_whole() {
         let expand = |text: &str| expanded(text, &contexts());
-        assert_eq!(expand("a ${{ env.IMAGE }}:${{ 'x}}y' }} b").unwrap(), "a ghcr.io/octo/app:x}}y b");
-        assert_eq!(expand("type=raw,enable={{is_default_branch}}").unwrap(), "type=raw,enable={{is_default_branch}}");
+        assert_eq!(
+            expand("a ${{ env.IMAGE }}:${{ 'x}}y' }} b").unwrap(),
+            "a ghcr.io/octo/app:x}}y b"
+        );
+        assert_eq!(
+            expand("type=raw,enable={{is_default_branch}}").unwrap(),
+            "type=raw,enable={{is_default_branch}}"
+        );
         assert_eq!(expand("${{ null }}${{ true }}${{ matrix.list }}").unwrap(), "trueArray");
         assert!(expand("${{ env.IMAGE").unwrap_err().to_string().contains("no `}}`"));
         assert_eq!(expand("v${{ secrets.X }}"), Err(Unvalued::Unknown("secrets.X".to_owned())));

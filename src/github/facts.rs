@@ -1,5 +1,6 @@
-//! What a plan depends on beside its inputs: the event's payload, the default branch, where a tag's commit lies, whether the repository
-//! is private. Asked of the event first, then of GitHub, then of the local repository; what nobody knows stays unknown.
+//! What a plan depends on beside its inputs: the event's payload, the default branch, where a tag's
+//! commit lies, whether the repository is private. Asked of the event first, then of GitHub, then
+//! of the local repository; what nobody knows stays unknown.
 
 use std::path::Path;
 
@@ -55,7 +56,9 @@ impl Visibility {
 
     /// What a description of the repository says, by `private` and by `visibility`.
     fn described(repository: &Value) -> Self {
-        let private = repository["private"].as_bool().map_or(Self::Unknown, |private| if private { Self::Private } else { Self::Public });
+        let private = repository["private"]
+            .as_bool()
+            .map_or(Self::Unknown, |private| if private { Self::Private } else { Self::Public });
         private.and(Self::named(repository["visibility"].as_str()))
     }
 
@@ -71,7 +74,8 @@ impl Visibility {
 }
 
 impl Facts {
-    /// The event, as it would be if whether the repository is private were always in it: what is not known to be public counts as private.
+    /// The event, as it would be if whether the repository is private were always in it: what is
+    /// not known to be public counts as private.
     pub fn event_with_visibility(&self) -> Value {
         let mut event = if self.event.is_object() { self.event.clone() } else { json!({}) };
         if !event["repository"].is_object() {
@@ -93,7 +97,12 @@ pub struct Wanted {
 }
 
 /// Reads the event and asks what it does not say.
-pub async fn gather(context: &Context, env: &Environment, token: Option<&secrecy::SecretString>, wanted: Wanted) -> anyhow::Result<Facts> {
+pub async fn gather(
+    context: &Context,
+    env: &Environment,
+    token: Option<&secrecy::SecretString>,
+    wanted: Wanted,
+) -> anyhow::Result<Facts> {
     let event = match env.get("GITHUB_EVENT_PATH").filter(|path| !path.is_empty()) {
         None => Value::Null,
         Some(path) => read_event(Path::new(path))?,
@@ -104,13 +113,21 @@ pub async fn gather(context: &Context, env: &Environment, token: Option<&secrecy
         None => None,
     };
     let repository = repository.unwrap_or_else(|| known_repository(&event, context));
-    let visibility = Visibility::described(&event["repository"]).and(Visibility::described(&repository));
-    let told = |name: &str| Some(&event["repository"][name]).filter(|value| !value.is_null()).unwrap_or(&repository[name]);
+    let visibility =
+        Visibility::described(&event["repository"]).and(Visibility::described(&repository));
+    let told = |name: &str| {
+        Some(&event["repository"][name])
+            .filter(|value| !value.is_null())
+            .unwrap_or(&repository[name])
+    };
     let default_branch = told("default_branch").as_str().map(str::to_owned);
     let checkout = if wanted.checkout { Some(git::checkout(context).await?) } else { None };
     // What tags are made from.
-    let of_checkout =
-        checkout.as_ref().map(|Checkout { git_ref, sha, .. }| Context { git_ref: git_ref.clone(), sha: sha.clone(), ..context.clone() });
+    let of_checkout = checkout.as_ref().map(|Checkout { git_ref, sha, .. }| Context {
+        git_ref: git_ref.clone(),
+        sha: sha.clone(),
+        ..context.clone()
+    });
     let named = of_checkout.as_ref().unwrap_or(context);
     let is_tag = named.git_ref.starts_with("refs/tags/");
     let on_default_branch = match (&default_branch, is_tag, &api) {
@@ -123,20 +140,33 @@ pub async fn gather(context: &Context, env: &Environment, token: Option<&secrecy
     };
     let line_has_tags = match &wanted.tags_of {
         // It was asked for the branch of the event.
-        Some(line) if named.git_ref == context.git_ref => Witness { api: api.as_ref(), context }.has_tags_of(line).await,
+        Some(line) if named.git_ref == context.git_ref => {
+            Witness { api: api.as_ref(), context }.has_tags_of(line).await
+        }
         _ => None,
     };
     let commit_date = match (&checkout, wanted.commit_date) {
         (_, false) => None,
         (Some(checkout), true) => checkout.commit_date,
         (None, true) => match (commit_date_of_event(&event, &context.sha), &api) {
-            (None, Some(api)) => {
-                api.commit(&context.sha).await.and_then(|commit| commit["commit"]["committer"]["date"].as_str()?.parse().ok())
-            }
+            (None, Some(api)) => api
+                .commit(&context.sha)
+                .await
+                .and_then(|commit| commit["commit"]["committer"]["date"].as_str()?.parse().ok()),
             (known, _) => known,
         },
     };
-    Ok(Facts { visibility, now: wanted.now, repository, commit_date, checkout, event, default_branch, on_default_branch, line_has_tags })
+    Ok(Facts {
+        visibility,
+        now: wanted.now,
+        repository,
+        commit_date,
+        checkout,
+        event,
+        default_branch,
+        on_default_branch,
+        line_has_tags,
+    })
 }
 
 /// What the event says of the repository, or at least its name, for where GitHub does not answer.
@@ -152,14 +182,19 @@ fn known_repository(event: &Value, context: &Context) -> Value {
 }
 
 fn read_event(path: &Path) -> anyhow::Result<Value> {
-    let bytes = std::fs::read(path).with_context(|| format!("the event file `{}` cannot be read", path.display()))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("the event file `{}` is not JSON", path.display()))
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("the event file `{}` cannot be read", path.display()))?;
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("the event file `{}` is not JSON", path.display()))
 }
 
 /// When the commit was made, as the event of a push says.
 pub fn commit_date_of_event(event: &Value, sha: &str) -> Option<jiff::Timestamp> {
     let commits = event["commits"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let commit = commits.iter().chain([&event["head_commit"]]).find(|commit| commit["id"] == sha && commit["timestamp"].is_string())?;
+    let commit = commits
+        .iter()
+        .chain([&event["head_commit"]])
+        .find(|commit| commit["id"] == sha && commit["timestamp"].is_string())?;
     commit["timestamp"].as_str()?.parse().ok()
 }
 
@@ -170,7 +205,8 @@ mod tests {
     #[test]
     fn a_repository_is_public_only_where_somebody_says_so_and_nobody_else_otherwise() {
         use Visibility::{Private, Public, Unknown};
-        let (public, private) = (json!({ "private": false }), json!({ "private": true, "visibility": "private" }));
+        let (public, private) =
+            (json!({ "private": false }), json!({ "private": true, "visibility": "private" }));
         let internal = json!({ "private": false, "visibility": "internal" });
         for (event, api, claim, expected) in [
             (&public, &public, Some("public"), Public),
@@ -186,17 +222,31 @@ mod tests {
             (&internal, &Value::Null, None, Private),
             (&json!({ "visibility": "secret" }), &public, None, Private),
         ] {
-            let said = Visibility::described(event).and(Visibility::described(api)).and(Visibility::named(claim));
+            let said = Visibility::described(event)
+                .and(Visibility::described(api))
+                .and(Visibility::named(claim));
             assert_eq!(said, expected, "{event} {api} {claim:?}");
         }
     }
 
     #[test]
     fn what_builds_are_told_of_a_repository_that_nobody_knows_is_that_it_is_private() {
-        for (visibility, private) in [(Visibility::Public, false), (Visibility::Private, true), (Visibility::Unknown, true)] {
-            for event in [Value::Null, json!([]), json!({ "repository": null, "a": 1 }), json!({ "repository": { "private": !private } })] {
+        for (visibility, private) in
+            [(Visibility::Public, false), (Visibility::Private, true), (Visibility::Unknown, true)]
+        {
+            for event in [
+                Value::Null,
+                json!([]),
+                json!({ "repository": null, "a": 1 }),
+                json!({ "repository": { "private": !private } }),
+            ] {
                 let facts = Facts { visibility, event, ..Facts::default() };
-                assert_eq!(facts.event_with_visibility()["repository"]["private"], private, "{:?}", facts.event);
+                assert_eq!(
+                    facts.event_with_visibility()["repository"]["private"],
+                    private,
+                    "{:?}",
+                    facts.event
+                );
             }
         }
     }
@@ -207,15 +257,27 @@ mod tests {
             "commits": [{ "id": "a", "timestamp": "2025-03-09T09:01:02-05:00" }],
             "head_commit": { "id": "b", "timestamp": "2025-03-10T00:00:00Z" },
         });
-        for (sha, expected) in [("a", Some("2025-03-09T14:01:02Z")), ("b", Some("2025-03-10T00:00:00Z")), ("c", None)] {
-            assert_eq!(commit_date_of_event(&event, sha).map(|date| date.to_string()).as_deref(), expected);
+        for (sha, expected) in
+            [("a", Some("2025-03-09T14:01:02Z")), ("b", Some("2025-03-10T00:00:00Z")), ("c", None)]
+        {
+            assert_eq!(
+                commit_date_of_event(&event, sha).map(|date| date.to_string()).as_deref(),
+                expected
+            );
         }
     }
 
     #[test]
     fn a_repository_nobody_describes_still_has_its_name() {
-        let context = Context { repository: Some("o/r".into()), server_url: "https://github.com".into(), ..Context::default() };
-        assert_eq!(known_repository(&Value::Null, &context), json!({ "name": "r", "html_url": "https://github.com/o/r" }));
+        let context = Context {
+            repository: Some("o/r".into()),
+            server_url: "https://github.com".into(),
+            ..Context::default()
+        };
+        assert_eq!(
+            known_repository(&Value::Null, &context),
+            json!({ "name": "r", "html_url": "https://github.com/o/r" })
+        );
         let event = json!({ "repository": { "name": "x", "description": "d" } });
         assert_eq!(known_repository(&event, &context), event["repository"]);
     }

@@ -1,4 +1,5 @@
-//! What the repository in the workspace says: its ref and commit, and whether a commit lies on a branch. It only reads, and needs no `git`.
+//! What the repository in the workspace says: its ref and commit, and whether a commit lies on a
+//! branch. It only reads, and needs no `git`.
 
 use std::path::PathBuf;
 
@@ -51,7 +52,8 @@ pub struct Origin {
     pub default_branch: Option<String>,
 }
 
-/// What the clone around a folder says of itself; `None` without a clone, a commit, or a remote `origin` on this server.
+/// What the clone around a folder says of itself; `None` without a clone, a commit, or a remote
+/// `origin` on this server.
 pub async fn origin(folder: PathBuf, server_url: &str) -> Option<Origin> {
     let server = server_url.to_owned();
     let read = move || {
@@ -63,20 +65,24 @@ pub async fn origin(folder: PathBuf, server_url: &str) -> Option<Origin> {
             None => detached(&repository, head).unwrap_or_default(),
         };
         let default = repository.find_reference("refs/remotes/origin/HEAD").ok();
-        let default = default.and_then(|head| Some(head.target().try_name()?.as_bstr().to_string()));
+        let default =
+            default.and_then(|head| Some(head.target().try_name()?.as_bstr().to_string()));
         Some(Origin {
             repository: named(&address, &server)?,
             sha: head.to_string(),
             git_ref,
-            default_branch: default.and_then(|name| name.strip_prefix("refs/remotes/origin/").map(str::to_owned)),
+            default_branch: default
+                .and_then(|name| name.strip_prefix("refs/remotes/origin/").map(str::to_owned)),
         })
     };
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }
 
-/// `owner/name` of an address such as `https://github.com/octo/app.git` or `git@github.com:octo/app`.
+/// `owner/name` of an address such as `https://github.com/octo/app.git` or
+/// `git@github.com:octo/app`.
 fn named(address: &str, server_url: &str) -> Option<String> {
-    let server = server_url.split_once("://").map_or(server_url, |(_, host)| host).trim_end_matches('/');
+    let server =
+        server_url.split_once("://").map_or(server_url, |(_, host)| host).trim_end_matches('/');
     let rest = match address.split_once("://") {
         Some((_, rest)) => rest.rsplit_once('@').map_or(rest, |(_, rest)| rest).split_once('/'),
         None => address.rsplit_once('@').map_or(address, |(_, rest)| rest).split_once(':'),
@@ -97,7 +103,8 @@ pub(super) fn folder(context: &Context) -> PathBuf {
     context.workspace.clone().unwrap_or_else(|| ".".into())
 }
 
-/// The ref a detached head was made from: a tag of this commit, a pull request, or the youngest branch that holds it.
+/// The ref a detached head was made from: a tag of this commit, a pull request, or the youngest
+/// branch that holds it.
 fn detached(repository: &gix::Repository, head: gix::ObjectId) -> anyhow::Result<String> {
     let mut holding: Vec<(i64, String)> = Vec::new();
     let mut tags = Vec::new();
@@ -113,7 +120,11 @@ fn detached(repository: &gix::Repository, head: gix::ObjectId) -> anyhow::Result
         } else if let Some(branch) = branch(&name)
             && contains(repository, id, head)
         {
-            let age = repository.find_commit(id).ok().and_then(|commit| Some(commit.time().ok()?.seconds)).unwrap_or_default();
+            let age = repository
+                .find_commit(id)
+                .ok()
+                .and_then(|commit| Some(commit.time().ok()?.seconds))
+                .unwrap_or_default();
             holding.push((age, format!("refs/heads/{branch}")));
         }
     }
@@ -121,42 +132,58 @@ fn detached(repository: &gix::Repository, head: gix::ObjectId) -> anyhow::Result
         return Ok(tag.clone());
     }
     let youngest = holding.into_iter().max_by_key(|(age, _)| *age).map(|(_, branch)| branch);
-    let later = || tags.into_iter().find(|(_, _, id)| contains(repository, *id, head)).map(|(_, tag, _)| tag);
+    let later = || {
+        tags.into_iter().find(|(_, _, id)| contains(repository, *id, head)).map(|(_, tag, _)| tag)
+    };
     youngest.or_else(later).context("no branch or tag holds the commit that is checked out")
 }
 
 /// The name of a local or remote branch.
 fn branch(name: &str) -> Option<&str> {
-    let remote = || name.strip_prefix("refs/remotes/").and_then(|rest| rest.split_once('/')).map(|(_, branch)| branch);
+    let remote = || {
+        name.strip_prefix("refs/remotes/")
+            .and_then(|rest| rest.split_once('/'))
+            .map(|(_, branch)| branch)
+    };
     name.strip_prefix("refs/heads/").or_else(remote).filter(|branch| *branch != "HEAD")
 }
 
 fn contains(repository: &gix::Repository, tip: gix::ObjectId, commit: gix::ObjectId) -> bool {
-    repository.merge_base(tip, commit).is_ok_and(|base| base.is_some_and(|base| base.detach() == commit))
+    repository
+        .merge_base(tip, commit)
+        .is_ok_and(|base| base.is_some_and(|base| base.detach() == commit))
 }
 
-/// Whether a commit lies on a branch, as far as the repository in the workspace knows. Without the whole history, "no" may only mean
-/// "not fetched", and is no answer.
+/// Whether a commit lies on a branch, as far as the repository in the workspace knows. Without the
+/// whole history, "no" may only mean "not fetched", and is no answer.
 pub async fn is_ancestor(context: &Context, branch: &str) -> Option<bool> {
     let (folder, sha, branch) = (folder(context), context.sha.clone(), branch.to_owned());
     let read = move || {
         let repository = gix::discover(folder).ok()?;
         let tip = [format!("refs/remotes/origin/{branch}"), format!("refs/heads/{branch}")];
-        let tip = tip.iter().find_map(|name| repository.find_reference(name).ok()?.into_fully_peeled_id().ok())?.detach();
+        let tip = tip
+            .iter()
+            .find_map(|name| repository.find_reference(name).ok()?.into_fully_peeled_id().ok())?
+            .detach();
         let commit = repository.find_commit(gix::ObjectId::from_hex(sha.as_bytes()).ok()?).ok()?.id;
-        Some(contains(&repository, tip, commit)).filter(|on| *on || !repository.is_shallow().unwrap_or(true))
+        Some(contains(&repository, tip, commit))
+            .filter(|on| *on || !repository.is_shallow().unwrap_or(true))
     };
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }
 
-/// Whether a commit is another, or comes after it. Both must be there; without the whole history, "no" is no answer.
+/// Whether a commit is another, or comes after it. Both must be there; without the whole history,
+/// "no" is no answer.
 pub(super) async fn comes_after(folder: PathBuf, from: &str, commit: &str) -> Option<bool> {
     let (from, commit) = (from.to_owned(), commit.to_owned());
     let read = move || {
         let repository = gix::discover(folder).ok()?;
-        let find = |text: &str| Some(repository.find_commit(gix::ObjectId::from_hex(text.as_bytes()).ok()?).ok()?.id);
+        let find = |text: &str| {
+            Some(repository.find_commit(gix::ObjectId::from_hex(text.as_bytes()).ok()?).ok()?.id)
+        };
         let (from, commit) = (find(&from)?, find(&commit)?);
-        Some(contains(&repository, commit, from)).filter(|after| *after || !repository.is_shallow().unwrap_or(true))
+        Some(contains(&repository, commit, from))
+            .filter(|after| *after || !repository.is_shallow().unwrap_or(true))
     };
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }
@@ -166,11 +193,9 @@ pub(super) async fn tags(folder: PathBuf) -> Vec<String> {
     let read = move || -> Option<Vec<String>> {
         let repository = gix::discover(folder).ok()?;
         let references = repository.references().ok()?;
-        let named = references
-            .all()
-            .ok()?
-            .filter_map(Result::ok)
-            .filter_map(|reference| reference.name().as_bstr().to_string().strip_prefix("refs/tags/").map(str::to_owned));
+        let named = references.all().ok()?.filter_map(Result::ok).filter_map(|reference| {
+            reference.name().as_bstr().to_string().strip_prefix("refs/tags/").map(str::to_owned)
+        });
         Some(named.collect())
     };
     tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default()
@@ -211,18 +236,26 @@ mod tests {
     impl Fixture {
         async fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let env: Environment = [("PATH", std::env::var("PATH").unwrap().as_str()), ("GIT_COMMITTER_DATE", "2025-03-09T14:07:08+00:00")]
-                .into_iter()
-                .chain([
-                    ("GIT_AUTHOR_NAME", "o"),
-                    ("GIT_AUTHOR_EMAIL", "o@o.o"),
-                    ("GIT_COMMITTER_NAME", "o"),
-                    ("GIT_COMMITTER_EMAIL", "o@o.o"),
-                ])
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect();
-            let context = Context { workspace: Some(folder.path().to_owned()), ..Context::default() };
-            let program = Program::new(find("git", &env).unwrap(), &[], Variables::of(&env).and(&env, &["GIT_*"]));
+            let env: Environment = [
+                ("PATH", std::env::var("PATH").unwrap().as_str()),
+                ("GIT_COMMITTER_DATE", "2025-03-09T14:07:08+00:00"),
+            ]
+            .into_iter()
+            .chain([
+                ("GIT_AUTHOR_NAME", "o"),
+                ("GIT_AUTHOR_EMAIL", "o@o.o"),
+                ("GIT_COMMITTER_NAME", "o"),
+                ("GIT_COMMITTER_EMAIL", "o@o.o"),
+            ])
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+            let context =
+                Context { workspace: Some(folder.path().to_owned()), ..Context::default() };
+            let program = Program::new(
+                find("git", &env).unwrap(),
+                &[],
+                Variables::of(&env).and(&env, &["GIT_*"]),
+            );
             let fixture = Self { _folder: folder, context, program };
             fixture.git("init -q -b feature/x").await;
             fixture.git("commit -q --allow-empty -m one").await;
@@ -231,7 +264,11 @@ mod tests {
 
         async fn git(&self, arguments: &str) -> String {
             let folder = self.context.workspace.as_ref().unwrap().display().to_string();
-            let arguments: Vec<String> = ["-C", &folder].into_iter().chain(arguments.split(' ')).map(str::to_owned).collect();
+            let arguments: Vec<String> = ["-C", &folder]
+                .into_iter()
+                .chain(arguments.split(' '))
+                .map(str::to_owned)
+                .collect();
             self.program.capture(&arguments).await.unwrap().trim().to_owned()
         }
 
@@ -244,7 +281,10 @@ mod tests {
     async fn the_checkout_says_its_ref() {
         let fixture = Fixture::new().await;
         let on_branch = checkout(&fixture.context).await.unwrap();
-        assert_eq!((on_branch.git_ref.as_str(), on_branch.sha), ("refs/heads/feature/x", fixture.git("rev-parse HEAD").await));
+        assert_eq!(
+            (on_branch.git_ref.as_str(), on_branch.sha),
+            ("refs/heads/feature/x", fixture.git("rev-parse HEAD").await)
+        );
         assert_eq!(on_branch.commit_date, Some("2025-03-09T14:07:08Z".parse().unwrap()));
         fixture.git("checkout -q --detach").await;
         assert_eq!(fixture.git_ref().await, "refs/heads/feature/x");
@@ -286,7 +326,11 @@ mod tests {
         assert_eq!(comes_after(folder(), &"0".repeat(40), &one).await, None);
         let shallow = folder().join(".git/shallow");
         std::fs::write(&shallow, format!("{one}\n")).unwrap();
-        assert_eq!(comes_after(folder(), &two, &one).await, None, "a part of the history says no `no`");
+        assert_eq!(
+            comes_after(folder(), &two, &one).await,
+            None,
+            "a part of the history says no `no`"
+        );
         assert_eq!(tags(folder()).await, ["v1.2.3"]);
     }
 
@@ -295,6 +339,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let context = Context { workspace: Some(folder.path().to_owned()), ..Context::default() };
         let error = checkout(&context).await.unwrap_err();
-        assert!(crate::error::message(&error).contains("`metadata-context`: `git` reads the repository"), "{error:?}");
+        assert!(
+            crate::error::message(&error)
+                .contains("`metadata-context`: `git` reads the repository"),
+            "{error:?}"
+        );
     }
 }

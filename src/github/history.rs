@@ -1,5 +1,6 @@
-//! What the history of a repository says: whether a commit comes after another, what a ref is now, and which Git tags there
-//! are. GitHub is asked first, then the repository in the workspace; what nobody knows is `None`, never a guess.
+//! What the history of a repository says: whether a commit comes after another, what a ref is now,
+//! and which Git tags there are. GitHub is asked first, then the repository in the workspace; what
+//! nobody knows is `None`, never a guess.
 
 use std::path::PathBuf;
 
@@ -30,7 +31,9 @@ impl Api {
     /// Whether there is a Git tag of this name, or of a version below it: `v1`, `v1.2.3`.
     async fn has_tags_of(&self, line: &str) -> Option<bool> {
         let found = self.get(&format!("/git/matching-refs/tags/{}", encoded(line))).await?;
-        let named = |entry: &Value| entry["ref"].as_str()?.strip_prefix("refs/tags/").map(|tag| is_of(tag, line));
+        let named = |entry: &Value| {
+            entry["ref"].as_str()?.strip_prefix("refs/tags/").map(|tag| is_of(tag, line))
+        };
         found.as_array()?.iter().map(named).try_fold(false, |any, this| Some(any || this?))
     }
 }
@@ -66,10 +69,15 @@ impl Witness<'_> {
         self.api?.head(git_ref).await.map(|head| head == commit)
     }
 
-    /// Whether there are Git tags of a line, such as `1.2`, with a `v` or without. A checkout has some tags, and perhaps not all.
+    /// Whether there are Git tags of a line, such as `1.2`, with a `v` or without. A checkout has
+    /// some tags, and perhaps not all.
     pub async fn has_tags_of(&self, line: &str) -> Option<bool> {
         let lines = [format!("v{line}"), line.to_owned()];
-        if git::tags(self.folder()).await.iter().any(|tag| lines.iter().any(|line| is_of(tag, line))) {
+        if git::tags(self.folder())
+            .await
+            .iter()
+            .any(|tag| lines.iter().any(|line| is_of(tag, line)))
+        {
             return Some(true);
         }
         let api = self.api?;
@@ -85,9 +93,11 @@ impl Witness<'_> {
     }
 }
 
-/// Nothing but a whole commit goes into a path, since some of it was told by what stands in a registry.
+/// Nothing but a whole commit goes into a path, since some of it was told by what stands in a
+/// registry.
 fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    matches!(text.len(), 40 | 64)
+        && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -99,11 +109,17 @@ mod tests {
     use serde_json::json;
 
     async fn api(answer: Value) -> (Api, Context) {
-        let app = Router::new().route("/repos/o/r/{*rest}", get(move || async move { Json(answer) }));
+        let app =
+            Router::new().route("/repos/o/r/{*rest}", get(move || async move { Json(answer) }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api_url = format!("http://{}", listener.local_addr().unwrap());
         let nowhere = tempfile::tempdir().unwrap().path().to_owned();
-        let context = Context { repository: Some("o/r".into()), api_url, workspace: Some(nowhere), ..Context::default() };
+        let context = Context {
+            repository: Some("o/r".into()),
+            api_url,
+            workspace: Some(nowhere),
+            ..Context::default()
+        };
         tokio::spawn(async move { axum::serve(listener, app).await });
         (Api::new(&context, None).unwrap().unwrap(), context)
     }
@@ -122,18 +138,31 @@ mod tests {
             (json!([]), None, None, Some(false)),
             (json!([{ "ref": "refs/tags/v1.2.3" }]), None, None, Some(true)),
             (json!([{ "ref": "refs/tags/v1" }]), None, None, Some(true)),
-            (json!([{ "ref": "refs/tags/v10.0.0" }, { "ref": "refs/tags/v1-beta" }]), None, None, Some(false)),
+            (
+                json!([{ "ref": "refs/tags/v10.0.0" }, { "ref": "refs/tags/v1-beta" }]),
+                None,
+                None,
+                Some(false),
+            ),
             (json!([{ "name": "v1.2.3" }]), None, None, None),
         ] {
             let (api, context) = api(answer.clone()).await;
             let witness = Witness { api: Some(&api), context: &context };
-            let told = (witness.descends(&a, &b).await, witness.is_head("refs/heads/a/b", &b).await, witness.has_tags_of("1").await);
+            let told = (
+                witness.descends(&a, &b).await,
+                witness.is_head("refs/heads/a/b", &b).await,
+                witness.has_tags_of("1").await,
+            );
             assert_eq!(told, (descends, is_head, has_tags), "{answer}");
             assert_eq!(witness.descends("a/../b", &b).await, None);
         }
         let context = Context { workspace: Some("/nowhere".into()), ..Context::default() };
         let nobody = Witness { api: None, context: &context };
-        let told = (nobody.descends(&a, &b).await, nobody.is_head("refs/heads/a", &b).await, nobody.has_tags_of("1").await);
+        let told = (
+            nobody.descends(&a, &b).await,
+            nobody.is_head("refs/heads/a", &b).await,
+            nobody.has_tags_of("1").await,
+        );
         assert_eq!(told, (None, None, None));
     }
 }

@@ -1,4 +1,5 @@
-//! What the runner says about this run: `GITHUB_*` and `ACTIONS_*` as one value. It never calls GitHub.
+//! What the runner says about this run: `GITHUB_*` and `ACTIONS_*` as one value. It never calls
+//! GitHub.
 
 pub mod api;
 pub mod expression;
@@ -19,7 +20,9 @@ pub type Environment = BTreeMap<String, String>;
 
 /// The environment of this process without variables that are not UTF-8.
 pub fn environment() -> Environment {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// One run of a workflow, as its runner describes it.

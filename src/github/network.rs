@@ -1,6 +1,7 @@
-//! How this run reaches the network → one HTTPS client for everything it asks: proxies by the rules of Go's programs, as buildx has them, a CA of
-//! one's own beside the system's, and the registries that are reached without TLS because somebody said so. It never falls back to plain HTTP,
-//! and sends nothing that is for this machine through a proxy.
+//! How this run reaches the network → one HTTPS client for everything it asks: proxies by the rules
+//! of Go's programs, as buildx has them, a CA of one's own beside the system's, and the registries
+//! that are reached without TLS because somebody said so. It never falls back to plain HTTP, and
+//! sends nothing that is for this machine through a proxy.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -31,13 +32,16 @@ pub struct Network {
     pub plain: Plain,
 }
 
-/// Registries that are reached over plain HTTP: those that were named, and nobody else but this machine.
+/// Registries that are reached over plain HTTP: those that were named, and nobody else but this
+/// machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plain(Arc<BTreeSet<String>>);
 
 impl Plain {
     pub fn of(registries: impl IntoIterator<Item = String>) -> Self {
-        Self(Arc::new(registries.into_iter().map(|registry| registry.to_ascii_lowercase()).collect()))
+        Self(Arc::new(
+            registries.into_iter().map(|registry| registry.to_ascii_lowercase()).collect(),
+        ))
     }
 
     pub fn named(&self) -> impl Iterator<Item = &str> {
@@ -51,8 +55,13 @@ impl Plain {
 
     /// Whether bytes may be sent there, or believed that come from there.
     pub fn is_safe(&self, url: &Url) -> bool {
-        let host = || url.host_str().map(|host| url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")));
-        url.scheme() == "https" || (url.scheme() == "http" && host().is_some_and(|host| self.covers(&host)))
+        let host = || {
+            url.host_str().map(|host| {
+                url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+            })
+        };
+        url.scheme() == "https"
+            || (url.scheme() == "http" && host().is_some_and(|host| self.covers(&host)))
     }
 }
 
@@ -73,17 +82,33 @@ impl std::fmt::Debug for Proxies {
 
 impl Network {
     pub fn of(env: &Environment) -> Self {
-        let first = |names: &[&str]| names.iter().find_map(|name| env.get(*name).filter(|value| !value.trim().is_empty())).cloned();
+        let first = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| env.get(*name).filter(|value| !value.trim().is_empty()))
+                .cloned()
+        };
         let all = || first(&["ALL_PROXY", "all_proxy"]);
-        let listed = first(&["INPUT_HTTP-REGISTRIES", "INPUT_HTTP_REGISTRIES", "SUPPLY_ACTION_HTTP_REGISTRIES"]).unwrap_or_default();
-        let words = listed.split(|letter: char| letter == ',' || letter.is_whitespace()).filter(|word| !word.is_empty());
+        let listed = first(&[
+            "INPUT_HTTP-REGISTRIES",
+            "INPUT_HTTP_REGISTRIES",
+            "SUPPLY_ACTION_HTTP_REGISTRIES",
+        ])
+        .unwrap_or_default();
+        let words = listed
+            .split(|letter: char| letter == ',' || letter.is_whitespace())
+            .filter(|word| !word.is_empty());
         Self {
             proxies: Proxies {
                 http: first(&["HTTP_PROXY", "http_proxy"]).or_else(all),
                 https: first(&["HTTPS_PROXY", "https_proxy"]).or_else(all),
                 no: first(&["NO_PROXY", "no_proxy"]).unwrap_or_default(),
             },
-            authorities: first(&["INPUT_CA-CERTIFICATES", "INPUT_CA_CERTIFICATES", "SUPPLY_ACTION_CA_CERTIFICATES"]),
+            authorities: first(&[
+                "INPUT_CA-CERTIFICATES",
+                "INPUT_CA_CERTIFICATES",
+                "SUPPLY_ACTION_CA_CERTIFICATES",
+            ]),
             plain: Plain::of(words.map(str::to_owned)),
         }
     }
@@ -108,7 +133,8 @@ impl Network {
             builder = builder.read_timeout(read);
         }
         let (builder, certificates) = (self.through_proxies(builder)?, self.certificates()?);
-        let builder = if certificates.is_empty() { builder } else { builder.tls_certs_merge(certificates) };
+        let builder =
+            if certificates.is_empty() { builder } else { builder.tls_certs_merge(certificates) };
         builder.build().context("no HTTPS client could be made").hint(
             "this machine may lack CA certificates; install `ca-certificates`, or check what `SSL_CERT_FILE`, `SSL_CERT_DIR` and the input \
              `ca-certificates` name",
@@ -116,8 +142,10 @@ impl Network {
     }
 
     fn through_proxies(&self, builder: ClientBuilder) -> anyhow::Result<ClientBuilder> {
-        let http = self.proxies.http.as_deref().map(|text| proxy(text, "HTTP_PROXY")).transpose()?;
-        let https = self.proxies.https.as_deref().map(|text| proxy(text, "HTTPS_PROXY")).transpose()?;
+        let http =
+            self.proxies.http.as_deref().map(|text| proxy(text, "HTTP_PROXY")).transpose()?;
+        let https =
+            self.proxies.https.as_deref().map(|text| proxy(text, "HTTPS_PROXY")).transpose()?;
         let builder = builder.no_proxy(); // what reqwest would read of the environment by itself
         if http.is_none() && https.is_none() {
             return Ok(builder);
@@ -152,20 +180,30 @@ impl Network {
             return Ok(Some(given.clone()));
         }
         let file = Path::new(given.trim());
-        let unreadable = || format!("input `ca-certificates`: `{}` is neither PEM nor a file that can be read", file.display());
+        let unreadable = || {
+            format!(
+                "input `ca-certificates`: `{}` is neither PEM nor a file that can be read",
+                file.display()
+            )
+        };
         let size = std::fs::metadata(file).with_context(unreadable)?;
         anyhow::ensure!(size.is_file() && size.len() <= CERTIFICATES, "{}", unreadable());
         std::fs::read_to_string(file).with_context(unreadable).map(Some)
     }
 }
 
-/// Redirects are followed as far as they stay on https; on another host they carry no `Authorization`, which `reqwest` sees to.
+/// Redirects are followed as far as they stay on https; on another host they carry no
+/// `Authorization`, which `reqwest` sees to.
 fn redirects(plain: Plain) -> redirect::Policy {
     redirect::Policy::custom(move |attempt| {
         if !plain.is_safe(attempt.url()) {
             return attempt.error("a redirect away from https");
         }
-        if attempt.previous().len() > REDIRECTS { attempt.error("too many redirects") } else { attempt.follow() }
+        if attempt.previous().len() > REDIRECTS {
+            attempt.error("too many redirects")
+        } else {
+            attempt.follow()
+        }
     })
 }
 
@@ -173,7 +211,9 @@ fn redirects(plain: Plain) -> redirect::Policy {
 fn proxy(text: &str, variable: &str) -> anyhow::Result<Url> {
     let text = text.trim();
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&whole).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.host_str().is_some());
+    let url = Url::parse(&whole)
+        .ok()
+        .filter(|url| ["http", "https"].contains(&url.scheme()) && url.host_str().is_some());
     url.with_context(|| format!("`{variable}` (or `ALL_PROXY`) is no address of a proxy"))
         .hint("write it as `http://proxy.example.com:3128`; proxies of other kinds, such as SOCKS, are not spoken")
 }
@@ -183,11 +223,12 @@ fn is_direct(url: &Url, no_proxy: &str) -> bool {
     let Some(host) = url.host_str() else { return true };
     let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
     let port = url.port_or_known_default();
-    url.host_str().is_some_and(is_loopback) || no_proxy.split(',').any(|entry| covers(&entry.trim().to_ascii_lowercase(), &host, port))
+    url.host_str().is_some_and(is_loopback)
+        || no_proxy.split(',').any(|entry| covers(&entry.trim().to_ascii_lowercase(), &host, port))
 }
 
-/// Whether an entry of `NO_PROXY` is about this host: an address, a CIDR block, a name with what is below it, `.name` with that alone, `*`; each but
-/// the blocks with a port or without.
+/// Whether an entry of `NO_PROXY` is about this host: an address, a CIDR block, a name with what is
+/// below it, `.name` with that alone, `*`; each but the blocks with a port or without.
 fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
     let address: Option<IpAddr> = host.parse().ok();
     if entry.is_empty() {
@@ -198,10 +239,16 @@ fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
     }
     if let Some((network, bits)) = entry.split_once('/') {
         let block = network.parse::<IpAddr>().ok().zip(bits.parse::<u32>().ok());
-        return block.zip(address).is_some_and(|((network, bits), address)| is_within(address, network, bits));
+        return block
+            .zip(address)
+            .is_some_and(|((network, bits), address)| is_within(address, network, bits));
     }
     let (name, of_port) = match entry.rsplit_once(':') {
-        Some((name, digits)) if entry.parse::<IpAddr>().is_err() && digits.parse::<u16>().is_ok() => (name, digits.parse().ok()),
+        Some((name, digits))
+            if entry.parse::<IpAddr>().is_err() && digits.parse::<u16>().is_ok() =>
+        {
+            (name, digits.parse().ok())
+        }
         _ => (entry, None),
     };
     if of_port.is_some() && of_port != port {
@@ -213,23 +260,39 @@ fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
     }
     let name = name.strip_prefix('*').unwrap_or(name);
     match name.strip_prefix('.') {
-        Some(domain) => !domain.is_empty() && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
-        None => !name.is_empty() && host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
+        Some(domain) => {
+            !domain.is_empty() && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+        }
+        None => {
+            !name.is_empty()
+                && host
+                    .strip_suffix(name)
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        }
     }
 }
 
 fn is_within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
-    let same = |width: u32, difference: u128| bits <= width && difference.checked_shr(width - bits).unwrap_or(0) == 0;
+    let same = |width: u32, difference: u128| {
+        bits <= width && difference.checked_shr(width - bits).unwrap_or(0) == 0
+    };
     match (address, network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) => same(32, u128::from(address.to_bits() ^ network.to_bits())),
-        (IpAddr::V6(address), IpAddr::V6(network)) => same(128, address.to_bits() ^ network.to_bits()),
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            same(32, u128::from(address.to_bits() ^ network.to_bits()))
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            same(128, address.to_bits() ^ network.to_bits())
+        }
         _ => false,
     }
 }
 
 /// What helps where a certificate was refused for its issuer.
 pub fn certificate_remedy(cause: &str) -> Option<&'static str> {
-    ["UnknownIssuer", "unknown issuer", "unable to get local issuer"].iter().any(|word| cause.contains(word)).then_some(OWN_CA)
+    ["UnknownIssuer", "unknown issuer", "unable to get local issuer"]
+        .iter()
+        .any(|word| cause.contains(word))
+        .then_some(OWN_CA)
 }
 
 #[cfg(test)]
@@ -237,7 +300,12 @@ mod tests {
     use super::*;
 
     fn network(variables: &[(&str, &str)]) -> Network {
-        Network::of(&variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Network::of(
+            &variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -286,16 +354,24 @@ mod tests {
             ("no_proxy", "x"),
             ("ALL_PROXY", "http://all"),
         ]);
-        assert_eq!((told.proxies.https.as_deref(), told.proxies.no.as_str()), (Some("proxy:3128"), "x"));
+        assert_eq!(
+            (told.proxies.https.as_deref(), told.proxies.no.as_str()),
+            (Some("proxy:3128"), "x")
+        );
         told.client().unwrap();
         assert!(!format!("{told:?}").contains("hunter2"));
         let all = network(&[("all_proxy", "http://all:1"), ("HTTPS_PROXY", "")]);
-        assert_eq!((all.proxies.http.as_deref(), all.proxies.https.as_deref()), (Some("http://all:1"), Some("http://all:1")));
+        assert_eq!(
+            (all.proxies.http.as_deref(), all.proxies.https.as_deref()),
+            (Some("http://all:1"), Some("http://all:1"))
+        );
         for wrong in ["socks5://u:hunter2@proxy:1", "http://", "ht tp://hunter2"] {
             let refused = network(&[("HTTPS_PROXY", wrong)]).client().unwrap_err();
             let said = format!("{refused:?}");
             assert!(
-                said.contains("no address of a proxy") && said.contains("http://proxy.example.com") && !said.contains("hunter2"),
+                said.contains("no address of a proxy")
+                    && said.contains("http://proxy.example.com")
+                    && !said.contains("hunter2"),
                 "{said}"
             );
         }
@@ -331,11 +407,18 @@ mod tests {
             ("/nowhere/ca.pem", "neither PEM nor a file"),
             (folder.path().to_str().unwrap(), "neither PEM nor a file"),
             (wrong.to_str().unwrap(), "no certificate in PEM"),
-            ("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n", "no certificate in PEM"),
+            (
+                "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+                "no certificate in PEM",
+            ),
             ("-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n", "a private key"),
         ] {
             let refused = network(&[("INPUT_CA-CERTIFICATES", given)]).certificates().unwrap_err();
-            assert!(format!("{refused:#}").contains(said) && !format!("{refused:?}").contains("hunter2"), "{refused:#}");
+            assert!(
+                format!("{refused:#}").contains(said)
+                    && !format!("{refused:?}").contains("hunter2"),
+                "{refused:#}"
+            );
         }
         assert!(network(&[]).certificates().unwrap().is_empty());
     }

@@ -1,5 +1,6 @@
-//! The versions of a container package at GitHub: what its registry holds, with and without a name, and since when. No list is taken for
-//! whole that is not, and nothing is deleted but by the number that GitHub gave it.
+//! The versions of a container package at GitHub: what its registry holds, with and without a name,
+//! and since when. No list is taken for whole that is not, and nothing is deleted but by the number
+//! that GitHub gave it.
 //!
 //! Reference: <https://docs.github.com/rest/packages/packages>.
 
@@ -35,7 +36,8 @@ pub struct Packages {
     route: String,
 }
 
-/// Where the API of a server's registry is; `None` for registries that are not GitHub's. `known` is the server that runs the workflow.
+/// Where the API of a server's registry is; `None` for registries that are not GitHub's. `known` is
+/// the server that runs the workflow.
 pub fn api_of(registry: &str, known: &Context) -> Option<String> {
     if registry == "ghcr.io" {
         return Some("https://api.github.com".to_owned());
@@ -52,11 +54,19 @@ impl Packages {
     ///
     /// # Errors
     /// Why it cannot be asked about, or whose it is.
-    pub async fn of(repository: &Repository, api_url: &str, known: &Context, token: &SecretString) -> anyhow::Result<Self> {
-        let server_url = match api_url.strip_prefix("https://api.").map(|host| host.trim_end_matches('/')) {
-            Some(host) if host == "github.com" || host.ends_with(".ghe.com") => format!("https://{host}"),
-            _ => known.server_url.clone(),
-        };
+    pub async fn of(
+        repository: &Repository,
+        api_url: &str,
+        known: &Context,
+        token: &SecretString,
+    ) -> anyhow::Result<Self> {
+        let server_url =
+            match api_url.strip_prefix("https://api.").map(|host| host.trim_end_matches('/')) {
+                Some(host) if host == "github.com" || host.ends_with(".ghe.com") => {
+                    format!("https://{host}")
+                }
+                _ => known.server_url.clone(),
+            };
         let Some((owner, name)) = repository.path().split_once('/') else {
             anyhow::bail!("`{repository}` has no owner, as packages at GitHub have")
         };
@@ -68,12 +78,19 @@ impl Packages {
             network: known.network.clone(),
             ..Context::default()
         };
-        let Some(api) = Api::new(&context, Some(token))? else { anyhow::bail!("there is no repository to ask about") };
-        let account = api.ask(&format!("/users/{}", encoded(owner))).await.map_err(|why| anyhow::anyhow!("who `{owner}` is: {why}"))?;
+        let Some(api) = Api::new(&context, Some(token))? else {
+            anyhow::bail!("there is no repository to ask about")
+        };
+        let account = api
+            .ask(&format!("/users/{}", encoded(owner)))
+            .await
+            .map_err(|why| anyhow::anyhow!("who `{owner}` is: {why}"))?;
         let kind = match account["type"].as_str() {
             Some("Organization") => "orgs",
             Some("User") => "users",
-            _ => anyhow::bail!("GitHub does not say whether `{owner}` is a person or an organization"),
+            _ => anyhow::bail!(
+                "GitHub does not say whether `{owner}` is a person or an organization"
+            ),
         };
         let route = format!("/{kind}/{}/packages/container/{}", encoded(owner), encoded(name));
         Ok(Self { api, route })
@@ -87,7 +104,13 @@ impl Packages {
         let mut versions: Vec<Version> = Vec::new();
         let mut known = BTreeSet::new();
         for page in 1..=PAGES {
-            let listed = self.api.ask(&format!("{}/versions?package_type=container&per_page={PAGE}&page={page}", self.route)).await?;
+            let listed = self
+                .api
+                .ask(&format!(
+                    "{}/versions?package_type=container&per_page={PAGE}&page={page}",
+                    self.route
+                ))
+                .await?;
             let listed = listed.as_array().ok_or("GitHub's answer is no list of versions")?;
             for version in listed {
                 let version = read(version).ok_or("GitHub's answer has a version without a number, a digest, its names or its time")?;
@@ -100,7 +123,10 @@ impl Packages {
                 return Ok(versions);
             }
         }
-        Err(format!("the package has more than {} versions, which is more than is read here", PAGE * PAGES))
+        Err(format!(
+            "the package has more than {} versions, which is more than is read here",
+            PAGE * PAGES
+        ))
     }
 
     /// Takes one version away; `false` when it was not there any more.
@@ -130,12 +156,20 @@ mod tests {
 
     #[test]
     fn each_registry_of_github_has_its_api_and_others_have_none() {
-        let known = |server: &str, api: &str| Context { server_url: server.into(), api_url: api.into(), ..Context::default() };
+        let known = |server: &str, api: &str| Context {
+            server_url: server.into(),
+            api_url: api.into(),
+            ..Context::default()
+        };
         let outside = known("https://github.com", "https://api.github.com");
         let own = known("https://git.example.com", "https://git.example.com/api/v3");
         for (registry, context, api) in [
             ("ghcr.io", &own, Some("https://api.github.com")),
-            ("ghcr.io", &known("https://github.com", "http://evil.example"), Some("https://api.github.com")),
+            (
+                "ghcr.io",
+                &known("https://github.com", "http://evil.example"),
+                Some("https://api.github.com"),
+            ),
             ("containers.octo.ghe.com", &outside, Some("https://api.octo.ghe.com")),
             ("containers.git.example.com", &own, Some("https://git.example.com/api/v3")),
             ("containers.git.example.com", &outside, None),
@@ -153,7 +187,10 @@ mod tests {
             "metadata": { "package_type": "container", "container": { "tags": ["v1"] } },
         });
         let version = read(&whole).unwrap();
-        assert_eq!((version.id, version.tags.len(), version.time), (7, 1, "2026-02-01T00:00:00Z".parse().unwrap()));
+        assert_eq!(
+            (version.id, version.tags.len(), version.time),
+            (7, 1, "2026-02-01T00:00:00Z".parse().unwrap())
+        );
         for field in ["id", "name", "created_at", "updated_at", "metadata"] {
             let mut half = whole.clone();
             half[field] = Value::Null;

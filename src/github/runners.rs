@@ -1,5 +1,6 @@
-//! The jobs of one attempt of a workflow run, as GitHub's API describes them → on whose machines those ran that made an image. Pure; it asks
-//! nobody, and what the answer does not say is never taken for good.
+//! The jobs of one attempt of a workflow run, as GitHub's API describes them → on whose machines
+//! those ran that made an image. Pure; it asks nobody, and what the answer does not say is never
+//! taken for good.
 //!
 //! Reference: <https://docs.github.com/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt>.
 
@@ -23,15 +24,20 @@ pub enum Verdict {
     Unknown(String),
 }
 
-/// Looks at every workflow of the run that has jobs as `publish.yml` names them: `plan`, `build PLATFORM` for each platform, and `publish`. Which
-/// of several such workflows this job belongs to is not said, so all must be clean. A caller's own jobs are its own affair.
+/// Looks at every workflow of the run that has jobs as `publish.yml` names them: `plan`, `build
+/// PLATFORM` for each platform, and `publish`. Which of several such workflows this job belongs to
+/// is not said, so all must be clean. A caller's own jobs are its own affair.
 pub fn verdict(jobs: &[Value], platforms: &[String]) -> Verdict {
     if platforms.is_empty() {
-        return Verdict::Unknown("no platforms are named whose jobs could be looked for".to_owned());
+        return Verdict::Unknown(
+            "no platforms are named whose jobs could be looked for".to_owned(),
+        );
     }
     let mut workflows: BTreeMap<&str, BTreeMap<&str, Vec<&Value>>> = BTreeMap::new();
     for job in jobs {
-        let Some(name) = job["name"].as_str() else { return Verdict::Unknown("GitHub's answer names a job without a name".to_owned()) };
+        let Some(name) = job["name"].as_str() else {
+            return Verdict::Unknown("GitHub's answer names a job without a name".to_owned());
+        };
         let (caller, own) = name.rsplit_once(CALLS).unwrap_or(("", name));
         workflows.entry(caller).or_default().entry(own).or_default().push(job);
     }
@@ -40,14 +46,25 @@ pub fn verdict(jobs: &[Value], platforms: &[String]) -> Verdict {
     if workflows.len() > 1 {
         workflows.remove("");
     }
-    let started = workflows.values().flatten().flat_map(|(_, jobs)| jobs).filter(|job| has_started(job));
-    let others: Vec<String> = started.filter(|job| !is_hosted(job)).filter_map(|job| job["name"].as_str().map(str::to_owned)).collect();
+    let started =
+        workflows.values().flatten().flat_map(|(_, jobs)| jobs).filter(|job| has_started(job));
+    let others: Vec<String> = started
+        .filter(|job| !is_hosted(job))
+        .filter_map(|job| job["name"].as_str().map(str::to_owned))
+        .collect();
     if !others.is_empty() {
         return Verdict::SelfHosted(others);
     }
-    let needed: Vec<String> = platforms.iter().map(|platform| format!("build {platform}")).chain(["plan".to_owned()]).collect();
+    let needed: Vec<String> = platforms
+        .iter()
+        .map(|platform| format!("build {platform}"))
+        .chain(["plan".to_owned()])
+        .collect();
     let lacks = |jobs: &BTreeMap<&str, Vec<&Value>>| {
-        let ended = |name: &&String| jobs.get(name.as_str()).is_some_and(|jobs| jobs.iter().all(|job| job["conclusion"] == "success"));
+        let ended = |name: &&String| {
+            jobs.get(name.as_str())
+                .is_some_and(|jobs| jobs.iter().all(|job| job["conclusion"] == "success"))
+        };
         needed.iter().find(|name| !ended(name)).cloned().or_else(|| {
             let signs = jobs["publish"].iter().any(|job| has_started(job));
             (!signs).then(|| "publish".to_owned())
@@ -66,16 +83,21 @@ pub fn verdict(jobs: &[Value], platforms: &[String]) -> Verdict {
 
 /// Whether a machine has taken the job; one that waits or was left out has done nothing.
 fn has_started(job: &Value) -> bool {
-    let waits = matches!(job["status"].as_str(), Some("queued" | "waiting" | "pending" | "requested"));
+    let waits =
+        matches!(job["status"].as_str(), Some("queued" | "waiting" | "pending" | "requested"));
     !waits && job["conclusion"] != "skipped"
 }
 
-/// The group, the name and the labels that GitHub's own runners have; a runner of one's own can have one of these labels, but not the rest.
+/// The group, the name and the labels that GitHub's own runners have; a runner of one's own can
+/// have one of these labels, but not the rest.
 fn is_hosted(job: &Value) -> bool {
-    let labels: Vec<&str> = job["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let labels: Vec<&str> =
+        job["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let is_own = |label: &&str| label.starts_with("ubuntu-");
     job["runner_group_name"] == HOSTED
-        && job["runner_name"].as_str().is_some_and(|name| name == HOSTED || name.starts_with("GitHub Actions "))
+        && job["runner_name"]
+            .as_str()
+            .is_some_and(|name| name == HOSTED || name.starts_with("GitHub Actions "))
         && !labels.is_empty()
         && labels.iter().all(is_own)
 }
@@ -100,7 +122,11 @@ mod tests {
 
     fn run(caller: &str) -> Vec<Value> {
         let publish = with(&format!("{caller}publish"), "status", json!("in_progress"));
-        ["plan", "build linux/amd64", "build linux/arm64"].iter().map(|name| job(&format!("{caller}{name}"))).chain([publish]).collect()
+        ["plan", "build linux/amd64", "build linux/arm64"]
+            .iter()
+            .map(|name| job(&format!("{caller}{name}")))
+            .chain([publish])
+            .collect()
     }
 
     fn judged(jobs: &[Value]) -> Verdict {
@@ -111,7 +137,9 @@ mod tests {
     fn jobs_on_githubs_own_runners_are_told_from_others() {
         for caller in ["", "publish / ", "api / web (x) / "] {
             assert_eq!(judged(&run(caller)), Verdict::Hosted, "{caller}");
-            for (at, name) in ["plan", "build linux/amd64", "build linux/arm64", "publish"].iter().enumerate() {
+            for (at, name) in
+                ["plan", "build linux/amd64", "build linux/arm64", "publish"].iter().enumerate()
+            {
                 let name = format!("{caller}{name}");
                 for (field, value) in [
                     ("runner_group_name", json!("Default")),
@@ -125,7 +153,11 @@ mod tests {
                 ] {
                     let mut jobs = run(caller);
                     jobs[at][field] = value.clone();
-                    assert_eq!(judged(&jobs), Verdict::SelfHosted(vec![name.clone()]), "{name}: {field} {value}");
+                    assert_eq!(
+                        judged(&jobs),
+                        Verdict::SelfHosted(vec![name.clone()]),
+                        "{name}: {field} {value}"
+                    );
                 }
                 let mut jobs = run(caller);
                 jobs.remove(at);
@@ -138,7 +170,11 @@ mod tests {
     fn a_callers_own_jobs_are_its_own_affair_and_cannot_stand_in_for_ours() {
         let own = with("test", "runner_group_name", json!("Default"));
         let mut jobs = run("images / ");
-        jobs.extend([own.clone(), with("publish", "runner_name", json!("mine")), with("tools / build docs", "labels", json!(["mine"]))]);
+        jobs.extend([
+            own.clone(),
+            with("publish", "runner_name", json!("mine")),
+            with("tools / build docs", "labels", json!(["mine"])),
+        ]);
         assert_eq!(judged(&jobs), Verdict::Hosted);
         // A caller names its jobs as ours, so that ours need not be clean, or be there.
         let mut jobs = run("decoy / ");
@@ -148,7 +184,11 @@ mod tests {
         assert_eq!(judged(&jobs), Verdict::SelfHosted(vec!["images / plan".to_owned()]));
         // A leg that a spoiled plan calls otherwise.
         let mut jobs = run("decoy / ");
-        jobs.extend([job("images / plan"), with("images / build x", "runner_name", json!("mine")), job("images / publish")]);
+        jobs.extend([
+            job("images / plan"),
+            with("images / build x", "runner_name", json!("mine")),
+            job("images / publish"),
+        ]);
         assert_eq!(judged(&jobs), Verdict::SelfHosted(vec!["images / build x".to_owned()]));
         // Two calls in one run, one of which has not begun.
         let mut jobs = run("one / ");

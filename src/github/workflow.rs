@@ -1,4 +1,5 @@
-//! What a step says to its runner: masks, groups, annotations, outputs. It never decides what is said.
+//! What a step says to its runner: masks, groups, annotations, outputs. It never decides what is
+//! said.
 //!
 //! Reference: <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>.
 

@@ -1,4 +1,5 @@
-//! The words for what is published: repository, digest, tag, image reference, platform. Parsing only; it never talks to a registry.
+//! The words for what is published: repository, digest, tag, image reference, platform. Parsing
+//! only; it never talks to a registry.
 
 pub mod spelling;
 
@@ -13,11 +14,15 @@ use sha2::{Digest as _, Sha256};
 pub enum ImageError {
     #[error("`{0}` is not an image name: {1}")]
     Repository(String, String),
-    #[error("`{0}` is not a tag: a tag is 1 to 128 letters, digits, `_`, `.` or `-`, and starts with a letter, a digit or `_`")]
+    #[error(
+        "`{0}` is not a tag: a tag is 1 to 128 letters, digits, `_`, `.` or `-`, and starts with a letter, a digit or `_`"
+    )]
     Tag(String),
     #[error("`{0}` is not a digest: expected `sha256:` and 64 lower-case hexadecimal digits")]
     Digest(String),
-    #[error("`{0}` is not a platform: expected `os/architecture` or `os/architecture/variant`, such as `linux/arm64`")]
+    #[error(
+        "`{0}` is not a platform: expected `os/architecture` or `os/architecture/variant`, such as `linux/arm64`"
+    )]
     Platform(String),
     #[error("`{0}` is not an image reference: expected `name@sha256:…`")]
     ImageRef(String),
@@ -55,7 +60,13 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64);
         match digits {
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) => Ok(Self(text.to_owned())),
+            Some(digits)
+                if digits
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) =>
+            {
+                Ok(Self(text.to_owned()))
+            }
             _ => Err(ImageError::Digest(text.to_owned())),
         }
     }
@@ -107,7 +118,8 @@ impl Repository {
 impl FromStr for Repository {
     type Err = ImageError;
 
-    /// Grammar: <https://github.com/distribution/reference>; Docker Hub's short names are completed as everywhere else.
+    /// Grammar: <https://github.com/distribution/reference>; Docker Hub's short names are completed
+    /// as everywhere else.
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let wrong = |why: &str| ImageError::Repository(text.to_owned(), why.to_owned());
         if text.contains('@') {
@@ -126,7 +138,8 @@ impl FromStr for Repository {
     }
 }
 
-/// Registry and path of a name. By hand, as everybody else's regular expression takes longer to prepare than a small image to read.
+/// Registry and path of a name. By hand, as everybody else's regular expression takes longer to
+/// prepare than a small image to read.
 fn completed(text: &str) -> Result<(String, String), &'static str> {
     let (first, rest) = text.split_once('/').unwrap_or(("", text));
     let is_path = |path: &str| path.split('/').all(is_component);
@@ -143,7 +156,11 @@ fn completed(text: &str) -> Result<(String, String), &'static str> {
         _ if first.contains(['.', ':']) => (first, rest),
         _ => (HUB, text),
     };
-    let path = if registry == HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+    let path = if registry == HUB && !path.contains('/') {
+        format!("library/{path}")
+    } else {
+        path.to_owned()
+    };
     if path.len() > LONGEST_PATH {
         return Err("repository name must not be more than 255 characters");
     }
@@ -153,7 +170,9 @@ fn completed(text: &str) -> Result<(String, String), &'static str> {
 /// An IPv6 address is the one thing of a name that may be written in capitals.
 fn with_lower_address(text: &str) -> String {
     match text.split_once(']') {
-        Some((address, rest)) if address.starts_with('[') => format!("{}]{rest}", address.to_ascii_lowercase()),
+        Some((address, rest)) if address.starts_with('[') => {
+            format!("{}]{rest}", address.to_ascii_lowercase())
+        }
         _ => text.to_owned(),
     }
 }
@@ -163,9 +182,13 @@ const LONGEST_PATH: usize = 255;
 
 /// Letters and digits, between which may stand one `.`, one or two `_`, or any number of `-`.
 fn is_component(text: &str) -> bool {
-    let mut between = text.split(|letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit());
+    let mut between =
+        text.split(|letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit());
     let starts_and_ends = between.next() == Some("") && between.next_back() == Some("");
-    starts_and_ends && between.all(|between| matches!(between, "." | "_" | "__") || between.bytes().all(|byte| byte == b'-'))
+    starts_and_ends
+        && between.all(|between| {
+            matches!(between, "." | "_" | "__") || between.bytes().all(|byte| byte == b'-')
+        })
 }
 
 /// A host's name or address, and a port.
@@ -179,7 +202,9 @@ fn is_host(text: &str) -> bool {
     }
     let (host, port) = text.split_once(':').unwrap_or((text, "0"));
     let is_label = |label: &str| {
-        let is_written = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let is_written = label
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         is_written && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
     };
     host.split('.').all(is_label) && is_port(port)
@@ -205,7 +230,9 @@ impl Tag {
     pub fn floats(&self) -> u8 {
         let version = self.0.strip_prefix('v').unwrap_or(&self.0);
         let parts: Vec<&str> = version.split('.').collect();
-        let numeric = parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+        let numeric = parts
+            .iter()
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
         match (self.0.as_str(), numeric, parts.len()) {
             ("latest", ..) => 4,
             (_, true, 1) => 2,
@@ -223,7 +250,9 @@ impl FromStr for Tag {
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let mut bytes = text.bytes();
-        let legal = text.len() <= 128 && bytes.next().is_some_and(word) && bytes.all(|byte| word(byte) || byte == b'.' || byte == b'-');
+        let legal = text.len() <= 128
+            && bytes.next().is_some_and(word)
+            && bytes.all(|byte| word(byte) || byte == b'.' || byte == b'-');
         if legal { Ok(Self(text.to_owned())) } else { Err(ImageError::Tag(text.to_owned())) }
     }
 }
@@ -245,7 +274,8 @@ impl FromStr for ImageRef {
     type Err = ImageError;
 
     fn from_str(text: &str) -> Result<Self, ImageError> {
-        let (name, digest) = text.split_once('@').ok_or_else(|| ImageError::ImageRef(text.to_owned()))?;
+        let (name, digest) =
+            text.split_once('@').ok_or_else(|| ImageError::ImageRef(text.to_owned()))?;
         Ok(Self { repository: name.parse()?, digest: digest.parse()? })
     }
 }
@@ -265,7 +295,8 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Whether both are one platform, however its variant is spelled: `linux/amd64` and `linux/amd64/v3` are two.
+    /// Whether both are one platform, however its variant is spelled: `linux/amd64` and
+    /// `linux/amd64/v3` are two.
     pub fn is(&self, other: &Self) -> bool {
         self.normalised() == other.normalised()
     }
@@ -277,8 +308,8 @@ impl Platform {
             && (self.variant.is_none() || self.variant == built.variant || built.variant.is_none())
     }
 
-    /// The platform as BuildKit writes it beside an image: the usual variant is left out, or on 32-bit ARM put in.
-    /// Reference: <https://github.com/containerd/platforms>.
+    /// The platform as BuildKit writes it beside an image: the usual variant is left out, or on
+    /// 32-bit ARM put in. Reference: <https://github.com/containerd/platforms>.
     pub fn normalised(&self) -> Self {
         let variant = match (self.architecture.as_str(), self.variant.as_deref()) {
             ("arm64", Some("8" | "v8" | "v8.0")) | ("amd64", Some("v1")) => None,
@@ -291,13 +322,20 @@ impl Platform {
     }
 }
 
-/// Of platforms of which one has a variant and one has none, both or neither are to be named: who names `linux/amd64` may well be given
+/// Of platforms of which one has a variant and one has none, both or neither are to be named: who
+/// names `linux/amd64` may well be given
 /// `linux/amd64/v3`. Gives the one that is named and the one that is not.
-pub fn half_named<'a>(named: &[Platform], there: &[&'a Platform]) -> Option<(&'a Platform, &'a Platform)> {
+pub fn half_named<'a>(
+    named: &[Platform],
+    there: &[&'a Platform],
+) -> Option<(&'a Platform, &'a Platform)> {
     let plain = there.iter().filter(|platform| platform.normalised().variant.is_none());
     plain.into_iter().find_map(|plain| {
-        let alike = there.iter().filter(|other| (&other.os, &other.architecture) == (&plain.os, &plain.architecture));
-        let (said, unsaid): (Vec<&&Platform>, Vec<&&Platform>) = alike.partition(|one| named.iter().any(|named| named.is(one)));
+        let alike = there
+            .iter()
+            .filter(|other| (&other.os, &other.architecture) == (&plain.os, &plain.architecture));
+        let (said, unsaid): (Vec<&&Platform>, Vec<&&Platform>) =
+            alike.partition(|one| named.iter().any(|named| named.is(one)));
         Some((*said.first()?, *unsaid.first()?)).map(|(said, unsaid)| (*said, *unsaid))
     })
 }
@@ -307,7 +345,10 @@ impl FromStr for Platform {
 
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let wrong = || ImageError::Platform(text.to_owned());
-        let word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        let word = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        };
         let parts: Vec<&str> = text.split('/').collect();
         if !parts.iter().all(|part| word(part)) {
             return Err(wrong());
@@ -433,7 +474,9 @@ mod tests {
     #[test]
     fn floating_tags_come_last() {
         let mut tags: Vec<Tag> =
-            ["latest", "v1", "main", "v1.2.3", "v1.2", "sha-0af3", "1.2.3-rc.1"].map(|tag| tag.parse().unwrap()).to_vec();
+            ["latest", "v1", "main", "v1.2.3", "v1.2", "sha-0af3", "1.2.3-rc.1"]
+                .map(|tag| tag.parse().unwrap())
+                .to_vec();
         tags.sort_by_key(Tag::floats);
         let order: Vec<&str> = tags.iter().map(Tag::as_str).collect();
         assert_eq!(order, ["v1.2.3", "sha-0af3", "1.2.3-rc.1", "v1.2", "v1", "main", "latest"]);
@@ -441,7 +484,9 @@ mod tests {
 
     #[test]
     fn a_platform_and_its_variant_are_named_both_or_neither() {
-        let all = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Platform>>();
+        let all = |names: &[&str]| {
+            names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Platform>>()
+        };
         for (named, there, half) in [
             (&["linux/amd64"][..], &["linux/amd64", "linux/amd64/v3"][..], true),
             (&["linux/amd64/v3"], &["linux/amd64", "linux/amd64/v3"], true),
@@ -452,10 +497,19 @@ mod tests {
             (&["linux/arm/v7"], &["linux/arm/v6", "linux/arm/v7"], false),
         ] {
             let there = all(there);
-            assert_eq!(half_named(&all(named), &there.iter().collect::<Vec<_>>()).is_some(), half, "{named:?} of {there:?}");
+            assert_eq!(
+                half_named(&all(named), &there.iter().collect::<Vec<_>>()).is_some(),
+                half,
+                "{named:?} of {there:?}"
+            );
         }
-        let is = |one: &str, other: &str| one.parse::<Platform>().unwrap().is(&other.parse().unwrap());
-        assert!(is("linux/arm", "linux/arm/v7") && is("linux/amd64", "linux/amd64/v1") && is("linux/arm64/9", "linux/arm64/v9"));
+        let is =
+            |one: &str, other: &str| one.parse::<Platform>().unwrap().is(&other.parse().unwrap());
+        assert!(
+            is("linux/arm", "linux/arm/v7")
+                && is("linux/amd64", "linux/amd64/v1")
+                && is("linux/arm64/9", "linux/arm64/v9")
+        );
         assert!(!is("linux/amd64", "linux/amd64/v3") && !is("linux/arm/v6", "linux/arm"));
     }
 
@@ -463,8 +517,16 @@ mod tests {
     fn platforms_are_normalised_and_matched() {
         let arm: Platform = "linux/aarch64".parse().unwrap();
         assert_eq!(arm.to_string(), "linux/arm64");
-        assert!(arm.is_met_by(&"linux/arm64/v8".parse().unwrap()) && arm.is(&"linux/arm64/v8".parse().unwrap()));
-        assert!(!"linux/arm/v7".parse::<Platform>().unwrap().is_met_by(&"linux/arm/v6".parse().unwrap()));
+        assert!(
+            arm.is_met_by(&"linux/arm64/v8".parse().unwrap())
+                && arm.is(&"linux/arm64/v8".parse().unwrap())
+        );
+        assert!(
+            !"linux/arm/v7"
+                .parse::<Platform>()
+                .unwrap()
+                .is_met_by(&"linux/arm/v6".parse().unwrap())
+        );
         for illegal in ["linux", "linux/", "linux/arm/v7/x", "linux arm64", ""] {
             illegal.parse::<Platform>().unwrap_err();
         }
@@ -485,7 +547,10 @@ mod tests {
     #[test]
     fn digests_are_lower_case_sha256_only() {
         let digest = Digest::of(b"");
-        assert_eq!(digest.as_str(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            digest.as_str(),
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert_eq!(digest.as_str().parse::<Digest>().unwrap(), digest);
         for illegal in ["sha256:E3", "sha512:00", "e3b0", "sha256:"] {
             illegal.parse::<Digest>().unwrap_err();

@@ -1,9 +1,10 @@
-//! Names and platforms as people write them → one spelling, for comparisons and for what a slip was meant to be. Pure; it never says where anything
-//! is pushed.
+//! Names and platforms as people write them → one spelling, for comparisons and for what a slip was
+//! meant to be. Pure; it never says where anything is pushed.
 
 use super::{HUB, LONGEST_PATH, Platform, is_host};
 
-/// What a reference names, however it is written: `App`, `docker.io/library/app:latest` and `index.docker.io/library/app` are one.
+/// What a reference names, however it is written: `App`, `docker.io/library/app:latest` and
+/// `index.docker.io/library/app` are one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     pub registry: String,
@@ -12,7 +13,8 @@ pub struct Named {
 }
 
 impl Named {
-    /// `None` for what can name nothing. What is no legal name all the same is compared as it stands.
+    /// `None` for what can name nothing. What is no legal name all the same is compared as it
+    /// stands.
     pub fn of(text: &str) -> Option<Self> {
         let text = without_scheme(text.trim());
         let text = text.split('@').next().unwrap_or_default();
@@ -26,7 +28,8 @@ impl Named {
             Some((host, path)) if names_a_registry(host) => (registry(host), path.to_owned()),
             _ => (HUB.to_owned(), name),
         };
-        let path = if registry == HUB && !path.contains('/') { format!("library/{path}") } else { path };
+        let path =
+            if registry == HUB && !path.contains('/') { format!("library/{path}") } else { path };
         let is_name = !path.is_empty() && !path.ends_with('/') && path.len() <= LONGEST_PATH;
         is_name.then(|| Self { registry, path, tag: tag.to_owned() })
     }
@@ -38,7 +41,10 @@ impl Named {
 }
 
 fn without_scheme(text: &str) -> &str {
-    ["https://", "http://", "docker://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text)
+    ["https://", "http://", "docker://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .unwrap_or(text)
 }
 
 /// Whether the first part of a name is a registry, as Docker decides it.
@@ -46,16 +52,24 @@ pub fn names_a_registry(first: &str) -> bool {
     first.contains(['.', ':']) || first.eq_ignore_ascii_case("localhost")
 }
 
-/// The registry in one spelling: Docker Hub has several names, and usual ports and this machine's addresses say nothing.
+/// The registry in one spelling: Docker Hub has several names, and usual ports and this machine's
+/// addresses say nothing.
 pub fn registry(name: &str) -> String {
     let name = without_scheme(name.trim()).trim_end_matches('/').to_lowercase();
     let host = name.strip_suffix(":443").or_else(|| name.strip_suffix(":80")).unwrap_or(&name);
     let (host, port) = match host.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+        Some((host, port))
+            if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            (host, Some(port))
+        }
         _ => (host, None),
     };
     let host = match host {
-        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" | "index.docker.io/v1" => HUB,
+        "index.docker.io"
+        | "registry-1.docker.io"
+        | "registry.hub.docker.com"
+        | "index.docker.io/v1" => HUB,
         "127.0.0.1" | "[::1]" => "localhost",
         other => other,
     };
@@ -74,20 +88,27 @@ const KNOWN_REGISTRIES: [&str; 9] = [
     "registry.gitlab.com",
     "registry.k8s.io",
 ];
-const KNOWN_DOMAINS: [&str; 5] = [".azurecr.io", ".amazonaws.com", ".amazonaws.com.cn", ".pkg.dev", ".gcr.io"];
+const KNOWN_DOMAINS: [&str; 5] =
+    [".azurecr.io", ".amazonaws.com", ".amazonaws.com.cn", ".pkg.dev", ".gcr.io"];
 
 /// Whether a word is the name of a registry that many use.
 pub fn is_known_registry(word: &str) -> bool {
     let word = registry(word);
-    KNOWN_REGISTRIES.contains(&word.as_str()) || KNOWN_DOMAINS.iter().any(|domain| word.ends_with(domain))
+    KNOWN_REGISTRIES.contains(&word.as_str())
+        || KNOWN_DOMAINS.iter().any(|domain| word.ends_with(domain))
 }
 
-/// Whether a host without a tag behind its path is likely one, rather than the beginning of a branch such as `v1.2/fix`.
+/// Whether a host without a tag behind its path is likely one, rather than the beginning of a
+/// branch such as `v1.2/fix`.
 pub fn is_likely_host(host: &str) -> bool {
     let host = host.to_lowercase();
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_word = last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_lowercase());
-    is_host(&host) && (host == "localhost" || host.contains(':') || is_word || host.parse::<std::net::Ipv4Addr>().is_ok())
+    is_host(&host)
+        && (host == "localhost"
+            || host.contains(':')
+            || is_word
+            || host.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
 /// How a platform is spelt.
@@ -181,19 +202,30 @@ impl Platform {
             if let Some((_, ours)) = FOREIGN.iter().find(|(theirs, _)| *theirs == name) {
                 return Some((*ours).to_owned());
             }
-            let alike = known.iter().map(|known| (strsim::jaro_winkler(name, known).max(turned(name, known)), known));
+            let alike = known
+                .iter()
+                .map(|known| (strsim::jaro_winkler(name, known).max(turned(name, known)), known));
             // Of those that are alike, the first: those that are usual come first.
-            let best = alike.filter(|(alike, _)| *alike >= ALIKE).reduce(|best, next| if next.0 > best.0 { next } else { best });
+            let best = alike
+                .filter(|(alike, _)| *alike >= ALIKE)
+                .reduce(|best, next| if next.0 > best.0 { next } else { best });
             best.map(|(_, known)| (*known).to_owned())
         };
-        let (Some(system), Some(architecture)) = (meant(&self.os, &SYSTEMS), meant(&self.architecture, &ARCHITECTURES)) else {
+        let (Some(system), Some(architecture)) =
+            (meant(&self.os, &SYSTEMS), meant(&self.architecture, &ARCHITECTURES))
+        else {
             return Spelling::Unknown;
         };
         if (&system, &architecture) == (&self.os, &self.architecture) {
-            let is_known = self.variant.as_deref().is_none_or(|variant| is_variant(&architecture, variant));
+            let is_known =
+                self.variant.as_deref().is_none_or(|variant| is_variant(&architecture, variant));
             return if is_known { Spelling::Known } else { Spelling::Unknown };
         }
-        let variant = self.variant.as_ref().filter(|_| !architecture.contains('/')).map(|variant| format!("/{variant}"));
+        let variant = self
+            .variant
+            .as_ref()
+            .filter(|_| !architecture.contains('/'))
+            .map(|variant| format!("/{variant}"));
         Spelling::Slip(format!("{system}/{architecture}{}", variant.unwrap_or_default()))
     }
 }

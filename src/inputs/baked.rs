@@ -14,7 +14,9 @@ pub struct Baked {
 pub(super) fn baked(raw: &Raw, problems: &mut Problems) -> Baked {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let mut asked: Vec<String> = Vec::new();
-    let mut push = |name: &str, values: Vec<String>| asked.extend(values.into_iter().flat_map(|value| [name.to_owned(), value]));
+    let mut push = |name: &str, values: Vec<String>| {
+        asked.extend(values.into_iter().flat_map(|value| [name.to_owned(), value]))
+    };
     push("--file", lists::words(&text(&raw.files)));
     push("--set", assignments("set", &text(&raw.set), "TARGET.KEY=value", problems));
     push("--var", assignments("vars", &text(&raw.vars), "NAME=value", problems));

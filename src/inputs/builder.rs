@@ -40,7 +40,11 @@ impl BuilderTexts {
 
 pub(super) fn builder(texts: BuilderTexts, problems: &mut Problems) -> Builder {
     if let Some(name) = texts.builder {
-        for (input, text) in [("driver", &texts.driver), ("builder-endpoint", &texts.endpoint), ("append", &texts.append)] {
+        for (input, text) in [
+            ("driver", &texts.driver),
+            ("builder-endpoint", &texts.endpoint),
+            ("append", &texts.append),
+        ] {
             if text.is_some() {
                 problems.say(
                     input,
@@ -73,12 +77,16 @@ pub(super) fn builder(texts: BuilderTexts, problems: &mut Problems) -> Builder {
         None => {}
     }
     if driver == Driver::Remote && nodes.iter().any(|node| node.endpoint.is_none()) {
-        problems.say("builder-endpoint", "driver `remote` needs an address for each node, such as `tcp://buildkit:1234`");
+        problems.say(
+            "builder-endpoint",
+            "driver `remote` needs an address for each node, such as `tcp://buildkit:1234`",
+        );
     }
     check_certificates(&nodes, problems);
     let config = match (texts.buildkitd_config, texts.buildkitd_config_inline) {
         (Some(_), Some(_)) => {
-            problems.say("buildkitd-config", "it and `buildkitd-config-inline` are both set; set one");
+            problems
+                .say("buildkitd-config", "it and `buildkitd-config-inline` are both set; set one");
             None
         }
         (Some(file), None) if !Path::new(&file).is_file() => {
@@ -91,12 +99,21 @@ pub(super) fn builder(texts: BuilderTexts, problems: &mut Problems) -> Builder {
     };
     let cleanup = problems.switch("cleanup", texts.cleanup.as_deref(), true);
     let keep_state = problems.switch("keep-state", texts.keep_state.as_deref(), false);
-    Builder::Created(Created { driver, nodes, config, registries: Registries::default(), cleanup, keep_state })
+    Builder::Created(Created {
+        driver,
+        nodes,
+        config,
+        registries: Registries::default(),
+        cleanup,
+        keep_state,
+    })
 }
 
 /// TLS files are named in the driver's options; one that is not there fails late and obscurely.
 fn check_certificates(nodes: &[Node], problems: &mut Problems) {
-    for (option, file) in nodes.iter().flat_map(|node| &node.driver_opts).filter_map(|option| option.split_once('=')) {
+    for (option, file) in
+        nodes.iter().flat_map(|node| &node.driver_opts).filter_map(|option| option.split_once('='))
+    {
         if ["cacert", "cert", "key"].contains(&option) && !Path::new(file).is_file() {
             problems.say("driver-opts", format_args!("`{option}`: there is no file `{file}`"));
         }

@@ -1,5 +1,5 @@
-//! CSV as the readers of Docker's actions take it: quotes around fields, lines for records, `#` at the start of a line for a comment. Pure; it
-//! never guesses at a quote that is not closed.
+//! CSV as the readers of Docker's actions take it: quotes around fields, lines for records, `#` at
+//! the start of a line for a comment. Pure; it never guesses at a quote that is not closed.
 
 /// What a text may contain beside plain CSV.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +20,8 @@ pub enum CsvError {
     NotClosed,
 }
 
-/// The records of a text; empty lines are none. The first line's end (`\r\n`, `\n` or `\r`) is every line's.
+/// The records of a text; empty lines are none. The first line's end (`\r\n`, `\n` or `\r`) is
+/// every line's.
 pub fn read(text: &str, dialect: Dialect) -> Result<Vec<Vec<String>>, CsvError> {
     let line_end = line_end(text);
     let mut reader = Reader::default();
@@ -31,7 +32,8 @@ pub fn read(text: &str, dialect: Dialect) -> Result<Vec<Vec<String>>, CsvError> 
         rest = after;
         match letter {
             '"' if reader.quoted => {
-                let closes = after.is_empty() || after.starts_with([',']) || after.starts_with(line_end);
+                let closes =
+                    after.is_empty() || after.starts_with([',']) || after.starts_with(line_end);
                 if let Some(after) = after.strip_prefix('"') {
                     rest = after;
                     reader.field.push('"');

@@ -1,5 +1,6 @@
-//! `digests` and `digest-files`, in the ways in which jobs hand them on → claims: who says that which digest is the image of which platform.
-//! It reads names of files, asks no registry, and believes no claim: `build::merge` checks them.
+//! `digests` and `digest-files`, in the ways in which jobs hand them on → claims: who says that
+//! which digest is the image of which platform. It reads names of files, asks no registry, and
+//! believes no claim: `build::merge` checks them.
 
 use std::path::Path;
 
@@ -22,7 +23,11 @@ pub struct Claim {
 }
 
 /// Both inputs; what is said twice counts once.
-pub(super) fn claims(digests: Option<&str>, files: Option<&Path>, problems: &mut Problems) -> Vec<Claim> {
+pub(super) fn claims(
+    digests: Option<&str>,
+    files: Option<&Path>,
+    problems: &mut Problems,
+) -> Vec<Claim> {
     let mut reader = Reader { problems, found: Vec::new() };
     reader.text(digests.unwrap_or_default(), "input `digests`");
     if let Some(folder) = files {
@@ -30,9 +35,10 @@ pub(super) fn claims(digests: Option<&str>, files: Option<&Path>, problems: &mut
     }
     let mut claims: Vec<Claim> = Vec::new();
     for claim in reader.found {
-        let told = claims
-            .iter()
-            .any(|told| (&told.digest, &told.platform, &told.repository) == (&claim.digest, &claim.platform, &claim.repository));
+        let told = claims.iter().any(|told| {
+            (&told.digest, &told.platform, &told.repository)
+                == (&claim.digest, &claim.platform, &claim.repository)
+        });
         if !told {
             claims.push(claim);
         }
@@ -57,7 +63,8 @@ impl Reader<'_> {
             match value {
                 Ok(value) => self.value(&value, by),
                 Err(error) => {
-                    self.problems.say("digests", format_args!("the JSON of {by} cannot be read: {error}"));
+                    self.problems
+                        .say("digests", format_args!("the JSON of {by} cannot be read: {error}"));
                     return;
                 }
             }
@@ -75,9 +82,14 @@ impl Reader<'_> {
                         field if is_output(name) => self.value(field, by),
                         Value::String(digest) => match name.parse() {
                             Ok(platform) => self.digest(digest, Some(platform), by),
-                            Err(error) => self.problems.say("digests", format_args!("{by}: {error}")),
+                            Err(error) => {
+                                self.problems.say("digests", format_args!("{by}: {error}"))
+                            }
                         },
-                        other => self.problems.say("digests", format_args!("{by}: `{name}` has `{other}`, which is no digest")),
+                        other => self.problems.say(
+                            "digests",
+                            format_args!("{by}: `{name}` has `{other}`, which is no digest"),
+                        ),
                     }
                 }
             }
@@ -85,17 +97,26 @@ impl Reader<'_> {
         }
     }
 
-    /// One entry of `toJSON(needs)`. A job without such an output has other work to do, and must have done it.
+    /// One entry of `toJSON(needs)`. A job without such an output has other work to do, and must
+    /// have done it.
     fn need(&mut self, name: &str, job: &serde_json::Map<String, Value>) {
         match job.get("result").and_then(Value::as_str) {
             Some("success") => {}
             Some(result) => {
-                return self
-                    .problems
-                    .say("digests", format_args!("job `{name}` ended with `{result}`, so what it was to build is missing"));
+                return self.problems.say(
+                    "digests",
+                    format_args!(
+                        "job `{name}` ended with `{result}`, so what it was to build is missing"
+                    ),
+                );
             }
             None => {
-                return self.problems.say("digests", format_args!("`{name}` is neither a platform with its digest nor a job of `needs`"));
+                return self.problems.say(
+                    "digests",
+                    format_args!(
+                        "`{name}` is neither a platform with its digest nor a job of `needs`"
+                    ),
+                );
             }
         }
         let outputs = job.get("outputs").and_then(Value::as_object).into_iter().flatten();
@@ -112,17 +133,29 @@ impl Reader<'_> {
             text.parse::<Digest>().map(|digest| (digest, None))
         };
         match read {
-            Ok((digest, repository)) => self.found.push(Claim { digest, platform, repository, by: by.to_owned() }),
-            Err(error) => self.problems.say("digests", format_args!("{by}: {error}; a tag may move, so only digests are merged")),
+            Ok((digest, repository)) => {
+                self.found.push(Claim { digest, platform, repository, by: by.to_owned() })
+            }
+            Err(error) => self.problems.say(
+                "digests",
+                format_args!("{by}: {error}; a tag may move, so only digests are merged"),
+            ),
         }
     }
 
-    /// Files named by the hexadecimal digits alone, since an artifact's files may have no `:`; and one folder below, an artifact each.
+    /// Files named by the hexadecimal digits alone, since an artifact's files may have no `:`; and
+    /// one folder below, an artifact each.
     fn folder(&mut self, path: &Path, open: Result<Folder, FileError>, deeper: bool) {
         let shown = path.display();
-        let (folder, names) = match open.and_then(|folder| folder.names().map(|names| (folder, names))) {
+        let (folder, names) = match open
+            .and_then(|folder| folder.names().map(|names| (folder, names)))
+        {
             Ok(read) => read,
-            Err(error) => return self.problems.say("digest-files", format_args!("folder `{shown}` cannot be read: {error}")),
+            Err(error) => {
+                return self
+                    .problems
+                    .say("digest-files", format_args!("folder `{shown}` cannot be read: {error}"));
+            }
         };
         if names.is_empty() {
             self.problems.say("digest-files", format_args!("folder `{shown}` is empty"));
@@ -138,11 +171,22 @@ impl Reader<'_> {
             let name = entry.to_string_lossy().into_owned();
             let entry = path.join(entry);
             match format!("sha256:{}", name.trim_start_matches("sha256:")).parse() {
-                _ if is_folder && deeper => self.folder(&entry, folder.below(Path::new(&name), false), false),
-                Ok(digest) => self.found.push(Claim { digest, platform: None, repository: None, by: format!("file `{name}`") }),
-                Err(_) => self
-                    .problems
-                    .say("digest-files", format_args!("`{}` is not named by the 64 hexadecimal digits of a digest", entry.display())),
+                _ if is_folder && deeper => {
+                    self.folder(&entry, folder.below(Path::new(&name), false), false)
+                }
+                Ok(digest) => self.found.push(Claim {
+                    digest,
+                    platform: None,
+                    repository: None,
+                    by: format!("file `{name}`"),
+                }),
+                Err(_) => self.problems.say(
+                    "digest-files",
+                    format_args!(
+                        "`{}` is not named by the 64 hexadecimal digits of a digest",
+                        entry.display()
+                    ),
+                ),
             }
         }
     }
@@ -170,7 +214,8 @@ mod tests {
 
     #[test]
     fn every_way_of_handing_digests_on_says_the_same() {
-        let (amd, arm) = (json!({ "linux/amd64": digest('a') }), json!({ "linux/arm64": digest('b') }));
+        let (amd, arm) =
+            (json!({ "linux/amd64": digest('a') }), json!({ "linux/arm64": digest('b') }));
         let job = |outputs: Value| json!({ "result": "success", "outputs": outputs });
         for text in [
             json!({ "linux/amd64": digest('a'), "linux/arm64": digest('b') }).to_string(),
@@ -194,13 +239,22 @@ mod tests {
     #[test]
     fn what_is_no_digest_or_no_success_is_refused() {
         for (text, why) in [
-            (json!({ "a": { "result": "failure", "outputs": {} } }).to_string(), "job `a` ended with `failure`"),
-            (json!({ "a": { "result": "skipped", "outputs": {} } }).to_string(), "job `a` ended with `skipped`"),
+            (
+                json!({ "a": { "result": "failure", "outputs": {} } }).to_string(),
+                "job `a` ended with `failure`",
+            ),
+            (
+                json!({ "a": { "result": "skipped", "outputs": {} } }).to_string(),
+                "job `a` ended with `skipped`",
+            ),
             (json!({ "linux/amd64": "v1.2.3" }).to_string(), "a tag may move"),
             ("ghcr.io/o/a:v1".to_owned(), "a tag may move"),
             (json!({ "amd64": digest('a') }).to_string(), "`amd64` is not a platform"),
             (json!({ "linux/amd64": 3 }).to_string(), "no digest"),
-            (json!({ "linux/amd64": { "digest": digest('a') } }).to_string(), "nor a job of `needs`"),
+            (
+                json!({ "linux/amd64": { "digest": digest('a') } }).to_string(),
+                "nor a job of `needs`",
+            ),
             ("{".to_owned(), "cannot be read"),
         ] {
             let (_, problems) = read(&text);
@@ -221,7 +275,9 @@ mod tests {
         claims(None, Some(folder.path()), &mut problems);
         claims(None, Some(&folder.path().join("nowhere")), &mut problems);
         assert!(
-            problems.said.len() == 2 && problems.said[0].contains("notes.txt") && problems.said[1].contains("cannot be read"),
+            problems.said.len() == 2
+                && problems.said[0].contains("notes.txt")
+                && problems.said[1].contains("cannot be read"),
             "{:?}",
             problems.said
         );

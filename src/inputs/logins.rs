@@ -1,5 +1,5 @@
-//! `registry-auth`, `username` and `password`, `github-token` → logins. Pure; it asks no token service, and gives the token of a server to no
-//! registry but its own.
+//! `registry-auth`, `username` and `password`, `github-token` → logins. Pure; it asks no token
+//! service, and gives the token of a server to no registry but its own.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -18,10 +18,21 @@ pub(super) struct Asker<'a> {
     pub(super) publishes: bool,
 }
 
-/// Entries of `registry-auth` first, then the pair for `registry` or that of the images, then the token for the registry of its server.
-pub(super) fn logins(raw: &Raw, images: &str, asker: &Asker<'_>, problems: &mut Problems, notices: &mut Vec<String>) -> Vec<Login> {
+/// Entries of `registry-auth` first, then the pair for `registry` or that of the images, then the
+/// token for the registry of its server.
+pub(super) fn logins(
+    raw: &Raw,
+    images: &str,
+    asker: &Asker<'_>,
+    problems: &mut Problems,
+    notices: &mut Vec<String>,
+) -> Vec<Login> {
     let own = asker.server.registry();
-    let mut logins = raw.registry_auth.as_ref().map(|text| entries(text, asker, problems, notices)).unwrap_or_default();
+    let mut logins = raw
+        .registry_auth
+        .as_ref()
+        .map(|text| entries(text, asker, problems, notices))
+        .unwrap_or_default();
     match (&raw.username, &raw.password) {
         (Some(username), Some(password)) => {
             let given = raw.registry.as_ref().map(|registry| registry_alone("registry", registry, problems));
@@ -42,16 +53,19 @@ pub(super) fn logins(raw: &Raw, images: &str, asker: &Asker<'_>, problems: &mut 
         && !logins.iter().any(|login| spelling::registry(&login.registry) == registry)
     {
         // It takes any user name beside a workflow token.
-        let method = Method::Password { username: "x-access-token".to_owned(), password: token.clone() };
+        let method =
+            Method::Password { username: "x-access-token".to_owned(), password: token.clone() };
         logins.push(Login { registry, method, is_given: false });
     }
     logins
 }
 
-/// A registry's name in small letters, without scheme; what stands behind it was meant for `images`.
+/// A registry's name in small letters, without scheme; what stands behind it was meant for
+/// `images`.
 fn registry_alone(input: &str, name: &str, problems: &mut Problems) -> String {
     let given = name.trim().to_lowercase();
-    let given = given.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let given =
+        given.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     if spelling::registry(given) == "docker.io" {
         return "docker.io".to_owned();
     }
@@ -62,11 +76,15 @@ fn registry_alone(input: &str, name: &str, problems: &mut Problems) -> String {
     host.to_owned()
 }
 
-/// Where a pair without `registry` is for. docker/login-action takes it for Docker Hub, so where several registries may be meant nothing else
-/// gets it. Images that are not enabled count, too: a password must not go elsewhere by a switch.
+/// Where a pair without `registry` is for. docker/login-action takes it for Docker Hub, so where
+/// several registries may be meant nothing else gets it. Images that are not enabled count, too: a
+/// password must not go elsewhere by a switch.
 fn registry_of(images: &str, own: Option<&str>, problems: &mut Problems) -> String {
     let names = metadata::image_names(images).unwrap_or_default();
-    let registries = names.iter().filter_map(|name| name.parse::<Repository>().ok()).map(|image| image.registry().to_owned());
+    let registries = names
+        .iter()
+        .filter_map(|name| name.parse::<Repository>().ok())
+        .map(|image| image.registry().to_owned());
     let registries = super::unique(registries.collect());
     match registries.as_slice() {
         [] => own.map(str::to_owned).unwrap_or_else(|| {
@@ -96,7 +114,12 @@ fn left_out(registry: Option<&str>) -> String {
     )
 }
 
-fn entries(text: &SecretString, asker: &Asker<'_>, problems: &mut Problems, notices: &mut Vec<String>) -> Vec<Login> {
+fn entries(
+    text: &SecretString,
+    asker: &Asker<'_>,
+    problems: &mut Problems,
+    notices: &mut Vec<String>,
+) -> Vec<Login> {
     let keys = match AwsKeys::from_environment(asker.env) {
         Ok(keys) => keys,
         Err(error) => {
@@ -106,14 +129,23 @@ fn entries(text: &SecretString, asker: &Asker<'_>, problems: &mut Problems, noti
     };
     // The parser's own message quotes the text, and the text holds passwords.
     let Ok(entries) = serde_saphyr::from_str::<Vec<Entry>>(text.expose_secret()) else {
-        problems.say("registry-auth", "not a list of `registry`, `username`, `password` in YAML or JSON");
+        problems.say(
+            "registry-auth",
+            "not a list of `registry`, `username`, `password` in YAML or JSON",
+        );
         return Vec::new();
     };
     let mut logins = Vec::new();
     for entry in entries {
-        match Method::new(&entry, keys.as_ref()).and_then(|method| Ok((entry.registry()?.to_owned(), method))) {
+        match Method::new(&entry, keys.as_ref())
+            .and_then(|method| Ok((entry.registry()?.to_owned(), method)))
+        {
             Ok((registry, method)) => {
-                logins.push(Login { registry: registry_alone("registry-auth", &registry, problems), method, is_given: true });
+                logins.push(Login {
+                    registry: registry_alone("registry-auth", &registry, problems),
+                    method,
+                    is_given: true,
+                });
             }
             Err(MethodError::Missing { registry, .. } | MethodError::Nothing { registry, .. })
                 if !asker.publishes && entry.lacks_a_secret() =>

@@ -1,4 +1,5 @@
-//! `INPUT_*` → `Inputs`: every input of action.yml, parsed into the words the program uses. It never acts on one.
+//! `INPUT_*` → `Inputs`: every input of action.yml, parsed into the words the program uses. It
+//! never acts on one.
 
 mod baked;
 mod builder;
@@ -15,6 +16,7 @@ mod raw;
 mod references;
 mod secrets;
 pub mod signing_key;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,11 +49,16 @@ use self::named::names_and_tags;
 use self::problems::Problems;
 use self::raw::Raw;
 pub use self::secrets::secret_texts;
+use self::words::{
+    allowed, annotations, build_env, build_texts, merged, merged_sbom, metadata_context, mirror,
+    on_tag_conflict, push, sbom_cache_key, sbom_files, sbom_format, spelt, unique, wish,
+};
 
 /// What the user asked for. Each field has the name of its input with `_` for `-`.
 #[derive(Debug)]
 pub struct Inputs {
-    /// The inputs of docker/metadata-action, as texts; `metadata` reads them. `tags` is empty when the event decides.
+    /// The inputs of docker/metadata-action, as texts; `metadata` reads them. `tags` is empty when
+    /// the event decides.
     pub metadata: metadata::Texts,
     pub metadata_context: MetadataContext,
     pub separators: Separators,
@@ -114,7 +121,8 @@ pub struct Merged {
     /// Whether each platform must come with a provenance of its build.
     pub provenance: bool,
     pub build_source: BuildSource,
-    /// Whether every job of a workflow such as `publish.yml` must have run on a runner of GitHub's, by the word of its API.
+    /// Whether every job of a workflow such as `publish.yml` must have run on a runner of GitHub's,
+    /// by the word of its API.
     pub check_runners: bool,
 }
 
@@ -200,7 +208,8 @@ pub struct Login {
     pub is_given: bool,
 }
 
-/// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell cannot set names with dashes.
+/// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell
+/// cannot set names with dashes.
 const STANDING_IN: [(&str, &str); 3] = [
     ("SUPPLY_ACTION_SIGNING_CONFIG", "INPUT_SIGNING-CONFIG"),
     ("SUPPLY_ACTION_TRUSTED_ROOT", "INPUT_TRUSTED-ROOT"),
@@ -217,20 +226,39 @@ impl Inputs {
     pub fn of(action: Action, env: &Environment, context: &Context) -> anyhow::Result<Self> {
         // The runner passes an input that is not set as "".
         let is_separator = |name: &str| name.starts_with("INPUT_SEP");
-        let is_set = |name: &str, value: &str| !value.trim().is_empty() || (is_separator(name) && !value.is_empty());
-        let set: Vec<(&String, &String)> = env.iter().filter(|(name, value)| is_set(name, value)).collect();
+        let is_set = |name: &str, value: &str| {
+            !value.trim().is_empty() || (is_separator(name) && !value.is_empty())
+        };
+        let set: Vec<(&String, &String)> =
+            env.iter().filter(|(name, value)| is_set(name, value)).collect();
         let mut given: BTreeMap<String, String> = BTreeMap::new();
-        let standing_in = |name: &str| STANDING_IN.iter().find(|(variable, _)| *variable == name).map(|(_, input)| (*input).to_owned());
-        // Later ones win: variables that stand in, then underscores for dashes (a shell can write no dashes), then the exact names.
-        given.extend(set.iter().filter_map(|(name, value)| Some((standing_in(name)?, (*value).clone()))));
+        let standing_in = |name: &str| {
+            STANDING_IN
+                .iter()
+                .find(|(variable, _)| *variable == name)
+                .map(|(_, input)| (*input).to_owned())
+        };
+        // Later ones win: variables that stand in, then underscores for dashes (a shell can write
+        // no dashes), then the exact names.
+        given.extend(
+            set.iter().filter_map(|(name, value)| Some((standing_in(name)?, (*value).clone()))),
+        );
+        given.extend(set.iter().filter_map(|(name, value)| {
+            Some((
+                format!("INPUT_{}", name.strip_prefix("INPUT_")?.replace('_', "-")),
+                (*value).clone(),
+            ))
+        }));
         given.extend(
             set.iter()
-                .filter_map(|(name, value)| Some((format!("INPUT_{}", name.strip_prefix("INPUT_")?.replace('_', "-")), (*value).clone()))),
+                .filter(|(name, _)| name.starts_with("INPUT_"))
+                .map(|(name, value)| ((*name).clone(), (*value).clone())),
         );
-        given.extend(set.iter().filter(|(name, _)| name.starts_with("INPUT_")).map(|(name, value)| ((*name).clone(), (*value).clone())));
         // What is an input of another action counts for nothing, and is told.
         given.retain(|name, _| {
-            action.names().iter().any(|known| name.strip_prefix("INPUT_").is_some_and(|name| name.eq_ignore_ascii_case(known)))
+            action.names().iter().any(|known| {
+                name.strip_prefix("INPUT_").is_some_and(|name| name.eq_ignore_ascii_case(known))
+            })
         });
         // `Raw` holds only strings, so that no error of envy's can carry a value.
         let raw: Raw = envy::prefixed("INPUT_").from_iter(given)?;
@@ -242,7 +270,8 @@ impl Inputs {
     /// What the metadata needs to be asked for.
     pub fn wanted(&self, now: jiff::Timestamp, git_ref: &str) -> Wanted {
         let texts = &self.metadata;
-        let asking = [&texts.tags, &texts.flavor, &texts.labels, &texts.annotations, &texts.build_args];
+        let asking =
+            [&texts.tags, &texts.flavor, &texts.labels, &texts.annotations, &texts.build_args];
         let commit_date = asking.iter().any(|text| text.contains("commit_date"));
         let checkout = self.metadata_context == MetadataContext::Git;
         let branch = git_ref.strip_prefix("refs/heads/").filter(|_| texts.tags.trim().is_empty());
@@ -261,7 +290,9 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
     let asked = outputs::asked(&text(&raw.outputs), &mut problems, &mut notices);
     let names = match action {
         Action::Bake => metadata::Texts::default(), // the bake files name the images
-        Action::Publish | Action::Merge => names_and_tags(&raw, &asked.names, context, &mut problems, &mut notices),
+        Action::Publish | Action::Merge => {
+            names_and_tags(&raw, &asked.names, context, &mut problems, &mut notices)
+        }
     };
     let platforms = match &raw.platforms {
         Some(list) => problems.some("platforms", list),
@@ -272,10 +303,20 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
     let build = build_texts(&raw, &platforms, &mut problems);
     let push = push(raw.push.as_deref(), &asked, &mut problems, &mut notices);
     let server = Server::of(&context.server_url);
-    let asker = logins::Asker { env, server: &server, publishes: !trigger::only_builds(push, &context.event_name) };
+    let asker = logins::Asker {
+        env,
+        server: &server,
+        publishes: !trigger::only_builds(push, &context.event_name),
+    };
     let registry_auth = logins::logins(&raw, &names.images, &asker, &mut problems, &mut notices);
     let mut builder = builder::builder(builder::BuilderTexts::of(&raw), &mut problems);
-    let about = network::About { env, network: &context.network, server, images: &names.images, logins: &registry_auth };
+    let about = network::About {
+        env,
+        network: &context.network,
+        server,
+        images: &names.images,
+        logins: &registry_auth,
+    };
     network::equip(&mut builder, &raw, &about, &mut problems, &mut notices);
     let inputs = Inputs {
         tuf_mirror: mirror(&raw, &mut problems),
@@ -290,15 +331,28 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         metadata_context: metadata_context(raw.metadata_context.as_deref(), &mut problems),
         separators: {
             let separator = |text: &Option<String>| text.clone().unwrap_or_else(|| "\n".to_owned());
-            Separators { tags: separator(&raw.sep_tags), labels: separator(&raw.sep_labels), annotations: separator(&raw.sep_annotations) }
+            Separators {
+                tags: separator(&raw.sep_tags),
+                labels: separator(&raw.sep_labels),
+                annotations: separator(&raw.sep_annotations),
+            }
         },
         bake_target: raw.bake_target.clone(),
         platforms: unique(platforms),
         build,
         push,
-        push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false) || asked.push_by_digest,
-        merge: if action == Action::Merge { merged(&raw, &mut problems) } else { Merged::default() },
-        bake: if action == Action::Bake { baked::baked(&raw, &mut problems) } else { Baked::default() },
+        push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false)
+            || asked.push_by_digest,
+        merge: if action == Action::Merge {
+            merged(&raw, &mut problems)
+        } else {
+            Merged::default()
+        },
+        bake: if action == Action::Bake {
+            baked::baked(&raw, &mut problems)
+        } else {
+            Baked::default()
+        },
         allowed: allowed(&raw, &mut problems),
         build_env: build_env(raw.build_env.as_deref(), env, &mut notices, &mut problems),
         sbom_cache_key: sbom_cache_key(&raw, &mut problems),
@@ -308,18 +362,32 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         sbom_format: sbom_format(raw.sbom_format.as_deref(), &mut problems),
         sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
-        allow_public_log: problems.switch("allow-public-log", raw.allow_public_log.as_deref(), false),
+        allow_public_log: problems.switch(
+            "allow-public-log",
+            raw.allow_public_log.as_deref(),
+            false,
+        ),
         github_token: raw.github_token.clone(),
         notices,
         signing_key: signing_key::signing_key(env, &mut problems),
         sign: problems.switch("sign", raw.sign.as_deref(), true),
-        github_attestations: wish("github-attestations", raw.github_attestations.as_deref(), &mut problems),
+        github_attestations: wish(
+            "github-attestations",
+            raw.github_attestations.as_deref(),
+            &mut problems,
+        ),
         sign_subjects: match &raw.sign_subjects {
             Some(list) => problems.some("sign-subjects", list),
             None => vec![Part::Index, Part::Platform, Part::Attestations],
         },
-        signature_formats: raw.signature_formats.as_deref().map(|list| unique(problems.some("signature-formats", list))),
-        signature_annotations: annotations(raw.signature_annotations.as_deref().unwrap_or_default(), &mut problems),
+        signature_formats: raw
+            .signature_formats
+            .as_deref()
+            .map(|list| unique(problems.some("signature-formats", list))),
+        signature_annotations: annotations(
+            raw.signature_annotations.as_deref().unwrap_or_default(),
+            &mut problems,
+        ),
         on_tag_conflict: on_tag_conflict(raw.on_tag_conflict.as_deref(), &mut problems),
         builder,
         network: context.network.clone(),
@@ -327,249 +395,6 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         trusted_root: raw.trusted_root.map(PathBuf::from),
     };
     problems.into_result().map(|()| inputs)
-}
-
-fn on_tag_conflict(text: Option<&str>, problems: &mut Problems) -> OnTagConflict {
-    match text {
-        None | Some("fail") => OnTagConflict::Fail,
-        Some("overwrite") => OnTagConflict::Overwrite,
-        Some(other) => {
-            problems.say("on-tag-conflict", format_args!("`{other}` is neither `fail` nor `overwrite`"));
-            OnTagConflict::Fail
-        }
-    }
-}
-
-fn metadata_context(text: Option<&str>, problems: &mut Problems) -> MetadataContext {
-    match text.map(str::trim) {
-        None | Some("workflow") => MetadataContext::Workflow,
-        Some("git") => MetadataContext::Git,
-        Some(other) => {
-            problems.say("metadata-context", format_args!("`{other}` is neither `workflow` nor `git`"));
-            MetadataContext::Workflow
-        }
-    }
-}
-
-fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
-    let files = raw.digest_files.as_deref().map(|folder| Path::new(folder.trim()));
-    Merged {
-        claims: digests::claims(raw.digests.as_deref(), files, problems),
-        sbom: merged_sbom(raw, problems),
-        provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
-        check_runners: problems.switch("check-runners", raw.check_runners.as_deref(), false),
-        build_source: match raw.build_source.as_deref().map(str::trim) {
-            None => BuildSource::Run,
-            Some("any") => BuildSource::Any,
-            Some(uri) if uri.contains("://") => BuildSource::Uri(uri.to_owned()),
-            Some(other) => {
-                problems
-                    .say("build-source", format_args!("`{other}` is neither `any` nor an address such as `https://github.com/octo/app`"));
-                BuildSource::Run
-            }
-        },
-    }
-}
-
-fn allowed(raw: &Raw, problems: &mut Problems) -> Allowed {
-    let index_entries = lists::words(raw.allow_index_entries.as_deref().unwrap_or_default());
-    for kind in index_entries.iter().filter(|kind| !kind.contains('/')) {
-        problems.say(
-            "allow-index-entries",
-            format_args!("`{kind}` is not an artifact type such as `application/vnd.amazon.soci.index.v1+json`"),
-        );
-    }
-    let foreign_layers = problems.switch("allow-foreign-layers", raw.allow_foreign_layers.as_deref(), false);
-    Allowed { foreign_layers, index_entries, artifacts: false }
-}
-
-fn build_env(text: Option<&str>, env: &Environment, notices: &mut Vec<String>, problems: &mut Problems) -> Vec<String> {
-    let names = lists::words(text.unwrap_or_default());
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    for name in names.iter().filter(|name| !is_name(name)) {
-        problems.say("build-env", format_args!("`{name}` is not the name of a variable"));
-    }
-    for name in names.iter().filter(|name| command::is_ours(name)) {
-        problems.say("build-env", format_args!("no build gets `{name}`: it would sign, log in or ask for tokens in the name of this job"));
-    }
-    let unset = names.iter().filter(|name| !env.contains_key(*name));
-    notices.extend(unset.map(|name| format!("input `build-env` names `{name}`, which this job does not set")));
-    names
-}
-
-/// Short keys can be guessed by whoever may write the cache.
-fn sbom_cache_key(raw: &Raw, problems: &mut Problems) -> Option<SecretString> {
-    const SHORTEST: usize = 16;
-    let key = raw.sbom_cache_key.clone()?;
-    if raw.sbom_cache.is_none() {
-        problems.say("sbom-cache-key", "it authenticates the entries of `sbom-cache`, which is not set");
-    }
-    if key.expose_secret().trim().len() < SHORTEST {
-        problems.say("sbom-cache-key", format_args!("it is shorter than {SHORTEST} characters; use a random secret"));
-    }
-    Some(key)
-}
-
-fn sbom_files(text: Option<&str>, problems: &mut Problems) -> bool {
-    match text.map(str::trim) {
-        None | Some("none") => false,
-        Some("owned") => true,
-        Some(other) => {
-            problems.say("sbom-files", format_args!("`{other}` is neither `none` nor `owned`"));
-            false
-        }
-    }
-}
-
-fn sbom_format(text: Option<&str>, problems: &mut Problems) -> Option<foreign::Format> {
-    match text.map(str::trim)? {
-        "spdx" => Some(foreign::Format::Spdx),
-        "cyclonedx" => Some(foreign::Format::CycloneDx),
-        other => {
-            problems.say("sbom-format", format_args!("`{other}` is neither `spdx` nor `cyclonedx`"));
-            None
-        }
-    }
-}
-
-fn merged_sbom(raw: &Raw, problems: &mut Problems) -> MergedSbom {
-    let is_cyclonedx = raw.sbom_format.as_deref().map(str::trim) == Some("cyclonedx");
-    let sbom = match raw.sbom.as_deref().map(str::trim) {
-        Some(text) if text.eq_ignore_ascii_case("registry") => MergedSbom::Registry,
-        Some(text) => match lists::boolean(text) {
-            Some(true) => MergedSbom::Built,
-            Some(false) => MergedSbom::Off,
-            None => {
-                problems.say("sbom", format_args!("`{text}` is none of `true`, `registry`, `false`"));
-                MergedSbom::Built
-            }
-        },
-        None => MergedSbom::Built,
-    };
-    // What a build makes is SPDX.
-    if is_cyclonedx && sbom == MergedSbom::Built { MergedSbom::Registry } else { sbom }
-}
-
-fn mirror(raw: &Raw, problems: &mut Problems) -> Option<Mirror> {
-    let Some(url) = raw.tuf_mirror.as_deref().map(str::trim) else {
-        if raw.tuf_root.is_some() {
-            problems.say("tuf-root", "it says where trust in `tuf-mirror` begins, which is not set");
-        }
-        return None;
-    };
-    if !["https://", "http://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
-        problems.say("tuf-mirror", format_args!("`{url}` is not an address that begins with https:// or http://"));
-    }
-    if raw.trusted_root.is_some() && raw.signing_config.is_some() {
-        problems.say("tuf-mirror", "beside both `trusted-root` and `signing-config` nothing is left to fetch");
-    }
-    Some(Mirror { url: url.to_owned(), root: raw.tuf_root.as_deref().map(|file| PathBuf::from(file.trim())) })
-}
-
-fn build_texts(raw: &Raw, platforms: &[Platform], problems: &mut Problems) -> BuildTexts {
-    let text = |value: &Option<String>| value.as_deref().unwrap_or_default().trim().to_owned();
-    let listed: Vec<String> = platforms.iter().map(ToString::to_string).collect();
-    BuildTexts {
-        add_hosts: text(&raw.add_hosts),
-        allow: text(&raw.allow),
-        attests: text(&raw.attests),
-        build_args: text(&raw.build_args),
-        build_contexts: text(&raw.build_contexts),
-        cache_from: text(&raw.cache_from),
-        cache_to: text(&raw.cache_to),
-        call: text(&raw.call),
-        cgroup_parent: text(&raw.cgroup_parent),
-        context: text(&raw.context),
-        file: text(&raw.file),
-        github_token: raw.github_token.clone(),
-        load: problems.switch("load", raw.load.as_deref(), false),
-        network: text(&raw.network),
-        no_cache: problems.switch("no-cache", raw.no_cache.as_deref(), false),
-        no_cache_filters: text(&raw.no_cache_filters),
-        outputs: text(&raw.outputs),
-        platforms: listed.join(","),
-        provenance: text(&raw.provenance),
-        pull: problems.switch("pull", raw.pull.as_deref(), false),
-        sbom: text(&raw.sbom),
-        secret_envs: text(&raw.secret_envs),
-        secret_files: text(&raw.secret_files),
-        secrets: raw.secrets.clone(),
-        shm_size: text(&raw.shm_size),
-        ssh: text(&raw.ssh),
-        target: text(&raw.target),
-        ulimit: text(&raw.ulimit),
-        // Both are completed by the plan.
-        labels: String::new(),
-        annotations: String::new(),
-    }
-}
-
-/// `KEY=VALUE`, one a line, as `cosign sign -a` takes them one a flag.
-fn annotations(text: &str, problems: &mut Problems) -> BTreeMap<String, String> {
-    let mut annotations = BTreeMap::new();
-    for line in lists::lines(text) {
-        match lists::key_value(&line) {
-            Some((key, _)) if annotations.contains_key(key) => {
-                problems.say("signature-annotations", format_args!("`{key}` stands there twice"))
-            }
-            Some((key, value)) => drop(annotations.insert(key.to_owned(), value.trim().to_owned())),
-            None => problems.say("signature-annotations", format_args!("`{line}` is not KEY=VALUE")),
-        }
-    }
-    annotations
-}
-
-/// `push=false` of an image's output is no less than `push: false`.
-fn push(text: Option<&str>, asked: &outputs::Asked, problems: &mut Problems, notices: &mut Vec<String>) -> Push {
-    match (wish("push", text, problems), asked.holds_back) {
-        (Wish::Always, true) => {
-            problems.say("outputs", "`push=false` stands beside `push: true`; leave one of them out");
-            Push::Never
-        }
-        (Wish::Auto, true) => {
-            notices.push("input `outputs`: `push=false` is understood as `push: false`".to_owned());
-            Push::Never
-        }
-        (Wish::Never, _) => Push::Never,
-        (Wish::Auto, false) => Push::Auto,
-        (Wish::Always, false) => Push::Always,
-    }
-}
-
-/// A platform that nothing is called is a slip; one that only we do not know is the builder's to decide.
-fn spelt(platforms: &[Platform], problems: &mut Problems, notices: &mut Vec<String>) {
-    for platform in platforms {
-        match platform.spelling() {
-            Spelling::Known => {}
-            Spelling::Slip(meant) => problems.say("platforms", format_args!("no platform is called `{platform}`; did you mean `{meant}`?")),
-            Spelling::Unknown => notices.push(format!("input `platforms`: nothing known is called `{platform}`; the builder decides")),
-        }
-    }
-}
-
-/// `auto`, or a switch.
-fn wish(input: &str, text: Option<&str>, problems: &mut Problems) -> Wish {
-    match text.map(str::trim) {
-        None | Some("auto") => Wish::Auto,
-        Some(text) => match lists::boolean(text) {
-            Some(true) => Wish::Always,
-            Some(false) => Wish::Never,
-            None => {
-                problems.say(input, format_args!("`{text}` is none of `auto`, `true`, `false`"));
-                Wish::Auto
-            }
-        },
-    }
-}
-
-fn unique<T: PartialEq>(values: Vec<T>) -> Vec<T> {
-    let mut kept: Vec<T> = Vec::new();
-    for value in values {
-        if !kept.contains(&value) {
-            kept.push(value);
-        }
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `images` and `tags`, in the ways in which workflows write them → texts for `metadata`. Pure; it decides no name.
+//! `images` and `tags`, in the ways in which workflows write them → texts for `metadata`. Pure; it
+//! decides no name.
 
 use super::references::{Item, item};
 use super::{Problems, Raw};
@@ -6,27 +7,53 @@ use crate::github::Context;
 use crate::github::server::Server;
 use crate::metadata::{self, Reference, Remark, Texts};
 
-/// `images` with its default, and `tags` as rules. Whole references in `tags`, as docker/build-push-action takes them, name the images too.
+/// `images` with its default, and `tags` as rules. Whole references in `tags`, as
+/// docker/build-push-action takes them, name the images too.
 /// `pushed` are names that `outputs` gives to an image without a tag.
-pub(super) fn names_and_tags(raw: &Raw, pushed: &[String], context: &Context, problems: &mut Problems, notices: &mut Vec<String>) -> Texts {
+pub(super) fn names_and_tags(
+    raw: &Raw,
+    pushed: &[String],
+    context: &Context,
+    problems: &mut Problems,
+    notices: &mut Vec<String>,
+) -> Texts {
     let given = raw.tags.clone().unwrap_or_default();
     let entries = metadata::entries("tags", &given).unwrap_or_default(); // what cannot be read is reported with the rest of the metadata
     told(&entries, problems, notices);
-    let items: Vec<(&str, Item)> = entries.iter().flat_map(|entry| items(entry)).map(|text| (text, item(text))).collect();
-    let whole: Vec<&Reference> =
-        items.iter().filter_map(|(_, item)| if let Item::Reference(whole) = item { Some(whole) } else { None }).collect();
-    let wrong: Vec<&String> = items.iter().filter_map(|(_, item)| if let Item::Wrong(why) = item { Some(why) } else { None }).collect();
+    let items: Vec<(&str, Item)> =
+        entries.iter().flat_map(|entry| items(entry)).map(|text| (text, item(text))).collect();
+    let whole: Vec<&Reference> = items
+        .iter()
+        .filter_map(|(_, item)| if let Item::Reference(whole) = item { Some(whole) } else { None })
+        .collect();
+    let wrong: Vec<&String> = items
+        .iter()
+        .filter_map(|(_, item)| if let Item::Wrong(why) = item { Some(why) } else { None })
+        .collect();
     wrong.iter().for_each(|why| problems.say("tags", why));
     let is_rule = |entry: &&String| entry.contains('=');
-    if let Some(entry) = entries.iter().find(|entry| whole.is_empty() && !is_rule(entry) && items_of(entry).count() > 1) {
-        notices.push(format!("input `tags`: `{entry}` is one rule, in which the last name wins; write one tag a line"));
+    if let Some(entry) = entries
+        .iter()
+        .find(|entry| whole.is_empty() && !is_rule(entry) && items_of(entry).count() > 1)
+    {
+        notices.push(format!(
+            "input `tags`: `{entry}` is one rule, in which the last name wins; write one tag a line"
+        ));
     }
-    let images = raw.images.clone().or_else(|| Some(pushed.join("\n")).filter(|pushed| !pushed.is_empty()));
+    let images =
+        raw.images.clone().or_else(|| Some(pushed.join("\n")).filter(|pushed| !pushed.is_empty()));
     match (&raw.images, whole.first()) {
         (Some(_), Some(Reference { text, tag, .. })) => {
-            problems.say("tags", format_args!("`{text}` is a whole reference beside `images`; write `{tag}` alone"));
+            problems.say(
+                "tags",
+                format_args!("`{text}` is a whole reference beside `images`; write `{tag}` alone"),
+            );
         }
-        (None, Some(_)) if whole.len() == items.len() && !entries.iter().any(|entry| is_rule(&entry)) => return of_references(&whole),
+        (None, Some(_))
+            if whole.len() == items.len() && !entries.iter().any(|entry| is_rule(&entry)) =>
+        {
+            return of_references(&whole);
+        }
         (None, Some(_)) if wrong.is_empty() => {
             problems.say("tags", "some are whole references and some are not; write the names into `images` and the tags alone here");
         }
@@ -50,7 +77,8 @@ pub(super) fn names_and_tags(raw: &Raw, pushed: &[String], context: &Context, pr
     }
 }
 
-/// The items of an entry that is no rule, as docker/build-push-action splits them: empty ones are none.
+/// The items of an entry that is no rule, as docker/build-push-action splits them: empty ones are
+/// none.
 fn items(entry: &str) -> impl Iterator<Item = &str> {
     items_of(entry).filter(|_| !entry.contains('='))
 }
@@ -65,9 +93,12 @@ fn without_empty_items(entries: &[String]) -> Option<String> {
         kept if kept.is_empty() => entry.clone(),
         kept => kept,
     };
-    let has_empty = |entry: &&String| !entry.contains('=') && entry.split(',').any(|item| item.trim().is_empty());
+    let has_empty = |entry: &&String| {
+        !entry.contains('=') && entry.split(',').any(|item| item.trim().is_empty())
+    };
     entries.iter().any(|entry| has_empty(&entry) && items(entry).next().is_some()).then(|| {
-        let quoted = entries.iter().map(|entry| format!("\"{}\"", kept(entry).replace('"', "\"\"")));
+        let quoted =
+            entries.iter().map(|entry| format!("\"{}\"", kept(entry).replace('"', "\"\"")));
         quoted.collect::<Vec<_>>().join("\n")
     })
 }
@@ -78,7 +109,11 @@ fn put_as(text: &str, tag: &str) -> String {
 
 /// What counts for nothing in the rules.
 fn told(entries: &[String], problems: &mut Problems, notices: &mut Vec<String>) {
-    for remark in entries.iter().filter(|entry| entry.contains('=')).flat_map(|entry| metadata::remarks(entry)) {
+    for remark in entries
+        .iter()
+        .filter(|entry| entry.contains('='))
+        .flat_map(|entry| metadata::remarks(entry))
+    {
         match remark {
             Remark::Wrong(why) => problems.say("tags", why),
             Remark::Unused(what) => notices.push(format!("input `tags`: {what}")),
@@ -87,7 +122,8 @@ fn told(entries: &[String], problems: &mut Problems, notices: &mut Vec<String>) 
 }
 
 fn either(text: &str, tag: &str, image: Option<&str>, problems: &mut Problems) {
-    problems.say("tags", format_args!("`{text}` could be a tag or an image, and is taken for neither"));
+    problems
+        .say("tags", format_args!("`{text}` could be a tag or an image, and is taken for neither"));
     problems.hint(match image {
         Some(image) => {
             format!("write `{image}:latest` for the image, or `{tag}` for the tag; of a branch, `type=ref,event=branch` gives it")
@@ -103,14 +139,16 @@ fn of_references(whole: &[&Reference]) -> Texts {
     Texts { images: images.join("\n"), tags: tags.join("\n"), references, ..Texts::default() }
 }
 
-/// The repository's name at the registry of the server that runs the workflow: `ghcr.io`, or one of its own.
+/// The repository's name at the registry of the server that runs the workflow: `ghcr.io`, or one of
+/// its own.
 fn default_image(context: &Context, problems: &mut Problems) -> String {
     let server = Server::of(&context.server_url);
     match (&context.repository, server.registry()) {
         (Some(repository), Some(registry)) => format!("{registry}/{}", repository.to_lowercase()),
         (Some(_), None) => {
-            let why =
-                format_args!("not set, and `{server}` has no registry that is known; write for example `registry.example.com/octo/app`");
+            let why = format_args!(
+                "not set, and `{server}` has no registry that is known; write for example `registry.example.com/octo/app`"
+            );
             problems.say("images", why);
             String::new()
         }

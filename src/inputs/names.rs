@@ -3,7 +3,8 @@
 use super::{Action, Problems};
 use crate::github::Environment;
 
-/// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are read.
+/// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are
+/// read.
 pub const NAMES: &[&str] = &[
     "add-hosts",
     "allow",
@@ -175,8 +176,8 @@ pub const BAKE: &[&str] = &[
     "vars",
 ];
 
-/// Inputs of the actions that this one replaces: what they are called here, or why they are not needed. The migration table in the README is
-/// checked against it.
+/// Inputs of the actions that this one replaces: what they are called here, or why they are not
+/// needed. The migration table in the README is checked against it.
 const FORMER: [(&str, Former); 20] = [
     ("dockerfile", Former::Meant("file")),
     ("docker-file", Former::Meant("file")),
@@ -192,7 +193,10 @@ const FORMER: [(&str, Former); 20] = [
     ("cache-binary", Former::Needless("buildx is part of this action")),
     ("reset", Former::Needless("emulators are installed when a platform needs one")),
     ("cache-image", Former::Needless("emulators are installed when a platform needs one")),
-    ("logout", Former::Needless("logins live in memory and in a private file that is gone at the end")),
+    (
+        "logout",
+        Former::Needless("logins live in memory and in a private file that is gone at the end"),
+    ),
     ("ecr", Former::Needless("Amazon ECR is recognised by its name")),
     ("push-to-registry", Former::Needless("attestations are always in the registry")),
     ("subject-name", Former::Needless("what is built is what is attested")),
@@ -229,13 +233,21 @@ const OF_DEFINITION: [&str; 14] = [
 /// How alike two names must be for one to be a slip of the other.
 const ALIKE: f64 = 0.84;
 
-/// Says which given inputs do not exist: a slip of one that does is a problem, because it would be ignored; any other is only told.
+/// Says which given inputs do not exist: a slip of one that does is a problem, because it would be
+/// ignored; any other is only told.
 pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems) -> Vec<String> {
-    let given = env.iter().filter(|(_, value)| !value.trim().is_empty()).filter_map(|(name, _)| name.strip_prefix("INPUT_"));
+    let given = env
+        .iter()
+        .filter(|(_, value)| !value.trim().is_empty())
+        .filter_map(|(name, _)| name.strip_prefix("INPUT_"));
     let known = action.names();
     let mut notices = Vec::new();
-    // A runner makes an input's name upper-case and its spaces underscores, and leaves dashes alone.
-    for name in given.map(|name| name.to_lowercase().replace('_', "-")).filter(|name| !known.contains(&name.as_str())) {
+    // A runner makes an input's name upper-case and its spaces underscores, and leaves dashes
+    // alone.
+    for name in given
+        .map(|name| name.to_lowercase().replace('_', "-"))
+        .filter(|name| !known.contains(&name.as_str()))
+    {
         match FORMER.iter().find(|(former, _)| *former == name).map(|(_, former)| *former) {
             Some(Former::Renamed(now)) if known.contains(&now) => {
                 problems.say(&name, format_args!("it is called `{now}` here"));
@@ -252,15 +264,24 @@ pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems
             _ => {}
         }
         if action == Action::Merge && NAMES.contains(&name.as_str()) {
-            notices.push(format!("input `{name}` is one of the jobs that build, and is ignored here"));
+            notices
+                .push(format!("input `{name}` is one of the jobs that build, and is ignored here"));
             continue;
         }
-        let nearest = known.iter().map(|known| (strsim::jaro_winkler(&name, known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
+        let nearest = known
+            .iter()
+            .map(|known| (strsim::jaro_winkler(&name, known), known))
+            .max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
             _ if action == Action::Bake && OF_DEFINITION.contains(&name.as_str()) => {
-                problems.say(&name, "a bake file says this of each target; write it there, or with `set`");
+                problems.say(
+                    &name,
+                    "a bake file says this of each target; write it there, or with `set`",
+                );
             }
-            Some((alike, known)) if alike >= ALIKE => problems.say(&name, format_args!("there is no such input; did you mean `{known}`?")),
+            Some((alike, known)) if alike >= ALIKE => {
+                problems.say(&name, format_args!("there is no such input; did you mean `{known}`?"))
+            }
             _ => notices.push(format!("input `{name}` is not one of this action's and is ignored")),
         }
     }

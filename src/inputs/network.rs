@@ -1,5 +1,5 @@
-//! The inputs `ca-certificates` and `http-registries` → what the builder is told of them, and what a user should know. Whatever reaches the
-//! network by itself reads them in `github::network`.
+//! The inputs `ca-certificates` and `http-registries` → what the builder is told of them, and what
+//! a user should know. Whatever reaches the network by itself reads them in `github::network`.
 
 use super::raw::Raw;
 use super::{Login, Problems};
@@ -20,7 +20,13 @@ pub(super) struct About<'a> {
 }
 
 /// Tells the builder what it must know to reach the registries, where this run makes it.
-pub(super) fn equip(builder: &mut Builder, raw: &Raw, about: &About<'_>, problems: &mut Problems, notices: &mut Vec<String>) {
+pub(super) fn equip(
+    builder: &mut Builder,
+    raw: &Raw,
+    about: &About<'_>,
+    problems: &mut Problems,
+    notices: &mut Vec<String>,
+) {
     if raw.ca_certificates.is_some()
         && let Err(error) = about.network.client()
     {
@@ -38,16 +44,19 @@ pub(super) fn equip(builder: &mut Builder, raw: &Raw, about: &About<'_>, problem
         return;
     }
     match builder {
-        Builder::Created(created) if created.config.is_none() && created.driver != Driver::Remote => {
+        Builder::Created(created)
+            if created.config.is_none() && created.driver != Driver::Remote =>
+        {
             let trusted = if own_ca { registries(about) } else { Vec::new() };
             created.registries = Registries { plain, trusted };
         }
         _ => {
-            let inputs: Vec<&str> = [("`ca-certificates`", own_ca), ("`http-registries`", !plain.is_empty())]
-                .into_iter()
-                .filter(|(_, set)| *set)
-                .map(|(name, _)| name)
-                .collect();
+            let inputs: Vec<&str> =
+                [("`ca-certificates`", own_ca), ("`http-registries`", !plain.is_empty())]
+                    .into_iter()
+                    .filter(|(_, set)| *set)
+                    .map(|(name, _)| name)
+                    .collect();
             notices.push(format!(
                 "{} is not told to the builder, whose configuration is not made by this run: name the registries in its `buildkitd.toml`, with \
                  `ca` or `http = true`",
@@ -59,13 +68,20 @@ pub(super) fn equip(builder: &mut Builder, raw: &Raw, about: &About<'_>, problem
 
 /// Hosts that are named exactly; those whose logins must not be read on the way are refused.
 fn plain(text: &str, server: &Server, problems: &mut Problems) -> Vec<String> {
-    let words = text.split(|letter: char| letter == ',' || letter.is_whitespace()).filter(|word| !word.is_empty());
+    let words = text
+        .split(|letter: char| letter == ',' || letter.is_whitespace())
+        .filter(|word| !word.is_empty());
     let mut hosts = Vec::new();
     for word in words {
         let host = word.to_ascii_lowercase();
-        let is_host = format!("{host}/x").parse::<Repository>().is_ok_and(|repository| repository.registry() == host);
+        let is_host = format!("{host}/x")
+            .parse::<Repository>()
+            .is_ok_and(|repository| repository.registry() == host);
         if !is_host {
-            problems.say("http-registries", format_args!("`{word}` is no registry such as `registry.lan:5000`"));
+            problems.say(
+                "http-registries",
+                format_args!("`{word}` is no registry such as `registry.lan:5000`"),
+            );
         } else if host == "docker.io" || server.owns(&host) {
             problems.say("http-registries", format_args!("`{word}` is reached over https alone"));
         } else if !hosts.contains(&host) {
@@ -82,7 +98,11 @@ fn registries(about: &About<'_>) -> Vec<String> {
         Some(name.parse::<Repository>().ok()?.registry().to_owned())
     });
     let of_logins = about.logins.iter().map(|login| login.registry.clone());
-    let mut all: Vec<String> = of_images.chain(of_logins).chain(about.server.registry()).chain(["docker.io".to_owned()]).collect();
+    let mut all: Vec<String> = of_images
+        .chain(of_logins)
+        .chain(about.server.registry())
+        .chain(["docker.io".to_owned()])
+        .collect();
     all.sort();
     all.dedup();
     all
@@ -91,8 +111,14 @@ fn registries(about: &About<'_>) -> Vec<String> {
 /// BuildKit in a container of Docker's gets no variable of the job.
 fn unknown_proxy(created: &Created, env: &Environment) -> Option<String> {
     let is_set = |name: &&str| env.get(*name).is_some_and(|value| !value.trim().is_empty());
-    let variable = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].into_iter().find(|name| is_set(name))?;
-    let is_told = created.nodes.iter().flat_map(|node| &node.driver_opts).any(|option| option.to_ascii_lowercase().contains("_proxy="));
+    let variable = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+        .into_iter()
+        .find(|name| is_set(name))?;
+    let is_told = created
+        .nodes
+        .iter()
+        .flat_map(|node| &node.driver_opts)
+        .any(|option| option.to_ascii_lowercase().contains("_proxy="));
     (created.driver == Driver::DockerContainer && !is_told).then(|| {
         format!(
             "`{variable}` holds for this action and for buildx, and not for BuildKit in its container; `driver-opts: env.{variable}=ADDRESS` \
@@ -114,9 +140,21 @@ mod tests {
             ["registry.lan:5000", "10.0.0.5:5000"]
         );
         assert!(problems.said.is_empty());
-        for wrong in ["http://registry.lan:5000", "registry.lan/x", "registry", "*.lan", "ghcr.io", "docker.io", "a\"b.lan"] {
+        for wrong in [
+            "http://registry.lan:5000",
+            "registry.lan/x",
+            "registry",
+            "*.lan",
+            "ghcr.io",
+            "docker.io",
+            "a\"b.lan",
+        ] {
             let mut problems = Problems::default();
-            assert!(plain(wrong, &server, &mut problems).is_empty() && problems.said.len() == 1, "{wrong}: {:?}", problems.said);
+            assert!(
+                plain(wrong, &server, &mut problems).is_empty() && problems.said.len() == 1,
+                "{wrong}: {:?}",
+                problems.said
+            );
         }
     }
 }

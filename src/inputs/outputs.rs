@@ -1,4 +1,5 @@
-//! `outputs` → what an image's output asks for that has an input of its own here. Pure; the outputs themselves are read by `build`.
+//! `outputs` → what an image's output asks for that has an input of its own here. Pure; the outputs
+//! themselves are read by `build`.
 
 use super::{Problems, lists};
 use crate::build::outputs;
@@ -61,12 +62,23 @@ mod tests {
             let (asked, problems, notices) = read(leg);
             let names = vec!["ghcr.io/octo/app".to_owned()];
             assert_eq!(asked, Asked { push_by_digest: true, names, holds_back: false }, "{leg}");
-            assert!(problems.is_empty() && notices.len() == 1 && notices[0].contains("`push-by-digest: true`"), "{leg}: {notices:?}");
+            assert!(
+                problems.is_empty()
+                    && notices.len() == 1
+                    && notices[0].contains("`push-by-digest: true`"),
+                "{leg}: {notices:?}"
+            );
         }
         let (asked, ..) = read("type=image,push-by-digest=true,push=false");
         assert!(asked.holds_back);
-        assert_eq!(read("type=image,compression=zstd\ntype=local,dest=x,push-by-digest=true"), (Asked::default(), vec![], vec![]));
+        assert_eq!(
+            read("type=image,compression=zstd\ntype=local,dest=x,push-by-digest=true"),
+            (Asked::default(), vec![], vec![])
+        );
         let (_, problems, notices) = read("type=imgae,push=true\ntype=image,unpack=true");
-        assert!(problems[0].contains("did you mean `image`?") && notices[0].contains("`unpack=true`"), "{problems:?} {notices:?}");
+        assert!(
+            problems[0].contains("did you mean `image`?") && notices[0].contains("`unpack=true`"),
+            "{problems:?} {notices:?}"
+        );
     }
 }

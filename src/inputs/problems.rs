@@ -31,17 +31,32 @@ impl Problems {
             [] => return Ok(()),
             [only] => {
                 let error = WithExit { code: exit::BAD_INPUT, message: only.clone() }.into();
-                return Err(self.hints.into_iter().rev().fold(error, |error, (_, hint)| with_hint(error, hint)));
+                return Err(self
+                    .hints
+                    .into_iter()
+                    .rev()
+                    .fold(error, |error, (_, hint)| with_hint(error, hint)));
             }
-            several => several.iter().enumerate().fold(format!("{} inputs are wrong:", several.len()), |text, (at, said)| {
-                let hints = self.hints.iter().filter(|(of, _)| *of == at).map(|(_, hint)| format!("\n      hint: {hint}"));
-                format!("{text}\n  {said}{}", hints.collect::<String>())
-            }),
+            several => several.iter().enumerate().fold(
+                format!("{} inputs are wrong:", several.len()),
+                |text, (at, said)| {
+                    let hints = self
+                        .hints
+                        .iter()
+                        .filter(|(of, _)| *of == at)
+                        .map(|(_, hint)| format!("\n      hint: {hint}"));
+                    format!("{text}\n  {said}{}", hints.collect::<String>())
+                },
+            ),
         };
         Err(WithExit { code: exit::BAD_INPUT, message }.into())
     }
 
-    pub(super) fn each<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, input: &str, texts: &[String]) -> Vec<T> {
+    pub(super) fn each<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        input: &str,
+        texts: &[String],
+    ) -> Vec<T> {
         let mut values = Vec::new();
         for text in texts {
             match text.parse() {
@@ -53,7 +68,11 @@ impl Problems {
     }
 
     /// As `each`, for a list that may not be empty.
-    pub(super) fn some<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, input: &str, text: &str) -> Vec<T> {
+    pub(super) fn some<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        input: &str,
+        text: &str,
+    ) -> Vec<T> {
         let words = lists::words(text);
         if words.is_empty() {
             self.say(input, format_args!("`{}` lists nothing", text.trim()));

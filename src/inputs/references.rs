@@ -1,4 +1,5 @@
-//! One item of `tags` → a tag, or a whole reference, or what stands in the way of taking it for either. Pure; it never takes a slash for Docker Hub.
+//! One item of `tags` → a tag, or a whole reference, or what stands in the way of taking it for
+//! either. Pure; it never takes a slash for Docker Hub.
 
 use crate::image::spelling::{is_known_registry, is_likely_host, names_a_registry};
 use crate::image::{Repository, Tag};
@@ -22,18 +23,24 @@ pub(super) fn item(text: &str) -> Item {
     let shape = without_expressions(text);
     if !shape.contains(['/', ':']) {
         return match is_known_registry(&shape) {
-            true => Item::Wrong(format!("`{text}` is a registry, and no image is named in it; write for example `{text}/octo/app:latest`")),
+            true => Item::Wrong(format!(
+                "`{text}` is a registry, and no image is named in it; write for example `{text}/octo/app:latest`"
+            )),
             false => Item::Tag,
         };
     }
     if shape.contains('@') {
-        return Item::Wrong(format!("`{text}` carries a digest; tags are put on what this run builds, so write a tag"));
+        return Item::Wrong(format!(
+            "`{text}` carries a digest; tags are put on what this run builds, so write a tag"
+        ));
     }
     if let Some((_, rest)) = text.split_once("://") {
         return Item::Wrong(format!("`{text}` is an address; write `{rest}`"));
     }
     // In `host:port/name` the first colon is no tag's, nor is one of an address in brackets.
-    let is_host = |host: &str| host.ends_with(']') || host.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
+    let is_host = |host: &str| {
+        host.ends_with(']') || host.rsplit_once(':').is_none_or(|(_, port)| is_port(port))
+    };
     let path = shape.find('/').filter(|at| is_host(&shape[..*at])).map_or(0, |at| at + 1);
     match shape[path..].find(':').map(|at| path + at) {
         Some(at) => tagged(text, &shape, at),
@@ -55,13 +62,21 @@ fn tagged(text: &str, shape: &str, at: usize) -> Item {
         return Item::Wrong(format!("no tag stands behind the colon of `{text}`"));
     }
     if is_known_registry(name) {
-        return Item::Wrong(format!("`{name}` is a registry, and no image is named in it, in `{text}`"));
+        return Item::Wrong(format!(
+            "`{name}` is a registry, and no image is named in it, in `{text}`"
+        ));
     }
     if shape[at + 1..].parse::<Tag>().is_err() {
-        return Item::Wrong(format!("`{tag}` is no legal tag, in `{text}`; write `{}:{}`", name.to_lowercase(), sanitised(tag)));
+        return Item::Wrong(format!(
+            "`{tag}` is no legal tag, in `{text}`; write `{}:{}`",
+            name.to_lowercase(),
+            sanitised(tag)
+        ));
     }
     match repository(name) {
-        Ok(image) => Item::Reference(Reference { text: text.to_owned(), image, tag: tag.to_owned() }),
+        Ok(image) => {
+            Item::Reference(Reference { text: text.to_owned(), image, tag: tag.to_owned() })
+        }
         Err(why) => Item::Wrong(why),
     }
 }
@@ -72,22 +87,33 @@ fn untagged(text: &str, shape: &str) -> Item {
     let image = repository(text);
     if names_a_registry(host) && is_likely_host(host) {
         return match image {
-            Ok(image) => Item::Reference(Reference { text: text.to_owned(), image, tag: "latest".to_owned() }),
+            Ok(image) => Item::Reference(Reference {
+                text: text.to_owned(),
+                image,
+                tag: "latest".to_owned(),
+            }),
             Err(why) => Item::Wrong(why),
         };
     }
     Item::Either { tag: sanitised(text), image: image.ok().filter(|_| !names_a_registry(host)) }
 }
 
-/// A repository's full name; people write owners as GitHub shows them, and registries know small letters alone.
+/// A repository's full name; people write owners as GitHub shows them, and registries know small
+/// letters alone.
 fn repository(name: &str) -> Result<String, String> {
     if name.contains("{{") {
-        return Err(format!("`{name}` is no image's name: expressions are filled in behind its colon alone"));
+        return Err(format!(
+            "`{name}` is no image's name: expressions are filled in behind its colon alone"
+        ));
     }
-    name.to_lowercase().parse::<Repository>().map(|repository| repository.to_string()).map_err(|error| error.to_string())
+    name.to_lowercase()
+        .parse::<Repository>()
+        .map(|repository| repository.to_string())
+        .map_err(|error| error.to_string())
 }
 
-/// The text with other letters in place of each `{{…}}`, byte for byte: what stands in there is no part of a name.
+/// The text with other letters in place of each `{{…}}`, byte for byte: what stands in there is no
+/// part of a name.
 fn without_expressions(text: &str) -> String {
     let mut shape = String::new();
     let mut rest = text;
@@ -109,7 +135,8 @@ mod tests {
     use super::*;
 
     fn reference(text: &str, image: &str, tag: &str) {
-        let expected = Reference { text: text.to_owned(), image: image.to_owned(), tag: tag.to_owned() };
+        let expected =
+            Reference { text: text.to_owned(), image: image.to_owned(), tag: tag.to_owned() };
         assert_eq!(item(text), Item::Reference(expected), "{text}");
     }
 
@@ -146,14 +173,21 @@ mod tests {
             ("release/1.2 x", "release-1.2-x", None),
             ("/x", "-x", None),
         ] {
-            assert_eq!(item(text), Item::Either { tag: tag.to_owned(), image: image.map(str::to_owned) }, "{text}");
+            assert_eq!(
+                item(text),
+                Item::Either { tag: tag.to_owned(), image: image.map(str::to_owned) },
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_can_be_neither_says_why() {
         for (text, why) in [
-            ("r.io/a:feature/x", "`feature/x` is no legal tag, in `r.io/a:feature/x`; write `r.io/a:feature-x`"),
+            (
+                "r.io/a:feature/x",
+                "`feature/x` is no legal tag, in `r.io/a:feature/x`; write `r.io/a:feature-x`",
+            ),
             ("app:feature/x", "write `app:feature-x`"),
             ("a:b:c", "`b:c` is no legal tag"),
             ("r.io/a:", "no tag stands behind the colon"),
@@ -176,7 +210,17 @@ mod tests {
 
     #[test]
     fn a_tag_is_a_tag() {
-        for text in ["v1.2.3", "latest", "{{branch}}", "{{date 'YYYY/MM'}}", "v1 2", "1.2", "sha-{{sha}}", "{{& branch}}", "app@1"] {
+        for text in [
+            "v1.2.3",
+            "latest",
+            "{{branch}}",
+            "{{date 'YYYY/MM'}}",
+            "v1 2",
+            "1.2",
+            "sha-{{sha}}",
+            "{{& branch}}",
+            "app@1",
+        ] {
             assert_eq!(item(text), Item::Tag, "{text}");
         }
     }

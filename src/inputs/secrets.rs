@@ -1,4 +1,5 @@
-//! Which texts among the inputs are secret, for masking before anything is parsed. It reads leniently: a text too many is masked rather than one too few.
+//! Which texts among the inputs are secret, for masking before anything is parsed. It reads
+//! leniently: a text too many is masked rather than one too few.
 
 use super::{lists, signing_key};
 use crate::github::Environment;
@@ -39,27 +40,48 @@ fn of_addresses(name: &str, value: &str) -> Vec<String> {
 /// The values of `ID=value` lines; all of a text that cannot be split.
 fn of_build(list: &str) -> Vec<String> {
     match lists::untrimmed_records(list) {
-        Ok(lines) => lines.iter().map(|line| line.split_once('=').map_or(line.as_str(), |(_, value)| value).to_owned()).collect(),
+        Ok(lines) => lines
+            .iter()
+            .map(|line| line.split_once('=').map_or(line.as_str(), |(_, value)| value).to_owned())
+            .collect(),
         Err(_) => vec![list.to_owned()],
     }
 }
 
-/// What follows each `password:`, in YAML or JSON, to the end of its quotes, its line, or its braces.
+/// What follows each `password:`, in YAML or JSON, to the end of its quotes, its line, or its
+/// braces.
 fn passwords(list: &str) -> Vec<String> {
     let mut found = Vec::new();
     for rest in list.split("password").skip(1) {
-        let Some(value) = rest.trim_start_matches(['"', '\'', ' ']).strip_prefix(':').map(|value| value.trim_start_matches([' ', '\t']))
+        let Some(value) = rest
+            .trim_start_matches(['"', '\'', ' '])
+            .strip_prefix(':')
+            .map(|value| value.trim_start_matches([' ', '\t']))
         else {
             continue;
         };
         let value = match value.chars().next() {
             Some(quote @ ('"' | '\'')) => value[1..].split(quote).next().unwrap_or_default(),
-            // A block (`|`, `>`) goes on below: everything there is hidden, at the price of hiding more than the password.
+            // A block (`|`, `>`) goes on below: everything there is hidden, at the price of hiding
+            // more than the password.
             Some('|' | '>') => {
-                found.extend(value.lines().skip(1).map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()));
+                found.extend(
+                    value
+                        .lines()
+                        .skip(1)
+                        .map(|line| line.trim().to_owned())
+                        .filter(|line| !line.is_empty()),
+                );
                 ""
             }
-            _ => value.lines().next().unwrap_or_default().split(" #").next().unwrap_or_default().trim_end_matches(['}', ']', ',', ' ']),
+            _ => value
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .split(" #")
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(['}', ']', ',', ' ']),
         };
         if !value.is_empty() {
             found.push(value.trim().to_owned());
@@ -81,7 +103,10 @@ mod tests {
         for (text, expected) in [
             ("- registry: r.io\n  username: u\n  password: hunter2\n", vec!["hunter2"]),
             ("- password: \"a, b: c\"\n  registry: r.io", vec!["a, b: c"]),
-            (r#"[{"registry":"r.io","username":"u","password":"p}1"},{"password":"p2"}]"#, vec!["p}1", "p2"]),
+            (
+                r#"[{"registry":"r.io","username":"u","password":"p}1"},{"password":"p2"}]"#,
+                vec!["p}1", "p2"],
+            ),
             ("[{registry: r.io, password: p1}]", vec!["p1"]),
             ("- password: 'it'\n", vec!["it"]),
             ("- password: |\n    line one\n", vec!["line one"]),

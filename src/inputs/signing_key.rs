@@ -1,4 +1,5 @@
-//! `COSIGN_PRIVATE_KEY` and `COSIGN_PASSWORD` → the key that signs, as cosign reads them. It never tells either, nor the name of a file.
+//! `COSIGN_PRIVATE_KEY` and `COSIGN_PASSWORD` → the key that signs, as cosign reads them. It never
+//! tells either, nor the name of a file.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -11,7 +12,8 @@ pub const KEY: &str = "COSIGN_PRIVATE_KEY";
 /// May be empty.
 pub const PASSWORD: &str = "COSIGN_PASSWORD";
 
-/// The key, if one is given. An empty variable is none: a workflow sets a secret that does not exist to "".
+/// The key, if one is given. An empty variable is none: a workflow sets a secret that does not
+/// exist to "".
 pub(super) fn signing_key(env: &Environment, problems: &mut Problems) -> Option<SigningKey> {
     let given = env.get(KEY).map(|text| text.trim()).filter(|text| !text.is_empty())?;
     let pem = if given.contains("-----BEGIN ") {
@@ -21,7 +23,10 @@ pub(super) fn signing_key(env: &Environment, problems: &mut Problems) -> Option<
         match std::fs::read_to_string(given) {
             Ok(text) => SecretString::from(text),
             Err(_) => {
-                problems.variable(KEY, "it is neither an encrypted key in PEM nor the name of a file that can be read");
+                problems.variable(
+                    KEY,
+                    "it is neither an encrypted key in PEM nor the name of a file that can be read",
+                );
                 return None;
             }
         }

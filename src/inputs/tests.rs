@@ -6,7 +6,11 @@ fn env(pairs: &[(&str, &str)]) -> Environment {
 }
 
 fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Inputs> {
-    let context = Context { repository: Some("Octo/App".into()), server_url: "https://github.com".into(), ..Context::default() };
+    let context = Context {
+        repository: Some("Octo/App".into()),
+        server_url: "https://github.com".into(),
+        ..Context::default()
+    };
     Inputs::read(&env(pairs), &context)
 }
 
@@ -14,20 +18,36 @@ fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Inputs> {
 fn defaults_do_it_all() {
     let inputs = read(&[("INPUT_TAGS", "v1")]).unwrap();
     assert_eq!(inputs.metadata.images, "ghcr.io/octo/app");
-    assert_eq!(inputs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(), ["linux/amd64", "linux/arm64"]);
+    assert_eq!(
+        inputs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["linux/amd64", "linux/arm64"]
+    );
     assert!(inputs.push == Push::Auto && inputs.sign && inputs.build.context.is_empty());
 }
 
 #[test]
 fn an_empty_input_is_one_that_is_not_set() {
-    let inputs = read(&[("INPUT_TAGS", " "), ("INPUT_PUSH", ""), ("INPUT_BUILD-ARGS", "\n")]).unwrap();
-    assert!(inputs.metadata.tags.is_empty() && inputs.push == Push::Auto && inputs.build.build_args.trim().is_empty());
+    let inputs =
+        read(&[("INPUT_TAGS", " "), ("INPUT_PUSH", ""), ("INPUT_BUILD-ARGS", "\n")]).unwrap();
+    assert!(
+        inputs.metadata.tags.is_empty()
+            && inputs.push == Push::Auto
+            && inputs.build.build_args.trim().is_empty()
+    );
 }
 
 #[test]
 fn a_shell_may_write_underscores_for_dashes() {
-    let inputs = read(&[("INPUT_BUILD_ARGS", "A=1"), ("INPUT_ON_TAG_CONFLICT", "fail"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).unwrap();
-    assert_eq!((inputs.build.build_args.as_str(), inputs.on_tag_conflict), ("A=1", OnTagConflict::Overwrite));
+    let inputs = read(&[
+        ("INPUT_BUILD_ARGS", "A=1"),
+        ("INPUT_ON_TAG_CONFLICT", "fail"),
+        ("INPUT_ON-TAG-CONFLICT", "overwrite"),
+    ])
+    .unwrap();
+    assert_eq!(
+        (inputs.build.build_args.as_str(), inputs.on_tag_conflict),
+        ("A=1", OnTagConflict::Overwrite)
+    );
 }
 
 #[test]
@@ -69,7 +89,8 @@ fn a_misspelt_input_is_not_silently_ignored() {
 
 #[test]
 fn names_with_dashes_arrive_as_the_runner_passes_them() {
-    let inputs = read(&[("INPUT_BUILD-ARGS", "A=1,2\nB"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).unwrap();
+    let inputs =
+        read(&[("INPUT_BUILD-ARGS", "A=1,2\nB"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).unwrap();
     assert_eq!(inputs.build.build_args, "A=1,2\nB");
     assert_eq!(inputs.on_tag_conflict, OnTagConflict::Overwrite);
 }
@@ -115,14 +136,25 @@ fn a_secret_stands_in_no_error_and_no_debug_text() {
 
 #[test]
 fn logins_come_from_yaml_json_the_pair_and_the_token() {
-    for text in ["- registry: r.io\n  username: u\n  password: p\n", r#"[{"registry":"r.io","username":"u","password":"p"}]"#] {
+    for text in [
+        "- registry: r.io\n  username: u\n  password: p\n",
+        r#"[{"registry":"r.io","username":"u","password":"p"}]"#,
+    ] {
         let inputs = read(&[("INPUT_REGISTRY-AUTH", text), ("INPUT_GITHUB-TOKEN", "t")]).unwrap();
-        let registries: Vec<&str> = inputs.registry_auth.iter().map(|login| login.registry.as_str()).collect();
+        let registries: Vec<&str> =
+            inputs.registry_auth.iter().map(|login| login.registry.as_str()).collect();
         assert_eq!(registries, ["r.io", "ghcr.io"]);
     }
-    let inputs = read(&[("INPUT_IMAGES", "docker.io/octo/app"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "p")]).unwrap();
+    let inputs = read(&[
+        ("INPUT_IMAGES", "docker.io/octo/app"),
+        ("INPUT_USERNAME", "u"),
+        ("INPUT_PASSWORD", "p"),
+    ])
+    .unwrap();
     assert_eq!(inputs.registry_auth[0].registry, "docker.io");
-    let inputs = read(&[("INPUT_REGISTRY", "r.io"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "p")]).unwrap();
+    let inputs =
+        read(&[("INPUT_REGISTRY", "r.io"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "p")])
+            .unwrap();
     assert_eq!(inputs.registry_auth[0].registry, "r.io");
 }
 
@@ -132,7 +164,9 @@ fn an_entry_that_mixes_ways_of_logging_in_is_refused_without_showing_a_password(
     let error = read(&[("INPUT_REGISTRY-AUTH", text)]).unwrap_err();
     let message = crate::error::message(&error);
     assert!(
-        message.contains("input `registry-auth`") && message.contains("keep one way") && !format!("{error:?}").contains("hunter2"),
+        message.contains("input `registry-auth`")
+            && message.contains("keep one way")
+            && !format!("{error:?}").contains("hunter2"),
         "{message}"
     );
     let good = "- registry: 123456789012.dkr.ecr.eu-west-1.amazonaws.com\n  aws-role: arn:aws:iam::123456789012:role/push\n";
@@ -144,7 +178,9 @@ fn an_entry_that_mixes_ways_of_logging_in_is_refused_without_showing_a_password(
 
 #[test]
 fn whole_references_name_the_images_too() {
-    let named = |tags: &str| read(&[("INPUT_TAGS", tags)]).map(|inputs| (inputs.metadata.images, inputs.metadata.tags));
+    let named = |tags: &str| {
+        read(&[("INPUT_TAGS", tags)]).map(|inputs| (inputs.metadata.images, inputs.metadata.tags))
+    };
     for (tags, images, names) in [
         ("octo/app:v1", "docker.io/octo/app", "v1"),
         ("ghcr.io/octo/app:v1, ghcr.io/octo/app:latest", "ghcr.io/octo/app", "v1\nlatest"),
@@ -160,14 +196,22 @@ fn whole_references_name_the_images_too() {
     }
     let message = crate::error::message(&named("r.io/a/b:1\nv2").unwrap_err());
     assert!(message.contains("some are whole references and some are not"), "{message}");
-    let message = crate::error::message(&read(&[("INPUT_IMAGES", "r.io/a/b"), ("INPUT_TAGS", "r.io/a/b:1")]).unwrap_err());
-    assert_eq!(message, "input `tags`: `r.io/a/b:1` is a whole reference beside `images`; write `1` alone");
+    let message = crate::error::message(
+        &read(&[("INPUT_IMAGES", "r.io/a/b"), ("INPUT_TAGS", "r.io/a/b:1")]).unwrap_err(),
+    );
+    assert_eq!(
+        message,
+        "input `tags`: `r.io/a/b:1` is a whole reference beside `images`; write `1` alone"
+    );
 }
 
 #[test]
 fn several_tags_on_one_line_are_told() {
     let inputs = read(&[("INPUT_TAGS", "one,two")]).unwrap();
-    assert_eq!(inputs.notices, ["input `tags`: `one,two` is one rule, in which the last name wins; write one tag a line"]);
+    assert_eq!(
+        inputs.notices,
+        ["input `tags`: `one,two` is one rule, in which the last name wins; write one tag a line"]
+    );
 }
 
 #[test]
@@ -186,16 +230,24 @@ proptest! {
 #[test]
 fn a_slip_in_a_platform_is_told_and_one_that_nobody_knows_is_the_builders() {
     let error = read(&[("INPUT_PLATFORMS", "linux/amd46,linux/arm64")]).unwrap_err();
-    assert_eq!(crate::error::message(&error), "input `platforms`: no platform is called `linux/amd46`; did you mean `linux/amd64`?");
+    assert_eq!(
+        crate::error::message(&error),
+        "input `platforms`: no platform is called `linux/amd46`; did you mean `linux/amd64`?"
+    );
     let inputs = read(&[("INPUT_PLATFORMS", "linux/e2k,windows/amd64,linux/arm/v7")]).unwrap();
     assert_eq!((inputs.platforms.len(), inputs.notices.len()), (3, 1), "{:?}", inputs.notices);
 }
 
 #[test]
 fn an_attribute_that_no_rule_has_is_told() {
-    let error = read(&[("INPUT_TAGS", "type=semver,pattern=v{{version}},enabled=false\ntype=ref,event=tag,enabled=false")]).unwrap_err();
+    let error = read(&[(
+        "INPUT_TAGS",
+        "type=semver,pattern=v{{version}},enabled=false\ntype=ref,event=tag,enabled=false",
+    )])
+    .unwrap_err();
     assert!(
-        crate::error::message(&error).contains("there is no attribute `enabled`") && crate::error::message(&error).contains("`enable`?")
+        crate::error::message(&error).contains("there is no attribute `enabled`")
+            && crate::error::message(&error).contains("`enable`?")
     );
     let inputs = read(&[("INPUT_TAGS", "type=raw,value=x,color=blue\ntype=raw,value=")]).unwrap();
     assert_eq!(inputs.notices.len(), 2, "{:?}", inputs.notices);

@@ -1,5 +1,6 @@
-//! Build arguments that name what labels can name (`VERSION={{version}}`) → the same with its value. It replaces the expressions it knows, and
-//! those alone: other braces belong to programs that the build runs.
+//! Build arguments that name what labels can name (`VERSION={{version}}`) → the same with its
+//! value. It replaces the expressions it knows, and those alone: other braces belong to programs
+//! that the build runs.
 
 use serde_json::Value;
 
@@ -19,13 +20,21 @@ pub struct Arguments {
 }
 
 /// Fills in the values of `globals`, and dates.
-pub(super) fn fill(text: &str, globals: &Value, expressions: &Expressions) -> Result<Arguments, MetadataError> {
+pub(super) fn fill(
+    text: &str,
+    globals: &Value,
+    expressions: &Expressions,
+) -> Result<Arguments, MetadataError> {
     let mut arguments = Arguments::default();
     // Quotes that do not pair are told by who writes the flags.
-    let Some(entries) = lists::records(text, true).ok().filter(|_| text.contains("{{")) else { return Ok(arguments) };
+    let Some(entries) = lists::records(text, true).ok().filter(|_| text.contains("{{")) else {
+        return Ok(arguments);
+    };
     for entry in &entries {
         let done = match entry.split_once('=') {
-            Some((name, value)) => format!("{name}={}", value_of(value, globals, expressions, &mut arguments.unknown)?),
+            Some((name, value)) => {
+                format!("{name}={}", value_of(value, globals, expressions, &mut arguments.unknown)?)
+            }
             None => entry.clone(),
         };
         if done != *entry {
@@ -39,7 +48,12 @@ pub(super) fn fill(text: &str, globals: &Value, expressions: &Expressions) -> Re
     Ok(arguments)
 }
 
-fn value_of(text: &str, globals: &Value, expressions: &Expressions, unknown: &mut Vec<String>) -> Result<String, MetadataError> {
+fn value_of(
+    text: &str,
+    globals: &Value,
+    expressions: &Expressions,
+    unknown: &mut Vec<String>,
+) -> Result<String, MetadataError> {
     let mut done = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -54,9 +68,12 @@ fn value_of(text: &str, globals: &Value, expressions: &Expressions, unknown: &mu
                 done.push_str(before);
                 match known {
                     Some(value) => done.push_str(value),
-                    None if is_date(word) => done.push_str(&expressions.global(&format!("{{{{{word}}}}}"))?),
+                    None if is_date(word) => {
+                        done.push_str(&expressions.global(&format!("{{{{{word}}}}}"))?)
+                    }
                     None => {
-                        let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                        let is_word = !word.is_empty()
+                            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
                         unknown.extend(is_word.then(|| word.to_owned()));
                         // What follows may hold an expression that begins within.
                         done.push_str("{{");
@@ -72,7 +89,8 @@ fn value_of(text: &str, globals: &Value, expressions: &Expressions, unknown: &mu
     Ok(done)
 }
 
-/// `date 'FORMAT'` or `commit_date "FORMAT" tz='ZONE'`, and nothing that another program would read otherwise.
+/// `date 'FORMAT'` or `commit_date "FORMAT" tz='ZONE'`, and nothing that another program would read
+/// otherwise.
 fn is_date(word: &str) -> bool {
     let quoted = |text: &str| {
         let quote = text.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;
@@ -98,7 +116,8 @@ mod tests {
     fn filled(text: &str) -> Arguments {
         let globals = json!({ "version": "1.2.3", "sha": "860c190", "branch": "a&b", "tag": "" });
         let now = "2026-11-28T01:02:03Z".parse().unwrap();
-        let expressions = Expressions::new(globals.clone(), now, "2026-01-02T03:04:05Z".parse().unwrap());
+        let expressions =
+            Expressions::new(globals.clone(), now, "2026-01-02T03:04:05Z".parse().unwrap());
         fill(text, &globals, &expressions).unwrap()
     }
 
@@ -138,7 +157,11 @@ mod tests {
             "T=${{ x }}",
             "T=\\{{major}}",
         ] {
-            assert_eq!(filled(given), Arguments { unknown: filled(given).unknown, ..Arguments::default() }, "{given}");
+            assert_eq!(
+                filled(given),
+                Arguments { unknown: filled(given).unknown, ..Arguments::default() },
+                "{given}"
+            );
         }
         assert_eq!(filled("T={{major}} {{.X}}").unknown, ["major"]);
     }

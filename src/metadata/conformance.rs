@@ -1,4 +1,5 @@
-//! The shared cases: what docker/metadata-action answered to 252 inputs, where the folder is present; and our own cases, everywhere.
+//! The shared cases: what docker/metadata-action answered to 252 inputs, where the folder is
+//! present; and our own cases, everywhere.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,14 +51,17 @@ fn run(case: &Case, defaults: &Defaults) -> Result<Metadata, MetadataError> {
     let now: Timestamp = get("SOURCE_NOW").parse().unwrap();
     let sha = get("GITHUB_SHA");
     let event = case.event.as_ref().unwrap_or(&defaults.event);
-    let committer = case.commit["commit"]["committer"]["date"].as_str().and_then(|date| date.parse().ok());
+    let committer =
+        case.commit["commit"]["committer"]["date"].as_str().and_then(|date| date.parse().ok());
     let run = Run {
         event_name: get("GITHUB_EVENT_NAME"),
         git_ref: get("GITHUB_REF").to_owned(),
         sha: sha.to_owned(),
         payload: event,
         repository: case.repo.as_ref().unwrap_or(&defaults.repo),
-        commit_date: crate::github::facts::commit_date_of_event(event, sha).or(committer).unwrap_or(now),
+        commit_date: crate::github::facts::commit_date_of_event(event, sha)
+            .or(committer)
+            .unwrap_or(now),
         now,
         env: &case.env,
     };
@@ -89,7 +93,9 @@ fn differences(case: &Case, defaults: &Defaults) -> Vec<String> {
     let ours = match (run(case, defaults), &expect.error) {
         (Err(_), Some(_)) => return Vec::new(),
         (Ok(_), Some(_)) if expect.error_from.as_deref() == Some("accident") => return Vec::new(),
-        (Ok(ours), Some(error)) => return vec![format!("expected an error ({error}), got {:?}", ours.tag_names)],
+        (Ok(ours), Some(error)) => {
+            return vec![format!("expected an error ({error}), got {:?}", ours.tag_names)];
+        }
         (Err(error), None) => return vec![format!("unexpected error: {error}")],
         (Ok(ours), None) => ours,
     };
@@ -112,7 +118,8 @@ fn differences(case: &Case, defaults: &Defaults) -> Vec<String> {
         same("annotations", json!(ours.annotations), json!(expect.annotations));
     }
     // Docker's action takes UTC for a zone that nobody knows, and says nothing.
-    let warnings: Vec<&String> = ours.warnings.iter().filter(|warning| !warning.contains("there is no time zone")).collect();
+    let warnings: Vec<&String> =
+        ours.warnings.iter().filter(|warning| !warning.contains("there is no time zone")).collect();
     same("warnings", json!(warnings), json!(expect.warnings));
     if let Some(theirs) = &expect.json {
         let mut theirs = theirs.clone();
@@ -123,7 +130,8 @@ fn differences(case: &Case, defaults: &Defaults) -> Vec<String> {
         same("json", json, theirs);
     }
     if let Some(theirs) = &expect.bake {
-        let target = case.inputs.get("bake-target").map_or("docker-metadata-action", String::as_str);
+        let target =
+            case.inputs.get("bake-target").map_or("docker-metadata-action", String::as_str);
         for (name, file) in ours.bake_files(target) {
             same(name, file, theirs[name].clone());
         }
@@ -144,7 +152,8 @@ fn check(cases: &[Case], defaults: &Defaults) {
 #[test]
 #[expect(clippy::print_stderr, reason = "that cases are missing should be seen")]
 fn the_same_inputs_give_the_same_metadata() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/metadata/cases.jsonl");
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/metadata/cases.jsonl");
     let Ok(text) = std::fs::read_to_string(&file) else {
         eprintln!("the shared cases are not here; only our own are checked");
         return;
@@ -154,7 +163,8 @@ fn the_same_inputs_give_the_same_metadata() {
     assert!(cases.len() >= 252, "only {} cases", cases.len());
 }
 
-/// Made by running docker/metadata-action v6.2.0, as the shared ones; the first line is what the others leave out.
+/// Made by running docker/metadata-action v6.2.0, as the shared ones; the first line is what the
+/// others leave out.
 #[test]
 fn our_own_inputs_give_what_docker_answered() {
     let text = include_str!("../../tests/fixtures/metadata.jsonl");

@@ -1,4 +1,5 @@
-//! Handlebars templates of tags, labels and annotations → text, with the values and dates docker/metadata-action offers. Pure.
+//! Handlebars templates of tags, labels and annotations → text, with the values and dates
+//! docker/metadata-action offers. Pure.
 //!
 //! Reference: <https://github.com/docker/metadata-action#global-expressions>, <https://handlebarsjs.com/guide/expressions.html>.
 
@@ -6,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use handlebars::template::{Parameter, TemplateElement};
 use handlebars::{
-    BlockContext, Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, RenderErrorReason, ScopedJson,
-    Template,
+    BlockContext, Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext,
+    RenderError, RenderErrorReason, ScopedJson, Template,
 };
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -29,7 +30,10 @@ impl Expressions {
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let mut global = engine();
         for (name, time) in [("date", now), ("commit_date", commit_date)] {
-            global.register_helper(name, Box::new(DateHelper { name, time, warnings: Arc::clone(&warnings) }));
+            global.register_helper(
+                name,
+                Box::new(DateHelper { name, time, warnings: Arc::clone(&warnings) }),
+            );
         }
         let mut plain = engine();
         for name in ["prerelease", "build"] {
@@ -87,7 +91,8 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-const UNREADABLE: &str = "its braces make no expression; a `}}` or the end of a block such as `{{/if}}` may be missing";
+const UNREADABLE: &str =
+    "its braces make no expression; a `}}` or the end of a block such as `{{/if}}` may be missing";
 
 fn render(engine: &Handlebars<'_>, template: &str, data: &Value) -> Result<String, MetadataError> {
     if !template.contains("{{") {
@@ -100,7 +105,10 @@ fn render(engine: &Handlebars<'_>, template: &str, data: &Value) -> Result<Strin
     }
     // What is left of braces was meant as an expression.
     let compiled = Template::compile(template).map_err(|_| wrong(UNREADABLE.to_owned()))?;
-    if compiled.elements.iter().any(|element| matches!(element, TemplateElement::RawString(text) if text.contains("{{")))
+    if compiled
+        .elements
+        .iter()
+        .any(|element| matches!(element, TemplateElement::RawString(text) if text.contains("{{")))
         && !template.contains("\\{{")
     {
         return Err(wrong(UNREADABLE.to_owned()));
@@ -122,8 +130,13 @@ fn with_inverse_blocks(template: &str) -> String {
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{^") {
         text.push_str(before);
-        let name: String =
-            after.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.' | '@' | '/')).collect();
+        let name: String = after
+            .trim_start()
+            .chars()
+            .take_while(|letter| {
+                letter.is_alphanumeric() || matches!(letter, '_' | '.' | '@' | '/')
+            })
+            .collect();
         match after.split_once("}}") {
             Some((_, block)) if !name.is_empty() => {
                 text.push_str(&format!("{{{{#{name}}}}}{{{{else}}}}"));
@@ -138,7 +151,8 @@ fn with_inverse_blocks(template: &str) -> String {
     text + rest
 }
 
-/// Doubles the backslashes in the strings of expressions: in JavaScript's Handlebars they are text there, but before a quote.
+/// Doubles the backslashes in the strings of expressions: in JavaScript's Handlebars they are text
+/// there, but before a quote.
 fn with_plain_backslashes(template: &str) -> String {
     let mut text = String::with_capacity(template.len());
     let (mut inside, mut quote) = (false, None);
@@ -161,7 +175,9 @@ fn with_plain_backslashes(template: &str) -> String {
 /// Why, without the place: a template here is one line.
 fn reason(error: &RenderError) -> String {
     match error.reason() {
-        RenderErrorReason::HelperNotFound(name) => format!("there is no helper `{name}`; there are `date` and `commit_date`"),
+        RenderErrorReason::HelperNotFound(name) => {
+            format!("there is no helper `{name}`; there are `date` and `commit_date`")
+        }
         RenderErrorReason::Other(why) => why.clone(),
         other => other.to_string(),
     }
@@ -170,7 +186,9 @@ fn reason(error: &RenderError) -> String {
 /// Whether a pattern is `{{raw}}` and nothing else.
 pub(super) fn is_raw(pattern: &str) -> bool {
     let Ok(template) = Template::compile(pattern) else { return false };
-    let [TemplateElement::Expression(expression) | TemplateElement::HtmlExpression(expression)] = template.elements.as_slice() else {
+    let [TemplateElement::Expression(expression) | TemplateElement::HtmlExpression(expression)] =
+        template.elements.as_slice()
+    else {
         return false;
     };
     match &expression.name {
@@ -196,16 +214,30 @@ impl HelperDef for DateHelper {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let other = |why: String| RenderErrorReason::Other(why);
-        let format = helper
-            .param(0)
-            .and_then(|format| format.value().as_str())
-            .ok_or_else(|| other(format!("`{0}` needs a format in single quotes, such as `{{{{{0} 'YYYYMMDD'}}}}`", self.name)))?;
+        let format =
+            helper.param(0).and_then(|format| format.value().as_str()).ok_or_else(|| {
+                other(format!(
+                    "`{0}` needs a format in single quotes, such as `{{{{{0} 'YYYYMMDD'}}}}`",
+                    self.name
+                ))
+            })?;
         let mut zone = "UTC";
         for (name, value) in helper.hash() {
             match (*name, value.value().as_str()) {
                 ("tz", Some(name)) if !name.is_empty() => zone = name,
-                ("tz", _) => return Err(other("`tz` needs the name of a time zone, such as `Europe/Paris`".to_owned()).into()),
-                (name, _) => return Err(other(format!("`{}` has no attribute `{name}`; it takes `tz`", self.name)).into()),
+                ("tz", _) => {
+                    return Err(other(
+                        "`tz` needs the name of a time zone, such as `Europe/Paris`".to_owned(),
+                    )
+                    .into());
+                }
+                (name, _) => {
+                    return Err(other(format!(
+                        "`{}` has no attribute `{name}`; it takes `tz`",
+                        self.name
+                    ))
+                    .into());
+                }
             }
         }
         let zone = TimeZoneDatabase::bundled().get(zone).unwrap_or_else(|_| {
@@ -230,7 +262,10 @@ impl HelperDef for ListHelper {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let list = context.data()[self.0].as_array().map(Vec::as_slice).unwrap_or_default();
-        let words: Vec<String> = list.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+        let words: Vec<String> = list
+            .iter()
+            .map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned))
+            .collect();
         Ok(ScopedJson::Derived(Value::String(words.join(","))))
     }
 }
@@ -256,13 +291,15 @@ impl HelperDef for BlockOfValue {
         };
         let (block, otherwise) = (helper.template(), helper.inverse());
         if items.is_empty() {
-            return otherwise.map_or(Ok(()), |template| template.render(registry, context, rendering, output));
+            return otherwise
+                .map_or(Ok(()), |template| template.render(registry, context, rendering, output));
         }
         for item in items {
             let mut scope = BlockContext::new();
             scope.set_base_value(item);
             rendering.push_block(scope);
-            let rendered = block.map_or(Ok(()), |template| template.render(registry, context, rendering, output));
+            let rendered = block
+                .map_or(Ok(()), |template| template.render(registry, context, rendering, output));
             rendering.pop_block();
             rendered?;
         }

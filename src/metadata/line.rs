@@ -1,5 +1,5 @@
-//! What a name stands for, as far as names are compared: a version of a line, a branch or a Git tag, or nothing that has an
-//! order. Pure; it never looks at what stands in a registry.
+//! What a name stands for, as far as names are compared: a version of a line, a branch or a Git
+//! tag, or nothing that has an order. Pure; it never looks at what stands in a registry.
 
 use std::cmp::Ordering;
 
@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Line {
-    /// Nothing that has an order: a name of one commit, of a time, of a pull request, or one that the user wrote.
+    /// Nothing that has an order: a name of one commit, of a time, of a pull request, or one that
+    /// the user wrote.
     #[default]
     Free,
-    /// A pattern of versions, such as `v1` or `1.2-alpine`, or, where it is `whole`, the version itself.
+    /// A pattern of versions, such as `v1` or `1.2-alpine`, or, where it is `whole`, the version
+    /// itself.
     Version { version: Version, whole: bool },
     /// The name of a branch or a Git tag: `refs/heads/main`.
     Ref(String),
@@ -34,8 +36,12 @@ impl Line {
         match self {
             Self::Version { whole, .. } => *whole,
             Self::Ref(git_ref) => {
-                let tag = git_ref.strip_prefix("refs/tags/").and_then(|tag| Version::read(tag, Scheme::Any));
-                tag.is_some_and(|version| version.numbers().is_some_and(|(numbers, _)| numbers.len() >= 3))
+                let tag = git_ref
+                    .strip_prefix("refs/tags/")
+                    .and_then(|tag| Version::read(tag, Scheme::Any));
+                tag.is_some_and(|version| {
+                    version.numbers().is_some_and(|(numbers, _)| numbers.len() >= 3)
+                })
             }
             Self::Free | Self::Latest(_) => false,
         }
@@ -53,7 +59,8 @@ pub enum Scheme {
     Pep440,
 }
 
-/// A version, and of what it is one: a repository may hold several things that have versions of their own.
+/// A version, and of what it is one: a repository may hold several things that have versions of
+/// their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// `web` of the Git tag `web/v2.1.0`; mostly empty.
@@ -91,24 +98,30 @@ impl Version {
         Self::new(before, part.trim().trim_start_matches(['v', 'V']), scheme)
     }
 
-    /// The version that a text holds for a reader: the first run of numbers with points between them, else the first number.
+    /// The version that a text holds for a reader: the first run of numbers with points between
+    /// them, else the first number.
     pub fn read(text: &str, scheme: Scheme) -> Option<Self> {
         let bytes = text.as_bytes();
-        let is_word = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+        let is_word = |at: Option<usize>| {
+            at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric)
+        };
         let begins = |at: usize| {
             let before = at.checked_sub(1);
             let is_v = before.is_some_and(|before| matches!(bytes[before], b'v' | b'V'));
-            bytes[at].is_ascii_digit() && if is_v { !is_word(at.checked_sub(2)) } else { !is_word(before) }
+            bytes[at].is_ascii_digit()
+                && if is_v { !is_word(at.checked_sub(2)) } else { !is_word(before) }
         };
         let starts = || (0..bytes.len()).filter(|at| begins(*at) && !in_numbers(bytes, *at));
-        let pointed = |at: &usize| numbers_of(&text[*at..]).is_some_and(|(numbers, _)| numbers.len() > 1);
+        let pointed =
+            |at: &usize| numbers_of(&text[*at..]).is_some_and(|(numbers, _)| numbers.len() > 1);
         let start = starts().find(pointed).or_else(|| starts().next())?;
         numbers_of(&text[start..])?;
         Some(Self::new(&text[..start], &text[start..], scheme))
     }
 
     fn new(before: &str, text: &str, scheme: Scheme) -> Self {
-        let component = before.trim_end_matches(['v', 'V']).trim_end_matches(['/', '-', '_', '.', '@']);
+        let component =
+            before.trim_end_matches(['v', 'V']).trim_end_matches(['/', '-', '_', '.', '@']);
         // A `v` is the end of a word, too.
         let component = match before.strip_suffix(['v', 'V']) {
             Some(rest) if rest.ends_with(|letter: char| letter.is_ascii_alphanumeric()) => before,
@@ -139,7 +152,9 @@ impl Version {
         }
         let ((one, rest), (other, others)) = (self.numbers()?, other.numbers()?);
         let longest = one.len().max(other.len());
-        let padded = |numbers: &[u128]| -> Vec<u128> { (0..longest).map(|at| numbers.get(at).copied().unwrap_or(0)).collect() };
+        let padded = |numbers: &[u128]| -> Vec<u128> {
+            (0..longest).map(|at| numbers.get(at).copied().unwrap_or(0)).collect()
+        };
         match padded(&one).cmp(&padded(&other)) {
             Ordering::Equal => after(rest, others),
             differs => Some(differs),
@@ -153,7 +168,9 @@ impl Version {
         }
         match self.semver() {
             Some(version) => version.pre.is_empty(),
-            None => self.numbers().is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('+')),
+            None => {
+                self.numbers().is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('+'))
+            }
         }
     }
 
@@ -190,12 +207,16 @@ fn numbers_of(text: &str) -> Option<(Vec<u128>, &str)> {
     }
 }
 
-/// The order of what follows equal numbers: nothing comes after any prerelease. What is no prerelease has no order.
+/// The order of what follows equal numbers: nothing comes after any prerelease. What is no
+/// prerelease has no order.
 fn after(one: &str, other: &str) -> Option<Ordering> {
-    let prerelease = |rest: &str| semver::Prerelease::new(rest.split('+').next()?.trim_start_matches('-')).ok();
+    let prerelease =
+        |rest: &str| semver::Prerelease::new(rest.split('+').next()?.trim_start_matches('-')).ok();
     match (one == other, prerelease(one)?, prerelease(other)?) {
         (true, ..) => Some(Ordering::Equal),
-        (_, one, other) if one.is_empty() || other.is_empty() => Some(one.is_empty().cmp(&other.is_empty())),
+        (_, one, other) if one.is_empty() || other.is_empty() => {
+            Some(one.is_empty().cmp(&other.is_empty()))
+        }
         (_, one, other) => Some(one.cmp(&other)),
     }
 }
@@ -224,7 +245,11 @@ pub fn reading(name: &str) -> Option<Reading> {
         return None;
     }
     let shown = &text[..text.len() - rest.len() - open.map_or(0, |_| 2)];
-    Some(if numbers.len() >= 3 && open.is_none() { Reading::WholeVersion } else { Reading::Line(shown.to_owned()) })
+    Some(if numbers.len() >= 3 && open.is_none() {
+        Reading::WholeVersion
+    } else {
+        Reading::Line(shown.to_owned())
+    })
 }
 
 #[cfg(test)]
@@ -256,7 +281,11 @@ mod tests {
                 continue;
             }
             let found = found.unwrap();
-            assert_eq!((found.component.as_str(), found.text.as_str()), (component, version), "{text}");
+            assert_eq!(
+                (found.component.as_str(), found.text.as_str()),
+                (component, version),
+                "{text}"
+            );
         }
         for text in ["nightly", "", "v", "a1b2"] {
             assert_eq!(Version::read(text, Scheme::Any), None, "{text}");
@@ -288,7 +317,11 @@ mod tests {
             ("web/v2.0.0", "web-1.0.0", Some(Greater)),
         ] {
             assert_eq!(read(one).compare(&read(other)), order, "{one} {other}");
-            assert_eq!(read(other).compare(&read(one)), order.map(Ordering::reverse), "{other} {one}");
+            assert_eq!(
+                read(other).compare(&read(one)),
+                order.map(Ordering::reverse),
+                "{other} {one}"
+            );
         }
         let python = |text: &str| Version::read(text, Scheme::Pep440).unwrap();
         for (one, other, order) in [
@@ -300,7 +333,13 @@ mod tests {
         ] {
             assert_eq!(python(one).compare(&read(other)), order, "{one} {other}");
         }
-        for (text, stable) in [("1.2.3", true), ("1.2.3-rc.1", false), ("2024.1", true), ("1.2-beta", false), ("1.2.3+b", true)] {
+        for (text, stable) in [
+            ("1.2.3", true),
+            ("1.2.3-rc.1", false),
+            ("2024.1", true),
+            ("1.2-beta", false),
+            ("1.2.3+b", true),
+        ] {
             assert_eq!(read(text).is_stable(), stable, "{text}");
         }
         assert!(python("1.2.post1").is_stable() && !python("1.2rc1").is_stable());

@@ -1,5 +1,5 @@
-//! A run and the inputs of docker/metadata-action → version, tags, labels and annotations. Pure: event, texts and clock in, names out; nothing is
-//! asked or read.
+//! A run and the inputs of docker/metadata-action → version, tags, labels and annotations. Pure:
+//! event, texts and clock in, names out; nothing is asked or read.
 //!
 //! Reference: <https://github.com/docker/metadata-action>.
 
@@ -94,11 +94,15 @@ pub enum MetadataError {
     Entry { input: &'static str, entry: String, error: CsvError },
     #[error("input `images`: `enable` takes `true` or `false`, in `{0}`")]
     ImageEnable(String),
-    #[error("input `images`: there is no attribute `{key}`, in `{entry}`; it takes `name` and `enable`")]
+    #[error(
+        "input `images`: there is no attribute `{key}`, in `{entry}`; it takes `name` and `enable`"
+    )]
     ImageAttribute { entry: String, key: String },
     #[error("input `images`: the name is empty, in `{0}`")]
     ImageName(String),
-    #[error("input `tags`: there is no type `{name}`, in `{entry}`; the types are schedule, semver, pep440, match, edge, ref, raw and sha")]
+    #[error(
+        "input `tags`: there is no type `{name}`, in `{entry}`; the types are schedule, semver, pep440, match, edge, ref, raw and sha"
+    )]
     Type { name: String, entry: String },
     #[error("input `tags`: attribute `{attribute}` is missing, in `{entry}`")]
     Missing { attribute: &'static str, entry: String },
@@ -136,11 +140,16 @@ pub fn image_names(text: &str) -> Result<Vec<String>, MetadataError> {
 }
 
 /// The same list with other names.
-pub fn renamed_images(text: &str, rename: &mut dyn FnMut(&str) -> String) -> Result<String, MetadataError> {
+pub fn renamed_images(
+    text: &str,
+    rename: &mut dyn FnMut(&str) -> String,
+) -> Result<String, MetadataError> {
     if text.trim().is_empty() {
         return Ok(String::new());
     }
-    let renamed = rules::images(text)?.into_iter().map(|image| format!("name={},enable={}", rename(&image.name), image.enable));
+    let renamed = rules::images(text)?
+        .into_iter()
+        .map(|image| format!("name={},enable={}", rename(&image.name), image.enable));
     Ok(renamed.collect::<Vec<_>>().join("\n"))
 }
 
@@ -151,7 +160,8 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
     let rules = rules::rules(&texts.tags)?;
     let flavor = rules::flavor(&texts.flavor)?;
     let expressions = Expressions::new(run.globals()?, run.now, run.commit_date);
-    let Version { main, partial, mut made, first, latest, mut warnings } = version::version(&rules, &flavor, run, &expressions)?;
+    let Version { main, partial, mut made, first, latest, mut warnings } =
+        version::version(&rules, &flavor, run, &expressions)?;
     if main.is_none() {
         warnings.push("No Docker image version has been generated. Check tags input.".to_owned());
         warnings.push("No Docker tag has been generated. Check tags input.".to_owned());
@@ -168,28 +178,60 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
     let described = Expressions::new(globals, run.now, run.commit_date);
     let standard = run.standard_labels(main.as_deref());
     let own = |input, text: &str| -> Result<Vec<(String, String)>, MetadataError> {
-        let lines: Vec<String> = entries(input, text)?.iter().map(|line| described.global(line)).collect::<Result<_, _>>()?;
+        let lines: Vec<String> = entries(input, text)?
+            .iter()
+            .map(|line| described.global(line))
+            .collect::<Result<_, _>>()?;
         sorted(standard.iter().cloned().chain(lines))
     };
     let labels = own("labels", &texts.labels)?;
-    let lines: Vec<String> = own("annotations", &texts.annotations)?.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let lines: Vec<String> = own("annotations", &texts.annotations)?
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     let levels = run.variable("DOCKER_METADATA_ANNOTATIONS_LEVELS").unwrap_or("manifest");
-    let annotations = levels.split(',').flat_map(|level| lines.iter().map(move |line| format!("{level}:{line}"))).collect();
+    let annotations = levels
+        .split(',')
+        .flat_map(|level| lines.iter().map(move |line| format!("{level}:{line}")))
+        .collect();
     for warning in expressions.take_warnings().into_iter().chain(described.take_warnings()) {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
     }
-    let images = images.into_iter().filter(|image| image.enable).map(|Image { name, .. }| name.to_lowercase()).collect();
-    Ok(Metadata { version: main, tag_names, made, images, own: own_names, labels, annotations, build_args, warnings })
+    let images = images
+        .into_iter()
+        .filter(|image| image.enable)
+        .map(|Image { name, .. }| name.to_lowercase())
+        .collect();
+    Ok(Metadata {
+        version: main,
+        tag_names,
+        made,
+        images,
+        own: own_names,
+        labels,
+        annotations,
+        build_args,
+        warnings,
+    })
 }
 
 /// Every name that the rules gave, and `latest` where it is one.
-fn tag_names(main: &Option<String>, partial: Vec<String>, latest: Option<bool>, flavor: &rules::Flavor) -> Vec<String> {
+fn tag_names(
+    main: &Option<String>,
+    partial: Vec<String>,
+    latest: Option<bool>,
+    flavor: &rules::Flavor,
+) -> Vec<String> {
     let mut names: Vec<String> = main.iter().cloned().chain(partial).collect();
     if latest == Some(true) {
         let affix = |on, affix: &str| if on { affix.to_owned() } else { String::new() };
-        let latest = format!("{}latest{}", affix(flavor.prefix_latest, &flavor.prefix), affix(flavor.suffix_latest, &flavor.suffix));
+        let latest = format!(
+            "{}latest{}",
+            affix(flavor.prefix_latest, &flavor.prefix),
+            affix(flavor.suffix_latest, &flavor.suffix)
+        );
         let latest = sanitised(&latest);
         if !names.contains(&latest) {
             names.push(latest);
@@ -213,18 +255,23 @@ fn own_names(
             None => tags.push((image, vec![tag])),
         }
     }
-    let same = |its: &[&str]| tags.iter().all(|(_, other)| other.len() == its.len() && other.iter().all(|tag| its.contains(tag)));
+    let same = |its: &[&str]| {
+        tags.iter()
+            .all(|(_, other)| other.len() == its.len() && other.iter().all(|tag| its.contains(tag)))
+    };
     if tags.first().is_none_or(|(_, its)| same(its)) {
         return Ok(Vec::new());
     }
     let of = |(image, its): &(&str, Vec<&str>)| {
-        let Version { main, partial, latest, .. } = version::version(&rules::rules(&its.join("\n"))?, flavor, run, expressions)?;
+        let Version { main, partial, latest, .. } =
+            version::version(&rules::rules(&its.join("\n"))?, flavor, run, expressions)?;
         Ok(((*image).to_owned(), tag_names(&main, partial, latest, flavor)))
     };
     tags.iter().map(of).collect()
 }
 
-/// The pairs of `key=value` lines, the last of a key, in the order of a dictionary. Lines without `=` say nothing.
+/// The pairs of `key=value` lines, the last of a key, in the order of a dictionary. Lines without
+/// `=` say nothing.
 fn sorted(lines: impl Iterator<Item = String>) -> Result<Vec<(String, String)>, MetadataError> {
     let order = javascript::order().map_err(MetadataError::Order)?;
     let mut pairs: Vec<(String, String)> = Vec::new();
@@ -240,7 +287,8 @@ fn sorted(lines: impl Iterator<Item = String>) -> Result<Vec<(String, String)>, 
 }
 
 impl Run<'_> {
-    /// With the merge ref of a pull request whose workflow runs on its base, and with its head commit where that is asked for.
+    /// With the merge ref of a pull request whose workflow runs on its base, and with its head
+    /// commit where that is asked for.
     fn as_docker_sees_it(&self) -> Self {
         let mut run = self.clone();
         if run.event_name.contains("pull_request_target") {
@@ -248,7 +296,9 @@ impl Run<'_> {
             run.git_ref = format!("refs/pull/{number}/merge");
         }
         let head = run.payload["pull_request"]["head"]["sha"].as_str();
-        let wanted = run.variable("DOCKER_METADATA_PR_HEAD_SHA").is_some_and(|value| value.to_lowercase().contains("true"));
+        let wanted = run
+            .variable("DOCKER_METADATA_PR_HEAD_SHA")
+            .is_some_and(|value| value.to_lowercase().contains("true"));
         if let Some(head) = head.filter(|_| wanted && run.event_name.contains("pull_request")) {
             run.sha = head.to_owned();
         }
@@ -275,9 +325,9 @@ impl Run<'_> {
     fn short_sha(&self) -> Result<String, MetadataError> {
         let length = match self.variable("DOCKER_METADATA_SHORT_SHA_LENGTH") {
             None => 7.0,
-            Some(text) => {
-                Some(javascript::number(text)).filter(|length| !length.is_nan()).ok_or_else(|| MetadataError::ShaLength(text.to_owned()))?
-            }
+            Some(text) => Some(javascript::number(text))
+                .filter(|length| !length.is_nan())
+                .ok_or_else(|| MetadataError::ShaLength(text.to_owned()))?,
         };
         Ok(self
             .sha
@@ -291,7 +341,9 @@ impl Run<'_> {
     /// What every template may name.
     fn globals(&self) -> Result<Value, MetadataError> {
         let base_ref = match (self.tag(), self.git_ref.starts_with("refs/pull/")) {
-            (Some(_), _) => self.payload["base_ref"].as_str().map(|base| base.strip_prefix("refs/heads/").unwrap_or(base)),
+            (Some(_), _) => self.payload["base_ref"]
+                .as_str()
+                .map(|base| base.strip_prefix("refs/heads/").unwrap_or(base)),
             (None, true) => self.payload["pull_request"]["base"]["ref"].as_str(),
             (None, false) => None,
         };
@@ -309,7 +361,9 @@ impl Run<'_> {
     /// As the event says it. Some events always run on the default branch.
     fn is_default_branch(&self) -> bool {
         let branch = self.branch().unwrap_or(&self.git_ref);
-        let of_default = ["create", "discussion", "issues", "schedule"].iter().any(|event| self.event_name.contains(event));
+        let of_default = ["create", "discussion", "issues", "schedule"]
+            .iter()
+            .any(|event| self.event_name.contains(event));
         !branch.is_empty() && (self.payload["repository"]["default_branch"] == branch || of_default)
     }
 
@@ -342,14 +396,25 @@ impl Metadata {
             return self.tag_names.clone();
         }
         if !self.own.is_empty() {
-            return self.own.iter().flat_map(|(image, tags)| tags.iter().map(move |tag| format!("{image}:{tag}"))).collect();
+            return self
+                .own
+                .iter()
+                .flat_map(|(image, tags)| tags.iter().map(move |tag| format!("{image}:{tag}")))
+                .collect();
         }
-        self.images.iter().flat_map(|image| self.tag_names.iter().map(move |tag| format!("{image}:{tag}"))).collect()
+        self.images
+            .iter()
+            .flat_map(|image| self.tag_names.iter().map(move |tag| format!("{image}:{tag}")))
+            .collect()
     }
 
     /// Whether a repository gets a tag.
     pub fn names(&self, image: &str, tag: &str) -> bool {
-        self.own.is_empty() || self.own.iter().any(|(known, tags)| known == image && tags.iter().any(|known| known == tag))
+        self.own.is_empty()
+            || self
+                .own
+                .iter()
+                .any(|(known, tags)| known == image && tags.iter().any(|known| known == tag))
     }
 
     /// `key=value` lines.
@@ -364,14 +429,22 @@ impl Metadata {
 
     /// A label's value ends with its line there.
     fn label_map(&self) -> Map<String, Value> {
-        let first_line = |value: &str| value.split(['\n', '\r', '\u{2028}', '\u{2029}']).next().unwrap_or_default().to_owned();
-        self.labels.iter().map(|(key, value)| (key.clone(), Value::String(first_line(value)))).collect()
+        let first_line = |value: &str| {
+            value.split(['\n', '\r', '\u{2028}', '\u{2029}']).next().unwrap_or_default().to_owned()
+        };
+        self.labels
+            .iter()
+            .map(|(key, value)| (key.clone(), Value::String(first_line(value))))
+            .collect()
     }
 
-    /// The files for `docker buildx bake`, by the names of their outputs. Reference: <https://docs.docker.com/build/bake/>.
+    /// The files for `docker buildx bake`, by the names of their outputs. Reference:
+    /// <https://docs.docker.com/build/bake/>.
     pub fn bake_files(&self, target: &str) -> [(&'static str, Value); 4] {
         let args = match &self.version {
-            Some(version) => json!({ "DOCKER_META_IMAGES": self.images.join(","), "DOCKER_META_VERSION": version }),
+            Some(version) => {
+                json!({ "DOCKER_META_IMAGES": self.images.join(","), "DOCKER_META_VERSION": version })
+            }
             None => json!({ "DOCKER_META_IMAGES": self.images.join(",") }),
         };
         let file = |content: Value| json!({ "target": { target: content } });
@@ -379,7 +452,10 @@ impl Metadata {
             ("bake-file-tags", file(json!({ "tags": self.tags(), "args": args }))),
             ("bake-file-labels", file(json!({ "labels": self.label_map() }))),
             ("bake-file-annotations", file(json!({ "annotations": self.annotations }))),
-            ("bake-file", file(json!({ "tags": self.tags(), "labels": self.label_map(), "args": args }))),
+            (
+                "bake-file",
+                file(json!({ "tags": self.tags(), "labels": self.label_map(), "args": args })),
+            ),
         ]
     }
 }

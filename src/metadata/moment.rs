@@ -1,13 +1,27 @@
-//! A point in time as text, by a format of moment.js in English. Pure; it never asks for the clock or the machine's zone.
+//! A point in time as text, by a format of moment.js in English. Pure; it never asks for the clock
+//! or the machine's zone.
 //!
 //! Formats: <https://momentjs.com/docs/#/displaying/format/>.
 
 use jiff::Zoned;
 use jiff::civil::Date;
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WEEKDAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// The tokens of more than one letter, each group in the order in which moment tries it.
 const TOKENS: [&str; 55] = [
@@ -78,7 +92,9 @@ pub(super) fn format(time: &Zoned, format: &str) -> String {
     let mut text = String::new();
     each_token(&expanded(format), |token| match token {
         Token::Literal(literal) => text.push_str(literal),
-        Token::Field(field) => text.push_str(&value(time, field).unwrap_or_else(|| field.to_owned())),
+        Token::Field(field) => {
+            text.push_str(&value(time, field).unwrap_or_else(|| field.to_owned()))
+        }
     });
     text
 }
@@ -99,10 +115,10 @@ fn each_token<'a>(format: &'a str, mut take: impl FnMut(Token<'a>)) {
         }
         let escaped = letter == '\\' && rest.len() > 1;
         let start = usize::from(escaped);
-        let token = TOKENS
-            .iter()
-            .find(|token| rest[start..].starts_with(**token))
-            .map_or_else(|| rest[start..].chars().next().map_or(0, char::len_utf8), |token| token.len());
+        let token = TOKENS.iter().find(|token| rest[start..].starts_with(**token)).map_or_else(
+            || rest[start..].chars().next().map_or(0, char::len_utf8),
+            |token| token.len(),
+        );
         let text = &rest[start..start + token];
         take(match text {
             "\\" => Token::Literal(""),
@@ -125,7 +141,9 @@ fn expanded(format: &str) -> String {
     let mut text = String::new();
     let mut rest = format;
     while let Some(letter) = rest.chars().next() {
-        let stands_for = |names: &[(&'static str, &'static str)]| names.iter().find(|(name, _)| rest.starts_with(name)).copied();
+        let stands_for = |names: &[(&'static str, &'static str)]| {
+            names.iter().find(|(name, _)| rest.starts_with(name)).copied()
+        };
         let kept = match bracketed(rest) {
             Some(end) => end + 1,
             None if letter == '\\' => rest.chars().take(2).map(char::len_utf8).sum(),
@@ -160,8 +178,10 @@ const LONG: [(&str, &str); 10] = [
 /// One field of a format; `None` for letters that mean nothing.
 fn value(time: &Zoned, field: &str) -> Option<String> {
     let date = time.date();
-    let (year, month, day) = (i32::from(time.year()), i32::from(time.month()), i32::from(time.day()));
-    let (hour, minute, second) = (i32::from(time.hour()), i32::from(time.minute()), i32::from(time.second()));
+    let (year, month, day) =
+        (i32::from(time.year()), i32::from(time.month()), i32::from(time.day()));
+    let (hour, minute, second) =
+        (i32::from(time.hour()), i32::from(time.minute()), i32::from(time.second()));
     let of_year = i32::from(time.day_of_year());
     let weekday = i32::from(date.weekday().to_sunday_zero_offset());
     let quarter = (month - 1) / 3 + 1;
@@ -170,8 +190,10 @@ fn value(time: &Zoned, field: &str) -> Option<String> {
     let (week_year, week) = week(date);
     let iso = date.iso_week_date();
     let (iso_year, iso_week) = (i32::from(iso.year()), i32::from(iso.week()));
-    let month_name = usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default();
-    let day_name = usize::try_from(weekday).ok().and_then(|at| WEEKDAYS.get(at)).copied().unwrap_or_default();
+    let month_name =
+        usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default();
+    let day_name =
+        usize::try_from(weekday).ok().and_then(|at| WEEKDAYS.get(at)).copied().unwrap_or_default();
     let half = if hour < 12 { "am" } else { "pm" };
     Some(match field {
         "M" => month.to_string(),
@@ -252,10 +274,16 @@ fn ordinal(number: i32) -> String {
 
 /// The week as it is counted in the United States: from Sunday, the first one holds January 1st.
 fn week(date: Date) -> (i32, i32) {
-    let first_weekday = |year: i16| Date::new(year, 1, 1).map_or(0, |first| i32::from(first.weekday().to_sunday_zero_offset()));
+    let first_weekday = |year: i16| {
+        Date::new(year, 1, 1).map_or(0, |first| i32::from(first.weekday().to_sunday_zero_offset()))
+    };
     let (year, of_year) = (date.year(), i32::from(date.day_of_year()));
     let in_next = i32::from(date.days_in_year()) - of_year < first_weekday(year + 1);
-    if in_next { (i32::from(year) + 1, 1) } else { (i32::from(year), (of_year + first_weekday(year) - 1) / 7 + 1) }
+    if in_next {
+        (i32::from(year) + 1, 1)
+    } else {
+        (i32::from(year), (of_year + first_weekday(year) - 1) / 7 + 1)
+    }
 }
 
 fn offset(time: &Zoned, between: &str) -> String {

@@ -1,4 +1,5 @@
-//! What of a rule in `tags` counts for nothing, and what was meant. Pure; docker/metadata-action says nothing of it, so neither do the rules.
+//! What of a rule in `tags` counts for nothing, and what was meant. Pure; docker/metadata-action
+//! says nothing of it, so neither do the rules.
 
 use super::rules::{fields, key_value};
 use crate::image::spelling::{is_likely_host, names_a_registry};
@@ -24,12 +25,14 @@ const OWN: [(&str, &[&str]); 8] = [
     ("raw", &["value"]),
     ("sha", &["format"]),
 ];
-/// Attributes that say nothing when they are empty; an empty prefix switches off that of the flavor.
+/// Attributes that say nothing when they are empty; an empty prefix switches off that of the
+/// flavor.
 const EMPTY_IS_NOTHING: [&str; 5] = ["value", "pattern", "match", "branch", "group"];
 /// How alike two names must be for one to be a slip of the other.
 const ALIKE: f64 = 0.8;
 
-/// What is to be told about one entry of `tags`; what is wrong by the rules of docker/metadata-action is told elsewhere.
+/// What is to be told about one entry of `tags`; what is wrong by the rules of
+/// docker/metadata-action is told elsewhere.
 pub fn remarks(entry: &str) -> Vec<Remark> {
     let pairs: Vec<(String, String)> = fields("tags", entry)
         .unwrap_or_default()
@@ -37,7 +40,8 @@ pub fn remarks(entry: &str) -> Vec<Remark> {
         .map(|field| key_value(field))
         .map(|(key, value)| (key.unwrap_or_else(|| "value".to_owned()), value))
         .collect();
-    let kind = pairs.iter().rfind(|(key, _)| key == "type").map_or("raw", |(_, kind)| kind.as_str());
+    let kind =
+        pairs.iter().rfind(|(key, _)| key == "type").map_or("raw", |(_, kind)| kind.as_str());
     let Some((_, own)) = OWN.iter().find(|(known, _)| *known == kind) else { return Vec::new() };
     let known = || EVERY.iter().chain(*own);
     let mut remarks = Vec::new();
@@ -59,15 +63,26 @@ pub fn remarks(entry: &str) -> Vec<Remark> {
     remarks
 }
 
-fn unknown(key: &str, kind: &str, entry: &str, known: impl Iterator<Item = &'static str>) -> Remark {
-    let alike = known.map(|known| (strsim::jaro_winkler(key, known), known)).max_by(|one, other| one.0.total_cmp(&other.0));
+fn unknown(
+    key: &str,
+    kind: &str,
+    entry: &str,
+    known: impl Iterator<Item = &'static str>,
+) -> Remark {
+    let alike = known
+        .map(|known| (strsim::jaro_winkler(key, known), known))
+        .max_by(|one, other| one.0.total_cmp(&other.0));
     let of_others = OWN.iter().any(|(_, own)| own.contains(&key));
     match alike {
-        Some((alike, meant)) if alike >= ALIKE && !of_others => {
-            Remark::Wrong(format!("there is no attribute `{key}`, in `{entry}`; did you mean `{meant}`?"))
+        Some((alike, meant)) if alike >= ALIKE && !of_others => Remark::Wrong(format!(
+            "there is no attribute `{key}`, in `{entry}`; did you mean `{meant}`?"
+        )),
+        _ if of_others => Remark::Unused(format!(
+            "`type={kind}` has no attribute `{key}`, in `{entry}`, so it is ignored"
+        )),
+        _ => {
+            Remark::Unused(format!("there is no attribute `{key}`, in `{entry}`, so it is ignored"))
         }
-        _ if of_others => Remark::Unused(format!("`type={kind}` has no attribute `{key}`, in `{entry}`, so it is ignored")),
-        _ => Remark::Unused(format!("there is no attribute `{key}`, in `{entry}`, so it is ignored")),
     }
 }
 
@@ -76,14 +91,17 @@ fn raw(value: &str) -> Option<Remark> {
     if value.contains("{{") {
         return None;
     }
-    if value.split_once('/').is_some_and(|(host, _)| names_a_registry(host) && is_likely_host(host)) {
-        let tag = value.rsplit('/').next().unwrap_or_default().split(':').nth(1).unwrap_or("latest");
+    if value.split_once('/').is_some_and(|(host, _)| names_a_registry(host) && is_likely_host(host))
+    {
+        let tag =
+            value.rsplit('/').next().unwrap_or_default().split(':').nth(1).unwrap_or("latest");
         return Some(Remark::Wrong(format!(
             "`type=raw` gives a tag, and `{value}` names an image; write `value={tag}`, and the image into `images`"
         )));
     }
     let put = super::sanitised(value);
-    (put != value).then(|| Remark::Unused(format!("`{value}` is no legal tag, and is put as `{put}`")))
+    (put != value)
+        .then(|| Remark::Unused(format!("`{value}` is no legal tag, and is put as `{put}`")))
 }
 
 #[cfg(test)]
@@ -102,7 +120,10 @@ mod tests {
             ("type=raw,value=ghcr.io/octo/app:1.0", "write `value=1.0`"),
         ] {
             let remarks = remarks(entry);
-            assert!(matches!(remarks.as_slice(), [Remark::Wrong(said)] if said.contains(told)), "{entry}: {remarks:?}");
+            assert!(
+                matches!(remarks.as_slice(), [Remark::Wrong(said)] if said.contains(told)),
+                "{entry}: {remarks:?}"
+            );
         }
         for (entry, told) in [
             ("type=raw,value=x,color=blue", "there is no attribute `color`"),
@@ -113,7 +134,10 @@ mod tests {
             ("type=raw,value=1.2/x", "is put as `1.2-x`"),
         ] {
             let remarks = remarks(entry);
-            assert!(matches!(remarks.as_slice(), [Remark::Unused(said)] if said.contains(told)), "{entry}: {remarks:?}");
+            assert!(
+                matches!(remarks.as_slice(), [Remark::Unused(said)] if said.contains(told)),
+                "{entry}: {remarks:?}"
+            );
         }
         for entry in [
             "type=ref,event=branch",

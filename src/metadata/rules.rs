@@ -1,6 +1,8 @@
-//! The inputs `images`, `tags` and `flavor` as docker/metadata-action writes them → typed rules. Pure; it expands no expression.
+//! The inputs `images`, `tags` and `flavor` as docker/metadata-action writes them → typed rules.
+//! Pure; it expands no expression.
 //!
-//! Reference: <https://github.com/docker/metadata-action#images-input>, `#tags-input`, `#flavor-input`.
+//! Reference: <https://github.com/docker/metadata-action#images-input>, `#tags-input`,
+//! `#flavor-input`.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +71,8 @@ pub fn entries(input: &'static str, text: &str) -> Result<Vec<String>, MetadataE
     Ok(entries.filter(|entry| !entry.is_empty()).collect())
 }
 
-/// The fields of one entry. It is read as CSV once more, and now a quote must stand at a field's beginning.
+/// The fields of one entry. It is read as CSV once more, and now a quote must stand at a field's
+/// beginning.
 pub(super) fn fields(input: &'static str, entry: &str) -> Result<Vec<String>, MetadataError> {
     let wrong = |error| MetadataError::Entry { input, entry: entry.to_owned(), error };
     Ok(csv::read(entry, Dialect::default()).map_err(wrong)?.into_iter().next().unwrap_or_default())
@@ -78,7 +81,10 @@ pub(super) fn fields(input: &'static str, entry: &str) -> Result<Vec<String>, Me
 /// A field as `key=value`, or as a value alone.
 pub(super) fn key_value(field: &str) -> (Option<String>, String) {
     match field.find('=') {
-        Some(at) if at > 0 => (Some(javascript::trim(&field[..at]).to_lowercase()), javascript::trim(&field[at + 1..]).to_owned()),
+        Some(at) if at > 0 => (
+            Some(javascript::trim(&field[..at]).to_lowercase()),
+            javascript::trim(&field[at + 1..]).to_owned(),
+        ),
         _ => (None, javascript::trim(field).to_owned()),
     }
 }
@@ -99,9 +105,15 @@ pub(super) fn images(text: &str) -> Result<Vec<Image>, MetadataError> {
     if let [only] = entries.as_slice() {
         let fields = fields("images", only)?;
         if fields.iter().all(|field| !field.contains('=')) {
-            let names = fields.iter().map(|name| javascript::trim(name)).filter(|name| !name.is_empty());
-            let images: Vec<Image> = names.map(|name| Image { name: name.to_owned(), enable: true }).collect();
-            return if images.is_empty() { Err(MetadataError::ImageName(only.clone())) } else { Ok(images) };
+            let names =
+                fields.iter().map(|name| javascript::trim(name)).filter(|name| !name.is_empty());
+            let images: Vec<Image> =
+                names.map(|name| Image { name: name.to_owned(), enable: true }).collect();
+            return if images.is_empty() {
+                Err(MetadataError::ImageName(only.clone()))
+            } else {
+                Ok(images)
+            };
         }
     }
     entries.iter().map(|entry| image(entry)).collect()
@@ -134,7 +146,9 @@ pub(super) fn flavor(text: &str) -> Result<Flavor, MetadataError> {
     for entry in entries("flavor", text)? {
         let mut affix = None;
         for field in fields("flavor", &entry)? {
-            let (Some(key), value) = short_key_value(&field) else { return Err(MetadataError::FlavorEntry(entry)) };
+            let (Some(key), value) = short_key_value(&field) else {
+                return Err(MetadataError::FlavorEntry(entry));
+            };
             match (key.as_str(), value.as_str()) {
                 ("latest", "auto") => flavor.latest = None,
                 ("latest", "true") => flavor.latest = Some(true),
@@ -173,8 +187,10 @@ pub(super) fn rules(text: &str) -> Result<Vec<Rule>, MetadataError> {
     let mut sorted: Vec<Rule> = Vec::new();
     for (at, entry) in entries.into_iter().enumerate() {
         let rule = Rule { entry: at, ..rule(&entry)? };
-        // A priority that is no number is neither more nor less than another, so `sort_by` would not do.
-        let at = sorted.iter().position(|other| other.priority < rule.priority).unwrap_or(sorted.len());
+        // A priority that is no number is neither more nor less than another, so `sort_by` would
+        // not do.
+        let at =
+            sorted.iter().position(|other| other.priority < rule.priority).unwrap_or(sorted.len());
         sorted.insert(at, rule);
     }
     Ok(sorted)
@@ -195,9 +211,15 @@ fn rule(entry: &str) -> Result<Rule, MetadataError> {
     let mut attribute = |name: &str| attributes.remove(name);
     let missing = |attribute| MetadataError::Missing { attribute, entry: entry.to_owned() };
     let (mut prefix, suffix) = (attribute("prefix"), attribute("suffix"));
-    let (enable, priority) = (attribute("enable").unwrap_or_else(|| "true".to_owned()), attribute("priority"));
+    let (enable, priority) =
+        (attribute("enable").unwrap_or_else(|| "true".to_owned()), attribute("priority"));
     let (default_priority, kind) = match kind {
-        "schedule" => (1000.0, Kind::Schedule { pattern: attribute("pattern").unwrap_or_else(|| "nightly".to_owned()) }),
+        "schedule" => (
+            1000.0,
+            Kind::Schedule {
+                pattern: attribute("pattern").unwrap_or_else(|| "nightly".to_owned()),
+            },
+        ),
         "semver" | "pep440" => {
             let rule = VersionRule {
                 pattern: attribute("pattern").ok_or_else(|| missing("pattern"))?,
@@ -234,16 +256,31 @@ fn rule(entry: &str) -> Result<Rule, MetadataError> {
             let long = match attribute("format").as_deref() {
                 None | Some("short") => false,
                 Some("long") => true,
-                Some(format) => return Err(MetadataError::ShaFormat { format: format.to_owned(), entry: entry.to_owned() }),
+                Some(format) => {
+                    return Err(MetadataError::ShaFormat {
+                        format: format.to_owned(),
+                        entry: entry.to_owned(),
+                    });
+                }
             };
             (100.0, Kind::Sha { long })
         }
     };
-    Ok(Rule { kind, entry: 0, enable, prefix, suffix, priority: priority.map_or(default_priority, |text| javascript::number(&text)) })
+    Ok(Rule {
+        kind,
+        entry: 0,
+        enable,
+        prefix,
+        suffix,
+        priority: priority.map_or(default_priority, |text| javascript::number(&text)),
+    })
 }
 
 const TYPES: [&str; 8] = ["schedule", "semver", "pep440", "match", "edge", "ref", "raw", "sha"];
 
 fn known_type(name: String, entry: &str) -> Result<&'static str, MetadataError> {
-    TYPES.into_iter().find(|known| *known == name).ok_or_else(|| MetadataError::Type { name, entry: entry.to_owned() })
+    TYPES
+        .into_iter()
+        .find(|known| *known == name)
+        .ok_or_else(|| MetadataError::Type { name, entry: entry.to_owned() })
 }

@@ -1,4 +1,5 @@
-//! Rules and a run → the version and the other names, in order. Pure; names are made of legal letters, whether they are legal names is for others.
+//! Rules and a run → the version and the other names, in order. Pure; names are made of legal
+//! letters, whether they are legal names is for others.
 //!
 //! Reference: <https://github.com/docker/metadata-action#typesemver> and its neighbours.
 
@@ -39,7 +40,12 @@ struct Named {
 }
 
 /// Applies the rules.
-pub(super) fn version(rules: &[Rule], flavor: &Flavor, run: &Run<'_>, expressions: &Expressions) -> Result<Version, MetadataError> {
+pub(super) fn version(
+    rules: &[Rule],
+    flavor: &Flavor,
+    run: &Run<'_>,
+    expressions: &Expressions,
+) -> Result<Version, MetadataError> {
     let mut version = Version::default();
     let maker = Maker { flavor, run, expressions };
     for rule in rules {
@@ -98,31 +104,54 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn name(&self, rule: &Rule, warnings: &mut Vec<String>) -> Result<Option<Named>, MetadataError> {
+    fn name(
+        &self,
+        rule: &Rule,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Named>, MetadataError> {
         let run = self.run;
-        let named = |name: &str, latest, line| self.affixed(name, rule).map(|name| Some(Named { name, latest, line }));
+        let named = |name: &str, latest, line| {
+            self.affixed(name, rule).map(|name| Some(Named { name, latest, line }))
+        };
         let affixed = |name: &str| named(name, false, Line::Free);
-        let of_branch = |name: &str, branch: &str| named(name, false, Line::Ref(format!("refs/heads/{branch}")));
+        let of_branch = |name: &str, branch: &str| {
+            named(name, false, Line::Ref(format!("refs/heads/{branch}")))
+        };
         match &rule.kind {
-            Kind::Schedule { pattern } if run.event_name.contains("schedule") => affixed(&self.expressions.dates(pattern)?),
+            Kind::Schedule { pattern } if run.event_name.contains("schedule") => {
+                affixed(&self.expressions.dates(pattern)?)
+            }
             Kind::Semver(version) => self.semver(version, rule, warnings),
             Kind::Pep440(version) => self.pep440(version, rule, warnings),
             Kind::Match { pattern, group, value } => {
                 let Some(text) = self.value_or_tag(value)? else { return Ok(None) };
                 let Some(part) = matched(pattern, group, &text, warnings)? else { return Ok(None) };
                 let line = match line::Version::read(&text, Scheme::Any) {
-                    Some(version) => Line::Version { whole: part.contains(version.text()), version },
+                    Some(version) => {
+                        Line::Version { whole: part.contains(version.text()), version }
+                    }
                     None if value.is_empty() => Line::Ref(run.git_ref.clone()),
                     None => Line::Free,
                 };
                 named(&part, true, line)
             }
             Kind::Edge { branch } => match run.branch() {
-                Some(on) if on == if branch.is_empty() { run.default_branch() } else { branch.as_str() } => of_branch("edge", on),
+                Some(on)
+                    if on
+                        == if branch.is_empty() {
+                            run.default_branch()
+                        } else {
+                            branch.as_str()
+                        } =>
+                {
+                    of_branch("edge", on)
+                }
                 _ => Ok(None),
             },
             Kind::Branch => run.branch().map_or(Ok(None), |branch| of_branch(branch, branch)),
-            Kind::Tag => run.tag().map_or(Ok(None), |tag| named(tag, true, Line::Ref(run.git_ref.clone()))),
+            Kind::Tag => {
+                run.tag().map_or(Ok(None), |tag| named(tag, true, Line::Ref(run.git_ref.clone())))
+            }
             Kind::PullRequest => match run.git_ref.strip_prefix("refs/pull/") {
                 Some(pull) => affixed(pull.strip_suffix("/merge").unwrap_or(pull)),
                 None => Ok(None),
@@ -137,18 +166,28 @@ impl Maker<'_> {
 
     /// A rule's own prefix and suffix, or the flavor's.
     fn affixed(&self, name: &str, rule: &Rule) -> Result<String, MetadataError> {
-        let prefix = self.expressions.global(rule.prefix.as_ref().unwrap_or(&self.flavor.prefix))?;
-        let suffix = self.expressions.global(rule.suffix.as_ref().unwrap_or(&self.flavor.suffix))?;
+        let prefix =
+            self.expressions.global(rule.prefix.as_ref().unwrap_or(&self.flavor.prefix))?;
+        let suffix =
+            self.expressions.global(rule.suffix.as_ref().unwrap_or(&self.flavor.suffix))?;
         Ok(format!("{prefix}{name}{suffix}"))
     }
 
     /// The rule's value, or the Git tag of the run.
     fn value_or_tag(&self, value: &str) -> Result<Option<String>, MetadataError> {
-        if value.is_empty() { Ok(self.run.tag().map(str::to_owned)) } else { self.expressions.global(value).map(Some) }
+        if value.is_empty() {
+            Ok(self.run.tag().map(str::to_owned))
+        } else {
+            self.expressions.global(value).map(Some)
+        }
     }
 
     /// The text a version is read from, and what it was before.
-    fn version_text(&self, rule: &VersionRule, warnings: &mut Vec<String>) -> Result<Option<(String, String)>, MetadataError> {
+    fn version_text(
+        &self,
+        rule: &VersionRule,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<(String, String)>, MetadataError> {
         let Some(whole) = self.value_or_tag(&rule.value)? else { return Ok(None) };
         let mut text = whole.clone();
         if !rule.part.is_empty() {
@@ -164,7 +203,12 @@ impl Maker<'_> {
         Ok(Some((text.replace('/', "-"), whole)))
     }
 
-    fn semver(&self, rule: &VersionRule, of: &Rule, warnings: &mut Vec<String>) -> Result<Option<Named>, MetadataError> {
+    fn semver(
+        &self,
+        rule: &VersionRule,
+        of: &Rule,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Named>, MetadataError> {
         let Some((text, whole)) = self.version_text(rule, warnings)? else { return Ok(None) };
         let Some(version) = strict_semver(&text) else {
             warnings.push(format!("{text} is not a valid semver. More info: https://semver.org/"));
@@ -184,16 +228,27 @@ impl Maker<'_> {
         });
         // A prerelease is one version and no range, whatever the pattern.
         let stable = version.pre.is_empty();
-        let pattern = if stable || expression::is_raw(&rule.pattern) { rule.pattern.as_str() } else { "{{version}}" };
+        let pattern = if stable || expression::is_raw(&rule.pattern) {
+            rule.pattern.as_str()
+        } else {
+            "{{version}}"
+        };
         let made = self.expressions.fields(pattern, &fields)?;
         let version = line::Version::within(&whole, javascript::trim(&text), Scheme::Any);
         let line = Line::Version { version, whole: made.contains(&plain.to_string()) };
         Ok(Some(Named { name: self.affixed(&made, of)?, latest: stable, line }))
     }
 
-    fn pep440(&self, rule: &VersionRule, of: &Rule, warnings: &mut Vec<String>) -> Result<Option<Named>, MetadataError> {
+    fn pep440(
+        &self,
+        rule: &VersionRule,
+        of: &Rule,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Named>, MetadataError> {
         let Some((text, whole)) = self.version_text(rule, warnings)? else { return Ok(None) };
-        let version = Some(&text).filter(|text| text.trim() == text.as_str()).and_then(|text| text.parse::<pep440_rs::Version>().ok());
+        let version = Some(&text)
+            .filter(|text| text.trim() == text.as_str())
+            .and_then(|text| text.parse::<pep440_rs::Version>().ok());
         let Some(version) = version else {
             warnings.push(format!("{text} does not conform to PEP 440. More info: https://www.python.org/dev/peps/pep-0440"));
             return Ok(None);
@@ -201,7 +256,8 @@ impl Maker<'_> {
         let release = version.release().to_vec();
         let number = |at: usize| release.get(at).copied().unwrap_or(0);
         let clean = version.to_string();
-        // The parts of a local version are joined by commas there, which no tag may have; both end as `-`.
+        // The parts of a local version are joined by commas there, which no tag may have; both end
+        // as `-`.
         let clean = match clean.split_once('+') {
             Some((public, local)) => format!("{public}+{}", local.replace('.', ",")),
             None => clean,
@@ -227,17 +283,29 @@ impl Maker<'_> {
 fn strict_semver(text: &str) -> Option<semver::Version> {
     let text = javascript::trim(text);
     let version = semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()?;
-    let countable = [version.major, version.minor, version.patch].into_iter().all(|number| number < 1 << 53);
+    let countable =
+        [version.major, version.minor, version.patch].into_iter().all(|number| number < 1 << 53);
     Some(version).filter(|_| countable && text.len() <= 256)
 }
 
-fn regular_expression(pattern: &str, flags: &str, text: &str) -> Result<Option<Vec<Option<String>>>, MetadataError> {
-    javascript::matches(pattern, flags, text).map_err(|why| MetadataError::Pattern { pattern: pattern.to_owned(), why })
+fn regular_expression(
+    pattern: &str,
+    flags: &str,
+    text: &str,
+) -> Result<Option<Vec<Option<String>>>, MetadataError> {
+    javascript::matches(pattern, flags, text)
+        .map_err(|why| MetadataError::Pattern { pattern: pattern.to_owned(), why })
 }
 
 /// The group of `pattern`, which may be `/expression/flags`.
-fn matched(pattern: &str, group: &str, text: &str, warnings: &mut Vec<String>) -> Result<Option<String>, MetadataError> {
-    let (expression, flags) = match pattern.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')) {
+fn matched(
+    pattern: &str,
+    group: &str,
+    text: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Option<String>, MetadataError> {
+    let (expression, flags) = match pattern.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'))
+    {
         Some((expression, flags)) if !expression.is_empty() => (expression, flags),
         _ => (pattern, ""),
     };

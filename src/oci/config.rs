@@ -1,4 +1,5 @@
-//! The config of an image, and the list of images in an archive that Docker saved. It takes no wish of the container for anything but data.
+//! The config of an image, and the list of images in an archive that Docker saved. It takes no wish
+//! of the container for anything but data.
 
 use std::collections::BTreeMap;
 
@@ -37,21 +38,36 @@ const CONFIG: [&str; 16] = [
 ];
 const ROOTFS: [&str; 3] = ["type", "diff_ids", "base_layer"];
 const HISTORY: [&str; 5] = ["created", "created_by", "author", "comment", "empty_layer"];
-const HEALTH: [&str; 6] = ["Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"];
+const HEALTH: [&str; 6] =
+    ["Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"];
 
 /// Members of `config`, by what they hold.
-const TEXTS: [&str; 7] = ["Hostname", "Domainname", "User", "Image", "WorkingDir", "MacAddress", "StopSignal"];
+const TEXTS: [&str; 7] =
+    ["Hostname", "Domainname", "User", "Image", "WorkingDir", "MacAddress", "StopSignal"];
 const LISTS: [&str; 5] = ["Env", "Cmd", "Entrypoint", "OnBuild", "Shell"];
 const SETS: [&str; 2] = ["ExposedPorts", "Volumes"];
-const SWITCHES: [&str; 8] =
-    ["AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce", "ArgsEscaped", "NetworkDisabled"];
+const SWITCHES: [&str; 8] = [
+    "AttachStdin",
+    "AttachStdout",
+    "AttachStderr",
+    "Tty",
+    "OpenStdin",
+    "StdinOnce",
+    "ArgsEscaped",
+    "NetworkDisabled",
+];
 const NUMBERS: [&str; 4] = ["StopTimeout", "Memory", "MemorySwap", "CpuShares"];
 
 impl Config {
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         let json = Json::parse(bytes)?;
         // A config with a manifest's members is no config.
-        let object = Object::open(&json, "", &CONFIG, &["layers", "manifests", "schemaVersion", "mediaType"])?;
+        let object = Object::open(
+            &json,
+            "",
+            &CONFIG,
+            &["layers", "manifests", "schemaVersion", "mediaType"],
+        )?;
         let platform = DescribedPlatform::of(&object)?;
         for name in ["author", "comment", "container", "docker_version", "id", "parent"] {
             object.text(name)?;
@@ -65,11 +81,17 @@ impl Config {
     }
 }
 
-/// Whether a config says nothing of what it would run on, as that of an artifact whose media type is an image's: every reader must see so.
+/// Whether a config says nothing of what it would run on, as that of an artifact whose media type
+/// is an image's: every reader must see so.
 pub fn names_no_platform(bytes: &[u8]) -> bool {
     let Ok(json) = Json::parse(bytes) else { return false };
-    let Ok(object) = Object::open(&json, "", &CONFIG, &["layers", "manifests", "schemaVersion", "mediaType"]) else { return false };
-    let is_empty = |name: &str| object.text(name).is_ok_and(|text| text.unwrap_or_default().is_empty());
+    let Ok(object) =
+        Object::open(&json, "", &CONFIG, &["layers", "manifests", "schemaVersion", "mediaType"])
+    else {
+        return false;
+    };
+    let is_empty =
+        |name: &str| object.text(name).is_ok_and(|text| text.unwrap_or_default().is_empty());
     is_empty("os") && is_empty("architecture")
 }
 
@@ -77,7 +99,11 @@ fn rootfs(config: &Object<'_>) -> Result<Vec<Digest>, Unreadable> {
     let Some(rootfs) = config.get("rootfs") else { return Ok(Vec::new()) };
     let rootfs = Object::open(rootfs, "rootfs", &ROOTFS, &[])?;
     if let Some(kind) = rootfs.text("type")?.filter(|kind| kind != "layers") {
-        return Err(Unreadable::Value { name: "rootfs.type".to_owned(), value: super::shown(&kind), expected: "`layers`" });
+        return Err(Unreadable::Value {
+            name: "rootfs.type".to_owned(),
+            value: super::shown(&kind),
+            expected: "`layers`",
+        });
     }
     let digest = |text: String| {
         text.parse().map_err(|_| Unreadable::Value {
@@ -101,7 +127,8 @@ fn history(config: &Object<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// The wishes for containers, in which null is as good as nothing: Docker has always written it. Gives the labels.
+/// The wishes for containers, in which null is as good as nothing: Docker has always written it.
+/// Gives the labels.
 fn container(config: &Object<'_>, name: &str) -> Result<BTreeMap<String, String>, Unreadable> {
     let Some(Json::Members(members)) = config.get(name) else {
         return match config.get(name) {
@@ -109,9 +136,11 @@ fn container(config: &Object<'_>, name: &str) -> Result<BTreeMap<String, String>
             Some(other) => Err(wrong(name, "an object", other)),
         };
     };
-    let known: Vec<&str> = [TEXTS.as_slice(), &LISTS, &SETS, &SWITCHES, &NUMBERS, &["Labels", "Healthcheck"]].concat();
+    let known: Vec<&str> =
+        [TEXTS.as_slice(), &LISTS, &SETS, &SWITCHES, &NUMBERS, &["Labels", "Healthcheck"]].concat();
     Object::open(&Json::Members(members.clone()), name, &known, &[])?;
-    let filled = Json::Members(members.iter().filter(|(_, value)| *value != Json::Null).cloned().collect());
+    let filled =
+        Json::Members(members.iter().filter(|(_, value)| *value != Json::Null).cloned().collect());
     let container = Object::open(&filled, name, &known, &[])?;
     for text in TEXTS {
         container.text(text)?;
@@ -120,7 +149,10 @@ fn container(config: &Object<'_>, name: &str) -> Result<BTreeMap<String, String>
         container.texts(list)?;
     }
     for set in SETS {
-        for (key, value) in container.get(set).map_or(Ok([].as_slice()), |set| keys(set, &container.place("Volumes")))? {
+        for (key, value) in container
+            .get(set)
+            .map_or(Ok([].as_slice()), |set| keys(set, &container.place("Volumes")))?
+        {
             keys(value, &container.place(&format!("{set}.{key}")))?;
         }
     }
@@ -145,7 +177,11 @@ fn date(object: &Object<'_>, name: &str) -> Result<Option<String>, Unreadable> {
     let Some(text) = object.text(name)? else { return Ok(None) };
     match created(&text) {
         Some(_) => Ok(Some(text)),
-        None => Err(Unreadable::Value { name: object.place(name), value: super::shown(&text), expected: "a date of RFC 3339" }),
+        None => Err(Unreadable::Value {
+            name: object.place(name),
+            value: super::shown(&text),
+            expected: "a date of RFC 3339",
+        }),
     }
 }
 
@@ -154,7 +190,9 @@ pub fn created(text: &str) -> Option<jiff::Timestamp> {
     let bytes = text.as_bytes();
     let shape = b"0000-00-00T00:00:00";
     let has_shape = bytes.len() > shape.len()
-        && bytes.iter().zip(shape).all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape });
+        && bytes.iter().zip(shape).all(|(byte, shape)| {
+            if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape }
+        });
     let rest = text.get(shape.len()..).filter(|_| has_shape)?;
     let zone = match rest.strip_prefix('.') {
         Some(fraction) => fraction.trim_start_matches(|letter: char| letter.is_ascii_digit()),
@@ -162,7 +200,10 @@ pub fn created(text: &str) -> Option<jiff::Timestamp> {
     };
     let is_offset = |zone: &str| {
         let zone = zone.as_bytes();
-        zone.len() == 6 && b"+-".contains(&zone[0]) && zone[3] == b':' && [1, 2, 4, 5].iter().all(|at| zone[*at].is_ascii_digit())
+        zone.len() == 6
+            && b"+-".contains(&zone[0])
+            && zone[3] == b':'
+            && [1, 2, 4, 5].iter().all(|at| zone[*at].is_ascii_digit())
     };
     if zone != "Z" && !is_offset(zone) {
         return None;
@@ -187,11 +228,19 @@ impl Saved {
     }
 
     fn of(image: &Json, at: &str) -> Result<Self, Unreadable> {
-        let image = Object::open(image, at, &["Config", "RepoTags", "Layers", "Parent", "LayerSources"], &[])?;
+        let image = Object::open(
+            image,
+            at,
+            &["Config", "RepoTags", "Layers", "Parent", "LayerSources"],
+            &[],
+        )?;
         // An image without a name has null here.
         let repo_tags = match image.get("RepoTags") {
             None | Some(Json::Null) => Vec::new(),
-            Some(Json::List(tags)) => tags.iter().map(|tag| text(tag, &image.place("RepoTags"))).collect::<Result<_, _>>()?,
+            Some(Json::List(tags)) => tags
+                .iter()
+                .map(|tag| text(tag, &image.place("RepoTags")))
+                .collect::<Result<_, _>>()?,
             Some(other) => return Err(wrong(&image.place("RepoTags"), "a list", other)),
         };
         image.expect("Layers")?;

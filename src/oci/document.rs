@@ -1,5 +1,5 @@
-//! Bytes and what they are said to be → an index or the manifest of an image, or why neither. It believes no media type that another one
-//! contradicts.
+//! Bytes and what they are said to be → an index or the manifest of an image, or why neither. It
+//! believes no media type that another one contradicts.
 
 use std::collections::BTreeMap;
 
@@ -41,14 +41,20 @@ impl ImageManifest {
     }
 }
 
-const INDEX: [&str; 6] = ["schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"];
-const IMAGE: [&str; 7] = ["schemaVersion", "mediaType", "artifactType", "config", "layers", "subject", "annotations"];
-/// Of an image's manifest, of Docker's first schema, and of the artifact manifest that was given up.
-const NOT_OF_AN_INDEX: [&str; 7] = ["config", "layers", "fsLayers", "history", "signatures", "blobs", "blobSum"];
-const NOT_OF_AN_IMAGE: [&str; 6] = ["manifests", "fsLayers", "history", "signatures", "blobs", "blobSum"];
+const INDEX: [&str; 6] =
+    ["schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"];
+const IMAGE: [&str; 7] =
+    ["schemaVersion", "mediaType", "artifactType", "config", "layers", "subject", "annotations"];
+/// Of an image's manifest, of Docker's first schema, and of the artifact manifest that was given
+/// up.
+const NOT_OF_AN_INDEX: [&str; 7] =
+    ["config", "layers", "fsLayers", "history", "signatures", "blobs", "blobSum"];
+const NOT_OF_AN_IMAGE: [&str; 6] =
+    ["manifests", "fsLayers", "history", "signatures", "blobs", "blobSum"];
 
 impl Document {
-    /// `said` is the media type by which the bytes were found: a registry's header or an entry of an index.
+    /// `said` is the media type by which the bytes were found: a registry's header or an entry of
+    /// an index.
     pub fn read(bytes: &[u8], said: &str) -> Result<Self, Unreadable> {
         match said {
             OCI_INDEX | DOCKER_LIST => Index::parse(bytes, Some(said)).map(Self::Index),
@@ -60,14 +66,18 @@ impl Document {
     pub fn index(self) -> Result<Index, Unreadable> {
         match self {
             Self::Index(index) => Ok(index),
-            Self::Image(_) => Err(Unreadable::Kind { found: "an image's manifest", wanted: "an index" }),
+            Self::Image(_) => {
+                Err(Unreadable::Kind { found: "an image's manifest", wanted: "an index" })
+            }
         }
     }
 
     pub fn image(self) -> Result<ImageManifest, Unreadable> {
         match self {
             Self::Image(image) => Ok(image),
-            Self::Index(_) => Err(Unreadable::Kind { found: "an index", wanted: "an image's manifest" }),
+            Self::Index(_) => {
+                Err(Unreadable::Kind { found: "an index", wanted: "an image's manifest" })
+            }
         }
     }
 }
@@ -80,33 +90,57 @@ struct Common<'a> {
     annotations: BTreeMap<String, String>,
 }
 
-fn common<'a>(json: &'a Json, said: Option<&str>, known: &[&str], foreign: &[&str]) -> Result<Common<'a>, Unreadable> {
+fn common<'a>(
+    json: &'a Json,
+    said: Option<&str>,
+    known: &[&str],
+    foreign: &[&str],
+) -> Result<Common<'a>, Unreadable> {
     let object = Object::open(json, "", known, foreign)?;
     match object.whole("schemaVersion")? {
         Some(2) => {}
-        Some(other) => return Err(Unreadable::Value { name: "schemaVersion".to_owned(), value: other.to_string(), expected: "2" }),
+        Some(other) => {
+            return Err(Unreadable::Value {
+                name: "schemaVersion".to_owned(),
+                value: other.to_string(),
+                expected: "2",
+            });
+        }
         None => return Err(Unreadable::Missing { name: "schemaVersion".to_owned() }),
     }
     let says = object.text("mediaType")?;
     match (said, says) {
         (Some(said), Some(says)) if says != said => {
-            return Err(Unreadable::MediaType { said: super::shown(said), says: super::shown(&says) });
+            return Err(Unreadable::MediaType {
+                said: super::shown(said),
+                says: super::shown(&says),
+            });
         }
         (None, Some(says)) if ![OCI_INDEX, DOCKER_LIST].contains(&says.as_str()) => {
-            return Err(Unreadable::MediaType { said: OCI_INDEX.to_owned(), says: super::shown(&says) });
+            return Err(Unreadable::MediaType {
+                said: OCI_INDEX.to_owned(),
+                says: super::shown(&says),
+            });
         }
         _ => {}
     }
     Ok(Common {
         artifact_type: object.text("artifactType")?.filter(|kind| !kind.is_empty()),
-        subject: object.get("subject").map(|subject| Descriptor::read(subject, "subject")).transpose()?,
+        subject: object
+            .get("subject")
+            .map(|subject| Descriptor::read(subject, "subject"))
+            .transpose()?,
         annotations: object.map("annotations")?,
         object,
     })
 }
 
 fn descriptors(values: &[Json], name: &str) -> Result<Vec<Descriptor>, Unreadable> {
-    values.iter().enumerate().map(|(at, value)| Descriptor::read(value, &format!("{name}[{at}]"))).collect()
+    values
+        .iter()
+        .enumerate()
+        .map(|(at, value)| Descriptor::read(value, &format!("{name}[{at}]")))
+        .collect()
 }
 
 impl Index {
@@ -117,7 +151,8 @@ impl Index {
 
     fn parse(bytes: &[u8], said: Option<&str>) -> Result<Self, Unreadable> {
         let json = Json::parse(bytes)?;
-        let Common { object, artifact_type, subject, annotations } = common(&json, said, &INDEX, &NOT_OF_AN_INDEX)?;
+        let Common { object, artifact_type, subject, annotations } =
+            common(&json, said, &INDEX, &NOT_OF_AN_INDEX)?;
         object.expect("manifests")?;
         let manifests = descriptors(object.list("manifests")?.unwrap_or_default(), "manifests")?;
         Ok(Self { artifact_type, manifests, subject, annotations })
@@ -127,7 +162,8 @@ impl Index {
 impl ImageManifest {
     fn parse(bytes: &[u8], said: &str) -> Result<Self, Unreadable> {
         let json = Json::parse(bytes)?;
-        let Common { object, artifact_type, subject, annotations } = common(&json, Some(said), &IMAGE, &NOT_OF_AN_IMAGE)?;
+        let Common { object, artifact_type, subject, annotations } =
+            common(&json, Some(said), &IMAGE, &NOT_OF_AN_IMAGE)?;
         let config = Descriptor::read(object.expect("config")?, "config")?;
         object.expect("layers")?;
         let layers = descriptors(object.list("layers")?.unwrap_or_default(), "layers")?;
@@ -135,11 +171,13 @@ impl ImageManifest {
     }
 }
 
-/// The entries of a list that anybody may add to: of `manifests` under a fallback tag, or of `layers` under cosign's tags. One that cannot be
-/// read (another digest algorithm, say) hides no other; nothing in such a list is believed. A list that programs read otherwise is refused whole.
+/// The entries of a list that anybody may add to: of `manifests` under a fallback tag, or of
+/// `layers` under cosign's tags. One that cannot be read (another digest algorithm, say) hides no
+/// other; nothing in such a list is believed. A list that programs read otherwise is refused whole.
 pub fn listed(bytes: &[u8], list: &'static str) -> Result<Vec<Option<Descriptor>>, Unreadable> {
     let json = Json::parse(bytes)?;
-    let (known, foreign): (&[&str], &[&str]) = if list == "manifests" { (&INDEX, &NOT_OF_AN_INDEX) } else { (&IMAGE, &NOT_OF_AN_IMAGE) };
+    let (known, foreign): (&[&str], &[&str]) =
+        if list == "manifests" { (&INDEX, &NOT_OF_AN_INDEX) } else { (&IMAGE, &NOT_OF_AN_IMAGE) };
     let object = Object::open(&json, "", known, foreign)?;
     object.expect(list)?;
     let entries = object.list(list)?.unwrap_or_default();
@@ -149,7 +187,9 @@ pub fn listed(bytes: &[u8], list: &'static str) -> Result<Vec<Option<Descriptor>
 /// Some registries write what they do not know as null.
 fn without_nulls(entry: &Json) -> Json {
     match entry {
-        Json::Members(members) => Json::Members(members.iter().filter(|(_, value)| *value != Json::Null).cloned().collect()),
+        Json::Members(members) => Json::Members(
+            members.iter().filter(|(_, value)| *value != Json::Null).cloned().collect(),
+        ),
         other => other.clone(),
     }
 }

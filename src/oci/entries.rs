@@ -1,13 +1,15 @@
-//! An index and what its entries name → its images and what is said beside them; every entry is accounted for, or the index is refused. Pure: it
-//! fetches nothing and believes no entry that its manifest and config do not bear out.
+//! An index and what its entries name → its images and what is said beside them; every entry is
+//! accounted for, or the index is refused. Pure: it fetches nothing and believes no entry that its
+//! manifest and config do not bear out.
 //!
 //! Attestations: <https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md>.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Allowed, Config, DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, DescribedPlatform, Descriptor, EMPTY_JSON, ImageManifest, Index,
-    OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Target, Unreadable, shown,
+    Allowed, Config, DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, DescribedPlatform, Descriptor,
+    EMPTY_JSON, ImageManifest, Index, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Target, Unreadable,
+    shown,
 };
 use crate::image::{Digest, Platform};
 
@@ -33,9 +35,13 @@ pub enum Objection {
     Flood(usize),
     #[error("holds another index, `{0}`")]
     Nested(Digest),
-    #[error("has an entry of media type `{kind}`, which is neither an image nor attestations: `{entry}`")]
+    #[error(
+        "has an entry of media type `{kind}`, which is neither an image nor attestations: `{entry}`"
+    )]
     EntryKind { entry: Digest, kind: String },
-    #[error("has an entry of artifact type `{kind}`, which is neither an image nor attestations: `{entry}`")]
+    #[error(
+        "has an entry of artifact type `{kind}`, which is neither an image nor attestations: `{entry}`"
+    )]
     Artifact { entry: Digest, kind: String },
     #[error(
         "has an entry of artifact type `{kind}` that some programs take for the image of `{platform}`, as none stands before it: `{entry}`"
@@ -79,7 +85,10 @@ fn places(urls: &[String]) -> String {
     if urls.is_empty() {
         String::new()
     } else {
-        format!(": {}", urls.iter().map(|url| format!("`{}`", shown(url))).collect::<Vec<_>>().join(", "))
+        format!(
+            ": {}",
+            urls.iter().map(|url| format!("`{}`", shown(url))).collect::<Vec<_>>().join(", ")
+        )
     }
 }
 
@@ -128,16 +137,20 @@ pub struct ImageEntry {
     pub attestations: Option<Descriptor>,
 }
 
-/// Every entry of an index is an image, attestations about one of them, or of a kind that was allowed.
+/// Every entry of an index is an image, attestations about one of them, or of a kind that was
+/// allowed.
 pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection> {
     if index.manifests.len() > MOST_ENTRIES {
         return Err(Objection::Flood(index.manifests.len()));
     }
     let mut images: Vec<ImageEntry> = Vec::new();
-    let (mut attestations, mut others): (Vec<&Descriptor>, Vec<Descriptor>) = (Vec::new(), Vec::new());
+    let (mut attestations, mut others): (Vec<&Descriptor>, Vec<Descriptor>) =
+        (Vec::new(), Vec::new());
     for entry in &index.manifests {
         match kind(entry, allowed)? {
-            Kind::Image(target) => images.push(ImageEntry { descriptor: entry.clone(), target, attestations: None }),
+            Kind::Image(target) => {
+                images.push(ImageEntry { descriptor: entry.clone(), target, attestations: None })
+            }
             Kind::Attestations => attestations.push(entry),
             Kind::Other(platform) => {
                 is_behind_an_image(entry, platform, &images)?;
@@ -147,12 +160,20 @@ pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection>
     }
     for entry in attestations {
         let about = entry.annotations.get(REFERENCE_DIGEST).map(String::as_str).unwrap_or_default();
-        let Some(image) = images.iter_mut().find(|image| image.descriptor.digest.as_str() == about) else {
-            return Err(Objection::AboutNothing { entry: entry.digest.clone(), about: shown(about) });
+        let Some(image) = images.iter_mut().find(|image| image.descriptor.digest.as_str() == about)
+        else {
+            return Err(Objection::AboutNothing {
+                entry: entry.digest.clone(),
+                about: shown(about),
+            });
         };
         if let Some(before) = image.attestations.replace(entry.clone()) {
             let (first, second) = (before.digest, entry.digest.clone());
-            return Err(Objection::SeveralAttestations { about: image.descriptor.digest.clone(), first, second });
+            return Err(Objection::SeveralAttestations {
+                about: image.descriptor.digest.clone(),
+                first,
+                second,
+            });
         }
     }
     if images.is_empty() {
@@ -162,7 +183,11 @@ pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection>
     for image in &images {
         let second = &image.descriptor.digest;
         if let Some(first) = by_target.insert(&image.target, second) {
-            return Err(Objection::SameTarget { target: image.target.to_string(), first: first.clone(), second: second.clone() });
+            return Err(Objection::SameTarget {
+                target: image.target.to_string(),
+                first: first.clone(),
+                second: second.clone(),
+            });
         }
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -191,14 +216,27 @@ enum For {
 const USUAL: &str = "linux/amd64";
 
 /// Programs take the first entry of their platform, so what is no image stands behind one.
-fn is_behind_an_image(entry: &Descriptor, platform: For, images: &[ImageEntry]) -> Result<(), Objection> {
+fn is_behind_an_image(
+    entry: &Descriptor,
+    platform: For,
+    images: &[ImageEntry],
+) -> Result<(), Objection> {
     let (is_behind, platform) = match platform {
         For::Nobody => return Ok(()),
-        For::Usual => (images.iter().any(|image| image.target.platform.to_string() == USUAL), USUAL.to_owned()),
-        For::Target(target) => (images.iter().any(|image| image.target == target), target.to_string()),
+        For::Usual => (
+            images.iter().any(|image| image.target.platform.to_string() == USUAL),
+            USUAL.to_owned(),
+        ),
+        For::Target(target) => {
+            (images.iter().any(|image| image.target == target), target.to_string())
+        }
     };
     let kind = shown(entry.artifact_type.as_deref().unwrap_or_default());
-    if is_behind { Ok(()) } else { Err(Objection::ArtifactFirst { entry: entry.digest.clone(), kind, platform }) }
+    if is_behind {
+        Ok(())
+    } else {
+        Err(Objection::ArtifactFirst { entry: entry.digest.clone(), kind, platform })
+    }
 }
 
 /// What an entry says that it is.
@@ -212,13 +250,21 @@ fn kind(entry: &Descriptor, allowed: &Allowed) -> Result<Kind, Objection> {
     if !entry.urls.is_empty() {
         return Err(Objection::EntryElsewhere(digest()));
     }
-    let own = entry.artifact_type.as_deref().filter(|kind| ![OCI_CONFIG, DOCKER_CONFIG, ""].contains(kind));
+    let own = entry
+        .artifact_type
+        .as_deref()
+        .filter(|kind| ![OCI_CONFIG, DOCKER_CONFIG, ""].contains(kind));
     let nowhere = entry.platform.as_ref().is_some_and(is_nowhere);
     if entry.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == ATTESTATION) {
         let wrong = |what: String| Objection::Attestations { entry: digest(), what };
         if !nowhere {
-            let platform = entry.platform.as_ref().map_or_else(|| "none".to_owned(), |platform| shown(&written(platform)));
-            return Err(wrong(format!("not of platform `unknown/unknown`, but `{platform}`, for which programs may run them")));
+            let platform = entry
+                .platform
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |platform| shown(&written(platform)));
+            return Err(wrong(format!(
+                "not of platform `unknown/unknown`, but `{platform}`, for which programs may run them"
+            )));
         }
         if own.is_some_and(|kind| kind != BUILDKIT_STATEMENTS) {
             return Err(wrong(format!("of artifact type `{}`", shown(own.unwrap_or_default()))));
@@ -232,11 +278,14 @@ fn kind(entry: &Descriptor, allowed: &Allowed) -> Result<Kind, Objection> {
         return Ok(Kind::Other(match &entry.platform {
             Some(_) if nowhere => For::Nobody,
             None => For::Usual,
-            Some(platform) => For::Target(platform.target().map_err(|why| Objection::Platform { entry: digest(), why })?),
+            Some(platform) => For::Target(
+                platform.target().map_err(|why| Objection::Platform { entry: digest(), why })?,
+            ),
         }));
     }
     let Some(platform) = &entry.platform else { return Err(Objection::NoPlatform(digest())) };
-    if [&platform.os, &platform.architecture].iter().any(|word| word.eq_ignore_ascii_case(UNKNOWN)) {
+    if [&platform.os, &platform.architecture].iter().any(|word| word.eq_ignore_ascii_case(UNKNOWN))
+    {
         return Err(Objection::Neither(digest()));
     }
     platform.target().map(Kind::Image).map_err(|why| Objection::Platform { entry: digest(), why })
@@ -245,17 +294,31 @@ fn kind(entry: &Descriptor, allowed: &Allowed) -> Result<Kind, Objection> {
 /// `unknown/unknown` and no more, which nobody runs.
 fn is_nowhere(platform: &DescribedPlatform) -> bool {
     let unknown = || UNKNOWN.to_owned();
-    *platform == DescribedPlatform { os: unknown(), architecture: unknown(), ..DescribedPlatform::default() }
+    *platform
+        == DescribedPlatform {
+            os: unknown(),
+            architecture: unknown(),
+            ..DescribedPlatform::default()
+        }
 }
 
 fn written(platform: &DescribedPlatform) -> String {
-    Platform { os: platform.os.clone(), architecture: platform.architecture.clone(), variant: platform.variant.clone() }.to_string()
+    Platform {
+        os: platform.os.clone(),
+        architecture: platform.architecture.clone(),
+        variant: platform.variant.clone(),
+    }
+    .to_string()
 }
 
 /// Whether a manifest that was fetched is what its entry says.
 pub fn is_as_listed(entry: &Descriptor, fetched: &Descriptor) -> Result<(), Objection> {
     if fetched.size != entry.size {
-        return Err(Objection::Size { entry: entry.digest.clone(), said: entry.size, found: fetched.size });
+        return Err(Objection::Size {
+            entry: entry.digest.clone(),
+            said: entry.size,
+            found: fetched.size,
+        });
     }
     if fetched.media_type != entry.media_type {
         let (said, found) = (shown(&entry.media_type), shown(&fetched.media_type));
@@ -266,23 +329,46 @@ pub fn is_as_listed(entry: &Descriptor, fetched: &Descriptor) -> Result<(), Obje
 
 /// Whether a config has to be fetched to know that a manifest is one of attestations.
 pub fn has_no_config(manifest: &ImageManifest) -> bool {
-    manifest.config.media_type == EMPTY_JSON && manifest.config.digest == Digest::of(b"{}") && manifest.config.size == 2
+    manifest.config.media_type == EMPTY_JSON
+        && manifest.config.digest == Digest::of(b"{}")
+        && manifest.config.size == 2
 }
 
-/// A manifest of attestations holds statements alone, and is about the one image. `config` is its config's bytes, unless it has none.
-pub fn attestations(entry: &Descriptor, manifest: &ImageManifest, config: Option<&[u8]>, image: &Descriptor) -> Result<(), Objection> {
+/// A manifest of attestations holds statements alone, and is about the one image. `config` is its
+/// config's bytes, unless it has none.
+pub fn attestations(
+    entry: &Descriptor,
+    manifest: &ImageManifest,
+    config: Option<&[u8]>,
+    image: &Descriptor,
+) -> Result<(), Objection> {
     let wrong = |what: String| Err(Objection::Attestations { entry: entry.digest.clone(), what });
-    if let Some(layer) = manifest.layers.iter().find(|layer| layer.media_type != IN_TOTO || !layer.urls.is_empty()) {
-        return wrong(format!("not statements alone: layer `{}` is of media type `{}`", layer.digest, shown(&layer.media_type)));
+    if let Some(layer) =
+        manifest.layers.iter().find(|layer| layer.media_type != IN_TOTO || !layer.urls.is_empty())
+    {
+        return wrong(format!(
+            "not statements alone: layer `{}` is of media type `{}`",
+            layer.digest,
+            shown(&layer.media_type)
+        ));
     }
     if manifest.layers.is_empty() {
         return wrong("without any statement".to_owned());
     }
-    if let Some(kind) = manifest.artifact_type.as_deref().filter(|kind| *kind != BUILDKIT_STATEMENTS) {
+    if let Some(kind) =
+        manifest.artifact_type.as_deref().filter(|kind| *kind != BUILDKIT_STATEMENTS)
+    {
         return wrong(format!("of artifact type `{}`", shown(kind)));
     }
-    if let Some(subject) = manifest.subject.as_ref().filter(|subject| (&subject.digest, subject.size) != (&image.digest, image.size)) {
-        return wrong(format!("about `{}` by their subject, and about `{}` by the index", subject.digest, image.digest));
+    if let Some(subject) = manifest
+        .subject
+        .as_ref()
+        .filter(|subject| (&subject.digest, subject.size) != (&image.digest, image.size))
+    {
+        return wrong(format!(
+            "about `{}` by their subject, and about `{}` by the index",
+            subject.digest, image.digest
+        ));
     }
     if has_no_config(manifest) && manifest.config.urls.is_empty() {
         return Ok(());
@@ -293,30 +379,48 @@ pub fn attestations(entry: &Descriptor, manifest: &ImageManifest, config: Option
     }
     let config = config.unwrap_or_default();
     if config.len() as u64 != manifest.config.size {
-        return wrong(format!("with a config of {} bytes; their manifest says {}", config.len(), manifest.config.size));
+        return wrong(format!(
+            "with a config of {} bytes; their manifest says {}",
+            config.len(),
+            manifest.config.size
+        ));
     }
-    let config = Config::read(config).map_err(|why| Objection::Part { entry: entry.digest.clone(), why })?;
+    let config =
+        Config::read(config).map_err(|why| Objection::Part { entry: entry.digest.clone(), why })?;
     if !is_nowhere(&config.platform) {
-        return wrong(format!("an image of `{}` by their config", shown(&written(&config.platform))));
+        return wrong(format!(
+            "an image of `{}` by their config",
+            shown(&written(&config.platform))
+        ));
     }
     if config.diff_ids.len() != manifest.layers.len() {
-        return wrong(format!("{} statements by their manifest, and {} by their config", manifest.layers.len(), config.diff_ids.len()));
+        return wrong(format!(
+            "{} statements by their manifest, and {} by their config",
+            manifest.layers.len(),
+            config.diff_ids.len()
+        ));
     }
     Ok(())
 }
 
-/// What stands beside an index's images and was allowed must be of the kind it is said to be, and nothing that a program runs.
+/// What stands beside an index's images and was allowed must be of the kind it is said to be, and
+/// nothing that a program runs.
 pub fn other(entry: &Descriptor, manifest: &ImageManifest) -> Result<(), Objection> {
     let said = entry.artifact_type.as_deref().unwrap_or_default();
     let is_image = [OCI_CONFIG, DOCKER_CONFIG].contains(&manifest.config.media_type.as_str());
     if is_image || manifest.kind() != said {
         let found = if is_image { "an image" } else { manifest.kind() };
-        return Err(Objection::OtherArtifact { entry: entry.digest.clone(), said: shown(said), found: shown(found) });
+        return Err(Objection::OtherArtifact {
+            entry: entry.digest.clone(),
+            said: shown(said),
+            found: shown(found),
+        });
     }
     Ok(())
 }
 
-/// What an image is for by its own config, where that and its layers hold together with what its entry says. Gives what is to be told of it, too.
+/// What an image is for by its own config, where that and its layers hold together with what its
+/// entry says. Gives what is to be told of it, too.
 pub fn image(
     digest: &Digest,
     manifest: &ImageManifest,
@@ -328,37 +432,68 @@ pub fn image(
     has_image_parts(digest, manifest)?;
     let told = nothing_elsewhere(digest, manifest, allowed)?;
     if config.len() as u64 != manifest.config.size {
-        return Err(wrong(format!("config has {} bytes; its manifest says {}", config.len(), manifest.config.size)));
+        return Err(wrong(format!(
+            "config has {} bytes; its manifest says {}",
+            config.len(),
+            manifest.config.size
+        )));
     }
-    let config = Config::read(config).map_err(|why| Objection::Part { entry: digest.clone(), why })?;
-    let configured = config.platform.target().map_err(|why| wrong(format!("config names no platform: {why}")))?;
+    let config =
+        Config::read(config).map_err(|why| Objection::Part { entry: digest.clone(), why })?;
+    let configured = config
+        .platform
+        .target()
+        .map_err(|why| wrong(format!("config names no platform: {why}")))?;
     if configured.platform.os == UNKNOWN || configured.platform.architecture == UNKNOWN {
         return Err(wrong("config is for no platform".to_owned()));
     }
     if config.diff_ids.len() != manifest.layers.len() {
-        return Err(wrong(format!("manifest lists {} layers, and its config {}", manifest.layers.len(), config.diff_ids.len())));
+        return Err(wrong(format!(
+            "manifest lists {} layers, and its config {}",
+            manifest.layers.len(),
+            config.diff_ids.len()
+        )));
     }
     match said.filter(|said| !bears_out(&config, &configured, said)) {
-        Some(said) => Err(Objection::OtherPlatform { entry: digest.clone(), said: said.to_string(), configured: configured.to_string() }),
+        Some(said) => Err(Objection::OtherPlatform {
+            entry: digest.clone(),
+            said: said.to_string(),
+            configured: configured.to_string(),
+        }),
         None => Ok((said.cloned().unwrap_or(configured), told)),
     }
 }
 
-/// The kind of an artifact, which is no image because of its config: of another media type, or, where its bytes are given, without a platform.
+/// The kind of an artifact, which is no image because of its config: of another media type, or,
+/// where its bytes are given, without a platform.
 pub fn artifact(manifest: &ImageManifest, config: Option<&[u8]>) -> Option<String> {
     let is_image = [OCI_CONFIG, DOCKER_CONFIG].contains(&manifest.config.media_type.as_str());
-    let says_nothing = config.is_some_and(|config| config.len() as u64 == manifest.config.size && super::names_no_platform(config));
+    let says_nothing = config.is_some_and(|config| {
+        config.len() as u64 == manifest.config.size && super::names_no_platform(config)
+    });
     (!is_image || says_nothing).then(|| shown(manifest.kind()))
 }
 
-/// What an artifact may hold no more than an image: parts that lie elsewhere. Gives what was allowed of it.
-pub fn nothing_elsewhere(digest: &Digest, manifest: &ImageManifest, allowed: &Allowed) -> Result<Vec<String>, Objection> {
+/// What an artifact may hold no more than an image: parts that lie elsewhere. Gives what was
+/// allowed of it.
+pub fn nothing_elsewhere(
+    digest: &Digest,
+    manifest: &ImageManifest,
+    allowed: &Allowed,
+) -> Result<Vec<String>, Objection> {
     if !manifest.config.urls.is_empty() {
-        return Err(Objection::Image { entry: digest.clone(), what: "config is to be fetched from elsewhere".to_owned() });
+        return Err(Objection::Image {
+            entry: digest.clone(),
+            what: "config is to be fetched from elsewhere".to_owned(),
+        });
     }
     let mut told = Vec::new();
     for layer in manifest.layers.iter().filter(|layer| layer.is_foreign()) {
-        let foreign = Objection::Foreign { entry: digest.clone(), layer: layer.digest.clone(), urls: layer.urls.clone() };
+        let foreign = Objection::Foreign {
+            entry: digest.clone(),
+            layer: layer.digest.clone(),
+            urls: layer.urls.clone(),
+        };
         if !allowed.foreign_layers {
             return Err(foreign);
         }
@@ -367,27 +502,37 @@ pub fn nothing_elsewhere(digest: &Digest, manifest: &ImageManifest, allowed: &Al
     Ok(told)
 }
 
-/// Layers of file systems and a config of images: whatever has another is no image that programs run alike.
+/// Layers of file systems and a config of images: whatever has another is no image that programs
+/// run alike.
 pub fn has_image_parts(digest: &Digest, manifest: &ImageManifest) -> Result<(), Objection> {
     let wrong = |what: String| Err(Objection::Image { entry: digest.clone(), what });
     let config = &manifest.config;
     if ![OCI_CONFIG, DOCKER_CONFIG].contains(&config.media_type.as_str()) {
-        return wrong(format!("config is of media type `{}`, which is no image's", shown(&config.media_type)));
+        return wrong(format!(
+            "config is of media type `{}`, which is no image's",
+            shown(&config.media_type)
+        ));
     }
     if !config.urls.is_empty() {
         return wrong("config is to be fetched from elsewhere".to_owned());
     }
-    let is_layer =
-        |kind: &str| ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."].iter().any(|of| kind.starts_with(of));
+    let is_layer = |kind: &str| {
+        ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."]
+            .iter()
+            .any(|of| kind.starts_with(of))
+    };
     match manifest.layers.iter().find(|layer| !is_layer(&layer.media_type)) {
-        Some(layer) => {
-            wrong(format!("layer `{}` is of media type `{}`, which is no file system's", layer.digest, shown(&layer.media_type)))
-        }
+        Some(layer) => wrong(format!(
+            "layer `{}` is of media type `{}`, which is no file system's",
+            layer.digest,
+            shown(&layer.media_type)
+        )),
         None => Ok(()),
     }
 }
 
-/// A config without a variant contradicts none; version and features of an operating system must be its own.
+/// A config without a variant contradicts none; version and features of an operating system must be
+/// its own.
 fn bears_out(config: &Config, configured: &Target, said: &Target) -> bool {
     let (own, said_of) = (&configured.platform, &said.platform);
     let variant = config.platform.variant.is_none() || own.variant == said_of.variant;

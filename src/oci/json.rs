@@ -1,8 +1,9 @@
-//! JSON → a tree that keeps every member in its order, those that stand twice too, and one look at an object's members. It never picks one of
-//! two that others might read.
+//! JSON → a tree that keeps every member in its order, those that stand twice too, and one look at
+//! an object's members. It never picks one of two that others might read.
 //!
-//! Go's decoder, which most registries' clients use, takes a member's name without regard to case and lets the last one win:
-//! <https://pkg.go.dev/encoding/json#Unmarshal>. Others take the exact name, the first, or none.
+//! Go's decoder, which most registries' clients use, takes a member's name without regard to case
+//! and lets the last one win: <https://pkg.go.dev/encoding/json#Unmarshal>. Others take the exact
+//! name, the first, or none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +27,8 @@ pub enum Json {
 }
 
 impl Json {
-    /// Nothing may follow; bytes that are no UTF-8, a byte order mark and half a surrogate are read otherwise by others, and refused.
+    /// Nothing may follow; bytes that are no UTF-8, a byte order mark and half a surrogate are read
+    /// otherwise by others, and refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         serde_json::from_slice(bytes).map_err(|error| Unreadable::NotJson(error.to_string()))
     }
@@ -84,7 +86,9 @@ impl<'de> Deserialize<'de> for Json {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     if members.len() >= MOST_MEMBERS {
-                        return Err(A::Error::custom("an object has more members than any image's"));
+                        return Err(A::Error::custom(
+                            "an object has more members than any image's",
+                        ));
                     }
                     members.push(member);
                 }
@@ -116,22 +120,39 @@ pub(super) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// `known` are the members that any program reads here, and `foreign` those of documents of another kind.
-    pub(super) fn open(json: &'a Json, at: &str, known: &[&str], foreign: &[&str]) -> Result<Self, Unreadable> {
+    /// `known` are the members that any program reads here, and `foreign` those of documents of
+    /// another kind.
+    pub(super) fn open(
+        json: &'a Json,
+        at: &str,
+        known: &[&str],
+        foreign: &[&str],
+    ) -> Result<Self, Unreadable> {
         let Json::Members(members) = json else { return Err(wrong(at, "an object", json)) };
         let object = Self { members, at: at.to_owned() };
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for (name, _) in members {
             let fold = folded(name);
-            if let Some(known) = known.iter().find(|known| folded(known) == fold && *known != name) {
-                return Err(Unreadable::Cased { name: object.place(name), read_as: (*known).to_owned() });
+            if let Some(known) = known.iter().find(|known| folded(known) == fold && *known != name)
+            {
+                return Err(Unreadable::Cased {
+                    name: object.place(name),
+                    read_as: (*known).to_owned(),
+                });
             }
             if foreign.iter().any(|foreign| folded(foreign) == fold) {
                 return Err(Unreadable::Foreign { name: object.place(name) });
             }
             match seen.insert(fold, name) {
-                Some(before) if before == name => return Err(Unreadable::Twice { name: object.place(name) }),
-                Some(before) => return Err(Unreadable::Cased { name: object.place(name), read_as: before.to_owned() }),
+                Some(before) if before == name => {
+                    return Err(Unreadable::Twice { name: object.place(name) });
+                }
+                Some(before) => {
+                    return Err(Unreadable::Cased {
+                        name: object.place(name),
+                        read_as: before.to_owned(),
+                    });
+                }
                 None => {}
             }
         }
@@ -182,7 +203,11 @@ impl<'a> Object<'a> {
 
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Unreadable> {
         let values = self.list(name)?.unwrap_or_default();
-        values.iter().enumerate().map(|(at, value)| text(value, &format!("{}[{at}]", self.place(name)))).collect()
+        values
+            .iter()
+            .enumerate()
+            .map(|(at, value)| text(value, &format!("{}[{at}]", self.place(name))))
+            .collect()
     }
 
     /// A map whose keys are data: they may differ by case alone, and none stands twice.

@@ -1,5 +1,6 @@
-//! Indexes, manifests and configs of images as every program reads them: one strict reader for whoever looks at one. What two programs could
-//! read as two things is refused here, with its reason; nothing here talks to a registry.
+//! Indexes, manifests and configs of images as every program reads them: one strict reader for
+//! whoever looks at one. What two programs could read as two things is refused here, with its
+//! reason; nothing here talks to a registry.
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/spec.md>.
 
@@ -30,12 +31,15 @@ pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub const EMPTY_JSON: &str = "application/vnd.oci.empty.v1+json";
 
-/// Why a document is not read: each is something that two programs could take for two things, or that one of them could not take at all.
+/// Why a document is not read: each is something that two programs could take for two things, or
+/// that one of them could not take at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     #[error("it is no JSON that every program reads alike: {0}")]
     NotJson(String),
-    #[error("member `{name}` stands in it twice, and which of them counts differs from program to program")]
+    #[error(
+        "member `{name}` stands in it twice, and which of them counts differs from program to program"
+    )]
     Twice { name: String },
     #[error("member `{name}` is read as `{read_as}` by many programs, and by others not at all")]
     Cased { name: String, read_as: String },
@@ -60,18 +64,25 @@ pub enum Unreadable {
 /// A text of somebody else's, fit for a message.
 pub fn shown(text: &str) -> String {
     let mut letters = text.chars();
-    let cut: String = letters.by_ref().take(120).flat_map(char::escape_debug).collect::<String>().replace('`', "\\u{60}");
+    let cut: String = letters
+        .by_ref()
+        .take(120)
+        .flat_map(char::escape_debug)
+        .collect::<String>()
+        .replace('`', "\\u{60}");
     if letters.next().is_some() { format!("{cut}…") } else { cut }
 }
 
-/// Content of an image that other programs fetch from elsewhere or read in ways of their own; refused unless it is named.
+/// Content of an image that other programs fetch from elsewhere or read in ways of their own;
+/// refused unless it is named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allowed {
     /// Whether layers may name addresses outside of the registry (`urls`).
     pub foreign_layers: bool,
     /// Artifact types of entries of an index that are neither images nor BuildKit's attestations.
     pub index_entries: Vec<String>,
-    /// Whether what stands there may be an artifact (a chart, a policy, a module) in place of an image. Never where images are published.
+    /// Whether what stands there may be an artifact (a chart, a policy, a module) in place of an
+    /// image. Never where images are published.
     pub artifacts: bool,
 }
 
@@ -93,7 +104,8 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
-const DESCRIPTOR: [&str; 8] = ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
+const DESCRIPTOR: [&str; 8] =
+    ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
 
 impl Descriptor {
     pub fn of(bytes: &[u8], media_type: &str) -> Self {
@@ -110,12 +122,20 @@ impl Descriptor {
 
     /// Media type, digest and size alone, as a `subject` is written.
     pub fn bare(&self) -> Self {
-        Self { artifact_type: None, urls: Vec::new(), platform: None, annotations: BTreeMap::new(), ..self.clone() }
+        Self {
+            artifact_type: None,
+            urls: Vec::new(),
+            platform: None,
+            annotations: BTreeMap::new(),
+            ..self.clone()
+        }
     }
 
     /// Whether the bytes may come from outside of the registry, by addresses or by the media type.
     pub fn is_foreign(&self) -> bool {
-        !self.urls.is_empty() || self.media_type.contains(".rootfs.foreign.") || self.media_type.contains(".layer.nondistributable.")
+        !self.urls.is_empty()
+            || self.media_type.contains(".rootfs.foreign.")
+            || self.media_type.contains(".layer.nondistributable.")
     }
 
     fn read(json: &Json, at: &str) -> Result<Self, Unreadable> {
@@ -126,14 +146,21 @@ impl Descriptor {
             value: shown(&digest),
             expected: "`sha256:` and 64 lower-case hexadecimal digits",
         })?;
-        let size = object.whole("size")?.ok_or_else(|| Unreadable::Missing { name: object.place("size") })?;
+        let size = object
+            .whole("size")?
+            .ok_or_else(|| Unreadable::Missing { name: object.place("size") })?;
         if let Some(data) = object.text("data")? {
-            let is_it = BASE64.decode(data).is_ok_and(|bytes| Digest::of(&bytes) == digest && bytes.len() as u64 == size);
+            let is_it = BASE64
+                .decode(data)
+                .is_ok_and(|bytes| Digest::of(&bytes) == digest && bytes.len() as u64 == size);
             if !is_it {
                 return Err(Unreadable::Data { name: object.place("data"), digest });
             }
         }
-        let platform = object.get("platform").map(|platform| DescribedPlatform::read(platform, &object.place("platform"))).transpose()?;
+        let platform = object
+            .get("platform")
+            .map(|platform| DescribedPlatform::read(platform, &object.place("platform")))
+            .transpose()?;
         Ok(Self {
             media_type: object.expect_text("mediaType")?,
             digest,
@@ -161,7 +188,8 @@ pub struct DescribedPlatform {
 
 /// Names that some programs take for another: <https://github.com/containerd/platforms>.
 const ALIASES: [&str; 3] = ["i386", "armhf", "armel"];
-const PLATFORM: [&str; 6] = ["architecture", "os", "os.version", "os.features", "variant", "features"];
+const PLATFORM: [&str; 6] =
+    ["architecture", "os", "os.version", "os.features", "variant", "features"];
 
 impl DescribedPlatform {
     fn read(json: &Json, at: &str) -> Result<Self, Unreadable> {
@@ -184,21 +212,46 @@ impl DescribedPlatform {
 
     /// The platform as everybody spells it, or why it is none.
     pub fn target(&self) -> Result<Target, String> {
-        let written = Platform { os: self.os.clone(), architecture: self.architecture.clone(), variant: self.variant.clone() };
-        let wrong = || format!("`{}` is not a platform as everybody spells it, such as `linux/arm64`", shown(&written.to_string()));
+        let written = Platform {
+            os: self.os.clone(),
+            architecture: self.architecture.clone(),
+            variant: self.variant.clone(),
+        };
+        let wrong = || {
+            format!(
+                "`{}` is not a platform as everybody spells it, such as `linux/arm64`",
+                shown(&written.to_string())
+            )
+        };
         let parsed: Platform = written.to_string().parse().map_err(|_| wrong())?;
-        let is_word = |text: &&String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte));
+        let is_word = |text: &&String| {
+            !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
+        };
         let is_lower = written.variant.iter().all(|variant| *variant == variant.to_lowercase());
-        if parsed != written || !is_lower || ALIASES.contains(&self.architecture.as_str()) || self.os == "macos" {
+        if parsed != written
+            || !is_lower
+            || ALIASES.contains(&self.architecture.as_str())
+            || self.os == "macos"
+        {
             return Err(wrong());
         }
-        if let Some(text) = self.os_version.iter().chain(&self.os_features).find(|text| !is_word(text)) {
-            return Err(format!("`{}` is no version or feature of an operating system", shown(text)));
+        if let Some(text) =
+            self.os_version.iter().chain(&self.os_features).find(|text| !is_word(text))
+        {
+            return Err(format!(
+                "`{}` is no version or feature of an operating system",
+                shown(text)
+            ));
         }
         let mut os_features = self.os_features.clone();
         os_features.sort();
         os_features.dedup();
-        Ok(Target { platform: parsed.normalised(), os_version: self.os_version.clone(), os_features })
+        Ok(Target {
+            platform: parsed.normalised(),
+            os_version: self.os_version.clone(),
+            os_features,
+        })
     }
 }
 
@@ -213,7 +266,8 @@ pub struct Target {
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}", self.platform)?;
-        let more: Vec<&str> = self.os_version.iter().chain(&self.os_features).map(String::as_str).collect();
+        let more: Vec<&str> =
+            self.os_version.iter().chain(&self.os_features).map(String::as_str).collect();
         if more.is_empty() { Ok(()) } else { write!(formatter, " ({})", more.join(", ")) }
     }
 }

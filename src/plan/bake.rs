@@ -1,5 +1,5 @@
-//! Inputs, run, facts and resolved bake files → what `bake` will do: the same decisions as for `publish`, about several images. Pure; it asks
-//! neither buildx nor a registry.
+//! Inputs, run, facts and resolved bake files → what `bake` will do: the same decisions as for
+//! `publish`, about several images. Pure; it asks neither buildx nor a registry.
 
 use super::names::Lines;
 use super::sbom::Sbom;
@@ -45,9 +45,16 @@ pub struct Bake {
 }
 
 /// Decides.
-pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts, definition: Definition) -> anyhow::Result<Plan> {
+pub fn plan(
+    inputs: &Inputs,
+    context: &Context,
+    env: &Environment,
+    facts: &Facts,
+    definition: Definition,
+) -> anyhow::Result<Plan> {
     let answer = answer(inputs, context, facts);
-    // What the images are called and say of themselves is the bake files' to tell, so the event's tags are of no use.
+    // What the images are called and say of themselves is the bake files' to tell, so the event's
+    // tags are of no use.
     let mut about = about(inputs, context, &answer, Metadata::default());
     let (mut build, mut notices) = build(inputs, context, env, facts, &about.metadata)?;
     about.notices.append(&mut notices);
@@ -55,13 +62,20 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     about.notices.extend(definition.unheeded());
     let goods = definition.goods();
     if answer.decision == Decision::BuildOnly {
-        let told = goods.as_ref().err().into_iter().flatten().map(|wrong| format!("to publish this would be refused: {wrong}"));
+        let told = goods
+            .as_ref()
+            .err()
+            .into_iter()
+            .flatten()
+            .map(|wrong| format!("to publish this would be refused: {wrong}"));
         about.notices.extend(told);
         about.notices.extend(unused_evidence_dir(inputs, Goal::Check));
         build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
         let goods = goods.unwrap_or_default();
-        let images: Vec<Repository> = goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();
-        let names: Vec<String> = goods.iter().flat_map(|goods| &goods.names).map(ToString::to_string).collect();
+        let images: Vec<Repository> =
+            goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();
+        let names: Vec<String> =
+            goods.iter().flat_map(|goods| &goods.names).map(ToString::to_string).collect();
         preflight::cache_under_a_name(&definition.caches(), &images, &names)?;
         return Ok(Plan::BuildOnly(Box::new(BuildOnly { about, build, definition, images })));
     }
@@ -84,9 +98,14 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         asked: Asked::of_context(&goods.context),
         made_in_build: statements.made_in_build,
     });
-    let images: Vec<Repository> = goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();
+    let images: Vec<Repository> =
+        goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();
     let elsewhere = definition.elsewhere();
-    about.notices.extend(unserved(&inputs.registry_auth, &images, &elsewhere.iter().map(String::as_str).collect::<Vec<_>>()));
+    about.notices.extend(unserved(
+        &inputs.registry_auth,
+        &images,
+        &elsewhere.iter().map(String::as_str).collect::<Vec<_>>(),
+    ));
     let release = Release::of(about, targets.collect(), inputs, facts);
     Ok(Plan::Publish(Box::new(Bake { release, build, definition, goods })))
 }
@@ -94,7 +113,9 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
 fn listed_wrong(wrong: &[String]) -> String {
     match wrong {
         [only] => format!("bake files: {only}"),
-        several => format!("bake files: {} things are wrong:\n  {}", several.len(), several.join("\n  ")),
+        several => {
+            format!("bake files: {} things are wrong:\n  {}", several.len(), several.join("\n  "))
+        }
     }
 }
 
@@ -116,7 +137,12 @@ impl Plan {
     /// The plan for people.
     pub fn words(&self) -> Words {
         let about = self.about();
-        let mut rest: Vec<String> = self.definition().source().map(|source| format!("Source:     {source}")).into_iter().collect();
+        let mut rest: Vec<String> = self
+            .definition()
+            .source()
+            .map(|source| format!("Source:     {source}"))
+            .into_iter()
+            .collect();
         let (mut short, targets, needs) = match self {
             Self::BuildOnly(plan) => {
                 let mut lines = about.lines("bake only");
@@ -125,7 +151,11 @@ impl Plan {
             }
             Self::Publish(plan) => {
                 rest.extend(plan.release.evidence_lines());
-                (about.lines("bake and publish"), plan.goods.iter().map(line).collect(), plan.release.permissions())
+                (
+                    about.lines("bake and publish"),
+                    plan.goods.iter().map(line).collect(),
+                    plan.release.permissions(),
+                )
             }
         };
         let room = SHORT - short.len() - 1;
@@ -145,6 +175,10 @@ impl Plan {
 
 /// `api for linux/amd64, linux/arm64 as ghcr.io/octo/api:v1`.
 fn line(goods: &Goods) -> String {
-    let platforms = if goods.platforms.is_empty() { "the builder's platform".to_owned() } else { joined(&goods.platforms) };
+    let platforms = if goods.platforms.is_empty() {
+        "the builder's platform".to_owned()
+    } else {
+        joined(&goods.platforms)
+    };
     format!("{} for {platforms} as {}", goods.target, joined(&goods.names))
 }

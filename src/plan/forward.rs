@@ -1,5 +1,6 @@
-//! What a name stands on, and what this run would put it on → whether it moves. A floating name moves only forward, compared
-//! with what it stands on now and with nothing else, so that a rollback by hand holds. Pure.
+//! What a name stands on, and what this run would put it on → whether it moves. A floating name
+//! moves only forward, compared with what it stands on now and with nothing else, so that a
+//! rollback by hand holds. Pure.
 
 use std::cmp::Ordering;
 
@@ -73,8 +74,13 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &Told) -> Weighed {
     if *line == Line::Free {
         return moves;
     }
-    if let Some(git_tag) = git_tag(told).filter(|git_tag| candidate.branch_by_default && names_release(tag, git_tag, told)) {
-        return stays(format!("it is a name of release `{}`, which a branch never takes by itself", sanitised(git_tag)));
+    if let Some(git_tag) = git_tag(told)
+        .filter(|git_tag| candidate.branch_by_default && names_release(tag, git_tag, told))
+    {
+        return stays(format!(
+            "it is a name of release `{}`, which a branch never takes by itself",
+            sanitised(git_tag)
+        ));
     }
     let is_latest = matches!(line, Line::Latest(_));
     if let Some(ours) = line.version()
@@ -82,9 +88,15 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &Told) -> Weighed {
         && let Some(order) = ours.compare(&theirs)
     {
         match (order, is_latest, ours.is_stable(), theirs.is_stable()) {
-            (_, true, false, true) => return stays(format!("it stands on version `{theirs}`, and `{ours}` is a prerelease")),
+            (_, true, false, true) => {
+                return stays(format!(
+                    "it stands on version `{theirs}`, and `{ours}` is a prerelease"
+                ));
+            }
             (_, true, true, false) | (Ordering::Greater, ..) => return moves,
-            (Ordering::Less, ..) => return stays(format!("it stands on version `{theirs}`, and this is `{ours}`")),
+            (Ordering::Less, ..) => {
+                return stays(format!("it stands on version `{theirs}`, and this is `{ours}`"));
+            }
             (Ordering::Equal, ..) => {}
         }
     }
@@ -92,15 +104,21 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &Told) -> Weighed {
         Some(commit) if commit == candidate.commit => moves,
         None => stays("what it stands on names no commit to compare with".to_owned()),
         Some(commit) => {
-            let is_own = matches!(line, Line::Ref(_)) || told.git_ref.as_deref() == Some(candidate.git_ref);
-            Weighed::Asks(Question { from: commit.clone(), head_of: is_own.then(|| candidate.git_ref.to_owned()) })
+            let is_own =
+                matches!(line, Line::Ref(_)) || told.git_ref.as_deref() == Some(candidate.git_ref);
+            Weighed::Asks(Question {
+                from: commit.clone(),
+                head_of: is_own.then(|| candidate.git_ref.to_owned()),
+            })
         }
     }
 }
 
 /// Whether a name was given by the release of a Git tag.
 fn names_release(tag: &Tag, git_tag: &str, told: &Told) -> bool {
-    sanitised(git_tag) == tag.as_str() || told.versions.contains_key(tag.as_str()) || Version::read(git_tag, Scheme::Any).is_some()
+    sanitised(git_tag) == tag.as_str()
+        || told.versions.contains_key(tag.as_str())
+        || Version::read(git_tag, Scheme::Any).is_some()
 }
 
 /// What the answer of the history comes to.
@@ -118,7 +136,9 @@ pub fn settle(question: &Question, candidate: &Candidate<'_>, history: History) 
             "it stands on commit `{from}`, which `{ours}` does not come after, and GitHub does not say what `{}` is now",
             candidate.git_ref.replace('`', "'")
         )),
-        (Some(false), _) => Verdict::Stays(format!("it stands on commit `{from}`, which `{ours}` does not come after")),
+        (Some(false), _) => Verdict::Stays(format!(
+            "it stands on commit `{from}`, which `{ours}` does not come after"
+        )),
     }
 }
 
@@ -126,10 +146,13 @@ pub fn settle(question: &Question, candidate: &Candidate<'_>, history: History) 
 pub fn without_comparison(line: &Line, stands: &Stands) -> Option<Verdict> {
     match (line, stands) {
         (Line::Free, _) | (_, Stands::Nothing) => Some(Verdict::Moves),
-        (_, Stands::Foreign) => {
-            Some(Verdict::MovesWith("it stands on an image without evidence of this repository, so nothing is compared".to_owned()))
+        (_, Stands::Foreign) => Some(Verdict::MovesWith(
+            "it stands on an image without evidence of this repository, so nothing is compared"
+                .to_owned(),
+        )),
+        (_, Stands::Unread(why)) => {
+            Some(Verdict::Stays(format!("what it stands on cannot be compared: {why}")))
         }
-        (_, Stands::Unread(why)) => Some(Verdict::Stays(format!("what it stands on cannot be compared: {why}"))),
         (_, Stands::Ours(_)) => None,
     }
 }
@@ -141,13 +164,17 @@ pub fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
         Verdict::MovesWith(_) => 1,
         Verdict::Stays(_) => 2,
     };
-    verdicts.into_iter().fold(Verdict::Moves, |worst, next| if rank(&next) > rank(&worst) { next } else { worst })
+    verdicts
+        .into_iter()
+        .fold(Verdict::Moves, |worst, next| if rank(&next) > rank(&worst) { next } else { worst })
 }
 
 /// What becomes of a verdict where the user insists.
 pub fn insisted(verdict: Verdict) -> Verdict {
     match verdict {
-        Verdict::Stays(why) => Verdict::MovesWith(format!("{why}, and `on-tag-conflict: overwrite` insists")),
+        Verdict::Stays(why) => {
+            Verdict::MovesWith(format!("{why}, and `on-tag-conflict: overwrite` insists"))
+        }
         other => other,
     }
 }
@@ -156,13 +183,16 @@ fn git_tag(told: &Told) -> Option<&str> {
     told.git_ref.as_deref()?.strip_prefix("refs/tags/")
 }
 
-/// The version that an image has under this name, or as one of the same thing: by what its run signed, else by its Git tag.
+/// The version that an image has under this name, or as one of the same thing: by what its run
+/// signed, else by its Git tag.
 fn version_beside(told: &Told, tag: &Tag, ours: &Version) -> Option<Version> {
     let named = told.versions.get(tag.as_str()).filter(|theirs| theirs.is_beside(ours));
     let others = || told.versions.values().filter(|theirs| theirs.is_beside(ours));
     let highest = || others().max_by(|one, other| one.compare(other).unwrap_or(Ordering::Equal));
     let signed = named.or_else(highest).cloned();
-    signed.or_else(|| Version::read(git_tag(told)?, Scheme::Any).filter(|theirs| theirs.is_beside(ours)))
+    signed.or_else(|| {
+        Version::read(git_tag(told)?, Scheme::Any).filter(|theirs| theirs.is_beside(ours))
+    })
 }
 
 #[cfg(test)]
@@ -191,7 +221,11 @@ mod tests {
     }
 
     fn told(git_ref: &str, commit: &str) -> Told {
-        Told { commit: Some(commit.to_owned()), git_ref: Some(git_ref.to_owned()), ..Told::default() }
+        Told {
+            commit: Some(commit.to_owned()),
+            git_ref: Some(git_ref.to_owned()),
+            ..Told::default()
+        }
     }
 
     /// `+` moves, `-` stays.
@@ -244,12 +278,20 @@ mod tests {
             ("latest-alpine", latest("v1.2.4"), "v1.3.0", '-'),
         ] {
             let stands = told(&format!("refs/tags/{stands_on}"), "theirs");
-            assert_eq!(verdict(name, &ours, "refs/tags/x", &stands, SILENT), expected, "{name} {ours:?} {stands_on}");
+            assert_eq!(
+                verdict(name, &ours, "refs/tags/x", &stands, SILENT),
+                expected,
+                "{name} {ours:?} {stands_on}"
+            );
             // What the run signed of its names counts before its Git tag, and without one.
             let versions = BTreeMap::from([(name.to_owned(), version(stands_on))]);
             for git_ref in ["refs/heads/main", "refs/tags/v99.0.0"] {
                 let signed = Told { versions: versions.clone(), ..told(git_ref, "theirs") };
-                assert_eq!(verdict(name, &ours, "refs/tags/x", &signed, SILENT), expected, "{name} {ours:?} {stands_on} {git_ref}");
+                assert_eq!(
+                    verdict(name, &ours, "refs/tags/x", &signed, SILENT),
+                    expected,
+                    "{name} {ours:?} {stands_on} {git_ref}"
+                );
             }
         }
     }
@@ -258,11 +300,21 @@ mod tests {
     fn one_version_of_two_commits_goes_by_their_order() {
         let (ours, stands) = (line("v1.2.3"), told("refs/tags/v1.2.3", "theirs"));
         for (history, expected) in [(AFTER, '+'), (APART, '-'), (SILENT, '-')] {
-            assert_eq!(verdict("v1", &ours, "refs/tags/v1.2.3", &stands, history), expected, "{history:?}");
+            assert_eq!(
+                verdict("v1", &ours, "refs/tags/v1.2.3", &stands, history),
+                expected,
+                "{history:?}"
+            );
         }
-        assert_eq!(verdict("v1", &ours, "refs/tags/v1.2.3", &told("refs/tags/v1.2.3", "ours"), SILENT), '+');
+        assert_eq!(
+            verdict("v1", &ours, "refs/tags/v1.2.3", &told("refs/tags/v1.2.3", "ours"), SILENT),
+            '+'
+        );
         // The same commit may have two versions; then they count.
-        assert_eq!(verdict("v1", &ours, "refs/tags/v1.2.3", &told("refs/tags/v1.3.0", "ours"), AFTER), '-');
+        assert_eq!(
+            verdict("v1", &ours, "refs/tags/v1.2.3", &told("refs/tags/v1.3.0", "ours"), AFTER),
+            '-'
+        );
     }
 
     #[test]
@@ -281,25 +333,47 @@ mod tests {
                 ("refs/tags/v1.2.3", "theirs", APART, '-'),
                 ("refs/tags/v1.2.3", "theirs", SILENT, '-'),
             ] {
-                assert_eq!(verdict("main", &of, main, &told(git_ref, commit), history), expected, "{of:?} {git_ref} {commit} {history:?}");
+                assert_eq!(
+                    verdict("main", &of, main, &told(git_ref, commit), history),
+                    expected,
+                    "{of:?} {git_ref} {commit} {history:?}"
+                );
             }
         }
         // A version stands there, and this is no version: the head alone is no reason.
-        assert_eq!(verdict("latest", &Line::Latest(None), main, &told("refs/tags/v1.2.3", "theirs"), HEAD), '-');
+        assert_eq!(
+            verdict("latest", &Line::Latest(None), main, &told("refs/tags/v1.2.3", "theirs"), HEAD),
+            '-'
+        );
         // And the other way round.
         let latest = Line::Latest(Some(version("v1.3.0")));
         for (history, expected) in [(AFTER, '+'), (APART, '-'), (SILENT, '-')] {
-            assert_eq!(verdict("latest", &latest, "refs/tags/v1.3.0", &told(main, "theirs"), history), expected);
+            assert_eq!(
+                verdict("latest", &latest, "refs/tags/v1.3.0", &told(main, "theirs"), history),
+                expected
+            );
         }
-        assert_eq!(verdict("main", &Line::Ref(main.to_owned()), main, &Told::default(), AFTER), '-', "nothing tells the commit");
+        assert_eq!(
+            verdict("main", &Line::Ref(main.to_owned()), main, &Told::default(), AFTER),
+            '-',
+            "nothing tells the commit"
+        );
         assert_eq!(verdict("main", &Line::Free, main, &told(main, "theirs"), APART), '+');
     }
 
     #[test]
     fn a_branch_takes_no_release_name_by_itself() {
         let branch = Line::Ref("refs/heads/v1".to_owned());
-        let by_default = Candidate { line: &branch, commit: "ours", git_ref: "refs/heads/v1", branch_by_default: true };
-        let signed = Told { versions: BTreeMap::from([("v1".to_owned(), version("1.2.3"))]), ..told("refs/tags/x", "theirs") };
+        let by_default = Candidate {
+            line: &branch,
+            commit: "ours",
+            git_ref: "refs/heads/v1",
+            branch_by_default: true,
+        };
+        let signed = Told {
+            versions: BTreeMap::from([("v1".to_owned(), version("1.2.3"))]),
+            ..told("refs/tags/x", "theirs")
+        };
         for stands in [told("refs/tags/v1.2.3", "theirs"), told("refs/tags/v1", "theirs"), signed] {
             assert_eq!(outcome("v1", &by_default, &stands, AFTER), '-', "{stands:?}");
             let asked_for = Candidate { branch_by_default: false, ..by_default.clone() };
@@ -314,11 +388,15 @@ mod tests {
         assert_eq!(without_comparison(&of, &Stands::Nothing), Some(Verdict::Moves));
         assert!(matches!(without_comparison(&of, &Stands::Foreign), Some(Verdict::MovesWith(_))));
         let unread = Stands::Unread("x".into());
-        assert!(matches!(without_comparison(&of, &unread), Some(Verdict::Stays(why)) if why.ends_with(": x")));
+        assert!(
+            matches!(without_comparison(&of, &unread), Some(Verdict::Stays(why)) if why.ends_with(": x"))
+        );
         assert_eq!(without_comparison(&Line::Free, &unread), Some(Verdict::Moves));
         assert_eq!(without_comparison(&of, &Stands::Ours(vec![Told::default()])), None);
         let stays = Verdict::Stays("x".into());
         assert_eq!(all([Verdict::Moves, stays.clone(), Verdict::MovesWith("y".into())]), stays);
-        assert!(matches!(insisted(stays), Verdict::MovesWith(why) if why.contains("`on-tag-conflict: overwrite` insists")));
+        assert!(
+            matches!(insisted(stays), Verdict::MovesWith(why) if why.contains("`on-tag-conflict: overwrite` insists"))
+        );
     }
 }

@@ -1,11 +1,14 @@
-//! Inputs, run and facts → what `merge` will do: the same decisions as for `publish`, about images that other jobs pushed. Pure; it asks no
-//! registry whether a claim holds.
+//! Inputs, run and facts → what `merge` will do: the same decisions as for `publish`, about images
+//! that other jobs pushed. Pure; it asks no registry whether a claim holds.
 
 use std::collections::BTreeMap;
 
 use super::shown::{Words, joined, listed};
 use super::told::{Goal, unused_evidence_dir};
-use super::{About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier, unauthenticated_cache};
+use super::{
+    About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier,
+    unauthenticated_cache,
+};
 use crate::attest::sboms::Written;
 use crate::error::Remedy as _;
 use crate::github::facts::Facts;
@@ -40,7 +43,12 @@ pub struct Merge {
 }
 
 /// Decides.
-pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
+pub fn plan(
+    inputs: &Inputs,
+    context: &Context,
+    env: &Environment,
+    facts: &Facts,
+) -> anyhow::Result<Plan> {
     let mut outline = outline(inputs, context, env, facts)?;
     if outline.decision == Decision::BuildOnly {
         outline.about.notices.extend(unused_evidence_dir(inputs, Goal::Check));
@@ -53,7 +61,9 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     }
     some_image(&outline.images)?;
     for claim in &claims {
-        if let Some(foreign) = claim.repository.as_ref().filter(|named| !outline.images.contains(named)) {
+        if let Some(foreign) =
+            claim.repository.as_ref().filter(|named| !outline.images.contains(named))
+        {
             return refuse(&format!(
                 "input `digests`: `{foreign}@{}` ({}) lies in none of `images`: {}",
                 claim.digest,
@@ -64,20 +74,30 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         }
     }
     if inputs.platforms.is_empty() {
-        outline.about.notices.push("input `platforms` is not set, so nobody would notice a platform that is missing".to_owned());
+        outline.about.notices.push(
+            "input `platforms` is not set, so nobody would notice a platform that is missing"
+                .to_owned(),
+        );
     }
     let annotations = annotations(inputs, env, &outline)?;
     let Merged { sbom, provenance, .. } = inputs.merge;
     let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_PROVENANCE)];
-    let statements: Vec<&str> = made_before.into_iter().filter_map(|(is_wanted, kind)| is_wanted.then_some(kind)).collect();
+    let statements: Vec<&str> =
+        made_before.into_iter().filter_map(|(is_wanted, kind)| is_wanted.then_some(kind)).collect();
     let attested = Statements {
-        sboms: (sbom != MergedSbom::Off).then(|| inputs.sbom_format.unwrap_or_default().predicate_type()).into_iter().collect(),
+        sboms: (sbom != MergedSbom::Off)
+            .then(|| inputs.sbom_format.unwrap_or_default().predicate_type())
+            .into_iter()
+            .collect(),
         provenance,
         made_in_build: !statements.is_empty(),
     };
     let sboms_of_layers = sbom == MergedSbom::Registry;
     if inputs.sbom_cache.is_some() && !sboms_of_layers {
-        outline.about.notices.push("input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`".to_owned());
+        outline.about.notices.push(
+            "input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`"
+                .to_owned(),
+        );
     }
     outline.about.notices.extend(unauthenticated_cache(inputs, sboms_of_layers));
     let asked = match &inputs.merge.build_source {
@@ -88,24 +108,49 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
     Ok(match outline.release(inputs, facts, &inputs.platforms, attested, asked)? {
         Released::Release(release) => {
             let supplier = supplier(&release.about.metadata.labels, context);
-            let written = Written { format: inputs.sbom_format.unwrap_or_default(), files: inputs.sbom_files, supplier };
-            Plan::Merge(Box::new(Merge { release, claims, statements, sboms_of_layers, written, annotations }))
+            let written = Written {
+                format: inputs.sbom_format.unwrap_or_default(),
+                files: inputs.sbom_files,
+                supplier,
+            };
+            Plan::Merge(Box::new(Merge {
+                release,
+                claims,
+                statements,
+                sboms_of_layers,
+                written,
+                annotations,
+            }))
         }
         Released::Nothing(about) => Plan::Nothing(Box::new(about)),
     })
 }
 
-/// What goes on the index: all annotations of level `index` where the levels are named; otherwise the user's own, since an index is all
-/// that is made here.
-fn annotations(inputs: &Inputs, env: &Environment, outline: &Outline) -> anyhow::Result<BTreeMap<String, String>> {
+/// What goes on the index: all annotations of level `index` where the levels are named; otherwise
+/// the user's own, since an index is all that is made here.
+fn annotations(
+    inputs: &Inputs,
+    env: &Environment,
+    outline: &Outline,
+) -> anyhow::Result<BTreeMap<String, String>> {
     let made = &outline.about.metadata.annotations;
-    let pair = |line: &str| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let pair =
+        |line: &str| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
     if env.get("DOCKER_METADATA_ANNOTATIONS_LEVELS").is_some_and(|levels| !levels.is_empty()) {
-        return Ok(made.iter().filter_map(|line| line.strip_prefix("index:")).filter_map(pair).collect());
+        return Ok(made
+            .iter()
+            .filter_map(|line| line.strip_prefix("index:"))
+            .filter_map(pair)
+            .collect());
     }
     let own = metadata::entries("annotations", &inputs.metadata.annotations)?;
     let is_own = |key: &str| own.iter().any(|entry| entry.split('=').next() == Some(key));
-    Ok(made.iter().filter_map(|line| line.split_once(':')).filter_map(|(_, line)| pair(line)).filter(|(key, _)| is_own(key)).collect())
+    Ok(made
+        .iter()
+        .filter_map(|line| line.split_once(':'))
+        .filter_map(|(_, line)| pair(line))
+        .filter(|(key, _)| is_own(key))
+        .collect())
 }
 
 impl Plan {
@@ -119,13 +164,23 @@ impl Plan {
     /// The plan for people.
     pub fn words(&self) -> Words {
         let plan = match self {
-            Self::Nothing(about) => return Words { short: about.lines("merge nothing"), rest: Vec::new() },
+            Self::Nothing(about) => {
+                return Words { short: about.lines("merge nothing"), rest: Vec::new() };
+            }
             Self::Merge(plan) => plan,
         };
         let mut short = plan.release.about.lines("merge and publish");
-        let platforms: Vec<_> = plan.release.targets.iter().flat_map(|target| &target.requirements.platforms).collect();
+        let platforms: Vec<_> =
+            plan.release.targets.iter().flat_map(|target| &target.requirements.platforms).collect();
         short.extend(plan.release.names_lines());
-        short.push(format!("Platforms:  {}", if platforms.is_empty() { "those that are there".to_owned() } else { joined(&platforms) }));
+        short.push(format!(
+            "Platforms:  {}",
+            if platforms.is_empty() {
+                "those that are there".to_owned()
+            } else {
+                joined(&platforms)
+            }
+        ));
         short.push(format!("Needs:      {}", joined(&plan.release.permissions())));
         let parts: Vec<String> = plan
             .claims
@@ -138,7 +193,8 @@ impl Plan {
         let mut rest = Vec::new();
         listed(&mut rest, "Parts:", &parts);
         rest.extend(plan.release.lines());
-        let annotations: Vec<String> = plan.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let annotations: Vec<String> =
+            plan.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
         listed(&mut rest, "Annotated:", &annotations);
         listed(&mut rest, "Logins:", &plan.release.about.login_lines());
         Words { short, rest }

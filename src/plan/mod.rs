@@ -1,5 +1,5 @@
-//! Inputs, run and facts → `Plan`: every decision before anything is done. Pure, but that a user's own SBOM is read
-//! and checked; stages contain no "if push".
+//! Inputs, run and facts → `Plan`: every decision before anything is done. Pure, but that a user's
+//! own SBOM is read and checked; stages contain no "if push".
 
 pub mod bake;
 pub mod forward;
@@ -10,10 +10,9 @@ pub mod sbom;
 pub mod shown;
 mod texts;
 mod told;
+mod views;
 
 use std::path::PathBuf;
-
-use serde_json::{Value, json};
 
 use crate::attest::sboms::Written;
 use crate::build::caches;
@@ -96,17 +95,28 @@ pub struct Build {
 impl Build {
     /// What SBOMs say that are made of layers.
     pub fn written(&self) -> Written {
-        Written { format: self.sbom.format_of_layers(), files: self.files, supplier: self.supplier.clone() }
+        Written {
+            format: self.sbom.format_of_layers(),
+            files: self.files,
+            supplier: self.supplier.clone(),
+        }
     }
 
     /// Whether BuildKit writes a provenance, and whether it holds every build argument.
     fn provenance(&self) -> Option<&str> {
-        self.flags.values("--attest").find(|attest| attest.contains("type=provenance")).filter(|attest| !attest.contains("disabled=true"))
+        self.flags
+            .values("--attest")
+            .find(|attest| attest.contains("type=provenance"))
+            .filter(|attest| !attest.contains("disabled=true"))
     }
 
     fn statements(&self) -> Statements {
         let provenance = self.provenance().is_some();
-        Statements { sboms: self.sbom.predicate_types(), provenance, made_in_build: self.sbom.is_made_in_the_build() || provenance }
+        Statements {
+            sboms: self.sbom.predicate_types(),
+            provenance,
+            made_in_build: self.sbom.is_made_in_the_build() || provenance,
+        }
     }
 
     pub fn publishes_build_args(&self) -> bool {
@@ -139,11 +149,13 @@ pub struct Release {
     pub key: Option<Digest>,
     /// Whether a login is made from an OIDC token.
     logs_in_by_oidc: bool,
-    /// Whether the names are those of a branch that nobody asked for, and that is not the default branch.
+    /// Whether the names are those of a branch that nobody asked for, and that is not the default
+    /// branch.
     pub branch_by_default: bool,
 }
 
-/// One image that is published: where it goes, what it is called there, and what must be proven of it before.
+/// One image that is published: where it goes, what it is called there, and what must be proven of
+/// it before.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// What a bake file calls it; empty where there is no such file.
@@ -187,7 +199,12 @@ enum Released {
 }
 
 /// Decides.
-pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Plan> {
+pub fn plan(
+    inputs: &Inputs,
+    context: &Context,
+    env: &Environment,
+    facts: &Facts,
+) -> anyhow::Result<Plan> {
     let mut outline = outline(inputs, context, env, facts)?;
     let (mut build, mut notices) = build(inputs, context, env, facts, &outline.about.metadata)?;
     outline.about.notices.append(&mut notices);
@@ -200,25 +217,39 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
         (_, false) => Goal::Publish,
     };
     if goal == Goal::Check && !calls {
-        outline.about.notices.extend(loaded::name(&mut build, &outline.about.metadata, outline.tags.is_ok()));
+        outline.about.notices.extend(loaded::name(
+            &mut build,
+            &outline.about.metadata,
+            outline.tags.is_ok(),
+        ));
     }
     outline.about.notices.extend(told(inputs, &build, &outline.about.metadata, &images, goal)?);
-    let build_only = |about, build| Ok(Plan::BuildOnly(BuildOnly { about, build, images: images.clone() }));
+    let build_only =
+        |about, build| Ok(Plan::BuildOnly(BuildOnly { about, build, images: images.clone() }));
     if outline.decision == Decision::BuildOnly {
         return build_only(outline.nothing(), build);
     }
     if calls {
-        outline.about.reason = format!("`call: {}` looks at the build and makes no image", inputs.build.call);
+        outline.about.reason =
+            format!("`call: {}` looks at the build and makes no image", inputs.build.call);
         return build_only(outline.about, build);
     }
     if inputs.push_by_digest {
         some_image(&images)?;
-        return Ok(Plan::Push(Push { about: outline.about, build, images, digest_files: inputs.digest_files.clone() }));
+        return Ok(Plan::Push(Push {
+            about: outline.about,
+            build,
+            images,
+            digest_files: inputs.digest_files.clone(),
+        }));
     }
     let asked = Asked::of_context(&build.flags.context);
     Ok(match outline.release(inputs, facts, &build.platforms, build.statements(), asked)? {
         Released::Release(mut release) => {
-            release.about.notices.extend(unauthenticated_cache(inputs, build.sbom.may_be_of_layers()));
+            release
+                .about
+                .notices
+                .extend(unauthenticated_cache(inputs, build.sbom.may_be_of_layers()));
             Plan::Publish(Publish { release, build })
         }
         Released::Nothing(about) => return build_only(about, build),
@@ -226,9 +257,15 @@ pub fn plan(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts
 }
 
 /// Decides what does not depend on where the image comes from.
-fn outline(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts) -> anyhow::Result<Outline> {
+fn outline(
+    inputs: &Inputs,
+    context: &Context,
+    env: &Environment,
+    facts: &Facts,
+) -> anyhow::Result<Outline> {
     let mut answer = answer(inputs, context, facts);
-    let tags_are_ours = metadata::entries("tags", &inputs.metadata.tags).is_ok_and(|entries| entries.is_empty());
+    let tags_are_ours =
+        metadata::entries("tags", &inputs.metadata.tags).is_ok_and(|entries| entries.is_empty());
     let of_tags = tags_are_ours && answer.decision == Decision::Publish && !inputs.push_by_digest;
     let ours = tags_are_ours.then_some(&answer);
     let metadata = named(inputs, context, env, facts, ours)?;
@@ -258,7 +295,11 @@ fn answer(inputs: &Inputs, context: &Context, facts: &Facts) -> Answer {
 fn about(inputs: &Inputs, context: &Context, answer: &Answer, metadata: Metadata) -> About {
     About {
         builder: inputs.builder.json(),
-        logins: inputs.registry_auth.iter().map(|login| json!({ "registry": login.registry, "method": login.method.name() })).collect(),
+        logins: inputs
+            .registry_auth
+            .iter()
+            .map(|login| json!({ "registry": login.registry, "method": login.method.name() }))
+            .collect(),
         event: context.event_name.clone(),
         git_ref: context.git_ref.clone(),
         reason: answer.reason.clone(),
@@ -270,7 +311,9 @@ fn about(inputs: &Inputs, context: &Context, answer: &Answer, metadata: Metadata
 impl Outline {
     /// What is said where nothing is published.
     fn nothing(mut self) -> About {
-        self.about.notices.extend(self.tags.err().map(|error| format!("to publish this would be refused: {error}")));
+        self.about.notices.extend(
+            self.tags.err().map(|error| format!("to publish this would be refused: {error}")),
+        );
         self.about
     }
 
@@ -285,27 +328,46 @@ impl Outline {
     ) -> anyhow::Result<Released> {
         let Self { mut about, images, tags_are_ours, tags, lines, .. } = self;
         must_sign(inputs)?;
-        let tags =
-            tags.map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `tags`: {error}") }).hint(if tags_are_ours {
+        let tags = tags
+            .map_err(|error| WithExit {
+                code: exit::BAD_INPUT,
+                message: format!("input `tags`: {error}"),
+            })
+            .hint(if tags_are_ours {
                 "name the tags with the input `tags`"
             } else {
                 "a prefix or a pattern in `tags` can make it legal"
             })?;
         some_image(&images)?;
         if tags.is_empty() && inputs.push == trigger::Push::Auto && !tags_are_ours {
-            about.reason = "no rule of `tags` gives this ref a name; `push: true` would make that an error".to_owned();
+            about.reason =
+                "no rule of `tags` gives this ref a name; `push: true` would make that an error"
+                    .to_owned();
             return Ok(Released::Nothing(about));
         }
         if tags.is_empty() {
-            return refuse("input `tags`: there is no tag for this ref").hint("write for example `tags: v1.2.3`");
+            return refuse("input `tags`: there is no tag for this ref")
+                .hint("write for example `tags: v1.2.3`");
         }
         let requirements = requirements(inputs, platforms, &statements);
         let mut names = Name::all(&images, &in_order(tags));
         names.retain(|name| about.metadata.names(&name.repository.to_string(), name.tag.as_str()));
         let branch = about.git_ref.strip_prefix("refs/heads/");
-        let branch_by_default = tags_are_ours && branch.is_some() && branch != facts.default_branch.as_deref();
-        let target = Target { target: String::new(), names, lines, images, requirements, asked, made_in_build: statements.made_in_build };
-        Ok(Released::Release(Release { branch_by_default, ..Release::of(about, vec![target], inputs, facts) }))
+        let branch_by_default =
+            tags_are_ours && branch.is_some() && branch != facts.default_branch.as_deref();
+        let target = Target {
+            target: String::new(),
+            names,
+            lines,
+            images,
+            requirements,
+            asked,
+            made_in_build: statements.made_in_build,
+        };
+        Ok(Released::Release(Release {
+            branch_by_default,
+            ..Release::of(about, vec![target], inputs, facts)
+        }))
     }
 }
 
@@ -328,7 +390,8 @@ impl Release {
 
 /// What is said of a cache that a run which signs does not believe.
 fn unauthenticated_cache(inputs: &Inputs, sboms_of_layers: bool) -> Option<String> {
-    let is_not_used = sboms_of_layers && inputs.sbom_cache.is_some() && inputs.sbom_cache_key.is_none();
+    let is_not_used =
+        sboms_of_layers && inputs.sbom_cache.is_some() && inputs.sbom_cache_key.is_none();
     is_not_used.then(|| {
         "input `sbom-cache` changes nothing: other jobs may write it, so a run that signs reads every layer again; set `sbom-cache-key` to a secret".to_owned()
     })
@@ -337,14 +400,23 @@ fn unauthenticated_cache(inputs: &Inputs, sboms_of_layers: bool) -> Option<Strin
 /// What must be proven of an image with these platforms, each with these statements.
 fn requirements(inputs: &Inputs, platforms: &[Platform], statements: &Statements) -> Requirements {
     let formats = inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
-    Requirements::new(platforms, &statements.sboms, statements.provenance, &inputs.sign_subjects, formats).allowing(&inputs.allowed)
+    Requirements::new(
+        platforms,
+        &statements.sboms,
+        statements.provenance,
+        &inputs.sign_subjects,
+        formats,
+    )
+    .allowing(&inputs.allowed)
 }
 
 /// What is published is signed, and where it is stored it can be verified.
 fn must_sign(inputs: &Inputs) -> anyhow::Result<()> {
     if !inputs.sign {
-        return refuse("input `sign`: `false` beside publishing would put a name on an image without proof")
-            .hint("set `push: false` to build without publishing, or leave `sign` out");
+        return refuse(
+            "input `sign`: `false` beside publishing would put a name on an image without proof",
+        )
+        .hint("set `push: false` to build without publishing, or leave `sign` out");
     }
     if inputs.signing_key.is_some() && inputs.github_attestations == Wish::Always {
         return refuse("input `github-attestations`: `true` beside `COSIGN_PRIVATE_KEY`: GitHub verifies no attestation that a key signed")
@@ -355,16 +427,24 @@ fn must_sign(inputs: &Inputs) -> anyhow::Result<()> {
 
 fn some_image(images: &[Repository]) -> anyhow::Result<()> {
     if images.is_empty() {
-        return refuse("input `images`: none is enabled, so nothing could be named").hint("set `push: false` to build without publishing");
+        return refuse("input `images`: none is enabled, so nothing could be named")
+            .hint("set `push: false` to build without publishing");
     }
     Ok(())
 }
 
 /// What the image is called: by the user's rules, or by the event's.
-fn named(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts, ours: Option<&Answer>) -> Result<Metadata, WithExit> {
+fn named(
+    inputs: &Inputs,
+    context: &Context,
+    env: &Environment,
+    facts: &Facts,
+    ours: Option<&Answer>,
+) -> Result<Metadata, WithExit> {
     let mut texts = inputs.metadata.clone();
     if let Some(answer) = ours {
-        texts.tags = answer.rules.iter().map(|rule| rule.text.as_str()).collect::<Vec<_>>().join("\n");
+        texts.tags =
+            answer.rules.iter().map(|rule| rule.text.as_str()).collect::<Vec<_>>().join("\n");
         // The user's own flavor comes later and wins.
         texts.flavor = format!("latest={}\n{}", answer.latest, texts.flavor);
     }
@@ -385,13 +465,17 @@ fn named(inputs: &Inputs, context: &Context, env: &Environment, facts: &Facts, o
         now: facts.now,
         env,
     };
-    metadata::metadata(&texts, &run).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })
+    metadata::metadata(&texts, &run)
+        .map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })
 }
 
 fn images(metadata: &Metadata) -> Result<Vec<Repository>, WithExit> {
     let mut images: Vec<Repository> = Vec::new();
     for name in &metadata.images {
-        let image = name.parse().map_err(|error| WithExit { code: exit::BAD_INPUT, message: format!("input `images`: {error}") })?;
+        let image = name.parse().map_err(|error| WithExit {
+            code: exit::BAD_INPUT,
+            message: format!("input `images`: {error}"),
+        })?;
         if !images.contains(&image) {
             images.push(image);
         }
@@ -407,14 +491,27 @@ fn refuse<T>(message: &str) -> Result<T, WithExit> {
     Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
 }
 
-/// The vendor that the image's own labels name; without one, the owner of the repository whose workflow publishes it.
-fn supplier<'a>(labels: impl IntoIterator<Item = &'a (String, String)>, context: &Context) -> Option<String> {
-    let vendor = labels.into_iter().find(|(key, _)| key == crate::sbom::image::VENDOR).map(|(_, value)| value.trim());
-    let owner = context.repository.as_deref().and_then(|repository| repository.split('/').next()).unwrap_or_default();
-    Some(vendor.filter(|vendor| !vendor.is_empty()).unwrap_or(owner).to_owned()).filter(|supplier| !supplier.is_empty())
+/// The vendor that the image's own labels name; without one, the owner of the repository whose
+/// workflow publishes it.
+fn supplier<'a>(
+    labels: impl IntoIterator<Item = &'a (String, String)>,
+    context: &Context,
+) -> Option<String> {
+    let vendor = labels
+        .into_iter()
+        .find(|(key, _)| key == crate::sbom::image::VENDOR)
+        .map(|(_, value)| value.trim());
+    let owner = context
+        .repository
+        .as_deref()
+        .and_then(|repository| repository.split('/').next())
+        .unwrap_or_default();
+    Some(vendor.filter(|vendor| !vendor.is_empty()).unwrap_or(owner).to_owned())
+        .filter(|supplier| !supplier.is_empty())
 }
 
-/// The user's flags, with what this action adds: caches that work, our SBOM, where the source is from.
+/// The user's flags, with what this action adds: caches that work, our SBOM, where the source is
+/// from.
 fn build(
     inputs: &Inputs,
     context: &Context,
@@ -423,22 +520,37 @@ fn build(
     metadata: &Metadata,
 ) -> anyhow::Result<(Build, Vec<String>)> {
     let mut texts = texts::completed(inputs, metadata, context);
-    let sbom = Sbom::of(&texts.sbom, inputs.sbom_format, &texts.attests, &inputs.platforms, inputs.push_by_digest)?;
+    let sbom = Sbom::of(
+        &texts.sbom,
+        inputs.sbom_format,
+        &texts.attests,
+        &inputs.platforms,
+        inputs.push_by_digest,
+    )?;
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let event = facts.event_with_visibility();
-    let facts = flags::Facts { env, event: &event, file_exists: &file_exists, private: facts.visibility != Visibility::Public };
-    let mut flags = flags::flags(&texts, &facts).map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
+    let facts = flags::Facts {
+        env,
+        event: &event,
+        file_exists: &file_exists,
+        private: facts.visibility != Visibility::Public,
+    };
+    let mut flags = flags::flags(&texts, &facts)
+        .map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
     told::provenance_version(inputs, &flags)?;
     caches::complete(&mut flags, env);
     let mut notices = std::mem::take(&mut flags.notices);
     notices.extend(flags.told_passwords());
     notices.extend(texts::expressions(metadata));
     if inputs.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {
-        notices.push("input `sbom-files` is not used: the SBOMs are not made by this action".to_owned());
+        notices.push(
+            "input `sbom-files` is not used: the SBOMs are not made by this action".to_owned(),
+        );
     }
     if inputs.sbom_format.is_some() && inputs.push_by_digest {
-        notices.push("input `sbom-format` says what `merge` writes; give it there as well".to_owned());
+        notices
+            .push("input `sbom-format` says what `merge` writes; give it there as well".to_owned());
     }
     if inputs.sbom_cache.is_some() && (inputs.push_by_digest || !sbom.may_be_of_layers()) {
         notices.push(
@@ -447,7 +559,14 @@ fn build(
     }
     let supplier = supplier(&metadata.labels, context);
     Ok((
-        Build { flags, platforms: inputs.platforms.clone(), sbom, supplier, files: inputs.sbom_files, allowed: inputs.allowed.clone() },
+        Build {
+            flags,
+            platforms: inputs.platforms.clone(),
+            sbom,
+            supplier,
+            files: inputs.sbom_files,
+            allowed: inputs.allowed.clone(),
+        },
         notices,
     ))
 }
@@ -457,125 +576,5 @@ fn in_order(mut tags: Vec<Tag>) -> Vec<Tag> {
     tags
 }
 
-impl Plan {
-    pub fn about(&self) -> &About {
-        match self {
-            Self::BuildOnly(plan) => &plan.about,
-            Self::Push(plan) => &plan.about,
-            Self::Publish(plan) => &plan.release.about,
-        }
-    }
-
-    pub fn build(&self) -> &Build {
-        match self {
-            Self::BuildOnly(plan) => &plan.build,
-            Self::Push(plan) => &plan.build,
-            Self::Publish(plan) => &plan.build,
-        }
-    }
-}
-
-impl Release {
-    /// Every name of every image.
-    pub fn names(&self) -> Vec<Name> {
-        self.targets.iter().flat_map(|target| target.names.iter().cloned()).collect()
-    }
-
-    /// Every repository, each once.
-    pub fn images(&self) -> Vec<Repository> {
-        let mut images: Vec<Repository> = Vec::new();
-        for image in self.targets.iter().flat_map(|target| &target.images) {
-            if !images.contains(image) {
-                images.push(image.clone());
-            }
-        }
-        images
-    }
-}
-
-impl Target {
-    fn subjects(&self) -> Vec<Value> {
-        let platforms = &self.requirements.platforms;
-        let index = json!({ "subject": "index", "predicateTypes": self.requirements.index });
-        let of_platforms = platforms.iter().map(|platform| json!({ "subject": platform, "predicateTypes": self.requirements.platform }));
-        let attestations = self.attestation_manifests().then(|| {
-            let of =
-                |platform| json!({ "subject": format!("attestations of {platform}"), "predicateTypes": self.requirements.attestations });
-            platforms.iter().map(of)
-        });
-        std::iter::once(index).chain(of_platforms).chain(attestations.into_iter().flatten()).collect()
-    }
-
-    /// Whether each platform must have a statement of this type.
-    fn attests(&self, kind: &str) -> bool {
-        self.requirements.platform.iter().any(|wanted| wanted.is_met_by(kind))
-    }
-
-    /// Whether BuildKit makes manifests of attestations, and they are to be signed.
-    fn attestation_manifests(&self) -> bool {
-        !self.requirements.of(Part::Attestations).is_empty() && self.made_in_build
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn decide(inputs: &[(&str, String)], git_ref: &str, event_name: &str) -> anyhow::Result<Plan> {
-        let env: Environment = inputs.iter().map(|(name, value)| (format!("INPUT_{name}"), value.clone())).collect();
-        let context = Context {
-            repository: Some("octo/app".into()),
-            server_url: "https://github.com".into(),
-            git_ref: git_ref.to_owned(),
-            event_name: event_name.to_owned(),
-            sha: "c0ffee5e1f3a9b7d2c4e6f8091a3b5c7d9e1f203".into(),
-            ..Context::default()
-        };
-        plan(&Inputs::read(&env, &context)?, &context, &env, &Facts { default_branch: Some("main".into()), ..Facts::default() })
-    }
-
-    /// Texts that look like rules now and then.
-    fn rule_like() -> impl Strategy<Value = String> {
-        let pieces = prop_oneof![
-            Just("type=semver,pattern={{version}}".to_owned()),
-            Just("type=ref,event=branch".to_owned()),
-            Just("type=sha".to_owned()),
-            Just("type=raw,value=".to_owned()),
-            Just("type=match,pattern=".to_owned()),
-            Just(",prefix=".to_owned()),
-            Just("{{branch}}".to_owned()),
-            Just("{{date '".to_owned()),
-            Just("'}}".to_owned()),
-            Just("\n".to_owned()),
-            Just("\"".to_owned()),
-            "[ -~]{0,6}",
-            "\\PC{0,4}",
-        ];
-        proptest::collection::vec(pieces, 0..8).prop_map(|pieces| pieces.concat())
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(400))]
-        #[test]
-        fn whatever_is_given_the_plan_is_the_same_twice_and_its_tags_are_legal(
-            tags in rule_like(), flavor in rule_like(), labels in rule_like(), images in prop_oneof![8 => Just(String::new()), 1 => rule_like()], build_args in rule_like(),
-            git_ref in "refs/(heads|tags|pull)/\\PC{0,20}", event in "(push|schedule|release|pull_request_target|create)",
-        ) {
-            let inputs = [("TAGS", tags), ("FLAVOR", flavor), ("LABELS", labels), ("IMAGES", images), ("BUILD-ARGS", build_args)];
-            let (once, again) = (decide(&inputs, &git_ref, &event), decide(&inputs, &git_ref, &event));
-            let shown = |plan: &anyhow::Result<Plan>| plan.as_ref().map(Plan::json).map_err(crate::error::message);
-            prop_assert_eq!(shown(&once), shown(&again));
-            if let Ok(Plan::Publish(plan)) = once {
-                let names = plan.release.about.metadata.tag_names;
-                prop_assert!(!names.is_empty());
-                for name in names {
-                    // The grammar of https://github.com/distribution/reference, spelt out once more.
-                    let mut letters = name.bytes();
-                    let first = letters.next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-                    prop_assert!(first && name.len() <= 128 && letters.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)), "{name}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! What the names of an image stand for: by the rules that gave them, or, where a bake file lists them, by what they read as. Pure.
+//! What the names of an image stand for: by the rules that gave them, or, where a bake file lists
+//! them, by what they read as. Pure.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,9 @@ impl Lines {
     /// By the rules of `tags`, or by the event's, where nobody wrote any.
     pub(super) fn by_rules(metadata: &Metadata, ours: Option<&Answer>) -> Self {
         let line = |made: &crate::metadata::Made| match (ours, made.entry) {
-            (Some(answer), Some(entry)) => answer.rules.get(entry).map(|rule| rule.line.clone()).unwrap_or_default(),
+            (Some(answer), Some(entry)) => {
+                answer.rules.get(entry).map(|rule| rule.line.clone()).unwrap_or_default()
+            }
             (Some(answer), None) => Line::Latest(answer.version.clone()),
             (None, _) => made.line.clone(),
         };
@@ -25,7 +28,8 @@ impl Lines {
         Self(names.filter_map(|(name, made)| Some((name.parse().ok()?, line(made)))).collect())
     }
 
-    /// By what the names of one target read as: the version in full, lines of it, `latest`, and the branch that the run is of.
+    /// By what the names of one target read as: the version in full, lines of it, `latest`, and the
+    /// branch that the run is of.
     pub(super) fn by_reading(names: &[Name], git_ref: &str) -> Self {
         let tags: Vec<&Tag> = names.iter().map(|name| &name.tag).collect();
         let whole: Vec<(&str, Version)> = tags
@@ -36,7 +40,9 @@ impl Lines {
         let branch = git_ref.strip_prefix("refs/heads/").map(sanitised);
         let read = |tag: &Tag| {
             let text = tag.as_str();
-            if let Some((name, version)) = whole.iter().find(|(name, _)| *name == text || is_line_of(text, name)) {
+            if let Some((name, version)) =
+                whole.iter().find(|(name, _)| *name == text || is_line_of(text, name))
+            {
                 return Line::Version { version: version.clone(), whole: *name == text };
             }
             if text == "latest" || text.starts_with("latest-") {
@@ -60,12 +66,19 @@ impl Lines {
 
     /// The names that move forward only.
     pub fn forward(&self) -> Vec<&str> {
-        self.0.iter().filter(|(tag, line)| **line != Line::Free && !self.is_whole(tag)).map(|(tag, _)| tag.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|(tag, line)| **line != Line::Free && !self.is_whole(tag))
+            .map(|(tag, _)| tag.as_str())
+            .collect()
     }
 
     /// The version that each name has, for the provenance to say.
     pub fn versions(&self) -> BTreeMap<String, Version> {
-        let versions = self.0.iter().filter_map(|(tag, line)| Some((tag.to_string(), line.version()?.clone())));
+        let versions = self
+            .0
+            .iter()
+            .filter_map(|(tag, line)| Some((tag.to_string(), line.version()?.clone())));
         versions.collect()
     }
 }
@@ -73,7 +86,8 @@ impl Lines {
 /// Whether `v1.2` or `1-alpine` is a line of `v1.2.3` or `1.2.3-alpine`.
 fn is_line_of(line: &str, whole: &str) -> bool {
     let halves = |text: &str| -> (String, String) {
-        let (core, suffix) = text.split_once('-').map_or((text, ""), |(core, suffix)| (core, suffix));
+        let (core, suffix) =
+            text.split_once('-').map_or((text, ""), |(core, suffix)| (core, suffix));
         (core.to_owned(), suffix.to_owned())
     };
     let ((core, suffix), (of, its)) = (halves(line), halves(whole));
@@ -88,16 +102,43 @@ mod tests {
 
     #[test]
     fn names_of_a_bake_file_are_read() {
-        let name = |tag: &str| Name { repository: "r.io/a".parse().unwrap(), tag: tag.parse().unwrap() };
-        let names = ["v1.2.3", "v1.2", "v1", "v2", "latest", "main", "1.2.3-alpine", "1-alpine", "latest-alpine", "edge"].map(name);
+        let name =
+            |tag: &str| Name { repository: "r.io/a".parse().unwrap(), tag: tag.parse().unwrap() };
+        let names = [
+            "v1.2.3",
+            "v1.2",
+            "v1",
+            "v2",
+            "latest",
+            "main",
+            "1.2.3-alpine",
+            "1-alpine",
+            "latest-alpine",
+            "edge",
+        ]
+        .map(name);
         let lines = Lines::by_reading(&names, "refs/heads/main");
         let of = |tag: &str| lines.of(&tag.parse().unwrap()).clone();
-        for (tag, version) in [("v1.2.3", "1.2.3"), ("v1.2", "1.2.3"), ("v1", "1.2.3"), ("latest", "1.2.3"), ("1-alpine", "1.2.3-alpine")] {
+        for (tag, version) in [
+            ("v1.2.3", "1.2.3"),
+            ("v1.2", "1.2.3"),
+            ("v1", "1.2.3"),
+            ("latest", "1.2.3"),
+            ("1-alpine", "1.2.3-alpine"),
+        ] {
             assert_eq!(of(tag).version().map(Version::text), Some(version), "{tag}");
         }
-        assert_eq!((of("main"), of("v2"), of("edge")), (Line::Ref("refs/heads/main".into()), Line::Free, Line::Free));
+        assert_eq!(
+            (of("main"), of("v2"), of("edge")),
+            (Line::Ref("refs/heads/main".into()), Line::Free, Line::Free)
+        );
         assert_eq!(of("latest-alpine").version().map(Version::text), Some("1.2.3-alpine"));
-        assert!(lines.is_whole(&"v1.2.3".parse().unwrap()) && !lines.is_whole(&"v1.2".parse().unwrap()));
-        assert_eq!(Lines::by_reading(&names[4..6], "").of(&"latest".parse().unwrap()), &Line::Latest(None));
+        assert!(
+            lines.is_whole(&"v1.2.3".parse().unwrap()) && !lines.is_whole(&"v1.2".parse().unwrap())
+        );
+        assert_eq!(
+            Lines::by_reading(&names[4..6], "").of(&"latest".parse().unwrap()),
+            &Line::Latest(None)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The input `sbom` → who makes the SBOMs. A user's own files are read and checked here, before anything is built; it changes none of them.
+//! The input `sbom` → who makes the SBOMs. A user's own files are read and checked here, before
+//! anything is built; it changes none of them.
 
 use std::path::Path;
 
@@ -45,7 +46,8 @@ pub struct Document {
 }
 
 impl Sbom {
-    /// Reads the inputs `sbom` and `sbom-format`. `attests` may name a generator of its own; what is `for_merge` is not attested in this run.
+    /// Reads the inputs `sbom` and `sbom-format`. `attests` may name a generator of its own; what
+    /// is `for_merge` is not attested in this run.
     pub(super) fn of(
         input: &str,
         format: Option<Format>,
@@ -55,13 +57,18 @@ impl Sbom {
     ) -> Result<Self, WithExit> {
         let sbom = Self::of_input(input.trim(), attests, platforms, for_merge)?;
         let written = match (&sbom, format) {
-            // What scanners hand to BuildKit is SPDX, so what is to be CycloneDX is made of the layers, unless somebody insists.
-            (Self::Ours(otherwise), Some(Format::CycloneDx)) if *otherwise != Otherwise::Refused => {
+            // What scanners hand to BuildKit is SPDX, so what is to be CycloneDX is made of the
+            // layers, unless somebody insists.
+            (Self::Ours(otherwise), Some(Format::CycloneDx))
+                if *otherwise != Otherwise::Refused =>
+            {
                 return Ok(Self::Registry(Format::CycloneDx));
             }
             (Self::Registry(_), Some(format)) => return Ok(Self::Registry(format)),
             (Self::Off, _) | (_, None) => return Ok(sbom),
-            (Self::Files(documents), Some(_)) => documents.first().map_or(Format::Spdx, |first| first.format),
+            (Self::Files(documents), Some(_)) => {
+                documents.first().map_or(Format::Spdx, |first| first.format)
+            }
             _ => Format::Spdx,
         };
         match (format == Some(written), &sbom) {
@@ -70,16 +77,23 @@ impl Sbom {
                 let path = documents.first().map(|first| first.path.as_str()).unwrap_or_default();
                 refuse_format(&format!("`{path}` is attested as it is, in {}", written.name()))
             }
-            _ => {
-                refuse_format("generators in the build write SPDX for BuildKit, which takes nothing else; `sbom: registry` makes CycloneDX")
-            }
+            _ => refuse_format(
+                "generators in the build write SPDX for BuildKit, which takes nothing else; `sbom: registry` makes CycloneDX",
+            ),
         }
     }
 
-    fn of_input(input: &str, attests: &str, platforms: &[Platform], for_merge: bool) -> Result<Self, WithExit> {
+    fn of_input(
+        input: &str,
+        attests: &str,
+        platforms: &[Platform],
+        for_merge: bool,
+    ) -> Result<Self, WithExit> {
         match input.to_ascii_lowercase().as_str() {
             "" if attests.contains("type=sbom") => Ok(Self::Generator),
-            "" | "auto" | "true" => Ok(Self::Ours(if for_merge { Otherwise::Generator } else { Otherwise::Registry })),
+            "" | "auto" | "true" => {
+                Ok(Self::Ours(if for_merge { Otherwise::Generator } else { Otherwise::Registry }))
+            }
             "scanner" => Ok(Self::Ours(Otherwise::Refused)),
             "registry" => Ok(Self::Registry(Format::Spdx)),
             "buildkit" => Ok(Self::Generator),
@@ -123,7 +137,9 @@ impl Sbom {
             Self::Off => Vec::new(),
             Self::Ours(_) | Self::Generator => vec![Format::Spdx.predicate_type()],
             Self::Registry(format) => vec![format.predicate_type()],
-            Self::Files(documents) => documents.iter().map(|document| document.format.predicate_type()).collect(),
+            Self::Files(documents) => {
+                documents.iter().map(|document| document.format.predicate_type()).collect()
+            }
         };
         types.dedup();
         types
@@ -133,14 +149,24 @@ impl Sbom {
 /// `generator=IMAGE,KEY=VALUE`, and what else buildx takes: no path begins so.
 fn is_attributes(input: &str) -> bool {
     let first = input.split(',').next().unwrap_or_default();
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    first.split_once('=').is_some_and(|(key, _)| is_word(key)) || ["0", "1", "t", "f"].contains(&first.to_ascii_lowercase().as_str())
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    first.split_once('=').is_some_and(|(key, _)| is_word(key))
+        || ["0", "1", "t", "f"].contains(&first.to_ascii_lowercase().as_str())
 }
 
 fn documents(input: &str, platforms: &[Platform]) -> Result<Vec<Document>, WithExit> {
-    let documents: Vec<Document> = platforms.iter().map(|platform| document(input, platform)).collect::<Result<_, _>>()?;
-    match documents.iter().find(|document| Some(document.format) != documents.first().map(|first| first.format)) {
-        Some(other) => refuse(&format!("`{}` has another format than `{}`", other.path, documents[0].path)),
+    let documents: Vec<Document> =
+        platforms.iter().map(|platform| document(input, platform)).collect::<Result<_, _>>()?;
+    match documents
+        .iter()
+        .find(|document| Some(document.format) != documents.first().map(|first| first.format))
+    {
+        Some(other) => {
+            refuse(&format!("`{}` has another format than `{}`", other.path, documents[0].path))
+        }
         None => Ok(documents),
     }
 }
@@ -151,16 +177,22 @@ fn document(input: &str, platform: &Platform) -> Result<Document, WithExit> {
         .replace("{os}", &platform.os)
         .replace("{arch}", &platform.architecture);
     if path.contains(['{', '}']) {
-        return refuse(&format!("`{input}` may have `{{platform}}`, `{{os}}` and `{{arch}}`, and nothing else in braces"));
+        return refuse(&format!(
+            "`{input}` may have `{{platform}}`, `{{os}}` and `{{arch}}`, and nothing else in braces"
+        ));
     }
-    let unread = |why: String| refuse(&format!("`{path}` cannot be attested to `{platform}`: {why}"));
+    let unread =
+        |why: String| refuse(&format!("`{path}` cannot be attested to `{platform}`: {why}"));
     let size = match std::fs::metadata(Path::new(&path)) {
         Ok(found) if found.is_file() => found.len(),
         Ok(_) => return unread("it is no file".to_owned()),
         Err(error) => return unread(error.to_string()),
     };
     if size > foreign::LARGEST as u64 {
-        return unread(format!("it has {size} bytes, and more than {} are not read", foreign::LARGEST));
+        return unread(format!(
+            "it has {size} bytes, and more than {} are not read",
+            foreign::LARGEST
+        ));
     }
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
@@ -205,11 +237,24 @@ mod tests {
         check("", "type=sbom,generator=x", Sbom::Generator, "");
         check("Registry", "type=sbom,generator=x", Sbom::Registry(Format::Spdx), "false");
         check("buildkit", "", Sbom::Generator, "true");
-        check("generator=docker.io/a/b:1,X=y", "", Sbom::Generator, "generator=docker.io/a/b:1,X=y");
+        check(
+            "generator=docker.io/a/b:1,X=y",
+            "",
+            Sbom::Generator,
+            "generator=docker.io/a/b:1,X=y",
+        );
         check("FALSE", "", Sbom::Off, "false");
-        assert_eq!(Sbom::of("", None, "", &platforms(), true).unwrap(), Sbom::Ours(Otherwise::Generator));
+        assert_eq!(
+            Sbom::of("", None, "", &platforms(), true).unwrap(),
+            Sbom::Ours(Otherwise::Generator)
+        );
         let told = Sbom::of("layers", None, "", &platforms(), false).unwrap_err().message;
-        assert!(told.starts_with("input `sbom`: `layers` is none of `auto`, `scanner`, `registry`, `buildkit`"), "{told}");
+        assert!(
+            told.starts_with(
+                "input `sbom`: `layers` is none of `auto`, `scanner`, `registry`, `buildkit`"
+            ),
+            "{told}"
+        );
     }
 
     #[test]
@@ -217,11 +262,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json").display().to_string();
         std::fs::write(&path, SPDX).unwrap();
-        let of = |input: &str, format, for_merge| Sbom::of(input, Some(format), "", &platforms(), for_merge).map_err(|error| error.message);
-        for (input, for_merge) in [("", false), ("true", false), ("auto", true), ("registry", false)] {
+        let of = |input: &str, format, for_merge| {
+            Sbom::of(input, Some(format), "", &platforms(), for_merge)
+                .map_err(|error| error.message)
+        };
+        for (input, for_merge) in
+            [("", false), ("true", false), ("auto", true), ("registry", false)]
+        {
             let sbom = of(input, Format::CycloneDx, for_merge).unwrap();
-            assert_eq!((&sbom, sbom.predicate_types()), (&Sbom::Registry(Format::CycloneDx), vec!["https://cyclonedx.org/bom"]), "{input}");
-            assert_eq!((sbom.flag(input), sbom.is_made_in_the_build(), sbom.may_be_of_layers()), ("false".to_owned(), false, true));
+            assert_eq!(
+                (&sbom, sbom.predicate_types()),
+                (&Sbom::Registry(Format::CycloneDx), vec!["https://cyclonedx.org/bom"]),
+                "{input}"
+            );
+            assert_eq!(
+                (sbom.flag(input), sbom.is_made_in_the_build(), sbom.may_be_of_layers()),
+                ("false".to_owned(), false, true)
+            );
         }
         assert_eq!(of("", Format::Spdx, false), Ok(Sbom::Ours(Otherwise::Registry)));
         assert_eq!(of("registry", Format::Spdx, false), Ok(Sbom::Registry(Format::Spdx)));
@@ -234,7 +291,12 @@ mod tests {
         );
         for input in ["scanner", "buildkit", "generator=a/b"] {
             let told = of(input, Format::CycloneDx, false).unwrap_err();
-            assert!(told.starts_with("input `sbom-format`: generators in the build write SPDX for BuildKit"), "{told}");
+            assert!(
+                told.starts_with(
+                    "input `sbom-format`: generators in the build write SPDX for BuildKit"
+                ),
+                "{told}"
+            );
         }
     }
 
@@ -249,8 +311,14 @@ mod tests {
             Sbom::Files(documents) => documents.clone(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(documents(&shared).iter().map(|document| document.text.as_str()).collect::<Vec<_>>(), [SPDX, SPDX]);
-        assert_eq!((shared.predicate_types(), shared.is_made_in_the_build()), (vec!["https://spdx.dev/Document"], false));
+        assert_eq!(
+            documents(&shared).iter().map(|document| document.text.as_str()).collect::<Vec<_>>(),
+            [SPDX, SPDX]
+        );
+        assert_eq!(
+            (shared.predicate_types(), shared.is_made_in_the_build()),
+            (vec!["https://spdx.dev/Document"], false)
+        );
         for platform in ["linux-amd64", "linux-arm-v7"] {
             std::fs::write(path(&format!("{platform}.cdx.json")), CYCLONEDX).unwrap();
         }

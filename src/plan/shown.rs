@@ -65,7 +65,9 @@ impl Plan {
     fn arguments(&self) -> Vec<String> {
         let secrets: Vec<&str> = self.build().flags.secrets.iter().map(|_| "<file>").collect();
         match self {
-            Self::BuildOnly(plan) => arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets),
+            Self::BuildOnly(plan) => {
+                arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets)
+            }
             Self::Push(Push { images, build, .. }) => pushed(build, images, &secrets),
             Self::Publish(Publish { release, build }) => pushed(build, &release.images(), &secrets),
         }
@@ -83,8 +85,16 @@ impl Plan {
         let platforms = format!("Platforms:  {}", joined(&build.platforms));
         match self {
             Self::BuildOnly(_) => {
-                let why = if about.event.starts_with("pull_request") { "PR build" } else { "nothing is published" };
-                short.extend([platforms, "Pushed:     nothing".to_owned(), format!("Provenance: skipped ({why})")]);
+                let why = if about.event.starts_with("pull_request") {
+                    "PR build"
+                } else {
+                    "nothing is published"
+                };
+                short.extend([
+                    platforms,
+                    "Pushed:     nothing".to_owned(),
+                    format!("Provenance: skipped ({why})"),
+                ]);
             }
             Self::Push(plan) => {
                 let signed = "Signed:     nothing yet; `merge` signs, attests and tags".to_owned();
@@ -99,11 +109,13 @@ impl Plan {
         short.push(format!("Needs:      {}", joined(&self.permissions())));
         listed(&mut rest, "Labels:", &about.metadata.label_lines());
         listed(&mut rest, "Annotated:", &about.metadata.annotations);
-        let filled: Vec<String> = about.metadata.build_args.filled.iter().map(|word| without_secret(word)).collect();
+        let filled: Vec<String> =
+            about.metadata.build_args.filled.iter().map(|word| without_secret(word)).collect();
         listed(&mut rest, "Arguments:", &filled);
         rest.extend(words(&about.builder).map(|builder| format!("Builder:    {builder}")));
         listed(&mut rest, "Logins:", &about.login_lines());
-        let words: Vec<String> = self.arguments().iter().map(|word| quoted(&without_secret(word))).collect();
+        let words: Vec<String> =
+            self.arguments().iter().map(|word| quoted(&without_secret(word))).collect();
         rest.push(format!("buildx:     {}", words.join(" ")));
         Words { short, rest }
     }
@@ -119,37 +131,58 @@ impl Plan {
 }
 
 fn pushed(build: &Build, images: &[Repository], secrets: &[&str]) -> Vec<String> {
-    let destination =
-        Destination::ByDigest { repositories: images, metadata: "<metadata-file>".as_ref(), generator: &Generator::BuildKits };
+    let destination = Destination::ByDigest {
+        repositories: images,
+        metadata: "<metadata-file>".as_ref(),
+        generator: &Generator::BuildKits,
+    };
     arguments::build(build, "<builder>", &destination, secrets)
 }
 
 impl About {
     pub(super) fn lines(&self, what: &str) -> Vec<String> {
-        let event = if self.event.is_empty() { "none".to_owned() } else { format!("{} ({})", self.event, self.git_ref) };
+        let event = if self.event.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("{} ({})", self.event, self.git_ref)
+        };
         vec![format!("Plan:       {what}: {}", self.reason), format!("Event:      {event}")]
     }
 
     pub(super) fn login_lines(&self) -> Vec<String> {
         let logins = self.logins.as_array().into_iter().flatten();
-        logins.map(|login| format!("{} ({})", plain(&login["registry"]), plain(&login["method"]))).collect()
+        logins
+            .map(|login| format!("{} ({})", plain(&login["registry"]), plain(&login["method"])))
+            .collect()
     }
 }
 
 impl Release {
     /// Images and their tags, for people.
     pub(super) fn names_lines(&self) -> Vec<String> {
-        let of = |target: &Target| [format!("Images:     {}", joined(&target.images)), format!("Tags:       {}", joined(&target.tags()))];
+        let of = |target: &Target| {
+            [
+                format!("Images:     {}", joined(&target.images)),
+                format!("Tags:       {}", joined(&target.tags())),
+            ]
+        };
         self.targets.iter().flat_map(of).collect()
     }
 
     /// How names move, and the evidence.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for forward in self.targets.iter().map(Target::forward).filter(|forward| !forward.is_empty()) {
-            lines.push(format!("Forward:    {} (never to an older version or commit)", joined(&forward)));
+        for forward in
+            self.targets.iter().map(Target::forward).filter(|forward| !forward.is_empty())
+        {
+            lines.push(format!(
+                "Forward:    {} (never to an older version or commit)",
+                joined(&forward)
+            ));
         }
-        lines.extend(self.about.metadata.version.iter().map(|version| format!("Version:    {version}")));
+        lines.extend(
+            self.about.metadata.version.iter().map(|version| format!("Version:    {version}")),
+        );
         lines.extend(self.evidence_lines());
         lines
     }
@@ -157,7 +190,8 @@ impl Release {
     /// What the workflow must grant.
     pub(super) fn permissions(&self) -> Vec<&'static str> {
         let mut permissions = vec!["contents: read", "packages: write"];
-        permissions.extend((self.key.is_none() || self.logs_in_by_oidc).then_some("id-token: write"));
+        permissions
+            .extend((self.key.is_none() || self.logs_in_by_oidc).then_some("id-token: write"));
         permissions.extend(self.stores_at_github.then_some("attestations: write"));
         permissions
     }
@@ -170,12 +204,17 @@ impl Release {
 }
 
 impl Target {
-    /// The tags, each once, where the image has the same in each of its repositories; otherwise whole names.
+    /// The tags, each once, where the image has the same in each of its repositories; otherwise
+    /// whole names.
     fn tags(&self) -> Vec<String> {
         let mut tags: Vec<String> = self.names.iter().map(|name| name.tag.to_string()).collect();
         let mut seen = std::collections::HashSet::new();
         tags.retain(|tag| seen.insert(tag.clone()));
-        if tags.len() * self.images.len() == self.names.len() { tags } else { self.names.iter().map(ToString::to_string).collect() }
+        if tags.len() * self.images.len() == self.names.len() {
+            tags
+        } else {
+            self.names.iter().map(ToString::to_string).collect()
+        }
     }
 
     /// The tags that move forward only, in their order.
@@ -191,12 +230,13 @@ impl Target {
     }
 
     fn evidence_lines(&self, with: &str) -> Vec<String> {
-        let attested = match (self.attests(SPDX) || self.attests(CYCLONEDX), self.attests(SLSA_PROVENANCE)) {
-            (true, true) => "SBOM and provenance of each platform, ",
-            (true, false) => "SBOM of each platform, ",
-            (false, true) => "provenance of each platform, ",
-            (false, false) => "",
-        };
+        let attested =
+            match (self.attests(SPDX) || self.attests(CYCLONEDX), self.attests(SLSA_PROVENANCE)) {
+                (true, true) => "SBOM and provenance of each platform, ",
+                (true, false) => "SBOM of each platform, ",
+                (false, true) => "provenance of each platform, ",
+                (false, false) => "",
+            };
         let signs = |part| self.requirements.signs(part);
         let signed: Vec<&str> = [
             (signs(Part::Index), "the index"),
@@ -207,7 +247,10 @@ impl Target {
         .filter(|(is_signed, _)| *is_signed)
         .map(|(_, part)| part)
         .collect();
-        vec![format!("Signed:     {}{with}", signed.join(", ")), format!("Attested:   {attested}provenance of the workflow")]
+        vec![
+            format!("Signed:     {}{with}", signed.join(", ")),
+            format!("Attested:   {attested}provenance of the workflow"),
+        ]
     }
 }
 
@@ -223,7 +266,14 @@ fn hide_passwords(value: &mut Value) {
 
 /// An object as `name value, name value`.
 pub(super) fn words(value: &Value) -> Option<String> {
-    Some(value.as_object()?.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", "))
+    Some(
+        value
+            .as_object()?
+            .iter()
+            .map(|(name, value)| format!("{name} {}", plain(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
+    )
 }
 
 /// A build argument that looks like a secret, without its value: this text is in every run's log.

@@ -1,4 +1,5 @@
-//! The user's lists for the build, completed by what the run knows: labels, annotations, build arguments. It takes nothing of theirs away.
+//! The user's lists for the build, completed by what the run knows: labels, annotations, build
+//! arguments. It takes nothing of theirs away.
 
 use crate::build::flags::BuildTexts;
 use crate::github::Context;
@@ -37,10 +38,20 @@ fn quoted(entries: &[String]) -> String {
 
 /// Where the source is from, as build arguments; the user's own values win.
 fn with_source(given: &str, context: &Context) -> String {
-    let repository = context.repository.as_ref().map(|repository| format!("{}/{repository}", context.server_url)).unwrap_or_default();
+    let repository = context
+        .repository
+        .as_ref()
+        .map(|repository| format!("{}/{repository}", context.server_url))
+        .unwrap_or_default();
     let mut text = given.trim_end().to_owned();
-    for (name, value) in [("SOURCE_REPOSITORY", &repository), ("SOURCE_COMMIT", &context.sha), ("BUILD_WORKFLOW", &context.workflow_ref)] {
-        let set = given.lines().any(|line| line.trim().trim_start_matches('"').split('=').next() == Some(name));
+    for (name, value) in [
+        ("SOURCE_REPOSITORY", &repository),
+        ("SOURCE_COMMIT", &context.sha),
+        ("BUILD_WORKFLOW", &context.workflow_ref),
+    ] {
+        let set = given
+            .lines()
+            .any(|line| line.trim().trim_start_matches('"').split('=').next() == Some(name));
         if !set && !value.is_empty() {
             text.push_str(&format!("\n{name}={value}"));
         }

@@ -1,4 +1,5 @@
-//! What of the inputs contradicts the plan, or changes nothing in it. Pure; it decides nothing but to refuse.
+//! What of the inputs contradicts the plan, or changes nothing in it. Pure; it decides nothing but
+//! to refuse.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,13 @@ pub(super) enum Goal {
 }
 
 /// Refuses what cannot be meant, and tells what is not heeded.
-pub(super) fn told(inputs: &Inputs, build: &Build, metadata: &Metadata, images: &[Repository], goal: Goal) -> anyhow::Result<Vec<String>> {
+pub(super) fn told(
+    inputs: &Inputs,
+    build: &Build,
+    metadata: &Metadata,
+    images: &[Repository],
+    goal: Goal,
+) -> anyhow::Result<Vec<String>> {
     let names = metadata.tags();
     let caches: Vec<&str> = build.flags.values("--cache-to").collect();
     preflight::cache_under_a_name(&caches, images, &names)?;
@@ -32,19 +39,29 @@ pub(super) fn told(inputs: &Inputs, build: &Build, metadata: &Metadata, images: 
     let mut notices = unused_outputs(inputs, &build.flags, goal);
     notices.extend(unused_evidence_dir(inputs, goal));
     if goal == Goal::PushByDigest && !inputs.signature_annotations.is_empty() {
-        notices.push("input `signature-annotations` is not used: `merge` signs; give it there".to_owned());
+        notices.push(
+            "input `signature-annotations` is not used: `merge` signs; give it there".to_owned(),
+        );
     }
-    let elsewhere: Vec<&str> = ["--cache-to", "--cache-from", "--build-context"].iter().flat_map(|flag| build.flags.values(flag)).collect();
+    let elsewhere: Vec<&str> = ["--cache-to", "--cache-from", "--build-context"]
+        .iter()
+        .flat_map(|flag| build.flags.values(flag))
+        .collect();
     notices.extend(unserved(&inputs.registry_auth, images, &elsewhere));
     Ok(notices)
 }
 
-/// Names of Docker Hub's own images are nobody's to push, so a name alone was meant for another registry.
+/// Names of Docker Hub's own images are nobody's to push, so a name alone was meant for another
+/// registry.
 fn no_registry(inputs: &Inputs) -> anyhow::Result<()> {
     let alone = inputs.metadata.references.iter().find(|reference| !reference.text.contains('/'));
     let Some(reference) = alone else { return Ok(()) };
     let name = reference.image.rsplit('/').next().unwrap_or_default();
-    let registry = inputs.registry_auth.iter().find(|login| login.is_given).map_or("ghcr.io", |login| login.registry.as_str());
+    let registry = inputs
+        .registry_auth
+        .iter()
+        .find(|login| login.is_given)
+        .map_or("ghcr.io", |login| login.registry.as_str());
     refuse(&format!("input `tags`: `{}` names no registry, and an image of that name at Docker Hub is Docker's own", reference.text)).hint(
         format!(
             "write the whole name, such as `{registry}/octo/{name}:{0}`, or `images: {registry}/octo/{name}` and `tags: {0}`",
@@ -54,25 +71,48 @@ fn no_registry(inputs: &Inputs) -> anyhow::Result<()> {
 }
 
 /// What an image's output calls the image must be what it is called here.
-fn named_outputs(flags: &Flags, images: &[Repository], names: &[String], goal: Goal) -> anyhow::Result<()> {
-    for name in flags.values("--output").filter(|output| outputs::is_image(output)).flat_map(outputs::names) {
+fn named_outputs(
+    flags: &Flags,
+    images: &[Repository],
+    names: &[String],
+    goal: Goal,
+) -> anyhow::Result<()> {
+    for name in
+        flags.values("--output").filter(|output| outputs::is_image(output)).flat_map(outputs::names)
+    {
         let Some(named) = Named::of(&name) else {
-            return refuse(&format!("input `outputs`: `{name}` is no image's name")).map_err(Into::into);
+            return refuse(&format!("input `outputs`: `{name}` is no image's name"))
+                .map_err(Into::into);
         };
         let is_tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
-        let is_image = images.iter().any(|image| Named::of(&image.to_string()).is_some_and(|image| image.lies_beside(&named)));
+        let is_image = images.iter().any(|image| {
+            Named::of(&image.to_string()).is_some_and(|image| image.lies_beside(&named))
+        });
         if !is_image {
             let listed: Vec<String> = images.iter().map(|image| format!("`{image}`")).collect();
-            return refuse(&format!("input `outputs`: `{name}` is none of the images of this run: {}", listed.join(", ")))
-                .hint(format!("write `images: {}/{}`, and leave `name` out of `outputs`", named.registry, named.path));
+            return refuse(&format!(
+                "input `outputs`: `{name}` is none of the images of this run: {}",
+                listed.join(", ")
+            ))
+            .hint(format!(
+                "write `images: {}/{}`, and leave `name` out of `outputs`",
+                named.registry, named.path
+            ));
         }
         if is_tagged && goal == Goal::PushByDigest {
-            return refuse(&format!("input `outputs`: `{name}` has a tag, and what is pushed by digest gets none"))
-                .hint("write the name without its tag; the action `merge` takes `tags`");
+            return refuse(&format!(
+                "input `outputs`: `{name}` has a tag, and what is pushed by digest gets none"
+            ))
+            .hint("write the name without its tag; the action `merge` takes `tags`");
         }
         if is_tagged && !names.iter().any(|known| Named::of(known).as_ref() == Some(&named)) {
-            return refuse(&format!("input `outputs`: `{name}` is none of the names that this run puts"))
-                .hint(format!("names belong in `tags`: write `tags: {}`, and leave `name` out of `outputs`", named.tag));
+            return refuse(&format!(
+                "input `outputs`: `{name}` is none of the names that this run puts"
+            ))
+            .hint(format!(
+                "names belong in `tags`: write `tags: {}`, and leave `name` out of `outputs`",
+                named.tag
+            ));
         }
     }
     Ok(())
@@ -91,12 +131,18 @@ pub(super) fn unused_evidence_dir(inputs: &Inputs, goal: Goal) -> Option<String>
 fn unused_outputs(inputs: &Inputs, flags: &Flags, goal: Goal) -> Vec<String> {
     let mut notices = Vec::new();
     let given: Vec<&str> = flags.values("--output").collect();
-    let loads = inputs.build.load || given.iter().any(|output| outputs::kind(output).as_deref() == Some("docker"));
+    let loads = inputs.build.load
+        || given.iter().any(|output| outputs::kind(output).as_deref() == Some("docker"));
     if goal != Goal::Check && loads {
-        let what = if inputs.build.load { "input `load`" } else { "input `outputs`: `type=docker`" };
+        let what =
+            if inputs.build.load { "input `load`" } else { "input `outputs`: `type=docker`" };
         notices.push(format!("{what} is not heeded where the image is pushed; pull it by its digest, or build with `push: false`"));
     }
-    if goal == Goal::Check && given.iter().any(|output| outputs::is_image(output) && outputs::switch(output, "push") == Some(true)) {
+    if goal == Goal::Check
+        && given.iter().any(|output| {
+            outputs::is_image(output) && outputs::switch(output, "push") == Some(true)
+        })
+    {
         notices.push(
             "input `outputs`: `push=true` is not heeded, since this run publishes nothing; `push: true` says that it should".to_owned(),
         );
@@ -106,13 +152,24 @@ fn unused_outputs(inputs: &Inputs, flags: &Flags, goal: Goal) -> Vec<String> {
 
 /// Logins that serve no image of the run, nor a cache or a context that is named.
 pub(super) fn unserved(logins: &[Login], images: &[Repository], elsewhere: &[&str]) -> Vec<String> {
-    let mut served: BTreeSet<String> = images.iter().map(|image| spelling::registry(image.registry())).collect();
+    let mut served: BTreeSet<String> =
+        images.iter().map(|image| spelling::registry(image.registry())).collect();
     for text in elsewhere {
-        let named = text.split_once("docker-image://").map(|(_, name)| name.to_owned()).or_else(|| preflight::cache_reference(text));
+        let named = text
+            .split_once("docker-image://")
+            .map(|(_, name)| name.to_owned())
+            .or_else(|| preflight::cache_reference(text));
         served.extend(named.and_then(|name| Named::of(&name)).map(|named| named.registry));
     }
-    let listed: Vec<String> = images.iter().map(|image| format!("`{}`", image.registry())).collect::<BTreeSet<_>>().into_iter().collect();
-    let unserved = logins.iter().filter(|login| login.is_given && !served.contains(&spelling::registry(&login.registry)));
+    let listed: Vec<String> = images
+        .iter()
+        .map(|image| format!("`{}`", image.registry()))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let unserved = logins
+        .iter()
+        .filter(|login| login.is_given && !served.contains(&spelling::registry(&login.registry)));
     unserved
         .map(|login| {
             format!(
@@ -126,15 +183,27 @@ pub(super) fn unserved(logins: &[Login], images: &[Repository], elsewhere: &[&st
 
 /// What is signed is SLSA provenance 1.0, so a build that writes another would be in vain.
 pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Result<()> {
-    for attest in flags.values("--attest").filter(|attest| outputs::kind(attest).as_deref() == Some("provenance")) {
+    for attest in flags
+        .values("--attest")
+        .filter(|attest| outputs::kind(attest).as_deref() == Some("provenance"))
+    {
         let version = outputs::value(attest, "version").map(|version| version.trim().to_owned());
-        let Some(version) = version.filter(|version| version != "v1" && outputs::switch(attest, "disabled") != Some(true)) else {
+        let Some(version) = version
+            .filter(|version| version != "v1" && outputs::switch(attest, "disabled") != Some(true))
+        else {
             continue;
         };
         let given = !inputs.build.provenance.is_empty();
-        let (input, leading) = if given { ("provenance", None) } else { ("attests", Some("type=provenance".to_owned())) };
-        let own = outputs::fields(attest).into_iter().filter(|(key, _)| !["type", "version", "builder-id"].contains(&key.as_str()));
-        let rest: Vec<String> = leading.into_iter().chain(own.map(|(key, value)| format!("{key}={value}"))).collect();
+        let (input, leading) = if given {
+            ("provenance", None)
+        } else {
+            ("attests", Some("type=provenance".to_owned()))
+        };
+        let own = outputs::fields(attest)
+            .into_iter()
+            .filter(|(key, _)| !["type", "version", "builder-id"].contains(&key.as_str()));
+        let rest: Vec<String> =
+            leading.into_iter().chain(own.map(|(key, value)| format!("{key}={value}"))).collect();
         let rest = if rest.is_empty() { "true".to_owned() } else { rest.join(",") };
         return refuse(&format!(
             "input `{input}`: `version={version}`: what is signed and verified here is SLSA provenance 1.0 (`v1`) alone"
@@ -153,7 +222,10 @@ mod tests {
 
     /// The plan of a push to `main`, in which these inputs are given.
     fn planned(event: &str, inputs: &[(&str, &str)]) -> anyhow::Result<Plan> {
-        let env: Environment = inputs.iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned())).collect();
+        let env: Environment = inputs
+            .iter()
+            .map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned()))
+            .collect();
         let git_ref = if event == "push" { "refs/heads/main" } else { "refs/pull/7/merge" };
         let context = Context {
             repository: Some("octo/app".into()),
@@ -174,37 +246,67 @@ mod tests {
     fn refused(inputs: &[(&str, &str)], parts: &[&str]) {
         let Err(error) = planned("push", inputs) else { panic!("{inputs:?} is planned") };
         assert_eq!(crate::error::exit_code(&error), crate::error::exit::BAD_INPUT, "{error:?}");
-        let said = format!("{}\n{}", crate::error::message(&error), crate::error::hints(&error).join("\n"));
+        let said = format!(
+            "{}\n{}",
+            crate::error::message(&error),
+            crate::error::hints(&error).join("\n")
+        );
         for part in parts {
             assert!(said.contains(part), "{inputs:?}: `{part}` is missing in {said}");
         }
     }
 
     fn notices(plan: &serde_json::Value) -> String {
-        plan["notices"].as_array().unwrap().iter().map(|notice| notice.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+        plan["notices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|notice| notice.as_str().unwrap())
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
-    const LEG: &str = "type=image,\"name=ghcr.io/octo/app\",push-by-digest=true,name-canonical=true,push=true";
+    const LEG: &str =
+        "type=image,\"name=ghcr.io/octo/app\",push-by-digest=true,name-canonical=true,push=true";
 
     #[test]
     fn a_leg_is_pushed_by_digest_and_names_nothing() {
-        let plan = json("push", &[("images", "ghcr.io/octo/app"), ("platforms", "linux/arm64"), ("outputs", LEG)]);
+        let plan = json(
+            "push",
+            &[("images", "ghcr.io/octo/app"), ("platforms", "linux/arm64"), ("outputs", LEG)],
+        );
         assert_eq!(plan["decision"], "push-by-digest");
         assert!(notices(&plan).contains("`push-by-digest: true`"), "{plan}");
-        // What it names is the image where nothing else does; the repository's own name would be another.
-        let plan = json("push", &[("outputs", "type=image,\"name=octo/other,quay.io/octo/other\",push-by-digest=true,push=true")]);
+        // What it names is the image where nothing else does; the repository's own name would be
+        // another.
+        let plan = json(
+            "push",
+            &[(
+                "outputs",
+                "type=image,\"name=octo/other,quay.io/octo/other\",push-by-digest=true,push=true",
+            )],
+        );
         assert_eq!(
             (&plan["decision"], &plan["images"]),
             (&"push-by-digest".into(), &serde_json::json!(["octo/other", "quay.io/octo/other"]))
         );
         assert_eq!(json("pull_request", &[("outputs", LEG)])["decision"], "build-only");
-        refused(&[("images", "ghcr.io/octo/else"), ("outputs", LEG)], &["is none of the images of this run", "images: ghcr.io/octo/app"]);
+        refused(
+            &[("images", "ghcr.io/octo/else"), ("outputs", LEG)],
+            &["is none of the images of this run", "images: ghcr.io/octo/app"],
+        );
         refused(
             &[("outputs", "type=image,name=octo/app:1,push=true")],
             &["is none of the images of this run", "images: docker.io/octo/app`"],
         );
-        refused(&[("images", "r.io/a"), ("outputs", "type=image,name=r.io/a:1,push-by-digest=true")], &["has a tag", "without its tag"]);
-        refused(&[("outputs", "type=image,push=false"), ("push", "true")], &["`push=false` stands beside `push: true`"]);
+        refused(
+            &[("images", "r.io/a"), ("outputs", "type=image,name=r.io/a:1,push-by-digest=true")],
+            &["has a tag", "without its tag"],
+        );
+        refused(
+            &[("outputs", "type=image,push=false"), ("push", "true")],
+            &["`push=false` stands beside `push: true`"],
+        );
         assert_eq!(json("push", &[("outputs", "type=image,push=false")])["decision"], "build-only");
     }
 
@@ -214,15 +316,34 @@ mod tests {
         let plan = json("push", &[("images", "ghcr.io/octo/app"), ("outputs", given)]);
         let pushed = "type=image,name=ghcr.io/octo/app,push=true,push-by-digest=true,name-canonical=true,compression=zstd,\
                       force-compression=true,rewrite-timestamp=true,oci-mediatypes=true";
-        assert!(plan["buildx"].as_array().unwrap().iter().any(|argument| argument == pushed), "{plan}");
+        assert!(
+            plan["buildx"].as_array().unwrap().iter().any(|argument| argument == pushed),
+            "{plan}"
+        );
         assert_eq!(plan["decision"], "publish");
-        for fits in ["type=image,name=ghcr.io/octo/app,push=true", "type=image,name=GHCR.io/octo/app:latest", "type=registry"] {
-            assert_eq!(json("push", &[("images", "ghcr.io/octo/app"), ("outputs", fits)])["decision"], "publish");
+        for fits in [
+            "type=image,name=ghcr.io/octo/app,push=true",
+            "type=image,name=GHCR.io/octo/app:latest",
+            "type=registry",
+        ] {
+            assert_eq!(
+                json("push", &[("images", "ghcr.io/octo/app"), ("outputs", fits)])["decision"],
+                "publish"
+            );
         }
-        for other in ["type=image,name=ghcr.io/octo/app:v9,push=true", "type=registry,\"name=ghcr.io/octo/app,ghcr.io/octo/app:v9\""] {
-            refused(&[("images", "ghcr.io/octo/app"), ("outputs", other)], &["none of the names that this run puts", "tags: v9"]);
+        for other in [
+            "type=image,name=ghcr.io/octo/app:v9,push=true",
+            "type=registry,\"name=ghcr.io/octo/app,ghcr.io/octo/app:v9\"",
+        ] {
+            refused(
+                &[("images", "ghcr.io/octo/app"), ("outputs", other)],
+                &["none of the names that this run puts", "tags: v9"],
+            );
         }
-        refused(&[("outputs", "type=registry,name=quay.io/octo/app")], &["none of the images of this run"]);
+        refused(
+            &[("outputs", "type=registry,name=quay.io/octo/app")],
+            &["none of the images of this run"],
+        );
         let plan = json("push", &[("load", "true")]);
         assert!(notices(&plan).contains("input `load` is not heeded"), "{plan}");
         let plan = json("pull_request", &[("outputs", "type=image,push=true")]);
@@ -231,13 +352,20 @@ mod tests {
 
     #[test]
     fn a_cache_is_written_under_no_name_of_the_image_however_it_is_spelt() {
-        for cache in ["type=registry,ref=ghcr.io/octo/app,mode=max", "type=registry,\"ref=GHCR.io/Octo/App\"", "ghcr.io/octo/app"] {
+        for cache in [
+            "type=registry,ref=ghcr.io/octo/app,mode=max",
+            "type=registry,\"ref=GHCR.io/Octo/App\"",
+            "ghcr.io/octo/app",
+        ] {
             for tags in ["latest", "dev"] {
                 let inputs = [("images", "ghcr.io/octo/app"), ("tags", tags), ("cache-to", cache)];
                 refused(&inputs, &["`cache-to`", "ghcr.io/octo/app:buildcache"]);
             }
         }
-        refused(&[("images", "octo/app"), ("cache-to", "type=registry,ref=docker.io/octo/app:main")], &["`cache-to`"]);
+        refused(
+            &[("images", "octo/app"), ("cache-to", "type=registry,ref=docker.io/octo/app:main")],
+            &["`cache-to`"],
+        );
         // A pull request writes it, too.
         planned("pull_request", &[("cache-to", "type=registry,ref=ghcr.io/octo/app")]).unwrap_err();
         for cache in [
@@ -246,36 +374,76 @@ mod tests {
             "type=registry,ref=ghcr.io/octo/app-cache",
             "type=inline",
         ] {
-            json("push", &[("images", "ghcr.io/octo/app"), ("tags", "latest"), ("cache-to", cache)]);
+            json(
+                "push",
+                &[("images", "ghcr.io/octo/app"), ("tags", "latest"), ("cache-to", cache)],
+            );
         }
     }
 
     #[test]
     fn provenance_of_an_older_version_is_refused_before_anything_is_built() {
-        refused(&[("provenance", "mode=max,version=v0.2")], &["input `provenance`", "`version=v0.2`", "write `provenance: mode=max`"]);
+        refused(
+            &[("provenance", "mode=max,version=v0.2")],
+            &["input `provenance`", "`version=v0.2`", "write `provenance: mode=max`"],
+        );
         refused(&[("provenance", "version=v0.2")], &["write `provenance: true`"]);
-        refused(&[("attests", "type=provenance,mode=min,\"version=v0.2\"")], &["write `attests: type=provenance,mode=min`"]);
-        refused(&[("provenance", "mode=max,version=0.2"), ("push-by-digest", "true")], &["`version=0.2`"]);
-        for provenance in ["mode=max,version=v1", "mode=max", "false", "mode=max,builder-id=https://x/?version=v0.2"] {
+        refused(
+            &[("attests", "type=provenance,mode=min,\"version=v0.2\"")],
+            &["write `attests: type=provenance,mode=min`"],
+        );
+        refused(
+            &[("provenance", "mode=max,version=0.2"), ("push-by-digest", "true")],
+            &["`version=0.2`"],
+        );
+        for provenance in [
+            "mode=max,version=v1",
+            "mode=max",
+            "false",
+            "mode=max,builder-id=https://x/?version=v0.2",
+        ] {
             json("push", &[("provenance", provenance)]);
         }
     }
 
     #[test]
     fn a_login_that_serves_nothing_is_told_and_a_pair_never_goes_astray() {
-        let pair = |more: &[(&'static str, &'static str)]| [&[("username", "u"), ("password", "hunter2")], more].concat();
-        let logins =
-            |plan: &serde_json::Value| plan["logins"].as_array().unwrap().iter().map(|login| login["registry"].clone()).collect::<Vec<_>>();
+        let pair = |more: &[(&'static str, &'static str)]| {
+            [&[("username", "u"), ("password", "hunter2")], more].concat()
+        };
+        let logins = |plan: &serde_json::Value| {
+            plan["logins"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|login| login["registry"].clone())
+                .collect::<Vec<_>>()
+        };
         let plan = json("push", &pair(&[("images", "octo/app"), ("registry", "quay.io")]));
-        assert!(notices(&plan).contains("the login at `quay.io` serves no image of this run (`docker.io`)"), "{plan}");
-        for served in [("cache-to", "type=registry,ref=quay.io/octo/cache:a"), ("build-contexts", "base=docker-image://quay.io/octo/base")]
-        {
-            let plan = json("push", &pair(&[("images", "octo/app"), ("registry", "quay.io"), served]));
+        assert!(
+            notices(&plan)
+                .contains("the login at `quay.io` serves no image of this run (`docker.io`)"),
+            "{plan}"
+        );
+        for served in [
+            ("cache-to", "type=registry,ref=quay.io/octo/cache:a"),
+            ("build-contexts", "base=docker-image://quay.io/octo/base"),
+        ] {
+            let plan =
+                json("push", &pair(&[("images", "octo/app"), ("registry", "quay.io"), served]));
             assert!(!notices(&plan).contains("the login"), "{plan}");
         }
-        for alike in ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io", "HTTPS://Docker.io/"] {
+        for alike in [
+            "https://index.docker.io/v1/",
+            "docker.io",
+            "registry-1.docker.io",
+            "HTTPS://Docker.io/",
+        ] {
             let plan = json("push", &pair(&[("images", "octo/app"), ("registry", alike)]));
-            assert!(!notices(&plan).contains("the login") && logins(&plan)[0] == "docker.io", "{plan}");
+            assert!(
+                !notices(&plan).contains("the login") && logins(&plan)[0] == "docker.io",
+                "{plan}"
+            );
         }
         // docker/login-action takes a pair without a registry for Docker Hub.
         for images in [
@@ -293,8 +461,14 @@ mod tests {
             &pair(&[("images", "ghcr.io/octo/app\nquay.io/octo/app")]),
             &["`ghcr.io` and `quay.io`", "for which of them", "registry-auth"],
         );
-        refused(&pair(&[("tags", "ghcr.io/octo/app:1\nquay.io/octo/app:1")]), &["for which of them"]);
-        refused(&pair(&[("registry", "ghcr.io/octo")]), &["`ghcr.io/octo` is no registry; write `ghcr.io`"]);
+        refused(
+            &pair(&[("tags", "ghcr.io/octo/app:1\nquay.io/octo/app:1")]),
+            &["for which of them"],
+        );
+        refused(
+            &pair(&[("registry", "ghcr.io/octo")]),
+            &["`ghcr.io/octo` is no registry; write `ghcr.io`"],
+        );
         refused(
             &[("registry-auth", "[{registry: quay.io/octo, username: u, password: p}]")],
             &["input `registry-auth`", "write `quay.io`"],
@@ -304,35 +478,70 @@ mod tests {
 
     #[test]
     fn every_repository_gets_the_tags_that_are_written_with_it() {
-        for tags in ["quay.io/octo/app:latest,ghcr.io/octo/app:1.2-90dd603", "quay.io/octo/app,,ghcr.io/Octo/app:1.2-90dd603,"] {
+        for tags in [
+            "quay.io/octo/app:latest,ghcr.io/octo/app:1.2-90dd603",
+            "quay.io/octo/app,,ghcr.io/Octo/app:1.2-90dd603,",
+        ] {
             let plan = json("push", &[("tags", tags)]);
-            assert_eq!(plan["tags"], serde_json::json!(["quay.io/octo/app:latest", "ghcr.io/octo/app:1.2-90dd603"]), "{plan}");
-            let Plan::Publish(publish) = planned("push", &[("tags", tags)]).unwrap() else { panic!("{plan}") };
-            let names: Vec<String> = publish.release.names().iter().map(ToString::to_string).collect();
+            assert_eq!(
+                plan["tags"],
+                serde_json::json!(["quay.io/octo/app:latest", "ghcr.io/octo/app:1.2-90dd603"]),
+                "{plan}"
+            );
+            let Plan::Publish(publish) = planned("push", &[("tags", tags)]).unwrap() else {
+                panic!("{plan}")
+            };
+            let names: Vec<String> =
+                publish.release.names().iter().map(ToString::to_string).collect();
             assert_eq!(names, ["ghcr.io/octo/app:1.2-90dd603", "quay.io/octo/app:latest"]);
             assert!(publish.release.images().len() == 2);
         }
-        let plan = json("push", &[("tags", "r.io/a:1\nr.io/b:1\nr.io/b:{{branch}}"), ("flavor", "prefix=x-")]);
+        let plan = json(
+            "push",
+            &[("tags", "r.io/a:1\nr.io/b:1\nr.io/b:{{branch}}"), ("flavor", "prefix=x-")],
+        );
         assert_eq!(plan["tags"], serde_json::json!(["r.io/a:x-1", "r.io/b:x-1", "r.io/b:x-main"]));
     }
 
     #[test]
     fn a_name_without_a_registry_is_never_published_and_may_be_built() {
-        refused(&[("tags", "app:latest")], &["`app:latest` names no registry", "ghcr.io/octo/app:latest"]);
-        let login = [("tags", "agones-client:0.1.0"), ("registry", "octo.azurecr.io"), ("username", "u"), ("password", "p")];
+        refused(
+            &[("tags", "app:latest")],
+            &["`app:latest` names no registry", "ghcr.io/octo/app:latest"],
+        );
+        let login = [
+            ("tags", "agones-client:0.1.0"),
+            ("registry", "octo.azurecr.io"),
+            ("username", "u"),
+            ("password", "p"),
+        ];
         refused(&login, &["names no registry", "octo.azurecr.io/octo/agones-client:0.1.0"]);
         refused(&[("tags", "app:latest"), ("push-by-digest", "true")], &["names no registry"]);
-        assert_eq!(json("push", &[("tags", "app:test"), ("push", "false")])["tags"][0], "docker.io/library/app:test");
+        assert_eq!(
+            json("push", &[("tags", "app:test"), ("push", "false")])["tags"][0],
+            "docker.io/library/app:test"
+        );
         assert_eq!(json("push", &[("tags", "octo/app:v1")])["tags"][0], "docker.io/octo/app:v1");
         for either in ["octo/app", "feature/x"] {
-            refused(&[("tags", either)], &["could be a tag or an image", &format!("docker.io/{either}:latest"), &either.replace('/', "-")]);
+            refused(
+                &[("tags", either)],
+                &[
+                    "could be a tag or an image",
+                    &format!("docker.io/{either}:latest"),
+                    &either.replace('/', "-"),
+                ],
+            );
         }
         let plan = json("push", &[("images", "ghcr.io/octo/app"), ("tags", "feature/x\nv1 2")]);
         assert_eq!(plan["tag_names"], serde_json::json!(["feature-x", "v1-2"]));
         assert!(
-            notices(&plan).contains("`feature/x` is no legal tag, and is put as `feature-x`") && notices(&plan).contains("`v1-2`"),
+            notices(&plan).contains("`feature/x` is no legal tag, and is put as `feature-x`")
+                && notices(&plan).contains("`v1-2`"),
             "{plan}"
         );
-        refused(&[("images", "ghcr.io/octo/app"), ("tags", "ghcr.io/octo/app")], &["is a whole reference beside `images`"]);
+        refused(
+            &[("images", "ghcr.io/octo/app"), ("tags", "ghcr.io/octo/app")],
+            &["is a whole reference beside `images`"],
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Addresses of Git repositories in all the ways that Git, BuildKit and SLSA spell them → one that can be compared. It guesses nothing: what is
-//! not plainly a repository's address is none.
+//! Addresses of Git repositories in all the ways that Git, BuildKit and SLSA spell them → one that
+//! can be compared. It guesses nothing: what is not plainly a repository's address is none.
 
 /// A repository, and perhaps what of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub struct Git {
     reference: Option<String>,
 }
 
-const SCHEMES: [(&str, u16); 4] = [("https://", 443), ("http://", 80), ("ssh://", 22), ("git://", 9418)];
+const SCHEMES: [(&str, u16); 4] =
+    [("https://", 443), ("http://", 80), ("ssh://", 22), ("git://", 9418)];
 
 impl Git {
     pub fn of(text: &str) -> Option<Self> {
@@ -20,7 +21,10 @@ impl Git {
         let (text, is_slsa) = text.strip_prefix("git+").map_or((text, false), |rest| (rest, true));
         let (address, fragment) = halves(text, '#');
         let (address, query) = halves(address, '?');
-        let (place, path, default) = match SCHEMES.iter().find_map(|(scheme, port)| Some((address.strip_prefix(scheme)?, *port))) {
+        let (place, path, default) = match SCHEMES
+            .iter()
+            .find_map(|(scheme, port)| Some((address.strip_prefix(scheme)?, *port)))
+        {
             Some((rest, port)) => {
                 let (place, path) = rest.split_once('/')?;
                 (place, path, Some(port))
@@ -33,7 +37,10 @@ impl Git {
             None => {
                 let (place, path) = address.split_once(':')?;
                 let (user, _) = place.split_once('@')?;
-                let is_user = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+                let is_user = !user.is_empty()
+                    && user
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
                 (is_user.then_some(place)?, path, None)
             }
         };
@@ -43,11 +50,13 @@ impl Git {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (place, None),
         };
-        let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+        let is_host = !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
         let path = path.trim_start_matches('/');
         let path = path.strip_suffix('/').unwrap_or(path);
         let path = path.strip_suffix(".git").unwrap_or(path);
-        let reference = at.or(fragment.map(|fragment| halves(fragment, ':').0)).or_else(|| reference(query?));
+        let reference =
+            at.or(fragment.map(|fragment| halves(fragment, ':').0)).or_else(|| reference(query?));
         (is_host && is_path(path)).then(|| Self {
             host: host.to_ascii_lowercase(),
             port: port.filter(|port| Some(*port) != default),
@@ -58,11 +67,14 @@ impl Git {
 
     /// What of it, where that is a whole commit.
     pub fn commit(&self) -> Option<&str> {
-        let is_commit = |text: &&str| matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_commit = |text: &&str| {
+            matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
         self.reference.as_deref().filter(is_commit)
     }
 
-    /// The same repository, whatever of it; GitHub does not tell large letters from small ones. `github` is the host of this run.
+    /// The same repository, whatever of it; GitHub does not tell large letters from small ones.
+    /// `github` is the host of this run.
     pub fn is_same_repository(&self, other: &Self, github: &str) -> bool {
         let same_path = if [github, "github.com"].contains(&self.host.as_str()) {
             self.path.eq_ignore_ascii_case(&other.path)
@@ -107,7 +119,8 @@ fn halves(text: &str, letter: char) -> (&str, Option<&str>) {
 
 /// As BuildKit reads queries of repositories.
 fn reference(query: &str) -> Option<&str> {
-    let field = |name: &str| query.split('&').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+    let field =
+        |name: &str| query.split('&').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
     ["commit", "checksum", "ref", "tag", "branch"].into_iter().find_map(field)
 }
 

@@ -1,6 +1,8 @@
-//! JSON objects as every reader reads them: no member twice, and none that others take for one that is read here. It keeps each value as text.
+//! JSON objects as every reader reads them: no member twice, and none that others take for one that
+//! is read here. It keeps each value as text.
 //!
-//! Go matches names whatever their case, and lets the last one win: <https://pkg.go.dev/encoding/json#Unmarshal>.
+//! Go matches names whatever their case, and lets the last one win:
+//! <https://pkg.go.dev/encoding/json#Unmarshal>.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,8 +26,14 @@ impl<'a> Object<'a> {
         let Pairs(pairs) = serde_json::from_str(text).map_err(wrong)?;
         let mut members = BTreeMap::new();
         for (name, value) in pairs {
-            if let Some(known) = known.iter().find(|known| **known != name && folded(&name) == folded(known)) {
-                return Err(Unread::Case { place: place.to_owned(), name, known: (*known).to_owned() });
+            if let Some(known) =
+                known.iter().find(|known| **known != name && folded(&name) == folded(known))
+            {
+                return Err(Unread::Case {
+                    place: place.to_owned(),
+                    name,
+                    known: (*known).to_owned(),
+                });
             }
             if members.contains_key(&name) {
                 return Err(Unread::Twice { place: place.to_owned(), name });
@@ -55,7 +63,8 @@ impl<'a> Object<'a> {
     /// Empty is as none.
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, Unread> {
         let wrong = |_| Unread::Wrong { place: self.place_of(name), expected: "a text" };
-        let text: Option<String> = self.get(name).map(serde_json::from_str).transpose().map_err(wrong)?;
+        let text: Option<String> =
+            self.get(name).map(serde_json::from_str).transpose().map_err(wrong)?;
         Ok(text.filter(|text| !text.is_empty()))
     }
 
@@ -63,7 +72,10 @@ impl<'a> Object<'a> {
     pub(super) fn texts(&self, name: &str) -> Result<BTreeMap<String, String>, Unread> {
         let Some(map) = self.object(name, &[])? else { return Ok(BTreeMap::new()) };
         let names: Vec<String> = map.members.keys().cloned().collect();
-        names.into_iter().map(|name| Ok((name.clone(), map.text(&name)?.unwrap_or_default()))).collect()
+        names
+            .into_iter()
+            .map(|name| Ok((name.clone(), map.text(&name)?.unwrap_or_default())))
+            .collect()
     }
 
     /// The entries of a list, each with its place.
@@ -71,7 +83,11 @@ impl<'a> Object<'a> {
         let Some(text) = self.get(name) else { return Ok(Vec::new()) };
         let wrong = |_| Unread::Wrong { place: self.place_of(name), expected: "a list" };
         let entries: Vec<&'a RawValue> = serde_json::from_str(text).map_err(wrong)?;
-        Ok(entries.into_iter().enumerate().map(|(at, entry)| (entry.get(), format!("{}[{at}]", self.place_of(name)))).collect())
+        Ok(entries
+            .into_iter()
+            .enumerate()
+            .map(|(at, entry)| (entry.get(), format!("{}[{at}]", self.place_of(name))))
+            .collect())
     }
 }
 
@@ -109,9 +125,12 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
     }
 }
 
-/// The text of an object in which the member at `path` is this text; objects on the way are made where there are none. Nothing else changes.
+/// The text of an object in which the member at `path` is this text; objects on the way are made
+/// where there are none. Nothing else changes.
 pub(super) fn with_text(object: &str, path: &[&str], value: &str) -> Result<String, Unread> {
-    let Some((name, deeper)) = path.split_first() else { return Ok(serde_json::Value::from(value).to_string()) };
+    let Some((name, deeper)) = path.split_first() else {
+        return Ok(serde_json::Value::from(value).to_string());
+    };
     let read = Object::read(object, "", &[name])?;
     let old = read.members.get(*name).map(|old| old.get());
     let is_kept = old.is_some_and(|old| old != "null" && !deeper.is_empty());
@@ -121,12 +140,22 @@ pub(super) fn with_text(object: &str, path: &[&str], value: &str) -> Result<Stri
         Some(old) => {
             // The old text is a part of the object's.
             let at = old.as_ptr().addr().saturating_sub(object.as_ptr().addr());
-            [object.get(..at).unwrap_or_default(), &new, object.get(at + old.len()..).unwrap_or_default()].concat()
+            [
+                object.get(..at).unwrap_or_default(),
+                &new,
+                object.get(at + old.len()..).unwrap_or_default(),
+            ]
+            .concat()
         }
         None => {
             let comma = if read.members.is_empty() { "" } else { "," };
             let member = format!("{}:{new}{comma}", serde_json::Value::from(*name));
-            [object.get(..start).unwrap_or_default(), &member, object.get(start..).unwrap_or_default()].concat()
+            [
+                object.get(..start).unwrap_or_default(),
+                &member,
+                object.get(start..).unwrap_or_default(),
+            ]
+            .concat()
         }
     })
 }
@@ -141,10 +170,22 @@ mod tests {
         for (before, after) in [
             (r#"{}"#, r#"{"runDetails":{"builder":{"id":"x\"y"}}}"#),
             (r#" { "a": 1.0 }"#, r#" {"runDetails":{"builder":{"id":"x\"y"}}, "a": 1.0 }"#),
-            (r#"{"runDetails":{}, "a" : [ ]}"#, r#"{"runDetails":{"builder":{"id":"x\"y"}}, "a" : [ ]}"#),
-            (r#"{"runDetails":{"builder": {"id" : "" , "v":{}}}}"#, r#"{"runDetails":{"builder": {"id" : "x\"y" , "v":{}}}}"#),
-            (r#"{"runDetails":{"builder":null,"metadata":{}}}"#, r#"{"runDetails":{"builder":{"id":"x\"y"},"metadata":{}}}"#),
-            (r#"{"a":"runDetails{","runDetails":null}"#, r#"{"a":"runDetails{","runDetails":{"builder":{"id":"x\"y"}}}"#),
+            (
+                r#"{"runDetails":{}, "a" : [ ]}"#,
+                r#"{"runDetails":{"builder":{"id":"x\"y"}}, "a" : [ ]}"#,
+            ),
+            (
+                r#"{"runDetails":{"builder": {"id" : "" , "v":{}}}}"#,
+                r#"{"runDetails":{"builder": {"id" : "x\"y" , "v":{}}}}"#,
+            ),
+            (
+                r#"{"runDetails":{"builder":null,"metadata":{}}}"#,
+                r#"{"runDetails":{"builder":{"id":"x\"y"},"metadata":{}}}"#,
+            ),
+            (
+                r#"{"a":"runDetails{","runDetails":null}"#,
+                r#"{"a":"runDetails{","runDetails":{"builder":{"id":"x\"y"}}}"#,
+            ),
         ] {
             assert_eq!(with_text(before, &path, "x\"y").unwrap(), after);
             serde_json::from_str::<serde_json::Value>(after).unwrap();
@@ -153,7 +194,12 @@ mod tests {
 
     #[test]
     fn names_fold_as_gos_do() {
-        for (name, other) in [("Digest", "digest"), ("dige\u{17f}t", "digest"), ("BUILDER", "builder"), ("\u{212a}ey", "key")] {
+        for (name, other) in [
+            ("Digest", "digest"),
+            ("dige\u{17f}t", "digest"),
+            ("BUILDER", "builder"),
+            ("\u{212a}ey", "key"),
+        ] {
             assert_eq!(folded(name), folded(other), "{name}");
         }
         assert_ne!(folded("dígest"), folded("digest"));

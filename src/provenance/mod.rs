@@ -1,5 +1,5 @@
-//! The provenance that BuildKit writes of one build → what it says: builder, source, materials. Pure; it believes nothing, and takes no document
-//! that other programs could read otherwise.
+//! The provenance that BuildKit writes of one build → what it says: builder, source, materials.
+//! Pure; it believes nothing, and takes no document that other programs could read otherwise.
 //!
 //! Reference: <https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md>.
 
@@ -23,7 +23,8 @@ pub const SLSA_1: &str = "https://slsa.dev/provenance/v1";
 pub const SLSA_02: &str = "https://slsa.dev/provenance/v0.2";
 
 /// What BuildKit calls what it does; of version 1 it wrote both.
-const BUILD_TYPE: &str = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+const BUILD_TYPE: &str =
+    "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
 const BUILD_TYPE_02: &str = "https://mobyproject.org/buildkit@v1";
 
 /// What the provenance of one build says.
@@ -66,7 +67,8 @@ impl Resource {
     /// The commits that it names: in its address, and as its digest.
     pub fn commits(&self) -> Vec<String> {
         let named = Git::of(&self.uri).and_then(|git| git.commit().map(str::to_owned));
-        let digests = ["sha1", "gitCommit", "sha256"].iter().filter_map(|kind| self.digest.get(*kind));
+        let digests =
+            ["sha1", "gitCommit", "sha256"].iter().filter_map(|kind| self.digest.get(*kind));
         named.into_iter().chain(digests.filter(|digest| !digest.is_empty()).cloned()).collect()
     }
 }
@@ -112,35 +114,63 @@ impl Provenance {
 
     fn of_version_1(predicate: &str) -> Result<Self, Unread> {
         let whole = Object::read(predicate, "", &["buildDefinition", "runDetails"])?;
-        let definition =
-            whole.demanded("buildDefinition", &["buildType", "externalParameters", "internalParameters", "resolvedDependencies"])?;
+        let definition = whole.demanded(
+            "buildDefinition",
+            &["buildType", "externalParameters", "internalParameters", "resolvedDependencies"],
+        )?;
         is_buildkits(&definition, &[BUILD_TYPE, BUILD_TYPE_02], "buildDefinition.buildType")?;
         let parameters = definition.object("externalParameters", &["configSource", "request"])?;
         let details = whole.object("runDetails", &["builder", "metadata", "byproducts"])?;
-        let builder = within(details.as_ref(), "builder", &["id", "version", "builderDependencies"])?;
+        let builder =
+            within(details.as_ref(), "builder", &["id", "version", "builderDependencies"])?;
         Ok(Self {
             builder: builder.map(|builder| builder.text("id")).transpose()?.flatten(),
-            source: source(within(parameters.as_ref(), "configSource", &["uri", "digest", "path"])?)?,
+            source: source(within(
+                parameters.as_ref(),
+                "configSource",
+                &["uri", "digest", "path"],
+            )?)?,
             checkout: checkout(within(details.as_ref(), "metadata", &METADATA)?)?,
             materials: resources(&definition, "resolvedDependencies")?,
         })
     }
 
     fn of_version_02(predicate: &str) -> Result<Self, Unread> {
-        let whole = Object::read(predicate, "", &["buildType", "builder", "invocation", "materials", "metadata", "buildConfig"])?;
+        let whole = Object::read(
+            predicate,
+            "",
+            &["buildType", "builder", "invocation", "materials", "metadata", "buildConfig"],
+        )?;
         is_buildkits(&whole, &[BUILD_TYPE_02], "buildType")?;
-        let invocation = whole.object("invocation", &["configSource", "parameters", "environment"])?;
+        let invocation =
+            whole.object("invocation", &["configSource", "parameters", "environment"])?;
         Ok(Self {
-            builder: whole.object("builder", &["id"])?.map(|builder| builder.text("id")).transpose()?.flatten(),
-            source: source(within(invocation.as_ref(), "configSource", &["uri", "digest", "entryPoint"])?)?,
+            builder: whole
+                .object("builder", &["id"])?
+                .map(|builder| builder.text("id"))
+                .transpose()?
+                .flatten(),
+            source: source(within(
+                invocation.as_ref(),
+                "configSource",
+                &["uri", "digest", "entryPoint"],
+            )?)?,
             checkout: checkout(whole.object("metadata", &METADATA)?)?,
             materials: resources(&whole, "materials")?,
         })
     }
 
     /// The predicate with this builder in it, the rest to the byte.
-    pub fn completed(predicate_type: &str, predicate: &str, builder: &str) -> Result<String, Unread> {
-        let path: &[&str] = if predicate_type == SLSA_02 { &["builder", "id"] } else { &["runDetails", "builder", "id"] };
+    pub fn completed(
+        predicate_type: &str,
+        predicate: &str,
+        builder: &str,
+    ) -> Result<String, Unread> {
+        let path: &[&str] = if predicate_type == SLSA_02 {
+            &["builder", "id"]
+        } else {
+            &["runDetails", "builder", "id"]
+        };
         members::with_text(predicate, path, builder)
     }
 }
@@ -153,7 +183,11 @@ fn is_buildkits(of: &Object<'_>, types: &[&str], place: &str) -> Result<(), Unre
     }
 }
 
-fn within<'a>(object: Option<&Object<'a>>, name: &str, known: &[&str]) -> Result<Option<Object<'a>>, Unread> {
+fn within<'a>(
+    object: Option<&Object<'a>>,
+    name: &str,
+    known: &[&str],
+) -> Result<Option<Object<'a>>, Unread> {
     object.map_or(Ok(None), |object| object.object(name, known))
 }
 
@@ -166,7 +200,8 @@ fn source(of: Option<Object<'_>>) -> Result<Option<Resource>, Unread> {
     }
 }
 
-/// Where a client said that the files are from which it sent; in either version below the same names.
+/// Where a client said that the files are from which it sent; in either version below the same
+/// names.
 fn checkout(metadata: Option<Object<'_>>) -> Result<Option<String>, Unread> {
     let Some(metadata) = metadata else { return Ok(None) };
     for name in METADATA {

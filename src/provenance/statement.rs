@@ -1,4 +1,5 @@
-//! A statement that nobody signed → its type, what it is about, and its predicate as text. It takes none that other programs could read otherwise.
+//! A statement that nobody signed → its type, what it is about, and its predicate as text. It takes
+//! none that other programs could read otherwise.
 //!
 //! Specification: <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>.
 
@@ -19,12 +20,17 @@ impl<'a> Statement<'a> {
         let wrong = |_| Unread::Wrong { place: String::new(), expected: "text" };
         let text = std::str::from_utf8(bytes).map_err(wrong)?;
         let whole = Object::read(text, "", &["_type", "subject", "predicateType", "predicate"])?;
-        let subject =
-            |(text, place): (&str, String)| Ok(Object::read(text, &place, &["name", "digest"])?.texts("digest")?.remove("sha256"));
+        let subject = |(text, place): (&str, String)| {
+            Ok(Object::read(text, &place, &["name", "digest"])?.texts("digest")?.remove("sha256"))
+        };
         Ok(Self {
-            predicate_type: whole.text("predicateType")?.ok_or_else(|| Unread::Missing("predicateType".to_owned()))?,
+            predicate_type: whole
+                .text("predicateType")?
+                .ok_or_else(|| Unread::Missing("predicateType".to_owned()))?,
             subjects: whole.list("subject")?.into_iter().map(subject).collect::<Result<_, _>>()?,
-            predicate: whole.get("predicate").ok_or_else(|| Unread::Missing("predicate".to_owned()))?,
+            predicate: whole
+                .get("predicate")
+                .ok_or_else(|| Unread::Missing("predicate".to_owned()))?,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! What was asked to be built, and in which run → whether a provenance bears that out. Pure; where it is not known, it does not.
+//! What was asked to be built, and in which run → whether a provenance bears that out. Pure; where
+//! it is not known, it does not.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +66,8 @@ impl Asked {
         let is_http = begins(&["https://", "http://"]);
         let is_elsewhere = context.contains("://") && !begins(&["cwd://"]);
         // What BuildKit takes for a repository.
-        let is_git = begins(&["git@", "git://", "ssh://", "github.com/"]) || (is_http && address.ends_with(".git"));
+        let is_git = begins(&["git@", "git://", "ssh://", "github.com/"])
+            || (is_http && address.ends_with(".git"));
         match Git::of(context).filter(|_| is_git) {
             Some(git) => Self::Git(git),
             None if is_git || is_elsewhere => Self::Url(context.to_owned()),
@@ -81,7 +83,8 @@ impl Asked {
 
 impl Run {
     pub fn of(context: &Context) -> Self {
-        let home = format!("{}/{}", context.server_url, context.repository.as_deref().unwrap_or_default());
+        let home =
+            format!("{}/{}", context.server_url, context.repository.as_deref().unwrap_or_default());
         let repository = context.repository.as_ref().and_then(|_| Git::of(&home));
         let attempt = if context.run_attempt.is_empty() { "1" } else { &context.run_attempt };
         Self {
@@ -139,7 +142,8 @@ fn check(provenance: &Provenance, asked: &Asked, run: &Run) -> anyhow::Result<Ve
     Ok(Verdict { builder: builder(provenance, &origin, asked, run)?, origin })
 }
 
-/// The source, with the commit that the materials name of it where it names none itself; all that names one must agree.
+/// The source, with the commit that the materials name of it where it names none itself; all that
+/// names one must agree.
 fn completed_source(provenance: &Provenance, run: &Run) -> anyhow::Result<Option<Resource>> {
     let Some(source) = &provenance.source else { return Ok(None) };
     let Some(git) = Git::of(&source.uri) else { return Ok(Some(source.clone())) };
@@ -155,10 +159,15 @@ fn completed_source(provenance: &Provenance, run: &Run) -> anyhow::Result<Option
     let named: Vec<String> = source.commits().into_iter().chain(fetched.iter().cloned()).collect();
     let is_first = |commit: &String| commit.eq_ignore_ascii_case(named.first().unwrap_or(commit));
     if let Some(other) = named.iter().find(|commit| !is_first(commit)) {
-        return Err(anyhow!("it contradicts itself: its source `{}` is at `{}` and at `{other}`", bare(&source.uri), named[0]));
+        return Err(anyhow!(
+            "it contradicts itself: its source `{}` is at `{}` and at `{other}`",
+            bare(&source.uri),
+            named[0]
+        ));
     }
     // Other commits of the same repository may be fetched besides, but not instead.
-    let others: Vec<String> = of_repository.iter().flat_map(|(material, _)| material.commits()).collect();
+    let others: Vec<String> =
+        of_repository.iter().flat_map(|(material, _)| material.commits()).collect();
     if !others.is_empty() && !others.iter().any(is_first) {
         return Err(anyhow!(
             "it contradicts itself: its source `{}` is at `{}`, and it fetched `{}`",
@@ -173,7 +182,12 @@ fn completed_source(provenance: &Provenance, run: &Run) -> anyhow::Result<Option
     Ok(Some(source))
 }
 
-fn bears_out(source: Option<&Resource>, origin: &Origin, asked: &Asked, run: &Run) -> anyhow::Result<()> {
+fn bears_out(
+    source: Option<&Resource>,
+    origin: &Origin,
+    asked: &Asked,
+    run: &Run,
+) -> anyhow::Result<()> {
     const BUILDER: &str = "the builder built something else: use one that only this job reaches";
     const ELSEWHERE: &str = "if it was built from there on purpose, say so with `build-source`";
     let named = source.map_or("no source".to_owned(), shown);
@@ -181,22 +195,31 @@ fn bears_out(source: Option<&Resource>, origin: &Origin, asked: &Asked, run: &Ru
     match asked {
         Asked::Anything => Ok(()),
         Asked::OfThisRun if matches!(origin, Origin::Run | Origin::Files) => Ok(()),
-        Asked::OfThisRun => Err(anyhow!("it names {named}, and this run builds {}", run.shown())).hint(ELSEWHERE),
+        Asked::OfThisRun => {
+            Err(anyhow!("it names {named}, and this run builds {}", run.shown())).hint(ELSEWHERE)
+        }
         Asked::Files if matches!(origin, Origin::Run | Origin::Files) => Ok(()),
-        Asked::Files => Err(anyhow!("it names {named}, and the context is files of this job")).hint(BUILDER),
+        Asked::Files => {
+            Err(anyhow!("it names {named}, and the context is files of this job")).hint(BUILDER)
+        }
         Asked::Git(wanted) => {
             let is_there = git.is_some_and(|git| git.is_same_repository(wanted, &run.host));
             let commits = source.map(Resource::commits).unwrap_or_default();
-            let is_commit = wanted
-                .commit()
-                .is_none_or(|wanted| !commits.is_empty() && commits.iter().all(|commit| commit.eq_ignore_ascii_case(wanted)));
+            let is_commit = wanted.commit().is_none_or(|wanted| {
+                !commits.is_empty()
+                    && commits.iter().all(|commit| commit.eq_ignore_ascii_case(wanted))
+            });
             if is_there && is_commit {
                 return Ok(());
             }
             Err(anyhow!("it names {named}, and the context is {}", wanted.shown())).hint(BUILDER)
         }
-        Asked::Url(wanted) if source.is_some_and(|source| bare(&source.uri) == bare(wanted)) => Ok(()),
-        Asked::Url(wanted) => Err(anyhow!("it names {named}, and the context is `{}`", bare(wanted))).hint(BUILDER),
+        Asked::Url(wanted) if source.is_some_and(|source| bare(&source.uri) == bare(wanted)) => {
+            Ok(())
+        }
+        Asked::Url(wanted) => {
+            Err(anyhow!("it names {named}, and the context is `{}`", bare(wanted))).hint(BUILDER)
+        }
         Asked::Declared(wanted) => {
             let told = Git::of(wanted);
             let is_there = match (&git, &told) {
@@ -204,38 +227,60 @@ fn bears_out(source: Option<&Resource>, origin: &Origin, asked: &Asked, run: &Ru
                 _ => source.is_some_and(|source| bare(&source.uri) == bare(wanted)),
             };
             let commits = source.map(Resource::commits).unwrap_or_default();
-            let is_commit = told
-                .as_ref()
-                .and_then(Git::commit)
-                .is_none_or(|wanted| !commits.is_empty() && commits.iter().all(|commit| commit.eq_ignore_ascii_case(wanted)));
+            let is_commit = told.as_ref().and_then(Git::commit).is_none_or(|wanted| {
+                !commits.is_empty()
+                    && commits.iter().all(|commit| commit.eq_ignore_ascii_case(wanted))
+            });
             if is_there && is_commit {
                 return Ok(());
             }
-            Err(anyhow!("it names {named}, and `build-source` is `{}`", bare(wanted))).hint("name its source, or leave `build-source` out")
+            Err(anyhow!("it names {named}, and `build-source` is `{}`", bare(wanted)))
+                .hint("name its source, or leave `build-source` out")
         }
     }
 }
 
-/// Files that a client sent may be another repository's, as the client says itself. This job knows what it sends; of other jobs nobody does.
-fn checked_out(provenance: &Provenance, origin: Origin, asked: &Asked, run: &Run) -> anyhow::Result<Origin> {
-    let Some(checkout) = provenance.checkout.as_deref().filter(|_| origin == Origin::Files) else { return Ok(origin) };
+/// Files that a client sent may be another repository's, as the client says itself. This job knows
+/// what it sends; of other jobs nobody does.
+fn checked_out(
+    provenance: &Provenance,
+    origin: Origin,
+    asked: &Asked,
+    run: &Run,
+) -> anyhow::Result<Origin> {
+    let Some(checkout) = provenance.checkout.as_deref().filter(|_| origin == Origin::Files) else {
+        return Ok(origin);
+    };
     if Git::of(checkout).is_some_and(|git| run.is_repository(&git)) {
         return Ok(origin);
     }
     if *asked == Asked::OfThisRun {
-        return Err(anyhow!("it names a checkout of `{}`, and this run builds {}", bare(checkout), run.shown()))
-            .hint("if it was built from there on purpose, say so with `build-source`");
+        return Err(anyhow!(
+            "it names a checkout of `{}`, and this run builds {}",
+            bare(checkout),
+            run.shown()
+        ))
+        .hint("if it was built from there on purpose, say so with `build-source`");
     }
     Ok(Origin::Foreign(Resource { uri: bare(checkout), digest: BTreeMap::new() }))
 }
 
 /// The builder to be put in. SLSA demands one, and BuildKit names none that it was not told.
-fn builder(provenance: &Provenance, origin: &Origin, asked: &Asked, run: &Run) -> anyhow::Result<Option<String>> {
+fn builder(
+    provenance: &Provenance,
+    origin: &Origin,
+    asked: &Asked,
+    run: &Run,
+) -> anyhow::Result<Option<String>> {
     if let Some(id) = &provenance.builder {
-        let of_another = repository_of_run(id).filter(|git| (git.host(), git.port()) == (&run.host, run.port()) && !run.is_repository(git));
+        let of_another = repository_of_run(id).filter(|git| {
+            (git.host(), git.port()) == (&run.host, run.port()) && !run.is_repository(git)
+        });
         return match of_another.filter(|_| !asked.is_declared()) {
-            Some(_) => Err(anyhow!("it names the builder `{id}`, which is a run of another repository"))
-                .hint("if it was built there on purpose, say so with `build-source`"),
+            Some(_) => {
+                Err(anyhow!("it names the builder `{id}`, which is a run of another repository"))
+                    .hint("if it was built there on purpose, say so with `build-source`")
+            }
             None => Ok(None),
         };
     }
@@ -267,7 +312,9 @@ fn repository_of_run(id: &str) -> Option<Git> {
 /// A resource with its commit, for people.
 fn shown(resource: &Resource) -> String {
     match resource.commits().last() {
-        Some(commit) if !resource.uri.contains(commit.as_str()) => format!("`{}` at `{commit}`", bare(&resource.uri)),
+        Some(commit) if !resource.uri.contains(commit.as_str()) => {
+            format!("`{}` at `{commit}`", bare(&resource.uri))
+        }
         _ => format!("`{}`", bare(&resource.uri)),
     }
 }

@@ -31,11 +31,22 @@ fn version_02(source: &Value, builder: &Value, materials: &Value) -> String {
     json!({ "buildType": BUILD_TYPE_02, "builder": builder, "invocation": { "configSource": source }, "materials": materials }).to_string()
 }
 
-fn check(source: &Value, builder: &Value, materials: &Value, asked: &Asked) -> Result<Verdict, String> {
+fn check(
+    source: &Value,
+    builder: &Value,
+    materials: &Value,
+    asked: &Asked,
+) -> Result<Verdict, String> {
     let terms = Terms { asked: asked.clone(), run: run() };
-    let of = |kind: &str, text: &str| terms.check(&Provenance::read(kind, text).unwrap()).map_err(|error| error::message(&error));
+    let of = |kind: &str, text: &str| {
+        terms.check(&Provenance::read(kind, text).unwrap()).map_err(|error| error::message(&error))
+    };
     let verdict = of(SLSA_1, &version_1(source, builder, materials));
-    assert_eq!(of(SLSA_02, &version_02(source, builder, materials)), verdict, "both versions say the same");
+    assert_eq!(
+        of(SLSA_02, &version_02(source, builder, materials)),
+        verdict,
+        "both versions say the same"
+    );
     verdict
 }
 
@@ -45,7 +56,9 @@ fn git(uri: &str, commit: &str) -> Value {
 
 #[test]
 fn a_repository_is_known_in_every_spelling_and_no_other_is_taken_for_it() {
-    let is_ours = |uri: &str| check(&git(uri, SHA), &json!({ "id": "b" }), &json!([]), &Asked::OfThisRun).is_ok();
+    let is_ours = |uri: &str| {
+        check(&git(uri, SHA), &json!({ "id": "b" }), &json!([]), &Asked::OfThisRun).is_ok()
+    };
     for uri in [
         "https://github.com/octo/app.git#refs/heads/main",
         "https://github.com/octo/app.git#0123456789012345678901234567890123456789:images/web",
@@ -88,26 +101,53 @@ fn a_repository_is_known_in_every_spelling_and_no_other_is_taken_for_it() {
 fn commits_must_be_there_and_agree() {
     let own = "https://github.com/octo/app.git";
     let (other, builder) = ("f".repeat(40), json!({ "id": "b" }));
-    let of = |source: Value, materials: Value| check(&source, &builder, &materials, &Asked::OfThisRun).map(|verdict| verdict.origin);
+    let of = |source: Value, materials: Value| {
+        check(&source, &builder, &materials, &Asked::OfThisRun).map(|verdict| verdict.origin)
+    };
     let at = |commit: &str| format!("{own}#{commit}");
     assert_eq!(of(git(&at("main"), SHA), json!([])), Ok(Origin::Run));
     assert_eq!(of(json!({ "uri": at(SHA) }), json!([])), Ok(Origin::Run));
-    assert_eq!(of(json!({ "uri": own, "digest": { "gitCommit": SHA } }), json!([])), Ok(Origin::Run));
-    assert_eq!(of(json!({ "uri": at(&format!("{SHA}:web")) }), json!([git(&at(SHA), SHA)])), Ok(Origin::Run));
-    assert_eq!(of(json!({ "uri": at("main:web") }), json!([git(&at("main"), SHA)])), Ok(Origin::Run));
-    assert_eq!(of(git(&at(SHA), SHA), json!([git(&at(SHA), SHA), git(&at("v1"), &other)])), Ok(Origin::Run), "fetched besides");
-    assert_eq!(of(git(&at(SHA), SHA), json!([git("https://github.com/lib/x.git", &other)])), Ok(Origin::Run), "another's");
+    assert_eq!(
+        of(json!({ "uri": own, "digest": { "gitCommit": SHA } }), json!([])),
+        Ok(Origin::Run)
+    );
+    assert_eq!(
+        of(json!({ "uri": at(&format!("{SHA}:web")) }), json!([git(&at(SHA), SHA)])),
+        Ok(Origin::Run)
+    );
+    assert_eq!(
+        of(json!({ "uri": at("main:web") }), json!([git(&at("main"), SHA)])),
+        Ok(Origin::Run)
+    );
+    assert_eq!(
+        of(git(&at(SHA), SHA), json!([git(&at(SHA), SHA), git(&at("v1"), &other)])),
+        Ok(Origin::Run),
+        "fetched besides"
+    );
+    assert_eq!(
+        of(git(&at(SHA), SHA), json!([git("https://github.com/lib/x.git", &other)])),
+        Ok(Origin::Run),
+        "another's"
+    );
     assert_eq!(of(json!({ "path": "Dockerfile" }), json!(null)), Ok(Origin::Files));
     for (source, materials, reason) in [
         (git(own, &other), json!([]), "and this run builds `https://github.com/octo/app` at `0123"),
         (json!({ "uri": own }), json!([]), "and this run builds"),
         (json!({ "uri": at("main") }), json!([git(&at("main"), &other)]), "and this run builds"),
-        (json!({ "uri": own, "digest": { "sha1": SHA, "gitCommit": other } }), json!([]), "it contradicts itself"),
+        (
+            json!({ "uri": own, "digest": { "sha1": SHA, "gitCommit": other } }),
+            json!([]),
+            "it contradicts itself",
+        ),
         (git(&at(&other), SHA), json!([]), "it contradicts itself"),
         (git(&at("main"), SHA), json!([git(&at("main"), &other)]), "it contradicts itself"),
         (git(&at(SHA), SHA), json!([git(own, &other)]), "and it fetched `ffff"),
         (git(own, "01234567"), json!([]), "and this run builds"),
-        (json!({ "uri": "https://h.example/x.tar.gz", "digest": { "sha256": SHA } }), json!([]), "and this run builds"),
+        (
+            json!({ "uri": "https://h.example/x.tar.gz", "digest": { "sha256": SHA } }),
+            json!([]),
+            "and this run builds",
+        ),
     ] {
         let told = of(source, materials).unwrap_err();
         assert!(told.contains(reason), "{told}");
@@ -118,7 +158,9 @@ fn commits_must_be_there_and_agree() {
 fn what_is_asked_for_decides() {
     let asked = |context: &str| Asked::of_context(context);
     let builder = json!({ "id": "b" });
-    let of = |source: &Value, asked: &Asked| check(source, &builder, &json!([]), asked).map(|verdict| verdict.origin);
+    let of = |source: &Value, asked: &Asked| {
+        check(source, &builder, &json!([]), asked).map(|verdict| verdict.origin)
+    };
     let (other, sha) = ("f".repeat(40), SHA);
     let ours = git("https://github.com/octo/app.git#main", sha);
     let evil = git("https://github.com/mallory/evil.git#main", &other);
@@ -130,7 +172,10 @@ fn what_is_asked_for_decides() {
     };
     let default = asked(&format!("https://github.com/octo/app.git#{sha}"));
     assert_eq!(of(&ours, &default), Ok(Origin::Run));
-    assert_eq!(of(&ours, &asked(&format!("https://github.com/octo/app.git?ref={sha}&subdir=web"))), Ok(Origin::Run));
+    assert_eq!(
+        of(&ours, &asked(&format!("https://github.com/octo/app.git?ref={sha}&subdir=web"))),
+        Ok(Origin::Run)
+    );
     for (source, asked) in [
         (json!({}), &default),
         (evil.clone(), &default),
@@ -163,24 +208,36 @@ fn what_is_asked_for_decides() {
 #[test]
 fn a_builder_is_put_in_where_none_is_named_and_another_repositorys_run_is_refused() {
     let mine = "https://github.com/octo/app/actions/runs/7/attempts/2";
-    let of = |builder: Value, asked: &Asked| check(&json!({}), &builder, &json!([]), asked).map(|verdict| verdict.builder);
+    let of = |builder: Value, asked: &Asked| {
+        check(&json!({}), &builder, &json!([]), asked).map(|verdict| verdict.builder)
+    };
     for none in [json!(null), json!({}), json!({ "id": null }), json!({ "id": "" })] {
         assert_eq!(of(none.clone(), &Asked::OfThisRun), Ok(Some(mine.to_owned())));
         assert_eq!(of(none, &Asked::Anything), Ok(None));
     }
-    for own in
-        [mine, "https://mallory.example/laptop", "https://github.com/Octo/App/actions/runs/1", "https://ghes.example/x/y/actions/runs/1"]
-    {
+    for own in [
+        mine,
+        "https://mallory.example/laptop",
+        "https://github.com/Octo/App/actions/runs/1",
+        "https://ghes.example/x/y/actions/runs/1",
+    ] {
         assert_eq!(of(json!({ "id": own }), &Asked::OfThisRun), Ok(None), "{own}");
     }
-    for other in ["https://github.com/mallory/evil/actions/runs/1/attempts/1", "https://GITHUB.com/mallory/evil/Actions/runs/1"] {
+    for other in [
+        "https://github.com/mallory/evil/actions/runs/1/attempts/1",
+        "https://GITHUB.com/mallory/evil/Actions/runs/1",
+    ] {
         of(json!({ "id": other }), &Asked::OfThisRun).unwrap_err();
         of(json!({ "id": other }), &Asked::Files).unwrap_err();
         assert_eq!(of(json!({ "id": other }), &Asked::Anything), Ok(None));
     }
     let evil = git("https://github.com/mallory/evil.git", SHA);
     let declared = Asked::Declared("https://github.com/mallory/evil".into());
-    assert!(check(&evil, &json!({}), &json!([]), &declared).unwrap_err().contains("it names no builder"));
+    assert!(
+        check(&evil, &json!({}), &json!([]), &declared)
+            .unwrap_err()
+            .contains("it names no builder")
+    );
     assert_eq!(check(&evil, &json!({}), &json!([]), &Asked::Anything).unwrap().builder, None);
 }
 
@@ -190,7 +247,10 @@ fn a_checkout_of_another_repository_is_refused_of_other_jobs_and_told_of_this_on
         let metadata = json!({ "https://mobyproject.org/buildkit@v1#metadata": { "vcs": { "source": source, "revision": "x" } } });
         let text = json!({ "buildDefinition": { "buildType": BUILD_TYPE }, "runDetails": { "metadata": metadata } }).to_string();
         let provenance = Provenance::read(SLSA_1, &text).unwrap();
-        Terms { asked, run: run() }.check(&provenance).map(|verdict| verdict.origin).map_err(|error| error::message(&error))
+        Terms { asked, run: run() }
+            .check(&provenance)
+            .map(|verdict| verdict.origin)
+            .map_err(|error| error::message(&error))
     };
     assert_eq!(of("git@github.com:octo/app.git", Asked::OfThisRun), Ok(Origin::Files));
     assert!(
@@ -218,19 +278,47 @@ fn what_is_no_provenance_of_buildkit_or_can_be_read_otherwise_is_refused_with_th
         (&good, r#"{"anything":"goes"}"#, "its `buildDefinition` is missing"),
         (&good, "[]", "it is not an object"),
         (&good, "\"x\"", "it is not an object"),
-        (BUILD_TYPE, "https://slsa.example/other", "its build type is `https://slsa.example/other`"),
+        (
+            BUILD_TYPE,
+            "https://slsa.example/other",
+            "its build type is `https://slsa.example/other`",
+        ),
         (BUILD_TYPE, "", "its `buildDefinition.buildType` is missing"),
-        (r#""runDetails":"#, r#""RunDetails":{},"runDetails":"#, "it has `RunDetails`, which other programs take for `runDetails`"),
-        (r#""runDetails":"#, r#""runDetail\u017f":{},"runDetails":"#, "which other programs take for `runDetails`"),
+        (
+            r#""runDetails":"#,
+            r#""RunDetails":{},"runDetails":"#,
+            "it has `RunDetails`, which other programs take for `runDetails`",
+        ),
+        (
+            r#""runDetails":"#,
+            r#""runDetail\u017f":{},"runDetails":"#,
+            "which other programs take for `runDetails`",
+        ),
         (r#""builder":"#, r#""builder":{},"builder":"#, "its `runDetails` has `builder` twice"),
         (r#""id":"x""#, r#""id":7"#, "its `runDetails.builder.id` is not a text"),
-        (r#""builder":{"id":"x"}"#, r#""builder":"x""#, "its `runDetails.builder` is not an object"),
-        (r#""configSource":{"#, r#""ConfigSource":{},"configSource":{"#, "which other programs take for `configSource`"),
-        (r#""uri":"https"#, r#""URI":"https://github.com/octo/app.git","uri":"https"#, "which other programs take for `uri`"),
+        (
+            r#""builder":{"id":"x"}"#,
+            r#""builder":"x""#,
+            "its `runDetails.builder` is not an object",
+        ),
+        (
+            r#""configSource":{"#,
+            r#""ConfigSource":{},"configSource":{"#,
+            "which other programs take for `configSource`",
+        ),
+        (
+            r#""uri":"https"#,
+            r#""URI":"https://github.com/octo/app.git","uri":"https"#,
+            "which other programs take for `uri`",
+        ),
         (r#""uri":"https"#, r#""uri":"https://x.example","uri":"https"#, "has `uri` twice"),
         (r#""uri":"pkg"#, r#""uri":7,"urI":"pkg"#, "which other programs take for `uri`"),
         (r#""sha1":"#, r#""sha1":"f","sha1":"#, "has `sha1` twice"),
-        (r#""resolvedDependencies":["#, r#""resolvedDependencies":[7,"#, "its `buildDefinition.resolvedDependencies[0]` is not an object"),
+        (
+            r#""resolvedDependencies":["#,
+            r#""resolvedDependencies":[7,"#,
+            "its `buildDefinition.resolvedDependencies[0]` is not an object",
+        ),
         (r#""resolvedDependencies":"#, r#""resolvedDependencies":{},"x":"#, "is not a list"),
     ] {
         let text = good.replacen(from, to, 1);
@@ -239,7 +327,12 @@ fn what_is_no_provenance_of_buildkit_or_can_be_read_otherwise_is_refused_with_th
         assert!(told.contains(reason), "{told}");
     }
     assert!(Provenance::read("https://slsa.dev/provenance/v2", &good).is_err());
-    assert!(Provenance::read(SLSA_02, &good).unwrap_err().to_string().contains("`buildType` is missing"));
+    assert!(
+        Provenance::read(SLSA_02, &good)
+            .unwrap_err()
+            .to_string()
+            .contains("`buildType` is missing")
+    );
 }
 
 #[test]

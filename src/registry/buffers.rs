@@ -1,8 +1,10 @@
-//! Bytes on their way from a task that fetches them to a thread that waits for them, in a few buffers that go round. It never holds more than
-//! these, and never lets the reader wait for a full one.
+//! Bytes on their way from a task that fetches them to a thread that waits for them, in a few
+//! buffers that go round. It never holds more than these, and never lets the reader wait for a full
+//! one.
 //!
-//! What the network gives is copied at once, and large: a piece that is kept until it is read costs fresh memory for the next one, which takes
-//! longer than the copy, and each piece that changes hands may wake a thread.
+//! What the network gives is copied at once, and large: a piece that is kept until it is read costs
+//! fresh memory for the next one, which takes longer than the copy, and each piece that changes
+//! hands may wake a thread.
 
 use std::io::{self, Read};
 
@@ -40,7 +42,8 @@ pub(super) struct Filled {
 
 /// Both sides, for this many bytes; more or fewer may come.
 pub(super) fn buffers(expected: u64) -> (Filling, Filled) {
-    // With a place for an error at the end, so that nothing ever waits to be sent: buffers are waited for instead.
+    // With a place for an error at the end, so that nothing ever waits to be sent: buffers are
+    // waited for instead.
     let (send_filled, filled) = mpsc::channel(BUFFERS + 1);
     let (send_empty, empty) = mpsc::unbounded_channel();
     let size = usize::try_from(expected).unwrap_or(BUFFER).clamp(SMALLEST, BUFFER);
@@ -68,7 +71,8 @@ impl Filling {
                 break;
             }
         }
-        // Nothing that was fetched is held while there is no room for more, as its memory is what the next piece comes in.
+        // Nothing that was fetched is held while there is no room for more, as its memory is what
+        // the next piece comes in.
         drop(bytes);
         self.has_buffer().await
     }
@@ -86,7 +90,8 @@ impl Filling {
         self.buffer.is_empty() || self.filled.try_send(Ok(std::mem::take(&mut self.buffer))).is_ok()
     }
 
-    /// Gets one that was read, a new one while there are few, or else the next that will have been read.
+    /// Gets one that was read, a new one while there are few, or else the next that will have been
+    /// read.
     async fn has_buffer(&mut self) -> bool {
         if self.buffer.capacity() > 0 {
             return true;
@@ -137,11 +142,18 @@ mod tests {
     use super::*;
 
     fn bytes(length: usize) -> Vec<u8> {
-        (0..length as u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).take(length).collect()
+        (0..length as u32)
+            .flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes())
+            .take(length)
+            .collect()
     }
 
     /// What a reader sees of these pieces, and how it ends.
-    async fn read(expected: u64, pieces: Vec<Bytes>, error: Option<io::Error>) -> (Vec<u8>, Option<String>) {
+    async fn read(
+        expected: u64,
+        pieces: Vec<Bytes>,
+        error: Option<io::Error>,
+    ) -> (Vec<u8>, Option<String>) {
         let (mut filling, mut filled) = buffers(expected);
         let reading = tokio::task::spawn_blocking(move || {
             let mut seen = Vec::new();
@@ -159,10 +171,17 @@ mod tests {
     async fn every_byte_arrives_in_order_however_it_is_cut_and_whatever_was_expected() {
         let whole = Bytes::from(bytes(7 * BUFFER + 12_345));
         for most in [16 << 10, 417_792, LARGEST_PIECE + 1, 3 * BUFFER, whole.len()] {
-            let pieces: Vec<Bytes> = (0..whole.len()).step_by(most).map(|at| whole.slice(at..whole.len().min(at + most))).collect();
+            let pieces: Vec<Bytes> = (0..whole.len())
+                .step_by(most)
+                .map(|at| whole.slice(at..whole.len().min(at + most)))
+                .collect();
             for expected in [0, 1, 1_000_000, whole.len() as u64, u64::MAX] {
                 let (seen, error) = read(expected, pieces.clone(), None).await;
-                assert!(seen == whole && error.is_none(), "pieces of {most}, {expected} expected: {} came, {error:?}", seen.len());
+                assert!(
+                    seen == whole && error.is_none(),
+                    "pieces of {most}, {expected} expected: {} came, {error:?}",
+                    seen.len()
+                );
             }
         }
         assert_eq!(read(0, Vec::new(), None).await, (Vec::new(), None));
@@ -173,7 +192,10 @@ mod tests {
         let pieces = vec![Bytes::from(bytes(BUFFER)); 6];
         let (seen, error) = read(u64::MAX, pieces.clone(), Some(io::Error::other("broke"))).await;
         assert_eq!((seen, error.as_deref()), (pieces.concat(), Some("broke")));
-        assert_eq!(read(9, Vec::new(), Some(io::Error::other("refused"))).await, (Vec::new(), Some("refused".to_owned())));
+        assert_eq!(
+            read(9, Vec::new(), Some(io::Error::other("refused"))).await,
+            (Vec::new(), Some("refused".to_owned()))
+        );
     }
 
     #[tokio::test]
@@ -184,7 +206,8 @@ mod tests {
             (filled.read(&mut first).unwrap(), first[0], filled)
         });
         assert!(filling.put(Bytes::from_static(b"x")).await);
-        let (read, byte, _filled) = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap().unwrap();
+        let (read, byte, _filled) =
+            tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap().unwrap();
         assert_eq!((read, byte), (1, b'x'));
     }
 

@@ -1,5 +1,6 @@
-//! Everything that belongs to an image: its manifests, their configs and layers, and what refers to each of them, in either way, to the
-//! end. It fetches no layers, copies and removes nothing, and gives no closure that is not whole.
+//! Everything that belongs to an image: its manifests, their configs and layers, and what refers to
+//! each of them, in either way, to the end. It fetches no layers, copies and removes nothing, and
+//! gives no closure that is not whole.
 //!
 //! Referrers: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>.
 
@@ -56,7 +57,8 @@ pub struct Closure {
     pub manifests: BTreeMap<Digest, Manifest>,
     /// Manifests that are named and not there.
     pub missing: BTreeSet<Digest>,
-    /// Entries of lists of referrers whose manifest is about something else, each with the list's subject.
+    /// Entries of lists of referrers whose manifest is about something else, each with the list's
+    /// subject.
     pub left_out: Vec<(Digest, Digest)>,
 }
 
@@ -70,13 +72,16 @@ struct Visited {
     met: Vec<Manifest>,
 }
 
-/// A digest to be looked at, what was fetched of it before, and whether it is a list that anybody may add to.
+/// A digest to be looked at, what was fetched of it before, and whether it is a list that anybody
+/// may add to.
 type Waiting = (Digest, Option<Manifest>, bool);
 
-/// Walks from these digests. `names` are all names of the repository, so that nobody is asked for tags that are not there.
+/// Walks from these digests. `names` are all names of the repository, so that nobody is asked for
+/// tags that are not there.
 ///
 /// # Errors
-/// On anything but an answer: what cannot be read, and what is more than an image can be, is no closure.
+/// On anything but an answer: what cannot be read, and what is more than an image can be, is no
+/// closure.
 pub async fn walk(
     registry: &Registry,
     repository: &Repository,
@@ -86,11 +91,16 @@ pub async fn walk(
     let mut closure = Closure::default();
     let mut seen: BTreeSet<Digest> = BTreeSet::new();
     let mut bytes = 0;
-    let mut waiting: Vec<Waiting> = roots.into_iter().filter(|root| seen.insert(root.clone())).map(|root| (root, None, false)).collect();
+    let mut waiting: Vec<Waiting> = roots
+        .into_iter()
+        .filter(|root| seen.insert(root.clone()))
+        .map(|root| (root, None, false))
+        .collect();
     let first = seen.clone();
     while !waiting.is_empty() {
         let visits = waiting.into_iter().map(|waiting| visit(registry, repository, waiting, names));
-        let visited: Vec<(Digest, Visited)> = stream::iter(visits).buffered(CONCURRENCY).try_collect().await?;
+        let visited: Vec<(Digest, Visited)> =
+            stream::iter(visits).buffered(CONCURRENCY).try_collect().await?;
         waiting = Vec::new();
         for (digest, Visited { manifest, parts, left_out, met }) in visited {
             let Some(manifest) = manifest else {
@@ -99,9 +109,15 @@ pub async fn walk(
             };
             bytes += manifest.bytes.len();
             if first.contains(&digest) {
-                closure.parts.push(Part { kind: Kind::Root, descriptor: manifest.descriptor.clone(), parent: None, tag: None });
+                closure.parts.push(Part {
+                    kind: Kind::Root,
+                    descriptor: manifest.descriptor.clone(),
+                    parent: None,
+                    tag: None,
+                });
             }
-            let mut met: HashMap<Digest, Manifest> = met.into_iter().map(|met| (met.descriptor.digest.clone(), met)).collect();
+            let mut met: HashMap<Digest, Manifest> =
+                met.into_iter().map(|met| (met.descriptor.digest.clone(), met)).collect();
             for part in &parts {
                 let next = &part.descriptor.digest;
                 if is_manifest(part) && seen.insert(next.clone()) {
@@ -112,7 +128,10 @@ pub async fn walk(
             closure.parts.extend(parts);
             closure.left_out.extend(left_out);
             if seen.len() > MANIFESTS || bytes > BYTES {
-                return Err(RegistryError::TooLarge { what: format!("what belongs together in `{repository}`"), limit: BYTES });
+                return Err(RegistryError::TooLarge {
+                    what: format!("what belongs together in `{repository}`"),
+                    limit: BYTES,
+                });
             }
         }
     }
@@ -140,29 +159,44 @@ async fn visit(
         None => registry.manifest(&repository.at(&digest)).await?,
     };
     let Some(manifest) = manifest else { return Ok((digest, Visited::default())) };
-    let mut visited = Visited { parts: named_by(&manifest, repository, is_list)?, ..Visited::default() };
+    let mut visited =
+        Visited { parts: named_by(&manifest, repository, is_list)?, ..Visited::default() };
     let mut listed = registry.referrers_by_api(repository, &digest).await?.unwrap_or_default();
     let tag = |suffix: &str| -> Result<Option<Tag>> {
         let text = format!("sha256-{}{suffix}", digest.hex());
-        let tag = text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })?;
+        let tag = text
+            .parse()
+            .map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })?;
         Ok(Some(tag).filter(|tag| names.contains(tag)))
     };
     if let Some(tag) = tag("")?
-        && let Some(list) = registry.tagged(repository, &tag).await?.filter(|list| list.descriptor.digest != digest)
+        && let Some(list) =
+            registry.tagged(repository, &tag).await?.filter(|list| list.descriptor.digest != digest)
     {
         let kind = if list.is_index() { Kind::ReferrerList } else { Kind::Attached };
         if list.is_index() {
-            let entries = oci::listed(&list.bytes, "manifests").map_err(|why| unreadable(repository, &list.descriptor.digest, &why))?;
+            let entries = oci::listed(&list.bytes, "manifests")
+                .map_err(|why| unreadable(repository, &list.descriptor.digest, &why))?;
             listed.extend(entries.into_iter().flatten());
         }
-        visited.parts.push(Part { kind, descriptor: list.descriptor.clone(), parent: Some(digest.clone()), tag: Some(tag) });
+        visited.parts.push(Part {
+            kind,
+            descriptor: list.descriptor.clone(),
+            parent: Some(digest.clone()),
+            tag: Some(tag),
+        });
         visited.met.push(list);
     }
     for suffix in ATTACHED {
         let Some(tag) = tag(&format!(".{suffix}"))? else { continue };
         let Some(attached) = registry.tagged(repository, &tag).await? else { continue };
         let descriptor = attached.descriptor.clone();
-        visited.parts.push(Part { kind: Kind::Attached, descriptor, parent: Some(digest.clone()), tag: Some(tag) });
+        visited.parts.push(Part {
+            kind: Kind::Attached,
+            descriptor,
+            parent: Some(digest.clone()),
+            tag: Some(tag),
+        });
         visited.met.push(attached);
     }
     about(registry, repository, &digest, listed, &mut visited).await?;
@@ -170,8 +204,9 @@ async fn visit(
     Ok((digest, visited))
 }
 
-/// Of what is listed, what says itself that it is about this subject: some registries list what is not, or no manifest at all
-/// (<https://github.com/oras-project/oras/issues/2148>, <https://github.com/oras-project/oras/issues/1907>).
+/// Of what is listed, what says itself that it is about this subject: some registries list what is
+/// not, or no manifest at all (<https://github.com/oras-project/oras/issues/2148>,
+/// <https://github.com/oras-project/oras/issues/1907>).
 async fn about(
     registry: &Registry,
     repository: &Repository,
@@ -184,7 +219,12 @@ async fn about(
         let manifest = registry.manifest(&repository.at(&entry.digest)).await?;
         match manifest.filter(|manifest| subject_of(manifest).as_ref() == Some(subject)) {
             Some(manifest) => {
-                let part = Part { kind: Kind::Referrer, descriptor: entry, parent: Some(subject.clone()), tag: None };
+                let part = Part {
+                    kind: Kind::Referrer,
+                    descriptor: entry,
+                    parent: Some(subject.clone()),
+                    tag: None,
+                };
                 visited.parts.push(part);
                 visited.met.push(manifest);
             }
@@ -204,13 +244,17 @@ pub fn subject_of(manifest: &Manifest) -> Option<Digest> {
 
 fn named_by(manifest: &Manifest, repository: &Repository, is_list: bool) -> Result<Vec<Part>> {
     let digest = &manifest.descriptor.digest;
-    let part = |kind, descriptor| Part { kind, descriptor, parent: Some(digest.clone()), tag: None };
+    let part =
+        |kind, descriptor| Part { kind, descriptor, parent: Some(digest.clone()), tag: None };
     if is_list {
-        let entries = oci::listed(&manifest.bytes, "manifests").map_err(|why| unreadable(repository, digest, &why))?;
+        let entries = oci::listed(&manifest.bytes, "manifests")
+            .map_err(|why| unreadable(repository, digest, &why))?;
         return Ok(entries.into_iter().flatten().map(|entry| part(Kind::Entry, entry)).collect());
     }
     match manifest.document().map_err(|why| unreadable(repository, digest, &why))? {
-        Document::Index(index) => Ok(index.manifests.into_iter().map(|entry| part(Kind::Entry, entry)).collect()),
+        Document::Index(index) => {
+            Ok(index.manifests.into_iter().map(|entry| part(Kind::Entry, entry)).collect())
+        }
         Document::Image(image) => {
             let layers = image.layers.into_iter().map(|layer| part(Kind::Layer, layer));
             Ok(std::iter::once(part(Kind::Config, image.config)).chain(layers).collect())

@@ -1,5 +1,6 @@
-//! What an image consists of: its index, the image of each platform, BuildKit's attestation manifest beside it. Every entry is accounted for, and
-//! everything comes from fetched and hashed bytes; it never trusts a digest it was only told.
+//! What an image consists of: its index, the image of each platform, BuildKit's attestation
+//! manifest beside it. Every entry is accounted for, and everything comes from fetched and hashed
+//! bytes; it never trusts a digest it was only told.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -59,32 +60,67 @@ pub struct Fetched {
 }
 
 /// Fetches and reads an image's structure; what an index names is not looked into yet.
-pub async fn read(registry: &Registry, image: &ImageRef, allowed: &Allowed) -> Result<Contents, RegistryError> {
+pub async fn read(
+    registry: &Registry,
+    image: &ImageRef,
+    allowed: &Allowed,
+) -> Result<Contents, RegistryError> {
     let root = registry.expect_manifest(image).await?;
     match document(&root, image)? {
         Document::Index(index) => {
             let accounted = account(&index, image, allowed)?;
             let platforms = accounted.images.iter().map(PlatformImage::of).collect();
-            Ok(Contents { root, platforms, artifact: None, entries: Some(accounted), told: Vec::new(), size: 0 })
+            Ok(Contents {
+                root,
+                platforms,
+                artifact: None,
+                entries: Some(accounted),
+                told: Vec::new(),
+                size: 0,
+            })
         }
         Document::Image(manifest) => {
             let fetched = Fetched { image: manifest, manifest: root.clone() };
             if allowed.artifacts
                 && let Some(kind) = artifact(registry, image, &fetched).await?
             {
-                let told = entries::nothing_elsewhere(&image.digest, &fetched.image, allowed).map_err(objected(image))?;
+                let told = entries::nothing_elsewhere(&image.digest, &fetched.image, allowed)
+                    .map_err(objected(image))?;
                 let size = size(&fetched.image);
-                return Ok(Contents { root, platforms: Vec::new(), artifact: Some(kind), entries: None, told, size });
+                return Ok(Contents {
+                    root,
+                    platforms: Vec::new(),
+                    artifact: Some(kind),
+                    entries: None,
+                    told,
+                    size,
+                });
             }
             let (target, told) = looked_at(registry, image, &fetched, None, allowed).await?;
-            let only = PlatformImage { platform: target.platform, descriptor: root.descriptor.clone(), attestations: None };
-            Ok(Contents { root, platforms: vec![only], artifact: None, entries: None, told, size: size(&fetched.image) })
+            let only = PlatformImage {
+                platform: target.platform,
+                descriptor: root.descriptor.clone(),
+                attestations: None,
+            };
+            Ok(Contents {
+                root,
+                platforms: vec![only],
+                artifact: None,
+                entries: None,
+                told,
+                size: size(&fetched.image),
+            })
         }
     }
 }
 
-/// What a manifest is of, where it is no image's. A config that says so itself is of no size that a reader minds.
-async fn artifact(registry: &Registry, image: &ImageRef, fetched: &Fetched) -> Result<Option<String>, RegistryError> {
+/// What a manifest is of, where it is no image's. A config that says so itself is of no size that a
+/// reader minds.
+async fn artifact(
+    registry: &Registry,
+    image: &ImageRef,
+    fetched: &Fetched,
+) -> Result<Option<String>, RegistryError> {
     const LEAST: u64 = 4 << 10;
     let config = &fetched.image.config;
     match entries::artifact(&fetched.image, None) {
@@ -97,26 +133,43 @@ async fn artifact(registry: &Registry, image: &ImageRef, fetched: &Fetched) -> R
 }
 
 impl Contents {
-    /// Fetches every manifest and config that the index names: each must be what its entry says. Gives what was allowed and is to be told.
-    pub async fn look_into(&self, registry: &Registry, image: &ImageRef, allowed: &Allowed) -> Result<Looked, RegistryError> {
+    /// Fetches every manifest and config that the index names: each must be what its entry says.
+    /// Gives what was allowed and is to be told.
+    pub async fn look_into(
+        &self,
+        registry: &Registry,
+        image: &ImageRef,
+        allowed: &Allowed,
+    ) -> Result<Looked, RegistryError> {
         let Some(Accounted { images, others }) = &self.entries else {
-            return Ok(Looked { told: self.told.clone(), sizes: vec![(self.root.descriptor.digest.clone(), self.size)] });
+            return Ok(Looked {
+                told: self.told.clone(),
+                sizes: vec![(self.root.descriptor.digest.clone(), self.size)],
+            });
         };
         let of_images = images.iter().map(|entry| async move {
             let attestations = async {
                 match &entry.attestations {
-                    Some(attestations) => self::attestations(registry, image, attestations, entry).await.map(drop),
+                    Some(attestations) => {
+                        self::attestations(registry, image, attestations, entry).await.map(drop)
+                    }
                     None => Ok(()),
                 }
             };
-            let ((fetched, told), ()) = futures_util::try_join!(self::image(registry, image, entry, allowed), attestations)?;
+            let ((fetched, told), ()) = futures_util::try_join!(
+                self::image(registry, image, entry, allowed),
+                attestations
+            )?;
             Ok((told, (entry.descriptor.digest.clone(), size(&fetched.image))))
         });
-        let of_images: Vec<(Vec<String>, (Digest, u64))> = stream::iter(of_images).buffered(CONCURRENCY).try_collect().await?;
+        let of_images: Vec<(Vec<String>, (Digest, u64))> =
+            stream::iter(of_images).buffered(CONCURRENCY).try_collect().await?;
         let of_others = others.iter().map(|entry| other(registry, image, entry));
-        let others: Vec<(Fetched, String)> = stream::iter(of_others).buffered(CONCURRENCY).try_collect().await?;
+        let others: Vec<(Fetched, String)> =
+            stream::iter(of_others).buffered(CONCURRENCY).try_collect().await?;
         let (told, sizes): (Vec<_>, Vec<_>) = of_images.into_iter().unzip();
-        let told = told.into_iter().flatten().chain(others.into_iter().map(|(_, told)| told)).collect();
+        let told =
+            told.into_iter().flatten().chain(others.into_iter().map(|(_, told)| told)).collect();
         Ok(Looked { told, sizes })
     }
 }
@@ -139,11 +192,16 @@ pub fn document(manifest: &Manifest, image: &ImageRef) -> Result<Document, Regis
 }
 
 /// Every entry of an index, by what it is.
-pub fn account(index: &Index, image: &ImageRef, allowed: &Allowed) -> Result<Accounted, RegistryError> {
+pub fn account(
+    index: &Index,
+    image: &ImageRef,
+    allowed: &Allowed,
+) -> Result<Accounted, RegistryError> {
     entries::account(index, allowed).map_err(objected(image))
 }
 
-/// The image that an entry names, which must be what the entry and its own config say; and what was allowed of it.
+/// The image that an entry names, which must be what the entry and its own config say; and what was
+/// allowed of it.
 pub async fn image(
     registry: &Registry,
     index: &ImageRef,
@@ -170,29 +228,51 @@ pub async fn looked_at(
 }
 
 /// The attestations that an entry names: statements alone, about this image.
-pub async fn attestations(registry: &Registry, index: &ImageRef, entry: &Descriptor, about: &ImageEntry) -> Result<Fetched, RegistryError> {
+pub async fn attestations(
+    registry: &Registry,
+    index: &ImageRef,
+    entry: &Descriptor,
+    about: &ImageEntry,
+) -> Result<Fetched, RegistryError> {
     let fetched = fetched(registry, index, entry).await?;
     let config = match entries::has_no_config(&fetched.image) {
         true => None,
         false => Some(registry.blob(&index.repository, &fetched.image.config, CONFIG_LIMIT).await?),
     };
-    entries::attestations(entry, &fetched.image, config.as_deref(), &about.descriptor).map_err(objected(index))?;
+    entries::attestations(entry, &fetched.image, config.as_deref(), &about.descriptor)
+        .map_err(objected(index))?;
     Ok(fetched)
 }
 
 /// What stands beside the images and was allowed, and how that is told.
-pub async fn other(registry: &Registry, index: &ImageRef, entry: &Descriptor) -> Result<(Fetched, String), RegistryError> {
+pub async fn other(
+    registry: &Registry,
+    index: &ImageRef,
+    entry: &Descriptor,
+) -> Result<(Fetched, String), RegistryError> {
     let fetched = fetched(registry, index, entry).await?;
     entries::other(entry, &fetched.image).map_err(objected(index))?;
     let kind = crate::oci::shown(entry.artifact_type.as_deref().unwrap_or_default());
-    Ok((fetched, format!("it has the entry `{}` of artifact type `{kind}`, which carries no evidence of its own", entry.digest)))
+    Ok((
+        fetched,
+        format!(
+            "it has the entry `{}` of artifact type `{kind}`, which carries no evidence of its own",
+            entry.digest
+        ),
+    ))
 }
 
 /// A manifest that an index lists, as it lists it.
-async fn fetched(registry: &Registry, index: &ImageRef, entry: &Descriptor) -> Result<Fetched, RegistryError> {
+async fn fetched(
+    registry: &Registry,
+    index: &ImageRef,
+    entry: &Descriptor,
+) -> Result<Fetched, RegistryError> {
     let manifest = registry.expect_manifest(&index.repository.at(&entry.digest)).await?;
     entries::is_as_listed(entry, &manifest.descriptor).map_err(objected(index))?;
-    let image = manifest.image().map_err(|why| objected(index)(Objection::Part { entry: entry.digest.clone(), why }))?;
+    let image = manifest
+        .image()
+        .map_err(|why| objected(index)(Objection::Part { entry: entry.digest.clone(), why }))?;
     Ok(Fetched { manifest, image })
 }
 

@@ -1,5 +1,6 @@
-//! Downloading a blob that is larger than memory: piece by piece, continued where the stream broke. It checks no digest: that is for who
-//! has all the pieces, and a stream that was continued wrongly fails there.
+//! Downloading a blob that is larger than memory: piece by piece, continued where the stream broke.
+//! It checks no digest: that is for who has all the pieces, and a stream that was continued wrongly
+//! fails there.
 //!
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-blobs>.
 
@@ -29,15 +30,39 @@ pub struct Download {
 
 impl Registry {
     /// Begins to fetch a blob.
-    pub async fn download(&self, repository: &Repository, digest: &Digest, size: u64) -> Result<Download> {
+    pub async fn download(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<Download> {
         let answer = self.ask_for_rest(repository, digest, 0).await?;
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
-        Ok(Download { registry, repository, digest, size, answer, received: 0, repeated: 0, breaks: 0 })
+        Ok(Download {
+            registry,
+            repository,
+            digest,
+            size,
+            answer,
+            received: 0,
+            repeated: 0,
+            breaks: 0,
+        })
     }
 
-    async fn ask_for_rest(&self, repository: &Repository, digest: &Digest, from: u64) -> Result<Answer> {
-        let shape = |request: reqwest::RequestBuilder| if from == 0 { request } else { request.header(RANGE, format!("bytes={from}-")) };
-        let answer = self.transport.send(Method::GET, repository, &format!("blobs/{digest}"), Access::Pull, shape).await?;
+    async fn ask_for_rest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        from: u64,
+    ) -> Result<Answer> {
+        let shape = |request: reqwest::RequestBuilder| {
+            if from == 0 { request } else { request.header(RANGE, format!("bytes={from}-")) }
+        };
+        let answer = self
+            .transport
+            .send(Method::GET, repository, &format!("blobs/{digest}"), Access::Pull, shape)
+            .await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(RegistryError::Absent { what: format!("blob `{repository}@{digest}`") });
         }
@@ -51,7 +76,8 @@ impl Download {
         loop {
             let broken = match self.answer.chunk().await {
                 Ok(Some(mut piece)) => {
-                    let known = usize::try_from(self.repeated).unwrap_or(usize::MAX).min(piece.len());
+                    let known =
+                        usize::try_from(self.repeated).unwrap_or(usize::MAX).min(piece.len());
                     self.repeated -= known as u64;
                     let piece = piece.split_off(known);
                     if piece.is_empty() {
@@ -67,12 +93,20 @@ impl Download {
                 Err(error) => Some(error),
             };
             self.breaks += 1;
-            tracing::debug!(?broken, received = self.received, "the download broke and is continued");
+            tracing::debug!(
+                ?broken,
+                received = self.received,
+                "the download broke and is continued"
+            );
             tokio::time::sleep(backoff(self.breaks)).await;
-            self.answer = self.registry.ask_for_rest(&self.repository, &self.digest, self.received).await?;
+            self.answer =
+                self.registry.ask_for_rest(&self.repository, &self.digest, self.received).await?;
             let expected = format!("bytes {}-", self.received);
             let continues = self.answer.status == StatusCode::PARTIAL_CONTENT
-                && self.answer.header(CONTENT_RANGE.as_str()).is_some_and(|range| range.starts_with(&expected));
+                && self
+                    .answer
+                    .header(CONTENT_RANGE.as_str())
+                    .is_some_and(|range| range.starts_with(&expected));
             self.repeated = if continues { 0 } else { self.received };
         }
     }
@@ -87,8 +121,12 @@ mod tests {
 
     const BLOB: &[u8] = b"0123456789";
 
-    /// A registry that sends only so much of each answer; gives what a client makes of it, and the ranges it asked for.
-    async fn fetched(knows_ranges: bool, cuts: &'static [usize]) -> (Result<Vec<u8>>, Vec<Option<usize>>) {
+    /// A registry that sends only so much of each answer; gives what a client makes of it, and the
+    /// ranges it asked for.
+    async fn fetched(
+        knows_ranges: bool,
+        cuts: &'static [usize],
+    ) -> (Result<Vec<u8>>, Vec<Option<usize>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -98,12 +136,21 @@ mod tests {
                 let mut request = vec![0; 4096];
                 let read = stream.read(&mut request).await.unwrap();
                 let request = String::from_utf8_lossy(&request[..read]).to_lowercase();
-                let range = request.split("range: bytes=").nth(1).and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
+                let range = request
+                    .split("range: bytes=")
+                    .nth(1)
+                    .and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
                 asked.push(range);
                 let from = range.filter(|_| knows_ranges).unwrap_or_default();
-                let status =
-                    if from > 0 { format!("206 Partial Content\r\nContent-Range: bytes {from}-9/10") } else { "200 OK".to_owned() };
-                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", BLOB.len() - from);
+                let status = if from > 0 {
+                    format!("206 Partial Content\r\nContent-Range: bytes {from}-9/10")
+                } else {
+                    "200 OK".to_owned()
+                };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    BLOB.len() - from
+                );
                 stream.write_all(head.as_bytes()).await.unwrap();
                 stream.write_all(&BLOB[from..BLOB.len().min(from + cut)]).await.unwrap();
             }
@@ -112,7 +159,8 @@ mod tests {
         let registry = Registry::new(reqwest::Client::new(), Credentials::default());
         let repository: Repository = format!("{address}/app").parse().unwrap();
         let whole = async {
-            let mut download = registry.download(&repository, &Digest::of(BLOB), BLOB.len() as u64).await?;
+            let mut download =
+                registry.download(&repository, &Digest::of(BLOB), BLOB.len() as u64).await?;
             let mut bytes = Vec::new();
             while let Some(piece) = download.next().await? {
                 bytes.extend_from_slice(&piece);

@@ -39,15 +39,25 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
-    /// Whether the registry gave no answer to go by: nobody knows what it holds. All else is said of what it holds.
+    /// Whether the registry gave no answer to go by: nobody knows what it holds. All else is said
+    /// of what it holds.
     pub fn is_no_answer(&self) -> bool {
         match self {
-            Self::Refused { .. } | Self::Unwell { .. } | Self::Unreachable { .. } | Self::NoToken { .. } | Self::Protocol { .. } => true,
-            Self::Absent { .. } | Self::Mismatch { .. } | Self::TooLarge { .. } | Self::Flood { .. } | Self::Content { .. } => false,
+            Self::Refused { .. }
+            | Self::Unwell { .. }
+            | Self::Unreachable { .. }
+            | Self::NoToken { .. }
+            | Self::Protocol { .. } => true,
+            Self::Absent { .. }
+            | Self::Mismatch { .. }
+            | Self::TooLarge { .. }
+            | Self::Flood { .. }
+            | Self::Content { .. } => false,
         }
     }
 
-    /// What somebody can do who only reads: nothing of this run's login, and nothing of building again.
+    /// What somebody can do who only reads: nothing of this run's login, and nothing of building
+    /// again.
     pub fn remedy_for_reader(&self) -> Option<String> {
         if let Self::Unreachable { cause, .. } | Self::NoToken { cause, .. } = self
             && let Some(remedy) = certificate_remedy(cause)
@@ -64,11 +74,19 @@ impl RegistryError {
             Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
                 "the registry limits requests; try later, or log in to raise the limit"
             }
-            Self::Unwell { .. } => "the registry seems unwell; look at its status page, and try later",
-            Self::Unreachable { .. } => "check the registry's name, and that this machine can reach it",
-            Self::Protocol { .. } => "check that this is a registry; one behind a proxy or a login page answers so, too",
+            Self::Unwell { .. } => {
+                "the registry seems unwell; look at its status page, and try later"
+            }
+            Self::Unreachable { .. } => {
+                "check the registry's name, and that this machine can reach it"
+            }
+            Self::Protocol { .. } => {
+                "check that this is a registry; one behind a proxy or a login page answers so, too"
+            }
             Self::Content { accepted_by, .. } => {
-                return accepted_by.as_ref().map(|argument| format!("if that is meant, and known to you, accept it with {argument}"));
+                return accepted_by.as_ref().map(|argument| {
+                    format!("if that is meant, and known to you, accept it with {argument}")
+                });
             }
             Self::Mismatch { .. } => return self.remedy(),
             _ => return None,
@@ -78,10 +96,13 @@ impl RegistryError {
 }
 
 impl RegistryError {
-    /// What lies behind a failure that several requests meet: a registry that lets nobody in, a repository that may not be used.
+    /// What lies behind a failure that several requests meet: a registry that lets nobody in, a
+    /// repository that may not be used.
     pub fn cause(&self) -> Option<String> {
         let (request, status) = match self {
-            Self::Refused { request, status, .. } | Self::Unwell { request, status, .. } => (request, status.as_u16()),
+            Self::Refused { request, status, .. } | Self::Unwell { request, status, .. } => {
+                (request, status.as_u16())
+            }
             Self::Unreachable { request, .. } => (request, 0),
             Self::NoToken { realm, .. } => return Some(format!("no token from {realm}")),
             _ => return None,
@@ -91,7 +112,10 @@ impl RegistryError {
         // Who may come in may still not use each repository.
         let part = match status {
             401 | 0 | 429 | 500.. => "",
-            _ => ["/manifests/", "/blobs/", "/referrers/"].iter().find_map(|end| Some(path.rsplit_once(end)?.0)).unwrap_or(path),
+            _ => ["/manifests/", "/blobs/", "/referrers/"]
+                .iter()
+                .find_map(|end| Some(path.rsplit_once(end)?.0))
+                .unwrap_or(path),
         };
         Some(format!("{status} at {host} {part}"))
     }
@@ -119,7 +143,9 @@ impl Remedied for RegistryError {
             Self::Refused { detail, .. } if detail.contains("immutable") => {
                 "tags of this repository do not move: leave floating ones such as `latest` out of `tags`, or exempt them in its settings, and `sha256-*` with them, under which evidence is listed"
             }
-            Self::Refused { status: StatusCode::NOT_FOUND, .. } => "make the repository first: Amazon ECR, for one, makes none by itself",
+            Self::Refused { status: StatusCode::NOT_FOUND, .. } => {
+                "make the repository first: Amazon ECR, for one, makes none by itself"
+            }
             Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
                 "the registry limits requests; run the workflow again later, or log in to raise the limit"
             }
@@ -129,7 +155,9 @@ impl Remedied for RegistryError {
             Self::Unwell { .. } => {
                 "the registry seems unwell; look at its status page and run the workflow again: what is already there is reused"
             }
-            Self::Mismatch { .. } => "somebody or something between here and the registry changes bytes; do not use this image",
+            Self::Mismatch { .. } => {
+                "somebody or something between here and the registry changes bytes; do not use this image"
+            }
             Self::Content { remedy, .. } => return remedy.clone(),
             _ => return None,
         };
@@ -144,14 +172,23 @@ mod tests {
     #[test]
     fn requests_that_fail_for_one_reason_have_one_cause() {
         let refused = |request: &str, status: u16| {
-            RegistryError::Refused { request: request.to_owned(), status: StatusCode::from_u16(status).unwrap(), detail: String::new() }
-                .cause()
+            RegistryError::Refused {
+                request: request.to_owned(),
+                status: StatusCode::from_u16(status).unwrap(),
+                detail: String::new(),
+            }
+            .cause()
         };
-        let (read, push) = ("GET https://r.io/v2/o/a/manifests/v1", "POST https://r.io/v2/o/a/blobs/uploads/");
+        let (read, push) =
+            ("GET https://r.io/v2/o/a/manifests/v1", "POST https://r.io/v2/o/a/blobs/uploads/");
         let other = "POST https://r.io/v2/o/b/blobs/uploads/";
         assert_eq!(refused(read, 401), refused(other, 401), "nobody is let in");
         assert_eq!(refused(read, 403), refused(push, 403), "one repository");
-        assert_ne!(refused(push, 403), refused(other, 403), "each repository lets in whom it likes");
+        assert_ne!(
+            refused(push, 403),
+            refused(other, 403),
+            "each repository lets in whom it likes"
+        );
         assert_ne!(refused(push, 401), refused(push, 403));
         assert_ne!(refused(push, 401), refused("POST https://other.io/v2/o/a/blobs/uploads/", 401));
         assert_eq!(RegistryError::Absent { what: "x".to_owned() }.cause(), None);

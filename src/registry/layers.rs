@@ -1,5 +1,6 @@
-//! An image in a registry as a source of layers: each is fetched while it is read, through a few buffers, so that no more of it is in memory
-//! than was just received. It never fetches a layer that is known already.
+//! An image in a registry as a source of layers: each is fetched while it is read, through a few
+//! buffers, so that no more of it is in memory than was just received. It never fetches a layer
+//! that is known already.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,13 +17,19 @@ use crate::sbom::SbomError;
 use crate::sbom::image::{self, Image, MOST, Start, Store};
 use crate::sbom::layers::{Blob, Blobs};
 
-/// Reads images of a repository on a thread that may wait. Where a request failed, the registry's own words tell, with their remedy.
+/// Reads images of a repository on a thread that may wait. Where a request failed, the registry's
+/// own words tell, with their remedy.
 pub async fn reading<T: Send + 'static>(
     registry: &Registry,
     repository: &Repository,
     work: impl FnOnce(&Source) -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
-    let source = Source { registry: registry.clone(), repository: repository.clone(), handle: Handle::current(), failure: Arc::default() };
+    let source = Source {
+        registry: registry.clone(),
+        repository: repository.clone(),
+        handle: Handle::current(),
+        failure: Arc::default(),
+    };
     let reading = tokio::task::spawn_blocking(move || {
         let outcome = work(&source);
         let failure = source.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -71,13 +78,17 @@ fn noted(failure: &Failure, error: RegistryError) -> io::Error {
 }
 
 fn digest(text: &str) -> io::Result<Digest> {
-    text.parse().map_err(|error: crate::image::ImageError| io::Error::new(io::ErrorKind::InvalidInput, error))
+    text.parse().map_err(|error: crate::image::ImageError| {
+        io::Error::new(io::ErrorKind::InvalidInput, error)
+    })
 }
 
 impl Store for Source {
     fn manifest(&self, named: &str) -> Result<(Vec<u8>, Option<String>), SbomError> {
-        let digest = digest(named).map_err(|source| SbomError::Unreadable { path: named.to_owned(), source })?;
-        let fetched = self.handle.block_on(self.registry.expect_manifest(&self.repository.at(&digest)));
+        let digest = digest(named)
+            .map_err(|source| SbomError::Unreadable { path: named.to_owned(), source })?;
+        let fetched =
+            self.handle.block_on(self.registry.expect_manifest(&self.repository.at(&digest)));
         let manifest = fetched.map_err(|error| self.unreadable(named, error))?;
         Ok((manifest.bytes, Some(manifest.descriptor.media_type)))
     }
@@ -90,8 +101,10 @@ impl Store for Source {
 
 impl Blobs for Source {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
-        let (digest, size) = (digest(blob.digest.as_deref().unwrap_or_default())?, blob.size.unwrap_or_default());
-        let (registry, repository, failure) = (self.registry.clone(), self.repository.clone(), self.failure.clone());
+        let (digest, size) =
+            (digest(blob.digest.as_deref().unwrap_or_default())?, blob.size.unwrap_or_default());
+        let (registry, repository, failure) =
+            (self.registry.clone(), self.repository.clone(), self.failure.clone());
         let (mut filling, filled) = buffers(size);
         self.handle.spawn(async move {
             let fetched = async {

@@ -1,5 +1,6 @@
-//! cosign's older scheme: signatures and attestations as layers of an image under the tag `sha256-<hex>.sig` or `.att`. Layers are only ever
-//! added; what others wrote stays. Such a tag is a digest's name, not one that people pull.
+//! cosign's older scheme: signatures and attestations as layers of an image under the tag
+//! `sha256-<hex>.sig` or `.att`. Layers are only ever added; what others wrote stays. Such a tag is
+//! a digest's name, not one that people pull.
 //!
 //! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
 
@@ -30,7 +31,8 @@ impl Attached {
             Self::Attestations => "att",
         };
         let text = format!("sha256-{}.{suffix}", subject.hex());
-        text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
+        text.parse()
+            .map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
     }
 }
 
@@ -41,7 +43,8 @@ pub struct LegacyLayer {
     pub bytes: bytes::Bytes,
 }
 
-/// Where layers are to be added: what the tag named when it was looked at, and places for the blobs.
+/// Where layers are to be added: what the tag named when it was looked at, and places for the
+/// blobs.
 pub struct Opened {
     seen: (Option<Manifest>, Condition),
     layers: Vec<Url>,
@@ -50,17 +53,30 @@ pub struct Opened {
 
 impl Registry {
     /// The layers under a subject's tag, not yet fetched; none where there is no tag.
-    pub async fn legacy_layers(&self, repository: &Repository, subject: &Digest, attached: Attached) -> Result<Vec<Descriptor>> {
+    pub async fn legacy_layers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        attached: Attached,
+    ) -> Result<Vec<Descriptor>> {
         let tag = attached.tag(subject)?;
         for attempt in 1..=RACES {
             let found: Vec<Descriptor> = match self.tagged(repository, &tag).await? {
                 None => Vec::new(),
                 Some(manifest) => {
                     layers_of(&manifest, repository)?;
-                    oci::listed(&manifest.bytes, "layers").map_err(|why| unreadable(repository, &why))?.into_iter().flatten().collect()
+                    oci::listed(&manifest.bytes, "layers")
+                        .map_err(|why| unreadable(repository, &why))?
+                        .into_iter()
+                        .flatten()
+                        .collect()
                 }
             };
-            let lost = self.memory.layers.lost(repository, &tag, |ours| found.contains(&ours.descriptor)).await;
+            let lost = self
+                .memory
+                .layers
+                .lost(repository, &tag, |ours| found.contains(&ours.descriptor))
+                .await;
             if lost.is_empty() {
                 return Ok(found);
             }
@@ -72,14 +88,26 @@ impl Registry {
         Err(outraced(repository, &tag))
     }
 
-    /// Looks at a subject's tag and opens uploads for this many layers: while they are being signed, so that it takes no time of its own.
-    pub async fn open_legacy(&self, repository: &Repository, subject: &Digest, attached: Attached, layers: usize) -> Result<Opened> {
+    /// Looks at a subject's tag and opens uploads for this many layers: while they are being
+    /// signed, so that it takes no time of its own.
+    pub async fn open_legacy(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        attached: Attached,
+        layers: usize,
+    ) -> Result<Opened> {
         self.open_tag(repository, &attached.tag(subject)?, layers).await
     }
 
     async fn open_tag(&self, repository: &Repository, tag: &Tag, layers: usize) -> Result<Opened> {
-        let places = futures_util::future::try_join_all((0..layers).map(|_| self.open_upload(repository)));
-        let (seen, layers, config) = futures_util::try_join!(self.to_be_replaced(repository, tag), places, self.open_upload(repository))?;
+        let places =
+            futures_util::future::try_join_all((0..layers).map(|_| self.open_upload(repository)));
+        let (seen, layers, config) = futures_util::try_join!(
+            self.to_be_replaced(repository, tag),
+            places,
+            self.open_upload(repository)
+        )?;
         Ok(Opened { seen, layers, config })
     }
 
@@ -98,14 +126,29 @@ impl Registry {
         Ok(())
     }
 
-    /// Uploads, and writes if nothing changed since the tag was looked at. Where the registry heeds no such condition, the next look
-    /// (`legacy_layers`) finds what another writer took away.
-    async fn add_legacy(&self, repository: &Repository, tag: &Tag, opened: Opened, layers: &[LegacyLayer]) -> Result<()> {
+    /// Uploads, and writes if nothing changed since the tag was looked at. Where the registry heeds
+    /// no such condition, the next look (`legacy_layers`) finds what another writer took away.
+    async fn add_legacy(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        opened: Opened,
+        layers: &[LegacyLayer],
+    ) -> Result<()> {
         let Opened { seen: mut current, layers: places, config: place } = opened;
         let places = places.into_iter().map(Some).chain(std::iter::repeat(None));
-        let uploads = layers.iter().zip(places).map(|(layer, place)| self.put_layer(place, repository, layer));
+        let uploads = layers
+            .iter()
+            .zip(places)
+            .map(|(layer, place)| self.put_layer(place, repository, layer));
         let mut to_put = with_layers(current.0.as_ref(), layers, repository)?;
-        let config = async { if let Some((_, config)) = &to_put { self.put_layer(Some(place), repository, config).await } else { Ok(()) } };
+        let config = async {
+            if let Some((_, config)) = &to_put {
+                self.put_layer(Some(place), repository, config).await
+            } else {
+                Ok(())
+            }
+        };
         futures_util::try_join!(futures_util::future::try_join_all(uploads), config)?;
         for attempt in 1..=RACES {
             let Some((manifest, _)) = to_put else { return Ok(()) };
@@ -122,9 +165,16 @@ impl Registry {
         Err(outraced(repository, tag))
     }
 
-    async fn put_layer(&self, place: Option<Url>, repository: &Repository, layer: &LegacyLayer) -> Result<()> {
+    async fn put_layer(
+        &self,
+        place: Option<Url>,
+        repository: &Repository,
+        layer: &LegacyLayer,
+    ) -> Result<()> {
         match place {
-            Some(place) => self.put_blob_at(place, repository, &layer.bytes, &layer.descriptor).await,
+            Some(place) => {
+                self.put_blob_at(place, repository, &layer.bytes, &layer.descriptor).await
+            }
             None => self.put_blob(repository, &layer.bytes, &layer.descriptor).await,
         }
     }
@@ -140,16 +190,24 @@ fn unreadable(repository: &Repository, why: &dyn std::fmt::Display) -> RegistryE
 /// The layers as they were written, of a manifest that everybody reads alike.
 fn layers_of(manifest: &Manifest, repository: &Repository) -> Result<Vec<Value>> {
     oci::listed(&manifest.bytes, "layers").map_err(|why| unreadable(repository, &why))?;
-    let mut json: Value = serde_json::from_slice(&manifest.bytes).map_err(|why| unreadable(repository, &why))?;
+    let mut json: Value =
+        serde_json::from_slice(&manifest.bytes).map_err(|why| unreadable(repository, &why))?;
     match json["layers"].take() {
         Value::Array(layers) if layers.len() <= LAYERS => Ok(layers),
-        Value::Array(layers) => Err(unreadable(repository, &format!("it has {} layers of signatures, more than {LAYERS}", layers.len()))),
+        Value::Array(layers) => Err(unreadable(
+            repository,
+            &format!("it has {} layers of signatures, more than {LAYERS}", layers.len()),
+        )),
         _ => Err(unreadable(repository, &"it has no layers")),
     }
 }
 
 /// The manifest and config with these layers as well; `None` when all are there.
-fn with_layers(before: Option<&Manifest>, added: &[LegacyLayer], repository: &Repository) -> Result<Option<(Manifest, LegacyLayer)>> {
+fn with_layers(
+    before: Option<&Manifest>,
+    added: &[LegacyLayer],
+    repository: &Repository,
+) -> Result<Option<(Manifest, LegacyLayer)>> {
     let mut layers = before.map_or(Ok(Vec::new()), |manifest| layers_of(manifest, repository))?;
     let known = layers.len();
     for layer in added {
@@ -186,11 +244,24 @@ mod tests {
         let repository: Repository = "r.io/a".parse().unwrap();
         let theirs = r#"{"layers":[{"mediaType":"x","digest":"sha512:00","size":1,"annotations":{"k":"v"},"y":1.0}]}"#;
         let before = Manifest::new(theirs.into(), OCI_MANIFEST);
-        let (after, config) = with_layers(Some(&before), &[layer("a"), layer("b"), layer("a")], &repository).unwrap().unwrap();
+        let (after, config) =
+            with_layers(Some(&before), &[layer("a"), layer("b"), layer("a")], &repository)
+                .unwrap()
+                .unwrap();
         let json: Value = serde_json::from_slice(&after.bytes).unwrap();
-        assert_eq!((json["layers"].as_array().unwrap().len(), &json["layers"][0]["y"]), (3, &json!(1.0)));
-        assert_eq!(serde_json::from_slice::<Value>(&config.bytes).unwrap()["rootfs"]["diff_ids"].as_array().unwrap().len(), 3);
+        assert_eq!(
+            (json["layers"].as_array().unwrap().len(), &json["layers"][0]["y"]),
+            (3, &json!(1.0))
+        );
+        assert_eq!(
+            serde_json::from_slice::<Value>(&config.bytes).unwrap()["rootfs"]["diff_ids"]
+                .as_array()
+                .unwrap()
+                .len(),
+            3
+        );
         assert!(with_layers(Some(&after), &[layer("b")], &repository).unwrap().is_none());
-        with_layers(Some(&Manifest::new(b"{}".to_vec(), OCI_MANIFEST)), &[layer("a")], &repository).unwrap_err();
+        with_layers(Some(&Manifest::new(b"{}".to_vec(), OCI_MANIFEST)), &[layer("a")], &repository)
+            .unwrap_err();
     }
 }

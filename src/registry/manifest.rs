@@ -1,4 +1,5 @@
-//! Manifests as they were fetched or will be put: the exact bytes, and what they are said to be. It never writes a manifest back from parsed fields.
+//! Manifests as they were fetched or will be put: the exact bytes, and what they are said to be. It
+//! never writes a manifest back from parsed fields.
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/manifest.md>.
 
@@ -18,7 +19,8 @@ pub struct Manifest {
 
 impl Manifest {
     pub fn new(bytes: Vec<u8>, header: &str) -> Self {
-        let descriptor = Descriptor::of(&bytes, header.split(';').next().unwrap_or_default().trim());
+        let descriptor =
+            Descriptor::of(&bytes, header.split(';').next().unwrap_or_default().trim());
         Self { descriptor, bytes }
     }
 

@@ -1,5 +1,5 @@
-//! What a client remembers of a run: whose turn it is to write, which blobs it made sure of, and what it wrote under names that others
-//! write too. It never takes what it wrote for what is there.
+//! What a client remembers of a run: whose turn it is to write, which blobs it made sure of, and
+//! what it wrote under names that others write too. It never takes what it wrote for what is there.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,7 +17,8 @@ pub(super) struct Memory {
     pub(super) entries: Written<Descriptor>,
     /// Layers under the tags of the older scheme.
     pub(super) layers: Written<LegacyLayer>,
-    /// Repositories whose registry was seen to have no referrers API, whatever it says when it is given a manifest with a subject.
+    /// Repositories whose registry was seen to have no referrers API, whatever it says when it is
+    /// given a manifest with a subject.
     without_referrers: Mutex<HashSet<Repository>>,
     /// Entries that are still to be listed, by the subject under whose fallback tag they belong.
     pub(super) unlisted: Mutex<BTreeMap<(Repository, Digest), Vec<Descriptor>>>,
@@ -26,7 +27,8 @@ pub(super) struct Memory {
     pub(super) keeps_lists: Mutex<HashSet<Repository>>,
 }
 
-/// One for each fallback tag that this process writes, and for each blob that it makes sure of; whether that is done.
+/// One for each fallback tag that this process writes, and for each blob that it makes sure of;
+/// whether that is done.
 type Turn = Arc<Mutex<bool>>;
 
 impl Memory {
@@ -43,7 +45,8 @@ impl Memory {
     }
 }
 
-/// What this process added under a name, so that it notices when a writer who had not seen it takes it away.
+/// What this process added under a name, so that it notices when a writer who had not seen it takes
+/// it away.
 pub(super) struct Written<T>(Mutex<HashMap<(Repository, Tag), Vec<T>>>);
 
 impl<T> Default for Written<T> {
@@ -54,11 +57,21 @@ impl<T> Default for Written<T> {
 
 impl<T: Clone> Written<T> {
     pub(super) async fn note(&self, repository: &Repository, tag: &Tag, added: &[T]) {
-        self.0.lock().await.entry((repository.clone(), tag.clone())).or_default().extend_from_slice(added);
+        self.0
+            .lock()
+            .await
+            .entry((repository.clone(), tag.clone()))
+            .or_default()
+            .extend_from_slice(added);
     }
 
     /// What was written and is not there.
-    pub(super) async fn lost(&self, repository: &Repository, tag: &Tag, is_there: impl Fn(&T) -> bool) -> Vec<T> {
+    pub(super) async fn lost(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        is_there: impl Fn(&T) -> bool,
+    ) -> Vec<T> {
         let written = self.0.lock().await;
         let ours = written.get(&(repository.clone(), tag.clone()));
         ours.into_iter().flatten().filter(|ours| !is_there(ours)).cloned().collect()

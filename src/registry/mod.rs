@@ -1,5 +1,5 @@
-//! The OCI distribution protocol: bytes in, bytes out, every digest recomputed. It never re-serialises a manifest
-//! and never reads a refusal, a time-out or a server's error as "absent".
+//! The OCI distribution protocol: bytes in, bytes out, every digest recomputed. It never
+//! re-serialises a manifest and never reads a refusal, a time-out or a server's error as "absent".
 //!
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
@@ -42,7 +42,8 @@ const MANIFEST_LIMIT: usize = 4 << 20;
 /// How often a manifest is put again when the registry does not know one of its parts.
 const LATE: u32 = 3;
 
-/// A header that lets a registry refuse with 412 what was written without knowing what is there; those that know none ignore it.
+/// A header that lets a registry refuse with 412 what was written without knowing what is there;
+/// those that know none ignore it.
 type Condition = Option<(HeaderName, String)>;
 
 /// What a name stood on when it was looked at.
@@ -52,7 +53,8 @@ pub struct Seen {
     condition: Condition,
 }
 
-/// A client for every registry of a run; cheap to clone, shares connections, tokens and the concurrency limit.
+/// A client for every registry of a run; cheap to clone, shares connections, tokens and the
+/// concurrency limit.
 #[derive(Clone)]
 pub struct Registry {
     transport: Arc<Transport>,
@@ -61,7 +63,8 @@ pub struct Registry {
 
 type Result<T> = std::result::Result<T, RegistryError>;
 
-/// Some registries learn late of a blob that was just pushed: <https://github.com/clemensv/real-time-sources/pull/351>.
+/// Some registries learn late of a blob that was just pushed:
+/// <https://github.com/clemensv/real-time-sources/pull/351>.
 fn is_late(error: &RegistryError) -> bool {
     matches!(error, RegistryError::Refused { status: StatusCode::NOT_FOUND, .. })
 }
@@ -69,31 +72,47 @@ fn is_late(error: &RegistryError) -> bool {
 impl Registry {
     /// For reading.
     pub fn new(line: impl Into<Line>, credentials: Credentials) -> Self {
-        Self { transport: Arc::new(Transport::new(line.into(), credentials, false)), memory: Arc::default() }
+        Self {
+            transport: Arc::new(Transport::new(line.into(), credentials, false)),
+            memory: Arc::default(),
+        }
     }
 
     /// For a run that pushes: its tokens are asked for with the right to.
     pub fn for_publishing(line: impl Into<Line>, credentials: Credentials) -> Self {
-        Self { transport: Arc::new(Transport::new(line.into(), credentials, true)), memory: Arc::default() }
+        Self {
+            transport: Arc::new(Transport::new(line.into(), credentials, true)),
+            memory: Arc::default(),
+        }
     }
 
-    /// Registries that had credentials sent to another host, which they named as their token service; each with that host.
+    /// Registries that had credentials sent to another host, which they named as their token
+    /// service; each with that host.
     pub async fn token_services_elsewhere(&self) -> Vec<(String, String)> {
         self.transport.token_services_elsewhere().await
     }
 
     /// The manifest of this digest, its bytes hashed; `None` only when the registry says 404.
     pub async fn manifest(&self, image: &ImageRef) -> Result<Option<Manifest>> {
-        let Some((manifest, _)) = self.fetch_manifest(&image.repository, image.digest.as_str()).await? else { return Ok(None) };
+        let Some((manifest, _)) =
+            self.fetch_manifest(&image.repository, image.digest.as_str()).await?
+        else {
+            return Ok(None);
+        };
         if manifest.descriptor.digest != image.digest {
-            return Err(RegistryError::Mismatch { what: format!("manifest `{image}`"), computed: manifest.descriptor.digest });
+            return Err(RegistryError::Mismatch {
+                what: format!("manifest `{image}`"),
+                computed: manifest.descriptor.digest,
+            });
         }
         Ok(Some(manifest))
     }
 
     /// As `manifest`, for one that must be there.
     pub async fn expect_manifest(&self, image: &ImageRef) -> Result<Manifest> {
-        self.manifest(image).await?.ok_or_else(|| RegistryError::Absent { what: format!("manifest `{image}`") })
+        self.manifest(image)
+            .await?
+            .ok_or_else(|| RegistryError::Absent { what: format!("manifest `{image}`") })
     }
 
     /// What a tag names now.
@@ -108,19 +127,31 @@ impl Registry {
     }
 
     /// What a tag names now, and the condition under which it still does when it is put again.
-    async fn to_be_replaced(&self, repository: &Repository, tag: &Tag) -> Result<(Option<Manifest>, Condition)> {
+    async fn to_be_replaced(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+    ) -> Result<(Option<Manifest>, Condition)> {
         match self.fetch_manifest(repository, tag.as_str()).await? {
             None => Ok((None, Some((IF_NONE_MATCH, "*".to_owned())))),
             Some((manifest, mark)) => Ok((Some(manifest), mark.map(|mark| (IF_MATCH, mark)))),
         }
     }
 
-    async fn fetch_manifest(&self, repository: &Repository, reference: &str) -> Result<Option<(Manifest, Option<String>)>> {
+    async fn fetch_manifest(
+        &self,
+        repository: &Repository,
+        reference: &str,
+    ) -> Result<Option<(Manifest, Option<String>)>> {
         let answer = self
             .transport
-            .send(Method::GET, repository, &format!("manifests/{reference}"), Access::Pull, |request| {
-                request.header(ACCEPT, manifest::ACCEPTED)
-            })
+            .send(
+                Method::GET,
+                repository,
+                &format!("manifests/{reference}"),
+                Access::Pull,
+                |request| request.header(ACCEPT, manifest::ACCEPTED),
+            )
             .await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -128,20 +159,28 @@ impl Registry {
         let answer = answer.success().await?;
         let media_type = answer.header(CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
         // A weak one does not say that the bytes are the same.
-        let mark = answer.header(ETAG.as_str()).filter(|mark| mark.starts_with('"')).map(str::to_owned);
+        let mark =
+            answer.header(ETAG.as_str()).filter(|mark| mark.starts_with('"')).map(str::to_owned);
         let bytes = answer.bytes(MANIFEST_LIMIT).await?;
         Ok(Some((Manifest::new(bytes, &media_type), mark)))
     }
 
-    /// Puts a manifest under its own digest, which no one pulls by chance. Says whether the registry
-    /// keeps referrers itself (`OCI-Subject`).
+    /// Puts a manifest under its own digest, which no one pulls by chance. Says whether the
+    /// registry keeps referrers itself (`OCI-Subject`).
     pub async fn put_manifest(&self, repository: &Repository, manifest: &Manifest) -> Result<bool> {
         self.put(repository, manifest.descriptor.digest.as_str(), manifest).await
     }
 
-    /// Puts a name that people pull, on condition, where the registry heeds one, that it is as it was `seen`. The one caller is `publish`,
-    /// which holds a `VerifiedImage`; clippy refuses any other.
-    pub async fn put_tag(&self, repository: &Repository, tag: &Tag, manifest: &Manifest, seen: Option<&Seen>) -> Result<()> {
+    /// Puts a name that people pull, on condition, where the registry heeds one, that it is as it
+    /// was `seen`. The one caller is `publish`, which holds a `VerifiedImage`; clippy refuses any
+    /// other.
+    pub async fn put_tag(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        manifest: &Manifest,
+        seen: Option<&Seen>,
+    ) -> Result<()> {
         let condition = seen.and_then(|seen| seen.condition.clone());
         for attempt in 1..=LATE {
             match self.put_once(repository, tag.as_str(), manifest, &condition).await {
@@ -154,13 +193,22 @@ impl Registry {
             {
                 let request = format!("PUT /v2/{}/manifests/{tag}", repository.path());
                 let detail = ": it was moved meanwhile".to_owned();
-                return Err(RegistryError::Refused { request, status: StatusCode::PRECONDITION_FAILED, detail });
+                return Err(RegistryError::Refused {
+                    request,
+                    status: StatusCode::PRECONDITION_FAILED,
+                    detail,
+                });
             }
         }
         self.put_once(repository, tag.as_str(), manifest, &condition).await.map(drop)
     }
 
-    async fn put(&self, repository: &Repository, reference: &str, manifest: &Manifest) -> Result<bool> {
+    async fn put(
+        &self,
+        repository: &Repository,
+        reference: &str,
+        manifest: &Manifest,
+    ) -> Result<bool> {
         for attempt in 1..=LATE {
             match self.put_once(repository, reference, manifest, &None).await {
                 Err(error) if is_late(&error) => tokio::time::sleep(backoff(attempt)).await,
@@ -170,26 +218,50 @@ impl Registry {
         self.put_once(repository, reference, manifest, &None).await
     }
 
-    async fn put_once(&self, repository: &Repository, reference: &str, manifest: &Manifest, condition: &Condition) -> Result<bool> {
+    async fn put_once(
+        &self,
+        repository: &Repository,
+        reference: &str,
+        manifest: &Manifest,
+        condition: &Condition,
+    ) -> Result<bool> {
         let answer = self
             .transport
-            .send(Method::PUT, repository, &format!("manifests/{reference}"), Access::Push, |request| {
-                let request = request.header(CONTENT_TYPE, manifest.descriptor.media_type.as_str()).body(manifest.bytes.clone());
-                condition.iter().fold(request, |request, (name, value)| request.header(name, value))
-            })
+            .send(
+                Method::PUT,
+                repository,
+                &format!("manifests/{reference}"),
+                Access::Push,
+                |request| {
+                    let request = request
+                        .header(CONTENT_TYPE, manifest.descriptor.media_type.as_str())
+                        .body(manifest.bytes.clone());
+                    condition
+                        .iter()
+                        .fold(request, |request, (name, value)| request.header(name, value))
+                },
+            )
             .await?
             .success()
             .await?;
         match answer.header("docker-content-digest").map(str::parse::<Digest>) {
             Some(Ok(stored)) if stored != manifest.descriptor.digest => {
-                Err(RegistryError::Mismatch { what: format!("manifest put to `{repository}`"), computed: stored })
+                Err(RegistryError::Mismatch {
+                    what: format!("manifest put to `{repository}`"),
+                    computed: stored,
+                })
             }
             _ => Ok(answer.header("oci-subject").is_some()),
         }
     }
 
     /// A blob of at most `limit` bytes, its length and hash checked.
-    pub async fn blob(&self, repository: &Repository, blob: &Descriptor, limit: usize) -> Result<Vec<u8>> {
+    pub async fn blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        limit: usize,
+    ) -> Result<Vec<u8>> {
         let what = || format!("blob `{repository}@{}`", blob.digest);
         if blob.size > limit as u64 {
             return Err(RegistryError::TooLarge { what: what(), limit });
@@ -198,9 +270,19 @@ impl Registry {
     }
 
     /// As `blob`, where nothing but the digest is known.
-    pub async fn blob_of(&self, repository: &Repository, digest: &Digest, limit: usize) -> Result<Vec<u8>> {
+    pub async fn blob_of(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<u8>> {
         let what = || format!("blob `{repository}@{digest}`");
-        let answer = self.transport.send(Method::GET, repository, &format!("blobs/{digest}"), Access::Pull, |request| request).await?;
+        let answer = self
+            .transport
+            .send(Method::GET, repository, &format!("blobs/{digest}"), Access::Pull, |request| {
+                request
+            })
+            .await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(RegistryError::Absent { what: what() });
         }
@@ -213,12 +295,28 @@ impl Registry {
     }
 
     /// Streams a blob into `sink`, hashing on the way; for layers, which may be larger than memory.
-    pub async fn stream_blob(&self, repository: &Repository, blob: &Descriptor, sink: &mut (dyn std::io::Write + Send)) -> Result<()> {
-        let answer =
-            self.transport.send(Method::GET, repository, &format!("blobs/{}", blob.digest), Access::Pull, |request| request).await?;
+    pub async fn stream_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        sink: &mut (dyn std::io::Write + Send),
+    ) -> Result<()> {
+        let answer = self
+            .transport
+            .send(
+                Method::GET,
+                repository,
+                &format!("blobs/{}", blob.digest),
+                Access::Pull,
+                |request| request,
+            )
+            .await?;
         let computed = answer.success().await?.copy_to(sink).await?;
         if computed != blob.digest {
-            return Err(RegistryError::Mismatch { what: format!("blob `{repository}@{}`", blob.digest), computed });
+            return Err(RegistryError::Mismatch {
+                what: format!("blob `{repository}@{}`", blob.digest),
+                computed,
+            });
         }
         Ok(())
     }

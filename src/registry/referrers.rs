@@ -1,5 +1,5 @@
-//! Artifacts that refer to an image: pushing them, and finding them by the referrers API or the fallback tag.
-//! The fallback tag `sha256-<hex>` is a digest's name, not one that people pull.
+//! Artifacts that refer to an image: pushing them, and finding them by the referrers API or the
+//! fallback tag. The fallback tag `sha256-<hex>` is a digest's name, not one that people pull.
 //!
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>.
 
@@ -19,9 +19,11 @@ use crate::oci::{self, Json};
 const PAGES: usize = 50;
 /// Referrers of one subject that are read; no page is asked for after them.
 const REFERRERS: usize = 1000;
-/// How often a list that was put is looked for, where the registry answers with the subject in its place.
+/// How often a list that was put is looked for, where the registry answers with the subject in its
+/// place.
 const ALIASED: u32 = 3;
-/// How often a lost race for a name that several write is run again, and how the pauses between grow.
+/// How often a lost race for a name that several write is run again, and how the pauses between
+/// grow.
 pub(super) const RACES: u32 = 12;
 
 pub(super) fn after_race(attempt: u32) -> std::time::Duration {
@@ -53,8 +55,8 @@ impl Artifact {
 }
 
 impl Registry {
-    /// Pushes the empty config that every artifact has, whether it is there or not: the surest way to know that this run may push, and
-    /// cheaper before an hour of building than after.
+    /// Pushes the empty config that every artifact has, whether it is there or not: the surest way
+    /// to know that this run may push, and cheaper before an hour of building than after.
     pub async fn probe_push(&self, repository: &Repository) -> Result<()> {
         let (empty, config) = empty_config();
         let turn = self.memory.turn(repository, &config.digest).await;
@@ -70,16 +72,28 @@ impl Registry {
         self.ensure_blob(repository, &empty, &config).await
     }
 
-    /// Puts the manifest of a staged artifact, and lists it under the fallback tag where the registry keeps no referrers. Returns its digest.
-    pub async fn attach_artifact(&self, repository: &Repository, subject: &Descriptor, artifact: &Artifact) -> Result<Digest> {
+    /// Puts the manifest of a staged artifact, and lists it under the fallback tag where the
+    /// registry keeps no referrers. Returns its digest.
+    pub async fn attach_artifact(
+        &self,
+        repository: &Repository,
+        subject: &Descriptor,
+        artifact: &Artifact,
+    ) -> Result<Digest> {
         let attached = self.attach_unlisted(repository, subject, artifact).await?;
         self.list_attached(repository, &subject.digest).await?;
         Ok(attached)
     }
 
-    /// The same, but where the registry keeps no referrers it is listed by `list_attached` alone, together with what is attached meanwhile:
-    /// each list that another takes the place of stays in the registry without a name.
-    pub async fn attach_unlisted(&self, repository: &Repository, subject: &Descriptor, artifact: &Artifact) -> Result<Digest> {
+    /// The same, but where the registry keeps no referrers it is listed by `list_attached` alone,
+    /// together with what is attached meanwhile: each list that another takes the place of stays in
+    /// the registry without a name.
+    pub async fn attach_unlisted(
+        &self,
+        repository: &Repository,
+        subject: &Descriptor,
+        artifact: &Artifact,
+    ) -> Result<Digest> {
         let manifest = artifact.manifest(subject);
         let kept_by_registry = self.put_manifest(repository, &manifest).await?;
         if !kept_by_registry || self.memory.lacks_referrers(repository).await {
@@ -94,7 +108,8 @@ impl Registry {
         Ok(manifest.descriptor.digest)
     }
 
-    /// Lists what was attached to a subject and is not listed yet; whoever comes second waits for the first.
+    /// Lists what was attached to a subject and is not listed yet; whoever comes second waits for
+    /// the first.
     pub async fn list_attached(&self, repository: &Repository, subject: &Digest) -> Result<()> {
         let turn = self.memory.turn(repository, subject).await;
         let _ours = turn.lock().await;
@@ -106,7 +121,8 @@ impl Registry {
         self.add_in_turn(repository, subject, &entries).await?;
         self.memory.entries.note(repository, &fallback_tag(subject)?, &entries).await;
         let mut unlisted = self.memory.unlisted.lock().await;
-        let left: Vec<Descriptor> = unlisted.remove(&key).unwrap_or_default().into_iter().skip(entries.len()).collect();
+        let left: Vec<Descriptor> =
+            unlisted.remove(&key).unwrap_or_default().into_iter().skip(entries.len()).collect();
         if !left.is_empty() {
             unlisted.insert(key, left);
         }
@@ -115,13 +131,19 @@ impl Registry {
 
     /// The same for every subject.
     pub async fn list_all_attached(&self) -> Result<()> {
-        let subjects: Vec<(Repository, Digest)> = self.memory.unlisted.lock().await.keys().cloned().collect();
-        let lists = subjects.iter().map(|(repository, subject)| self.list_attached(repository, subject));
+        let subjects: Vec<(Repository, Digest)> =
+            self.memory.unlisted.lock().await.keys().cloned().collect();
+        let lists =
+            subjects.iter().map(|(repository, subject)| self.list_attached(repository, subject));
         futures_util::future::try_join_all(lists).await.map(drop)
     }
 
     /// Every artifact that refers to this digest; more than can be evidence are refused.
-    pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>> {
         match self.referrers_by_api(repository, subject).await? {
             Some(found) => Ok(found),
             None => self.referrers_by_tag(repository, subject).await,
@@ -129,12 +151,24 @@ impl Registry {
     }
 
     /// The same, as the registry lists them itself; `None` where it has no such list.
-    pub(super) async fn referrers_by_api(&self, repository: &Repository, subject: &Digest) -> Result<Option<Vec<Descriptor>>> {
+    pub(super) async fn referrers_by_api(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>> {
         let first = self
             .transport
-            .send(Method::GET, repository, &format!("referrers/{subject}"), Access::Pull, |request| request.header(ACCEPT, OCI_INDEX))
+            .send(
+                Method::GET,
+                repository,
+                &format!("referrers/{subject}"),
+                Access::Pull,
+                |request| request.header(ACCEPT, OCI_INDEX),
+            )
             .await?;
-        if first.status == StatusCode::NOT_FOUND || !first.header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with(OCI_INDEX)) {
+        if first.status == StatusCode::NOT_FOUND
+            || !first.header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with(OCI_INDEX))
+        {
             self.memory.note_no_referrers(repository).await;
             return Ok(None);
         }
@@ -150,17 +184,26 @@ impl Registry {
                 Some(url) => {
                     page = self
                         .transport
-                        .send_to(Method::GET, url, repository, Access::Pull, |request| request.header(ACCEPT, OCI_INDEX))
+                        .send_to(Method::GET, url, repository, Access::Pull, |request| {
+                            request.header(ACCEPT, OCI_INDEX)
+                        })
                         .await?
                         .success()
                         .await?
                 }
             }
         }
-        Err(RegistryError::TooLarge { what: format!("the list of referrers of `{subject}`"), limit: PAGES * MANIFEST_LIMIT })
+        Err(RegistryError::TooLarge {
+            what: format!("the list of referrers of `{subject}`"),
+            limit: PAGES * MANIFEST_LIMIT,
+        })
     }
 
-    async fn referrers_by_tag(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+    async fn referrers_by_tag(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>> {
         let tag = fallback_tag(subject)?;
         for attempt in 1..=RACES {
             let found = match self.tagged(repository, &tag).await? {
@@ -171,11 +214,18 @@ impl Registry {
                 },
             };
             expect_no_flood(&found, repository, subject)?;
-            let lost = self.memory.entries.lost(repository, &tag, |ours| found.iter().any(|entry| entry.digest == ours.digest)).await;
+            let lost = self
+                .memory
+                .entries
+                .lost(repository, &tag, |ours| {
+                    found.iter().any(|entry| entry.digest == ours.digest)
+                })
+                .await;
             if lost.is_empty() {
                 return Ok(found);
             }
-            // A writer who had not seen ours wrote after we had looked: where no condition is heeded, only a later look can tell.
+            // A writer who had not seen ours wrote after we had looked: where no condition is
+            // heeded, only a later look can tell.
             self.add_to_fallback_tag(repository, subject, &lost).await?;
             tokio::time::sleep(after_race(attempt)).await;
         }
@@ -183,14 +233,25 @@ impl Registry {
     }
 
     /// Our own writers take turns; other processes are met by the re-read.
-    async fn add_to_fallback_tag(&self, repository: &Repository, subject: &Digest, entries: &[Descriptor]) -> Result<()> {
+    async fn add_to_fallback_tag(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        entries: &[Descriptor],
+    ) -> Result<()> {
         let turn = self.memory.turn(repository, subject).await;
         let _ours = turn.lock().await;
         self.add_in_turn(repository, subject, entries).await
     }
 
-    /// Read, add, write if nothing changed, read again: no registry locks a tag, so a lost race is noticed and run again.
-    async fn add_in_turn(&self, repository: &Repository, subject: &Digest, entries: &[Descriptor]) -> Result<()> {
+    /// Read, add, write if nothing changed, read again: no registry locks a tag, so a lost race is
+    /// noticed and run again.
+    async fn add_in_turn(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        entries: &[Descriptor],
+    ) -> Result<()> {
         let tag = fallback_tag(subject)?;
         let mut aliased = 0;
         for attempt in 1..=RACES {
@@ -198,14 +259,21 @@ impl Registry {
                 0 => self.list_to_replace(repository, subject, &tag).await?,
                 _ => self.to_be_replaced(repository, &tag).await?,
             };
-            let is_subject = before.as_ref().is_some_and(|before| before.descriptor.digest == *subject);
+            let is_subject =
+                before.as_ref().is_some_and(|before| before.descriptor.digest == *subject);
             if aliased > 0 && is_subject {
                 aliased += 1;
             } else {
-                let Some(index) = with_entries(before.as_ref(), entries, repository)? else { return Ok(()) };
+                let Some(index) = with_entries(before.as_ref(), entries, repository)? else {
+                    return Ok(());
+                };
                 let manifest = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
                 if self.replace(repository, &tag, &manifest, &condition).await? {
-                    self.memory.lists.lock().await.insert((repository.clone(), manifest.descriptor.digest.clone()));
+                    self.memory
+                        .lists
+                        .lock()
+                        .await
+                        .insert((repository.clone(), manifest.descriptor.digest.clone()));
                     let read = self.tagged(repository, &tag).await?;
                     if read.as_ref().is_some_and(|read| read.descriptor.digest == *subject) {
                         aliased += 1;
@@ -225,15 +293,25 @@ impl Registry {
         Err(outraced(repository, &tag))
     }
 
-    /// The list that a fallback tag names, and the condition under which it still does; none where there is none. What else stands there is not
-    /// ours to overwrite, except the subject itself where there is no such tag and the registry reads the name as the digest.
-    async fn list_to_replace(&self, repository: &Repository, subject: &Digest, tag: &Tag) -> Result<(Option<Manifest>, Condition)> {
+    /// The list that a fallback tag names, and the condition under which it still does; none where
+    /// there is none. What else stands there is not ours to overwrite, except the subject itself
+    /// where there is no such tag and the registry reads the name as the digest.
+    async fn list_to_replace(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        tag: &Tag,
+    ) -> Result<(Option<Manifest>, Condition)> {
         let (before, condition) = self.to_be_replaced(repository, tag).await?;
         let Some(named) = &before else { return Ok((before, condition)) };
         match Named::of(named, subject, repository)? {
             Named::List => Ok((before, condition)),
-            Named::Subject if !self.has_tag(repository, tag).await? => Ok((None, Some((IF_NONE_MATCH, "*".to_owned())))),
-            Named::Subject => Err(occupied(repository, tag, "the image itself, as `cosign copy` leaves it")),
+            Named::Subject if !self.has_tag(repository, tag).await? => {
+                Ok((None, Some((IF_NONE_MATCH, "*".to_owned()))))
+            }
+            Named::Subject => {
+                Err(occupied(repository, tag, "the image itself, as `cosign copy` leaves it"))
+            }
             Named::Other => Err(occupied(repository, tag, "something that is no list")),
         }
     }
@@ -247,7 +325,10 @@ impl Registry {
         // What sorts just before it is skipped where the registry sorts.
         let (before, _) = tag.as_str().split_at(tag.as_str().len() - 1);
         let path = format!("tags/list?n=1000&last={before}");
-        let mut answer = self.transport.send(Method::GET, repository, &path, Access::Pull, |request| request).await?;
+        let mut answer = self
+            .transport
+            .send(Method::GET, repository, &path, Access::Pull, |request| request)
+            .await?;
         for _ in 0..PAGES {
             if answer.status == StatusCode::NOT_FOUND {
                 return Ok(false);
@@ -255,25 +336,41 @@ impl Registry {
             let page = answer.success().await?;
             let next = page.next_page();
             let bytes = page.bytes(MANIFEST_LIMIT).await?;
-            let listed: Page = serde_json::from_slice(&bytes).map_err(|error| RegistryError::Protocol {
-                request: format!("GET /v2/{}/tags/list", repository.path()),
-                what: format!("something that is not a list of tags: {error}"),
-            })?;
+            let listed: Page =
+                serde_json::from_slice(&bytes).map_err(|error| RegistryError::Protocol {
+                    request: format!("GET /v2/{}/tags/list", repository.path()),
+                    what: format!("something that is not a list of tags: {error}"),
+                })?;
             if listed.tags.iter().flatten().any(|listed| listed == tag.as_str()) {
                 return Ok(true);
             }
             let Some(url) = next else { return Ok(false) };
-            answer = self.transport.send_to(Method::GET, url, repository, Access::Pull, |request| request).await?;
+            answer = self
+                .transport
+                .send_to(Method::GET, url, repository, Access::Pull, |request| request)
+                .await?;
         }
-        Err(RegistryError::TooLarge { what: format!("the list of tags of `{repository}`"), limit: PAGES * MANIFEST_LIMIT })
+        Err(RegistryError::TooLarge {
+            what: format!("the list of tags of `{repository}`"),
+            limit: PAGES * MANIFEST_LIMIT,
+        })
     }
 
-    /// Takes away a list that this process wrote and that no name stands on any more. That it cannot is no failure: it is in nobody's way.
-    async fn remove_superseded(&self, repository: &Repository, before: Option<&Manifest>, now: Option<&Manifest>) {
+    /// Takes away a list that this process wrote and that no name stands on any more. That it
+    /// cannot is no failure: it is in nobody's way.
+    async fn remove_superseded(
+        &self,
+        repository: &Repository,
+        before: Option<&Manifest>,
+        now: Option<&Manifest>,
+    ) {
         let (Some(before), Some(now)) = (before, now) else { return };
         let digest = &before.descriptor.digest;
         let ours = self.memory.lists.lock().await.contains(&(repository.clone(), digest.clone()));
-        if !ours || now.descriptor.digest == *digest || self.memory.keeps_lists.lock().await.contains(repository) {
+        if !ours
+            || now.descriptor.digest == *digest
+            || self.memory.keeps_lists.lock().await.contains(repository)
+        {
             return;
         }
         match self.remove_manifest(repository, digest).await {
@@ -285,12 +382,22 @@ impl Registry {
         }
     }
 
-    /// Puts a name that several write; `false` when it is to be read again: because it changed meanwhile, or because the registry does not
-    /// know one of the parts yet, and what is written later must not be older.
-    pub(super) async fn replace(&self, repository: &Repository, tag: &Tag, manifest: &Manifest, condition: &Condition) -> Result<bool> {
+    /// Puts a name that several write; `false` when it is to be read again: because it changed
+    /// meanwhile, or because the registry does not know one of the parts yet, and what is written
+    /// later must not be older.
+    pub(super) async fn replace(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        manifest: &Manifest,
+        condition: &Condition,
+    ) -> Result<bool> {
         match self.put_once(repository, tag.as_str(), manifest, condition).await {
             Ok(_) => Ok(true),
-            Err(RegistryError::Refused { status: StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND, .. }) => Ok(false),
+            Err(RegistryError::Refused {
+                status: StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND,
+                ..
+            }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -300,22 +407,27 @@ impl Registry {
 #[derive(Debug, PartialEq, Eq)]
 enum Named {
     List,
-    /// GitLab reads the name of the tag as the digest: <https://github.com/oras-project/oras-go/issues/1396>.
+    /// GitLab reads the name of the tag as the digest:
+    /// <https://github.com/oras-project/oras-go/issues/1396>.
     Subject,
     /// An image or an artifact.
     Other,
 }
 
 impl Named {
-    /// An answer that is a document of no kind is a failure: a list that was cut must not read as none.
+    /// An answer that is a document of no kind is a failure: a list that was cut must not read as
+    /// none.
     fn of(manifest: &Manifest, subject: &Digest, repository: &Repository) -> Result<Self> {
         if manifest.descriptor.digest == *subject {
             return Ok(Self::Subject);
         }
         let is_manifest = || match Json::parse(&manifest.bytes) {
             Ok(Json::Members(members)) => {
-                let has = |wanted: &str| members.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
-                !has("manifests") && ["config", "layers", "fsLayers", "blobs", "mediaType"].into_iter().any(has)
+                let has = |wanted: &str| {
+                    members.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                };
+                !has("manifests")
+                    && ["config", "layers", "fsLayers", "blobs", "mediaType"].into_iter().any(has)
             }
             _ => false,
         };
@@ -376,20 +488,31 @@ fn empty_config() -> (bytes::Bytes, Descriptor) {
 /// `sha256-<hex>`: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>.
 fn fallback_tag(subject: &Digest) -> Result<Tag> {
     let text = format!("sha256-{}", subject.hex());
-    text.parse().map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
+    text.parse()
+        .map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
 }
 
-/// The fallback index with these entries as well; everything that others wrote stays as it is. `None` when all are there.
-fn with_entries(before: Option<&Manifest>, added: &[Descriptor], repository: &Repository) -> Result<Option<serde_json::Value>> {
-    let unreadable = |what: String| RegistryError::Protocol { request: format!("GET /v2/{}/referrers", repository.path()), what };
+/// The fallback index with these entries as well; everything that others wrote stays as it is.
+/// `None` when all are there.
+fn with_entries(
+    before: Option<&Manifest>,
+    added: &[Descriptor],
+    repository: &Repository,
+) -> Result<Option<serde_json::Value>> {
+    let unreadable = |what: String| RegistryError::Protocol {
+        request: format!("GET /v2/{}/referrers", repository.path()),
+        what,
+    };
     let mut index = match before {
         None => serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] }),
         Some(manifest) => {
             listed(&manifest.bytes, repository)?;
-            serde_json::from_slice(&manifest.bytes).map_err(|error| unreadable(format!("a list that cannot be read: {error}")))?
+            serde_json::from_slice(&manifest.bytes)
+                .map_err(|error| unreadable(format!("a list that cannot be read: {error}")))?
         }
     };
-    let Some(entries) = index.get_mut("manifests").and_then(|entries| entries.as_array_mut()) else {
+    let Some(entries) = index.get_mut("manifests").and_then(|entries| entries.as_array_mut())
+    else {
         return Err(unreadable("something that is not an image index".to_owned()));
     };
     let known = entries.len();
@@ -404,10 +527,16 @@ fn with_entries(before: Option<&Manifest>, added: &[Descriptor], repository: &Re
 /// The digests that an index lists, read leniently.
 fn digests(index: &[u8]) -> Vec<String> {
     let index: serde_json::Value = serde_json::from_slice(index).unwrap_or_default();
-    index["manifests"].as_array().into_iter().flatten().filter_map(|entry| Some(entry["digest"].as_str()?.to_owned())).collect()
+    index["manifests"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry["digest"].as_str()?.to_owned()))
+        .collect()
 }
 
-/// The entries that can be read. Anybody may attach anything, so one that cannot (another digest algorithm, say) hides no other; it is no evidence.
+/// The entries that can be read. Anybody may attach anything, so one that cannot (another digest
+/// algorithm, say) hides no other; it is no evidence.
 fn listed(bytes: &[u8], repository: &Repository) -> Result<Vec<Descriptor>> {
     let listed = oci::listed(bytes, "manifests").map_err(|why| RegistryError::Protocol {
         request: format!("GET /v2/{}/referrers", repository.path()),
@@ -417,48 +546,4 @@ fn listed(bytes: &[u8], repository: &Repository) -> Result<Vec<Descriptor>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_wrote_into_the_fallback_index_stays_as_it_is() {
-        let theirs = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","annotations":{"a":"b"},"manifests":[{"digest":"sha512:00","x":1.0}]}"#;
-        let (before, entry, repository) =
-            (Manifest::new(theirs.into(), OCI_INDEX), Descriptor::of(b"x", OCI_MANIFEST), "r.io/a".parse().unwrap());
-        let index = with_entries(Some(&before), std::slice::from_ref(&entry), &repository).unwrap().unwrap();
-        assert_eq!(
-            (&index["annotations"]["a"], &index["manifests"][0]["x"], index["manifests"].as_array().unwrap().len()),
-            (&"b".into(), &1.0.into(), 2)
-        );
-        let again = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
-        assert!(with_entries(Some(&again), std::slice::from_ref(&entry), &repository).unwrap().is_none());
-        with_entries(Some(&Manifest::new(b"[]".to_vec(), OCI_INDEX)), &[entry], &repository).unwrap_err();
-    }
-
-    #[test]
-    fn a_fallback_tag_names_a_list_the_subject_or_something_else() {
-        let (subject, repository) = (Digest::of(b"{\"manifests\":[]}"), "r.io/a".parse().unwrap());
-        let named = |bytes: &[u8], kind: &str| Named::of(&Manifest::new(bytes.to_vec(), kind), &subject, &repository);
-        assert_eq!(named(b"{\"manifests\":[]}", OCI_INDEX).unwrap(), Named::Subject);
-        assert_eq!(named(b"{\"manifests\":[ ]}", OCI_INDEX).unwrap(), Named::List);
-        for other in [r#"{"config":{},"layers":[]}"#, r#"{"mediaType":"m"}"#, r#"{"schemaVersion":1,"fsLayers":[]}"#] {
-            assert_eq!(named(other.as_bytes(), OCI_MANIFEST).unwrap(), Named::Other, "{other}");
-        }
-        for unclear in
-            ["", "{", "[]", "{}", "<html>", r#"{"manifests":[{"#, r#"{"Manifests":[],"config":{}}"#, r#"{"manifests":[],"layers":[]}"#]
-        {
-            named(unclear.as_bytes(), OCI_INDEX).unwrap_err();
-        }
-    }
-
-    #[test]
-    fn a_referrer_that_cannot_be_read_hides_no_other() {
-        let good = Descriptor::of(b"x", OCI_MANIFEST);
-        let list = serde_json::json!({ "manifests": [{ "digest": "sha512:00", "mediaType": "m", "size": 1 }, good, 7, null] });
-        let repository = "r.io/a".parse().unwrap();
-        assert_eq!(listed(list.to_string().as_bytes(), &repository).unwrap(), [good]);
-        for nonsense in ["", "[]", "{}", "{\"manifests\":1}", r#"{"manifests":[],"Manifests":[]}"#, r#"{"manifests":[],"layers":[]}"#] {
-            listed(nonsense.as_bytes(), &repository).unwrap_err();
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
-//! Uploading a blob that is large: in one stream, as `docker push` does, continued where it broke. It never sends again what the registry
-//! says it has, and never believes that the whole is there before the registry took its digest.
+//! Uploading a blob that is large: in one stream, as `docker push` does, continued where it broke.
+//! It never sends again what the registry says it has, and never believes that the whole is there
+//! before the registry took its digest.
 //!
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-a-blob-in-chunks>.
 
@@ -16,13 +17,20 @@ use crate::image::Repository;
 const BREAKS: u32 = 5;
 
 impl Registry {
-    pub(super) async fn put_large_blob(&self, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    pub(super) async fn put_large_blob(
+        &self,
+        repository: &Repository,
+        bytes: &bytes::Bytes,
+        blob: &Descriptor,
+    ) -> Result<()> {
         let (mut place, mut sent) = (self.open_upload(repository).await?, 0);
         let mut breaks = 0;
         while sent < bytes.len() {
             match self.send_rest(&place, repository, bytes, sent).await {
                 Ok(next) => (place, sent) = (next, bytes.len()),
-                Err(error @ RegistryError::Refused { .. }) if !is_about_progress(&error) => return Err(error),
+                Err(error @ RegistryError::Refused { .. }) if !is_about_progress(&error) => {
+                    return Err(error);
+                }
                 Err(error) if breaks >= BREAKS => return Err(error),
                 Err(error) => {
                     breaks += 1;
@@ -33,8 +41,10 @@ impl Registry {
             }
         }
         match self.fill(place, repository, &bytes::Bytes::new(), blob).await {
-            // The answer to an earlier attempt was lost, or the registry counted otherwise than we did.
-            Err(error) if is_about_progress(&error) => match self.has_blob(repository, blob).await? {
+            // The answer to an earlier attempt was lost, or the registry counted otherwise than we
+            // did.
+            Err(error) if is_about_progress(&error) => match self.has_blob(repository, blob).await?
+            {
                 true => Ok(()),
                 false => self.put_blob(repository, bytes, blob).await,
             },
@@ -42,25 +52,43 @@ impl Registry {
         }
     }
 
-    async fn send_rest(&self, place: &Url, repository: &Repository, bytes: &bytes::Bytes, from: usize) -> Result<Url> {
+    async fn send_rest(
+        &self,
+        place: &Url,
+        repository: &Repository,
+        bytes: &bytes::Bytes,
+        from: usize,
+    ) -> Result<Url> {
         let rest = bytes.slice(from..);
         let range = format!("{from}-{}", bytes.len().saturating_sub(1));
         let shape = |request| {
             let request = whole(request, &rest);
-            // The first piece is sent as every registry knows it from `docker push`, which names no range.
+            // The first piece is sent as every registry knows it from `docker push`, which names no
+            // range.
             if from == 0 { request } else { request.header(CONTENT_RANGE, &range) }
         };
-        let answer = self.transport.send_to(Method::PATCH, place.clone(), repository, Access::Push, shape).await?.success().await?;
+        let answer = self
+            .transport
+            .send_to(Method::PATCH, place.clone(), repository, Access::Push, shape)
+            .await?
+            .success()
+            .await?;
         place_of(&answer, repository)
     }
 
     /// Where the upload goes on, and how many bytes are there; a new one where the old is gone.
     async fn progress(&self, place: Url, repository: &Repository) -> Result<(Url, usize)> {
-        let answer = self.transport.send_to(Method::GET, place, repository, Access::Push, |request| request).await?;
+        let answer = self
+            .transport
+            .send_to(Method::GET, place, repository, Access::Push, |request| request)
+            .await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok((self.open_upload(repository).await?, 0));
         }
-        let last = answer.header(RANGE.as_str()).and_then(|range| range.rsplit('-').next()?.parse::<usize>().ok()).unwrap_or_default();
+        let last = answer
+            .header(RANGE.as_str())
+            .and_then(|range| range.rsplit('-').next()?.parse::<usize>().ok())
+            .unwrap_or_default();
         // `0-0` is said of no bytes as well as of one.
         Ok((place_of(&answer, repository)?, if last == 0 { 0 } else { last + 1 }))
     }

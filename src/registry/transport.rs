@@ -1,4 +1,5 @@
-//! One request to a registry: URL, token, retries, limits. It never decides what an answer means beyond "try again" and "refused".
+//! One request to a registry: URL, token, retries, limits. It never decides what an answer means
+//! beyond "try again" and "refused".
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ const QUOTED: usize = 300;
 pub(super) enum Access {
     Pull,
     Push,
-    /// Pushing what lies in this repository of the same registry; without the right to read it there, a registry wants the bytes again.
+    /// Pushing what lies in this repository of the same registry; without the right to read it
+    /// there, a registry wants the bytes again.
     PushFrom(Repository),
     /// Taking a manifest away.
     Delete,
@@ -38,7 +40,8 @@ pub(super) enum Access {
 /// What registries are reached by: one client, and those among them that speak plain HTTP.
 pub struct Line {
     pub http: reqwest::Client,
-    /// For requests whose body holds a secret, which a redirect would carry to another host; made when there is need, where it is not given.
+    /// For requests whose body holds a secret, which a redirect would carry to another host; made
+    /// when there is need, where it is not given.
     pub without_redirects: Option<reqwest::Client>,
     pub plain: Plain,
 }
@@ -84,13 +87,17 @@ impl Transport {
         access: Access,
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer> {
-        let url = format!("{}/v2/{}/{path}", base(repository.registry(), &self.plain), repository.path());
-        let url = Url::parse(&url)
-            .map_err(|error| RegistryError::Protocol { request: format!("{method} {url}"), what: format!("an illegal URL: {error}") })?;
+        let url =
+            format!("{}/v2/{}/{path}", base(repository.registry(), &self.plain), repository.path());
+        let url = Url::parse(&url).map_err(|error| RegistryError::Protocol {
+            request: format!("{method} {url}"),
+            what: format!("an illegal URL: {error}"),
+        })?;
         self.send_to(method, url, repository, access, shape).await
     }
 
-    /// Sends to a URL the registry named (`Location`). The token travels only to the registry's own host.
+    /// Sends to a URL the registry named (`Location`). The token travels only to the registry's own
+    /// host.
     pub(super) async fn send_to(
         &self,
         method: Method,
@@ -99,7 +106,8 @@ impl Transport {
         access: Access,
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer> {
-        // A run that publishes asks for one token that may do everything: some registries deny reading a name that does not exist yet.
+        // A run that publishes asks for one token that may do everything: some registries deny
+        // reading a name that does not exist yet.
         let access = if self.publishing && access == Access::Pull { Access::Push } else { access };
         let request = described(&method, &url);
         if !self.plain.is_safe(&url) {
@@ -116,7 +124,8 @@ impl Transport {
         loop {
             attempt += 1;
             let mut builder = shape(self.http.request(method.clone(), url.clone()));
-            let authorization = if home { self.tokens.ready(repository, &access).await? } else { None };
+            let authorization =
+                if home { self.tokens.ready(repository, &access).await? } else { None };
             if let Some(authorization) = &authorization {
                 builder = builder.header(reqwest::header::AUTHORIZATION, authorization);
             }
@@ -125,21 +134,43 @@ impl Transport {
             drop(place);
             let pause = match outcome {
                 Err(error) if attempt < attempts && error_is_passing(&error) => backoff(attempt),
-                Err(error) => return Err(RegistryError::Unreachable { request, attempts: attempt, cause: cause(&error) }),
-                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && home && !authorised_again => {
+                Err(error) => {
+                    return Err(RegistryError::Unreachable {
+                        request,
+                        attempts: attempt,
+                        cause: cause(&error),
+                    });
+                }
+                Ok(response)
+                    if response.status() == StatusCode::UNAUTHORIZED
+                        && home
+                        && !authorised_again =>
+                {
                     authorised_again = true;
-                    let challenge =
-                        response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-                    if !self.tokens.obtain(&challenge, repository, &access, authorization.as_ref()).await? {
-                        return Answer { status: response.status(), request, response }.checked().await;
+                    let challenge = response
+                        .headers()
+                        .get(WWW_AUTHENTICATE)
+                        .and_then(|value| value.to_str().ok())
+                        .unwrap_or_default()
+                        .to_owned();
+                    if !self
+                        .tokens
+                        .obtain(&challenge, repository, &access, authorization.as_ref())
+                        .await?
+                    {
+                        return Answer { status: response.status(), request, response }
+                            .checked()
+                            .await;
                     }
                     attempt -= 1;
                     continue;
                 }
-                Ok(response) if is_passing(response.status()) => match pause_after(&response, attempt) {
-                    Some(pause) if attempt < attempts => pause,
-                    _ => return Err(unwell(request, attempt, response).await),
-                },
+                Ok(response) if is_passing(response.status()) => {
+                    match pause_after(&response, attempt) {
+                        Some(pause) if attempt < attempts => pause,
+                        _ => return Err(unwell(request, attempt, response).await),
+                    }
+                }
                 Ok(response) => {
                     return Answer { status: response.status(), request, response }.checked().await;
                 }
@@ -150,7 +181,8 @@ impl Transport {
     }
 }
 
-/// The refusal of a registry that is not to be asked again, with how long it wants to be left alone.
+/// The refusal of a registry that is not to be asked again, with how long it wants to be left
+/// alone.
 async fn unwell(request: String, attempts: u32, response: Response) -> RegistryError {
     let (status, wait) = (response.status(), asked_pause(&response, jiff::Timestamp::now()));
     let mut detail = Answer { status, request: request.clone(), response }.read_detail().await;
@@ -160,8 +192,11 @@ async fn unwell(request: String, attempts: u32, response: Response) -> RegistryE
     RegistryError::Unwell { request, attempts, status, detail }
 }
 
-/// Sends until the answer is not "not now", or the attempts are used up; for services that are asked without a registry's token.
-pub(super) async fn persistently(request: impl Fn() -> RequestBuilder) -> reqwest::Result<Response> {
+/// Sends until the answer is not "not now", or the attempts are used up; for services that are
+/// asked without a registry's token.
+pub(super) async fn persistently(
+    request: impl Fn() -> RequestBuilder,
+) -> reqwest::Result<Response> {
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -187,12 +222,19 @@ impl Answer {
 
     async fn read_detail(self) -> String {
         let body = self.bytes(64 << 10).await.unwrap_or_default();
-        let told = serde_json::from_slice::<oci_client::errors::OciEnvelope>(&body).ok().and_then(|envelope| {
-            let first = envelope.errors.into_iter().next()?;
-            Some(if first.message.is_empty() { format!("{:?}", first.code) } else { first.message })
-        });
+        let told = serde_json::from_slice::<oci_client::errors::OciEnvelope>(&body).ok().and_then(
+            |envelope| {
+                let first = envelope.errors.into_iter().next()?;
+                Some(if first.message.is_empty() {
+                    format!("{:?}", first.code)
+                } else {
+                    first.message
+                })
+            },
+        );
         let text = told.unwrap_or_else(|| String::from_utf8_lossy(&body).trim().to_owned());
-        let quoted: String = text.chars().filter(|letter| !letter.is_control()).take(QUOTED).collect();
+        let quoted: String =
+            text.chars().filter(|letter| !letter.is_control()).take(QUOTED).collect();
         if quoted.is_empty() { quoted } else { format!(": {quoted}") }
     }
 
@@ -214,13 +256,17 @@ impl Answer {
     pub(super) fn location(&self) -> Result<Option<Url>> {
         let Some(location) = self.header(LOCATION.as_str()) else { return Ok(None) };
         let url = self.response.url().join(location);
-        url.map(Some)
-            .map_err(|error| RegistryError::Protocol { request: self.request.clone(), what: format!("an illegal `Location`: {error}") })
+        url.map(Some).map_err(|error| RegistryError::Protocol {
+            request: self.request.clone(),
+            what: format!("an illegal `Location`: {error}"),
+        })
     }
 
-    /// Where the bytes of an upload go: `Location`, or the place that the reference implementation gives the upload it names.
+    /// Where the bytes of an upload go: `Location`, or the place that the reference implementation
+    /// gives the upload it names.
     pub(super) fn upload_place(&self) -> Result<Option<Url>> {
-        let named = self.header("docker-upload-uuid").and_then(|id| self.response.url().join(id).ok());
+        let named =
+            self.header("docker-upload-uuid").and_then(|id| self.response.url().join(id).ok());
         Ok(self.location()?.or(named))
     }
 
@@ -231,7 +277,8 @@ impl Answer {
         rest.contains("next").then(|| self.response.url().join(target).ok())?
     }
 
-    /// The body, at most `limit` bytes, in the time that so many take on a slow line: what drips does not hold a run up for ever.
+    /// The body, at most `limit` bytes, in the time that so many take on a slow line: what drips
+    /// does not hold a run up for ever.
     pub(super) async fn bytes(self, limit: usize) -> Result<Vec<u8>> {
         self.bytes_within(limit, patience(limit)).await
     }
@@ -242,7 +289,10 @@ impl Answer {
             let mut bytes = Vec::new();
             while let Some(chunk) = self.chunk().await? {
                 if bytes.len() + chunk.len() > limit {
-                    return Err(RegistryError::TooLarge { what: format!("the answer to `{}`", self.request), limit });
+                    return Err(RegistryError::TooLarge {
+                        what: format!("the answer to `{}`", self.request),
+                        limit,
+                    });
                 }
                 bytes.extend_from_slice(&chunk);
             }
@@ -258,7 +308,10 @@ impl Answer {
     }
 
     /// Copies the body and gives its digest.
-    pub(super) async fn copy_to(mut self, sink: &mut (dyn std::io::Write + Send)) -> Result<Digest> {
+    pub(super) async fn copy_to(
+        mut self,
+        sink: &mut (dyn std::io::Write + Send),
+    ) -> Result<Digest> {
         let mut hasher = Sha256::new();
         while let Some(chunk) = self.chunk().await? {
             hasher.update(&chunk);
@@ -268,8 +321,10 @@ impl Answer {
             })?;
         }
         let text = format!("sha256:{}", hex::encode(hasher.finalize()));
-        text.parse()
-            .map_err(|_| RegistryError::Protocol { request: self.request.clone(), what: "bytes that could not be hashed".to_owned() })
+        text.parse().map_err(|_| RegistryError::Protocol {
+            request: self.request.clone(),
+            what: "bytes that could not be hashed".to_owned(),
+        })
     }
 
     pub(super) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>> {
@@ -286,7 +341,8 @@ fn patience(bytes: usize) -> Duration {
     Duration::from_secs(60 + (bytes >> 16) as u64)
 }
 
-/// `https://`, but plain HTTP for loopback, where no certificate can be had, and for whom the user named. Docker Hub's API lives on another host than its name.
+/// `https://`, but plain HTTP for loopback, where no certificate can be had, and for whom the user
+/// named. Docker Hub's API lives on another host than its name.
 fn base(registry: &str, plain: &Plain) -> String {
     match registry {
         "docker.io" | "index.docker.io" => "https://registry-1.docker.io".to_owned(),
@@ -297,7 +353,8 @@ fn base(registry: &str, plain: &Plain) -> String {
 
 fn same_host(url: &Url, registry: &str, plain: &Plain) -> bool {
     Url::parse(&base(registry, plain)).is_ok_and(|home| {
-        (home.scheme(), home.host_str(), home.port_or_known_default()) == (url.scheme(), url.host_str(), url.port_or_known_default())
+        (home.scheme(), home.host_str(), home.port_or_known_default())
+            == (url.scheme(), url.host_str(), url.port_or_known_default())
     })
 }
 
@@ -317,7 +374,8 @@ fn error_is_passing(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_timeout() || error.is_request()
 }
 
-/// How long to wait before the next attempt; `None` when there should be none, because the registry asks for more patience than a run has.
+/// How long to wait before the next attempt; `None` when there should be none, because the registry
+/// asks for more patience than a run has.
 fn pause_after(response: &Response, attempt: u32) -> Option<Duration> {
     if attempt >= ATTEMPTS {
         return None;
@@ -364,7 +422,12 @@ mod tests {
     #[test]
     fn a_pause_is_asked_for_in_seconds_or_as_a_date() {
         let now: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        for (text, seconds) in [("7", Some(7)), (" 0 ", Some(0)), ("Fri, 02 Jan 2026 03:05:05 GMT", Some(60)), ("soon", None)] {
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("Fri, 02 Jan 2026 03:05:05 GMT", Some(60)),
+            ("soon", None),
+        ] {
             assert_eq!(retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
         }
         assert_eq!(retry_after("Thu, 01 Jan 2026 00:00:00 GMT", now), Some(Duration::ZERO));
@@ -386,8 +449,15 @@ mod tests {
             let response = reqwest::Client::new().get(url).send().await.unwrap();
             Answer { status: response.status(), request: "GET x".to_owned(), response }
         };
-        let error = answer(bad::dripping().await).await.bytes_within(1 << 20, Duration::from_millis(200)).await.unwrap_err();
-        assert!(matches!(&error, RegistryError::Unreachable { cause, .. } if cause.contains("did not end within")), "{error}");
+        let error = answer(bad::dripping().await)
+            .await
+            .bytes_within(1 << 20, Duration::from_millis(200))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&error, RegistryError::Unreachable { cause, .. } if cause.contains("did not end within")),
+            "{error}"
+        );
         let error = answer(bad::endless().await).await.bytes(1 << 20).await.unwrap_err();
         assert!(matches!(error, RegistryError::TooLarge { .. }), "{error}");
         assert_eq!((patience(64 << 10).as_secs(), patience(16 << 20).as_secs()), (61, 316));
@@ -396,8 +466,13 @@ mod tests {
     #[test]
     fn credentials_stay_with_their_host() {
         let url = |text: &str| Url::parse(text).unwrap();
-        let same_host = |url: &Url, registry: &str| super::same_host(url, registry, &Plain::of(["r.lan:5000".to_owned()]));
-        assert!(same_host(&url("http://r.lan:5000/v2/"), "r.lan:5000") && !same_host(&url("https://r.lan:5000/v2/"), "r.lan:5000"));
+        let same_host = |url: &Url, registry: &str| {
+            super::same_host(url, registry, &Plain::of(["r.lan:5000".to_owned()]))
+        };
+        assert!(
+            same_host(&url("http://r.lan:5000/v2/"), "r.lan:5000")
+                && !same_host(&url("https://r.lan:5000/v2/"), "r.lan:5000")
+        );
         assert!(same_host(&url("https://ghcr.io/v2/x/blobs/uploads/1"), "ghcr.io"));
         assert!(!same_host(&url("https://cdn.example.com/v2/"), "ghcr.io"));
         assert!(!same_host(&url("http://ghcr.io/v2/"), "ghcr.io"));

@@ -1,4 +1,5 @@
-//! Uploading blobs that fit into memory: evidence and the scanner's layer. It never uploads what is already there.
+//! Uploading blobs that fit into memory: evidence and the scanner's layer. It never uploads what is
+//! already there.
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
@@ -9,30 +10,56 @@ use super::transport::{Access, Answer};
 use super::{Artifact, Registry, RegistryError, Result};
 use crate::image::Repository;
 
-/// From this size on, an upload that broke is continued rather than begun again: the scanner's layer, never evidence.
+/// From this size on, an upload that broke is continued rather than begun again: the scanner's
+/// layer, never evidence.
 const LARGE: usize = 1 << 20;
 
 impl Registry {
     /// Whether the registry holds this blob.
     pub async fn has_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<bool> {
-        let answer =
-            self.transport.send(Method::HEAD, repository, &format!("blobs/{}", blob.digest), Access::Push, |request| request).await?;
+        let answer = self
+            .transport
+            .send(
+                Method::HEAD,
+                repository,
+                &format!("blobs/{}", blob.digest),
+                Access::Push,
+                |request| request,
+            )
+            .await?;
         Ok(answer.status != StatusCode::NOT_FOUND)
     }
 
     /// Uploads bytes in one piece: POST for a place, PUT with the digest.
-    pub async fn put_blob(&self, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    pub async fn put_blob(
+        &self,
+        repository: &Repository,
+        bytes: &bytes::Bytes,
+        blob: &Descriptor,
+    ) -> Result<()> {
         let place = self.open_upload(repository).await?;
         self.put_blob_at(place, repository, bytes, blob).await
     }
 
-    /// Makes a blob of `from`, which this run put there, one of `repository` in the same registry: without its bytes where the registry
-    /// agrees (201), else with them, at the place it names (202).
-    async fn mount_blob(&self, from: &Repository, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    /// Makes a blob of `from`, which this run put there, one of `repository` in the same registry:
+    /// without its bytes where the registry agrees (201), else with them, at the place it names
+    /// (202).
+    async fn mount_blob(
+        &self,
+        from: &Repository,
+        repository: &Repository,
+        bytes: &bytes::Bytes,
+        blob: &Descriptor,
+    ) -> Result<()> {
         let none = bytes::Bytes::new();
         let path = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
         let access = Access::PushFrom(from.clone());
-        let answer = self.transport.send(Method::POST, repository, &path, access, |request| whole(request, &none)).await?.success().await?;
+        let answer = self
+            .transport
+            .send(Method::POST, repository, &path, access, |request| whole(request, &none))
+            .await?
+            .success()
+            .await?;
         if answer.status == StatusCode::CREATED {
             return Ok(());
         }
@@ -40,28 +67,55 @@ impl Registry {
     }
 
     /// As `mount_blob` for a blob whose bytes are not at hand; says whether it is there then.
-    pub async fn mount(&self, from: &Repository, repository: &Repository, blob: &Descriptor) -> Result<bool> {
+    pub async fn mount(
+        &self,
+        from: &Repository,
+        repository: &Repository,
+        blob: &Descriptor,
+    ) -> Result<bool> {
         if self.has_blob(repository, blob).await? {
             return Ok(true);
         }
         let none = bytes::Bytes::new();
         let path = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
         let access = Access::PushFrom(from.clone());
-        let answer = self.transport.send(Method::POST, repository, &path, access, |request| whole(request, &none)).await?.success().await?;
+        let answer = self
+            .transport
+            .send(Method::POST, repository, &path, access, |request| whole(request, &none))
+            .await?
+            .success()
+            .await?;
         Ok(answer.status == StatusCode::CREATED)
     }
 
-    /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before the artifact may be seen.
-    pub async fn stage_artifact(&self, repository: &Repository, place: Url, artifact: &Artifact) -> Result<()> {
+    /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before
+    /// the artifact may be seen.
+    pub async fn stage_artifact(
+        &self,
+        repository: &Repository,
+        place: Url,
+        artifact: &Artifact,
+    ) -> Result<()> {
         let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
-        futures_util::try_join!(self.stage_empty_config(repository), self.put_blob_at(place, repository, &artifact.layer, &layer))?;
+        futures_util::try_join!(
+            self.stage_empty_config(repository),
+            self.put_blob_at(place, repository, &artifact.layer, &layer)
+        )?;
         Ok(())
     }
 
     /// As `stage_artifact`, where it is already staged in another repository of the registry.
-    pub async fn mount_artifact(&self, from: &Repository, repository: &Repository, artifact: &Artifact) -> Result<()> {
+    pub async fn mount_artifact(
+        &self,
+        from: &Repository,
+        repository: &Repository,
+        artifact: &Artifact,
+    ) -> Result<()> {
         let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
-        futures_util::try_join!(self.stage_empty_config(repository), self.mount_blob(from, repository, &artifact.layer, &layer))?;
+        futures_util::try_join!(
+            self.stage_empty_config(repository),
+            self.mount_blob(from, repository, &artifact.layer, &layer)
+        )?;
         Ok(())
     }
 
@@ -70,7 +124,9 @@ impl Registry {
         let none = bytes::Bytes::new();
         let opened = self
             .transport
-            .send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| whole(request, &none))
+            .send(Method::POST, repository, "blobs/uploads/", Access::Push, |request| {
+                whole(request, &none)
+            })
             .await?
             .success()
             .await?;
@@ -78,9 +134,16 @@ impl Registry {
     }
 
     /// Uploads bytes to a place that `open_upload` gave.
-    pub async fn put_blob_at(&self, place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    pub async fn put_blob_at(
+        &self,
+        place: Url,
+        repository: &Repository,
+        bytes: &bytes::Bytes,
+        blob: &Descriptor,
+    ) -> Result<()> {
         match self.fill(place, repository, bytes, blob).await {
-            // A connection that broke left a place that is gone, or one with some of the bytes in it.
+            // A connection that broke left a place that is gone, or one with some of the bytes in
+            // it.
             Err(error) if is_about_progress(&error) => {
                 if self.has_blob(repository, blob).await? {
                     return Ok(());
@@ -92,14 +155,28 @@ impl Registry {
         }
     }
 
-    pub(super) async fn fill(&self, mut place: Url, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    pub(super) async fn fill(
+        &self,
+        mut place: Url,
+        repository: &Repository,
+        bytes: &bytes::Bytes,
+        blob: &Descriptor,
+    ) -> Result<()> {
         place.query_pairs_mut().append_pair("digest", blob.digest.as_str());
-        let answer = self.transport.send_to(Method::PUT, place, repository, Access::Push, |request| whole(request, bytes)).await?;
+        let answer = self
+            .transport
+            .send_to(Method::PUT, place, repository, Access::Push, |request| whole(request, bytes))
+            .await?;
         answer.success().await.map(drop)
     }
 
     /// Uploads bytes unless they are there; asks once a run for each blob.
-    pub async fn ensure_blob(&self, repository: &Repository, bytes: &bytes::Bytes, blob: &Descriptor) -> Result<()> {
+    pub async fn ensure_blob(
+        &self,
+        repository: &Repository,
+        bytes: &bytes::Bytes,
+        blob: &Descriptor,
+    ) -> Result<()> {
         let turn = self.memory.turn(repository, &blob.digest).await;
         let mut ensured = turn.lock().await;
         if !*ensured {
@@ -115,7 +192,8 @@ impl Registry {
     }
 }
 
-/// Repositories by registry: the first of each, where bytes are uploaded, and the others, which get them from there.
+/// Repositories by registry: the first of each, where bytes are uploaded, and the others, which get
+/// them from there.
 pub fn by_registry(repositories: &[Repository]) -> Vec<(&Repository, Vec<&Repository>)> {
     let mut grouped: Vec<(&Repository, Vec<&Repository>)> = Vec::new();
     for repository in repositories {
@@ -135,5 +213,8 @@ pub(super) fn place_of(opened: &Answer, repository: &Repository) -> Result<Url> 
 }
 
 pub(super) fn whole(request: RequestBuilder, bytes: &bytes::Bytes) -> RequestBuilder {
-    request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, bytes.len()).body(bytes.clone())
+    request
+        .header(CONTENT_TYPE, "application/octet-stream")
+        .header(CONTENT_LENGTH, bytes.len())
+        .body(bytes.clone())
 }

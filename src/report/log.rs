@@ -1,5 +1,6 @@
-//! Standard error, which a runner reads as a log: commands of ours, and text between `::stop-commands::` and its token, where the runner obeys none. It
-//! writes no text that was not made inert before.
+//! Standard error, which a runner reads as a log: commands of ours, and text between
+//! `::stop-commands::` and its token, where the runner obeys none. It writes no text that was not
+//! made inert before.
 //!
 //! Reference: <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#stopping-and-starting-workflow-commands>.
 
@@ -12,7 +13,8 @@ use super::text;
 use crate::github::workflow;
 
 /// Standard error is one, whoever writes to it.
-static LOG: Mutex<Log> = Mutex::new(Log { workflow: false, token: None, group: Group::None, secrets: Vec::new() });
+static LOG: Mutex<Log> =
+    Mutex::new(Log { workflow: false, token: None, group: Group::None, secrets: Vec::new() });
 
 struct Log {
     /// Whether a runner reads it.
@@ -119,7 +121,9 @@ pub(super) fn hide(secrets: &[String]) -> Vec<String> {
         if !log.secrets.iter().any(|known| known == line) {
             log.secrets.push(line.to_owned());
             // As it reads when somebody else than we prints it, and as we would.
-            for form in [line.to_owned(), text::inert(line), text::inert(&format!("x{line}")).split_off(1)] {
+            for form in
+                [line.to_owned(), text::inert(line), text::inert(&format!("x{line}")).split_off(1)]
+            {
                 if !new.contains(&form) {
                     new.push(form);
                 }
@@ -155,7 +159,9 @@ impl Log {
     }
 
     fn without_secrets(&self, text: &str) -> String {
-        let hidden = |text: String, secret: &String| if text.contains(secret) { text.replace(secret, text::HIDDEN) } else { text };
+        let hidden = |text: String, secret: &String| {
+            if text.contains(secret) { text.replace(secret, text::HIDDEN) } else { text }
+        };
         self.secrets.iter().fold(text.to_owned(), hidden)
     }
 }

@@ -1,5 +1,6 @@
-//! What a person sees while a run goes on: stages with their times, notices, the failure at the end. Everything goes to
-//! standard error; standard output is for data alone. It lets no text of others through as it is.
+//! What a person sees while a run goes on: stages with their times, notices, the failure at the
+//! end. Everything goes to standard error; standard output is for data alone. It lets no text of
+//! others through as it is.
 
 pub mod log;
 pub mod text;
@@ -52,7 +53,14 @@ impl Report {
         };
         log::open(in_actions);
         let (stages, failed) = (Mutex::default(), Mutex::default());
-        Self { reader, verbose, started: Instant::now(), stages, failed, serving: AtomicBool::new(false) }
+        Self {
+            reader,
+            verbose,
+            started: Instant::now(),
+            stages,
+            failed,
+            serving: AtomicBool::new(false),
+        }
     }
 
     /// Whether child programs may draw on the terminal.
@@ -63,7 +71,8 @@ impl Report {
     /// How many columns a line may have; a log has no end.
     pub fn width(&self) -> Option<usize> {
         match self.reader {
-            Reader::Terminal { .. } => terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0)),
+            Reader::Terminal { .. } => terminal_size::terminal_size_of(std::io::stderr())
+                .map(|(width, _)| usize::from(width.0)),
             Reader::Workflow | Reader::Plain => None,
         }
     }
@@ -74,7 +83,11 @@ impl Report {
     }
 
     /// Runs one stage: says that it begins, and how it ended and when.
-    pub async fn stage<T>(&self, name: &'static str, work: impl Future<Output = anyhow::Result<(T, String)>>) -> anyhow::Result<T> {
+    pub async fn stage<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = anyhow::Result<(T, String)>>,
+    ) -> anyhow::Result<T> {
         self.begin(name);
         let began = Instant::now();
         let result = work.await;
@@ -93,7 +106,9 @@ impl Report {
     fn begin(&self, name: &str) {
         match self.reader {
             Reader::Workflow => log::begin_group(name),
-            Reader::Terminal { .. } | Reader::Plain => log::painted(format!("{} {name}", self.paint("▸", 2))),
+            Reader::Terminal { .. } | Reader::Plain => {
+                log::painted(format!("{} {name}", self.paint("▸", 2)))
+            }
         }
     }
 
@@ -105,7 +120,11 @@ impl Report {
             Some(outcome) => (self.paint("✓", 32), outcome),
             None => (self.paint("✗", 31), "failed"),
         };
-        log::painted(format!("{mark} {name:<12} {:>7}  {}", seconds(took), self.fitted(&log::inert(text), 25)));
+        log::painted(format!(
+            "{mark} {name:<12} {:>7}  {}",
+            seconds(took),
+            self.fitted(&log::inert(text), 25)
+        ));
     }
 
     /// From here on the work is done and services stay up: being interrupted is then how it ends.
@@ -146,7 +165,8 @@ impl Report {
         }
     }
 
-    /// One line that the next one takes the place of, for a person at a terminal; an empty one leaves nothing there.
+    /// One line that the next one takes the place of, for a person at a terminal; an empty one
+    /// leaves nothing there.
     pub fn progress(&self, text: &str) {
         if self.is_terminal() {
             self.raw(&format!("\r\x1b[2K{}", self.fitted(&log::inert(text), 1)));
@@ -156,8 +176,16 @@ impl Report {
     /// Something a user should know that stops nothing.
     pub fn notice(&self, text: &str) {
         match self.reader {
-            Reader::Workflow => log::command(workflow::annotation("notice", "supply-action", &log::inert_lines(text).join("\n"))),
-            _ => log::painted(format!("{} {}", self.paint("note:", 33), log::inert_lines(text).join("\n"))),
+            Reader::Workflow => log::command(workflow::annotation(
+                "notice",
+                "supply-action",
+                &log::inert_lines(text).join("\n"),
+            )),
+            _ => log::painted(format!(
+                "{} {}",
+                self.paint("note:", 33),
+                log::inert_lines(text).join("\n")
+            )),
         }
     }
 
@@ -178,7 +206,11 @@ impl Report {
             Reader::Workflow => {
                 log::end_group();
                 let remedy: String = hints.map(|hint| format!("\nhint: {hint}")).collect();
-                log::command(workflow::annotation("error", "supply-action", &format!("{message}{remedy}")));
+                log::command(workflow::annotation(
+                    "error",
+                    "supply-action",
+                    &format!("{message}{remedy}"),
+                ));
             }
             _ => {
                 log::painted(format!("{} {message}", self.paint("error:", 31)));
@@ -239,7 +271,10 @@ mod tests {
 
     #[test]
     fn lines_are_cut_by_letters_and_not_by_bytes() {
-        assert_eq!((cut("größer", 6).as_str(), cut("größer", 4).as_str(), cut("x", 0).as_str()), ("größer", "grö…", "…"));
+        assert_eq!(
+            (cut("größer", 6).as_str(), cut("größer", 4).as_str(), cut("x", 0).as_str()),
+            ("größer", "grö…", "…")
+        );
     }
 
     #[test]

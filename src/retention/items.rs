@@ -1,5 +1,5 @@
-//! Manifests of a repository → what each is, what it names, what it is about and when it came. It takes no time from an image's own config,
-//! which says what the build was told to say.
+//! Manifests of a repository → what each is, what it names, what it is about and when it came. It
+//! takes no time from an image's own config, which says what the build was told to say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,16 +53,29 @@ pub struct Item {
     pub blobs: BTreeMap<Digest, u64>,
 }
 
-/// Everything in a closure. `names` are all names and what they name; `times` is what the registry's owner knows, where anybody does.
-pub fn of(closure: &Closure, names: &BTreeMap<Tag, Digest>, times: &BTreeMap<Digest, Timestamp>) -> Items {
-    let mut items: Items = closure.manifests.iter().map(|(digest, manifest)| (digest.clone(), read(manifest))).collect();
+/// Everything in a closure. `names` are all names and what they name; `times` is what the
+/// registry's owner knows, where anybody does.
+pub fn of(
+    closure: &Closure,
+    names: &BTreeMap<Tag, Digest>,
+    times: &BTreeMap<Digest, Timestamp>,
+) -> Items {
+    let mut items: Items = closure
+        .manifests
+        .iter()
+        .map(|(digest, manifest)| (digest.clone(), read(manifest)))
+        .collect();
     for part in &closure.parts {
-        let Some(item) = part.parent.as_ref().and_then(|parent| items.get_mut(parent)) else { continue };
+        let Some(item) = part.parent.as_ref().and_then(|parent| items.get_mut(parent)) else {
+            continue;
+        };
         let digest = part.descriptor.digest.clone();
         match part.kind {
             Kind::Root => {}
             Kind::Config | Kind::Layer => drop(item.blobs.insert(digest, part.descriptor.size)),
-            Kind::Entry | Kind::Referrer | Kind::ReferrerList | Kind::Attached => drop(item.parts.insert(digest)),
+            Kind::Entry | Kind::Referrer | Kind::ReferrerList | Kind::Attached => {
+                drop(item.parts.insert(digest))
+            }
         }
     }
     for (tag, digest) in names {
@@ -85,13 +98,24 @@ pub fn of(closure: &Closure, names: &BTreeMap<Tag, Digest>, times: &BTreeMap<Dig
     items
 }
 
-/// An index that lists nothing but what is about something is a list of referrers, also where its name has moved on.
+/// An index that lists nothing but what is about something is a list of referrers, also where its
+/// name has moved on.
 fn name_lists(items: &mut Items) {
-    let about: BTreeSet<Digest> = items.iter().filter(|(_, item)| item.about.is_some()).map(|(digest, _)| digest.clone()).collect();
+    let about: BTreeSet<Digest> = items
+        .iter()
+        .filter(|(_, item)| item.about.is_some())
+        .map(|(digest, _)| digest.clone())
+        .collect();
     for item in items.values_mut() {
-        let lists = item.blobs.is_empty() && !item.parts.is_empty() && item.parts.iter().all(|part| about.contains(part));
+        let lists = item.blobs.is_empty()
+            && !item.parts.is_empty()
+            && item.parts.iter().all(|part| about.contains(part));
         let is_named = item.digest_names.iter().any(|tag| !tag.as_str().contains('.'));
-        if item.what == What::Image && item.names.is_empty() && item.blobs.is_empty() && (lists || (is_named && item.about.is_some())) {
+        if item.what == What::Image
+            && item.names.is_empty()
+            && item.blobs.is_empty()
+            && (lists || (is_named && item.about.is_some()))
+        {
             item.what = What::List;
         }
     }
@@ -125,18 +149,25 @@ fn read(manifest: &Manifest) -> Item {
 }
 
 fn what(image: &ImageManifest) -> What {
-    let is_older = |layer: &Descriptor| [legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&layer.media_type.as_str());
-    if image.subject.is_some() || image.kind() == BUNDLE || (!image.layers.is_empty() && image.layers.iter().all(is_older)) {
+    let is_older = |layer: &Descriptor| {
+        [legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&layer.media_type.as_str())
+    };
+    if image.subject.is_some()
+        || image.kind() == BUNDLE
+        || (!image.layers.is_empty() && image.layers.iter().all(is_older))
+    {
         return What::Evidence;
     }
     if let Some(architecture) = image.annotations.get(scanner::ANNOTATION) {
         return What::Scanner(architecture.clone());
     }
-    let is_config = |kind: &str| [crate::oci::OCI_CONFIG, crate::oci::DOCKER_CONFIG].contains(&kind);
+    let is_config =
+        |kind: &str| [crate::oci::OCI_CONFIG, crate::oci::DOCKER_CONFIG].contains(&kind);
     if is_config(&image.config.media_type) { What::Image } else { What::Other }
 }
 
-/// When evidence says that it was made: by its annotation, or by the log's entry of the older format. The latest counts.
+/// When evidence says that it was made: by its annotation, or by the log's entry of the older
+/// format. The latest counts.
 fn signed(image: &ImageManifest) -> Option<Timestamp> {
     let written = image.annotations.get(CREATED).and_then(|text| text.parse().ok());
     let logged = image.layers.iter().filter_map(|layer| {

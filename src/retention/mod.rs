@@ -1,5 +1,5 @@
-//! What is in a repository → what of it is kept, and why, and what may go, in which order. Pure: it asks nobody and deletes nothing, and
-//! keeps whatever it is not sure of.
+//! What is in a repository → what of it is kept, and why, and what may go, in which order. Pure: it
+//! asks nobody and deletes nothing, and keeps whatever it is not sure of.
 
 pub mod items;
 #[cfg(test)]
@@ -46,7 +46,8 @@ pub enum Why {
 #[derive(Debug, Default)]
 pub struct Decision {
     pub kept: BTreeMap<Digest, Why>,
-    /// Oldest first; each before its parts, its evidence last: an end half-way leaves no image without its evidence.
+    /// Oldest first; each before its parts, its evidence last: an end half-way leaves no image
+    /// without its evidence.
     pub deleted: Vec<Digest>,
 }
 
@@ -65,10 +66,16 @@ pub fn decide(items: &Items, rules: &Rules) -> Decision {
         let known = kept.entry(digest.clone()).or_insert(why);
         *known = why.min(*known);
     }
-    let mut waiting: Vec<&Digest> = items.keys().filter(|digest| kept.contains_key(*digest)).collect();
+    let mut waiting: Vec<&Digest> =
+        items.keys().filter(|digest| kept.contains_key(*digest)).collect();
     while let Some(digest) = waiting.pop() {
-        // What evidence is about is kept with it, so that nothing that is kept is listed by something that is not.
-        let about = items.get(digest).and_then(|item| item.about.as_ref()).and_then(|about| items.get_key_value(about)).map(|(key, _)| key);
+        // What evidence is about is kept with it, so that nothing that is kept is listed by
+        // something that is not.
+        let about = items
+            .get(digest)
+            .and_then(|item| item.about.as_ref())
+            .and_then(|about| items.get_key_value(about))
+            .map(|(key, _)| key);
         for next in graph.below.get(digest).into_iter().flatten().copied().chain(about) {
             if !kept.contains_key(next) {
                 kept.insert(next.clone(), Why::Part);
@@ -85,12 +92,19 @@ impl<'a> Graph<'a> {
         let mut graph = Self { items, below: BTreeMap::new(), above: BTreeMap::new() };
         for (digest, item) in items {
             // What is about a part of its own comes after it.
-            let parts = item.parts.iter().filter(|part| *part != digest && item.about.as_ref() != Some(*part));
+            let parts = item
+                .parts
+                .iter()
+                .filter(|part| *part != digest && item.about.as_ref() != Some(*part));
             for below in parts.filter(|part| items.contains_key(*part)) {
                 graph.tie(digest, below);
             }
             // Whether it is listed or not: a list may be behind.
-            if let Some((about, _)) = item.about.as_ref().and_then(|about| items.get_key_value(about)).filter(|(about, _)| *about != digest)
+            if let Some((about, _)) = item
+                .about
+                .as_ref()
+                .and_then(|about| items.get_key_value(about))
+                .filter(|(about, _)| *about != digest)
             {
                 graph.tie(about, digest);
             }
@@ -104,11 +118,16 @@ impl<'a> Graph<'a> {
     }
 
     /// This and all that can be reached from it.
-    fn reached(start: &'a Digest, ties: &BTreeMap<&'a Digest, BTreeSet<&'a Digest>>) -> BTreeSet<&'a Digest> {
+    fn reached(
+        start: &'a Digest,
+        ties: &BTreeMap<&'a Digest, BTreeSet<&'a Digest>>,
+    ) -> BTreeSet<&'a Digest> {
         let mut reached = BTreeSet::from([start]);
         let mut waiting = vec![start];
         while let Some(digest) = waiting.pop() {
-            waiting.extend(ties.get(digest).into_iter().flatten().copied().filter(|next| reached.insert(next)));
+            waiting.extend(
+                ties.get(digest).into_iter().flatten().copied().filter(|next| reached.insert(next)),
+            );
         }
         reached
     }
@@ -119,7 +138,10 @@ impl<'a> Graph<'a> {
 
     /// The latest time known of what belongs to this.
     fn time(&self, digest: &'a Digest) -> Option<Timestamp> {
-        Self::reached(digest, &self.below).into_iter().filter_map(|part| self.items.get(part)?.time).max()
+        Self::reached(digest, &self.below)
+            .into_iter()
+            .filter_map(|part| self.items.get(part)?.time)
+            .max()
     }
 
     fn reasons(&self, rules: &Rules) -> Vec<(&'a Digest, Why)> {
@@ -132,12 +154,20 @@ impl<'a> Graph<'a> {
             }
             let age = item.time.map(|time| rules.now.duration_since(time));
             if age.is_some_and(|age| age < rules.younger_than) {
-                reasons.extend(Self::reached(digest, &self.above).into_iter().map(|above| (above, Why::Young)));
+                reasons.extend(
+                    Self::reached(digest, &self.above).into_iter().map(|above| (above, Why::Young)),
+                );
             }
-            if item.about.as_ref().is_some_and(|about| !self.items.contains_key(about)) && !rules.orphans {
+            if item.about.as_ref().is_some_and(|about| !self.items.contains_key(about))
+                && !rules.orphans
+            {
                 reasons.push((digest, Why::Orphan));
             }
-            let is_known = || Self::reached(digest, &self.above).into_iter().any(|above| self.time(above).is_some());
+            let is_known = || {
+                Self::reached(digest, &self.above)
+                    .into_iter()
+                    .any(|above| self.time(above).is_some())
+            };
             if item.time.is_none() && !is_known() {
                 reasons.push((digest, Why::TimeUnknown));
             }
@@ -155,18 +185,24 @@ impl<'a> Graph<'a> {
             }
         }
         images.sort();
-        reasons.extend(images.into_iter().rev().take(rules.keep).map(|(_, digest)| (digest, Why::Newest)));
+        reasons.extend(
+            images.into_iter().rev().take(rules.keep).map(|(_, digest)| (digest, Why::Newest)),
+        );
         reasons.extend(scanners.into_values().map(|(_, digest)| (digest, Why::Scanner)));
         reasons
     }
 
-    /// What is not kept: whatever names a manifest before it, images before evidence, one image after the other.
+    /// What is not kept: whatever names a manifest before it, images before evidence, one image
+    /// after the other.
     fn in_order(&self, kept: &BTreeMap<Digest, Why>) -> Vec<Digest> {
         let going = |digest: &Digest| !kept.contains_key(digest);
         let mut roots: Vec<(Option<Timestamp>, &Digest)> = self
             .items
             .keys()
-            .filter(|digest| going(digest) && !self.above.get(*digest).into_iter().flatten().any(|above| going(above)))
+            .filter(|digest| {
+                going(digest)
+                    && !self.above.get(*digest).into_iter().flatten().any(|above| going(above))
+            })
             .map(|digest| (self.time(digest), digest))
             .collect();
         roots.sort();
@@ -180,20 +216,38 @@ impl<'a> Graph<'a> {
             order.push(digest);
             let below = self.below.get(digest).into_iter().flatten().copied();
             let free = |next: &&Digest| {
-                going(next) && !self.above.get(*next).into_iter().flatten().any(|above| going(above) && !done.contains(above))
+                going(next)
+                    && !self
+                        .above
+                        .get(*next)
+                        .into_iter()
+                        .flatten()
+                        .any(|above| going(above) && !done.contains(above))
             };
             let mut next: Vec<&Digest> = below.filter(free).collect();
             // The last is taken first: images, and what lists evidence before what is listed.
-            next.sort_by_key(|next| std::cmp::Reverse(self.items.get(*next).map(|item| item.what.clone())));
+            next.sort_by_key(|next| {
+                std::cmp::Reverse(self.items.get(*next).map(|item| item.what.clone()))
+            });
             ready.extend(next);
         }
         order.into_iter().cloned().collect()
     }
 
-    /// Of what is left where things name each other in a circle: one whose subject is gone before it.
-    fn entangled(&self, kept: &BTreeMap<Digest, Why>, done: &BTreeSet<&Digest>) -> Option<&'a Digest> {
-        let left = |digest: &Digest| self.items.contains_key(digest) && !kept.contains_key(digest) && !done.contains(digest);
-        let free = self.items.iter().filter(|(digest, item)| left(digest) && !item.about.as_ref().is_some_and(left));
+    /// Of what is left where things name each other in a circle: one whose subject is gone before
+    /// it.
+    fn entangled(
+        &self,
+        kept: &BTreeMap<Digest, Why>,
+        done: &BTreeSet<&Digest>,
+    ) -> Option<&'a Digest> {
+        let left = |digest: &Digest| {
+            self.items.contains_key(digest) && !kept.contains_key(digest) && !done.contains(digest)
+        };
+        let free = self
+            .items
+            .iter()
+            .filter(|(digest, item)| left(digest) && !item.about.as_ref().is_some_and(left));
         free.min_by_key(|(_, item)| &item.what).map(|(digest, _)| digest)
     }
 }

@@ -11,7 +11,12 @@ fn id(name: &str) -> Digest {
 }
 
 fn rules(keep: usize) -> Rules {
-    Rules { keep, younger_than: SignedDuration::from_hours(24), orphans: false, now: NOW.parse().unwrap() }
+    Rules {
+        keep,
+        younger_than: SignedDuration::from_hours(24),
+        orphans: false,
+        now: NOW.parse().unwrap(),
+    }
 }
 
 fn days(days: i64) -> Option<Timestamp> {
@@ -41,8 +46,15 @@ fn release(items: &mut Items, name: &str, age: i64, tag: Option<&str>) {
     (list.parts, list.about) = ([part("signature"), part("sbom")].into(), Some(id(name)));
     let mut before = item(What::List, days(age));
     before.parts = [part("signature")].into();
-    items.extend([(id(name), index), (part("list"), list), (part("before"), before), (part("platform"), item(What::Image, days(age)))]);
-    for (evidence, about) in [("signature", id(name)), ("sbom", id(name)), ("of platform", part("platform"))] {
+    items.extend([
+        (id(name), index),
+        (part("list"), list),
+        (part("before"), before),
+        (part("platform"), item(What::Image, days(age))),
+    ]);
+    for (evidence, about) in
+        [("signature", id(name)), ("sbom", id(name)), ("of platform", part("platform"))]
+    {
         let mut one = item(What::Evidence, days(age));
         one.about = Some(about);
         items.insert(part(evidence), one);
@@ -60,7 +72,9 @@ fn three() -> Items {
 #[test]
 fn what_has_a_name_or_is_among_the_newest_stays_whole() {
     let items = three();
-    for (keep, gone) in [(0, &["old", "middle"][..]), (1, &["old", "middle"]), (2, &["old"]), (3, &[]), (9, &[])] {
+    for (keep, gone) in
+        [(0, &["old", "middle"][..]), (1, &["old", "middle"]), (2, &["old"]), (3, &[]), (9, &[])]
+    {
         let decision = decide(&items, &rules(keep));
         for name in ["old", "middle", "new"] {
             for part in ["", " platform", " list", " signature", " sbom", " of platform"] {
@@ -81,7 +95,11 @@ fn what_is_young_keeps_all_that_it_may_be_part_of() {
         let mut items = three();
         items.get_mut(&id(part)).unwrap().time = days(0);
         let decision = decide(&items, &rules(0));
-        assert!(decision.kept.contains_key(&id("old")) && decision.kept.contains_key(&id("old platform")), "{part}");
+        assert!(
+            decision.kept.contains_key(&id("old"))
+                && decision.kept.contains_key(&id("old platform")),
+            "{part}"
+        );
         assert!(decision.deleted.contains(&id("middle")), "{part}");
     }
     // A clock that is ahead is no age.
@@ -93,7 +111,9 @@ fn what_is_young_keeps_all_that_it_may_be_part_of() {
 #[test]
 fn what_nobody_knows_the_time_of_stays() {
     let mut items = three();
-    items.retain(|digest, _| ![id("old before"), id("middle before"), id("new before")].contains(digest));
+    items.retain(|digest, _| {
+        ![id("old before"), id("middle before"), id("new before")].contains(digest)
+    });
     for (digest, item) in &mut items {
         if *digest != id("middle of platform") {
             item.time = None;
@@ -122,7 +142,10 @@ fn the_newest_scanner_of_each_processor_stays_and_is_no_release() {
     }
     let decision = decide(&items, &rules(2));
     assert!(decision.deleted.contains(&id("a")) && !decision.deleted.contains(&id("middle")));
-    assert_eq!((decision.kept.get(&id("b")), decision.kept.get(&id("c"))), (Some(&Why::Scanner), Some(&Why::Scanner)));
+    assert_eq!(
+        (decision.kept.get(&id("b")), decision.kept.get(&id("c"))),
+        (Some(&Why::Scanner), Some(&Why::Scanner))
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Makes what a workflow run says about itself, for its tokens and for its environment; it never invents a repository's content.
+//! Makes what a workflow run says about itself, for its tokens and for its environment; it never
+//! invents a repository's content.
 
 use serde_json::{Value, json};
 
@@ -89,7 +90,10 @@ impl Claims {
     }
 
     fn ref_name(&self) -> &str {
-        ["refs/heads/", "refs/tags/", "refs/pull/"].iter().find_map(|prefix| self.git_ref.strip_prefix(prefix)).unwrap_or(&self.git_ref)
+        ["refs/heads/", "refs/tags/", "refs/pull/"]
+            .iter()
+            .find_map(|prefix| self.git_ref.strip_prefix(prefix))
+            .unwrap_or(&self.git_ref)
     }
 
     pub(super) fn as_json(&self) -> Value {

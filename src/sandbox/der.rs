@@ -1,4 +1,5 @@
-//! Makes and reads the few DER shapes the sandbox's certificates and timestamps need; it never guesses at BER or indefinite lengths.
+//! Makes and reads the few DER shapes the sandbox's certificates and timestamps need; it never
+//! guesses at BER or indefinite lengths.
 
 use jiff::Timestamp;
 
@@ -75,7 +76,8 @@ impl<'a> Reader<'a> {
             0x81..=0x84 => {
                 let count = usize::from(first & 0x7f);
                 let (octets, body) = after_first.split_at_checked(count).ok_or(Malformed)?;
-                let length = octets.iter().fold(0usize, |sum, octet| (sum << 8) | usize::from(*octet));
+                let length =
+                    octets.iter().fold(0usize, |sum, octet| (sum << 8) | usize::from(*octet));
                 (length, body)
             }
             _ => return Err(Malformed),
@@ -175,7 +177,11 @@ pub(super) fn truth() -> Vec<u8> {
 /// RFC 5280 §4.1.2.5: UTCTime until 2049, GeneralizedTime after.
 pub(super) fn validity_time(time: Timestamp) -> Vec<u8> {
     let year = time.to_zoned(jiff::tz::TimeZone::UTC).year();
-    if year < 2050 { element(UTC_TIME, &[time.strftime("%y%m%d%H%M%SZ").to_string().as_bytes()]) } else { generalized_time(time) }
+    if year < 2050 {
+        element(UTC_TIME, &[time.strftime("%y%m%d%H%M%SZ").to_string().as_bytes()])
+    } else {
+        generalized_time(time)
+    }
 }
 
 pub(super) fn utc_time(time: Timestamp) -> Vec<u8> {

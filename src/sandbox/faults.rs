@@ -1,4 +1,5 @@
-//! Makes services misbehave on demand and remembers what they were asked; it never invents a misbehaviour nobody programmed.
+//! Makes services misbehave on demand and remembers what they were asked; it never invents a
+//! misbehaviour nobody programmed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,7 +55,8 @@ pub struct Fault {
     pub effect: Effect,
 }
 
-/// A request that a service has seen; `status` is 0 when the connection was closed without an answer.
+/// A request that a service has seen; `status` is 0 when the connection was closed without an
+/// answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub service: Service,
@@ -106,8 +108,14 @@ impl Faults {
         self.shared.foreign_tokens.load(Ordering::SeqCst)
     }
 
-    /// The effect the first due fault has on this request; every matching fault before it counts the request.
-    pub(super) fn effect(&self, service: Service, method: &str, path_and_query: &str) -> Option<Effect> {
+    /// The effect the first due fault has on this request; every matching fault before it counts
+    /// the request.
+    pub(super) fn effect(
+        &self,
+        service: Service,
+        method: &str,
+        path_and_query: &str,
+    ) -> Option<Effect> {
         let mut programmed = held(&self.shared.programmed);
         for fault in programmed.iter_mut() {
             let matches = fault.service == service
@@ -129,7 +137,8 @@ impl Faults {
     }
 }
 
-/// A lock whose data stays usable after another thread panicked: every critical section here leaves it consistent.
+/// A lock whose data stays usable after another thread panicked: every critical section here leaves
+/// it consistent.
 pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -139,14 +148,23 @@ mod tests {
     use super::*;
 
     fn fault(skip: usize, times: usize) -> Fault {
-        Fault { service: Service::Rekor, method: Some("POST"), path_contains: "/entries".into(), skip, times, effect: Effect::Status(503) }
+        Fault {
+            service: Service::Rekor,
+            method: Some("POST"),
+            path_contains: "/entries".into(),
+            skip,
+            times,
+            effect: Effect::Status(503),
+        }
     }
 
     #[test]
     fn a_fault_skips_then_fires_then_rests() {
         let faults = Faults::default();
         faults.add(fault(1, 2));
-        let fired: Vec<bool> = (0..4).map(|_| faults.effect(Service::Rekor, "POST", "/api/v1/log/entries").is_some()).collect();
+        let fired: Vec<bool> = (0..4)
+            .map(|_| faults.effect(Service::Rekor, "POST", "/api/v1/log/entries").is_some())
+            .collect();
         assert_eq!(fired, [false, true, true, false]);
     }
 

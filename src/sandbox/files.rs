@@ -1,4 +1,5 @@
-//! Makes the files a client is pointed at (trusted root, signing config, environment); it never leaves one half written.
+//! Makes the files a client is pointed at (trusted root, signing config, environment); it never
+//! leaves one half written.
 
 use std::path::Path;
 
@@ -39,7 +40,9 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SandboxE
 /// Keys kept from an earlier start were valid then already, so the oldest certificate decides.
 fn valid_since(anchors: &Anchors<'_>) -> Timestamp {
     let certificates = anchors.fulcio_chain.iter().chain(anchors.timestamp_chain);
-    let starts = certificates.filter_map(|certificate| x509::fields(certificate).ok()).map(|fields| fields.not_before);
+    let starts = certificates
+        .filter_map(|certificate| x509::fields(certificate).ok())
+        .map(|fields| fields.not_before);
     starts.min().unwrap_or(Timestamp::now() - SignedDuration::from_hours(1))
 }
 
@@ -57,7 +60,8 @@ fn log_entry(base_url: &str, public_der: &[u8], valid_for: &Value) -> Value {
 }
 
 fn authority_entry(uri: &str, common_name: &str, chain: &[Vec<u8>], valid_for: &Value) -> Value {
-    let certificates: Vec<Value> = chain.iter().map(|der| json!({"rawBytes": STANDARD.encode(der)})).collect();
+    let certificates: Vec<Value> =
+        chain.iter().map(|der| json!({"rawBytes": STANDARD.encode(der)})).collect();
     json!({
         "subject": {"organization": "sandbox.local", "commonName": common_name},
         "uri": uri,
@@ -67,7 +71,8 @@ fn authority_entry(uri: &str, common_name: &str, chain: &[Vec<u8>], valid_for: &
 }
 
 pub(super) fn trusted_root(addresses: &Addresses, anchors: &Anchors<'_>) -> Value {
-    let valid_for = json!({"start": valid_since(anchors).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
+    let valid_for =
+        json!({"start": valid_since(anchors).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
     json!({
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
         "tlogs": [log_entry(&addresses.rekor, anchors.rekor, &valid_for)],
@@ -78,7 +83,8 @@ pub(super) fn trusted_root(addresses: &Addresses, anchors: &Anchors<'_>) -> Valu
 }
 
 pub(super) fn signing_config(addresses: &Addresses, anchors: &Anchors<'_>) -> Value {
-    let valid_for = json!({"start": valid_since(anchors).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
+    let valid_for =
+        json!({"start": valid_since(anchors).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
     let service = |url: &str| json!([{"url": url, "majorApiVersion": 1, "validFor": valid_for, "operator": "sandbox.local"}]);
     json!({
         "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
@@ -93,7 +99,10 @@ pub(super) fn signing_config(addresses: &Addresses, anchors: &Anchors<'_>) -> Va
 
 /// `export KEY='value'` lines for a POSIX shell.
 pub(super) fn shell_exports(environment: &[(String, String)]) -> String {
-    environment.iter().map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''"))).collect()
+    environment
+        .iter()
+        .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
+        .collect()
 }
 
 #[cfg(test)]

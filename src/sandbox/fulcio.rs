@@ -1,4 +1,5 @@
-//! Makes ten-minute certificates for proven keys of verified tokens, with an embedded SCT; it never certifies a key its holder did not prove.
+//! Makes ten-minute certificates for proven keys of verified tokens, with an embedded SCT; it never
+//! certifies a key its holder did not prove.
 
 use std::sync::Arc;
 
@@ -57,7 +58,8 @@ impl IntoResponse for FulcioError {
             // Observed of fulcio 1.8: a missing or bad token is an invalid argument too.
             _ => (StatusCode::BAD_REQUEST, 3),
         };
-        (status, Json(json!({"code": code, "message": self.to_string(), "details": []}))).into_response()
+        (status, Json(json!({"code": code, "message": self.to_string(), "details": []})))
+            .into_response()
     }
 }
 
@@ -82,7 +84,10 @@ impl Fulcio {
         let claims = self.issuer.verified(&token(headers, body)?, AUDIENCE)?;
         let public_der = key_in(body)?.verified(&claims)?;
         let leaf = self.leaf(&public_der, &claims)?;
-        Ok(std::iter::once(leaf).chain(self.authority.chain.iter().cloned()).map(|der| pem(&der)).collect())
+        Ok(std::iter::once(leaf)
+            .chain(self.authority.chain.iter().cloned())
+            .map(|der| pem(&der))
+            .collect())
     }
 
     fn authority_chain(&self) -> Vec<String> {
@@ -117,10 +122,27 @@ impl Fulcio {
         let milliseconds = (now.as_millisecond() as u64).to_be_bytes();
         let length = (to_be_signed.len() as u32).to_be_bytes();
         let issuer_key_hash = keys::sha256(self.authority.key.public_der());
-        let signed = [&[0, 0][..], &milliseconds, &[0, 1], &issuer_key_hash, &length[1..], to_be_signed, &[0, 0]].concat();
+        let signed = [
+            &[0, 0][..],
+            &milliseconds,
+            &[0, 1],
+            &issuer_key_hash,
+            &length[1..],
+            to_be_signed,
+            &[0, 0],
+        ]
+        .concat();
         let signature = self.ct_key.sign(&signed)?;
         let sha256_with_ecdsa = [4, 3];
-        let sct = [&[0][..], &self.ct_key.log_id(), &milliseconds, &[0, 0], &sha256_with_ecdsa, &prefixed(&signature)].concat();
+        let sct = [
+            &[0][..],
+            &self.ct_key.log_id(),
+            &milliseconds,
+            &[0, 0],
+            &sha256_with_ecdsa,
+            &prefixed(&signature),
+        ]
+        .concat();
         Ok(prefixed(&prefixed(&sct)))
     }
 }
@@ -146,12 +168,17 @@ fn text<'a>(claims: &'a Value, name: &str) -> &'a str {
     claims[name].as_str().unwrap_or_default()
 }
 
-/// <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>: .1 to .6 raw, .8 to .24 as UTF8String; what a token
-/// leaves empty gets none, as in `pkg/certificate/extensions.go`.
+/// <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>: .1 to .6 raw, .8 to .24 as
+/// UTF8String; what a token leaves empty gets none, as in `pkg/certificate/extensions.go`.
 fn claim_extensions(claims: &Value) -> Vec<Vec<u8>> {
     let claim = |name: &str| text(claims, name).to_owned();
     let at_server = |path: String| format!("https://github.com/{path}");
-    let run = format!("{}/actions/runs/{}/attempts/{}", claim("repository"), claim("run_id"), claim("run_attempt"));
+    let run = format!(
+        "{}/actions/runs/{}/attempts/{}",
+        claim("repository"),
+        claim("run_id"),
+        claim("run_attempt")
+    );
     let raw = [
         (1, claim("iss")),
         (2, claim("event_name")),
@@ -182,7 +209,9 @@ fn claim_extensions(claims: &Value) -> Vec<Vec<u8>> {
     let is_said = |(_, value): &(i32, String)| !value.is_empty();
     let raw = raw.into_iter().filter(is_said).map(|(arc, value)| (arc, value.into_bytes()));
     let encoded = encoded.into_iter().filter(is_said).map(|(arc, value)| (arc, der::utf8(&value)));
-    raw.chain(encoded).map(|(arc, value)| x509::extension(&format!("{EXTENSION_ARC}.{arc}"), false, &value)).collect()
+    raw.chain(encoded)
+        .map(|(arc, value)| x509::extension(&format!("{EXTENSION_ARC}.{arc}"), false, &value))
+        .collect()
 }
 
 /// A public key and how its holder proves to have the private one.
@@ -207,7 +236,8 @@ impl ProvenKey {
         if label != "PUBLIC KEY" {
             return Err(FulcioError::PublicKey);
         }
-        let signature = request["proofOfPossession"].as_str().and_then(|text| STANDARD.decode(text).ok());
+        let signature =
+            request["proofOfPossession"].as_str().and_then(|text| STANDARD.decode(text).ok());
         Ok(Self::Challenge { public_der, signature: signature.ok_or(FulcioError::Possession)? })
     }
 
@@ -216,22 +246,32 @@ impl ProvenKey {
         if body["certificateSigningRequest"].is_string() {
             return Self::from_v2(body);
         }
-        let content = body["publicKey"]["content"].as_str().and_then(|text| STANDARD.decode(text).ok());
+        let content =
+            body["publicKey"]["content"].as_str().and_then(|text| STANDARD.decode(text).ok());
         let content = content.ok_or(FulcioError::PublicKey)?;
         let block = std::str::from_utf8(&content).ok().and_then(keys::first_pem_block);
         let public_der = block.map_or(content, |(_, der)| der);
-        let signature = body["signedEmailAddress"].as_str().and_then(|text| STANDARD.decode(text).ok());
+        let signature =
+            body["signedEmailAddress"].as_str().and_then(|text| STANDARD.decode(text).ok());
         Ok(Self::Challenge { public_der, signature: signature.ok_or(FulcioError::Possession)? })
     }
 
     /// The key, if its holder signed what was to be signed.
     fn verified(&self, claims: &Value) -> Result<Vec<u8>, FulcioError> {
         let possession = match self {
-            Self::Challenge { public_der, signature } => Possession { public_der, signed: text(claims, "sub").as_bytes(), signature },
-            Self::Request { der } => Possession::in_request(der).map_err(|_| FulcioError::SigningRequest)?,
+            Self::Challenge { public_der, signature } => {
+                Possession { public_der, signed: text(claims, "sub").as_bytes(), signature }
+            }
+            Self::Request { der } => {
+                Possession::in_request(der).map_err(|_| FulcioError::SigningRequest)?
+            }
         };
         let Possession { public_der, signed, signature } = possession;
-        if keys::verifies(public_der, Signed::Message(signed), signature) { Ok(public_der.to_vec()) } else { Err(FulcioError::Possession) }
+        if keys::verifies(public_der, Signed::Message(signed), signature) {
+            Ok(public_der.to_vec())
+        } else {
+            Err(FulcioError::Possession)
+        }
     }
 }
 
@@ -273,12 +313,20 @@ fn document(body: &[u8]) -> Result<Value, FulcioError> {
     serde_json::from_slice(body).map_err(|_| FulcioError::Syntax)
 }
 
-async fn signing_certificate(State(fulcio): State<Arc<Fulcio>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, FulcioError> {
+async fn signing_certificate(
+    State(fulcio): State<Arc<Fulcio>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, FulcioError> {
     let chain = fulcio.chain_for(&headers, &document(&body)?, ProvenKey::from_v2)?;
     Ok(Json(json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})))
 }
 
-async fn legacy_signing_certificate(State(fulcio): State<Arc<Fulcio>>, headers: HeaderMap, body: Bytes) -> Result<Response, FulcioError> {
+async fn legacy_signing_certificate(
+    State(fulcio): State<Arc<Fulcio>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, FulcioError> {
     let chain = fulcio.chain_for(&headers, &document(&body)?, ProvenKey::from_v1)?;
     Ok((StatusCode::CREATED, [PEM_CHAIN], chain.join("\n")).into_response())
 }

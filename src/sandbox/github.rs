@@ -1,4 +1,5 @@
-//! Makes the few GitHub API answers a publishing workflow asks for; it never checks a token's permissions.
+//! Makes the few GitHub API answers a publishing workflow asks for; it never checks a token's
+//! permissions.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -72,7 +73,10 @@ async fn absent() -> Response {
     problem(StatusCode::NOT_FOUND, "Not Found")
 }
 
-async fn repository(State(github): State<Arc<GitHub>>, Path((owner, name)): Path<(String, String)>) -> Response {
+async fn repository(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name)): Path<(String, String)>,
+) -> Response {
     let claims = &github.claims;
     let full_name = format!("{owner}/{name}");
     if full_name != claims.repository {
@@ -94,7 +98,10 @@ async fn repository(State(github): State<Arc<GitHub>>, Path((owner, name)): Path
     .into_response()
 }
 
-async fn commit(State(github): State<Arc<GitHub>>, Path((.., git_ref)): Path<(String, String, String)>) -> Response {
+async fn commit(
+    State(github): State<Arc<GitHub>>,
+    Path((.., git_ref)): Path<(String, String, String)>,
+) -> Response {
     let head = held(&github.history).head(&git_ref);
     match head {
         Some(head) => Json(head).into_response(),
@@ -102,7 +109,10 @@ async fn commit(State(github): State<Arc<GitHub>>, Path((.., git_ref)): Path<(St
     }
 }
 
-async fn matching(State(github): State<Arc<GitHub>>, Path((.., start)): Path<(String, String, String)>) -> Response {
+async fn matching(
+    State(github): State<Arc<GitHub>>,
+    Path((.., start)): Path<(String, String, String)>,
+) -> Response {
     let found = held(&github.history).matching(&start);
     match found {
         Some(found) => Json(found).into_response(),
@@ -111,7 +121,10 @@ async fn matching(State(github): State<Arc<GitHub>>, Path((.., start)): Path<(St
 }
 
 /// Where nobody wrote a history, the commit of the run is the head of its default branch.
-async fn compare(State(github): State<Arc<GitHub>>, Path((owner, name, range)): Path<(String, String, String)>) -> Response {
+async fn compare(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name, range)): Path<(String, String, String)>,
+) -> Response {
     let is_ours = format!("{owner}/{name}") == github.claims.repository;
     let status = match range.split_once("...").filter(|_| is_ours) {
         Some((base, head)) => {
@@ -131,10 +144,17 @@ fn subjects(bundle: &Value) -> Option<Vec<String>> {
     let payload = STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str()?).ok()?;
     let statement: Value = serde_json::from_slice(&payload).ok()?;
     let subjects = statement["subject"].as_array()?;
-    subjects.iter().map(|subject| Some(format!("sha256:{}", subject["digest"]["sha256"].as_str()?))).collect()
+    subjects
+        .iter()
+        .map(|subject| Some(format!("sha256:{}", subject["digest"]["sha256"].as_str()?)))
+        .collect()
 }
 
-async fn attest(State(github): State<Arc<GitHub>>, Path((owner, name)): Path<(String, String)>, Json(request): Json<Value>) -> Response {
+async fn attest(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name)): Path<(String, String)>,
+    Json(request): Json<Value>,
+) -> Response {
     let bundle = &request["bundle"];
     let Some(digests) = subjects(bundle).filter(|digests| !digests.is_empty()) else {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "Invalid bundle");
@@ -148,10 +168,18 @@ async fn attest(State(github): State<Arc<GitHub>>, Path((owner, name)): Path<(St
     (StatusCode::CREATED, Json(json!({"id": id}))).into_response()
 }
 
-async fn attestations(State(github): State<Arc<GitHub>>, Path((owner, name, digest)): Path<(String, String, String)>) -> Json<Value> {
+async fn attestations(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name, digest)): Path<(String, String, String)>,
+) -> Json<Value> {
     let kept = held(&github.kept);
-    let of_repository = kept.attestations.get(&format!("{owner}/{name}")).map(Vec::as_slice).unwrap_or_default();
-    let matching: Vec<&Value> = of_repository.iter().filter(|(subject, _)| *subject == digest).map(|(_, stored)| stored).collect();
+    let of_repository =
+        kept.attestations.get(&format!("{owner}/{name}")).map(Vec::as_slice).unwrap_or_default();
+    let matching: Vec<&Value> = of_repository
+        .iter()
+        .filter(|(subject, _)| *subject == digest)
+        .map(|(_, stored)| stored)
+        .collect();
     Json(json!({"attestations": matching}))
 }
 
@@ -170,11 +198,15 @@ async fn upload_sarif(
 }
 
 async fn sarif_status(Path((owner, name, id)): Path<(String, String, String)>) -> Json<Value> {
-    let analyses = format!("https://api.github.com/repos/{owner}/{name}/code-scanning/analyses?sarif_id={id}");
+    let analyses =
+        format!("https://api.github.com/repos/{owner}/{name}/code-scanning/analyses?sarif_id={id}");
     Json(json!({"processing_status": "complete", "analyses_url": analyses}))
 }
 
-async fn submit_dependencies(State(github): State<Arc<GitHub>>, Json(request): Json<Value>) -> Response {
+async fn submit_dependencies(
+    State(github): State<Arc<GitHub>>,
+    Json(request): Json<Value>,
+) -> Response {
     let complete = ["sha", "ref", "scanned"].iter().all(|field| request[*field].is_string());
     if !complete || !request["job"].is_object() || !request["detector"].is_object() {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "Invalid snapshot");

@@ -1,5 +1,5 @@
-//! Makes the registry behave as a known public one where that differs from the specification; it never adds a habit without saying
-//! where it was seen.
+//! Makes the registry behave as a known public one where that differs from the specification; it
+//! never adds a habit without saying where it was seen.
 
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -10,28 +10,33 @@ use super::faults::held;
 /// Of whom the registry has its manners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
-    /// 404 for referrers (<https://github.com/rtvkiz/minimal/issues/7>), no upload in one POST, and now and then a manifest is refused
-    /// because a blob that was just pushed is not known yet (<https://github.com/clemensv/real-time-sources/pull/351>). Manifests are
-    /// deleted by GitHub's API alone (<https://docs.github.com/rest/packages/packages>).
+    /// 404 for referrers (<https://github.com/rtvkiz/minimal/issues/7>), no upload in one POST, and
+    /// now and then a manifest is refused because a blob that was just pushed is not known yet
+    /// (<https://github.com/clemensv/real-time-sources/pull/351>). Manifests are deleted by
+    /// GitHub's API alone (<https://docs.github.com/rest/packages/packages>).
     Ghcr,
-    /// Basic logins (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>), tags that stay where they are
-    /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html>), few media types. `OCI-Subject` is echoed even
-    /// without a referrers API, as in 2024: sigstore-js asks for both.
+    /// Basic logins (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>),
+    /// tags that stay where they are
+    /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html>), few
+    /// media types. `OCI-Subject` is echoed even without a referrers API, as in 2024: sigstore-js
+    /// asks for both.
     Ecr,
-    /// Referrers in pages with a relative `Link`, the filter left to the client, blobs by 302 from a CDN
-    /// (<https://docs.projectquay.io/quay_io.html>).
+    /// Referrers in pages with a relative `Link`, the filter left to the client, blobs by 302 from
+    /// a CDN (<https://docs.projectquay.io/quay_io.html>).
     Quay,
-    /// No deletion but by an API of its own, 429 with `Retry-After` on pulls (<https://docs.docker.com/docker-hub/usage/>), blobs by 307 from another host, which refuses a
-    /// request that carries a login beside its signature, as S3 does.
+    /// No deletion but by an API of its own, 429 with `Retry-After` on pulls
+    /// (<https://docs.docker.com/docker-hub/usage/>), blobs by 307 from another host, which refuses
+    /// a request that carries a login beside its signature, as S3 does.
     DockerHub,
-    /// Absolute `Location`s, a filter that is applied and said so, and accessories that go with their subject
-    /// (<https://goharbor.io/docs/main/working-with-projects/working-with-oci/>).
+    /// Absolute `Location`s, a filter that is applied and said so, and accessories that go with
+    /// their subject (<https://goharbor.io/docs/main/working-with-projects/working-with-oci/>).
     Harbor,
-    /// No `OCI-Subject`, no `Location` for a manifest, and heads without length and digest, as proxies before it leave them
+    /// No `OCI-Subject`, no `Location` for a manifest, and heads without length and digest, as
+    /// proxies before it leave them
     /// (<https://jfrog.com/help/r/jfrog-artifactory-documentation/docker-registry>).
     Artifactory,
-    /// No referrers, and `manifests/sha256-HEX` is answered with the manifest of that digest where there is no such tag
-    /// (<https://github.com/oras-project/oras-go/issues/1396>).
+    /// No referrers, and `manifests/sha256-HEX` is answered with the manifest of that digest where
+    /// there is no such tag (<https://github.com/oras-project/oras-go/issues/1396>).
     GitLab,
 }
 
@@ -140,7 +145,9 @@ impl Manners {
                 only_image_manifests: true,
                 ..plain
             },
-            Some(Habit::Quay) => Self { page: 1, filters: false, blobs: Blobs::Elsewhere(302), ..plain },
+            Some(Habit::Quay) => {
+                Self { page: 1, filters: false, blobs: Blobs::Elsewhere(302), ..plain }
+            }
             Some(Habit::DockerHub) => Self {
                 blobs: Blobs::Elsewhere(307),
                 token_uses: 60,
@@ -149,11 +156,26 @@ impl Manners {
                 deletes: false,
                 ..plain
             },
-            Some(Habit::Harbor) => Self { absolute_locations: true, accessories_go_with_subject: true, conditions: false, ..plain },
-            Some(Habit::GitLab) => Self { referrers_api: false, says_subject: false, conditions: false, dash_is_digest: true, ..plain },
-            Some(Habit::Artifactory) => {
-                Self { says_subject: false, manifest_locations: false, bare_heads: true, absolute_locations: true, ..plain }
-            }
+            Some(Habit::Harbor) => Self {
+                absolute_locations: true,
+                accessories_go_with_subject: true,
+                conditions: false,
+                ..plain
+            },
+            Some(Habit::GitLab) => Self {
+                referrers_api: false,
+                says_subject: false,
+                conditions: false,
+                dash_is_digest: true,
+                ..plain
+            },
+            Some(Habit::Artifactory) => Self {
+                says_subject: false,
+                manifest_locations: false,
+                bare_heads: true,
+                absolute_locations: true,
+                ..plain
+            },
         }
     }
 }
@@ -229,9 +251,16 @@ mod tests {
         let now = Instant::now();
         assert_eq!(limit.judge("/a", now), Verdict::Served);
         assert_eq!(limit.judge("/a", now), Verdict::TooMany { wait: 1 });
-        assert_eq!(limit.judge("/a", now + Duration::from_millis(100)), Verdict::TooMany { wait: 1 }, "at the same time");
+        assert_eq!(
+            limit.judge("/a", now + Duration::from_millis(100)),
+            Verdict::TooMany { wait: 1 },
+            "at the same time"
+        );
         assert_eq!(limit.judge("/a", now + Duration::from_millis(900)), Verdict::Impatient);
-        assert_eq!((limit.judge("/a", now), limit.judge("/a", now)), (Verdict::Served, Verdict::TooMany { wait: 1 }));
+        assert_eq!(
+            (limit.judge("/a", now), limit.judge("/a", now)),
+            (Verdict::Served, Verdict::TooMany { wait: 1 })
+        );
         assert_eq!(limit.judge("/a", now + Duration::from_secs(1)), Verdict::Served);
     }
 

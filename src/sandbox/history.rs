@@ -1,5 +1,6 @@
-//! Makes the history that the GitHub API of the sandbox tells: commits with their parents, branches and tags. Where nobody wrote
-//! one, two commits are in the order in which they were first named; it never makes up a branch or a tag.
+//! Makes the history that the GitHub API of the sandbox tells: commits with their parents, branches
+//! and tags. Where nobody wrote one, two commits are in the order in which they were first named;
+//! it never makes up a branch or a tag.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,7 +19,8 @@ pub struct History {
 impl History {
     /// A commit on these parents.
     pub fn commit(&mut self, commit: &str, parents: &[&str]) {
-        self.parents.insert(commit.to_owned(), parents.iter().map(|parent| (*parent).to_owned()).collect());
+        self.parents
+            .insert(commit.to_owned(), parents.iter().map(|parent| (*parent).to_owned()).collect());
     }
 
     /// Where a branch or a tag points from now on.
@@ -42,7 +44,8 @@ impl History {
 
     /// The `status` of `base...head`, as GitHub words it; `None` where one of both is not known.
     pub(super) fn compared(&mut self, base: &str, head: &str) -> Option<&'static str> {
-        let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_commit =
+            |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !self.is_written() {
             if !is_commit(base) || !is_commit(head) {
                 return None;
@@ -56,7 +59,9 @@ impl History {
         }
         let known = |name: &str| {
             let branch = self.refs.get(&format!("refs/heads/{name}")).cloned();
-            branch.or_else(|| Some(name.to_owned())).filter(|commit| self.parents.contains_key(commit))
+            branch
+                .or_else(|| Some(name.to_owned()))
+                .filter(|commit| self.parents.contains_key(commit))
         };
         let (base, head) = (known(base)?, known(head)?);
         Some(match (self.ancestors(&head).contains(&base), self.ancestors(&base).contains(&head)) {
@@ -84,7 +89,9 @@ impl History {
     pub(super) fn matching(&self, start: &str) -> Option<Value> {
         let start = format!("refs/{start}");
         let found = self.refs.iter().filter(|(name, _)| name.starts_with(&start));
-        let told = found.map(|(name, commit)| json!({ "ref": name, "object": { "type": "commit", "sha": commit } }));
+        let told = found.map(
+            |(name, commit)| json!({ "ref": name, "object": { "type": "commit", "sha": commit } }),
+        );
         self.is_written().then(|| told.collect())
     }
 }
@@ -97,8 +104,15 @@ mod tests {
     fn commits_compare_as_they_were_made() {
         let mut history = History::default();
         let (a, b) = ("a".repeat(40), "b".repeat(40));
-        assert_eq!(history.compared(&a, &b), Some("ahead"), "in the order in which they were named");
-        assert_eq!((history.compared(&b, &a), history.compared(&a, "main")), (Some("behind"), None));
+        assert_eq!(
+            history.compared(&a, &b),
+            Some("ahead"),
+            "in the order in which they were named"
+        );
+        assert_eq!(
+            (history.compared(&b, &a), history.compared(&a, "main")),
+            (Some("behind"), None)
+        );
         history.commit("1", &[]);
         history.commit("2", &["1"]);
         history.commit("3", &["1"]);
@@ -112,7 +126,10 @@ mod tests {
         ] {
             assert_eq!(history.compared(base, head), status, "{base} {head}");
         }
-        assert_eq!((history.head("heads/main").unwrap()["sha"].as_str(), history.head("heads/x")), (Some("2"), None));
+        assert_eq!(
+            (history.head("heads/main").unwrap()["sha"].as_str(), history.head("heads/x")),
+            (Some("2"), None)
+        );
         assert_eq!(history.matching("heads/m").unwrap().as_array().unwrap().len(), 1);
     }
 }

@@ -7,8 +7,9 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, EcdsaKeyPair, KeyPair,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA256_ASN1,
+    ECDSA_P384_SHA384_ASN1, ED25519, EcdsaKeyPair, KeyPair, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,17 +23,22 @@ pub(super) fn sha256(bytes: &[u8]) -> Vec<u8> {
 
 pub(super) fn random_hex(bytes: usize) -> Result<String, SandboxError> {
     let mut buffer = vec![0u8; bytes];
-    aws_lc_rs::rand::fill(&mut buffer).map_err(|_| SandboxError::Crypto { what: "random bytes" })?;
+    aws_lc_rs::rand::fill(&mut buffer)
+        .map_err(|_| SandboxError::Crypto { what: "random bytes" })?;
     Ok(hex::encode(buffer))
 }
 
 /// RFC 8785, whatever order serde_json's map keeps.
 pub(super) fn canonical_json(value: &serde_json::Value) -> Result<Vec<u8>, SandboxError> {
-    serde_json_canonicalizer::to_vec(value).map_err(|_| SandboxError::Crypto { what: "canonical JSON" })
+    serde_json_canonicalizer::to_vec(value)
+        .map_err(|_| SandboxError::Crypto { what: "canonical JSON" })
 }
 
 /// Returns what `path` holds, or makes it and keeps it there for the next start.
-pub(super) fn kept(path: &Path, make: impl FnOnce() -> Result<Vec<u8>, SandboxError>) -> Result<Vec<u8>, SandboxError> {
+pub(super) fn kept(
+    path: &Path,
+    make: impl FnOnce() -> Result<Vec<u8>, SandboxError>,
+) -> Result<Vec<u8>, SandboxError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -59,8 +65,8 @@ impl LogKey {
                 .map(|document| document.as_ref().to_vec())
                 .map_err(|_| SandboxError::Crypto { what: "an ECDSA key" })
         })?;
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).map_err(|_| SandboxError::Key { path: path.to_owned() })?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8)
+            .map_err(|_| SandboxError::Key { path: path.to_owned() })?;
         let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(unusable)?;
         let public_der = public.as_ref().to_vec();
         Ok(Self { pair, public_der })
@@ -93,9 +99,13 @@ impl TokenKey {
         let pkcs8 = kept(path, || {
             let pair = RsaKeyPair::generate(KeySize::Rsa2048);
             let document = pair.and_then(|pair| AsDer::<Pkcs8V1Der<'_>>::as_der(&pair));
-            document.map(|document| document.as_ref().to_vec()).map_err(|_| SandboxError::Crypto { what: "an RSA key" })
+            document
+                .map(|document| document.as_ref().to_vec())
+                .map_err(|_| SandboxError::Crypto { what: "an RSA key" })
         })?;
-        RsaKeyPair::from_pkcs8(&pkcs8).map(|pair| Self { pair }).map_err(|_| SandboxError::Key { path: path.to_owned() })
+        RsaKeyPair::from_pkcs8(&pkcs8)
+            .map(|pair| Self { pair })
+            .map_err(|_| SandboxError::Key { path: path.to_owned() })
     }
 
     /// Modulus and exponent, big-endian, as a JWK wants them.
@@ -119,7 +129,9 @@ impl TokenKey {
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref()).verify(message, signature).is_ok()
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref())
+            .verify(message, signature)
+            .is_ok()
     }
 }
 
@@ -130,19 +142,28 @@ pub(super) enum Signed<'a> {
     Sha256(&'a [u8]),
 }
 
-/// Whether `public_der` (SubjectPublicKeyInfo) made `signature`, under the algorithms Fulcio accepts.
+/// Whether `public_der` (SubjectPublicKeyInfo) made `signature`, under the algorithms Fulcio
+/// accepts.
 pub(super) fn verifies(public_der: &[u8], signed: Signed<'_>, signature: &[u8]) -> bool {
-    let ecdsa_and_rsa: [&'static dyn VerificationAlgorithm; 4] =
-        [&ECDSA_P256_SHA256_ASN1, &ECDSA_P384_SHA384_ASN1, &ECDSA_P384_SHA256_ASN1, &RSA_PKCS1_2048_8192_SHA256];
+    let ecdsa_and_rsa: [&'static dyn VerificationAlgorithm; 4] = [
+        &ECDSA_P256_SHA256_ASN1,
+        &ECDSA_P384_SHA384_ASN1,
+        &ECDSA_P384_SHA256_ASN1,
+        &RSA_PKCS1_2048_8192_SHA256,
+    ];
     match signed {
         Signed::Message(message) => ecdsa_and_rsa
             .into_iter()
             .chain([&ED25519 as &'static dyn VerificationAlgorithm])
-            .any(|algorithm| UnparsedPublicKey::new(algorithm, public_der).verify(message, signature).is_ok()),
+            .any(|algorithm| {
+                UnparsedPublicKey::new(algorithm, public_der).verify(message, signature).is_ok()
+            }),
         Signed::Sha256(hash) => match Digest::import_less_safe(hash, &digest::SHA256) {
-            Ok(digest) => ecdsa_and_rsa
-                .into_iter()
-                .any(|algorithm| UnparsedPublicKey::new(algorithm, public_der).verify_digest(&digest, signature).is_ok()),
+            Ok(digest) => ecdsa_and_rsa.into_iter().any(|algorithm| {
+                UnparsedPublicKey::new(algorithm, public_der)
+                    .verify_digest(&digest, signature)
+                    .is_ok()
+            }),
             Err(_) => false,
         },
     }
@@ -167,7 +188,8 @@ pub(super) fn first_pem_block(text: &str) -> Option<(String, Vec<u8>)> {
     let (_, after_begin) = text.split_once("-----BEGIN ")?;
     let (label, after_label) = after_begin.split_once("-----")?;
     let (body, _) = after_label.split_once(&format!("-----END {label}-----"))?;
-    let compact: String = body.chars().filter(|character| !character.is_ascii_whitespace()).collect();
+    let compact: String =
+        body.chars().filter(|character| !character.is_ascii_whitespace()).collect();
     Some((label.to_owned(), STANDARD.decode(compact).ok()?))
 }
 

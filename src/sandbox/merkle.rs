@@ -1,4 +1,5 @@
-//! Makes RFC 6962 tree heads and inclusion proofs over a growing list of leaves; it never forgets or reorders one.
+//! Makes RFC 6962 tree heads and inclusion proofs over a growing list of leaves; it never forgets
+//! or reorders one.
 
 use super::keys::sha256;
 
@@ -45,7 +46,8 @@ impl Tree {
         }
     }
 
-    /// The hashes that lead from leaf `index` to the root, nearest first; `index` must be in the tree.
+    /// The hashes that lead from leaf `index` to the root, nearest first; `index` must be in the
+    /// tree.
     pub(super) fn inclusion_proof(&self, index: usize) -> Vec<Hash> {
         let mut path = Vec::new();
         let (mut start, mut end) = (0, self.len());

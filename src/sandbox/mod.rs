@@ -1,4 +1,5 @@
-//! Makes an embedded world on loopback: registry, OIDC issuer, Fulcio, CT key, Rekor, timestamps and GitHub; it never uses the program it judges.
+//! Makes an embedded world on loopback: registry, OIDC issuer, Fulcio, CT key, Rekor, timestamps
+//! and GitHub; it never uses the program it judges.
 
 mod claims;
 mod der;
@@ -38,9 +39,11 @@ use faults::held;
 use server::Edge;
 
 pub struct Config {
-    /// Keys, logs, registry content and the three files for clients; a second start on it continues the same world.
+    /// Keys, logs, registry content and the three files for clients; a second start on it continues
+    /// the same world.
     pub dir: PathBuf,
-    /// `false`: the referrers endpoint answers 404 and manifests with a subject get no `OCI-Subject`.
+    /// `false`: the referrers endpoint answers 404 and manifests with a subject get no
+    /// `OCI-Subject`.
     pub referrers_api: bool,
     /// The registry behaves as this public one.
     pub habit: Option<Habit>,
@@ -133,7 +136,8 @@ impl Sandbox {
         self.environment.clone()
     }
 
-    /// Another run from now on: its tokens say this. Returns the same facts as its runner exports them.
+    /// Another run from now on: its tokens say this. Returns the same facts as its runner exports
+    /// them.
     pub fn act_as(&self, claims: Claims) -> Vec<(String, String)> {
         let variables = claims.environment_variables();
         self.issuer.act_as(claims);
@@ -169,7 +173,9 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let keys_dir = config.dir.join("keys");
     let rekor_dir = config.dir.join("rekor");
     for directory in [&config.dir, &keys_dir, &rekor_dir] {
-        tokio::fs::create_dir_all(directory).await.map_err(|source| SandboxError::File { path: directory.clone(), source })?;
+        tokio::fs::create_dir_all(directory)
+            .await
+            .map_err(|source| SandboxError::File { path: directory.clone(), source })?;
     }
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
@@ -178,11 +184,17 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let making = (keys_dir, rekor_dir, config.claims.clone(), faults.clone());
     let (authorities, addresses) = tokio::task::spawn_blocking(move || {
         let (keys_dir, rekor_dir, claims, faults) = making;
-        Authorities::kept_in(&keys_dir, &rekor_dir, &addresses, claims, faults).map(|made| (made, addresses))
+        Authorities::kept_in(&keys_dir, &rekor_dir, &addresses, claims, faults)
+            .map(|made| (made, addresses))
     })
     .await
     .map_err(|_| SandboxError::Interrupted)??;
-    let registry = registry::Registry::open(&config, registry_address.clone(), listeners.host(Service::Storage)?).await?;
+    let registry = registry::Registry::open(
+        &config,
+        registry_address.clone(),
+        listeners.host(Service::Storage)?,
+    )
+    .await?;
     for layout in &config.preload {
         registry.preload(layout).await?;
     }
@@ -193,11 +205,27 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let trusted_root = config.dir.join("trusted_root.json");
     let signing_config = config.dir.join("signing_config.json");
     let anchors = authorities.anchors();
-    files::write_atomically(&trusted_root, format!("{:#}\n", files::trusted_root(&addresses, &anchors)).as_bytes())?;
-    files::write_atomically(&signing_config, format!("{:#}\n", files::signing_config(&addresses, &anchors)).as_bytes())?;
+    files::write_atomically(
+        &trusted_root,
+        format!("{:#}\n", files::trusted_root(&addresses, &anchors)).as_bytes(),
+    )?;
+    files::write_atomically(
+        &signing_config,
+        format!("{:#}\n", files::signing_config(&addresses, &anchors)).as_bytes(),
+    )?;
     let github_address = format!("http://{}", listeners.host(Service::GitHub)?);
-    let environment = environment(&config, &authorities.issuer, &registry_address, &github_address, &trusted_root, &signing_config);
-    files::write_atomically(&config.dir.join("sandbox.env"), files::shell_exports(&environment).as_bytes())?;
+    let environment = environment(
+        &config,
+        &authorities.issuer,
+        &registry_address,
+        &github_address,
+        &trusted_root,
+        &signing_config,
+    );
+    files::write_atomically(
+        &config.dir.join("sandbox.env"),
+        files::shell_exports(&environment).as_bytes(),
+    )?;
 
     let github = Arc::new(github::GitHub::new(config.claims.clone(), config.about.clone()));
     let issuer = authorities.issuer.clone();
@@ -213,7 +241,17 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     ];
     let log: server::Log = Arc::new(Mutex::new(Vec::new()));
     let servers = listeners.serve(routers, &faults, config.latency, &log);
-    Ok(Sandbox { registry: registry_address, trusted_root, signing_config, environment, faults, issuer, github, log, servers })
+    Ok(Sandbox {
+        registry: registry_address,
+        trusted_root,
+        signing_config,
+        environment,
+        faults,
+        issuer,
+        github,
+        log,
+        servers,
+    })
 }
 
 fn environment(
@@ -268,7 +306,12 @@ impl Authorities {
         let (leaf_key, leaf) = authority.timestamp_leaf(keys_dir, "timestamp")?;
         let chain = std::iter::once(leaf).chain(authority.chain).collect();
         let timestamp = timestamp::TimestampAuthority::new(leaf_key, chain)?;
-        Ok(Self { issuer, fulcio: Arc::new(fulcio), rekor: Arc::new(rekor), timestamp: Arc::new(timestamp) })
+        Ok(Self {
+            issuer,
+            fulcio: Arc::new(fulcio),
+            rekor: Arc::new(rekor),
+            timestamp: Arc::new(timestamp),
+        })
     }
 
     fn anchors(&self) -> files::Anchors<'_> {
@@ -295,11 +338,15 @@ impl Listeners {
         (Service::GitHub, "github"),
     ];
 
-    /// Ports of an earlier start are taken again when free, so that issuer and image names stay true.
+    /// Ports of an earlier start are taken again when free, so that issuer and image names stay
+    /// true.
     async fn bind(config: &Config) -> Result<Self, SandboxError> {
         let path = config.dir.join("ports.json");
-        let earlier: HashMap<String, u16> =
-            tokio::fs::read(&path).await.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let earlier: HashMap<String, u16> = tokio::fs::read(&path)
+            .await
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
         let mut bound = HashMap::new();
         let mut ports = HashMap::new();
         for (service, name) in Self::SERVICES {
@@ -308,7 +355,8 @@ impl Listeners {
             ports.insert(name, port(&listener)?);
             bound.insert(service, listener);
         }
-        let text = serde_json::to_vec(&ports).map_err(|source| SandboxError::Json { path: path.clone(), source })?;
+        let text = serde_json::to_vec(&ports)
+            .map_err(|source| SandboxError::Json { path: path.clone(), source })?;
         files::write_atomically(&path, &text)?;
         Ok(Self(bound))
     }
@@ -347,5 +395,8 @@ impl Listeners {
 }
 
 fn port(listener: &TcpListener) -> Result<u16, SandboxError> {
-    listener.local_addr().map(|address| address.port()).map_err(|source| SandboxError::Bind { port: 0, source })
+    listener
+        .local_addr()
+        .map(|address| address.port())
+        .map_err(|source| SandboxError::Bind { port: 0, source })
 }

@@ -1,4 +1,5 @@
-//! Makes OIDC tokens as GitHub's issuer does for a workflow run; it never gives one to a caller without the request token.
+//! Makes OIDC tokens as GitHub's issuer does for a workflow run; it never gives one to a caller
+//! without the request token.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -47,8 +48,14 @@ pub(super) enum TokenError {
 }
 
 impl Issuer {
-    pub(super) fn new(url: String, keys_dir: &Path, claims: Claims, faults: Faults) -> Result<Self, SandboxError> {
-        let request_token = keys::kept(&keys_dir.join("request-token"), || Ok(keys::random_hex(24)?.into_bytes()))?;
+    pub(super) fn new(
+        url: String,
+        keys_dir: &Path,
+        claims: Claims,
+        faults: Faults,
+    ) -> Result<Self, SandboxError> {
+        let request_token =
+            keys::kept(&keys_dir.join("request-token"), || Ok(keys::random_hex(24)?.into_bytes()))?;
         Ok(Self {
             url,
             key: TokenKey::kept_at(&keys_dir.join("oidc.p8"))?,
@@ -91,7 +98,11 @@ impl Issuer {
 
     fn token(&self, audience: &str) -> Result<String, SandboxError> {
         let foreign = self.faults.tokens_are_foreign();
-        let (issuer, key) = if foreign { (FOREIGN_ISSUER, self.foreign_key()?) } else { (self.url.as_str(), &self.key) };
+        let (issuer, key) = if foreign {
+            (FOREIGN_ISSUER, self.foreign_key()?)
+        } else {
+            (self.url.as_str(), &self.key)
+        };
         let age = if self.faults.tokens_are_expired() { 3600 } else { 0 };
         let issued = Timestamp::now().as_second() - age;
         let mut claims = self.claims().as_json();
@@ -102,7 +113,8 @@ impl Issuer {
         // GitHub's tokens are valid from a little before they are issued, against clocks that lag.
         claims["nbf"] = (issued - 600).into();
         claims["exp"] = (issued + LIFETIME_SECONDS).into();
-        let header = json!({"alg": "RS256", "kid": key.key_id(), "typ": "JWT", "x5t": key.key_id()});
+        let header =
+            json!({"alg": "RS256", "kid": key.key_id(), "typ": "JWT", "x5t": key.key_id()});
         let signed = format!("{}.{}", part(&header), part(&claims));
         let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())?);
         Ok(format!("{signed}.{signature}"))
@@ -115,7 +127,8 @@ impl Issuer {
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Malformed)?;
         let claims: Value = serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)?;
-        let signed_by_us = self.key.verifies(signed.as_bytes(), &signature) && claims["iss"] == self.url.as_str();
+        let signed_by_us =
+            self.key.verifies(signed.as_bytes(), &signature) && claims["iss"] == self.url.as_str();
         if !signed_by_us {
             return Err(TokenError::Signature { issuer: self.url.clone() });
         }
@@ -147,24 +160,39 @@ struct TokenQuery {
     audience: Option<String>,
 }
 
-async fn give_token(State(issuer): State<Arc<Issuer>>, Query(query): Query<TokenQuery>, headers: HeaderMap) -> Response {
-    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
-    let authorized = presented.is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token == issuer.request_token);
+async fn give_token(
+    State(issuer): State<Arc<Issuer>>,
+    Query(query): Query<TokenQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let presented = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '));
+    let authorized = presented.is_some_and(|(scheme, token)| {
+        scheme.eq_ignore_ascii_case("bearer") && token == issuer.request_token
+    });
     if !authorized {
         let body = json!({"message": "Unauthorized", "statusCode": 401});
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
-    let audience = query.audience.unwrap_or_else(|| format!("https://github.com/{}", issuer.claims().repository_owner));
+    let audience = query
+        .audience
+        .unwrap_or_else(|| format!("https://github.com/{}", issuer.claims().repository_owner));
     match issuer.token(&audience) {
         Ok(token) => Json(json!({"value": token})).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"message": error.to_string()}))).into_response(),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"message": error.to_string()})))
+                .into_response()
+        }
     }
 }
 
 async fn discovery(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
     let own = issuer.claims().as_json();
     let own = own.as_object().into_iter().flat_map(|claims| claims.keys().map(String::as_str));
-    let claims: Vec<&str> = ["aud", "exp", "iat", "iss", "jti", "nbf"].into_iter().chain(own).collect();
+    let claims: Vec<&str> =
+        ["aud", "exp", "iat", "iss", "jti", "nbf"].into_iter().chain(own).collect();
     Json(json!({
         "issuer": issuer.url,
         "jwks_uri": format!("{}/.well-known/jwks", issuer.url),

@@ -1,4 +1,5 @@
-//! Makes canonical Rekor bodies out of proposed `dsse` and `hashedrekord` entries; it never accepts one whose signatures do not verify.
+//! Makes canonical Rekor bodies out of proposed `dsse` and `hashedrekord` entries; it never accepts
+//! one whose signatures do not verify.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -68,11 +69,15 @@ fn sha256_entry(hash: &[u8]) -> Value {
 fn dsse(spec: &Value) -> Result<Accepted, Refused> {
     let proposed = &spec["proposedContent"];
     let text = proposed["envelope"].as_str().ok_or(Refused::Field { field: "envelope" })?;
-    let envelope: Envelope = serde_json::from_str(text).map_err(|_| Refused::Field { field: "envelope" })?;
+    let envelope: Envelope =
+        serde_json::from_str(text).map_err(|_| Refused::Field { field: "envelope" })?;
     let payload = decoded(Some(&envelope.payload), "payload")?;
     let verifiers = proposed["verifiers"].as_array().filter(|all| !all.is_empty());
     let verifiers = verifiers.ok_or(Refused::Field { field: "verifiers" })?;
-    let verifiers: Vec<(Vec<u8>, String)> = verifiers.iter().map(|one| verifier(one.as_str(), "verifiers")).collect::<Result<_, _>>()?;
+    let verifiers: Vec<(Vec<u8>, String)> = verifiers
+        .iter()
+        .map(|one| verifier(one.as_str(), "verifiers"))
+        .collect::<Result<_, _>>()?;
     if envelope.signatures.is_empty() {
         return Err(Refused::Field { field: "signatures" });
     }
@@ -80,9 +85,12 @@ fn dsse(spec: &Value) -> Result<Accepted, Refused> {
     let mut signatures = Vec::new();
     for (number, signature) in envelope.signatures.iter().enumerate() {
         let bytes = decoded(Some(&signature.sig), "sig")?;
-        let by = verifiers.iter().find(|(key, _)| keys::verifies(key, Signed::Message(&encoding), &bytes));
+        let by = verifiers
+            .iter()
+            .find(|(key, _)| keys::verifies(key, Signed::Message(&encoding), &bytes));
         let (_, pem) = by.ok_or(Refused::Signature { number })?;
-        signatures.push(json!({"signature": STANDARD.encode(&bytes), "verifier": STANDARD.encode(pem)}));
+        signatures
+            .push(json!({"signature": STANDARD.encode(&bytes), "verifier": STANDARD.encode(pem)}));
     }
     let envelope_hash = keys::sha256(text.as_bytes());
     let payload_hash = keys::sha256(&payload);
@@ -91,7 +99,8 @@ fn dsse(spec: &Value) -> Result<Accepted, Refused> {
         "payloadHash": sha256_entry(&payload_hash),
         "signatures": signatures,
     }});
-    let mut hashes = vec![found_by(&hex::encode(envelope_hash)), found_by(&hex::encode(payload_hash))];
+    let mut hashes =
+        vec![found_by(&hex::encode(envelope_hash)), found_by(&hex::encode(payload_hash))];
     hashes.extend(subjects(&payload).iter().map(|subject| found_by(subject)));
     Ok(Accepted { body: keys::canonical_json(&body)?, hashes })
 }
@@ -105,7 +114,8 @@ fn hashedrekord(spec: &Value) -> Result<Accepted, Refused> {
     }
     let signature = &spec["signature"];
     let bytes = decoded(signature["content"].as_str(), "signature.content")?;
-    let (key, pem) = verifier(signature["publicKey"]["content"].as_str(), "signature.publicKey.content")?;
+    let (key, pem) =
+        verifier(signature["publicKey"]["content"].as_str(), "signature.publicKey.content")?;
     if !keys::verifies(&key, Signed::Sha256(&digest), &bytes) {
         return Err(Refused::Signature { number: 0 });
     }
@@ -113,7 +123,10 @@ fn hashedrekord(spec: &Value) -> Result<Accepted, Refused> {
         "data": {"hash": sha256_entry(&digest)},
         "signature": {"content": STANDARD.encode(&bytes), "publicKey": {"content": STANDARD.encode(pem)}},
     }});
-    Ok(Accepted { body: keys::canonical_json(&body)?, hashes: vec![found_by(&hex::encode(digest))] })
+    Ok(Accepted {
+        body: keys::canonical_json(&body)?,
+        hashes: vec![found_by(&hex::encode(digest))],
+    })
 }
 
 /// <https://github.com/secure-systems-lab/dsse/blob/master/protocol.md>
@@ -129,7 +142,10 @@ fn found_by(hash: &str) -> String {
 fn subjects(payload: &[u8]) -> Vec<String> {
     let statement: Value = serde_json::from_slice(payload).unwrap_or_default();
     let subjects = statement["subject"].as_array().cloned().unwrap_or_default();
-    subjects.iter().filter_map(|subject| subject["digest"]["sha256"].as_str().map(str::to_owned)).collect()
+    subjects
+        .iter()
+        .filter_map(|subject| subject["digest"]["sha256"].as_str().map(str::to_owned))
+        .collect()
 }
 
 #[cfg(test)]
@@ -140,7 +156,8 @@ mod tests {
     fn proposed_dsse(signed_payload: &[u8], sent_payload: &[u8]) -> Value {
         let dir = tempfile::tempdir().unwrap();
         let key = LogKey::kept_at(&dir.path().join("key.p8")).unwrap();
-        let signature = key.sign(&pre_authentication_encoding("text/plain", signed_payload)).unwrap();
+        let signature =
+            key.sign(&pre_authentication_encoding("text/plain", signed_payload)).unwrap();
         let envelope = json!({
             "payload": STANDARD.encode(sent_payload), "payloadType": "text/plain",
             "signatures": [{"sig": STANDARD.encode(signature)}],
@@ -166,7 +183,10 @@ mod tests {
 
     #[test]
     fn refuses_an_envelope_whose_signature_is_for_another_payload() {
-        assert!(matches!(accepted(&proposed_dsse(b"x", b"y")), Err(Refused::Signature { number: 0 })));
+        assert!(matches!(
+            accepted(&proposed_dsse(b"x", b"y")),
+            Err(Refused::Signature { number: 0 })
+        ));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Makes a Rekor v1 log: entries with promise, proof and checkpoint; it never logs a signature that does not verify.
+//! Makes a Rekor v1 log: entries with promise, proof and checkpoint; it never logs a signature that
+//! does not verify.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -24,7 +25,8 @@ use super::keys::{self, LogKey};
 use super::merkle::{self, Tree};
 use super::proposed::{self, Refused};
 
-/// Entries of earlier shards: the global index differs from the index in the tree, as in the public log.
+/// Entries of earlier shards: the global index differs from the index in the tree, as in the public
+/// log.
 const EARLIER_ENTRIES: usize = 4_163_431;
 const MAX_REQUEST: usize = 64 << 20;
 
@@ -79,7 +81,9 @@ impl IntoResponse for LogError {
         };
         let body = Json(json!({"code": status.as_u16(), "message": self.to_string()}));
         match self {
-            Self::Exists { uuid } => (status, [(LOCATION, entry_path(&uuid))], body).into_response(),
+            Self::Exists { uuid } => {
+                (status, [(LOCATION, entry_path(&uuid))], body).into_response()
+            }
             _ => (status, body).into_response(),
         }
     }
@@ -99,7 +103,8 @@ impl Log {
         };
         let log = Self { key, host, path, kept: Mutex::default() };
         for line in text.lines() {
-            let entry: Entry = serde_json::from_str(line).map_err(|source| SandboxError::Json { path: log.path.clone(), source })?;
+            let entry: Entry = serde_json::from_str(line)
+                .map_err(|source| SandboxError::Json { path: log.path.clone(), source })?;
             let leaf = entry.leaf();
             held(&log.kept).append(entry, leaf);
         }
@@ -131,7 +136,11 @@ impl Log {
         if kept.by_leaf.contains_key(&hex::encode(&leaf)) {
             return Err(LogError::Exists { uuid });
         }
-        let entry = Entry { body: STANDARD.encode(&accepted.body), integrated_time: Timestamp::now().as_second(), hashes: accepted.hashes };
+        let entry = Entry {
+            body: STANDARD.encode(&accepted.body),
+            integrated_time: Timestamp::now().as_second(),
+            hashes: accepted.hashes,
+        };
         self.write(&entry)?;
         let index = kept.append(entry, leaf);
         Ok((uuid, self.presented(&kept, index)?))
@@ -139,8 +148,13 @@ impl Log {
 
     fn write(&self, entry: &Entry) -> Result<(), SandboxError> {
         let failed = |source| SandboxError::File { path: self.path.clone(), source };
-        let line = serde_json::to_string(entry).map_err(|source| SandboxError::Json { path: self.path.clone(), source })?;
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path).map_err(failed)?;
+        let line = serde_json::to_string(entry)
+            .map_err(|source| SandboxError::Json { path: self.path.clone(), source })?;
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.path)
+            .map_err(failed)?;
         file.write_all(format!("{line}\n").as_bytes()).map_err(failed)
     }
 
@@ -177,8 +191,13 @@ impl Log {
     fn found(&self, wanted: &Wanted) -> Result<Value, LogError> {
         let kept = held(&self.kept);
         let index = match wanted {
-            Wanted::Id(id) => id.get(id.len().saturating_sub(64)..).and_then(|leaf| kept.by_leaf.get(leaf)).copied(),
-            Wanted::Index(index) => index.checked_sub(EARLIER_ENTRIES).filter(|index| *index < kept.entries.len()),
+            Wanted::Id(id) => id
+                .get(id.len().saturating_sub(64)..)
+                .and_then(|leaf| kept.by_leaf.get(leaf))
+                .copied(),
+            Wanted::Index(index) => {
+                index.checked_sub(EARLIER_ENTRIES).filter(|index| *index < kept.entries.len())
+            }
         };
         let index = index.ok_or_else(|| LogError::Absent { wanted: format!("{wanted:?}") })?;
         let uuid = self.uuid(&kept.entries[index].leaf());
@@ -225,7 +244,10 @@ async fn create(State(log): State<Arc<Log>>, body: Bytes) -> Result<Response, Lo
     Ok((StatusCode::CREATED, headers, Json(json!({uuid: entry}))).into_response())
 }
 
-async fn by_id(State(log): State<Arc<Log>>, UrlPath(id): UrlPath<String>) -> Result<Json<Value>, LogError> {
+async fn by_id(
+    State(log): State<Arc<Log>>,
+    UrlPath(id): UrlPath<String>,
+) -> Result<Json<Value>, LogError> {
     log.found(&Wanted::Id(id)).map(Json)
 }
 
@@ -235,11 +257,15 @@ struct IndexQuery {
     log_index: usize,
 }
 
-async fn by_index(State(log): State<Arc<Log>>, Query(query): Query<IndexQuery>) -> Result<Json<Value>, LogError> {
+async fn by_index(
+    State(log): State<Arc<Log>>,
+    Query(query): Query<IndexQuery>,
+) -> Result<Json<Value>, LogError> {
     log.found(&Wanted::Index(query.log_index)).map(Json)
 }
 
-/// Entries by proposed content, by id and by index; go-openapi clients send `null` for a list they do not use.
+/// Entries by proposed content, by id and by index; go-openapi clients send `null` for a list they
+/// do not use.
 async fn retrieve(State(log): State<Arc<Log>>, body: Bytes) -> Result<Json<Value>, LogError> {
     let request = document(&body)?;
     let list = |field: &str| request[field].as_array().cloned().unwrap_or_default();
@@ -278,5 +304,6 @@ async fn log_info(State(log): State<Arc<Log>>) -> Result<Json<Value>, LogError> 
 }
 
 async fn public_key(State(log): State<Arc<Log>>) -> Response {
-    ([(CONTENT_TYPE, "application/x-pem-file")], keys::pem("PUBLIC KEY", log.public_der())).into_response()
+    ([(CONTENT_TYPE, "application/x-pem-file")], keys::pem("PUBLIC KEY", log.public_der()))
+        .into_response()
 }

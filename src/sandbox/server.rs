@@ -1,4 +1,5 @@
-//! Makes a loopback HTTP/1.1 server out of a router, with faults, latency and a request log in front; it never records a header or a body.
+//! Makes a loopback HTTP/1.1 server out of a router, with faults, latency and a request log in
+//! front; it never records a header or a body.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -36,15 +37,21 @@ pub(super) struct Edge {
 #[error("a programmed fault closed the connection")]
 struct Dropped;
 
-/// Binds `port`, or a free one; `preferred` is tried first so that a restarted sandbox keeps its addresses.
-pub(super) async fn bind(port: Option<u16>, preferred: Option<u16>) -> Result<TcpListener, SandboxError> {
+/// Binds `port`, or a free one; `preferred` is tried first so that a restarted sandbox keeps its
+/// addresses.
+pub(super) async fn bind(
+    port: Option<u16>,
+    preferred: Option<u16>,
+) -> Result<TcpListener, SandboxError> {
     if let (None, Some(preferred)) = (port, preferred)
         && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, preferred)).await
     {
         return Ok(listener);
     }
     let wanted = port.unwrap_or(0);
-    TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)).await.map_err(|source| SandboxError::Bind { port: wanted, source })
+    TcpListener::bind((Ipv4Addr::LOCALHOST, wanted))
+        .await
+        .map_err(|source| SandboxError::Bind { port: wanted, source })
 }
 
 /// Serves until the returned task is aborted, which also ends its connections.
@@ -55,7 +62,8 @@ pub(super) fn serve(listener: TcpListener, router: Router, edge: Edge) -> JoinHa
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        // Answers are small and latency is measured, so Nagle's delay would only distort.
+                        // Answers are small and latency is measured, so Nagle's delay would only
+                        // distort.
                         let _ = stream.set_nodelay(true);
                         let edge = edge.clone();
                         let router = TowerToHyperService::new(router.clone());
@@ -75,7 +83,11 @@ pub(super) fn serve(listener: TcpListener, router: Router, edge: Edge) -> JoinHa
 }
 
 impl Edge {
-    async fn answer(&self, request: hyper::Request<Incoming>, router: TowerToHyperService<Router>) -> Result<Response, Dropped> {
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        router: TowerToHyperService<Router>,
+    ) -> Result<Response, Dropped> {
         let method = request.method().to_string();
         let path = request.uri().path().to_owned();
         let query = request.uri().query().map(str::to_owned);
@@ -158,7 +170,8 @@ fn cut(body: Incoming, length: usize) -> Body {
     Body::from_stream(pieces)
 }
 
-/// Reads the body to its end, because an unread one makes the client see a reset instead of the answer.
+/// Reads the body to its end, because an unread one makes the client see a reset instead of the
+/// answer.
 async fn drain(request: hyper::Request<Incoming>) {
     let mut body = Body::new(request.into_body()).into_data_stream();
     while let Some(Ok(_)) = body.next().await {}
@@ -179,7 +192,8 @@ fn refusal(status: u16) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-/// The media type a replaced body claims for itself, so that a client judges the body and not its header.
+/// The media type a replaced body claims for itself, so that a client judges the body and not its
+/// header.
 fn declared_type(bytes: &[u8]) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
     match document.as_ref().map(|document| document["mediaType"].as_str()) {
@@ -189,7 +203,8 @@ fn declared_type(bytes: &[u8]) -> String {
     }
 }
 
-/// Flips one bit in the middle of the first piece of the body; the length stays what the headers say.
+/// Flips one bit in the middle of the first piece of the body; the length stays what the headers
+/// say.
 fn corrupted(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let mut done = false;

@@ -1,4 +1,5 @@
-//! Makes RFC 3161 timestamps with its own certificate chain; it never sees more of the artifact than its hash.
+//! Makes RFC 3161 timestamps with its own certificate chain; it never sees more of the artifact
+//! than its hash.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +57,8 @@ impl IntoResponse for TimestampError {
             Self::Request(_) | Self::Hash => StatusCode::BAD_REQUEST,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (status, Json(json!({"code": status.as_u16(), "message": self.to_string()}))).into_response()
+        (status, Json(json!({"code": status.as_u16(), "message": self.to_string()})))
+            .into_response()
     }
 }
 
@@ -78,8 +80,9 @@ impl Query {
         let mut parts = imprint.reader();
         let algorithm = parts.expect(der::SEQUENCE)?.reader().expect(der::OBJECT_IDENTIFIER)?.whole;
         let hash = parts.expect(der::OCTET_STRING)?.content;
-        let known =
-            [(SHA256, 32), (SHA384, 48), (SHA512, 64)].iter().any(|(oid, length)| der::oid(oid) == algorithm && hash.len() == *length);
+        let known = [(SHA256, 32), (SHA384, 48), (SHA512, 64)]
+            .iter()
+            .any(|(oid, length)| der::oid(oid) == algorithm && hash.len() == *length);
         if !known {
             return Err(TimestampError::Hash);
         }
@@ -119,7 +122,10 @@ fn algorithm(oid: &str) -> Vec<u8> {
 
 impl TimestampAuthority {
     pub(super) fn new(key: LogKey, chain: Vec<Vec<u8>>) -> Result<Self, SandboxError> {
-        let leaf = chain.first().map(|leaf| x509::fields(leaf)).ok_or(SandboxError::Crypto { what: "a timestamp chain" })?;
+        let leaf = chain
+            .first()
+            .map(|leaf| x509::fields(leaf))
+            .ok_or(SandboxError::Crypto { what: "a timestamp chain" })?;
         let leaf = leaf.map_err(|_| SandboxError::Crypto { what: "a timestamp chain" })?;
         // Serial numbers continue to grow over restarts.
         let issued = AtomicU64::new(Timestamp::now().as_microsecond() as u64);
@@ -183,7 +189,8 @@ impl TimestampAuthority {
     }
 
     fn signed_attributes(&self, info: &[u8], now: Timestamp) -> Vec<Vec<u8>> {
-        let attribute = |oid: &str, value: Vec<u8>| der::sequence(&[&der::oid(oid), &der::set_of(vec![value])]);
+        let attribute =
+            |oid: &str, value: Vec<u8>| der::sequence(&[&der::oid(oid), &der::set_of(vec![value])]);
         let leaf_hash = keys::sha256(self.chain.first().map(Vec::as_slice).unwrap_or_default());
         // ESSCertIDv2 without a hash algorithm means SHA-256, its default.
         let identifier = der::sequence(&[&der::octets(&leaf_hash)]);
@@ -198,21 +205,28 @@ impl TimestampAuthority {
     /// All but the root, as `[0] IMPLICIT` SET OF.
     fn embedded_certificates(&self) -> Vec<u8> {
         let without_root = self.chain.len().saturating_sub(1);
-        let mut certificates: Vec<&[u8]> = self.chain.iter().take(without_root).map(Vec::as_slice).collect();
+        let mut certificates: Vec<&[u8]> =
+            self.chain.iter().take(without_root).map(Vec::as_slice).collect();
         certificates.sort();
         der::context(0, &certificates)
     }
 }
 
-async fn timestamp(State(authority): State<Arc<TimestampAuthority>>, headers: HeaderMap, body: Bytes) -> Result<Response, TimestampError> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+async fn timestamp(
+    State(authority): State<Arc<TimestampAuthority>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, TimestampError> {
+    let content_type =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let query = if content_type.starts_with("application/json") {
         Query::from_json(&serde_json::from_slice(&body).map_err(|_| Malformed)?)?
     } else {
         Query::from_der(&body)?
     };
     let response = authority.response(&query, Timestamp::now())?;
-    Ok((StatusCode::CREATED, [(CONTENT_TYPE, "application/timestamp-reply")], response).into_response())
+    Ok((StatusCode::CREATED, [(CONTENT_TYPE, "application/timestamp-reply")], response)
+        .into_response())
 }
 
 async fn certificate_chain(State(authority): State<Arc<TimestampAuthority>>) -> Response {

@@ -1,4 +1,5 @@
-//! Makes X.509 certificates for the sandbox's authorities and reads two fields of others'; it never decides whether a chain is valid.
+//! Makes X.509 certificates for the sandbox's authorities and reads two fields of others'; it never
+//! decides whether a chain is valid.
 
 use std::path::Path;
 
@@ -36,7 +37,10 @@ impl Contents<'_> {
             &der::unsigned(&self.serial),
             &signature_algorithm(),
             self.issuer,
-            &der::sequence(&[&der::validity_time(self.not_before), &der::validity_time(self.not_after)]),
+            &der::sequence(&[
+                &der::validity_time(self.not_before),
+                &der::validity_time(self.not_after),
+            ]),
             self.subject,
             self.public_der,
             &der::context(3, &[&der::sequence(&extensions)]),
@@ -50,7 +54,8 @@ impl Contents<'_> {
     }
 }
 
-/// A kept chain of three, all keys P-256: self-signed root, intermediate, and (for the timestamp service) a leaf.
+/// A kept chain of three, all keys P-256: self-signed root, intermediate, and (for the timestamp
+/// service) a leaf.
 pub(super) struct Authority {
     pub(super) key: LogKey,
     pub(super) subject: Vec<u8>,
@@ -64,18 +69,38 @@ impl Authority {
         let root_key = LogKey::kept_at(&dir.join(format!("{label}-root.p8")))?;
         let root_subject = name("sandbox.local", &format!("{label} root"));
         let root = keys::kept(&dir.join(format!("{label}-root.der")), || {
-            authority_contents(&root_subject, &root_subject, root_key.public_der(), &root_key, None, 1)?.signed_by(&root_key)
+            authority_contents(
+                &root_subject,
+                &root_subject,
+                root_key.public_der(),
+                &root_key,
+                None,
+                1,
+            )?
+            .signed_by(&root_key)
         })?;
         let key = LogKey::kept_at(&dir.join(format!("{label}-intermediate.p8")))?;
         let subject = name("sandbox.local", &format!("{label} intermediate"));
         let certificate = keys::kept(&dir.join(format!("{label}-intermediate.der")), || {
-            authority_contents(&root_subject, &subject, key.public_der(), &root_key, Some(purpose), 0)?.signed_by(&root_key)
+            authority_contents(
+                &root_subject,
+                &subject,
+                key.public_der(),
+                &root_key,
+                Some(purpose),
+                0,
+            )?
+            .signed_by(&root_key)
         })?;
         Ok(Self { key, subject, chain: vec![certificate, root] })
     }
 
     /// The kept timestamping leaf under this authority: its key and certificate.
-    pub(super) fn timestamp_leaf(&self, dir: &Path, label: &str) -> Result<(LogKey, Vec<u8>), SandboxError> {
+    pub(super) fn timestamp_leaf(
+        &self,
+        dir: &Path,
+        label: &str,
+    ) -> Result<(LogKey, Vec<u8>), SandboxError> {
         let key = LogKey::kept_at(&dir.join(format!("{label}-leaf.p8")))?;
         let certificate = keys::kept(&dir.join(format!("{label}-leaf.der")), || {
             let now = Timestamp::now();
@@ -116,7 +141,15 @@ fn authority_contents<'a>(
         authority_key_identifier(issuer_key.public_der()),
     ];
     extensions.extend(purpose.map(|purpose| extended_key_usage(purpose, false)));
-    Ok(Contents { serial: serial()?, issuer, subject, not_before: now - HOUR, not_after: now + TEN_YEARS, public_der, extensions })
+    Ok(Contents {
+        serial: serial()?,
+        issuer,
+        subject,
+        not_before: now - HOUR,
+        not_after: now + TEN_YEARS,
+        public_der,
+        extensions,
+    })
 }
 
 pub(super) fn signature_algorithm() -> Vec<u8> {
@@ -125,14 +158,17 @@ pub(super) fn signature_algorithm() -> Vec<u8> {
 
 pub(super) fn serial() -> Result<Vec<u8>, SandboxError> {
     let mut bytes = [0u8; 20];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SandboxError::Crypto { what: "a serial number" })?;
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| SandboxError::Crypto { what: "a serial number" })?;
     // RFC 5280 §4.1.2.2: positive and at most 20 octets, so the top bit is clear.
     bytes[0] = (bytes[0] & 0x7f) | 0x01;
     Ok(bytes.to_vec())
 }
 
 pub(super) fn name(organization: &str, common_name: &str) -> Vec<u8> {
-    let attribute = |oid: &str, value: &str| der::set_of(vec![der::sequence(&[&der::oid(oid), &der::utf8(value)])]);
+    let attribute = |oid: &str, value: &str| {
+        der::set_of(vec![der::sequence(&[&der::oid(oid), &der::utf8(value)])])
+    };
     der::sequence(&[&attribute("2.5.4.10", organization), &attribute("2.5.4.3", common_name)])
 }
 

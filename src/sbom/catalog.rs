@@ -1,4 +1,5 @@
-//! All packages of an image, once each and in order, with what depends on what. It reads no file: it joins what was collected.
+//! All packages of an image, once each and in order, with what depends on what. It reads no file:
+//! it joins what was collected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -83,7 +84,12 @@ impl Catalog {
             warnings.extend(facts.warnings);
             let layers = collected.layers.remove(&path).unwrap_or_default();
             let mut layers = layers.into_iter();
-            found.extend(facts.packages.into_iter().map(|package| (Place { path: path.clone(), layer: layers.next() }, package)));
+            found.extend(
+                facts
+                    .packages
+                    .into_iter()
+                    .map(|package| (Place { path: path.clone(), layer: layers.next() }, package)),
+            );
         }
         let repository = Repository::of(&collected.links);
         for (place, found) in &mut found {
@@ -91,20 +97,29 @@ impl Catalog {
         }
         warnings.extend(nameless(&mut found));
         for (_, found) in &mut found {
-            let told = found.licence_at.as_deref().and_then(|path| collected.links.resolve(path)).and_then(|path| licences.get(&path));
+            let told = found
+                .licence_at
+                .as_deref()
+                .and_then(|path| collected.links.resolve(path))
+                .and_then(|path| licences.get(&path));
             if let (Licence::Unknown, Some(licence)) = (&found.package.licence, told) {
                 found.package.licence = licence.clone();
             }
         }
         // What a package brought is listed as that package.
-        found.retain(|(place, found)| found.package.ecosystem != Ecosystem::Generic || !owned.contains(&place.path));
+        found.retain(|(place, found)| {
+            found.package.ecosystem != Ecosystem::Generic || !owned.contains(&place.path)
+        });
         if release.is_none() {
             warnings.extend(assumed_distributions(&found));
         }
         let owned = lists.owned(&found, &collected.links);
         let dependencies = dependencies(&found);
         if dependencies.len() > MOST_DEPENDENCIES {
-            warnings.push("there are more dependencies than a document can hold, so some are not listed".to_owned());
+            warnings.push(
+                "there are more dependencies than a document can hold, so some are not listed"
+                    .to_owned(),
+            );
         }
         let (mut packages, places) = once_each(found, release.as_ref());
         let mut files = BTreeMap::new();
@@ -114,7 +129,9 @@ impl Catalog {
                 files.extend(owned);
             }
         }
-        let dependencies = dependencies.into_iter().filter_map(|(from, to)| Some((*places.get(from)?, *places.get(to)?)));
+        let dependencies = dependencies
+            .into_iter()
+            .filter_map(|(from, to)| Some((*places.get(from)?, *places.get(to)?)));
         let dependencies = dependencies.filter(|(from, to)| from != to).collect();
         Self { release, packages, dependencies, warnings, newest: collected.newest, files }
     }
@@ -130,7 +147,10 @@ fn nameless(found: &mut Vec<(Place, Found)>) -> Vec<String> {
         }
         named
     });
-    places.into_iter().map(|path| format!("`{path}` has a package without a name, which is not listed")).collect()
+    places
+        .into_iter()
+        .map(|path| format!("`{path}` has a package without a name, which is not listed"))
+        .collect()
 }
 
 fn release(collected: &Collected) -> Option<Release> {
@@ -139,7 +159,10 @@ fn release(collected: &Collected) -> Option<Release> {
 }
 
 fn licences(collected: &Collected) -> BTreeMap<String, Licence> {
-    let told = collected.facts.iter().filter_map(|(path, facts)| Some((path.clone(), facts.licence.clone()?)));
+    let told = collected
+        .facts
+        .iter()
+        .filter_map(|(path, facts)| Some((path.clone(), facts.licence.clone()?)));
     told.collect()
 }
 
@@ -149,8 +172,10 @@ fn owned(collected: &Collected) -> BTreeSet<String> {
 }
 
 fn assumed_distributions(found: &[(Place, Found)]) -> Vec<String> {
-    let ecosystems: BTreeSet<Ecosystem> = found.iter().map(|(_, found)| found.package.ecosystem).collect();
-    let assumed = ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
+    let ecosystems: BTreeSet<Ecosystem> =
+        found.iter().map(|(_, found)| found.package.ecosystem).collect();
+    let assumed =
+        ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
     assumed
         .map(|ecosystem| {
             format!(
@@ -172,7 +197,8 @@ fn once_each(found: Vec<(Place, Found)>, release: Option<&Release>) -> (Vec<List
         let package = found.package;
         let purl = purl::of(&package, release);
         // One spelt in two ways, such as `Zope_x` and `zope.x`, has one purl and is one package.
-        let fresh = || (package.ecosystem, package.name.clone(), package.version.clone(), purl.clone());
+        let fresh =
+            || (package.ecosystem, package.name.clone(), package.version.clone(), purl.clone());
         let key = by_purl.entry(purl.clone()).or_insert_with(fresh).clone();
         match listed.get_mut(&key) {
             Some(known) => {
@@ -182,13 +208,22 @@ fn once_each(found: Vec<(Place, Found)>, release: Option<&Release>) -> (Vec<List
             }
             None => {
                 let layers = place.layer.iter().map(ToString::to_string).collect();
-                listed
-                    .insert(key.clone(), Listed { package, purl, locations: BTreeSet::from([place.path]), layers, files: BTreeSet::new() });
+                listed.insert(
+                    key.clone(),
+                    Listed {
+                        package,
+                        purl,
+                        locations: BTreeSet::from([place.path]),
+                        layers,
+                        files: BTreeSet::new(),
+                    },
+                );
             }
         }
         keys.push(key);
     }
-    let order: BTreeMap<&Key, usize> = listed.keys().enumerate().map(|(index, key)| (key, index)).collect();
+    let order: BTreeMap<&Key, usize> =
+        listed.keys().enumerate().map(|(index, key)| (key, index)).collect();
     let places = keys.iter().filter_map(|key| order.get(key).copied()).collect();
     (listed.into_values().collect(), places)
 }
@@ -226,22 +261,36 @@ fn dependencies(found: &[(Place, Found)]) -> BTreeSet<(usize, usize)> {
     }
     let mut pairs = BTreeSet::new();
     for (index, (_, needing)) in found.iter().enumerate() {
-        let Some(scope) = scopes.get(&(needing.package.ecosystem, needing.scope.as_str())) else { continue };
+        let Some(scope) = scopes.get(&(needing.package.ecosystem, needing.scope.as_str())) else {
+            continue;
+        };
         // Every installed alternative counts: nothing tells which one is used.
         for need in needing.requires.iter().flatten().collect::<BTreeSet<_>>() {
             if pairs.len() > MOST_DEPENDENCIES {
                 return pairs;
             }
-            pairs.extend(candidates(scope, need, needing, found).into_iter().map(|candidate| (index, candidate)));
+            pairs.extend(
+                candidates(scope, need, needing, found)
+                    .into_iter()
+                    .map(|candidate| (index, candidate)),
+            );
         }
     }
     pairs
 }
 
-/// Packages of that name, or else those that provide it; of the wanted or the same architecture if there are any.
-fn candidates(scope: &Scope<'_>, need: &Need, needing: &Found, found: &[(Place, Found)]) -> Vec<usize> {
+/// Packages of that name, or else those that provide it; of the wanted or the same architecture if
+/// there are any.
+fn candidates(
+    scope: &Scope<'_>,
+    need: &Need,
+    needing: &Found,
+    found: &[(Place, Found)],
+) -> Vec<usize> {
     let name = need.name.as_str();
-    let Some(candidates) = scope.names.get(name).or_else(|| scope.provided.get(name)) else { return Vec::new() };
+    let Some(candidates) = scope.names.get(name).or_else(|| scope.provided.get(name)) else {
+        return Vec::new();
+    };
     let wanted = need.arch.as_deref().or(needing.package.arch.as_deref());
     let fits = |index: &&usize| {
         let arch = found.get(**index).and_then(|(_, found)| found.package.arch.as_deref());
@@ -258,17 +307,26 @@ mod tests {
 
     fn found(name: &str, arch: &str, provides: &[&str], requires: &[&[&str]]) -> Found {
         Found {
-            package: Package { version: Some("1".into()), arch: Some(arch.into()), ..Package::named(Ecosystem::Deb, name) },
+            package: Package {
+                version: Some("1".into()),
+                arch: Some(arch.into()),
+                ..Package::named(Ecosystem::Deb, name)
+            },
             scope: String::new(),
             provides: provides.iter().map(ToString::to_string).collect(),
-            requires: requires.iter().map(|need| need.iter().map(|name| Need::named(*name)).collect()).collect(),
+            requires: requires
+                .iter()
+                .map(|need| need.iter().map(|name| Need::named(*name)).collect())
+                .collect(),
             licence_at: Some(format!("usr/share/doc/{name}/copyright")),
         }
     }
 
     fn catalog(facts: &[(&str, Facts)], links: &[(&str, &str)]) -> Catalog {
         let mut collected = Collected::default();
-        collected.facts.extend(facts.iter().map(|(path, facts)| ((*path).to_owned(), facts.clone())));
+        collected
+            .facts
+            .extend(facts.iter().map(|(path, facts)| ((*path).to_owned(), facts.clone())));
         for (path, target) in links {
             collected.links.insert(path, target);
         }
@@ -284,17 +342,29 @@ mod tests {
         let check = |installed: &[Found], expected: &[(&str, &str)]| {
             let catalog = catalog(&[("status", packages(installed))], &[]);
             let label = |index: usize| {
-                format!("{}:{}", catalog.packages[index].package.name, catalog.packages[index].package.arch.as_deref().unwrap())
+                format!(
+                    "{}:{}",
+                    catalog.packages[index].package.name,
+                    catalog.packages[index].package.arch.as_deref().unwrap()
+                )
             };
-            let pairs: Vec<(String, String)> = catalog.dependencies.iter().map(|(from, to)| (label(*from), label(*to))).collect();
-            let expected: Vec<(String, String)> = expected.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
+            let pairs: Vec<(String, String)> =
+                catalog.dependencies.iter().map(|(from, to)| (label(*from), label(*to))).collect();
+            let expected: Vec<(String, String)> =
+                expected.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
             assert_eq!(pairs, expected);
         };
         let needs_b = found("a", "amd64", &[], &[&["b"]]);
         check(&[needs_b.clone(), found("b", "amd64", &[], &[])], &[("a:amd64", "b:amd64")]);
-        check(&[needs_b.clone(), found("b", "amd64", &[], &[]), found("c", "amd64", &["b"], &[])], &[("a:amd64", "b:amd64")]);
+        check(
+            &[needs_b.clone(), found("b", "amd64", &[], &[]), found("c", "amd64", &["b"], &[])],
+            &[("a:amd64", "b:amd64")],
+        );
         check(&[needs_b.clone(), found("c", "all", &["b"], &[])], &[("a:amd64", "c:all")]);
-        check(&[needs_b.clone(), found("b", "amd64", &[], &[]), found("b", "i386", &[], &[])], &[("a:amd64", "b:amd64")]);
+        check(
+            &[needs_b.clone(), found("b", "amd64", &[], &[]), found("b", "i386", &[], &[])],
+            &[("a:amd64", "b:amd64")],
+        );
         check(&[needs_b.clone(), found("b", "i386", &[], &[])], &[("a:amd64", "b:i386")]);
         check(&[needs_b], &[]);
         let either = found("a", "amd64", &[], &[&["b", "c"]]);
@@ -305,22 +375,34 @@ mod tests {
 
     #[test]
     fn a_package_without_a_name_is_told_and_not_listed() {
-        let all = packages(&[found(" ", "amd64", &[], &[]), found("a", "amd64", &[], &[&["b"]]), found("b", "amd64", &[], &[])]);
+        let all = packages(&[
+            found(" ", "amd64", &[], &[]),
+            found("a", "amd64", &[], &[&["b"]]),
+            found("b", "amd64", &[], &[]),
+        ]);
         let catalog = catalog(&[("etc/os-release", Facts::default()), ("status", all)], &[]);
-        let names: Vec<&str> = catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
+        let names: Vec<&str> =
+            catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
         assert_eq!((names, catalog.dependencies), (vec!["a", "b"], BTreeSet::from([(0, 1)])));
-        assert_eq!(catalog.warnings[0], "`status` has a package without a name, which is not listed");
+        assert_eq!(
+            catalog.warnings[0],
+            "`status` has a package without a name, which is not listed"
+        );
     }
 
     #[test]
     fn one_package_spelt_in_two_ways_is_listed_once() {
         let python = |name: &str| {
-            let package = Package { version: Some("1".into()), ..Package::named(Ecosystem::Pypi, name) };
+            let package =
+                Package { version: Some("1".into()), ..Package::named(Ecosystem::Pypi, name) };
             packages(&[Found::alone(package, "")])
         };
         let catalog = catalog(&[("a", python("Zope_x")), ("b", python("zope.x"))], &[]);
         assert_eq!(catalog.packages.len(), 1);
-        assert_eq!((catalog.packages[0].package.name.as_str(), catalog.packages[0].locations.len()), ("Zope_x", 2));
+        assert_eq!(
+            (catalog.packages[0].package.name.as_str(), catalog.packages[0].locations.len()),
+            ("Zope_x", 2)
+        );
     }
 
     #[test]
@@ -333,8 +415,12 @@ mod tests {
 
     #[test]
     fn licences_and_the_release_are_found_through_links() {
-        let licence = Facts { licence: Some(Licence::Expression("MIT".into())), ..Facts::default() };
-        let release = Facts { release: Some(Release { id: "debian".into(), version: None, name: None }), ..Facts::default() };
+        let licence =
+            Facts { licence: Some(Licence::Expression("MIT".into())), ..Facts::default() };
+        let release = Facts {
+            release: Some(Release { id: "debian".into(), version: None, name: None }),
+            ..Facts::default()
+        };
         let catalog = catalog(
             &[
                 ("status", packages(&[found("a", "all", &[], &[])])),
@@ -350,17 +436,28 @@ mod tests {
 
     #[test]
     fn programs_that_a_package_owns_are_not_listed_again() {
-        let program = |name: &str| packages(&[Found::alone(Package::named(Ecosystem::Generic, name), "")]);
+        let program =
+            |name: &str| packages(&[Found::alone(Package::named(Ecosystem::Generic, name), "")]);
         let owner = Facts { owns: vec!["bin/perl".into()], ..Facts::default() };
-        let catalog =
-            catalog(&[("usr/bin/perl", program("perl")), ("opt/perl", program("own")), ("info/a.list", owner)], &[("bin", "usr/bin")]);
-        let names: Vec<&str> = catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
+        let catalog = catalog(
+            &[
+                ("usr/bin/perl", program("perl")),
+                ("opt/perl", program("own")),
+                ("info/a.list", owner),
+            ],
+            &[("bin", "usr/bin")],
+        );
+        let names: Vec<&str> =
+            catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
         assert_eq!(names, ["own"]);
     }
 
     #[test]
     fn an_assumed_distribution_is_told() {
         let catalog = catalog(&[("status", packages(&[found("a", "all", &[], &[])]))], &[]);
-        assert_eq!(catalog.warnings, ["there is no os-release, so deb packages are taken for those of debian"]);
+        assert_eq!(
+            catalog.warnings,
+            ["there is no os-release, so deb packages are taken for those of debian"]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Reads the files that matchers want, at most as much of them as can be needed. It joins nothing: facts stay under the path they came from.
+//! Reads the files that matchers want, at most as much of them as can be needed. It joins nothing:
+//! facts stay under the path they came from.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, SeekFrom};
@@ -13,14 +14,16 @@ pub(super) const SMALLEST_EXECUTABLE: u64 = 1 << 10;
 
 /// What was found in one tree of files.
 ///
-/// It depends on nothing outside that tree, so that one layer's can be kept and stacked under another's.
+/// It depends on nothing outside that tree, so that one layer's can be kept and stacked under
+/// another's.
 #[derive(Debug, Default)]
 pub struct Collected {
     pub facts: BTreeMap<String, Facts>,
     pub links: Links,
     /// The newest modification time among files that held packages, in seconds since 1970.
     pub newest: Option<i64>,
-    /// Where layers are known: for the packages of a path, in their order, the layer that brought each.
+    /// Where layers are known: for the packages of a path, in their order, the layer that brought
+    /// each.
     pub layers: BTreeMap<String, Vec<Arc<str>>>,
     /// Whether the files of packages are asked for, so that each file's checksum is made.
     pub files: bool,
@@ -68,15 +71,24 @@ fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, 
     if file.size <= *cap {
         let contents = (file.open)().map_err(|source| unreadable(file.path, source))?;
         // The size may have been wrong, so it is the read that is limited.
-        contents.take(cap + 1).read_to_end(&mut bytes).map_err(|source| unreadable(file.path, source))?;
+        contents
+            .take(cap + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|source| unreadable(file.path, source))?;
     }
     if file.size > *cap || bytes.len() as u64 > *cap {
         return match oversize {
             Oversize::Refuse => Err(SbomError::TooLarge { path: file.path.to_owned(), cap: *cap }),
-            Oversize::Warn => Ok(Facts::warning(format!("`{}` has more than `{cap}` bytes and was not read", file.path))),
+            Oversize::Warn => Ok(Facts::warning(format!(
+                "`{}` has more than `{cap}` bytes and was not read",
+                file.path
+            ))),
         };
     }
-    let facts = read(file.path, &bytes).map_err(|malformed| SbomError::Malformed { path: file.path.to_owned(), reason: malformed.0 });
+    let facts = read(file.path, &bytes).map_err(|malformed| SbomError::Malformed {
+        path: file.path.to_owned(),
+        reason: malformed.0,
+    });
     facts.map(|mut facts| {
         if files {
             owned::add(file.path, &bytes, &mut facts);
@@ -87,7 +99,11 @@ fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, 
 
 fn read_here_and_there(file: &mut File<'_>, files: bool) -> Result<Facts, SbomError> {
     let path = file.path;
-    let opened = || MATCHERS.iter().filter(|matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)));
+    let opened = || {
+        MATCHERS.iter().filter(
+            |matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)),
+        )
+    };
     let mut scanner = scanner(path, files);
     if file.size < SMALLEST_EXECUTABLE && scanner.is_none() && opened().next().is_none() {
         return Ok(Facts::default());
@@ -97,17 +113,25 @@ fn read_here_and_there(file: &mut File<'_>, files: bool) -> Result<Facts, SbomEr
     let mut facts = Facts::default();
     match (file.scanned.take(), scanner.as_mut()) {
         (Some(found), _) => facts.add(found),
-        (None, Some(scanner)) => facts.add(scan(&mut *contents, &mut **scanner).map_err(|source| unreadable(path, source))?),
+        (None, Some(scanner)) => facts
+            .add(scan(&mut *contents, &mut **scanner).map_err(|source| unreadable(path, source))?),
         (None, None) => {}
     }
-    let by_magic = MATCHERS.iter().filter(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(&start)));
+    let by_magic = MATCHERS
+        .iter()
+        .filter(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(&start)));
     for matcher in opened().chain(by_magic) {
-        let (Wants::Opened { read, .. } | Wants::Magic { read, .. }) = matcher.wants else { continue };
+        let (Wants::Opened { read, .. } | Wants::Magic { read, .. }) = matcher.wants else {
+            continue;
+        };
         contents.seek(SeekFrom::Start(0)).map_err(|source| unreadable(path, source))?;
         match read(path, &mut *contents) {
             Ok(found) => facts.add(found),
             Err(error) if error.get_ref().is_some_and(|inner| inner.is::<NotKept>()) => {
-                facts.warn(format!("`{path}` was not read by the {} matcher: it is too large to be held in memory", matcher.name));
+                facts.warn(format!(
+                    "`{path}` was not read by the {} matcher: it is too large to be held in memory",
+                    matcher.name
+                ));
             }
             Err(source) => return Err(unreadable(path, source)),
         }
@@ -117,10 +141,13 @@ fn read_here_and_there(file: &mut File<'_>, files: bool) -> Result<Facts, SbomEr
 
 /// Whether something reads this file here and there because of its path.
 pub(super) fn is_opened(path: &str) -> bool {
-    MATCHERS.iter().any(|matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)))
+    MATCHERS
+        .iter()
+        .any(|matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)))
 }
 
-/// What looks through this file from front to back, if anything does; where files are asked for, something always does.
+/// What looks through this file from front to back, if anything does; where files are asked for,
+/// something always does.
 pub(super) fn scanner(path: &str, files: bool) -> Option<Box<dyn Scanner>> {
     let by_path = MATCHERS.iter().find_map(|matcher| match matcher.wants {
         Wants::Scanned { matches, scanner, .. } if matches(path) => Some(scanner(path)),
@@ -140,12 +167,16 @@ fn scan(contents: &mut dyn Contents, scanner: &mut dyn Scanner) -> io::Result<Fa
     Ok(scanner.finish())
 }
 
-/// Whether nothing is read because of either path alone, but what is read of both in the same way: then one file under both names tells the
-/// same, but for its name.
+/// Whether nothing is read because of either path alone, but what is read of both in the same way:
+/// then one file under both names tells the same, but for its name.
 pub(super) fn are_read_alike(one: &str, other: &str) -> bool {
     MATCHERS.iter().all(|matcher| match matcher.wants {
-        Wants::Path { matches, .. } | Wants::Opened { matches, .. } => !matches(one) && !matches(other),
-        Wants::Scanned { matches, alike, .. } => matches(one) == matches(other) && (!matches(one) || alike(one, other)),
+        Wants::Path { matches, .. } | Wants::Opened { matches, .. } => {
+            !matches(one) && !matches(other)
+        }
+        Wants::Scanned { matches, alike, .. } => {
+            matches(one) == matches(other) && (!matches(one) || alike(one, other))
+        }
         Wants::Magic { .. } => true,
     })
 }
@@ -177,7 +208,10 @@ mod tests {
 
     #[test]
     fn only_files_with_packages_date_a_document() {
-        assert_eq!(collect("var/lib/dpkg/status", STATUS.len() as u64, STATUS).unwrap().newest, Some(7));
+        assert_eq!(
+            collect("var/lib/dpkg/status", STATUS.len() as u64, STATUS).unwrap().newest,
+            Some(7)
+        );
         let release = collect("etc/os-release", 12, b"ID=debian\n").unwrap();
         assert_eq!((release.newest, release.facts.len()), (None, 1));
         assert!(collect("etc/passwd", 5000, b"root").unwrap().facts.is_empty());
@@ -192,12 +226,20 @@ mod tests {
         );
         let collected = collect("usr/share/doc/a/copyright", 1 << 40, b"").unwrap();
         let facts = &collected.facts["usr/share/doc/a/copyright"];
-        assert_eq!(facts.warnings, ["`usr/share/doc/a/copyright` has more than `16777216` bytes and was not read"]);
+        assert_eq!(
+            facts.warnings,
+            ["`usr/share/doc/a/copyright` has more than `16777216` bytes and was not read"]
+        );
     }
 
     #[test]
     fn a_malformed_database_is_an_error_that_names_it() {
         let error = collect("lib/apk/db/installed", 4, b"\0\0\0\0").unwrap_err();
-        assert!(error.to_string().starts_with("no sbom was written: `lib/apk/db/installed` is malformed: "), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("no sbom was written: `lib/apk/db/installed` is malformed: "),
+            "{error}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A catalog as a CycloneDX 1.6 document, the same bytes for the same facts. It states nothing that was not read, and calls nothing complete.
+//! A catalog as a CycloneDX 1.6 document, the same bytes for the same facts. It states nothing that
+//! was not read, and calls nothing complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,11 @@ const DISTRIBUTION: &str = "distribution";
 pub fn document(catalog: &Catalog, about: &About) -> String {
     let components = catalog.packages.iter().map(|listed| {
         let mut written = component(listed);
-        let files: Vec<Value> = listed.files.iter().filter_map(|path| Some(file(path, catalog.files.get(path)?))).collect();
+        let files: Vec<Value> = listed
+            .files
+            .iter()
+            .filter_map(|path| Some(file(path, catalog.files.get(path)?)))
+            .collect();
         if !files.is_empty() {
             written["components"] = Value::from(files);
         }
@@ -34,7 +39,8 @@ pub fn document(catalog: &Catalog, about: &About) -> String {
         "properties": [property("coverage", &coverage())],
     });
     if let Some(properties) = metadata["properties"].as_array_mut() {
-        properties.extend(remarks(&catalog.warnings).iter().map(|remark| property("remark", remark)));
+        properties
+            .extend(remarks(&catalog.warnings).iter().map(|remark| property("remark", remark)));
     }
     let mut document = Text::new(json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -70,7 +76,8 @@ fn image(about: &About) -> Value {
 
 fn distribution(catalog: &Catalog) -> Option<Value> {
     let release = catalog.release.as_ref()?;
-    let mut written = json!({ "type": "operating-system", "bom-ref": DISTRIBUTION, "name": release.id });
+    let mut written =
+        json!({ "type": "operating-system", "bom-ref": DISTRIBUTION, "name": release.id });
     if let Some(version) = &release.version {
         written["version"] = Value::from(version.as_str());
     }
@@ -85,7 +92,8 @@ fn component(listed: &Listed) -> Value {
     let (group, name) = group(package);
     let kind = if package.ecosystem == Ecosystem::Generic { "application" } else { "library" };
     // A purl is on one package only, so it is a good name for it in the document.
-    let mut written = json!({ "type": kind, "bom-ref": listed.purl, "name": name, "purl": listed.purl });
+    let mut written =
+        json!({ "type": kind, "bom-ref": listed.purl, "name": name, "purl": listed.purl });
     if let Some(group) = group {
         written["group"] = Value::from(group);
     }
@@ -99,16 +107,23 @@ fn component(listed: &Listed) -> Value {
         Licence::Unknown => {}
         // An expression is valid whatever version of SPDX's list a reader has.
         Licence::Expression(expression) => {
-            written["licenses"] = json!([{ "expression": expression, "acknowledgement": "declared" }]);
+            written["licenses"] =
+                json!([{ "expression": expression, "acknowledgement": "declared" }]);
         }
-        Licence::Named(words) => written["licenses"] = json!([{ "license": { "name": words, "acknowledgement": "declared" } }]),
+        Licence::Named(words) => {
+            written["licenses"] =
+                json!([{ "license": { "name": words, "acknowledgement": "declared" } }])
+        }
     }
-    let hashes: Vec<Value> =
-        package.common_checksums().map(|(algorithm, value)| json!({ "alg": algorithm.in_cyclonedx(), "content": value })).collect();
+    let hashes: Vec<Value> = package
+        .common_checksums()
+        .map(|(algorithm, value)| json!({ "alg": algorithm.in_cyclonedx(), "content": value }))
+        .collect();
     if !hashes.is_empty() {
         written["hashes"] = Value::from(hashes);
     }
-    let occurrences: Vec<Value> = listed.locations.iter().map(|path| json!({ "location": format!("/{path}") })).collect();
+    let occurrences: Vec<Value> =
+        listed.locations.iter().map(|path| json!({ "location": format!("/{path}") })).collect();
     written["evidence"] = json!({ "occurrences": occurrences });
     let mut properties = vec![property("read-from", package.ecosystem.told_by())];
     properties.extend(package.notes.iter().map(|note| property("note", note)));
@@ -140,9 +155,15 @@ fn group(package: &Package) -> (Option<&str>, &str) {
 fn entity(supplier: &Supplier) -> Value {
     match supplier {
         Supplier::Organization { name, email: None } => json!({ "name": name }),
-        Supplier::Organization { name, email: Some(email) } => json!({ "name": name, "contact": [{ "email": email }] }),
-        Supplier::Person { name, email: None } => json!({ "name": name, "contact": [{ "name": name }] }),
-        Supplier::Person { name, email: Some(email) } => json!({ "name": name, "contact": [{ "name": name, "email": email }] }),
+        Supplier::Organization { name, email: Some(email) } => {
+            json!({ "name": name, "contact": [{ "email": email }] })
+        }
+        Supplier::Person { name, email: None } => {
+            json!({ "name": name, "contact": [{ "name": name }] })
+        }
+        Supplier::Person { name, email: Some(email) } => {
+            json!({ "name": name, "contact": [{ "name": name, "email": email }] })
+        }
     }
 }
 
@@ -153,7 +174,8 @@ fn property(name: &str, value: &str) -> Value {
 /// Enough packages to reach all the others from: those that no other needs, and one of each ring.
 fn tops(catalog: &Catalog) -> Vec<usize> {
     let needed: BTreeSet<usize> = catalog.dependencies.iter().map(|(_, to)| *to).collect();
-    let (free, rest): (Vec<usize>, Vec<usize>) = (0..catalog.packages.len()).partition(|index| !needed.contains(index));
+    let (free, rest): (Vec<usize>, Vec<usize>) =
+        (0..catalog.packages.len()).partition(|index| !needed.contains(index));
     let mut reached = BTreeSet::new();
     let mut tops = Vec::new();
     for top in free.into_iter().chain(rest) {
@@ -164,18 +186,26 @@ fn tops(catalog: &Catalog) -> Vec<usize> {
         let mut ahead = vec![top];
         while let Some(package) = ahead.pop() {
             if reached.insert(package) {
-                ahead.extend(catalog.dependencies.range((package, 0)..=(package, usize::MAX)).map(|(_, to)| *to));
+                ahead.extend(
+                    catalog
+                        .dependencies
+                        .range((package, 0)..=(package, usize::MAX))
+                        .map(|(_, to)| *to),
+                );
             }
         }
     }
     tops
 }
 
-/// Only those that are known: CycloneDX takes a component with an empty entry for one that depends on nothing.
+/// Only those that are known: CycloneDX takes a component with an empty entry for one that depends
+/// on nothing.
 fn dependencies(catalog: &Catalog) -> Vec<Value> {
     let purl = |index: usize| catalog.packages.get(index).map(|listed| listed.purl.as_str());
     let mut known: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (from, to) in catalog.dependencies.iter().filter_map(|(from, to)| Some((purl(*from)?, purl(*to)?))) {
+    for (from, to) in
+        catalog.dependencies.iter().filter_map(|(from, to)| Some((purl(*from)?, purl(*to)?)))
+    {
         known.entry(from).or_default().push(to);
     }
     let tops: Vec<&str> = tops(catalog).into_iter().filter_map(purl).collect();
@@ -199,7 +229,13 @@ mod tests {
 
     fn listed(ecosystem: Ecosystem, name: &str, purl: &str) -> Listed {
         let package = Package { version: Some("1".into()), ..Package::named(ecosystem, name) };
-        Listed { package, purl: purl.into(), locations: BTreeSet::from(["lib/x".into()]), layers: BTreeSet::new(), files: BTreeSet::new() }
+        Listed {
+            package,
+            purl: purl.into(),
+            locations: BTreeSet::from(["lib/x".into()]),
+            layers: BTreeSet::new(),
+            files: BTreeSet::new(),
+        }
     }
 
     fn written() -> Value {
@@ -219,8 +255,12 @@ mod tests {
             newest: None,
             files: Default::default(),
         };
-        let about =
-            About { name: "ghcr.io/o/App".into(), digest: Some("sha256:00ff".into()), supplier: Some("o".into()), ..About::default() };
+        let about = About {
+            name: "ghcr.io/o/App".into(),
+            digest: Some("sha256:00ff".into()),
+            supplier: Some("o".into()),
+            ..About::default()
+        };
         serde_json::from_str(&document(&catalog, &about)).unwrap()
     }
 
@@ -228,10 +268,16 @@ mod tests {
     fn the_image_is_the_component_and_the_packages_are_its_components() {
         let document = written();
         let image = &document["metadata"]["component"];
-        assert_eq!((&image["type"], &image["version"]), (&json!("container"), &json!("sha256:00ff")));
+        assert_eq!(
+            (&image["type"], &image["version"]),
+            (&json!("container"), &json!("sha256:00ff"))
+        );
         assert_eq!(image["purl"], "pkg:oci/app@sha256:00ff?repository_url=ghcr.io%2Fo%2FApp");
         let components = document["components"].as_array().unwrap();
-        assert_eq!(components[0], json!({ "type": "operating-system", "bom-ref": "distribution", "name": "debian", "version": "12" }));
+        assert_eq!(
+            components[0],
+            json!({ "type": "operating-system", "bom-ref": "distribution", "name": "debian", "version": "12" })
+        );
         assert_eq!(
             components[1],
             json!({
@@ -258,7 +304,13 @@ mod tests {
                 { "ref": "pkg:npm/%40a/b@1", "dependsOn": ["pkg:generic/node@1", "pkg:maven/org.x/y@1"] },
             ])
         );
-        assert!(document["compositions"].as_array().unwrap().iter().all(|one| one["aggregate"] == "incomplete"));
+        assert!(
+            document["compositions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|one| one["aggregate"] == "incomplete")
+        );
         let told = &document["metadata"]["properties"];
         assert!(told[0]["value"].as_str().unwrap().contains("Nothing else was looked for"));
         assert_eq!(told[1], json!({ "name": "supply-action:remark", "value": "a hint" }));
@@ -269,7 +321,14 @@ mod tests {
         let packages = ["a", "b", "c", "d"].map(|name| listed(Ecosystem::Apk, name, name)).to_vec();
         let dependencies = BTreeSet::from([(1, 2), (2, 1), (2, 3)]);
         assert_eq!(
-            tops(&Catalog { release: None, packages, dependencies, warnings: vec![], newest: None, files: Default::default() }),
+            tops(&Catalog {
+                release: None,
+                packages,
+                dependencies,
+                warnings: vec![],
+                newest: None,
+                files: Default::default()
+            }),
             [0, 1]
         );
     }
@@ -296,6 +355,9 @@ mod tests {
             package.add_checksum(Algorithm::Sha1, Some(&value));
         }
         package.add_checksum(Algorithm::Sha256, Some(&"cc".repeat(32)));
-        assert_eq!(package.common_checksums().collect::<Vec<_>>(), [(Algorithm::Sha256, "cc".repeat(32).as_str())]);
+        assert_eq!(
+            package.common_checksums().collect::<Vec<_>>(),
+            [(Algorithm::Sha256, "cc".repeat(32).as_str())]
+        );
     }
 }

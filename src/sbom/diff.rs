@@ -1,4 +1,5 @@
-//! Two lists of packages → what came, what went, what changed its version. It compares names and versions, and never says which is newer.
+//! Two lists of packages → what came, what went, what changed its version. It compares names and
+//! versions, and never says which is newer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +46,8 @@ pub fn diff(before: &[Entry], after: &[Entry]) -> Diff {
     }
     let mut diff = Diff::default();
     for ((kind, name), (before, after)) in packages {
-        let only = |one: &Versions, other: &Versions| one.difference(other).cloned().collect::<Vec<_>>();
+        let only =
+            |one: &Versions, other: &Versions| one.difference(other).cloned().collect::<Vec<_>>();
         let (from, to) = (only(&before, &after), only(&after, &before));
         let kept = before.intersection(&after).cloned().collect();
         let list = match (from.is_empty(), to.is_empty()) {
@@ -69,23 +71,41 @@ impl Diff {
 
     /// Lines for people: one a package, then how many there were.
     pub fn table(&self) -> String {
-        let lists = [("changed", &self.changed), ("added", &self.added), ("removed", &self.removed)];
+        let lists =
+            [("changed", &self.changed), ("added", &self.added), ("removed", &self.removed)];
         let rows: Vec<[String; 4]> = lists
             .iter()
             .flat_map(|(what, changes)| {
                 changes.iter().map(move |change| {
                     let kind = if change.kind.is_empty() { "-" } else { &change.kind };
-                    [(*what).to_owned(), printable(kind), printable(&change.name), printable(&change.versions())]
+                    [
+                        (*what).to_owned(),
+                        printable(kind),
+                        printable(&change.name),
+                        printable(&change.versions()),
+                    ]
                 })
             })
             .collect();
-        let widest =
-            |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default();
+        let widest = |column: usize| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or_default()
+        };
         let (whats, kinds, names) = (widest(0), widest(1), widest(2));
-        let mut text: String =
-            rows.iter().map(|[what, kind, name, versions]| format!("{what:whats$}  {kind:kinds$}  {name:names$}  {versions}\n")).collect();
+        let mut text: String = rows
+            .iter()
+            .map(|[what, kind, name, versions]| {
+                format!("{what:whats$}  {kind:kinds$}  {name:names$}  {versions}\n")
+            })
+            .collect();
         let [changed, added, removed] = lists.map(|(_, changes)| changes.len());
-        text.push_str(&format!("{changed} changed, {added} added, {removed} removed, {} the same\n", self.same));
+        text.push_str(&format!(
+            "{changed} changed, {added} added, {removed} removed, {} the same\n",
+            self.same
+        ));
         text
     }
 }
@@ -93,14 +113,22 @@ impl Diff {
 impl Change {
     fn versions(&self) -> String {
         let shown = |versions: &[Option<String>]| {
-            versions.iter().map(|version| version.as_deref().unwrap_or("(no version)")).collect::<Vec<_>>().join(", ")
+            versions
+                .iter()
+                .map(|version| version.as_deref().unwrap_or("(no version)"))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let text = match (self.from.is_empty(), self.to.is_empty()) {
             (false, false) => format!("{} → {}", shown(&self.from), shown(&self.to)),
             (true, _) => shown(&self.to),
             (_, true) => shown(&self.from),
         };
-        if self.beside.is_empty() { text } else { format!("{text} (beside {})", shown(&self.beside)) }
+        if self.beside.is_empty() {
+            text
+        } else {
+            format!("{text} (beside {})", shown(&self.beside))
+        }
     }
 }
 
@@ -148,6 +176,9 @@ mod tests {
                         3 changed, 2 added, 1 removed, 1 the same\n";
         assert_eq!(found.table(), expected);
         assert!(diff(&before, &before).is_empty() && !found.is_empty());
-        assert_eq!(serde_json::to_value(&found).unwrap()["changed"][1]["from"], serde_json::json!([null]));
+        assert_eq!(
+            serde_json::to_value(&found).unwrap()["changed"][1]["from"],
+            serde_json::json!([null])
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Files and the packages that brought them: what lists name is looked up among the files that are there. It lists no file that no package owns, and
-//! none that is gone.
+//! Files and the packages that brought them: what lists name is looked up among the files that are
+//! there. It lists no file that no package owns, and none that is gone.
 
 use std::collections::BTreeMap;
 
@@ -28,13 +28,19 @@ impl Lists {
         let (mut lists, mut sums) = (Vec::new(), BTreeMap::new());
         for (path, facts) in &mut collected.facts {
             sums.extend(facts.sum.take().map(|sum| (path.clone(), sum)));
-            lists.extend(std::mem::take(&mut facts.owned).into_iter().map(|owned| (path.clone(), owned)));
+            lists.extend(
+                std::mem::take(&mut facts.owned).into_iter().map(|owned| (path.clone(), owned)),
+            );
         }
         Self { lists, sums }
     }
 
     /// By their place in `found`, the packages that own files, and those with their checksums.
-    pub(super) fn owned(&self, found: &[(Place, Found)], links: &Links) -> Vec<(usize, BTreeMap<String, String>)> {
+    pub(super) fn owned(
+        &self,
+        found: &[(Place, Found)],
+        links: &Links,
+    ) -> Vec<(usize, BTreeMap<String, String>)> {
         let packages = Packages::of(found);
         let mut owned = Vec::new();
         for (path, list) in &self.lists {
@@ -45,7 +51,9 @@ impl Lists {
                 .filter_map(|file| real(&format!("{base}{file}"), links))
                 .filter_map(|file| self.sums.get(&file).cloned().map(|sum| (file, sum)))
                 .collect();
-            owned.extend(packages.owners(path, &list.owner).into_iter().map(|index| (index, files.clone())));
+            owned.extend(
+                packages.owners(path, &list.owner).into_iter().map(|index| (index, files.clone())),
+            );
         }
         owned
     }
@@ -60,9 +68,13 @@ fn real(path: &str, links: &Links) -> Option<String> {
 
 impl<'a> Packages<'a> {
     fn of(found: &'a [(Place, Found)]) -> Self {
-        let (mut named, mut told) = (BTreeMap::<_, Vec<usize>>::new(), BTreeMap::<_, Vec<usize>>::new());
+        let (mut named, mut told) =
+            (BTreeMap::<_, Vec<usize>>::new(), BTreeMap::<_, Vec<usize>>::new());
         for (index, (place, found)) in found.iter().enumerate() {
-            named.entry((found.package.ecosystem, found.scope.as_str(), found.package.name.as_str())).or_default().push(index);
+            named
+                .entry((found.package.ecosystem, found.scope.as_str(), found.package.name.as_str()))
+                .or_default()
+                .push(index);
             told.entry(place.path.as_str()).or_default().push(index);
         }
         Self { found, named, told }
@@ -76,7 +88,8 @@ impl<'a> Packages<'a> {
                 let fits = |index: &&usize| {
                     let Some((_, found)) = self.found.get(**index) else { return false };
                     let package = &found.package;
-                    (arch.is_none() || *arch == package.arch) && (version.is_none() || *version == package.version)
+                    (arch.is_none() || *arch == package.arch)
+                        && (version.is_none() || *version == package.version)
                 };
                 let named = self.named.get(&(*ecosystem, scope.as_str(), name.as_str()));
                 named.into_iter().flatten().filter(fits).copied().collect()

@@ -1,5 +1,6 @@
-//! Documents that somebody wrote, in SPDX 2 or CycloneDX JSON: whether they hold together, and which packages they list. It repairs nothing:
-//! a document is taken as it is or refused with the reason.
+//! Documents that somebody wrote, in SPDX 2 or CycloneDX JSON: whether they hold together, and
+//! which packages they list. It repairs nothing: a document is taken as it is or refused with the
+//! reason.
 
 use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr as _;
@@ -191,21 +192,32 @@ pub fn format(bytes: &[u8]) -> Result<Format, ForeignError> {
     let typed: Typed = parsed(bytes)?;
     match (typed.spdx_version.as_deref(), typed.bom_format.as_deref()) {
         (Some("SPDX-2.1" | "SPDX-2.2" | "SPDX-2.3"), None) => Ok(Format::Spdx),
-        (Some(other), None) => {
-            Err(ForeignError::Version { field: "spdxVersion", value: other.to_owned(), expected: "`SPDX-2.1` to `SPDX-2.3`" })
-        }
+        (Some(other), None) => Err(ForeignError::Version {
+            field: "spdxVersion",
+            value: other.to_owned(),
+            expected: "`SPDX-2.1` to `SPDX-2.3`",
+        }),
         (None, Some("CycloneDX")) => match typed.spec_version.unwrap_or_default() {
-            version if ["1.2", "1.3", "1.4", "1.5", "1.6", "1.7"].contains(&version.as_str()) => Ok(Format::CycloneDx),
-            value => Err(ForeignError::Version { field: "specVersion", value, expected: "`1.2` to `1.7`" }),
+            version if ["1.2", "1.3", "1.4", "1.5", "1.6", "1.7"].contains(&version.as_str()) => {
+                Ok(Format::CycloneDx)
+            }
+            value => Err(ForeignError::Version {
+                field: "specVersion",
+                value,
+                expected: "`1.2` to `1.7`",
+            }),
         },
-        (None, None) if typed.context.is_some() => {
-            Err(ForeignError::Version { field: "@context", value: "SPDX 3".to_owned(), expected: "SPDX 2" })
-        }
+        (None, None) if typed.context.is_some() => Err(ForeignError::Version {
+            field: "@context",
+            value: "SPDX 3".to_owned(),
+            expected: "SPDX 2",
+        }),
         _ => Err(ForeignError::Unknown),
     }
 }
 
-/// Whether a document is whole: what its format requires is there, it describes something, and every name in it leads somewhere.
+/// Whether a document is whole: what its format requires is there, it describes something, and
+/// every name in it leads somewhere.
 pub fn check(bytes: &[u8]) -> Result<Format, ForeignError> {
     let format = format(bytes)?;
     match format {
@@ -269,23 +281,33 @@ fn parsed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ForeignError> {
 /// <https://spdx.github.io/spdx-spec/v2.3/document-creation-information/>
 fn check_spdx(document: &Spdx) -> Result<(), ForeignError> {
     const DOCUMENT: &str = "SPDXRef-DOCUMENT";
-    for (field, value) in [("name", &document.name), ("documentNamespace", &document.document_namespace)] {
+    for (field, value) in
+        [("name", &document.name), ("documentNamespace", &document.document_namespace)]
+    {
         if value.trim().is_empty() {
             return Err(ForeignError::Missing(field));
         }
     }
-    let wrong = |field, value: &str, expected| Err(ForeignError::Wrong { field, value: value.to_owned(), expected });
+    let wrong = |field, value: &str, expected| {
+        Err(ForeignError::Wrong { field, value: value.to_owned(), expected })
+    };
     if document.id != DOCUMENT {
         return wrong("SPDXID", &document.id, "`SPDXRef-DOCUMENT`");
     }
     if document.data_license != "CC0-1.0" {
         return wrong("dataLicense", &document.data_license, "`CC0-1.0`");
     }
-    if !document.document_namespace.contains(':') || document.document_namespace.contains(['#', ' ']) {
+    if !document.document_namespace.contains(':')
+        || document.document_namespace.contains(['#', ' '])
+    {
         return wrong("documentNamespace", &document.document_namespace, "a URI without `#`");
     }
     if jiff::Timestamp::from_str(&document.creation_info.created).is_err() {
-        return wrong("created", &document.creation_info.created, "a time such as `2026-01-31T12:00:00Z`");
+        return wrong(
+            "created",
+            &document.creation_info.created,
+            "a time such as `2026-01-31T12:00:00Z`",
+        );
     }
     if document.creation_info.creators.is_empty() {
         return Err(ForeignError::Missing("creators"));
@@ -302,15 +324,24 @@ fn check_spdx(document: &Spdx) -> Result<(), ForeignError> {
         }
     }
     for package in &document.packages {
-        for (field, value) in [("packages.name", &package.name), ("packages.downloadLocation", &package.download_location)] {
+        for (field, value) in [
+            ("packages.name", &package.name),
+            ("packages.downloadLocation", &package.download_location),
+        ] {
             if value.trim().is_empty() {
                 return Err(ForeignError::Missing(field));
             }
         }
     }
-    let elsewhere = |id: &str| id == "NONE" || id == "NOASSERTION" || id.starts_with("DocumentRef-");
-    let ends = document.relationships.iter().flat_map(|one| [&one.spdx_element_id, &one.related_spdx_element]);
-    let named = ends.chain(&document.document_describes).chain(document.packages.iter().flat_map(|package| &package.has_files));
+    let elsewhere =
+        |id: &str| id == "NONE" || id == "NOASSERTION" || id.starts_with("DocumentRef-");
+    let ends = document
+        .relationships
+        .iter()
+        .flat_map(|one| [&one.spdx_element_id, &one.related_spdx_element]);
+    let named = ends
+        .chain(&document.document_describes)
+        .chain(document.packages.iter().flat_map(|package| &package.has_files));
     for id in named {
         if !known.contains(id.as_str()) && !elsewhere(id) {
             return Err(ForeignError::Dangling(id.clone()));
@@ -323,7 +354,9 @@ fn check_spdx(document: &Spdx) -> Result<(), ForeignError> {
     };
     // A document of one package need not say that it describes that one.
     let alone = document.packages.len() + document.files.len() == 1;
-    let described = alone || document.relationships.iter().find(describes).is_some() || !document.document_describes.is_empty();
+    let described = alone
+        || document.relationships.iter().find(describes).is_some()
+        || !document.document_describes.is_empty();
     if described { Ok(()) } else { Err(ForeignError::Empty) }
 }
 
@@ -333,14 +366,19 @@ fn check_cyclonedx(document: &CycloneDx) -> Result<(), ForeignError> {
         return Err(ForeignError::Empty);
     }
     let mut known = HashSet::new();
-    let mut components: Vec<&Component> = document.metadata.component.iter().chain(&document.components).collect();
+    let mut components: Vec<&Component> =
+        document.metadata.component.iter().chain(&document.components).collect();
     while let Some(component) = components.pop() {
-        for (field, value) in [("components.name", &component.name), ("components.type", &component.kind)] {
+        for (field, value) in
+            [("components.name", &component.name), ("components.type", &component.kind)]
+        {
             if value.trim().is_empty() {
                 return Err(ForeignError::Missing(field));
             }
         }
-        if let Some(reference) = component.reference.as_deref().filter(|reference| !known.insert(*reference)) {
+        if let Some(reference) =
+            component.reference.as_deref().filter(|reference| !known.insert(*reference))
+        {
             return Err(ForeignError::Twice(reference.to_owned()));
         }
         components.extend(&component.components);
@@ -350,7 +388,8 @@ fn check_cyclonedx(document: &CycloneDx) -> Result<(), ForeignError> {
         known.extend(service.reference.as_deref());
         services.extend(&service.services);
     }
-    let named = document.dependencies.iter().flat_map(|one| one.depends_on.iter().chain([&one.reference]));
+    let named =
+        document.dependencies.iter().flat_map(|one| one.depends_on.iter().chain([&one.reference]));
     match named.into_iter().find(|reference| !known.contains(reference.as_str())) {
         Some(reference) => Err(ForeignError::Dangling(reference.clone())),
         None => Ok(()),
@@ -366,15 +405,24 @@ fn spdx_entries(document: Spdx) -> Vec<Entry> {
         .chain(document.document_describes)
         .collect();
     let entries = document.packages.into_iter().filter_map(|package| {
-        let purl = package.external_refs.into_iter().find(|reference| reference.reference_type == "purl");
+        let purl =
+            package.external_refs.into_iter().find(|reference| reference.reference_type == "purl");
         // What the document is about is no package in it: an image, or a directory without a purl.
-        let is_whole = package
-            .primary_package_purpose
-            .as_deref()
-            .is_some_and(|purpose| ["CONTAINER", "OPERATING_SYSTEM", "OPERATING-SYSTEM"].contains(&purpose))
-            || (described.contains(&package.id) && purl.is_none());
-        let version = package.version_info.filter(|version| !["", "NOASSERTION", "NONE", "UNKNOWN"].contains(&version.as_str()));
-        (!is_whole).then(|| entry(purl.as_ref().map(|purl| purl.reference_locator.as_str()), package.name, version)).flatten()
+        let is_whole = package.primary_package_purpose.as_deref().is_some_and(|purpose| {
+            ["CONTAINER", "OPERATING_SYSTEM", "OPERATING-SYSTEM"].contains(&purpose)
+        }) || (described.contains(&package.id) && purl.is_none());
+        let version = package
+            .version_info
+            .filter(|version| !["", "NOASSERTION", "NONE", "UNKNOWN"].contains(&version.as_str()));
+        (!is_whole)
+            .then(|| {
+                entry(
+                    purl.as_ref().map(|purl| purl.reference_locator.as_str()),
+                    package.name,
+                    version,
+                )
+            })
+            .flatten()
     });
     entries.collect()
 }
@@ -386,14 +434,19 @@ fn cyclonedx_entries(components: Vec<Component>, entries: &mut Vec<Entry>) {
                 Some(group) => format!("{group}/{}", component.name),
                 None => component.name,
             };
-            entries.extend(entry(component.purl.as_deref(), name, component.version.filter(|version| !version.is_empty())));
+            entries.extend(entry(
+                component.purl.as_deref(),
+                name,
+                component.version.filter(|version| !version.is_empty()),
+            ));
         }
         // serde_json reads no deeper than 128, so this ends.
         cyclonedx_entries(component.components, entries);
     }
 }
 
-/// By its purl where there is one: names and versions are spelt in too many ways. Images are no packages.
+/// By its purl where there is one: names and versions are spelt in too many ways. Images are no
+/// packages.
 fn entry(purl: Option<&str>, name: String, version: Option<String>) -> Option<Entry> {
     let Some(purl) = purl.and_then(|purl| PackageUrl::from_str(purl).ok()) else {
         return Some(Entry { kind: String::new(), name, version });
@@ -406,138 +459,19 @@ fn entry(purl: Option<&str>, name: String, version: Option<String>) -> Option<En
     let name = match kind.as_str() {
         "oci" | "docker" => return None,
         "pypi" => name.to_lowercase().replace(['_', '.'], "-"),
-        // Tools differ in what they call the namespace of a distribution, as in `rhel` and `redhat`.
+        // Tools differ in what they call the namespace of a distribution, as in `rhel` and
+        // `redhat`.
         "deb" | "rpm" | "apk" => purl.name().to_owned(),
         _ => name,
     };
-    let qualifiers: BTreeMap<&str, &str> = purl.qualifiers().iter().map(|(key, value)| (&**key, &**value)).collect();
+    let qualifiers: BTreeMap<&str, &str> =
+        purl.qualifiers().iter().map(|(key, value)| (&**key, &**value)).collect();
     let epoch = qualifiers.get("epoch").filter(|epoch| **epoch != "0" && kind == "rpm");
-    let of_purl = purl.version().map(|version| epoch.map_or_else(|| version.to_owned(), |epoch| format!("{epoch}:{version}")));
+    let of_purl = purl.version().map(|version| {
+        epoch.map_or_else(|| version.to_owned(), |epoch| format!("{epoch}:{version}"))
+    });
     Some(Entry { kind, name, version: of_purl.or(version) })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn spdx() -> Value {
-        json!({
-            "SPDXID": "SPDXRef-DOCUMENT", "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "name": "x", "documentNamespace": "https://x.example/1",
-            "creationInfo": { "created": "2026-01-01T00:00:00Z", "creators": ["Tool: x"] },
-            "packages": [
-                { "SPDXID": "SPDXRef-Image", "name": "image", "downloadLocation": "NONE", "primaryPackagePurpose": "CONTAINER" },
-                { "SPDXID": "SPDXRef-a", "name": "a", "versionInfo": "1", "downloadLocation": "NONE",
-                    "externalRefs": [{ "referenceType": "cpe23Type", "referenceLocator": "x" }, { "referenceType": "purl", "referenceLocator": "pkg:rpm/rhel/a@1?epoch=2" }] },
-                { "SPDXID": "SPDXRef-b", "name": "b", "versionInfo": "NOASSERTION", "downloadLocation": "NONE" },
-            ],
-            "relationships": [
-                { "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-Image" },
-                { "spdxElementId": "SPDXRef-Image", "relationshipType": "CONTAINS", "relatedSpdxElement": "SPDXRef-a" },
-                { "spdxElementId": "DocumentRef-y:SPDXRef-z", "relationshipType": "OTHER", "relatedSpdxElement": "NOASSERTION" },
-            ],
-        })
-    }
-
-    fn cyclonedx() -> Value {
-        json!({
-            "bomFormat": "CycloneDX", "specVersion": "1.6",
-            "metadata": { "component": { "type": "container", "name": "image", "bom-ref": "image" } },
-            "components": [
-                { "type": "operating-system", "name": "debian" },
-                { "type": "library", "group": "org.x", "name": "y", "version": "1", "bom-ref": "y", "components": [{ "type": "library", "name": "n", "purl": "pkg:pypi/Zope_X@2" }] },
-            ],
-            "services": [{ "name": "s", "bom-ref": "s" }],
-            "dependencies": [{ "ref": "image", "dependsOn": ["y", "s"] }],
-        })
-    }
-
-    fn told(entries: &[Entry]) -> Vec<String> {
-        entries.iter().map(|entry| format!("{} {} {}", entry.kind, entry.name, entry.version.as_deref().unwrap_or("-"))).collect()
-    }
-
-    #[test]
-    fn packages_are_named_by_their_purl_and_without_one_by_what_is_written() {
-        assert_eq!(told(&packages(spdx().to_string().as_bytes()).unwrap()), [" b -", "rpm a 2:1"]);
-        assert_eq!(told(&packages(cyclonedx().to_string().as_bytes()).unwrap()), [" org.x/y 1", "pypi zope-x 2"]);
-        let marked = [b"\xef\xbb\xbf", cyclonedx().to_string().as_bytes()].concat();
-        assert_eq!(check(&marked), Ok(Format::CycloneDx));
-    }
-
-    #[test]
-    fn whole_documents_are_taken_and_each_fault_is_named() {
-        assert_eq!(check(spdx().to_string().as_bytes()), Ok(Format::Spdx));
-        let changed = |mut document: Value, at: &str, value: Value| {
-            *document.pointer_mut(at).unwrap() = value;
-            check(document.to_string().as_bytes()).unwrap_err().to_string()
-        };
-        let says = |at: &str, value: Value, expected: &str| assert_eq!(changed(spdx(), at, value), expected, "{at}");
-        says("/spdxVersion", json!("SPDX-3.0"), "its `spdxVersion` is `SPDX-3.0`, and only `SPDX-2.1` to `SPDX-2.3` can be read");
-        says("/SPDXID", json!("SPDXRef-x"), "its `SPDXID` is `SPDXRef-x`, which is not `SPDXRef-DOCUMENT`");
-        says("/name", json!(""), "its `name` is missing or empty");
-        says("/dataLicense", json!("MIT"), "its `dataLicense` is `MIT`, which is not `CC0-1.0`");
-        says("/documentNamespace", json!("https://x#y"), "its `documentNamespace` is `https://x#y`, which is not a URI without `#`");
-        says("/creationInfo/created", json!("today"), "its `created` is `today`, which is not a time such as `2026-01-31T12:00:00Z`");
-        says("/creationInfo/creators", json!([]), "its `creators` is missing or empty");
-        says("/packages/1/SPDXID", json!("a"), "its `SPDXID` is `a`, which is not `SPDXRef-` and a name");
-        says("/packages/2/SPDXID", json!("SPDXRef-a"), "it has `SPDXRef-a` twice");
-        says("/packages/1/name", json!(""), "its `packages.name` is missing or empty");
-        says("/packages/1/downloadLocation", json!(""), "its `packages.downloadLocation` is missing or empty");
-        says("/relationships/1/relatedSpdxElement", json!("SPDXRef-c"), "it names `SPDXRef-c`, which is not in it");
-        says("/relationships/0/relationshipType", json!("CONTAINS"), "it describes nothing");
-        assert!(changed(spdx(), "/packages", json!(7)).starts_with("it is not JSON of that format: "));
-        let says = |at: &str, value: Value, expected: &str| assert_eq!(changed(cyclonedx(), at, value), expected, "{at}");
-        says("/specVersion", json!("2.0"), "its `specVersion` is `2.0`, and only `1.2` to `1.7` can be read");
-        says("/bomFormat", json!("x"), "it is neither SPDX 2 nor CycloneDX in JSON");
-        says("/components/1/components/0/name", json!(""), "its `components.name` is missing or empty");
-        says("/components/1/bom-ref", json!("image"), "it has `image` twice");
-        says("/dependencies/0/dependsOn/0", json!("z"), "it names `z`, which is not in it");
-    }
-
-    #[test]
-    fn what_is_no_such_document_is_told_apart() {
-        assert_eq!(check(b"{}"), Err(ForeignError::Unknown));
-        assert!(
-            check(br#"{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld"}"#).unwrap_err().to_string().contains("only SPDX 2")
-        );
-        assert!(matches!(check(b"<xml/>"), Err(ForeignError::Unreadable(_))));
-        assert_eq!(check(&vec![b' '; LARGEST + 1]), Err(ForeignError::TooLarge { size: LARGEST + 1 }));
-        assert_eq!(check(br#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#), Err(ForeignError::Empty));
-    }
-
-    #[test]
-    fn the_image_itself_is_no_package_in_it() {
-        let with = |change: &dyn Fn(&mut Value)| {
-            let mut document = spdx();
-            change(&mut document);
-            listed(document.to_string().as_bytes()).unwrap()
-        };
-        let count = |document: &mut Value, count| document["packages"].as_array_mut().unwrap().truncate(count);
-        assert_eq!(with(&|_| {}), Listed::Packages);
-        assert_eq!(with(&|document| count(document, 2)), Listed::Packages);
-        assert_eq!(with(&|document| count(document, 1)), Listed::Image);
-        assert_eq!(with(&|document| count(document, 0)), Listed::Nothing);
-        assert_eq!(with(&|document| drop(document.as_object_mut().unwrap().remove("packages"))), Listed::Nothing);
-        let mut other = cyclonedx();
-        assert_eq!(listed(other.to_string().as_bytes()), Ok(Listed::Packages));
-        other["components"].as_array_mut().unwrap().truncate(1);
-        assert_eq!(listed(other.to_string().as_bytes()), Ok(Listed::Nothing), "an operating system is no package");
-        assert!(Listed::Nothing < Listed::Image && Listed::Image < Listed::Packages, "the emptiest counts");
-    }
-
-    #[test]
-    fn our_own_documents_are_whole() {
-        use crate::sbom::{catalog::Catalog, cyclonedx, spdx};
-        let catalog = Catalog {
-            release: None,
-            packages: vec![],
-            dependencies: Default::default(),
-            warnings: vec![],
-            newest: None,
-            files: Default::default(),
-        };
-        let about = spdx::About { name: "x".into(), ..spdx::About::default() };
-        assert_eq!(check(spdx::document(&catalog, &about).as_bytes()), Ok(Format::Spdx));
-        assert_eq!(check(cyclonedx::document(&catalog, &about).as_bytes()), Ok(Format::CycloneDx));
-    }
-}
+mod tests;

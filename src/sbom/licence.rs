@@ -1,4 +1,5 @@
-//! Licences as packages state them, made SPDX expressions where that is certain. It never guesses from a licence's text.
+//! Licences as packages state them, made SPDX expressions where that is certain. It never guesses
+//! from a licence's text.
 
 /// What a package database says about a licence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -23,7 +24,8 @@ impl Licence {
     }
 }
 
-/// The text as an SPDX expression if it is one; references to licences it does not contain are refused.
+/// The text as an SPDX expression if it is one; references to licences it does not contain are
+/// refused.
 fn expression(text: &str) -> Option<String> {
     // Nobody needs a longer one.
     const LONGEST: usize = 4 << 10;
@@ -70,7 +72,8 @@ const DEBIAN: [(&str, &str); 31] = [
     ("zpl-2.1", "ZPL-2.1"),
 ];
 
-/// One `License:` synopsis of Debian's copyright format 1.0 as an SPDX expression, or nothing if any part is uncertain.
+/// One `License:` synopsis of Debian's copyright format 1.0 as an SPDX expression, or nothing if
+/// any part is uncertain.
 pub fn from_debian_synopsis(synopsis: &str) -> Option<String> {
     let mut parts = synopsis.split(',').map(str::trim);
     let mut whole = debian_alternatives(parts.next()?)?;
@@ -125,7 +128,8 @@ fn debian_name(words: &[&str]) -> Option<String> {
 }
 
 fn debian_identifier(name: &str) -> Option<String> {
-    // The format's own text calls `MIT` ambiguous; the others have many versions under one name in SPDX too.
+    // The format's own text calls `MIT` ambiguous; the others have many versions under one name in
+    // SPDX too.
     const AMBIGUOUS: [&str; 5] = ["MIT", "X11", "TCL", "W3C", "Python-2.0"];
     let lower = name.to_ascii_lowercase();
     if let Some((_, identifier)) = DEBIAN.iter().find(|(short, _)| *short == lower) {
@@ -134,7 +138,8 @@ fn debian_identifier(name: &str) -> Option<String> {
     if let Some(identifier) = debian_gnu(&lower) {
         return Some(identifier);
     }
-    let listed = spdx::license_id(name).filter(|identifier| !identifier.is_deprecated() && !AMBIGUOUS.contains(&identifier.name));
+    let listed = spdx::license_id(name)
+        .filter(|identifier| !identifier.is_deprecated() && !AMBIGUOUS.contains(&identifier.name));
     listed.map(|identifier| identifier.name.to_owned())
 }
 
@@ -148,8 +153,10 @@ fn debian_gnu(lower: &str) -> Option<String> {
     ];
     FAMILIES.iter().find_map(|(prefix, family, versions)| {
         let version = lower.strip_prefix(prefix)?;
-        let (version, reach) = version.strip_suffix('+').map_or((version, "only"), |version| (version, "or-later"));
-        let version = if version.contains('.') { version.to_owned() } else { format!("{version}.0") };
+        let (version, reach) =
+            version.strip_suffix('+').map_or((version, "only"), |version| (version, "or-later"));
+        let version =
+            if version.contains('.') { version.to_owned() } else { format!("{version}.0") };
         versions.contains(&version.as_str()).then(|| format!("{family}-{version}-{reach}"))
     })
 }
@@ -160,10 +167,15 @@ mod tests {
 
     #[test]
     fn fields_are_expressions_or_names() {
-        let check = |field: &str, expected: Licence| assert_eq!(Licence::from_field(field), expected, "{field}");
+        let check = |field: &str, expected: Licence| {
+            assert_eq!(Licence::from_field(field), expected, "{field}")
+        };
         check("MIT", Licence::Expression("MIT".into()));
         check("GPL-2.0-only AND MIT", Licence::Expression("GPL-2.0-only AND MIT".into()));
-        check("GPL-2.0-or-later WITH Autoconf-exception-2.0", Licence::Expression("GPL-2.0-or-later WITH Autoconf-exception-2.0".into()));
+        check(
+            "GPL-2.0-or-later WITH Autoconf-exception-2.0",
+            Licence::Expression("GPL-2.0-or-later WITH Autoconf-exception-2.0".into()),
+        );
         check("MIT BSD GPL2+", Licence::Named("MIT BSD GPL2+".into()));
         check("custom", Licence::Named("custom".into()));
         check("LicenseRef-somewhere", Licence::Named("LicenseRef-somewhere".into()));
@@ -180,7 +192,10 @@ mod tests {
         check("GPL-2+", Some("GPL-2.0-or-later"));
         check("gpl-3", Some("GPL-3.0-only"));
         check("LGPL-2.1+ and GPL-2", Some("LGPL-2.1-or-later AND GPL-2.0-only"));
-        check("GPL-2+ or Artistic-2.0, and Expat", Some("(GPL-2.0-or-later OR Artistic-2.0) AND (MIT)"));
+        check(
+            "GPL-2+ or Artistic-2.0, and Expat",
+            Some("(GPL-2.0-or-later OR Artistic-2.0) AND (MIT)"),
+        );
         check("GPL-2+ with Libtool exception", Some("GPL-2.0-or-later WITH Libtool-exception"));
         check("GPL-2+ with OpenSSL exception", None);
         check("BSD-3-clause", Some("BSD-3-Clause"));

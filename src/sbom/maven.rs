@@ -1,5 +1,6 @@
-//! Names of Java archives that do not state them: those of a Maven repository on the image whose entries are links to the archives, as Debian's are.
-//! It never overrules what an archive states of itself.
+//! Names of Java archives that do not state them: those of a Maven repository on the image whose
+//! entries are links to the archives, as Debian's are. It never overrules what an archive states of
+//! itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,9 +24,14 @@ impl Repository {
         Self(names)
     }
 
-    /// Gives the archive's own package, if it was named after the file, the one name that the repository has for it.
+    /// Gives the archive's own package, if it was named after the file, the one name that the
+    /// repository has for it.
     pub(super) fn name(&self, path: &str, package: &mut Package) {
-        let Some(names) = self.0.get(path).filter(|_| package.is_guess && package.ecosystem == Ecosystem::Maven) else { return };
+        let Some(names) =
+            self.0.get(path).filter(|_| package.is_guess && package.ecosystem == Ecosystem::Maven)
+        else {
+            return;
+        };
         // A group that was guessed from a manifest is no better.
         let artifact = package.name.rsplit(':').next().unwrap_or_default();
         let mut same = names.iter().filter(|name| name.rsplit(':').next() == Some(artifact));
@@ -50,8 +56,14 @@ mod tests {
     fn archives_that_state_no_group_have_the_names_of_the_repository_that_links_to_them() {
         let mut links = Links::default();
         for (path, target) in [
-            ("usr/share/maven-repo/org/apache/maven/maven-core/3.8.7/maven-core-3.8.7.jar", "../../../../../../java/maven3-core.jar"),
-            ("usr/share/maven-repo/org/apache/maven/maven-core/3.x/maven-core-3.x.jar", "../../../../../../java/maven3-core.jar"),
+            (
+                "usr/share/maven-repo/org/apache/maven/maven-core/3.8.7/maven-core-3.8.7.jar",
+                "../../../../../../java/maven3-core.jar",
+            ),
+            (
+                "usr/share/maven-repo/org/apache/maven/maven-core/3.x/maven-core-3.x.jar",
+                "../../../../../../java/maven3-core.jar",
+            ),
             ("usr/share/maven-repo/g/jsr305/1/jsr305-1.jar", "../../../../java/link.jar"),
             ("usr/share/maven-repo/h/jsr305/1/jsr305-1.jar", "../../../../java/link.jar"),
             ("usr/share/maven-repo/o/asm/9/asm-9.jar", "../../../../java/asm.jar"),
@@ -63,7 +75,10 @@ mod tests {
         }
         let repository = Repository::of(&links);
         let check = |path: &str, name: &str, expected: &str| {
-            let mut package = Package { is_guess: !name.starts_with("stated:"), ..Package::named(Ecosystem::Maven, name) };
+            let mut package = Package {
+                is_guess: !name.starts_with("stated:"),
+                ..Package::named(Ecosystem::Maven, name)
+            };
             repository.name(path, &mut package);
             assert_eq!(package.name, expected, "{path}");
         };

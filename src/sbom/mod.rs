@@ -1,7 +1,9 @@
-//! The bill of materials of an image: files in, packages out, SPDX 2.3 at the end. It uses no network and nothing else of this program.
+//! The bill of materials of an image: files in, packages out, SPDX 2.3 at the end. It uses no
+//! network and nothing else of this program.
 //!
-//! A [`source`] tells which files and links there are, [`collect`] hands each file to the [`matchers`] that want it,
-//! [`catalog`] joins what they found, [`spdx`] writes it down and [`scanner`] does all of it for BuildKit.
+//! A [`source`] tells which files and links there are, [`collect`] hands each file to the
+//! [`matchers`] that want it, [`catalog`] joins what they found, [`spdx`] writes it down and
+//! [`scanner`] does all of it for BuildKit.
 
 pub mod catalog;
 pub mod collect;
@@ -35,7 +37,9 @@ pub enum SbomError {
     BadFiles { value: String },
     #[error("no sbom was written: `{path}` cannot be read")]
     Unreadable { path: String, source: std::io::Error },
-    #[error("no sbom was written: `{path}` has more than `{cap}` bytes, which is more than such a file can need")]
+    #[error(
+        "no sbom was written: `{path}` has more than `{cap}` bytes, which is more than such a file can need"
+    )]
     TooLarge { path: String, cap: u64 },
     #[error("no sbom was written: `{path}` is malformed: {reason}")]
     Malformed { path: String, reason: String },
@@ -49,7 +53,9 @@ pub enum SbomError {
     BadImage(String),
     #[error("no sbom was written: `{path}` does not name a scan")]
     Nameless { path: String },
-    #[error("the sbom of `{name}` was not written: it has `{size}` bytes, and BuildKit fails a build over more than `{cap}`")]
+    #[error(
+        "the sbom of `{name}` was not written: it has `{size}` bytes, and BuildKit fails a build over more than `{cap}`"
+    )]
     DocumentTooLarge { name: String, size: usize, cap: usize },
     #[error("the sbom of `{name}` was not written: `{path}` cannot be written")]
     Unwritable { name: String, path: String, source: std::io::Error },

@@ -1,4 +1,5 @@
-//! The words of a catalog: packages, suppliers, needs. It never reads a file and never decides what is installed.
+//! The words of a catalog: packages, suppliers, needs. It never reads a file and never decides what
+//! is installed.
 
 use std::collections::BTreeSet;
 
@@ -71,11 +72,13 @@ pub enum Supplier {
     Organization { name: String, email: Option<String> },
 }
 
-/// What one matcher read about one package: the package and how it connects to others in the same scope.
+/// What one matcher read about one package: the package and how it connects to others in the same
+/// scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     pub package: Package,
-    /// Needs are met only by packages of the same ecosystem and scope: one database, or one executable.
+    /// Needs are met only by packages of the same ecosystem and scope: one database, or one
+    /// executable.
     pub scope: String,
     /// Other names it answers to.
     pub provides: Vec<String>,
@@ -95,12 +98,15 @@ pub struct Need {
 /// Names of qualifiers that this program writes; what it did not write, it does not read back.
 const QUALIFIERS: [&str; 6] = ["build", "channel", "epoch", "platform", "rpmmod", "subdir"];
 
-fn qualifiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(&'static str, String)>, D::Error> {
+fn qualifiers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(&'static str, String)>, D::Error> {
     let pairs = Vec::<(String, String)>::deserialize(deserializer)?;
-    let known = |(name, value): (String, String)| match QUALIFIERS.iter().find(|known| **known == name) {
-        Some(known) => Ok((*known, value)),
-        None => Err(serde::de::Error::custom(format!("`{name}` is no qualifier"))),
-    };
+    let known =
+        |(name, value): (String, String)| match QUALIFIERS.iter().find(|known| **known == name) {
+            Some(known) => Ok((*known, value)),
+            None => Err(serde::de::Error::custom(format!("`{name}` is no qualifier"))),
+        };
     pairs.into_iter().map(known).collect()
 }
 
@@ -168,8 +174,13 @@ impl Package {
 
     /// The checksums of which there is one of a kind: copies that differ have none in common.
     pub fn common_checksums(&self) -> impl Iterator<Item = (Algorithm, &str)> {
-        let alone = |algorithm: Algorithm| self.checksums.iter().filter(|(other, _)| *other == algorithm).count() == 1;
-        self.checksums.iter().filter(move |(algorithm, _)| alone(*algorithm)).map(|(algorithm, value)| (*algorithm, value.as_str()))
+        let alone = |algorithm: Algorithm| {
+            self.checksums.iter().filter(|(other, _)| *other == algorithm).count() == 1
+        };
+        self.checksums
+            .iter()
+            .filter(move |(algorithm, _)| alone(*algorithm))
+            .map(|(algorithm, value)| (*algorithm, value.as_str()))
     }
 
     /// Takes a checksum that somebody wrote down, if it is one.
@@ -179,8 +190,11 @@ impl Package {
             Algorithm::Sha1 => 40,
             Algorithm::Sha256 => 64,
         };
-        let well_formed = |value: &&str| value.len() == digits && value.bytes().all(|byte| byte.is_ascii_hexdigit());
-        self.checksums.extend(value.filter(well_formed).map(|value| (algorithm, value.to_ascii_lowercase())));
+        let well_formed = |value: &&str| {
+            value.len() == digits && value.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        self.checksums
+            .extend(value.filter(well_formed).map(|value| (algorithm, value.to_ascii_lowercase())));
     }
 }
 
@@ -207,7 +221,13 @@ impl Algorithm {
 impl Found {
     /// A package by itself: it needs nothing that is known.
     pub fn alone(package: Package, scope: impl Into<String>) -> Self {
-        Self { package, scope: scope.into(), provides: Vec::new(), requires: Vec::new(), licence_at: None }
+        Self {
+            package,
+            scope: scope.into(),
+            provides: Vec::new(),
+            requires: Vec::new(),
+            licence_at: None,
+        }
     }
 }
 
@@ -221,7 +241,9 @@ impl Supplier {
     /// Reads `Name <mail>`, the form of Debian's `Maintainer` and Alpine's `m:`.
     pub fn from_maintainer(text: &str) -> Option<Self> {
         let (name, email) = match text.split_once('<') {
-            Some((name, rest)) => (name, rest.split('>').next().map(str::trim).filter(|email| is_plain_email(email))),
+            Some((name, rest)) => {
+                (name, rest.split('>').next().map(str::trim).filter(|email| is_plain_email(email)))
+            }
             None => (text, None),
         };
         let name = spdx_name(name);
@@ -243,7 +265,9 @@ impl Supplier {
 
     /// An organization of which only the name is known.
     pub fn organization(name: &str) -> Option<Self> {
-        Some(spdx_name(name)).filter(|name| !name.is_empty()).map(|name| Self::Organization { name, email: None })
+        Some(spdx_name(name))
+            .filter(|name| !name.is_empty())
+            .map(|name| Self::Organization { name, email: None })
     }
 
     /// SPDX's spelling: `Person: Name (mail)`.
@@ -259,8 +283,9 @@ impl Supplier {
     }
 }
 
-/// SPDX puts the mail address in round brackets, so a name must not contain any. Nor may it contain what JSON writers
-/// escape: BuildKit's SPDX library takes a supplier as it stands between the quotes, and would write `\\u0026` for `&`.
+/// SPDX puts the mail address in round brackets, so a name must not contain any. Nor may it contain
+/// what JSON writers escape: BuildKit's SPDX library takes a supplier as it stands between the
+/// quotes, and would write `\\u0026` for `&`.
 fn spdx_name(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     for letter in name.chars() {
@@ -279,11 +304,14 @@ fn spdx_name(name: &str) -> String {
 
 fn is_plain_email(email: &str) -> bool {
     let well_formed = |letter: char| letter.is_ascii_graphic() && !"()<>,;:&\\\"".contains(letter);
-    email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.') && !host.contains('@'))
+    email
+        .split_once('@')
+        .is_some_and(|(user, host)| !user.is_empty() && host.contains('.') && !host.contains('@'))
         && email.chars().all(well_formed)
 }
 
-/// Distributions sign packages as a team through a list address or a telling name; anybody else is a person.
+/// Distributions sign packages as a team through a list address or a telling name; anybody else is
+/// a person.
 fn is_group(name: &str, email: &str) -> bool {
     const WORDS: [&str; 22] = [
         "team",
@@ -310,9 +338,14 @@ fn is_group(name: &str, email: &str) -> bool {
         "bot",
     ];
     let host = email.rsplit('@').next().unwrap_or_default();
-    let listed = host.starts_with("lists.") || host.starts_with("alioth-lists.") || host.starts_with("packages.");
-    let tracked = host == "tracker.debian.org" || email.starts_with("team+") || email.starts_with("packages@");
-    let telling = name.split([' ', ',']).any(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()));
+    let listed = host.starts_with("lists.")
+        || host.starts_with("alioth-lists.")
+        || host.starts_with("packages.");
+    let tracked = host == "tracker.debian.org"
+        || email.starts_with("team+")
+        || email.starts_with("packages@");
+    let telling =
+        name.split([' ', ',']).any(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()));
     listed || tracked || telling
 }
 
@@ -323,18 +356,31 @@ mod tests {
     #[test]
     fn maintainers_become_suppliers() {
         let check = |maintainer: &str, expected: Option<&str>| {
-            assert_eq!(Supplier::from_maintainer(maintainer).map(|supplier| supplier.to_spdx()).as_deref(), expected, "{maintainer}");
+            assert_eq!(
+                Supplier::from_maintainer(maintainer).map(|supplier| supplier.to_spdx()).as_deref(),
+                expected,
+                "{maintainer}"
+            );
         };
-        check("Natanael Copa <ncopa@alpinelinux.org>", Some("Person: Natanael Copa (ncopa@alpinelinux.org)"));
+        check(
+            "Natanael Copa <ncopa@alpinelinux.org>",
+            Some("Person: Natanael Copa (ncopa@alpinelinux.org)"),
+        );
         check("Matthias Klose <doko@debian.org>", Some("Person: Matthias Klose (doko@debian.org)"));
         check(
             "GNU Libc Maintainers <debian-glibc@lists.debian.org>",
             Some("Organization: GNU Libc Maintainers (debian-glibc@lists.debian.org)"),
         );
-        check("dpkg <team+dpkg@tracker.debian.org>", Some("Organization: dpkg (team+dpkg@tracker.debian.org)"));
+        check(
+            "dpkg <team+dpkg@tracker.debian.org>",
+            Some("Organization: dpkg (team+dpkg@tracker.debian.org)"),
+        );
         check("wolfi", Some("Person: wolfi"));
         check("A (the B) <a@b.example>", Some("Person: A [the B] (a@b.example)"));
-        check("R&D \\ \"Team\" > x <a@b.example>", Some("Organization: RandD  Team  x (a@b.example)"));
+        check(
+            "R&D \\ \"Team\" > x <a@b.example>",
+            Some("Organization: RandD  Team  x (a@b.example)"),
+        );
         check("A <a&b@b.example>", Some("Person: A"));
         check("A <not a mail (really)>", Some("Person: A"));
         check("<a@b.example>", Some("Person: a@b.example"));

@@ -1,4 +1,5 @@
-//! Package URLs, in canonical form. It never invents a component: without a value there is no qualifier.
+//! Package URLs, in canonical form. It never invents a component: without a value there is no
+//! qualifier.
 
 use super::matchers::os_release::Release;
 use super::package::{Ecosystem, Package};
@@ -7,7 +8,11 @@ use super::package::{Ecosystem, Package};
 pub fn of(package: &Package, release: Option<&Release>) -> String {
     let mut purl = format!("pkg:{}/", package.ecosystem.as_str());
     match namespace(package.ecosystem, release) {
-        Some(namespace) => purl.push_str(&format!("{}/{}", encoded(&namespace, ""), encoded(&package.name.to_lowercase(), ""))),
+        Some(namespace) => purl.push_str(&format!(
+            "{}/{}",
+            encoded(&namespace, ""),
+            encoded(&package.name.to_lowercase(), "")
+        )),
         None => purl.push_str(&path(package)),
     }
     if let Some(version) = version(package) {
@@ -24,7 +29,9 @@ pub fn of(package: &Package, release: Option<&Release>) -> String {
 
 /// The distribution, for packages that are part of one.
 fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> {
-    let namespace = ecosystem.is_distribution().then(|| release.map_or(default_namespace(ecosystem), |release| release.id.as_str()))?;
+    let namespace = ecosystem
+        .is_distribution()
+        .then(|| release.map_or(default_namespace(ecosystem), |release| release.id.as_str()))?;
     // Too many distributions use rpm to assume one.
     (!namespace.is_empty()).then(|| match (ecosystem, namespace) {
         // What advisories and other tools call it.
@@ -35,14 +42,18 @@ fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> 
 
 /// Namespace and name as this ecosystem spells them.
 fn path(package: &Package) -> String {
-    let parts = |name: &str, at: char| name.split(at).map(|part| encoded(part, "")).collect::<Vec<_>>().join("/");
+    let parts = |name: &str, at: char| {
+        name.split(at).map(|part| encoded(part, "")).collect::<Vec<_>>().join("/")
+    };
     match package.ecosystem {
-        // The specification wants a lower-case namespace, but Go modules are case-sensitive, and advisories are
-        // found by the true spelling only; syft keeps it too. Old npm packages have capitals as well.
+        // The specification wants a lower-case namespace, but Go modules are case-sensitive, and
+        // advisories are found by the true spelling only; syft keeps it too. Old npm packages have
+        // capitals as well.
         Ecosystem::Golang | Ecosystem::Npm | Ecosystem::Generic => parts(&package.name, '/'),
         Ecosystem::Composer => parts(&package.name.to_lowercase(), '/'),
         Ecosystem::Maven => parts(&package.name, ':'),
-        // As PEP 503 compares names; the specification leaves dots, but then one package has two purls.
+        // As PEP 503 compares names; the specification leaves dots, but then one package has two
+        // purls.
         Ecosystem::Pypi => package
             .name
             .split(['-', '_', '.'])
@@ -80,7 +91,11 @@ fn qualifiers(package: &Package, release: Option<&Release>) -> Vec<String> {
             Some(version) => format!("{}@{version}", upstream.name),
             None => upstream.name.clone(),
         });
-        let distribution = [("arch", package.arch.clone()), ("distro", release.map(Release::distro)), ("upstream", upstream)];
+        let distribution = [
+            ("arch", package.arch.clone()),
+            ("distro", release.map(Release::distro)),
+            ("upstream", upstream),
+        ];
         all.extend(distribution.into_iter().filter_map(|(key, value)| Some((key, value?))));
     }
     all.retain(|(_, value)| !value.is_empty());
@@ -92,7 +107,8 @@ pub(super) fn encoded(text: &str, also_plain: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         let letter = char::from(byte);
-        if letter.is_ascii_alphanumeric() || ".-_~".contains(letter) || also_plain.contains(letter) {
+        if letter.is_ascii_alphanumeric() || ".-_~".contains(letter) || also_plain.contains(letter)
+        {
             encoded.push(letter);
         } else {
             encoded.push_str(&format!("%{byte:02X}"));
@@ -111,11 +127,19 @@ mod tests {
         Release { id: "debian".into(), version: Some("12".into()), name: None }
     }
 
-    fn package(ecosystem: Ecosystem, name: &str, version: &str, upstream: Option<(&str, Option<&str>)>) -> Package {
+    fn package(
+        ecosystem: Ecosystem,
+        name: &str,
+        version: &str,
+        upstream: Option<(&str, Option<&str>)>,
+    ) -> Package {
         Package {
             version: Some(version.into()),
             arch: (ecosystem != Ecosystem::Golang).then(|| "amd64".into()),
-            upstream: upstream.map(|(name, version)| Upstream { name: name.into(), version: version.map(Into::into) }),
+            upstream: upstream.map(|(name, version)| Upstream {
+                name: name.into(),
+                version: version.map(Into::into),
+            }),
             ..Package::named(ecosystem, name)
         }
     }
@@ -136,7 +160,12 @@ mod tests {
             "pkg:deb/debian/libattr1@1:2.5.1-4?arch=amd64&distro=debian-12&upstream=attr",
         );
         check(
-            package(Ecosystem::Deb, "libstdc++6", "12.2.0-14+deb12u1~x", Some(("gcc-12", Some("12.2.0-14")))),
+            package(
+                Ecosystem::Deb,
+                "libstdc++6",
+                "12.2.0-14+deb12u1~x",
+                Some(("gcc-12", Some("12.2.0-14"))),
+            ),
             "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1~x?arch=amd64&distro=debian-12&upstream=gcc-12%4012.2.0-14",
         );
         check(
@@ -144,11 +173,20 @@ mod tests {
             "pkg:golang/github.com/BurntSushi/toml@v1.2.1%2Bincompatible",
         );
         check(package(Ecosystem::Npm, "@babel/core", "7.1.0", None), "pkg:npm/%40babel/core@7.1.0");
-        check(package(Ecosystem::Pypi, "Zope.Interface_x", "1.0+local", None), "pkg:pypi/zope-interface-x@1.0%2Blocal");
-        check(package(Ecosystem::Maven, "org.slf4j:slf4j-api", "2.0.1", None), "pkg:maven/org.slf4j/slf4j-api@2.0.1");
+        check(
+            package(Ecosystem::Pypi, "Zope.Interface_x", "1.0+local", None),
+            "pkg:pypi/zope-interface-x@1.0%2Blocal",
+        );
+        check(
+            package(Ecosystem::Maven, "org.slf4j:slf4j-api", "2.0.1", None),
+            "pkg:maven/org.slf4j/slf4j-api@2.0.1",
+        );
         check(package(Ecosystem::Composer, "Psr/Log", "3.0.0", None), "pkg:composer/psr/log@3.0.0");
         check(package(Ecosystem::Gem, "rake", "13.0.6", None), "pkg:gem/rake@13.0.6");
-        let rpm = Package { qualifiers: vec![("epoch", "1".into())], ..package(Ecosystem::Rpm, "dbus", "1:1.12-8.el9", None) };
+        let rpm = Package {
+            qualifiers: vec![("epoch", "1".into())],
+            ..package(Ecosystem::Rpm, "dbus", "1:1.12-8.el9", None)
+        };
         check(rpm, "pkg:rpm/debian/dbus@1.12-8.el9?arch=amd64&distro=debian-12&epoch=1");
     }
 

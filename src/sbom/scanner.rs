@@ -1,4 +1,5 @@
-//! BuildKit's scanner protocol: root file systems in, one in-toto statement per scan out. It writes nothing else and nowhere else.
+//! BuildKit's scanner protocol: root file systems in, one in-toto statement per scan out. It writes
+//! nothing else and nowhere else.
 //!
 //! See <https://github.com/moby/buildkit/blob/master/docs/attestations/sbom-protocol.md>.
 
@@ -21,7 +22,8 @@ const DESTINATION: &str = "BUILDKIT_SCAN_DESTINATION";
 const SUPPLIER: &str = "BUILDKIT_SCAN_SUPPLIER";
 /// The generator's `FILES=owned` parameter: list the files that packages brought.
 const FILES: &str = "BUILDKIT_SCAN_FILES";
-/// BuildKit passes build arguments to scanners only as parameters of the generator, hence the second name.
+/// BuildKit passes build arguments to scanners only as parameters of the generator, hence the
+/// second name.
 const EPOCHS: [&str; 2] = ["SOURCE_DATE_EPOCH", "BUILDKIT_SCAN_SOURCE_DATE_EPOCH"];
 
 /// BuildKit 0.32 and later reads no larger attestation.
@@ -53,12 +55,22 @@ pub fn run(env: &BTreeMap<String, String>) -> Result<Vec<Scan>, SbomError> {
     roots.iter().map(|root| scan(root, destination, &how)).collect()
 }
 
-fn required<'a>(env: &'a BTreeMap<String, String>, name: &'static str) -> Result<&'a str, SbomError> {
-    env.get(name).map(String::as_str).filter(|value| !value.is_empty()).ok_or(SbomError::MissingVariable { name })
+fn required<'a>(
+    env: &'a BTreeMap<String, String>,
+    name: &'static str,
+) -> Result<&'a str, SbomError> {
+    env.get(name)
+        .map(String::as_str)
+        .filter(|value| !value.is_empty())
+        .ok_or(SbomError::MissingVariable { name })
 }
 
 fn epoch(env: &BTreeMap<String, String>) -> Result<Option<jiff::Timestamp>, SbomError> {
-    let Some(value) = EPOCHS.iter().find_map(|name| env.get(*name)).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let Some(value) =
+        EPOCHS.iter().find_map(|name| env.get(*name)).filter(|value| !value.is_empty())
+    else {
+        return Ok(None);
+    };
     let seconds = value.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     seconds.map(Some).ok_or_else(|| SbomError::BadEpoch { value: value.clone() })
 }
@@ -92,14 +104,20 @@ fn scan(root: &Path, destination: &Path, how: &How) -> Result<Scan, SbomError> {
     let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let created = how.epoch.or(newest).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let about = About { name: name.clone(), digest: None, supplier: how.supplier.clone(), created };
-    let mut statement = Text::new(json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://spdx.dev/Document" }));
+    let mut statement = Text::new(
+        json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://spdx.dev/Document" }),
+    );
     statement.set_written("predicate", document(&catalog, &about));
     let bytes = statement.written();
     if bytes.len() > LARGEST {
         return Err(SbomError::DocumentTooLarge { name, size: bytes.len(), cap: LARGEST });
     }
     let path = destination.join(format!("{name}.spdx.json"));
-    fs::write(&path, &bytes).map_err(|source| SbomError::Unwritable { name: name.clone(), path: path.display().to_string(), source })?;
+    fs::write(&path, &bytes).map_err(|source| SbomError::Unwritable {
+        name: name.clone(),
+        path: path.display().to_string(),
+        source,
+    })?;
     Ok(Scan { name, packages: catalog.packages.len(), bytes: bytes.len() })
 }
 
@@ -120,16 +138,24 @@ mod tests {
     #[test]
     fn every_root_gets_one_statement() {
         let directory = tempfile::tempdir().unwrap();
-        let (core, extras, out) = (directory.path().join("core/sbom"), directory.path().join("extras"), directory.path().join("out"));
+        let (core, extras, out) = (
+            directory.path().join("core/sbom"),
+            directory.path().join("extras"),
+            directory.path().join("out"),
+        );
         write(&core.join("var/lib/dpkg/status.d/a"), "Package: a\nVersion: 1\n");
         write(&extras.join("sbom-build/lib/apk/db/installed"), "P:b\nV:2\n");
         fs::create_dir(&out).unwrap();
         let mut env = env(&[(SOURCE, &core), (EXTRAS, &extras), (DESTINATION, &out)]);
         env.insert("SOURCE_DATE_EPOCH".into(), "86400".into());
         let scans = run(&env).unwrap();
-        let told: Vec<(&str, usize)> = scans.iter().map(|scan| (scan.name.as_str(), scan.packages)).collect();
+        let told: Vec<(&str, usize)> =
+            scans.iter().map(|scan| (scan.name.as_str(), scan.packages)).collect();
         assert_eq!(told, [("sbom", 1), ("sbom-build", 1)]);
-        let mut files: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut files: Vec<_> = fs::read_dir(&out)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         files.sort();
         assert_eq!(files, ["sbom-build.spdx.json", "sbom.spdx.json"]);
         let first = fs::read(out.join("sbom.spdx.json")).unwrap();
@@ -138,7 +164,11 @@ mod tests {
         assert_eq!(statement["predicate"]["creationInfo"]["created"], "1970-01-02T00:00:00Z");
         assert!(statement.get("subject").is_none());
         run(&env).unwrap();
-        assert_eq!(fs::read(out.join("sbom.spdx.json")).unwrap(), first, "a second run writes equal bytes");
+        assert_eq!(
+            fs::read(out.join("sbom.spdx.json")).unwrap(),
+            first,
+            "a second run writes equal bytes"
+        );
     }
 
     #[test]
@@ -147,20 +177,34 @@ mod tests {
         let root = directory.path().join("sbom");
         write(&root.join("lib/apk/db/installed"), "P:b\nV:2\n");
         let file = fs::File::options().write(true).open(root.join("lib/apk/db/installed")).unwrap();
-        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000))
+            .unwrap();
         run(&env(&[(SOURCE, &root), (DESTINATION, directory.path())])).unwrap();
-        let statement: Value = serde_json::from_slice(&fs::read(directory.path().join("sbom.spdx.json")).unwrap()).unwrap();
+        let statement: Value =
+            serde_json::from_slice(&fs::read(directory.path().join("sbom.spdx.json")).unwrap())
+                .unwrap();
         assert_eq!(statement["predicate"]["creationInfo"]["created"], "2023-11-14T22:13:20Z");
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let here = Path::new("/nonexistent/sbom");
-        let check = |env: BTreeMap<String, String>, expected: &str| assert_eq!(run(&env).unwrap_err().to_string(), expected);
+        let check = |env: BTreeMap<String, String>, expected: &str| {
+            assert_eq!(run(&env).unwrap_err().to_string(), expected)
+        };
         check(BTreeMap::new(), "nothing was scanned: `BUILDKIT_SCAN_SOURCE` is not set");
-        check(env(&[(SOURCE, here)]), "nothing was scanned: `BUILDKIT_SCAN_DESTINATION` is not set");
-        check(env(&[(SOURCE, here), (DESTINATION, here)]), "no sbom was written: `/nonexistent/sbom/` cannot be read");
-        check(env(&[(SOURCE, Path::new("/")), (DESTINATION, here)]), "no sbom was written: `/` does not name a scan");
+        check(
+            env(&[(SOURCE, here)]),
+            "nothing was scanned: `BUILDKIT_SCAN_DESTINATION` is not set",
+        );
+        check(
+            env(&[(SOURCE, here), (DESTINATION, here)]),
+            "no sbom was written: `/nonexistent/sbom/` cannot be read",
+        );
+        check(
+            env(&[(SOURCE, Path::new("/")), (DESTINATION, here)]),
+            "no sbom was written: `/` does not name a scan",
+        );
         let mut bad = env(&[(SOURCE, here), (DESTINATION, here)]);
         bad.insert("SOURCE_DATE_EPOCH".into(), "soon".into());
         check(bad, "nothing was scanned: `SOURCE_DATE_EPOCH` is `soon`, not a number of seconds");

@@ -1,5 +1,5 @@
-//! A catalog as an SPDX 2.3 document, the same bytes for the same facts. It lists no CPEs, files only where they are
-//! asked for, and states nothing that was not read.
+//! A catalog as an SPDX 2.3 document, the same bytes for the same facts. It lists no CPEs, files
+//! only where they are asked for, and states nothing that was not read.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,8 @@ pub fn document(catalog: &Catalog, about: &About) -> String {
         let mut written = package(listed, identifier, &mut licences);
         if !listed.files.is_empty() {
             written["filesAnalyzed"] = Value::Bool(true);
-            written["packageVerificationCode"] = json!({ "packageVerificationCodeValue": verification_code(catalog, listed) });
+            written["packageVerificationCode"] =
+                json!({ "packageVerificationCodeValue": verification_code(catalog, listed) });
         }
         written
     });
@@ -81,10 +82,20 @@ fn image(catalog: &Catalog, about: &About) -> Value {
         "downloadLocation": UNKNOWN,
         "filesAnalyzed": false,
     });
-    let distribution = catalog.release.as_ref().map(|release| release.name.clone().unwrap_or_else(|| release.distro()));
-    let layers: BTreeSet<&str> = catalog.packages.iter().flat_map(|listed| &listed.layers).map(String::as_str).collect();
-    let brought = (!layers.is_empty()).then(|| format!("Layers with packages: {}.", layers.into_iter().collect::<Vec<_>>().join(", ")));
-    let told: Vec<String> = distribution.map(|name| format!("The distribution is {name}.")).into_iter().chain(brought).collect();
+    let distribution = catalog
+        .release
+        .as_ref()
+        .map(|release| release.name.clone().unwrap_or_else(|| release.distro()));
+    let layers: BTreeSet<&str> =
+        catalog.packages.iter().flat_map(|listed| &listed.layers).map(String::as_str).collect();
+    let brought = (!layers.is_empty()).then(|| {
+        format!("Layers with packages: {}.", layers.into_iter().collect::<Vec<_>>().join(", "))
+    });
+    let told: Vec<String> = distribution
+        .map(|name| format!("The distribution is {name}."))
+        .into_iter()
+        .chain(brought)
+        .collect();
     if !told.is_empty() {
         image["comment"] = Value::from(told.join(" "));
     }
@@ -97,7 +108,11 @@ fn image(catalog: &Catalog, about: &About) -> Value {
 
 pub(super) fn oci_purl(repository: &str, hash: &str) -> String {
     let name = repository.rsplit('/').next().unwrap_or(repository).to_lowercase();
-    format!("pkg:oci/{}@sha256:{hash}?repository_url={}", encoded(&name, ""), encoded(repository, ":"))
+    format!(
+        "pkg:oci/{}@sha256:{hash}?repository_url={}",
+        encoded(&name, ""),
+        encoded(repository, ":")
+    )
 }
 
 fn package(listed: &Listed, identifier: &str, licences: &mut BTreeMap<String, Value>) -> Value {
@@ -139,9 +154,15 @@ fn file_identifier(path: &str) -> String {
     format!("SPDXRef-File-{}", short_hash(path, 20))
 }
 
-/// SHA-1 of the files' own, in order: <https://spdx.github.io/spdx-spec/v2.3/package-information/#79-package-verification-code-field>.
+/// SHA-1 of the files' own, in order:
+/// <https://spdx.github.io/spdx-spec/v2.3/package-information/#79-package-verification-code-field>.
 fn verification_code(catalog: &Catalog, listed: &Listed) -> String {
-    let mut sums: Vec<&str> = listed.files.iter().filter_map(|path| catalog.files.get(path)).map(String::as_str).collect();
+    let mut sums: Vec<&str> = listed
+        .files
+        .iter()
+        .filter_map(|path| catalog.files.get(path))
+        .map(String::as_str)
+        .collect();
     sums.sort_unstable();
     hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, sums.concat().as_bytes()))
 }
@@ -150,7 +171,8 @@ fn purl_reference(purl: &str) -> Value {
     json!({ "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl })
 }
 
-/// The licence field; words that are no SPDX expression are quoted in a licence of the document's own.
+/// The licence field; words that are no SPDX expression are quoted in a licence of the document's
+/// own.
 fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> Option<String> {
     match &listed.package.licence {
         Licence::Unknown => None,
@@ -158,13 +180,17 @@ fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> Option<S
         Licence::Named(words) => {
             let reference = format!("LicenseRef-{}-{}", legal(words, 40), short_hash(words, 8));
             let text = format!("The package database names this licence: {words}");
-            licences.insert(reference.clone(), json!({ "licenseId": reference, "extractedText": text }));
+            licences.insert(
+                reference.clone(),
+                json!({ "licenseId": reference, "extractedText": text }),
+            );
             Some(reference)
         }
     }
 }
 
-/// The start of a layer's name: the whole of it for each package would be a tenth of the document, so only the image has that.
+/// The start of a layer's name: the whole of it for each package would be a tenth of the document,
+/// so only the image has that.
 fn short(layer: &str) -> &str {
     layer.get(.."sha256:".len() + 12).unwrap_or(layer)
 }
@@ -173,13 +199,18 @@ fn short(layer: &str) -> &str {
 fn origin(listed: &Listed) -> String {
     const MOST: usize = 10;
     let what = listed.package.ecosystem.told_by();
-    let named: Vec<String> = listed.locations.iter().take(MOST).map(|path| format!("/{path}")).collect();
+    let named: Vec<String> =
+        listed.locations.iter().take(MOST).map(|path| format!("/{path}")).collect();
     let more = match listed.locations.len().saturating_sub(MOST) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     let layers: Vec<&str> = listed.layers.iter().take(MOST).map(|layer| short(layer)).collect();
-    let brought = if layers.is_empty() { String::new() } else { format!("; brought by layer {}", layers.join(", ")) };
+    let brought = if layers.is_empty() {
+        String::new()
+    } else {
+        format!("; brought by layer {}", layers.join(", "))
+    };
     format!("read from {what}: {}{more}{brought}", named.join(", "))
 }
 
@@ -211,37 +242,67 @@ struct Relationship<'a> {
     spdx_element_id: &'a str,
 }
 
-fn relationships<'a>(catalog: &'a Catalog, identifiers: &'a [String]) -> impl Iterator<Item = Relationship<'a>> {
+fn relationships<'a>(
+    catalog: &'a Catalog,
+    identifiers: &'a [String],
+) -> impl Iterator<Item = Relationship<'a>> {
     let relationship = |from: &'a str, kind: &'static str, to: Cow<'a, str>| Relationship {
         related_spdx_element: to,
         relationship_type: kind,
         spdx_element_id: from,
     };
     let described = std::iter::once(relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE.into()));
-    let contained = identifiers.iter().map(move |identifier| relationship(IMAGE, "CONTAINS", identifier.into()));
-    let named = catalog.dependencies.iter().filter_map(|(from, to)| Some((identifiers.get(*from)?, identifiers.get(*to)?)));
-    let brought = catalog.packages.iter().zip(identifiers).flat_map(|(listed, owner)| listed.files.iter().map(move |path| (owner, path)));
-    let files = brought.map(move |(owner, path)| relationship(owner, "CONTAINS", file_identifier(path).into()));
-    let dependencies = named.map(move |(dependent, dependency)| relationship(dependency, "DEPENDENCY_OF", dependent.into()));
+    let contained = identifiers
+        .iter()
+        .map(move |identifier| relationship(IMAGE, "CONTAINS", identifier.into()));
+    let named = catalog
+        .dependencies
+        .iter()
+        .filter_map(|(from, to)| Some((identifiers.get(*from)?, identifiers.get(*to)?)));
+    let brought = catalog
+        .packages
+        .iter()
+        .zip(identifiers)
+        .flat_map(|(listed, owner)| listed.files.iter().map(move |path| (owner, path)));
+    let files = brought
+        .map(move |(owner, path)| relationship(owner, "CONTAINS", file_identifier(path).into()));
+    let dependencies = named.map(move |(dependent, dependency)| {
+        relationship(dependency, "DEPENDENCY_OF", dependent.into())
+    });
     described.chain(contained).chain(files).chain(dependencies)
 }
 
-/// Legal and stable: each changes only with its purl. They are short, since most of a document's bytes are relationships between them.
+/// Legal and stable: each changes only with its purl. They are short, since most of a document's
+/// bytes are relationships between them.
 fn identifiers(packages: &[Listed]) -> Vec<String> {
     const DIGITS: usize = 8;
     let of = |listed: &Listed, digits: usize| {
         let package = &listed.package;
-        format!("SPDXRef-{}-{}-{}", package.ecosystem.as_str(), legal(&package.name, 60), short_hash(&listed.purl, digits))
+        format!(
+            "SPDXRef-{}-{}-{}",
+            package.ecosystem.as_str(),
+            legal(&package.name, 60),
+            short_hash(&listed.purl, digits)
+        )
     };
     let mut known: BTreeSet<String> = BTreeSet::new();
-    let shared: BTreeSet<String> = packages.iter().map(|listed| of(listed, DIGITS)).filter(|id| !known.insert(id.clone())).collect();
-    let whole = |listed: &Listed, id: String| if shared.contains(&id) { of(listed, usize::MAX) } else { id };
+    let shared: BTreeSet<String> = packages
+        .iter()
+        .map(|listed| of(listed, DIGITS))
+        .filter(|id| !known.insert(id.clone()))
+        .collect();
+    let whole = |listed: &Listed, id: String| {
+        if shared.contains(&id) { of(listed, usize::MAX) } else { id }
+    };
     packages.iter().map(|listed| whole(listed, of(listed, DIGITS))).collect()
 }
 
 /// Letters, digits, `.` and `-` are all that SPDX identifiers may have.
 fn legal(text: &str, longest: usize) -> String {
-    text.chars().take(longest).map(|letter| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' }).collect()
+    text.chars()
+        .take(longest)
+        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' })
+        .collect()
 }
 
 fn short_hash(text: &str, length: usize) -> String {
@@ -262,7 +323,11 @@ mod tests {
 
     fn listed(name: &str, licence: Licence) -> Listed {
         Listed {
-            package: Package { version: Some("1".into()), licence, ..Package::named(Ecosystem::Apk, name) },
+            package: Package {
+                version: Some("1".into()),
+                licence,
+                ..Package::named(Ecosystem::Apk, name)
+            },
             purl: format!("pkg:apk/alpine/{name}@1"),
             locations: BTreeSet::from(["lib/apk/db/installed".into()]),
             layers: BTreeSet::new(),
@@ -282,9 +347,16 @@ mod tests {
     }
 
     fn written() -> Value {
-        let packages = vec![listed("libc++_x", Licence::Named("MIT BSD".into())), listed("b", Licence::Expression("MIT".into()))];
-        let about =
-            About { name: "ghcr.io/o/app".into(), digest: Some("sha256:00ff".into()), supplier: Some("o".into()), ..About::default() };
+        let packages = vec![
+            listed("libc++_x", Licence::Named("MIT BSD".into())),
+            listed("b", Licence::Expression("MIT".into())),
+        ];
+        let about = About {
+            name: "ghcr.io/o/app".into(),
+            digest: Some("sha256:00ff".into()),
+            supplier: Some("o".into()),
+            ..About::default()
+        };
         serde_json::from_str(&document(&catalog(packages), &about)).unwrap()
     }
 
@@ -294,18 +366,34 @@ mod tests {
         assert_eq!(document["creationInfo"]["created"], "1970-01-01T00:00:00Z");
         assert_eq!(document["comment"], "Remarks: a hint.");
         let image = &document["packages"][0];
-        assert_eq!(image["externalRefs"][0]["referenceLocator"], "pkg:oci/app@sha256:00ff?repository_url=ghcr.io%2Fo%2Fapp");
-        assert_eq!((&image["versionInfo"], &image["supplier"]), (&json!("sha256:00ff"), &json!("Organization: o")));
+        assert_eq!(
+            image["externalRefs"][0]["referenceLocator"],
+            "pkg:oci/app@sha256:00ff?repository_url=ghcr.io%2Fo%2Fapp"
+        );
+        assert_eq!(
+            (&image["versionInfo"], &image["supplier"]),
+            (&json!("sha256:00ff"), &json!("Organization: o"))
+        );
         let package = &document["packages"][1];
         assert_eq!(package["sourceInfo"], "read from apk database: /lib/apk/db/installed");
-        assert_eq!(package["licenseDeclared"], document["hasExtractedLicensingInfos"][0]["licenseId"]);
+        assert_eq!(
+            package["licenseDeclared"],
+            document["hasExtractedLicensingInfos"][0]["licenseId"]
+        );
         let relationships: Vec<String> = document["relationships"]
             .as_array()
             .unwrap()
             .iter()
-            .map(|one| format!("{} {} {}", one["spdxElementId"], one["relationshipType"], one["relatedSpdxElement"]).replace('"', ""))
+            .map(|one| {
+                format!(
+                    "{} {} {}",
+                    one["spdxElementId"], one["relationshipType"], one["relatedSpdxElement"]
+                )
+                .replace('"', "")
+            })
             .collect();
-        let [a, b] = [&document["packages"][1]["SPDXID"], &document["packages"][2]["SPDXID"]].map(|id| id.as_str().unwrap());
+        let [a, b] = [&document["packages"][1]["SPDXID"], &document["packages"][2]["SPDXID"]]
+            .map(|id| id.as_str().unwrap());
         assert!(a.starts_with("SPDXRef-apk-libc---x-"), "{a}");
         assert_eq!(
             relationships,
@@ -321,7 +409,8 @@ mod tests {
     #[test]
     fn the_same_facts_give_the_same_bytes_and_others_another_namespace() {
         assert_eq!(written().to_string(), written().to_string());
-        let other: Value = serde_json::from_str(&document(&catalog(Vec::new()), &About::default())).unwrap();
+        let other: Value =
+            serde_json::from_str(&document(&catalog(Vec::new()), &About::default())).unwrap();
         assert_ne!(other["documentNamespace"], written()["documentNamespace"]);
     }
 
@@ -329,9 +418,22 @@ mod tests {
     fn layers_are_named_in_full_once() {
         let mut listed = listed("a", Licence::Unknown);
         listed.layers = ["ab", "cd"].map(|digits| format!("sha256:{}", digits.repeat(32))).into();
-        assert!(origin(&listed).ends_with("; brought by layer sha256:abababababab, sha256:cdcdcdcdcdcd"), "{}", origin(&listed));
-        let document: Value = serde_json::from_str(&document(&catalog(vec![listed.clone(), listed]), &About::default())).unwrap();
-        let expected = format!("Layers with packages: sha256:{}, sha256:{}.", "ab".repeat(32), "cd".repeat(32));
+        assert!(
+            origin(&listed)
+                .ends_with("; brought by layer sha256:abababababab, sha256:cdcdcdcdcdcd"),
+            "{}",
+            origin(&listed)
+        );
+        let document: Value = serde_json::from_str(&document(
+            &catalog(vec![listed.clone(), listed]),
+            &About::default(),
+        ))
+        .unwrap();
+        let expected = format!(
+            "Layers with packages: sha256:{}, sha256:{}.",
+            "ab".repeat(32),
+            "cd".repeat(32)
+        );
         assert_eq!(document["packages"][0]["comment"], expected);
     }
 

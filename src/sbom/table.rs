@@ -1,4 +1,5 @@
-//! A catalog as lines for people: name, version, type. What a hostile image put into a name never reaches the terminal as a command.
+//! A catalog as lines for people: name, version, type. What a hostile image put into a name never
+//! reaches the terminal as a command.
 
 use super::catalog::Catalog;
 
@@ -11,7 +12,12 @@ const NARROWEST: usize = 12;
 pub fn table(catalog: &Catalog, width: usize) -> String {
     let rows = catalog.packages.iter().map(|listed| {
         let package = &listed.package;
-        [package.name.as_str(), package.version.as_deref().unwrap_or("-"), package.ecosystem.as_str()].map(printable)
+        [
+            package.name.as_str(),
+            package.version.as_deref().unwrap_or("-"),
+            package.ecosystem.as_str(),
+        ]
+        .map(printable)
     });
     let mut rows: Vec<[String; 3]> = rows.collect();
     rows.sort();
@@ -20,10 +26,12 @@ pub fn table(catalog: &Catalog, width: usize) -> String {
     rows.iter().map(|row| line(row, widths)).collect()
 }
 
-/// Letters that a terminal shows as letters; those that steer it or turn the direction of text become `?`.
+/// Letters that a terminal shows as letters; those that steer it or turn the direction of text
+/// become `?`.
 pub fn printable(text: &str) -> String {
     let steers = |letter: char| {
-        letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
     text.chars().map(|letter| if steers(letter) { '?' } else { letter }).collect()
 }
@@ -47,7 +55,11 @@ fn fitting<'a>(rows: impl Iterator<Item = &'a [String; 3]>, width: usize) -> [us
 }
 
 fn line([name, version, kind]: &[String; 3], [names, versions, _]: [usize; 3]) -> String {
-    format!("{:names$}  {:versions$}  {kind}\n", shortened(name, names), shortened(version, versions))
+    format!(
+        "{:names$}  {:versions$}  {kind}\n",
+        shortened(name, names),
+        shortened(version, versions)
+    )
 }
 
 fn shortened(cell: &str, most: usize) -> String {
@@ -67,30 +79,52 @@ mod tests {
 
     fn catalog(packages: &[(Ecosystem, &str, Option<&str>)]) -> Catalog {
         let listed = |(ecosystem, name, version): &(Ecosystem, &str, Option<&str>)| Listed {
-            package: Package { version: version.map(str::to_owned), ..Package::named(*ecosystem, *name) },
+            package: Package {
+                version: version.map(str::to_owned),
+                ..Package::named(*ecosystem, *name)
+            },
             purl: String::new(),
             locations: BTreeSet::new(),
             layers: BTreeSet::new(),
             files: BTreeSet::new(),
         };
         let packages = packages.iter().map(listed).collect();
-        Catalog { release: None, packages, dependencies: BTreeSet::new(), warnings: Vec::new(), newest: None, files: Default::default() }
+        Catalog {
+            release: None,
+            packages,
+            dependencies: BTreeSet::new(),
+            warnings: Vec::new(),
+            newest: None,
+            files: Default::default(),
+        }
     }
 
     #[test]
     fn columns_are_aligned_and_lines_sorted() {
-        let catalog = catalog(&[(Ecosystem::Npm, "zod", Some("3.0.0")), (Ecosystem::Deb, "libc6", None), (Ecosystem::Npm, "é", Some("1"))]);
-        let expected = "NAME   VERSION  TYPE\nlibc6  -        deb\nzod    3.0.0    npm\né      1        npm\n";
+        let catalog = catalog(&[
+            (Ecosystem::Npm, "zod", Some("3.0.0")),
+            (Ecosystem::Deb, "libc6", None),
+            (Ecosystem::Npm, "é", Some("1")),
+        ]);
+        let expected =
+            "NAME   VERSION  TYPE\nlibc6  -        deb\nzod    3.0.0    npm\né      1        npm\n";
         assert_eq!(table(&catalog, 80), expected);
     }
 
     #[test]
     fn what_is_too_wide_is_shortened_and_steers_no_terminal() {
         let long = "a".repeat(60);
-        let catalog = catalog(&[(Ecosystem::Npm, &long, Some("1.0")), (Ecosystem::Npm, "x\u{1b}[2J\u{202e}\n", Some("1"))]);
+        let catalog = catalog(&[
+            (Ecosystem::Npm, &long, Some("1.0")),
+            (Ecosystem::Npm, "x\u{1b}[2J\u{202e}\n", Some("1")),
+        ]);
         let lines: Vec<String> = table(&catalog, 40).lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), 3);
-        assert!(lines[1].starts_with(&format!("{}…  1.0", "a".repeat(24))) && lines[1].chars().count() <= 40, "{lines:?}");
+        assert!(
+            lines[1].starts_with(&format!("{}…  1.0", "a".repeat(24)))
+                && lines[1].chars().count() <= 40,
+            "{lines:?}"
+        );
         assert!(lines[2].starts_with("x?[2J??"), "{lines:?}");
     }
 }

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::scanner;
 
-const DEBIAN: &str = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n";
+const DEBIAN: &str =
+    "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n";
 const MIT: &str = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: Expat\n";
 
 struct Tree(tempfile::TempDir);
@@ -64,7 +65,8 @@ fn facts(document: &Value) -> Vec<(String, String)> {
 }
 
 fn check(tree: &Tree, expected: &[(&str, &str)]) {
-    let expected: Vec<(String, String)> = expected.iter().map(|(purl, licence)| (purl.to_string(), licence.to_string())).collect();
+    let expected: Vec<(String, String)> =
+        expected.iter().map(|(purl, licence)| (purl.to_string(), licence.to_string())).collect();
     assert_eq!(facts(&tree.document()), expected);
 }
 
@@ -73,9 +75,15 @@ fn a_distroless_tree_is_cataloged() {
     let tree = Tree::new(
         &[
             ("usr/lib/os-release", DEBIAN),
-            ("var/lib/dpkg/status.d/libc6", "Package: libc6\nSource: glibc\nVersion: 2.36-9\nArchitecture: amd64\n"),
+            (
+                "var/lib/dpkg/status.d/libc6",
+                "Package: libc6\nSource: glibc\nVersion: 2.36-9\nArchitecture: amd64\n",
+            ),
             ("var/lib/dpkg/status.d/libc6.md5sums", "0123  lib/x\n"),
-            ("var/lib/dpkg/status.d/app", "Package: app\nVersion: 1:2\nArchitecture: amd64\nDepends: libc6 (>= 2)\n"),
+            (
+                "var/lib/dpkg/status.d/app",
+                "Package: app\nVersion: 1:2\nArchitecture: amd64\nDepends: libc6 (>= 2)\n",
+            ),
             ("usr/share/doc/base/copyright", MIT),
         ],
         &[("etc/os-release", "../usr/lib/os-release"), ("usr/share/doc/app", "base")],
@@ -84,7 +92,10 @@ fn a_distroless_tree_is_cataloged() {
         &tree,
         &[
             ("pkg:deb/debian/app@1:2?arch=amd64&distro=debian-12", "MIT"),
-            ("pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc", "NOASSERTION"),
+            (
+                "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc",
+                "NOASSERTION",
+            ),
         ],
     );
     let document = tree.document();
@@ -97,7 +108,10 @@ fn a_distroless_tree_is_cataloged() {
 #[test]
 fn an_alpine_tree_with_merged_usr_is_cataloged_once() {
     let tree = Tree::new(
-        &[("usr/lib/os-release", "ID=wolfi\nVERSION_ID=\"20230201\"\n"), ("usr/lib/apk/db/installed", "P:musl\nV:1-r0\nA:x86_64\nL:MIT\n")],
+        &[
+            ("usr/lib/os-release", "ID=wolfi\nVERSION_ID=\"20230201\"\n"),
+            ("usr/lib/apk/db/installed", "P:musl\nV:1-r0\nA:x86_64\nL:MIT\n"),
+        ],
         &[("lib", "usr/lib"), ("etc/os-release", "/usr/lib/os-release")],
     );
     check(&tree, &[("pkg:apk/wolfi/musl@1-r0?arch=x86_64&distro=wolfi-20230201", "MIT")]);
@@ -116,8 +130,15 @@ fn the_order_of_creation_does_not_show() {
 
 #[test]
 fn links_to_the_machine_are_not_followed() {
-    let tree =
-        Tree::new(&[("etc/x", "")], &[("var/lib/dpkg", "/var/lib/dpkg"), ("etc/os-release", "/etc/os-release"), ("a", "/"), ("b", "b")]);
+    let tree = Tree::new(
+        &[("etc/x", "")],
+        &[
+            ("var/lib/dpkg", "/var/lib/dpkg"),
+            ("etc/os-release", "/etc/os-release"),
+            ("a", "/"),
+            ("b", "b"),
+        ],
+    );
     check(&tree, &[]);
 }
 
@@ -131,8 +152,14 @@ fn packages_of_many_ecosystems_are_cataloged_beside_those_of_the_distribution() 
             ("var/lib/dpkg/info/nodejs.list", "/.\n/bin/node\n"),
             ("usr/bin/node", &node),
             ("opt/node/bin/node", &node),
-            ("app/node_modules/@a/b/package.json", r#"{"name":"@a/b","version":"1.0.0","license":"MIT"}"#),
-            ("usr/lib/python3/dist-packages/Zope.x-1.dist-info/METADATA", "Name: Zope.x\nVersion: 1+deb\n"),
+            (
+                "app/node_modules/@a/b/package.json",
+                r#"{"name":"@a/b","version":"1.0.0","license":"MIT"}"#,
+            ),
+            (
+                "usr/lib/python3/dist-packages/Zope.x-1.dist-info/METADATA",
+                "Name: Zope.x\nVersion: 1+deb\n",
+            ),
             ("opt/conda/conda-meta/x.json", r#"{"name":"x","version":"1","channel":"pkgs/main"}"#),
             ("gems/specifications/r.gemspec", "s.name = 'r'\ns.version = '2'\n"),
             ("app/vendor/composer/installed.json", r#"[{"name":"Psr/Log","version":"3.0.0"}]"#),
@@ -154,6 +181,11 @@ fn packages_of_many_ecosystems_are_cataloged_beside_those_of_the_distribution() 
     ];
     check(&tree, &expected);
     let document = tree.document();
-    let node = document["packages"].as_array().unwrap().iter().find(|package| package["name"] == "node").unwrap();
+    let node = document["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|package| package["name"] == "node")
+        .unwrap();
     assert_eq!(node["sourceInfo"], "read from the program's own contents: /opt/node/bin/node");
 }

@@ -1,5 +1,6 @@
-//! A document's JSON as text, put together from its members. It never holds a long list as a tree, which takes longer to make and to free than to
-//! write, and gives the bytes that the tree would give.
+//! A document's JSON as text, put together from its members. It never holds a long list as a tree,
+//! which takes longer to make and to free than to write, and gives the bytes that the tree would
+//! give.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,9 @@ impl Text {
     /// Of the short members.
     pub(super) fn new(members: Value) -> Self {
         match members {
-            Value::Object(members) => Self(members.into_iter().map(|(name, value)| (name, json(&value))).collect()),
+            Value::Object(members) => {
+                Self(members.into_iter().map(|(name, value)| (name, json(&value))).collect())
+            }
             _ => Self(BTreeMap::new()),
         }
     }
@@ -29,7 +32,11 @@ impl Text {
     }
 
     /// A list, of which one item is held at a time.
-    pub(super) fn set_list<T: Serialize>(&mut self, name: &str, items: impl IntoIterator<Item = T>) {
+    pub(super) fn set_list<T: Serialize>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+    ) {
         let mut text = "[".to_owned();
         for item in items {
             if text.len() > 1 {
@@ -42,7 +49,9 @@ impl Text {
     }
 
     pub(super) fn written(&self) -> String {
-        let mut text = String::with_capacity(self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + 2);
+        let mut text = String::with_capacity(
+            self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + 2,
+        );
         for (name, value) in &self.0 {
             text.push(if text.is_empty() { '{' } else { ',' });
             text.push_str(&json(name));

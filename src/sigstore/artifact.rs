@@ -1,4 +1,5 @@
-//! The check of any bundle about any artifact, a file or a digest, by signer or by key. It reads the artifact once and never fetches anything.
+//! The check of any bundle about any artifact, a file or a digest, by signer or by key. It reads
+//! the artifact once and never fetches anything.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -6,9 +7,12 @@ use std::str::FromStr;
 
 use regex::Regex;
 use serde::Serialize;
-use sigstore_types::{ArtifactDigest, Bundle, DerPublicKey, DigestBytes, HashAlgorithm, SignatureContent, Statement};
+use sigstore_types::{
+    ArtifactDigest, Bundle, DerPublicKey, DigestBytes, HashAlgorithm, SignatureContent, Statement,
+};
 use sigstore_verify::{
-    CertificateError, Error, Policy, PublicKeyVerificationPolicy, TransparencyLogError, VerificationPolicy, VerificationResult,
+    CertificateError, Error, Policy, PublicKeyVerificationPolicy, TransparencyLogError,
+    VerificationPolicy, VerificationResult,
 };
 
 use super::form;
@@ -24,7 +28,8 @@ pub enum Artifact {
 impl FromStr for Artifact {
     type Err = std::convert::Infallible;
 
-    /// `sha256:` (or `sha384:`, `sha512:`) with as many digits as it has, unless a file has that name; anything else is a path.
+    /// `sha256:` (or `sha384:`, `sha512:`) with as many digits as it has, unless a file has that
+    /// name; anything else is a path.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digest = text.split_once(':').and_then(|(algorithm, hex)| {
             let algorithm = match algorithm {
@@ -47,7 +52,12 @@ impl std::fmt::Display for Artifact {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(formatter, "{}", path.display()),
-            Self::Digest(digest) => write!(formatter, "{}:{}", digest.algorithm().as_rekor_str(), digest.value().to_hex()),
+            Self::Digest(digest) => write!(
+                formatter,
+                "{}:{}",
+                digest.algorithm().as_rekor_str(),
+                digest.value().to_hex()
+            ),
         }
     }
 }
@@ -55,11 +65,13 @@ impl std::fmt::Display for Artifact {
 /// Whose signature counts.
 #[derive(Debug, Clone)]
 pub enum Trusted {
-    /// Whom a certificate must name, and who must have vouched for it. An empty issuer: the certificate must name none.
+    /// Whom a certificate must name, and who must have vouched for it. An empty issuer: the
+    /// certificate must name none.
     Signer { identity: Identity, issuer: String },
     /// Whoever holds this key.
     Key(DerPublicKey),
-    /// Whoever the certificate names: all is checked but who signed. Only for what this run signed itself.
+    /// Whoever the certificate names: all is checked but who signed. Only for what this run signed
+    /// itself.
     AnyoneUnsafe,
 }
 
@@ -186,15 +198,29 @@ fn remedy_of(error: &Error) -> Option<String> {
     const EXPIRED: &str = "a signature counts only if its time is proven to lie in the life of the signer's certificate; sign again";
     const CHANGED: &str = "get it again from its origin; it was changed, or never was right";
     Some(match error {
-        Error::Certificate(CertificateError::Expired { .. } | CertificateError::NotYetValid { .. }) => EXPIRED.to_owned(),
-        Error::Certificate(CertificateError::ChainInvalid(detail)) if detail.contains("CertExpired") => EXPIRED.to_owned(),
-        Error::Certificate(CertificateError::ChainInvalid(_) | CertificateError::NoValidAuthority { .. } | CertificateError::Sct(_))
+        Error::Certificate(
+            CertificateError::Expired { .. } | CertificateError::NotYetValid { .. },
+        ) => EXPIRED.to_owned(),
+        Error::Certificate(CertificateError::ChainInvalid(detail))
+            if detail.contains("CertExpired") =>
+        {
+            EXPIRED.to_owned()
+        }
+        Error::Certificate(
+            CertificateError::ChainInvalid(_)
+            | CertificateError::NoValidAuthority { .. }
+            | CertificateError::Sct(_),
+        )
         | Error::TransparencyLog(TransparencyLogError::UnknownLog { .. })
         | Error::Timestamp(_) => FOREIGN.to_owned(),
-        Error::TransparencyLog(TransparencyLogError::Checkpoint(_) | TransparencyLogError::InclusionPromise(_)) => {
+        Error::TransparencyLog(
+            TransparencyLogError::Checkpoint(_) | TransparencyLogError::InclusionPromise(_),
+        ) => {
             format!("{CHANGED}; {FOREIGN}")
         }
-        Error::SignatureInvalid(_) | Error::TransparencyLog(_) | Error::Bundle(_) => CHANGED.to_owned(),
+        Error::SignatureInvalid(_) | Error::TransparencyLog(_) | Error::Bundle(_) => {
+            CHANGED.to_owned()
+        }
         Error::UnsupportedArtifact(_) => "pass the file itself, or its SHA-256".to_owned(),
         _ => return None,
     })
@@ -202,7 +228,12 @@ fn remedy_of(error: &Error) -> Option<String> {
 
 impl BundleVerifier {
     /// Checks that whom `trusted` names signed `artifact`. Logs are demanded as in `check`.
-    pub fn check_artifact(&self, bundle: &[u8], artifact: &Artifact, trusted: &Trusted) -> Result<CheckedBundle, ArtifactError> {
+    pub fn check_artifact(
+        &self,
+        bundle: &[u8],
+        artifact: &Artifact,
+        trusted: &Trusted,
+    ) -> Result<CheckedBundle, ArtifactError> {
         let bundle = form::read(bundle).map_err(ArtifactError::Unreadable)?;
         form::check(&bundle).map_err(ArtifactError::Form)?;
         if let Some(log) = form::foreign_log(&bundle, &self.logs) {
@@ -220,7 +251,11 @@ impl BundleVerifier {
         Ok(found(&bundle, &result, trusted))
     }
 
-    fn by_certificate(&self, bundle: &Bundle, artifact: &Artifact) -> Result<VerificationResult, ArtifactError> {
+    fn by_certificate(
+        &self,
+        bundle: &Bundle,
+        artifact: &Artifact,
+    ) -> Result<VerificationResult, ArtifactError> {
         if bundle.signing_certificate().is_none() {
             return Err(ArtifactError::KeyWanted);
         }
@@ -240,21 +275,40 @@ impl BundleVerifier {
         if complete { Ok(result) } else { Err(ArtifactError::Incomplete) }
     }
 
-    fn by_key(&self, bundle: &Bundle, artifact: &Artifact, key: &DerPublicKey) -> Result<VerificationResult, ArtifactError> {
+    fn by_key(
+        &self,
+        bundle: &Bundle,
+        artifact: &Artifact,
+        key: &DerPublicKey,
+    ) -> Result<VerificationResult, ArtifactError> {
         let mut policy = PublicKeyVerificationPolicy::new(key.clone());
         if !self.has_log {
             policy = policy.skip_tlog_unsafe();
         }
         let result = self.verified(bundle, artifact, &policy)?;
-        if result.tlog_verified() || !self.has_log { Ok(result) } else { Err(ArtifactError::Incomplete) }
+        if result.tlog_verified() || !self.has_log {
+            Ok(result)
+        } else {
+            Err(ArtifactError::Incomplete)
+        }
     }
 
-    fn verified(&self, bundle: &Bundle, artifact: &Artifact, policy: &dyn Policy) -> Result<VerificationResult, ArtifactError> {
+    fn verified(
+        &self,
+        bundle: &Bundle,
+        artifact: &Artifact,
+        policy: &dyn Policy,
+    ) -> Result<VerificationResult, ArtifactError> {
         let verified = match artifact {
-            Artifact::Digest(digest) => self.verifier.verify(sigstore_types::Artifact::from_digest(digest.clone()), bundle, policy),
+            Artifact::Digest(digest) => self.verifier.verify(
+                sigstore_types::Artifact::from_digest(digest.clone()),
+                bundle,
+                policy,
+            ),
             Artifact::File(path) => {
                 let failed = |source| ArtifactError::File { path: path.clone(), source };
-                match self.verifier.verify_reader(File::open(path).map_err(failed)?, bundle, policy) {
+                match self.verifier.verify_reader(File::open(path).map_err(failed)?, bundle, policy)
+                {
                     // Such as Ed25519, which signs the whole and not its digest.
                     Err(Error::UnsupportedArtifact(_)) => {
                         let bytes = std::fs::read(path).map_err(failed)?;
@@ -266,20 +320,29 @@ impl BundleVerifier {
             }
         };
         verified.map_err(|error| match error {
-            Error::ArtifactMismatch(detail) => ArtifactError::Artifact { detail, about: about(bundle) },
+            Error::ArtifactMismatch(detail) => {
+                ArtifactError::Artifact { detail, about: about(bundle) }
+            }
             other => ArtifactError::Refused(other),
         })
     }
 }
 
 /// Compares who signed with who should have; the library knows neither patterns nor "no issuer".
-fn named(result: &VerificationResult, identity: &Identity, issuer: &str) -> Result<(), ArtifactError> {
+fn named(
+    result: &VerificationResult,
+    identity: &Identity,
+    issuer: &str,
+) -> Result<(), ArtifactError> {
     let actual = result.identity().map(|name| name.as_str().to_owned());
     if !actual.as_deref().is_some_and(|actual| identity.matches(actual)) {
         return Err(ArtifactError::Identity { expected: identity.to_string(), actual });
     }
     if result.issuer().unwrap_or_default() != issuer {
-        return Err(ArtifactError::Issuer { expected: issuer.to_owned(), actual: result.issuer().map(str::to_owned) });
+        return Err(ArtifactError::Issuer {
+            expected: issuer.to_owned(),
+            actual: result.issuer().map(str::to_owned),
+        });
     }
     Ok(())
 }
@@ -323,7 +386,9 @@ fn found(bundle: &Bundle, result: &VerificationResult, trusted: &Trusted) -> Che
 
 fn statement(bundle: &Bundle) -> Option<Statement> {
     match &bundle.content {
-        SignatureContent::DsseEnvelope(envelope) => serde_json::from_slice(envelope.payload.as_bytes()).ok(),
+        SignatureContent::DsseEnvelope(envelope) => {
+            serde_json::from_slice(envelope.payload.as_bytes()).ok()
+        }
         _ => None,
     }
 }
@@ -335,14 +400,19 @@ fn about(bundle: &Bundle) -> String {
         SignatureContent::MessageSignature(signature) => signature
             .message_digest
             .iter()
-            .map(|digest| format!("`{}:{}`", digest.algorithm.as_rekor_str(), digest.digest.to_hex()))
+            .map(|digest| {
+                format!("`{}:{}`", digest.algorithm.as_rekor_str(), digest.digest.to_hex())
+            })
             .collect(),
         _ => statement(bundle)
             .into_iter()
             .flat_map(|statement| statement.subject)
             .filter_map(|subject| {
-                let sha256 = subject.digest.sha256.map(|hash| format!("`sha256:{}`", hash.to_hex()));
-                sha256.or_else(|| subject.digest.sha512.map(|hash| format!("`sha512:{}`", hash.to_hex())))
+                let sha256 =
+                    subject.digest.sha256.map(|hash| format!("`sha256:{}`", hash.to_hex()));
+                sha256.or_else(|| {
+                    subject.digest.sha512.map(|hash| format!("`sha512:{}`", hash.to_hex()))
+                })
             })
             .collect(),
     };

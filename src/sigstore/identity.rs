@@ -1,4 +1,5 @@
-//! Who this run is: the OIDC token from the runner, and what it claims. The claims are unverified until Fulcio has put them into a certificate.
+//! Who this run is: the OIDC token from the runner, and what it claims. The claims are unverified
+//! until Fulcio has put them into a certificate.
 
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use crate::github::{Context, IdTokenRequest};
 
 /// What Fulcio wants to stand in `aud`.
 const AUDIENCE: &str = "sigstore";
-const PERMISSION: &str = "add \"permissions: id-token: write\" to the job; pull requests from forks never get it";
+const PERMISSION: &str =
+    "add \"permissions: id-token: write\" to the job; pull requests from forks never get it";
 
 /// A token with what it claims.
 pub struct OidcToken {
@@ -25,7 +27,8 @@ pub struct OidcToken {
     pub unverified: UnverifiedClaims,
 }
 
-/// Claims read without checking the signature; Fulcio checks it. Good enough to fail early and to know what to expect.
+/// Claims read without checking the signature; Fulcio checks it. Good enough to fail early and to
+/// know what to expect.
 #[derive(Debug, Clone, Deserialize)]
 pub struct UnverifiedClaims {
     pub iss: String,
@@ -57,8 +60,13 @@ impl UnverifiedClaims {
     }
 }
 
-/// Asks the runner for a token: <https://docs.github.com/actions/reference/security/oidc>. `issuers` may have issued it beside the workflow's server.
-pub async fn token(http: &reqwest::Client, context: &Context, issuers: &[String]) -> anyhow::Result<OidcToken> {
+/// Asks the runner for a token: <https://docs.github.com/actions/reference/security/oidc>.
+/// `issuers` may have issued it beside the workflow's server.
+pub async fn token(
+    http: &reqwest::Client,
+    context: &Context,
+    issuers: &[String],
+) -> anyhow::Result<OidcToken> {
     let jwt = raw_token(http, context, AUDIENCE).await?;
     let token = OidcToken { unverified: claims(jwt.expose_secret())?, jwt };
     check(&token.unverified, context, jiff::Timestamp::now().as_second())?;
@@ -67,27 +75,55 @@ pub async fn token(http: &reqwest::Client, context: &Context, issuers: &[String]
 }
 
 /// A token for whoever `audience` names, unread.
-pub async fn raw_token(http: &reqwest::Client, context: &Context, audience: &str) -> anyhow::Result<SecretString> {
+pub async fn raw_token(
+    http: &reqwest::Client,
+    context: &Context,
+    audience: &str,
+) -> anyhow::Result<SecretString> {
     let Some(request) = &context.id_token else {
-        return Err(anyhow::anyhow!("this job may not ask for an OIDC token, so nothing can be signed")).hint(PERMISSION);
+        return Err(anyhow::anyhow!(
+            "this job may not ask for an OIDC token, so nothing can be signed"
+        ))
+        .hint(PERMISSION);
     };
     if reqwest::Url::parse(&request.url).ok().as_ref().and_then(authority).is_none() {
-        anyhow::bail!("the OIDC token service `{}` is not reached over https, so it is not asked", shown(&request.url));
+        anyhow::bail!(
+            "the OIDC token service `{}` is not reached over https, so it is not asked",
+            shown(&request.url)
+        );
     }
-    persistently("the OIDC token service", shown(&request.url), || ask(http, request, audience, answer::WITHIN)).await.remedied()
+    persistently("the OIDC token service", shown(&request.url), || {
+        ask(http, request, audience, answer::WITHIN)
+    })
+    .await
+    .remedied()
 }
 
 /// The token itself while it has minutes to live, a new one otherwise: a build may take an hour.
-pub async fn refreshed(http: &reqwest::Client, context: &Context, issuers: &[String], held: OidcToken) -> anyhow::Result<OidcToken> {
+pub async fn refreshed(
+    http: &reqwest::Client,
+    context: &Context,
+    issuers: &[String],
+    held: OidcToken,
+) -> anyhow::Result<OidcToken> {
     const ENOUGH: i64 = 120;
-    if held.unverified.exp - jiff::Timestamp::now().as_second() > ENOUGH { Ok(held) } else { token(http, context, issuers).await }
+    if held.unverified.exp - jiff::Timestamp::now().as_second() > ENOUGH {
+        Ok(held)
+    } else {
+        token(http, context, issuers).await
+    }
 }
 
 fn shown(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
-async fn ask(http: &reqwest::Client, request: &IdTokenRequest, audience: &str, within: Duration) -> Result<SecretString, Failure> {
+async fn ask(
+    http: &reqwest::Client,
+    request: &IdTokenRequest,
+    audience: &str,
+    within: Duration,
+) -> Result<SecretString, Failure> {
     #[derive(Deserialize)]
     struct Answer {
         value: SecretString,
@@ -105,19 +141,26 @@ async fn ask(http: &reqwest::Client, request: &IdTokenRequest, audience: &str, w
         return Err(Failure::of_status(status.as_u16(), "no token was given".to_owned()));
     }
     let body = answer::read(answer, answer::LIMIT).await.map_err(|unread| match unread {
-        answer::Unread::Broken(ref cause) if !cause.is_timeout() => Failure::Passing(unread.to_string()),
+        answer::Unread::Broken(ref cause) if !cause.is_timeout() => {
+            Failure::Passing(unread.to_string())
+        }
         // What drips would do so again.
         _ => Failure::Nonsense(unread.to_string()),
     })?;
     // The body is not quoted: it would hold the token.
     let answer = serde_json::from_slice::<Answer>(&body);
-    answer.map(|answer| answer.value).map_err(|_| Failure::Nonsense("its answer holds no `value`".to_owned()))
+    answer
+        .map(|answer| answer.value)
+        .map_err(|_| Failure::Nonsense("its answer holds no `value`".to_owned()))
 }
 
 /// Reads the middle part of a JWT.
 pub fn claims(jwt: &str) -> anyhow::Result<UnverifiedClaims> {
     let payload = jwt.split('.').nth(1).context("the OIDC token is not a JWT")?;
-    let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok().context("the OIDC token is not a JWT")?;
+    let json = URL_SAFE_NO_PAD
+        .decode(payload.trim_end_matches('='))
+        .ok()
+        .context("the OIDC token is not a JWT")?;
     serde_json::from_slice(&json).context("the OIDC token lacks the claims of a workflow token")
 }
 
@@ -130,46 +173,68 @@ fn check(claims: &UnverifiedClaims, context: &Context, now: i64) -> anyhow::Resu
     if let Some(repository) = &context.repository
         && !claims.repository.eq_ignore_ascii_case(repository)
     {
-        bail!("the OIDC token is about repository `{}`, and this run is of `{repository}`", claims.repository);
+        bail!(
+            "the OIDC token is about repository `{}`, and this run is of `{repository}`",
+            claims.repository
+        );
     }
     let (theirs, ours) = (&claims.repository_id, &context.repository_id);
     if !ours.is_empty() && !theirs.is_empty() && theirs != ours {
-        bail!("the OIDC token is about the repository of id `{theirs}`, and this run is of `{ours}`");
+        bail!(
+            "the OIDC token is about the repository of id `{theirs}`, and this run is of `{ours}`"
+        );
     }
     if !context.sha.is_empty() && !claims.sha.is_empty() && claims.sha != context.sha {
-        bail!("the OIDC token is about commit `{}`, and this run is of `{}`", claims.sha, context.sha);
+        bail!(
+            "the OIDC token is about commit `{}`, and this run is of `{}`",
+            claims.sha,
+            context.sha
+        );
     }
     if claims.job_workflow_ref.is_empty() {
-        return Err(anyhow::anyhow!("the OIDC token of issuer `{}` names no workflow (`job_workflow_ref`)", claims.iss))
-            .hint("keyless signing here needs a token of GitHub Actions");
+        return Err(anyhow::anyhow!(
+            "the OIDC token of issuer `{}` names no workflow (`job_workflow_ref`)",
+            claims.iss
+        ))
+        .hint("keyless signing here needs a token of GitHub Actions");
     }
     if claims.repository.is_empty() || claims.sha.is_empty() {
-        return Err(anyhow::anyhow!("the OIDC token of issuer `{}` names no repository or no commit", claims.iss))
-            .hint("keyless signing here needs a token of GitHub Actions");
+        return Err(anyhow::anyhow!(
+            "the OIDC token of issuer `{}` names no repository or no commit",
+            claims.iss
+        ))
+        .hint("keyless signing here needs a token of GitHub Actions");
     }
     Ok(())
 }
 
-/// Whoever else issued a token would speak for a run of another server. One on this machine can: no certificate authority elsewhere believes it.
+/// Whoever else issued a token would speak for a run of another server. One on this machine can: no
+/// certificate authority elsewhere believes it.
 fn from_a_known_issuer(issuer: &str, context: &Context, issuers: &[String]) -> anyhow::Result<()> {
     let server = Server::of(&context.server_url);
     let url = reqwest::Url::parse(issuer).ok();
     let is_here = url.as_ref().and_then(authority).is_some_and(|host| is_loopback(&host));
-    if server.issues(issuer) || is_here || issuers.iter().any(|known| known == issuer.trim_end_matches('/')) {
+    if server.issues(issuer)
+        || is_here
+        || issuers.iter().any(|known| known == issuer.trim_end_matches('/'))
+    {
         return Ok(());
     }
     Err(anyhow::anyhow!("the OIDC token is of issuer `{issuer}`, which is not the one of `{server}`"))
         .hint("a private Sigstore instance names the issuers that it takes in its signing config (`oidcUrls`), see `signing-config`")
 }
 
-/// Refuses a token that the certificate authority is known not to take, before anything is built: Sigstore's public ones take those of
-/// github.com's workflows, with or without the enterprise that an issuer names.
+/// Refuses a token that the certificate authority is known not to take, before anything is built:
+/// Sigstore's public ones take those of github.com's workflows, with or without the enterprise that
+/// an issuer names.
 ///
 /// # Errors
 /// When it will be refused there.
 pub fn taken_by(fulcio: Option<&str>, issuer: &str) -> anyhow::Result<()> {
     const PUBLIC: [&str; 2] = ["fulcio.sigstore.dev", "fulcio.sigstage.dev"];
-    let host = fulcio.and_then(|url| reqwest::Url::parse(url).ok()).and_then(|url| url.host_str().map(str::to_owned));
+    let host = fulcio
+        .and_then(|url| reqwest::Url::parse(url).ok())
+        .and_then(|url| url.host_str().map(str::to_owned));
     let Some(host) = host.filter(|host| PUBLIC.contains(&host.as_str())) else { return Ok(()) };
     if Server::of("https://github.com").issues(issuer) {
         return Ok(());
@@ -195,7 +260,11 @@ mod tests {
             (Some(fulcio), "https://git.example.com/_services/token", false),
             (Some(fulcio), "https://token.actions.octo.ghe.com", false),
             (Some(fulcio), "http://127.0.0.1:1", false),
-            (Some("https://fulcio.sigstage.dev/"), "https://git.example.com/_services/token", false),
+            (
+                Some("https://fulcio.sigstage.dev/"),
+                "https://git.example.com/_services/token",
+                false,
+            ),
             (Some("https://fulcio.example.com"), "https://git.example.com/_services/token", true),
             (None, "https://git.example.com/_services/token", true),
         ] {
@@ -220,19 +289,25 @@ mod tests {
 
     #[test]
     fn refuses_stale_and_foreign_tokens() {
-        let context = Context { repository: Some("o/r".into()), sha: "abc".into(), ..Context::default() };
+        let context =
+            Context { repository: Some("o/r".into()), sha: "abc".into(), ..Context::default() };
         check(&given(11, "O/r", "abc"), &context, 10).unwrap();
-        for (claims, why) in
-            [(given(10, "o/r", "abc"), "expired"), (given(11, "o/other", "abc"), "repository"), (given(11, "o/r", "abd"), "commit")]
-        {
+        for (claims, why) in [
+            (given(10, "o/r", "abc"), "expired"),
+            (given(11, "o/other", "abc"), "repository"),
+            (given(11, "o/r", "abd"), "commit"),
+        ] {
             let message = crate::error::message(&check(&claims, &context, 10).unwrap_err());
             assert!(message.contains(why), "{message}");
         }
         let renamed = Context { repository_id: "8".into(), ..context };
-        let message = crate::error::message(&check(&given(11, "o/r", "abc"), &renamed, 10).unwrap_err());
+        let message =
+            crate::error::message(&check(&given(11, "o/r", "abc"), &renamed, 10).unwrap_err());
         assert!(message.contains("repository of id `7`, and this run is of `8`"), "{message}");
         for (repository, sha) in [("", "abc"), ("o/r", "")] {
-            let message = check(&given(11, repository, sha), &Context::default(), 10).unwrap_err().to_string();
+            let message = check(&given(11, repository, sha), &Context::default(), 10)
+                .unwrap_err()
+                .to_string();
             assert!(message.contains("hint"), "{message}");
         }
     }
@@ -255,7 +330,11 @@ mod tests {
             ("https://octo.ghe.com", "https://token.actions.other.ghe.com", false),
         ] {
             let context = Context { server_url: server.into(), ..Context::default() };
-            assert_eq!(from_a_known_issuer(issuer, &context, &own).is_ok(), fine, "{server}: {issuer}");
+            assert_eq!(
+                from_a_known_issuer(issuer, &context, &own).is_ok(),
+                fine,
+                "{server}: {issuer}"
+            );
         }
     }
 
@@ -268,7 +347,10 @@ mod tests {
             (Some("Public"), Visibility::Private),
             (None, Visibility::Unknown),
         ] {
-            let claims = UnverifiedClaims { repository_visibility: claim.map(str::to_owned), ..given(11, "o/r", "abc") };
+            let claims = UnverifiedClaims {
+                repository_visibility: claim.map(str::to_owned),
+                ..given(11, "o/r", "abc")
+            };
             assert_eq!(claims.visibility(), said, "{claim:?}");
         }
     }
@@ -277,17 +359,29 @@ mod tests {
     async fn a_token_service_that_drips_never_ends_or_is_not_safe_is_left() {
         let ask = async |url: String| {
             let request = IdTokenRequest { url, token: "t".to_owned().into() };
-            ask(&reqwest::Client::new(), &request, "sigstore", Duration::from_millis(300)).await.unwrap_err()
+            ask(&reqwest::Client::new(), &request, "sigstore", Duration::from_millis(300))
+                .await
+                .unwrap_err()
         };
-        assert!(matches!(ask(bad::dripping().await).await, Failure::Nonsense(cause) if cause.contains("broke off")));
+        assert!(
+            matches!(ask(bad::dripping().await).await, Failure::Nonsense(cause) if cause.contains("broke off"))
+        );
         let url = bad::endless().await;
         let request = IdTokenRequest { url, token: "t".to_owned().into() };
-        let refused = super::ask(&reqwest::Client::new(), &request, "sigstore", answer::WITHIN).await.unwrap_err();
+        let refused = super::ask(&reqwest::Client::new(), &request, "sigstore", answer::WITHIN)
+            .await
+            .unwrap_err();
         assert!(matches!(refused, Failure::Nonsense(cause) if cause.contains("larger than")));
-        let request = IdTokenRequest { url: "http://oidc.example/token?x=y".into(), token: "t".to_owned().into() };
+        let request = IdTokenRequest {
+            url: "http://oidc.example/token?x=y".into(),
+            token: "t".to_owned().into(),
+        };
         let context = Context { id_token: Some(request), ..Context::default() };
         let error = raw_token(&reqwest::Client::new(), &context, "sigstore").await.unwrap_err();
-        assert!(error.to_string().contains("`http://oidc.example/token` is not reached over https"), "{error}");
+        assert!(
+            error.to_string().contains("`http://oidc.example/token` is not reached over https"),
+            "{error}"
+        );
     }
 
     #[test]

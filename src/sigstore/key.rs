@@ -1,4 +1,5 @@
-//! A private key as cosign keeps it, encrypted under a password → a key that signs. It never tells key or password, in an error neither.
+//! A private key as cosign keeps it, encrypted under a password → a key that signs. It never tells
+//! key or password, in an error neither.
 //!
 //! Format: <https://github.com/sigstore/cosign/blob/main/pkg/cosign/keys.go>, <https://github.com/secure-systems-lab/go-securesystemslib>.
 
@@ -18,8 +19,15 @@ use crate::image::Digest;
 /// What cosign calls its keys in PEM, now and before version 2.
 const LABELS: [&str; 2] = ["ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY"];
 /// Others that a user may have taken for one.
-const FOREIGN: [&str; 7] =
-    ["PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PUBLIC KEY", "CERTIFICATE"];
+const FOREIGN: [&str; 7] = [
+    "PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "OPENSSH PRIVATE KEY",
+    "PUBLIC KEY",
+    "CERTIFICATE",
+];
 /// cosign's own costs are 15 and 16; more than this takes a gigabyte.
 const COSTS: std::ops::RangeInclusive<u8> = 10..=20;
 
@@ -43,7 +51,9 @@ pub enum KeyError {
     Unknown(&'static str, &'static str),
     #[error("the password in `COSIGN_PASSWORD` does not open it, or it is damaged")]
     Password,
-    #[error("it is opened, and is not a key of ECDSA P-256, which is what `cosign generate-key-pair` makes")]
+    #[error(
+        "it is opened, and is not a key of ECDSA P-256, which is what `cosign generate-key-pair` makes"
+    )]
     Kind,
 }
 
@@ -53,8 +63,12 @@ impl KeyError {
             Self::NotPem | Self::Damaged | Self::Unknown(..) | Self::Kind => {
                 "make a key with `cosign generate-key-pair`, and give the whole text of `cosign.key`"
             }
-            Self::Foreign(_) => "encrypt it with `cosign import-key-pair --key FILE`, and give the text of `import-cosign.key`",
-            Self::Password => "set `COSIGN_PASSWORD` to the password of this key; leave it out where that is empty",
+            Self::Foreign(_) => {
+                "encrypt it with `cosign import-key-pair --key FILE`, and give the text of `import-cosign.key`"
+            }
+            Self::Password => {
+                "set `COSIGN_PASSWORD` to the password of this key; leave it out where that is empty"
+            }
         }
     }
 }
@@ -91,7 +105,8 @@ struct Cipher {
 impl SigningKey {
     /// Opens the text of a `cosign.key`.
     pub fn open(pem: &str, password: &str) -> Result<Self, KeyError> {
-        let sealed: Sealed = serde_json::from_slice(&content(pem)?).map_err(|_| KeyError::Damaged)?;
+        let sealed: Sealed =
+            serde_json::from_slice(&content(pem)?).map_err(|_| KeyError::Damaged)?;
         let pkcs8 = sealed.open(password)?;
         let pair = KeyPair::from_pkcs8_der(pkcs8.expose_secret()).map_err(|_| KeyError::Kind)?;
         let public = pair.public_key_der().map_err(|_| KeyError::Kind)?;
@@ -127,12 +142,19 @@ pub fn public_pem(public: &DerPublicKey) -> String {
 fn content(pem: &str) -> Result<Vec<u8>, KeyError> {
     let body = |label: &str| {
         let after = pem.split_once(&format!("-----BEGIN {label}-----"))?.1;
-        Some(after.split_once(&format!("-----END {label}-----")).map(|(body, _)| body.split_whitespace().collect::<String>()))
+        Some(
+            after
+                .split_once(&format!("-----END {label}-----"))
+                .map(|(body, _)| body.split_whitespace().collect::<String>()),
+        )
     };
     match LABELS.into_iter().find_map(body) {
         Some(Some(text)) => BASE64.decode(text).map_err(|_| KeyError::Damaged),
         Some(None) => Err(KeyError::Damaged),
-        None => Err(FOREIGN.into_iter().find(|label| body(label).is_some()).map_or(KeyError::NotPem, KeyError::Foreign)),
+        None => Err(FOREIGN
+            .into_iter()
+            .find(|label| body(label).is_some())
+            .map_or(KeyError::NotPem, KeyError::Foreign)),
     }
 }
 
@@ -152,9 +174,12 @@ impl Sealed {
         }
         let params = scrypt::Params::new(cost, r, p, 32).map_err(|_| KeyError::Damaged)?;
         let mut key = crypto_secretbox::Key::default();
-        scrypt::scrypt(password.as_bytes(), &bytes(&self.kdf.salt)?, &params, &mut key).map_err(|_| KeyError::Damaged)?;
-        let nonce: [u8; 24] = bytes(&self.cipher.nonce)?.try_into().map_err(|_| KeyError::Damaged)?;
-        let opened = XSalsa20Poly1305::new(&key).decrypt(&nonce.into(), bytes(&self.ciphertext)?.as_slice());
+        scrypt::scrypt(password.as_bytes(), &bytes(&self.kdf.salt)?, &params, &mut key)
+            .map_err(|_| KeyError::Damaged)?;
+        let nonce: [u8; 24] =
+            bytes(&self.cipher.nonce)?.try_into().map_err(|_| KeyError::Damaged)?;
+        let opened =
+            XSalsa20Poly1305::new(&key).decrypt(&nonce.into(), bytes(&self.ciphertext)?.as_slice());
         opened.map(SecretSlice::from).map_err(|_| KeyError::Password)
     }
 }
@@ -180,7 +205,11 @@ mod tests {
         let changed = |from: &str, to: &str| {
             let json = String::from_utf8(content(KEY).unwrap()).unwrap();
             assert!(json.contains(from), "{json}");
-            format!("-----BEGIN {0}-----\n{1}\n-----END {0}-----\n", LABELS[0], BASE64.encode(json.replace(from, to)))
+            format!(
+                "-----BEGIN {0}-----\n{1}\n-----END {0}-----\n",
+                LABELS[0],
+                BASE64.encode(json.replace(from, to))
+            )
         };
         for (text, why) in [
             (KEY.to_owned(), "`COSIGN_PASSWORD` does not open it"),

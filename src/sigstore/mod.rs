@@ -1,4 +1,5 @@
-//! Sigstore's services: which to use, one signing session for a run, and the check of a bundle. The one module that knows the `sigstore-*` crates.
+//! Sigstore's services: which to use, one signing session for a run, and the check of a bundle. The
+//! one module that knows the `sigstore-*` crates.
 
 pub mod artifact;
 mod form;
@@ -15,8 +16,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use sigstore_trust_root::{
-    SIGSTORE_PRODUCTION_SIGNING_CONFIG, SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_SIGNING_CONFIG, SIGSTORE_STAGING_TRUSTED_ROOT,
-    SigningConfig, TrustedRoot,
+    SIGSTORE_PRODUCTION_SIGNING_CONFIG, SIGSTORE_PRODUCTION_TRUSTED_ROOT,
+    SIGSTORE_STAGING_SIGNING_CONFIG, SIGSTORE_STAGING_TRUSTED_ROOT, SigningConfig, TrustedRoot,
 };
 
 use crate::error::Remedy as _;
@@ -24,11 +25,13 @@ use crate::github::network::certificate_remedy;
 
 /// The media type of a Sigstore bundle, which is also the artifact type of its referrer.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/// What a signature of an image states: <https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md>.
+/// What a signature of an image states:
+/// <https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md>.
 pub const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 
-/// Where to sign. Read from a signing config: <https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto>.
+/// Where to sign. Read from a signing config:
+/// <https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto>.
 #[derive(Debug, Clone)]
 pub struct Services {
     /// `None` only where a key of one's own signs.
@@ -47,7 +50,8 @@ pub struct Rekor {
 }
 
 impl Services {
-    /// Reads a signing config file, or takes the public-good instance's, which is part of this program.
+    /// Reads a signing config file, or takes the public-good instance's, which is part of this
+    /// program.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let services = Self::load_for_key(file)?;
         anyhow::ensure!(
@@ -70,10 +74,15 @@ impl Services {
 
     fn read(text: &str, file: Option<&Path>) -> anyhow::Result<Self> {
         let config = SigningConfig::from_json(text)
-            .with_context(|| format!("input `signing-config`: {} is not a signing config", shown(file)))
+            .with_context(|| {
+                format!("input `signing-config`: {} is not a signing config", shown(file))
+            })
             .hint("make one with `cosign signing-config create`, version 0.2")?;
         let fulcio = config.fulcio_url().map(|service| trimmed(&service.url));
-        let rekor = config.rekor_url(None).map(|service| Rekor { url: trimmed(&service.url), version: service.major_api_version });
+        let rekor = config.rekor_url(None).map(|service| Rekor {
+            url: trimmed(&service.url),
+            version: service.major_api_version,
+        });
         let timestamp = config.tsa_url().map(|service| service.url.clone());
         if timestamp.is_none() && rekor.as_ref().is_none_or(|rekor| rekor.version > 1) {
             anyhow::bail!(
@@ -81,13 +90,17 @@ impl Services {
                 shown(file)
             );
         }
-        // Those of the public-good instance are of people, and those of workflows are the servers' own.
-        let issuers = file.map(|_| config.eligible_oidc_urls().into_iter().map(|service| trimmed(&service.url)).collect());
+        // Those of the public-good instance are of people, and those of workflows are the servers'
+        // own.
+        let issuers = file.map(|_| {
+            config.eligible_oidc_urls().into_iter().map(|service| trimmed(&service.url)).collect()
+        });
         Ok(Self { fulcio, rekor, timestamp, issuers: issuers.unwrap_or_default() })
     }
 }
 
-/// Whom to believe. Reads a trusted root file, or takes the public-good instance's, which is part of this program.
+/// Whom to believe. Reads a trusted root file, or takes the public-good instance's, which is part
+/// of this program.
 pub fn load_trusted_root(file: Option<&Path>) -> anyhow::Result<TrustedRoot> {
     read_trusted_root(&read_or(file, "trusted-root", SIGSTORE_PRODUCTION_TRUSTED_ROOT)?, file)
 }
@@ -106,7 +119,8 @@ fn read_trusted_root(text: &str, file: Option<&Path>) -> anyhow::Result<TrustedR
 fn read_or(file: Option<&Path>, input: &str, embedded: &str) -> anyhow::Result<String> {
     match file {
         None => Ok(embedded.to_owned()),
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("input `{input}`: `{}` cannot be read", path.display())),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("input `{input}`: `{}` cannot be read", path.display())),
     }
 }
 
@@ -149,7 +163,11 @@ impl crate::error::Remedied for SigstoreError {
 }
 
 /// Runs a request to a service again while it fails in a passing way.
-async fn persistently<T, F>(service: &'static str, url: &str, mut request: impl FnMut() -> F) -> Result<T, SigstoreError>
+async fn persistently<T, F>(
+    service: &'static str,
+    url: &str,
+    mut request: impl FnMut() -> F,
+) -> Result<T, SigstoreError>
 where
     F: Future<Output = Result<T, Failure>>,
 {
@@ -160,13 +178,23 @@ where
         let url = || url.to_owned();
         // The clients of these services limit neither time nor size of a body.
         let whole = tokio::time::timeout(WITHIN, request()).await;
-        let late = || Failure::Passing(format!("the answer did not end within {} s", WITHIN.as_secs()));
+        let late =
+            || Failure::Passing(format!("the answer did not end within {} s", WITHIN.as_secs()));
         match whole.unwrap_or_else(|_| Err(late())) {
             Ok(value) => return Ok(value),
-            Err(Failure::Final(detail)) => return Err(SigstoreError::Refused { service, url: url(), detail }),
-            Err(Failure::Nonsense(detail)) => return Err(SigstoreError::Unusable { service, url: url(), detail }),
+            Err(Failure::Final(detail)) => {
+                return Err(SigstoreError::Refused { service, url: url(), detail });
+            }
+            Err(Failure::Nonsense(detail)) => {
+                return Err(SigstoreError::Unusable { service, url: url(), detail });
+            }
             Err(Failure::Passing(detail)) if attempt == ATTEMPTS => {
-                return Err(SigstoreError::Unreachable { service, url: url(), attempts: attempt, detail });
+                return Err(SigstoreError::Unreachable {
+                    service,
+                    url: url(),
+                    attempts: attempt,
+                    detail,
+                });
             }
             Err(Failure::Passing(_)) => tokio::time::sleep(crate::registry::backoff(attempt)).await,
         }

@@ -1,5 +1,6 @@
-//! A certificate → where its signature comes from: repository, commit, ref and run, as Fulcio wrote them. It never
-//! believes an extension that stands there twice, cannot be read, or says other than its older twin.
+//! A certificate → where its signature comes from: repository, commit, ref and run, as Fulcio wrote
+//! them. It never believes an extension that stands there twice, cannot be read, or says other than
+//! its older twin.
 //!
 //! <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>
 
@@ -18,16 +19,19 @@ const PLAIN: std::ops::RangeInclusive<u32> = 1..=6;
 /// A name in the certificate's subject, and no extension of its own.
 const OTHER_NAME: u32 = 7;
 /// Older extensions, and those that say the same.
-const TWINS: [(u32, u32, &str); 4] = [(1, 8, "the issuer"), (2, 20, "the trigger"), (3, 13, "the commit"), (6, 14, "the ref")];
+const TWINS: [(u32, u32, &str); 4] =
+    [(1, 8, "the issuer"), (2, 20, "the trigger"), (3, 13, "the commit"), (6, 14, "the ref")];
 const OLD_REPOSITORY: u32 = 5;
 const REPOSITORY: u32 = 12;
 
-/// Where a signature comes from. What the certificate does not say, or leaves empty, is absent. Nothing here is a
-/// label or an annotation, which anybody writes: the certificate authority vouches for all of it.
+/// Where a signature comes from. What the certificate does not say, or leaves empty, is absent.
+/// Nothing here is a label or an annotation, which anybody writes: the certificate authority
+/// vouches for all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
-    /// `https://github.com/OWNER/NAME`: of the run, so the caller's where a reusable workflow signs.
+    /// `https://github.com/OWNER/NAME`: of the run, so the caller's where a reusable workflow
+    /// signs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
     /// The number that a repository keeps when it is renamed, and that none gets after it.
@@ -72,12 +76,14 @@ pub struct Source {
 impl Source {
     /// Reads the extensions of a certificate in DER; `identity` is whom it names.
     pub fn of(certificate: &[u8], identity: &str) -> Result<Self, String> {
-        let certificate = Certificate::from_der(certificate).map_err(|error| format!("its certificate cannot be read: {error}"))?;
+        let certificate = Certificate::from_der(certificate)
+            .map_err(|error| format!("its certificate cannot be read: {error}"))?;
         let mut said = BTreeMap::new();
         for extension in certificate.tbs_certificate.extensions.iter().flatten() {
             let Some(number) = number(&extension.extn_id) else { continue };
-            let text = text(number, extension.extn_value.as_bytes())
-                .ok_or_else(|| format!("its certificate's `{ARC}.{number}` is not text that can be read"))?;
+            let text = text(number, extension.extn_value.as_bytes()).ok_or_else(|| {
+                format!("its certificate's `{ARC}.{number}` is not text that can be read")
+            })?;
             if said.insert(number, text).is_some() {
                 return Err(format!("its certificate says `{ARC}.{number}` twice"));
             }
@@ -103,7 +109,8 @@ impl Source {
                 }
                 Some(_) => {}
                 None => {
-                    // Certificates of before 2022 name no server. It is the workflow's: none calls another server's.
+                    // Certificates of before 2022 name no server. It is the workflow's: none calls
+                    // another server's.
                     let full = server(identity).map(|server| format!("{server}/{old}"));
                     said.extend(full.map(|full| (REPOSITORY, full)));
                 }
@@ -173,7 +180,8 @@ fn path(url: &str) -> Option<&str> {
 }
 
 /// The repository of the workflow that a certificate names: `https://github.com/OWNER/NAME` of
-/// `https://github.com/OWNER/NAME/.github/workflows/x.yml@refs/…`, and GitLab's of its `//` likewise.
+/// `https://github.com/OWNER/NAME/.github/workflows/x.yml@refs/…`, and GitLab's of its `//`
+/// likewise.
 pub fn repository_of_workflow(identity: &str) -> Option<&str> {
     let path = path(identity)?;
     let end = path.find("/.github/workflows/").or_else(|| path.find("//"))?;
@@ -195,9 +203,19 @@ mod tests {
 
     #[test]
     fn older_extensions_say_the_same_or_nothing_counts() {
-        let both = [(2, "push"), (20, "push"), (3, "ab"), (13, "ab"), (5, "o/r"), (12, "https://github.com/o/r")];
+        let both = [
+            (2, "push"),
+            (20, "push"),
+            (3, "ab"),
+            (13, "ab"),
+            (5, "o/r"),
+            (12, "https://github.com/o/r"),
+        ];
         let source = said(&both).unwrap();
-        assert_eq!((source.trigger.as_deref(), source.commit.as_deref()), (Some("push"), Some("ab")));
+        assert_eq!(
+            (source.trigger.as_deref(), source.commit.as_deref()),
+            (Some("push"), Some("ab"))
+        );
         for (older, newer, old, new) in [
             (1, 8, "https://i", "https://j"),
             (2, 20, "push", "pull_request"),
@@ -208,7 +226,10 @@ mod tests {
             (6, 14, "refs/heads/main", "refs/heads/Main"),
         ] {
             let why = said(&[(older, old), (newer, new)]).unwrap_err();
-            assert!(why.contains("says two things") && why.contains(&format!(".{older}`")), "{why}");
+            assert!(
+                why.contains("says two things") && why.contains(&format!(".{older}`")),
+                "{why}"
+            );
         }
     }
 
@@ -217,7 +238,8 @@ mod tests {
         let source = said(&[(12, ""), (15, ""), (5, "o/r"), (3, "ab"), (13, "")]).unwrap();
         assert_eq!(source.repository.as_deref(), Some("https://github.com/o/r"));
         assert_eq!((source.repository_id, source.commit.as_deref()), (None, Some("ab")));
-        let by_mail = Source::said(BTreeMap::from([(5, "o/r".to_owned())]), "someone@example.com").unwrap();
+        let by_mail =
+            Source::said(BTreeMap::from([(5, "o/r".to_owned())]), "someone@example.com").unwrap();
         assert_eq!(by_mail.repository, None);
     }
 
@@ -247,9 +269,17 @@ mod tests {
         use x509_cert::ext::Extension;
         use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
         use x509_cert::time::{Time, Validity};
-        let algorithm = AlgorithmIdentifierOwned { oid: ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2"), parameters: None };
-        let time = Time::UtcTime(UtcTime::from_unix_duration(std::time::Duration::from_secs(1_700_000_000)).unwrap());
-        let key = SubjectPublicKeyInfoOwned { algorithm: algorithm.clone(), subject_public_key: BitString::from_bytes(b"key").unwrap() };
+        let algorithm = AlgorithmIdentifierOwned {
+            oid: ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2"),
+            parameters: None,
+        };
+        let time = Time::UtcTime(
+            UtcTime::from_unix_duration(std::time::Duration::from_secs(1_700_000_000)).unwrap(),
+        );
+        let key = SubjectPublicKeyInfoOwned {
+            algorithm: algorithm.clone(),
+            subject_public_key: BitString::from_bytes(b"key").unwrap(),
+        };
         let extension = |(id, value): &(&str, &[u8])| Extension {
             extn_id: ObjectIdentifier::new_unwrap(id),
             critical: false,
@@ -280,7 +310,8 @@ mod tests {
         const OLD: &str = "1.3.6.1.4.1.57264.1.5";
         let full = b"\x0c\x16https://github.com/o/r";
         let read = |extensions: &[(&str, &[u8])]| Source::of(&certificate(extensions), WORKFLOW);
-        let source = read(&[(REPOSITORY, full), (OLD, b"o/r"), ("2.5.29.15", b"\x03\x02\x07\x80")]).unwrap();
+        let source =
+            read(&[(REPOSITORY, full), (OLD, b"o/r"), ("2.5.29.15", b"\x03\x02\x07\x80")]).unwrap();
         assert_eq!(source.repository.as_deref(), Some("https://github.com/o/r"));
         assert_eq!(read(&[]).unwrap(), Source::default());
         for (extensions, why) in [
@@ -302,7 +333,12 @@ mod tests {
     fn numbers_are_those_of_the_arc_alone() {
         let number = |text: &str| number(&ObjectIdentifier::new_unwrap(text));
         assert_eq!(number("1.3.6.1.4.1.57264.1.12"), Some(12));
-        for other in ["1.3.6.1.4.1.57264.1", "1.3.6.1.4.1.57264.1.7", "1.3.6.1.4.1.57264.1.25", "1.3.6.1.4.1.57264.1.12.1"] {
+        for other in [
+            "1.3.6.1.4.1.57264.1",
+            "1.3.6.1.4.1.57264.1.7",
+            "1.3.6.1.4.1.57264.1.25",
+            "1.3.6.1.4.1.57264.1.12.1",
+        ] {
             assert_eq!(number(other), None);
         }
         assert_eq!(number("1.3.6.1.4.1.57264.2.12"), None);
@@ -315,20 +351,33 @@ mod tests {
         assert_eq!(repository_of_workflow(branch), Some("https://github.com/o/r"));
         let gitlab = "https://gitlab.com/group/sub/project//.gitlab-ci.yml@refs/heads/main";
         assert_eq!(repository_of_workflow(gitlab), Some("https://gitlab.com/group/sub/project"));
-        for other in ["someone@example.com", "https://example.com/workload", "spiffe://d/x", "https://github.com//x", ""] {
+        for other in [
+            "someone@example.com",
+            "https://example.com/workload",
+            "spiffe://d/x",
+            "https://github.com//x",
+            "",
+        ] {
             assert_eq!(repository_of_workflow(other), None, "{other}");
         }
     }
 
     #[test]
     fn pull_requests_and_runners_of_ones_own_are_known() {
-        let of = |trigger: &str, git_ref: &str, runner: &str| said(&[(20, trigger), (14, git_ref), (11, runner)]).unwrap();
-        for (trigger, git_ref) in
-            [("pull_request", "refs/heads/x"), ("pull_request_target", "refs/heads/main"), ("push", "refs/pull/1/merge")]
-        {
+        let of = |trigger: &str, git_ref: &str, runner: &str| {
+            said(&[(20, trigger), (14, git_ref), (11, runner)]).unwrap()
+        };
+        for (trigger, git_ref) in [
+            ("pull_request", "refs/heads/x"),
+            ("pull_request_target", "refs/heads/main"),
+            ("push", "refs/pull/1/merge"),
+        ] {
             assert!(of(trigger, git_ref, "").is_of_pull_request());
         }
         assert!(!of("push", "refs/heads/main", "github-hosted").is_of_pull_request());
-        assert!(of("push", "r", "self-hosted").is_self_hosted() && !of("push", "r", "github-hosted").is_self_hosted());
+        assert!(
+            of("push", "r", "self-hosted").is_self_hosted()
+                && !of("push", "r", "github-hosted").is_self_hosted()
+        );
     }
 }

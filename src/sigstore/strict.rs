@@ -1,4 +1,5 @@
-//! JSON of which every reader makes the same value: no name twice, in any object. It keeps numbers and text as they are and knows no schema.
+//! JSON of which every reader makes the same value: no name twice, in any object. It keeps numbers
+//! and text as they are and knows no schema.
 
 use std::fmt;
 
@@ -77,7 +78,16 @@ mod tests {
 
     #[test]
     fn reads_as_serde_json_does_but_no_name_twice() {
-        for text in ["null", "true", "-1", "18446744073709551615", "1.5", r#""a\n""#, "[]", r#"{"a":[{"b":{}}],"c":"d"}"#] {
+        for text in [
+            "null",
+            "true",
+            "-1",
+            "18446744073709551615",
+            "1.5",
+            r#""a\n""#,
+            "[]",
+            r#"{"a":[{"b":{}}],"c":"d"}"#,
+        ] {
             assert_eq!(value(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
         }
         for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {

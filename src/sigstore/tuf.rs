@@ -1,5 +1,6 @@
-//! Trust material from a TUF repository: fetched, verified from a root that was trusted before, and kept for the next run. It never gives bytes that
-//! signed metadata does not name, and never goes back behind what it has seen.
+//! Trust material from a TUF repository: fetched, verified from a root that was trusted before, and
+//! kept for the next run. It never gives bytes that signed metadata does not name, and never goes
+//! back behind what it has seen.
 //!
 //! Specification: <https://theupdateframework.github.io/specification/latest/>.
 
@@ -23,7 +24,8 @@ const ATTEMPTS: u32 = 3;
 #[derive(Debug, Clone)]
 pub struct Mirror {
     pub url: String,
-    /// Its first `root.json`; `None`: that of the public-good instance, which is part of this program.
+    /// Its first `root.json`; `None`: that of the public-good instance, which is part of this
+    /// program.
     pub root: Option<PathBuf>,
 }
 
@@ -39,12 +41,13 @@ impl Mirror {
     fn first_root(&self) -> anyhow::Result<Vec<u8>> {
         match &self.root {
             None => Ok(SigstoreInstance::PublicGood.tuf_root().to_vec()),
-            Some(file) => std::fs::read(file).with_context(|| format!("input `tuf-root`: `{}` cannot be read", file.display())),
+            Some(file) => std::fs::read(file)
+                .with_context(|| format!("input `tuf-root`: `{}` cannot be read", file.display())),
         }
     }
 
-    /// Brings metadata up to date, and gives the named files. A mirror that cannot be reached is as it was the last time, until its metadata
-    /// expires; one that answers wrongly is refused.
+    /// Brings metadata up to date, and gives the named files. A mirror that cannot be reached is as
+    /// it was the last time, until its metadata expires; one that answers wrongly is refused.
     pub async fn fetch(
         &self,
         http: &reqwest::Client,
@@ -54,15 +57,24 @@ impl Mirror {
     ) -> anyhow::Result<Fetched> {
         let root = self.first_root()?;
         // A cache is of one repository and one beginning of trust: who changes either begins anew.
-        let folder = caches.join(Digest::of(&[self.url.trim_end_matches('/').as_bytes(), b"\n", &root].concat()).hex());
-        std::fs::create_dir_all(&folder).with_context(|| format!("the cache `{}` cannot be made", folder.display()))?;
+        let folder = caches.join(
+            Digest::of(&[self.url.trim_end_matches('/').as_bytes(), b"\n", &root].concat()).hex(),
+        );
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("the cache `{}` cannot be made", folder.display()))?;
         let store = FileStore::new(&folder);
         let mut attempt = 1;
         let silence = loop {
-            let mirror = HttpRepository::new(&self.url).map_err(|error| self.refused(&error, &folder))?.with_http_client(http.clone());
+            let mirror = HttpRepository::new(&self.url)
+                .map_err(|error| self.refused(&error, &folder))?
+                .with_http_client(http.clone());
             match targets(mirror, &root, &store, names, now).await {
-                Ok(found) => return Ok(Fetched { files: kept(&folder, names, &found)?, unreachable: None }),
-                Err(error) if !is_silence(&error) => return Err(self.refused(&error, &folder)).hint(remedy(&error, &folder)),
+                Ok(found) => {
+                    return Ok(Fetched { files: kept(&folder, names, &found)?, unreachable: None });
+                }
+                Err(error) if !is_silence(&error) => {
+                    return Err(self.refused(&error, &folder)).hint(remedy(&error, &folder));
+                }
                 Err(error) if attempt == ATTEMPTS => break chain(&error),
                 Err(_) => tokio::time::sleep(crate::registry::backoff(attempt)).await,
             }
@@ -81,7 +93,11 @@ impl Mirror {
     }
 
     fn refused(&self, error: &Error, folder: &Path) -> anyhow::Error {
-        let since = if matches!(error, Error::Rollback { .. }) { format!(", as kept in `{}`", folder.display()) } else { String::new() };
+        let since = if matches!(error, Error::Rollback { .. }) {
+            format!(", as kept in `{}`", folder.display())
+        } else {
+            String::new()
+        };
         anyhow::anyhow!("TUF repository `{}` is refused: {}{since}", self.url, chain(error))
     }
 }
@@ -107,31 +123,54 @@ async fn targets(
 fn kept(folder: &Path, names: &[&'static str], found: &[Vec<u8>]) -> anyhow::Result<Vec<PathBuf>> {
     let files = names.iter().zip(found).map(|(name, verified)| {
         let file = folder.join("targets").join(name);
-        let held = std::fs::read(&file).with_context(|| format!("the cache `{}` cannot be used", file.display()))?;
-        anyhow::ensure!(held == *verified, "the cache `{}` cannot be written, and holds another version", file.display());
+        let held = std::fs::read(&file)
+            .with_context(|| format!("the cache `{}` cannot be used", file.display()))?;
+        anyhow::ensure!(
+            held == *verified,
+            "the cache `{}` cannot be written, and holds another version",
+            file.display()
+        );
         Ok(file)
     });
     files.collect()
 }
 
-/// Whether nobody answered, or nobody who could: anything else is an answer. The library gives statuses as text.
+/// Whether nobody answered, or nobody who could: anything else is an answer. The library gives
+/// statuses as text.
 fn is_silence(error: &Error) -> bool {
-    let passing = |message: &str| ["status 5", "status 429", "status 408"].iter().any(|status| message.contains(status));
-    matches!(error, Error::Transport { source: Some(_), .. }) || matches!(error, Error::Transport { message, .. } if passing(message))
+    let passing = |message: &str| {
+        ["status 5", "status 429", "status 408"].iter().any(|status| message.contains(status))
+    };
+    matches!(error, Error::Transport { source: Some(_), .. })
+        || matches!(error, Error::Transport { message, .. } if passing(message))
 }
 
 fn remedy(error: &Error, folder: &Path) -> String {
     match error {
         Error::Rollback { .. } => {
-            format!("somebody serves what was withdrawn; ask who runs the repository. If it was begun anew, remove `{}`", folder.display())
+            format!(
+                "somebody serves what was withdrawn; ask who runs the repository. If it was begun anew, remove `{}`",
+                folder.display()
+            )
         }
-        Error::Expired { .. } => "nobody keeps the repository up to date, or this machine's clock is wrong".to_owned(),
+        Error::Expired { .. } => {
+            "nobody keeps the repository up to date, or this machine's clock is wrong".to_owned()
+        }
         Error::TargetNotFound(name) => {
-            format!("give a file with `{}` instead", if name == TRUSTED_ROOT { "trusted-root" } else { "signing-config" })
+            format!(
+                "give a file with `{}` instead",
+                if name == TRUSTED_ROOT { "trusted-root" } else { "signing-config" }
+            )
         }
-        Error::IntegrityMismatch(_) => "a file was changed after it was signed; ask who runs the repository".to_owned(),
-        Error::ThresholdNotMet { .. } | Error::Malformed(_) | Error::Json(_) | Error::BadRootVersion { .. } => {
-            "`tuf-root` must be a `root.json` of this repository; ask who runs it, by another way".to_owned()
+        Error::IntegrityMismatch(_) => {
+            "a file was changed after it was signed; ask who runs the repository".to_owned()
+        }
+        Error::ThresholdNotMet { .. }
+        | Error::Malformed(_)
+        | Error::Json(_)
+        | Error::BadRootVersion { .. } => {
+            "`tuf-root` must be a `root.json` of this repository; ask who runs it, by another way"
+                .to_owned()
         }
         _ => "check `tuf-mirror`: below it must be `timestamp.json` and `targets/`".to_owned(),
     }

@@ -1,5 +1,5 @@
-//! The check of one bundle: cryptography by `sigstore-verify`, then issuer and identity, then what the statement says.
-//! It gets bytes and a policy and never fetches anything.
+//! The check of one bundle: cryptography by `sigstore-verify`, then issuer and identity, then what
+//! the statement says. It gets bytes and a policy and never fetches anything.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -7,8 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 use sigstore_trust_root::TrustedRoot;
 use sigstore_types::bundle::VerificationMaterialContent;
-use sigstore_types::{Bundle, DerCertificate, DerPublicKey, LogKeyId, Sha256Hash, SignatureContent, Statement};
-use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
+use sigstore_types::{
+    Bundle, DerCertificate, DerPublicKey, LogKeyId, Sha256Hash, SignatureContent, Statement,
+};
+use sigstore_verify::{
+    PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier,
+};
 
 use super::source::Source;
 use super::{form, key};
@@ -45,15 +49,18 @@ impl Signer {
             Err(BundleError::Refused(format!("{what} mismatch: expected {expected}, got {actual}")))
         };
         match (self, actual) {
-            (Self::Keyless { identity, issuer }, Self::Keyless { identity: named, issuer: voucher }) => {
-                match (identity == named, issuer == voucher) {
-                    (true, true) => Ok(()),
-                    (false, _) => differs("identity", identity, named),
-                    (true, false) => differs("issuer", issuer, voucher),
-                }
-            }
+            (
+                Self::Keyless { identity, issuer },
+                Self::Keyless { identity: named, issuer: voucher },
+            ) => match (identity == named, issuer == voucher) {
+                (true, true) => Ok(()),
+                (false, _) => differs("identity", identity, named),
+                (true, false) => differs("issuer", issuer, voucher),
+            },
             (Self::Key(expected), Self::Key(actual)) if expected == actual => Ok(()),
-            (expected, actual) => Err(BundleError::Refused(format!("{actual} signed it, and not {expected}"))),
+            (expected, actual) => {
+                Err(BundleError::Refused(format!("{actual} signed it, and not {expected}")))
+            }
         }
     }
 
@@ -67,8 +74,8 @@ fn named<S: serde::Serializer>(public: &DerPublicKey, serializer: S) -> Result<S
     serializer.collect_map([("key", key::name(public))])
 }
 
-/// A statement whose signature, certificate, log entry, time and subject have all been checked. Whether its signer is one to
-/// be believed is for a policy to say.
+/// A statement whose signature, certificate, log entry, time and subject have all been checked.
+/// Whether its signer is one to be believed is for a policy to say.
 #[derive(Debug, Clone)]
 pub struct CheckedStatement {
     pub predicate_type: String,
@@ -78,7 +85,8 @@ pub struct CheckedStatement {
     pub signed: Signed,
 }
 
-/// What is known of a signature of which everything has been checked but whether its signer is one to be believed.
+/// What is known of a signature of which everything has been checked but whether its signer is one
+/// to be believed.
 #[derive(Debug, Clone)]
 pub struct Signed {
     pub by: Signer,
@@ -93,7 +101,8 @@ pub struct Signed {
     pub is_public: bool,
 }
 
-/// The key of Sigstore's public log of version 1, by which its entries name it: <https://rekor.sigstore.dev/api/v1/log/publicKey>.
+/// The key of Sigstore's public log of version 1, by which its entries name it:
+/// <https://rekor.sigstore.dev/api/v1/log/publicKey>.
 const PUBLIC_LOG: &str = "wNI9atQGlz+VWfO6LRygH4QUfY/8W4RFwiT5i5WRgB0=";
 
 /// Why a bundle does not count.
@@ -116,7 +125,8 @@ pub struct BundleVerifier {
 
 impl BundleVerifier {
     pub fn new(root: &TrustedRoot) -> anyhow::Result<Self> {
-        let verifier = Verifier::new(root).map_err(|error| anyhow::anyhow!("input `trusted-root`: it cannot be used: {error}"))?;
+        let verifier = Verifier::new(root)
+            .map_err(|error| anyhow::anyhow!("input `trusted-root`: it cannot be used: {error}"))?;
         Ok(Self {
             verifier,
             has_ct_log: !root.ctlogs.is_empty(),
@@ -126,8 +136,8 @@ impl BundleVerifier {
         })
     }
 
-    /// What a key signed holds without a log entry and without a time, too: whoever holds the key answers for it. Of what a
-    /// certificate is for nothing changes, as that is good for minutes.
+    /// What a key signed holds without a log entry and without a time, too: whoever holds the key
+    /// answers for it. Of what a certificate is for nothing changes, as that is good for minutes.
     #[must_use]
     pub fn ignoring_logs(self) -> Self {
         Self { ignores_logs: true, ..self }
@@ -138,32 +148,48 @@ impl BundleVerifier {
     }
 
     /// Checks that `signer` signed a statement about `subject`. Where its run is of is not asked.
-    pub fn check(&self, bundle: &[u8], subject: &Digest, signer: &Signer) -> Result<CheckedStatement, BundleError> {
+    pub fn check(
+        &self,
+        bundle: &[u8],
+        subject: &Digest,
+        signer: &Signer,
+    ) -> Result<CheckedStatement, BundleError> {
         let checked = self.statement(bundle, subject, signer.key())?;
         signer.expect(&checked.signed.by)?;
         Ok(checked)
     }
 
     /// Checks that somebody signed these bytes, as `statement` does.
-    pub fn check_payload(&self, bundle: &[u8], payload: &[u8], signer: &Signer) -> Result<Signed, BundleError> {
+    pub fn check_payload(
+        &self,
+        bundle: &[u8],
+        payload: &[u8],
+        signer: &Signer,
+    ) -> Result<Signed, BundleError> {
         let signed = self.payload(bundle, payload, signer.key())?;
         signer.expect(&signed.by)?;
         Ok(signed)
     }
 
-    /// Checks all of a statement about `subject` but whether its signer is one to be believed: whom a certificate names, or
-    /// who holds `key`.
+    /// Checks all of a statement about `subject` but whether its signer is one to be believed: whom
+    /// a certificate names, or who holds `key`.
     ///
-    /// A log entry and an SCT are demanded whenever the trusted root knows a log of that kind: an instance
-    /// without logs (a private one) says so by leaving them out of its root.
-    pub fn statement(&self, bundle: &[u8], subject: &Digest, key: Option<&DerPublicKey>) -> Result<CheckedStatement, BundleError> {
+    /// A log entry and an SCT are demanded whenever the trusted root knows a log of that kind: an
+    /// instance without logs (a private one) says so by leaving them out of its root.
+    pub fn statement(
+        &self,
+        bundle: &[u8],
+        subject: &Digest,
+        key: Option<&DerPublicKey>,
+    ) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
         let (bundle, signed) = self.checked(bundle, digest, None, key)?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(BundleError::Refused("it signs bytes and not a statement".to_owned()));
         };
-        let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes()).map_err(|error| unreadable(&error))?;
+        let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes())
+            .map_err(|error| unreadable(&error))?;
         if !statement.matches_sha256(&digest) {
             return Err(BundleError::Refused(format!("its statement is not about `{subject}`")));
         }
@@ -176,7 +202,12 @@ impl BundleVerifier {
     }
 
     /// Checks all of a signature of these bytes but whether its signer is one to be believed.
-    pub fn payload(&self, bundle: &[u8], payload: &[u8], key: Option<&DerPublicKey>) -> Result<Signed, BundleError> {
+    pub fn payload(
+        &self,
+        bundle: &[u8],
+        payload: &[u8],
+        key: Option<&DerPublicKey>,
+    ) -> Result<Signed, BundleError> {
         let (bundle, signed) = self.checked(bundle, payload, Some(payload), key)?;
         if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
             return Err(BundleError::Refused("it signs a statement and not bytes".to_owned()));
@@ -184,7 +215,8 @@ impl BundleVerifier {
         Ok(signed)
     }
 
-    /// A bundle that holds with every check, or, where logs are ignored, by its key alone. `payload`: what it signs, where it is no envelope.
+    /// A bundle that holds with every check, or, where logs are ignored, by its key alone.
+    /// `payload`: what it signs, where it is no envelope.
     fn checked<'a>(
         &self,
         bundle: &[u8],
@@ -192,7 +224,9 @@ impl BundleVerifier {
         payload: Option<&[u8]>,
         key: Option<&DerPublicKey>,
     ) -> Result<(Bundle, Signed), BundleError> {
-        let whole = self.read(bundle, key).and_then(|bundle| self.signed(artifact, &bundle, key).map(|signed| (bundle, signed)));
+        let whole = self
+            .read(bundle, key)
+            .and_then(|bundle| self.signed(artifact, &bundle, key).map(|signed| (bundle, signed)));
         match (whole, key) {
             (Err(_), Some(key)) if self.ignores_logs => by_key_alone(bundle, payload, key),
             (whole, _) => whole,
@@ -200,7 +234,12 @@ impl BundleVerifier {
     }
 
     /// Whether this key signed it, whatever else is wrong with it.
-    pub fn is_by_key_alone(&self, bundle: &[u8], payload: Option<&[u8]>, key: &DerPublicKey) -> bool {
+    pub fn is_by_key_alone(
+        &self,
+        bundle: &[u8],
+        payload: Option<&[u8]>,
+        key: &DerPublicKey,
+    ) -> bool {
         !self.ignores_logs && by_key_alone(bundle, payload, key).is_ok()
     }
 
@@ -210,7 +249,9 @@ impl BundleVerifier {
         form::check(&bundle).map_err(BundleError::Refused)?;
         expect_key(&bundle, key)?;
         match form::foreign_log(&bundle, &self.logs) {
-            Some(log) => Err(BundleError::Refused(format!("its log `{log}` is not one of the trusted root"))),
+            Some(log) => {
+                Err(BundleError::Refused(format!("its log `{log}` is not one of the trusted root")))
+            }
             None => Ok(bundle),
         }
     }
@@ -221,7 +262,10 @@ impl BundleVerifier {
         bundle: &Bundle,
         key: Option<&DerPublicKey>,
     ) -> Result<Signed, BundleError> {
-        let verified = self.verifier.verify(artifact, bundle, &*self.policy(key)).map_err(|error| BundleError::Refused(chain(&error)))?;
+        let verified = self
+            .verifier
+            .verify(artifact, bundle, &*self.policy(key))
+            .map_err(|error| BundleError::Refused(chain(&error)))?;
         self.expect_every_check(&verified, key)?;
         let (by, source) = match key {
             Some(key) => (Signer::Key(key.clone()), None),
@@ -233,10 +277,18 @@ impl BundleVerifier {
         Ok(Signed {
             by,
             source,
-            log_index: bundle.verification_material.tlog_entries.first().map(|entry| entry.log_index.get()),
+            log_index: bundle
+                .verification_material
+                .tlog_entries
+                .first()
+                .map(|entry| entry.log_index.get()),
             at: verified.verified_timestamps().iter().min().map(ToString::to_string),
             logged: verified.tlog_verified(),
-            is_public: bundle.verification_material.tlog_entries.first().is_some_and(|entry| entry.log_id.key_id.to_base64() == PUBLIC_LOG),
+            is_public: bundle
+                .verification_material
+                .tlog_entries
+                .first()
+                .is_some_and(|entry| entry.log_id.key_id.to_base64() == PUBLIC_LOG),
         })
     }
 
@@ -255,40 +307,72 @@ impl BundleVerifier {
     }
 
     /// The library skips what a policy leaves out; says here what must have happened.
-    fn expect_every_check(&self, verified: &VerificationResult, key: Option<&DerPublicKey>) -> Result<(), BundleError> {
-        let by_certificate = || verified.certificate_verified() && (verified.sct_verified() || !self.has_ct_log);
+    fn expect_every_check(
+        &self,
+        verified: &VerificationResult,
+        key: Option<&DerPublicKey>,
+    ) -> Result<(), BundleError> {
+        let by_certificate =
+            || verified.certificate_verified() && (verified.sct_verified() || !self.has_ct_log);
         // The signature itself is always checked, and there is nothing else to a key.
         let by_signer = key.is_some() || by_certificate();
         let checked = by_signer && (verified.tlog_verified() || !self.has_log);
-        if checked { Ok(()) } else { Err(BundleError::Refused("not every check was made".to_owned())) }
+        if checked {
+            Ok(())
+        } else {
+            Err(BundleError::Refused("not every check was made".to_owned()))
+        }
     }
 }
 
 /// A signature by a key and nothing else: no log is asked, and no time is known.
-fn by_key_alone(bundle: &[u8], payload: Option<&[u8]>, key: &DerPublicKey) -> Result<(Bundle, Signed), BundleError> {
+fn by_key_alone(
+    bundle: &[u8],
+    payload: Option<&[u8]>,
+    key: &DerPublicKey,
+) -> Result<(Bundle, Signed), BundleError> {
     let refused = |error: &dyn std::fmt::Display| BundleError::Refused(error.to_string());
     let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
     if !matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
         return Err(refused(&"it has a certificate, and not a key"));
     }
     expect_key(&bundle, Some(key))?;
-    let scheme = sigstore_crypto::KeyAlgorithm::from_spki(key).map_err(|error| refused(&error))?.default_signing_scheme();
+    let scheme = sigstore_crypto::KeyAlgorithm::from_spki(key)
+        .map_err(|error| refused(&error))?
+        .default_signing_scheme();
     let (bytes, signature) = match (&bundle.content, payload) {
         (SignatureContent::DsseEnvelope(envelope), _) => (envelope.pae(), &envelope.signature.sig),
-        (SignatureContent::MessageSignature(message), Some(payload)) => (payload.to_vec(), &message.signature),
+        (SignatureContent::MessageSignature(message), Some(payload)) => {
+            (payload.to_vec(), &message.signature)
+        }
         _ => return Err(refused(&"it signs bytes and not a statement")),
     };
-    sigstore_crypto::verify_signature(key, &bytes, signature, scheme).map_err(|error| refused(&error))?;
-    let signed = Signed { by: Signer::Key(key.clone()), source: None, log_index: None, at: None, logged: false, is_public: false };
+    sigstore_crypto::verify_signature(key, &bytes, signature, scheme)
+        .map_err(|error| refused(&error))?;
+    let signed = Signed {
+        by: Signer::Key(key.clone()),
+        source: None,
+        log_index: None,
+        at: None,
+        logged: false,
+        is_public: false,
+    };
     Ok((bundle, signed))
 }
 
 /// Whom the certificate that was checked names, and of where.
-fn named_by_certificate(bundle: &Bundle, verified: &VerificationResult) -> Result<(Signer, Source), BundleError> {
+fn named_by_certificate(
+    bundle: &Bundle,
+    verified: &VerificationResult,
+) -> Result<(Signer, Source), BundleError> {
     let refused = |why: &str| BundleError::Refused(why.to_owned());
-    let certificate = bundle.signing_certificate().ok_or_else(|| refused("it has no certificate"))?;
-    let identity = verified.identity().ok_or_else(|| refused("identity mismatch: its certificate names nobody"))?;
-    let source = Source::of(certificate.as_bytes(), identity.as_str()).map_err(BundleError::Refused)?;
+    let certificate =
+        bundle.signing_certificate().ok_or_else(|| refused("it has no certificate"))?;
+    let identity = verified
+        .identity()
+        .ok_or_else(|| refused("identity mismatch: its certificate names nobody"))?;
+    let source =
+        Source::of(certificate.as_bytes(), identity.as_str()).map_err(BundleError::Refused)?;
     let issuer = verified.issuer().unwrap_or_default().to_owned();
     Ok((Signer::Keyless { identity: identity.as_str().to_owned(), issuer }, source))
 }
@@ -301,25 +385,31 @@ pub fn claimed_signer(bundle: &[u8]) -> Option<(String, String)> {
 
 /// The same of a certificate in DER.
 pub fn claimed_by(certificate: &[u8]) -> Option<(String, String)> {
-    let info = sigstore_crypto::parse_certificate_info(&DerCertificate::from_bytes(certificate)).ok()?;
+    let info =
+        sigstore_crypto::parse_certificate_info(&DerCertificate::from_bytes(certificate)).ok()?;
     Some((info.identity?.to_string(), info.issuer?))
 }
 
 /// Whether a bundle can be read and names a key, which it does not hold.
 pub fn names_only_a_key(bundle: &[u8]) -> bool {
-    form::read(bundle).is_ok_and(|bundle| matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)))
+    form::read(bundle).is_ok_and(|bundle| {
+        matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_))
+    })
 }
 
 /// A bundle says of a key its name alone, in cosign's way. Layers of the older format say nothing.
 fn expect_key(bundle: &Bundle, key: Option<&DerPublicKey>) -> Result<(), BundleError> {
-    let (VerificationMaterialContent::PublicKey(named), Some(wanted)) = (&bundle.verification_material.content, key) else {
+    let (VerificationMaterialContent::PublicKey(named), Some(wanted)) =
+        (&bundle.verification_material.content, key)
+    else {
         return Ok(());
     };
     if named.hint.is_empty() || named.hint == key::hint(wanted) {
         return Ok(());
     }
     let digest = BASE64.decode(&named.hint).ok().filter(|digest| digest.len() == 32);
-    let named = digest.map_or_else(|| named.hint.clone(), |digest| format!("sha256:{}", hex::encode(digest)));
+    let named = digest
+        .map_or_else(|| named.hint.clone(), |digest| format!("sha256:{}", hex::encode(digest)));
     Err(BundleError::Refused(format!("it names key `{named}`, and not `{}`", key::name(wanted))))
 }
 

@@ -1,4 +1,5 @@
-//! Whose signatures a session makes, in the forms that bundles and logs want it: a certificate, or a key alone. It never signs.
+//! Whose signatures a session makes, in the forms that bundles and logs want it: a certificate, or
+//! a key alone. It never signs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -27,7 +28,8 @@ impl Voucher {
         }
     }
 
-    /// What cosign's older scheme keeps beside a signature, in PEM: the certificate, and those above it. Nothing of a key.
+    /// What cosign's older scheme keeps beside a signature, in PEM: the certificate, and those
+    /// above it. Nothing of a key.
     pub(super) fn certificates(&self) -> Option<(String, String)> {
         match self {
             Self::Certificate { leaf, chain } => Some((leaf.to_pem(), chain.clone())),
@@ -50,7 +52,11 @@ impl Voucher {
         }
     }
 
-    pub(super) fn hashed_entry(&self, digest: &Sha256Hash, signature: &SignatureBytes) -> anyhow::Result<HashedRekord> {
+    pub(super) fn hashed_entry(
+        &self,
+        digest: &Sha256Hash,
+        signature: &SignatureBytes,
+    ) -> anyhow::Result<HashedRekord> {
         match self {
             Self::Certificate { leaf, .. } => Ok(HashedRekord::new(digest, signature, leaf)),
             Self::Key(key) => Ok(serde_json::from_value(json!({
@@ -65,10 +71,16 @@ impl Voucher {
     }
 
     /// For logs of version 2.
-    pub(super) fn hashed_entry_of_2(&self, digest: &Sha256Hash, signature: &SignatureBytes) -> HashedRekordV2 {
+    pub(super) fn hashed_entry_of_2(
+        &self,
+        digest: &Sha256Hash,
+        signature: &SignatureBytes,
+    ) -> HashedRekordV2 {
         const DETAILS: RekorV2KeyDetails = RekorV2KeyDetails::PkixEcdsaP256Sha256;
         match self {
-            Self::Certificate { leaf, .. } => HashedRekordV2::new_with_certificate(digest, signature, leaf, DETAILS),
+            Self::Certificate { leaf, .. } => {
+                HashedRekordV2::new_with_certificate(digest, signature, leaf, DETAILS)
+            }
             Self::Key(key) => HashedRekordV2::new_with_public_key(digest, signature, key, DETAILS),
         }
     }

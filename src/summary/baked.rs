@@ -12,15 +12,23 @@ pub type Baked<'a> = (&'a str, &'a Published);
 /// Outputs by the name of the target; `metadata` has the keys of docker/bake-action's.
 pub fn outputs(baked: &[Baked<'_>]) -> Vec<(&'static str, String)> {
     let by_target = |value: &dyn Fn(&Published) -> Value| {
-        let pairs = baked.iter().map(|(target, published)| ((*target).to_owned(), value(published)));
+        let pairs =
+            baked.iter().map(|(target, published)| ((*target).to_owned(), value(published)));
         Value::Object(pairs.collect()).to_string()
     };
-    vec![("targets", by_target(&target)), ("metadata", by_target(&metadata)), ("evidence", by_target(&evidence))]
+    vec![
+        ("targets", by_target(&target)),
+        ("metadata", by_target(&metadata)),
+        ("evidence", by_target(&evidence)),
+    ]
 }
 
 /// The same where nothing was published: there are targets, and no digest or name of any.
 pub fn outputs_of_built(targets: &[String]) -> Vec<(&'static str, String)> {
-    let by_target = |value: &Value| Value::Object(targets.iter().map(|target| (target.clone(), value.clone())).collect()).to_string();
+    let by_target = |value: &Value| {
+        Value::Object(targets.iter().map(|target| (target.clone(), value.clone())).collect())
+            .to_string()
+    };
     let nothing = json!({});
     vec![
         ("targets", by_target(&json!({ "tags": [], "kept-tags": [], "platforms": {} }))),
@@ -35,9 +43,11 @@ fn names(published: &Published) -> Vec<String> {
 
 fn target(published: &Published) -> Value {
     let Some(first) = published.images.first() else { return Value::Null };
-    let subjects = published.evidence.subjects.iter().filter(|subject| subject.kind == Part::Platform);
-    let platforms: Map<String, Value> =
-        subjects.filter_map(|subject| Some((subject.platform.as_ref()?.to_string(), json!(subject.digest)))).collect();
+    let subjects =
+        published.evidence.subjects.iter().filter(|subject| subject.kind == Part::Platform);
+    let platforms: Map<String, Value> = subjects
+        .filter_map(|subject| Some((subject.platform.as_ref()?.to_string(), json!(subject.digest))))
+        .collect();
     json!({
         "image": first.repository,
         "image-ref": first.to_string(),

@@ -1,4 +1,5 @@
-//! The exact commands with which anybody checks what was published. Pure; the oracle tests run them as they stand.
+//! The exact commands with which anybody checks what was published. Pure; the oracle tests run them
+//! as they stand.
 
 use std::path::Path;
 
@@ -28,58 +29,95 @@ fn cosign_type(predicate_type: &str) -> &str {
     }
 }
 
-/// `cosign verify` and `verify-attestation` for each part of the first image, then what checks the whole. `trusted_root` is named where
-/// it is not the public one.
+/// `cosign verify` and `verify-attestation` for each part of the first image, then what checks the
+/// whole. `trusted_root` is named where it is not the public one.
 pub fn commands(published: &Published, trusted_root: Option<&Path>) -> Vec<Command> {
     let Some(image) = published.images.first() else { return Vec::new() };
     let evidence = &published.evidence;
     let mut commands = Vec::new();
     for subject in &published.evidence.subjects {
-        let part = if subject.platform.is_none() { "the index".to_owned() } else { super::part_name(subject) };
+        let part = if subject.platform.is_none() {
+            "the index".to_owned()
+        } else {
+            super::part_name(subject)
+        };
         let target = image.repository.at(&subject.digest);
-        commands.push(Command { checks: format!("signature of {part}"), text: cosign("verify", "", &target, evidence, trusted_root) });
-        let mut kinds: Vec<&str> = subject.attestations.iter().map(|statement| statement.predicate_type.as_str()).collect();
+        commands.push(Command {
+            checks: format!("signature of {part}"),
+            text: cosign("verify", "", &target, evidence, trusted_root),
+        });
+        let mut kinds: Vec<&str> = subject
+            .attestations
+            .iter()
+            .map(|statement| statement.predicate_type.as_str())
+            .collect();
         kinds.sort_unstable();
         kinds.dedup();
         for kind in kinds {
             let kind = cosign_type(kind);
-            let text = cosign("verify-attestation", &format!(" --type {}", quoted(kind)), &target, evidence, trusted_root);
+            let text = cosign(
+                "verify-attestation",
+                &format!(" --type {}", quoted(kind)),
+                &target,
+                evidence,
+                trusted_root,
+            );
             commands.push(Command { checks: format!("{kind} of {part}"), text });
         }
     }
     let gh = gh(image, evidence).filter(|_| trusted_root.is_none());
-    commands.extend(gh.map(|text| Command { checks: "provenance, with GitHub's program".to_owned(), text }));
+    commands.extend(
+        gh.map(|text| Command { checks: "provenance, with GitHub's program".to_owned(), text }),
+    );
     let text = ours(&image.to_string(), evidence, trusted_root);
     commands.push(Command { checks: "all of it, with this program".to_owned(), text });
     commands
 }
 
-fn cosign(verb: &str, kind: &str, image: &ImageRef, evidence: &Evidence, trusted_root: Option<&Path>) -> String {
+fn cosign(
+    verb: &str,
+    kind: &str,
+    image: &ImageRef,
+    evidence: &Evidence,
+    trusted_root: Option<&Path>,
+) -> String {
     let root = trust(trusted_root);
-    let http = if crate::registry::is_loopback(image.repository.registry()) { " --allow-http-registry" } else { "" };
+    let http = if crate::registry::is_loopback(image.repository.registry()) {
+        " --allow-http-registry"
+    } else {
+        ""
+    };
     format!("cosign {verb}{kind} {}{root}{http} {image}", who(evidence))
 }
 
 fn trust(root: Option<&Path>) -> String {
-    root.map(|path| format!(" --trusted-root {}", quoted(&path.display().to_string()))).unwrap_or_default()
+    root.map(|path| format!(" --trusted-root {}", quoted(&path.display().to_string())))
+        .unwrap_or_default()
 }
 
-/// Who must have signed, and for whose run, as cosign's flags; a key is read from `KEY_FILE`. cosign has none for the number of a
-/// repository, nor for its server.
+/// Who must have signed, and for whose run, as cosign's flags; a key is read from `KEY_FILE`.
+/// cosign has none for the number of a repository, nor for its server.
 pub(crate) fn who(evidence: &Evidence) -> String {
     match &evidence.signer {
         Signer::Keyless { identity, issuer } => {
             let repository = the_one(evidence, |source| source.repository.as_deref()).map(path_of);
-            let source = repository.map(|path| format!(" --certificate-github-workflow-repository {}", quoted(path)));
+            let source = repository
+                .map(|path| format!(" --certificate-github-workflow-repository {}", quoted(path)));
             let (identity, issuer) = (quoted(identity), quoted(issuer));
-            format!("--certificate-identity {identity} --certificate-oidc-issuer {issuer}{}", source.unwrap_or_default())
+            format!(
+                "--certificate-identity {identity} --certificate-oidc-issuer {issuer}{}",
+                source.unwrap_or_default()
+            )
         }
         Signer::Key(_) => format!("--key {KEY_FILE}"),
     }
 }
 
 /// What all runs that signed have in common.
-fn the_one<'a>(evidence: &'a Evidence, said: impl Fn(&'a Source) -> Option<&'a str>) -> Option<&'a str> {
+fn the_one<'a>(
+    evidence: &'a Evidence,
+    said: impl Fn(&'a Source) -> Option<&'a str>,
+) -> Option<&'a str> {
     let first = said(evidence.sources.first()?)?;
     evidence.sources.iter().all(|source| said(source) == Some(first)).then_some(first)
 }
@@ -87,14 +125,24 @@ fn the_one<'a>(evidence: &'a Evidence, said: impl Fn(&'a Source) -> Option<&'a s
 /// `gh attestation verify`, which knows GitHub's own workflows and provenance in bundles.
 fn gh(image: &ImageRef, evidence: &Evidence) -> Option<String> {
     let Signer::Keyless { identity, issuer } = &evidence.signer else { return None };
-    let repository = the_one(evidence, |source| source.repository.as_deref())?.strip_prefix(GITHUB)?.strip_prefix('/')?;
-    let (workflow, _) = identity.strip_prefix("https://").filter(|_| identity.starts_with(GITHUB))?.split_once('@')?;
+    let repository = the_one(evidence, |source| source.repository.as_deref())?
+        .strip_prefix(GITHUB)?
+        .strip_prefix('/')?;
+    let (workflow, _) = identity
+        .strip_prefix("https://")
+        .filter(|_| identity.starts_with(GITHUB))?
+        .split_once('@')?;
     let proven = |subject: &&SubjectEvidence| {
         let kept = |format: Format, kind: &str| format == Format::Bundle && kind == SLSA_PROVENANCE;
-        subject.digest == image.digest && subject.attestations.iter().any(|found| kept(found.format, &found.predicate_type))
+        subject.digest == image.digest
+            && subject.attestations.iter().any(|found| kept(found.format, &found.predicate_type))
     };
     evidence.subjects.iter().find(proven)?;
-    let issuer = if issuer == GITHUB_ISSUER { String::new() } else { format!(" --cert-oidc-issuer {}", quoted(issuer)) };
+    let issuer = if issuer == GITHUB_ISSUER {
+        String::new()
+    } else {
+        format!(" --cert-oidc-issuer {}", quoted(issuer))
+    };
     Some(format!(
         "gh attestation verify oci://{image} --bundle-from-oci --repo {} --signer-workflow {}{issuer}",
         quoted(repository),
@@ -117,7 +165,8 @@ fn ours(image: &str, evidence: &Evidence, trusted_root: Option<&Path>) -> String
                 who += &format!(" --certificate-oidc-issuer {}", quoted(issuer));
             }
             if let Some(repository) = the_one(evidence, |source| source.repository.as_deref()) {
-                let on_github = repository.strip_prefix(GITHUB).and_then(|path| path.strip_prefix('/'));
+                let on_github =
+                    repository.strip_prefix(GITHUB).and_then(|path| path.strip_prefix('/'));
                 who += &format!(" --source-repository {}", quoted(on_github.unwrap_or(repository)));
             }
             if let Some(id) = the_one(evidence, |source| source.repository_id.as_deref()) {
@@ -128,7 +177,11 @@ fn ours(image: &str, evidence: &Evidence, trusted_root: Option<&Path>) -> String
     };
     let kinds = [(Part::Index, "index"), (Part::Platform, "platforms")].map(|(part, name)| {
         let kinds = common_kinds(&evidence.subjects, part);
-        if kinds.is_empty() { String::new() } else { format!(" --require {}", quoted(&format!("{name}={}", kinds.join(",")))) }
+        if kinds.is_empty() {
+            String::new()
+        } else {
+            format!(" --require {}", quoted(&format!("{name}={}", kinds.join(","))))
+        }
     });
     format!("supply-action verify {who}{}{} {image}", kinds.concat(), trust(trusted_root))
 }
@@ -138,11 +191,14 @@ pub(crate) const KEY_FILE: &str = "cosign.pub";
 
 /// A word of a POSIX shell.
 pub(crate) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@=+,%".contains(&byte));
+    let plain = !word.is_empty()
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@=+,%".contains(&byte));
     match word {
         _ if plain => word.to_owned(),
         // Nobody can copy what is not seen; bash, ksh and zsh read it in this form.
-        _ if word.chars().any(is_unseen) => format!("$'{}'", word.chars().map(escaped).collect::<String>()),
+        _ if word.chars().any(is_unseen) => {
+            format!("$'{}'", word.chars().map(escaped).collect::<String>())
+        }
         _ => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
@@ -163,7 +219,10 @@ mod tests {
 
     #[test]
     fn words_survive_the_shell() {
-        assert_eq!(quoted("https://github.com/o/r@refs/heads/main"), "https://github.com/o/r@refs/heads/main");
+        assert_eq!(
+            quoted("https://github.com/o/r@refs/heads/main"),
+            "https://github.com/o/r@refs/heads/main"
+        );
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
         assert_eq!(quoted("it's\n\u{202e}x\\"), r"$'it\'s\x0a\U0000202ex\\'");
     }
@@ -173,7 +232,11 @@ mod tests {
         let digest = crate::image::Digest::of(b"x");
         let identity = format!("{GITHUB}/org/tool/.github/workflows/publish.yml@refs/tags/v1");
         let signer = Signer::Keyless { identity, issuer: issuer.to_owned() };
-        let source = Source { repository: Some(repository.to_owned()), repository_id: Some("7".to_owned()), ..Source::default() };
+        let source = Source {
+            repository: Some(repository.to_owned()),
+            repository_id: Some("7".to_owned()),
+            ..Source::default()
+        };
         let statement = |kind: &str| crate::verify::Statement {
             format: Format::Bundle,
             predicate_type: kind.to_owned(),
@@ -205,7 +268,11 @@ mod tests {
     #[test]
     fn the_commands_say_whose_run_must_have_signed() {
         let (image, evidence) = evidence("https://github.com/octo/app", GITHUB_ISSUER);
-        assert!(who(&evidence).ends_with(" --certificate-github-workflow-repository octo/app"), "{}", who(&evidence));
+        assert!(
+            who(&evidence).ends_with(" --certificate-github-workflow-repository octo/app"),
+            "{}",
+            who(&evidence)
+        );
         assert_eq!(
             gh(&image, &evidence).unwrap(),
             format!(
@@ -214,7 +281,10 @@ mod tests {
             )
         );
         let ours = ours(&image.to_string(), &evidence, None);
-        for part in [" --source-repository octo/app --source-repository-id 7", " --require index=signature,provenance"] {
+        for part in [
+            " --source-repository octo/app --source-repository-id 7",
+            " --require index=signature,provenance",
+        ] {
             assert!(ours.contains(part), "{ours}");
         }
     }
@@ -222,9 +292,15 @@ mod tests {
     #[test]
     fn what_runs_do_not_have_in_common_is_not_asked_for() {
         let (image, mut evidence) = evidence("https://ghes.example.com/octo/app", "https://i");
-        assert!(ours(&image.to_string(), &evidence, None).contains(" --source-repository https://ghes.example.com/octo/app "));
+        assert!(
+            ours(&image.to_string(), &evidence, None)
+                .contains(" --source-repository https://ghes.example.com/octo/app ")
+        );
         assert_eq!(gh(&image, &evidence), None);
-        evidence.sources.push(Source { repository: Some("https://github.com/octo/other".to_owned()), ..Source::default() });
+        evidence.sources.push(Source {
+            repository: Some("https://github.com/octo/other".to_owned()),
+            ..Source::default()
+        });
         assert!(!who(&evidence).contains("workflow-repository"));
         assert!(!ours(&image.to_string(), &evidence, None).contains("--source-"));
     }

@@ -1,5 +1,6 @@
-//! How a run ended that published nothing → its job summary: built only, pushed by digest, checked, or failed, and then what stands in the registry.
-//! Pure. It lets no text of others become Markdown.
+//! How a run ended that published nothing → its job summary: built only, pushed by digest, checked,
+//! or failed, and then what stands in the registry. Pure. It lets no text of others become
+//! Markdown.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -19,7 +20,8 @@ pub struct Done<'a> {
 
 /// The summary of a run that ended well.
 pub fn done(done: &Done<'_>, stages: &[Stage], elapsed: Duration) -> String {
-    let mut text = format!("## {}\n\n{} It took {}.\n\n", done.title, plain(done.said), seconds(elapsed));
+    let mut text =
+        format!("## {}\n\n{} It took {}.\n\n", done.title, plain(done.said), seconds(elapsed));
     for (at, (name, value)) in done.rows.iter().filter(|(_, value)| !value.is_empty()).enumerate() {
         let rule = if at == 0 { "|---|---|\n" } else { "" };
         // Writing into a string cannot fail.
@@ -30,19 +32,30 @@ pub fn done(done: &Done<'_>, stages: &[Stage], elapsed: Duration) -> String {
 }
 
 /// The summary of a run that failed. `hidden` takes secrets out of a text.
-pub fn failed(failure: &anyhow::Error, stages: &[Stage], stage: Option<&Stage>, hidden: &dyn Fn(&str) -> String) -> String {
+pub fn failed(
+    failure: &anyhow::Error,
+    stages: &[Stage],
+    stage: Option<&Stage>,
+    hidden: &dyn Fn(&str) -> String,
+) -> String {
     let message = error::message(failure);
     let (consequence, _) = message.split_once(": ").unwrap_or((&message, ""));
     let is_short = consequence.starts_with("nothing ") && !consequence.contains('\n');
     let title = if is_short { uppercased(consequence) } else { "Failed".to_owned() };
     let mut text = format!("## ❌ {}\n\n", plain(&hidden(&title)));
     if let Some(stage) = stage {
-        let _ = writeln!(text, "It failed in stage `{}`, after {}.\n", stage.name, seconds(stage.took));
+        let _ =
+            writeln!(text, "It failed in stage `{}`, after {}.\n", stage.name, seconds(stage.took));
     }
     match failure.downcast_ref::<Several>() {
         Some(several) => {
             for (at, error) in several.each().iter().enumerate() {
-                text += &problem(&format!("{}. ", at + 1), &error::message(error), &error::hints(error), hidden);
+                text += &problem(
+                    &format!("{}. ", at + 1),
+                    &error::message(error),
+                    &error::hints(error),
+                    hidden,
+                );
             }
             text.push('\n');
         }
@@ -62,7 +75,11 @@ fn problem(mark: &str, message: &str, hints: &[String], hidden: &dyn Fn(&str) ->
     let mut text = format!("{mark}{}\n", plain(lines.next().unwrap_or_default()));
     let below: String = lines.map(|line| format!("{}\n", visible(line))).collect();
     if !below.is_empty() {
-        let _ = writeln!(text, "\n{indent}{}", fenced("text", &below).trim_end().replace('\n', &format!("\n{indent}")));
+        let _ = writeln!(
+            text,
+            "\n{indent}{}",
+            fenced("text", &below).trim_end().replace('\n', &format!("\n{indent}"))
+        );
     }
     for hint in hints {
         let _ = writeln!(text, "\n{indent}💡 {}", plain(&hidden(hint)));
@@ -76,7 +93,10 @@ fn problem(mark: &str, message: &str, hints: &[String], hidden: &dyn Fn(&str) ->
 /// What of this run is in the registry, and under which names; what is not known is not said.
 fn standing(failure: &anyhow::Error, message: &str, stages: &[Stage]) -> Option<String> {
     let code = error::exit_code(failure);
-    if code == exit::PARTLY_PUBLISHED || !message.starts_with("nothing was ") || message.starts_with("nothing was verified") {
+    if code == exit::PARTLY_PUBLISHED
+        || !message.starts_with("nothing was ")
+        || message.starts_with("nothing was verified")
+    {
         return None;
     }
     let made = stages.iter().find(|stage| ["build", "merge"].contains(&stage.name));
@@ -105,18 +125,24 @@ mod tests {
     use anyhow::anyhow;
 
     fn told(failure: &anyhow::Error, stages: &[Stage]) -> String {
-        let stage = Stage { name: "build", took: Duration::from_secs(2), outcome: "failed".to_owned() };
+        let stage =
+            Stage { name: "build", took: Duration::from_secs(2), outcome: "failed".to_owned() };
         failed(failure, stages, Some(&stage), &|text| text.replace("s3cr3t", "***"))
     }
 
     fn built() -> Stage {
-        Stage { name: "build", took: Duration::from_secs(1), outcome: "sha256:0 for 2 platforms".to_owned() }
+        Stage {
+            name: "build",
+            took: Duration::from_secs(1),
+            outcome: "sha256:0 for 2 platforms".to_owned(),
+        }
     }
 
     #[test]
     fn a_failed_run_says_what_failed_where_and_what_to_do() {
-        let error =
-            Err::<(), _>(anyhow!("the build failed for `linux/arm64` at `Dockerfile:8`: exit code: 9\n  RUN make\n    no <b> s3cr3t ```"));
+        let error = Err::<(), _>(anyhow!(
+            "the build failed for `linux/arm64` at `Dockerfile:8`: exit code: 9\n  RUN make\n    no <b> s3cr3t ```"
+        ));
         let error = error.hint("read *this*").unwrap_err().context("nothing was tagged");
         let text = told(&error, &[]);
         for part in [
@@ -129,33 +155,63 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains("under its digest"));
-        assert!(told(&error, &[built()]).contains("lies there under its digest alone (sha256\\:0 for 2 platforms)"));
+        assert!(
+            told(&error, &[built()])
+                .contains("lies there under its digest alone (sha256\\:0 for 2 platforms)")
+        );
     }
 
     #[test]
     fn several_problems_are_a_list_and_each_hint_stands_under_its_own() {
         let one = Err::<(), _>(anyhow!("no a")).hint("add a").unwrap_err();
         let two = Err::<(), _>(anyhow!("no b\n  below")).hint("add b").unwrap_err();
-        let text = told(&anyhow::Error::new(Several::of(vec![one, two])).context("nothing was tagged"), &[]);
-        assert!(text.contains("1. no a\n\n   💡 add a\n2. no b\n\n   ```text\n   below\n   ```\n\n   💡 add b\n"), "{text}");
+        let text = told(
+            &anyhow::Error::new(Several::of(vec![one, two])).context("nothing was tagged"),
+            &[],
+        );
+        assert!(
+            text.contains(
+                "1. no a\n\n   💡 add a\n2. no b\n\n   ```text\n   below\n   ```\n\n   💡 add b\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]
     fn what_is_not_known_of_the_registry_is_not_said() {
-        let partly = anyhow::Error::new(WithExit { code: exit::PARTLY_PUBLISHED, message: "some names are put: a\n  b".to_owned() });
+        let partly = anyhow::Error::new(WithExit {
+            code: exit::PARTLY_PUBLISHED,
+            message: "some names are put: a\n  b".to_owned(),
+        });
         let text = told(&partly, &[built()]);
         assert!(text.starts_with("## ❌ Failed\n") && !text.contains("no tag was put"), "{text}");
-        for other in ["`r.io/a@sha256:0` is not verified: x", "nothing was verified: x", "the image is published: x"] {
+        for other in [
+            "`r.io/a@sha256:0` is not verified: x",
+            "nothing was verified: x",
+            "the image is published: x",
+        ] {
             assert!(!told(&anyhow!(other), &[]).contains("no tag was put"), "{other}");
         }
     }
 
     #[test]
     fn a_run_that_published_nothing_says_what_it_did() {
-        let rows = vec![("platforms", "linux/amd64".to_owned()), ("version", String::new()), ("why", "a|b".to_owned())];
-        let text = done(&Done { title: "🔨 Built, not published", said: "All built.", rows }, &[built()], Duration::from_secs(3));
+        let rows = vec![
+            ("platforms", "linux/amd64".to_owned()),
+            ("version", String::new()),
+            ("why", "a|b".to_owned()),
+        ];
+        let text = done(
+            &Done { title: "🔨 Built, not published", said: "All built.", rows },
+            &[built()],
+            Duration::from_secs(3),
+        );
         let rows = "| platforms | `linux/amd64` |\n|---|---|\n| why | `a\\u{7c}b` |\n";
-        assert!(text.starts_with("## 🔨 Built, not published\n\nAll built. It took 3.00 s.\n\n") && text.contains(rows), "{text}");
+        assert!(
+            text.starts_with("## 🔨 Built, not published\n\nAll built. It took 3.00 s.\n\n")
+                && text.contains(rows),
+            "{text}"
+        );
         assert!(text.contains("<summary>Stages"));
     }
 }

@@ -1,9 +1,11 @@
-//! On whose machines the jobs ran, and which workflow signs → the build level that a run may claim, in words for log and summary. Pure; the claim is
-//! for one workflow alone, and where anything is not known it is not made.
+//! On whose machines the jobs ran, and which workflow signs → the build level that a run may claim,
+//! in words for log and summary. Pure; the claim is for one workflow alone, and where anything is
+//! not known it is not made.
 
 use crate::github::runners::Verdict;
 
-/// The workflow whose jobs take nothing of the caller's that could reach what they build, and that makes the claim.
+/// The workflow whose jobs take nothing of the caller's that could reach what they build, and that
+/// makes the claim.
 const STRICT: &str = "/.github/workflows/publish.yml@";
 
 /// Who signs, as the server's issuer says of it.
@@ -20,14 +22,20 @@ pub fn level(verdict: &Verdict, signing: Option<&Signing<'_>>) -> Result<String,
     match verdict {
         Verdict::Hosted => {}
         Verdict::Unknown(why) => return Err(plain(why)),
-        Verdict::SelfHosted(_) => return Err("some of its jobs ran on runners that are not GitHub's".to_owned()),
+        Verdict::SelfHosted(_) => {
+            return Err("some of its jobs ran on runners that are not GitHub's".to_owned());
+        }
     }
     let signing = signing.ok_or("a key signed, which names no workflow")?;
     if signing.runner_environment != Some("github-hosted") {
-        return Err("the OIDC token does not say that the job that signs runs on a runner of GitHub's".to_owned());
+        return Err(
+            "the OIDC token does not say that the job that signs runs on a runner of GitHub's"
+                .to_owned(),
+        );
     }
     let ours = env!("CARGO_PKG_REPOSITORY").strip_prefix("https://github.com/").unwrap_or_default();
-    let is_ours = signing.job_workflow_ref.strip_prefix(ours).is_some_and(|rest| rest.starts_with(STRICT));
+    let is_ours =
+        signing.job_workflow_ref.strip_prefix(ours).is_some_and(|rest| rest.starts_with(STRICT));
     if signing.server_url != "https://github.com" || !is_ours {
         return Err(format!(
             "the certificate is not for `{ours}{STRICT}…`, and what other workflows let their callers choose is not known here"
@@ -47,7 +55,10 @@ pub fn markdown(level: &Result<String, String>) -> String {
 
 /// What others wrote, as words that mean nothing in Markdown.
 fn plain(text: &str) -> String {
-    text.chars().filter(|letter| letter.is_alphanumeric() || " .,:'/-".contains(*letter)).take(200).collect()
+    text.chars()
+        .filter(|letter| letter.is_alphanumeric() || " .,:'/-".contains(*letter))
+        .take(200)
+        .collect()
 }
 
 #[cfg(test)]
@@ -68,8 +79,14 @@ mod tests {
             ("https://git.example.com", ours, hosted, false),
         ] {
             let signing = Signing { server_url, job_workflow_ref, runner_environment };
-            assert_eq!(level(&Verdict::Hosted, Some(&signing)).is_ok(), claimed, "{server_url} {job_workflow_ref} {runner_environment:?}");
-            for other in [Verdict::Unknown("HTTP 403".into()), Verdict::SelfHosted(vec!["x".into()])] {
+            assert_eq!(
+                level(&Verdict::Hosted, Some(&signing)).is_ok(),
+                claimed,
+                "{server_url} {job_workflow_ref} {runner_environment:?}"
+            );
+            for other in
+                [Verdict::Unknown("HTTP 403".into()), Verdict::SelfHosted(vec!["x".into()])]
+            {
                 assert!(level(&other, Some(&signing)).is_err());
             }
         }

@@ -1,5 +1,5 @@
-//! Where a person reads more: the page of a package, a commit, a run, an entry of the public log, an attestation at GitHub. Pure; what is no plain
-//! address of the web becomes no link.
+//! Where a person reads more: the page of a package, a commit, a run, an entry of the public log,
+//! an attestation at GitHub. Pure; what is no plain address of the web becomes no link.
 
 use crate::image::Repository;
 use crate::sigstore::source::Source;
@@ -26,9 +26,14 @@ pub fn of_source(name: &str, source: &Source) -> Option<String> {
         "source" => Some(repository.to_owned()),
         "commit" => {
             let commit = source.commit.as_deref()?;
-            commit.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| format!("{repository}/commit/{commit}"))
+            commit
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit())
+                .then(|| format!("{repository}/commit/{commit}"))
         }
-        "run" => source.run.clone().filter(|run| run.starts_with(&format!("{repository}/actions/runs/"))),
+        "run" => {
+            source.run.clone().filter(|run| run.starts_with(&format!("{repository}/actions/runs/")))
+        }
         _ => None,
     }
 }
@@ -53,7 +58,10 @@ pub fn linked(markdown: String, address: Option<String>) -> String {
 
 fn is_plain(address: &str) -> bool {
     let rest = address.strip_prefix("https://");
-    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/?=:".contains(&byte)))
+    rest.is_some_and(|rest| {
+        !rest.is_empty()
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/?=:".contains(&byte))
+    })
 }
 
 #[cfg(test)]
@@ -76,7 +84,10 @@ mod tests {
     #[test]
     fn what_is_no_address_is_no_link() {
         let link = |address: &str| linked("`x`".to_owned(), Some(address.to_owned()));
-        assert_eq!(link("https://github.com/octo/app/commit/0f1e"), "[`x`](https://github.com/octo/app/commit/0f1e)");
+        assert_eq!(
+            link("https://github.com/octo/app/commit/0f1e"),
+            "[`x`](https://github.com/octo/app/commit/0f1e)"
+        );
         for address in [
             "http://github.com",
             "javascript:alert(1)",
@@ -99,11 +110,26 @@ mod tests {
             run: Some(run.to_owned()),
             ..Source::default()
         };
-        let ours = source("https://github.com/octo/app", "https://github.com/octo/app/actions/runs/1/attempts/1");
-        assert_eq!(of_source("commit", &ours).as_deref(), Some("https://github.com/octo/app/commit/0f1e2d"));
+        let ours = source(
+            "https://github.com/octo/app",
+            "https://github.com/octo/app/actions/runs/1/attempts/1",
+        );
+        assert_eq!(
+            of_source("commit", &ours).as_deref(),
+            Some("https://github.com/octo/app/commit/0f1e2d")
+        );
         assert_eq!(of_source("run", &ours), ours.run);
         assert_eq!(of_source("ref", &ours), None);
-        assert_eq!(of_source("run", &source("https://github.com/octo/app", "https://evil.example/octo/app/actions/runs/1")), None);
+        assert_eq!(
+            of_source(
+                "run",
+                &source(
+                    "https://github.com/octo/app",
+                    "https://evil.example/octo/app/actions/runs/1"
+                )
+            ),
+            None
+        );
         assert_eq!(of_source("commit", &Source { commit: Some("../x".to_owned()), ..ours }), None);
     }
 }

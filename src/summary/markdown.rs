@@ -1,4 +1,5 @@
-//! `Published` → the job summary: what was published, its evidence as a table, how to check it. Pure. It lets no text of others become Markdown.
+//! `Published` → the job summary: what was published, its evidence as a table, how to check it.
+//! Pure. It lets no text of others become Markdown.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -22,18 +23,43 @@ pub struct Run<'a> {
 }
 
 /// The summary that `GITHUB_STEP_SUMMARY` shows.
-pub fn summary(published: &Published, commands: &[Command], run: &Run<'_>, stages: &[Stage], elapsed: Duration) -> String {
+pub fn summary(
+    published: &Published,
+    commands: &[Command],
+    run: &Run<'_>,
+    stages: &[Stage],
+    elapsed: Duration,
+) -> String {
     let Some(image) = published.images.first() else { return String::new() };
-    let head = format!("## 📦 {}\n\nPublished with verified evidence in {}.\n\n", code(&image.repository), seconds(elapsed));
+    let head = format!(
+        "## 📦 {}\n\nPublished with verified evidence in {}.\n\n",
+        code(&image.repository),
+        seconds(elapsed)
+    );
     head + &section(published, commands, run) + &times(stages)
 }
 
 /// The same for several targets, each with its name, image and commands.
-pub fn of_targets(targets: &[(&str, &Published, Vec<Command>)], run: &Run<'_>, stages: &[Stage], elapsed: Duration) -> String {
-    let mut text = format!("## 📦 {} images\n\nPublished together, with verified evidence, in {}.\n\n", targets.len(), seconds(elapsed));
+pub fn of_targets(
+    targets: &[(&str, &Published, Vec<Command>)],
+    run: &Run<'_>,
+    stages: &[Stage],
+    elapsed: Duration,
+) -> String {
+    let mut text = format!(
+        "## 📦 {} images\n\nPublished together, with verified evidence, in {}.\n\n",
+        targets.len(),
+        seconds(elapsed)
+    );
     for (target, published, commands) in targets {
-        let image = published.images.first().map(|image| image.repository.to_string()).unwrap_or_default();
-        text += &format!("### {}: {}\n\n{}\n", plain(target), code(&image), section(published, commands, run));
+        let image =
+            published.images.first().map(|image| image.repository.to_string()).unwrap_or_default();
+        text += &format!(
+            "### {}: {}\n\n{}\n",
+            plain(target),
+            code(&image),
+            section(published, commands, run)
+        );
     }
     text + &times(stages)
 }
@@ -47,47 +73,78 @@ fn section(published: &Published, commands: &[Command], run: &Run<'_>) -> String
     for name in &published.names {
         let _ = writeln!(text, "| tag | {} |", code(name));
     }
-    for (repository, page) in published.images.iter().filter_map(|image| Some((&image.repository, links::package(&image.repository)?))) {
+    for (repository, page) in published
+        .images
+        .iter()
+        .filter_map(|image| Some((&image.repository, links::package(&image.repository)?)))
+    {
         let _ = writeln!(text, "| package | {} |", linked(code(repository), Some(page)));
     }
     let statements = published.evidence.subjects.iter().flat_map(|subject| &subject.attestations);
-    let mut foreign: Vec<&String> = statements.flat_map(|statement| statement.build.iter().flat_map(|build| &build.foreign)).collect();
+    let mut foreign: Vec<&String> = statements
+        .flat_map(|statement| statement.build.iter().flat_map(|build| &build.foreign))
+        .collect();
     foreign.sort();
     foreign.dedup();
     for source in foreign {
         let _ = writeln!(text, "| ⚠️ built from elsewhere | {} |", code(source));
     }
     for kept in &published.kept {
-        let _ = writeln!(text, "| kept | {} stays on {}: {} |", code(&kept.name), code(&kept.digest.short()), plain(&kept.why));
+        let _ = writeln!(
+            text,
+            "| kept | {} stays on {}: {} |",
+            code(&kept.name),
+            code(&kept.digest.short()),
+            plain(&kept.why)
+        );
     }
     if published.reused {
-        let _ = writeln!(text, "| reused | an earlier run of this commit published this image; nothing was built |");
+        let _ = writeln!(
+            text,
+            "| reused | an earlier run of this commit published this image; nothing was built |"
+        );
     }
     text += &signer(&published.evidence);
-    let page = |id: &u64| linked(id.to_string(), Some(links::attestation(run.server, run.repository, *id)));
+    let page = |id: &u64| {
+        linked(id.to_string(), Some(links::attestation(run.server, run.repository, *id)))
+    };
     let pages: Vec<String> = published.stored.iter().map(page).collect();
     if !pages.is_empty() {
         let _ = writeln!(text, "| attestations at GitHub | {} |", pages.join(", "));
     }
     text += &parts(&published.evidence);
     text += &platforms(published);
-    let _ =
-        writeln!(text, "\n<details><summary>Check it yourself</summary>\n\n{}\n</details>\n", fenced("sh", &script(published, commands)));
+    let _ = writeln!(
+        text,
+        "\n<details><summary>Check it yourself</summary>\n\n{}\n</details>\n",
+        fenced("sh", &script(published, commands))
+    );
     text
 }
 
 /// What `verify` found of an image.
 pub fn verified(image: &ImageRef, evidence: &Evidence) -> String {
-    format!("## ✅ Verified\n\n| image | {} |\n|---|---|\n{}{}\n", code(image), signer(evidence), parts(evidence))
+    format!(
+        "## ✅ Verified\n\n| image | {} |\n|---|---|\n{}{}\n",
+        code(image),
+        signer(evidence),
+        parts(evidence)
+    )
 }
 
 /// Who signed, and for whose run: rows of a table that has begun.
 fn signer(evidence: &Evidence) -> String {
     let mut text = match &evidence.signer {
-        Signer::Keyless { identity, issuer } => format!("| signed by | {} |\n| issuer | {} |\n", code(identity), code(issuer)),
+        Signer::Keyless { identity, issuer } => {
+            format!("| signed by | {} |\n| issuer | {} |\n", code(identity), code(issuer))
+        }
         Signer::Key(public) => format!("| signed with key | {} |\n", code(&key::name(public))),
     };
-    let of = |source| said(source, evidence).into_iter().map(move |(name, value)| (name, value, links::of_source(name, source)));
+    let of = |source| {
+        said(source, evidence)
+            .into_iter()
+            .map(move |(name, value)| (name, value, links::of_source(name, source)))
+    };
     for (name, value, address) in evidence.sources.iter().flat_map(of) {
         // Writing into a string cannot fail.
         let _ = writeln!(text, "| {} | {} |", plain(name), linked(code(&value), address));
@@ -101,7 +158,9 @@ fn parts(evidence: &Evidence) -> String {
     for subject in &evidence.subjects {
         let part = super::part_name(subject);
         let mark = |present: bool| if present { "✅" } else { "–" };
-        let has = |kind: &str| subject.attestations.iter().any(|statement| statement.predicate_type == kind);
+        let has = |kind: &str| {
+            subject.attestations.iter().any(|statement| statement.predicate_type == kind)
+        };
         let mut log: Vec<String> = Vec::new();
         for entry in subject.signatures.iter().chain(&subject.attestations).filter_map(log_entry) {
             // Both formats share an entry.
@@ -126,13 +185,27 @@ fn parts(evidence: &Evidence) -> String {
 /// What is known of the image of each platform beside its evidence.
 fn platforms(published: &Published) -> String {
     let mut text = "\n| platform | size | packages | steps from the cache | time of all steps |\n|---|---|---|---|---|\n".to_owned();
-    for subject in published.evidence.subjects.iter().filter(|subject| subject.platform.is_some() && subject.kind == Part::Platform) {
+    for subject in published
+        .evidence
+        .subjects
+        .iter()
+        .filter(|subject| subject.platform.is_some() && subject.kind == Part::Platform)
+    {
         let Some(platform) = &subject.platform else { continue };
-        let size = published.sizes.iter().find(|(digest, _)| *digest == subject.digest).map(|(_, size)| bytes(*size));
-        let packages = subject.attestations.iter().find_map(|statement| statement.packages).map(|count| count.to_string());
+        let size = published
+            .sizes
+            .iter()
+            .find(|(digest, _)| *digest == subject.digest)
+            .map(|(_, size)| bytes(*size));
+        let packages = subject
+            .attestations
+            .iter()
+            .find_map(|statement| statement.packages)
+            .map(|count| count.to_string());
         let work = published.work.iter().find(|work| work.platform == *platform);
         let cached = work.map(|work| format!("{} of {}", work.cached, work.steps));
-        let row = [size, packages, cached, work.map(|work| seconds(work.took))].map(|cell| cell.unwrap_or_else(|| "–".to_owned()));
+        let row = [size, packages, cached, work.map(|work| seconds(work.took))]
+            .map(|cell| cell.unwrap_or_else(|| "–".to_owned()));
         let _ = writeln!(text, "| {} | {} |", plain(&platform.to_string()), row.join(" | "));
     }
     text
@@ -142,14 +215,20 @@ fn platforms(published: &Published) -> String {
 fn bytes(count: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     let unit = units.iter().find(|(size, _)| count >= *size);
-    unit.map_or_else(|| format!("{count} B"), |(size, name)| format!("{:.1} {name}", count as f64 / *size as f64))
+    unit.map_or_else(
+        || format!("{count} B"),
+        |(size, name)| format!("{:.1} {name}", count as f64 / *size as f64),
+    )
 }
 
 fn script(published: &Published, commands: &[Command]) -> String {
     let mut text = String::new();
     if let Signer::Key(public) = &published.evidence.signer {
         let pem = key::public_pem(public);
-        let _ = writeln!(text, "# the key; compare it with what its owner tells elsewhere\ncat > {KEY_FILE} <<'END'\n{pem}END");
+        let _ = writeln!(
+            text,
+            "# the key; compare it with what its owner tells elsewhere\ncat > {KEY_FILE} <<'END'\n{pem}END"
+        );
     }
     for command in commands {
         let _ = writeln!(text, "# {}\n{}", visible(&command.checks), visible(&command.text));
@@ -164,18 +243,25 @@ pub(super) fn fenced(language: &str, script: &str) -> String {
     format!("{fence}{language}\n{script}{fence}\n")
 }
 
-/// Text of anybody as code, which Markdown leaves alone: nothing in it is a link, a mention or the end of a cell.
+/// Text of anybody as code, which Markdown leaves alone: nothing in it is a link, a mention or the
+/// end of a cell.
 pub(super) fn code(text: &impl ToString) -> String {
     let text = visible(&text.to_string()).replace('|', "\\u{7c}").replace('`', "\\u{60}");
     if text.trim().is_empty() { String::new() } else { format!("`{text}`") }
 }
 
-/// Text of anybody between ours: letters that mean something to Markdown are only letters, and nothing becomes a link by itself.
+/// Text of anybody between ours: letters that mean something to Markdown are only letters, and
+/// nothing becomes a link by itself.
 pub(super) fn plain(text: &str) -> String {
     let mut escaped = String::new();
-    // What makes a link of an address, a mention of a name, or a cell of a line cannot be escaped otherwise.
-    for letter in
-        visible(text).replace("://", "\\u{3a}//").replace("www.", "www\\u{2e}").replace('@', "\\u{40}").replace('|', "\\u{7c}").chars()
+    // What makes a link of an address, a mention of a name, or a cell of a line cannot be escaped
+    // otherwise.
+    for letter in visible(text)
+        .replace("://", "\\u{3a}//")
+        .replace("www.", "www\\u{2e}")
+        .replace('@', "\\u{40}")
+        .replace('|', "\\u{7c}")
+        .chars()
     {
         if "\\`*_[]<>&~#!()$:".contains(letter) {
             escaped.push('\\');
@@ -186,9 +272,16 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 pub(super) fn times(stages: &[Stage]) -> String {
-    let mut text = "<details><summary>Stages</summary>\n\n| stage | time | |\n|---|---|---|\n".to_owned();
+    let mut text =
+        "<details><summary>Stages</summary>\n\n| stage | time | |\n|---|---|---|\n".to_owned();
     for stage in stages {
-        let _ = writeln!(text, "| {} | {} | {} |", stage.name, seconds(stage.took), plain(&stage.outcome));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} |",
+            stage.name,
+            seconds(stage.took),
+            plain(&stage.outcome)
+        );
     }
     let _ = writeln!(text, "\n</details>\n");
     text
@@ -207,9 +300,21 @@ mod tests {
     fn nothing_in_a_text_of_others_is_markdown() {
         for (text, as_code, as_plain) in [
             ("linux/amd64", "`linux/amd64`", "linux/amd64"),
-            ("a|b\n\n# <img src=x>", "`a\\u{7c}b\\n\\n# <img src=x>`", "a\\\\u{7c}b\\\\n\\\\n\\# \\<img src=x\\>"),
-            ("`x` ``y``", "`\\u{60}x\\u{60} \\u{60}\\u{60}y\\u{60}\\u{60}`", "\\`x\\` \\`\\`y\\`\\`"),
-            ("[c](https://e.example)", "`[c](https://e.example)`", "\\[c\\]\\(https\\\\u{3a}//e.example\\)"),
+            (
+                "a|b\n\n# <img src=x>",
+                "`a\\u{7c}b\\n\\n# <img src=x>`",
+                "a\\\\u{7c}b\\\\n\\\\n\\# \\<img src=x\\>",
+            ),
+            (
+                "`x` ``y``",
+                "`\\u{60}x\\u{60} \\u{60}\\u{60}y\\u{60}\\u{60}`",
+                "\\`x\\` \\`\\`y\\`\\`",
+            ),
+            (
+                "[c](https://e.example)",
+                "`[c](https://e.example)`",
+                "\\[c\\]\\(https\\\\u{3a}//e.example\\)",
+            ),
             (
                 "www.e.example @octo *b* _i_ ~s~ &lt;",
                 "`www.e.example @octo *b* _i_ ~s~ &lt;`",

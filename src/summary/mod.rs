@@ -1,4 +1,5 @@
-//! `Published` → what people and later steps read: outputs, evidence.json, Markdown, the commands that check it all. Pure.
+//! `Published` → what people and later steps read: outputs, evidence.json, Markdown, the commands
+//! that check it all. Pure.
 
 pub mod baked;
 pub mod commands;
@@ -30,7 +31,8 @@ fn part_name(subject: &SubjectEvidence) -> String {
     }
 }
 
-/// `evidence.json`: each subject with its signatures and attestations, log indexes, the signer, and the runs that signed.
+/// `evidence.json`: each subject with its signatures and attestations, log indexes, the signer, and
+/// the runs that signed.
 pub fn evidence(published: &Published) -> Value {
     let images: Vec<String> = published.images.iter().map(ToString::to_string).collect();
     let Evidence { signer, sources, subjects } = &published.evidence;
@@ -40,8 +42,12 @@ pub fn evidence(published: &Published) -> Value {
     })
 }
 
-/// What the metadata tells later steps, published or not: names and words as docker/metadata-action gives them.
-pub fn metadata_outputs(metadata: &Metadata, separators: &Separators) -> Vec<(&'static str, String)> {
+/// What the metadata tells later steps, published or not: names and words as docker/metadata-action
+/// gives them.
+pub fn metadata_outputs(
+    metadata: &Metadata,
+    separators: &Separators,
+) -> Vec<(&'static str, String)> {
     vec![
         ("version", metadata.version.clone().unwrap_or_default()),
         ("tag-names", metadata.tag_names.join(&separators.tags)),
@@ -51,12 +57,13 @@ pub fn metadata_outputs(metadata: &Metadata, separators: &Separators) -> Vec<(&'
     ]
 }
 
-/// What an image that was only pushed tells `merge`: for each platform the digest of all that its job pushed, so that BuildKit's attestations
-/// are found beside the image.
+/// What an image that was only pushed tells `merge`: for each platform the digest of all that its
+/// job pushed, so that BuildKit's attestations are found beside the image.
 pub fn pushed_outputs(built: &BuiltImage) -> Vec<(&'static str, String)> {
     let Some(first) = built.images().next() else { return Vec::new() };
     let by_platform = |digest: &dyn Fn(&PlatformImage) -> Digest| {
-        let pairs = built.platforms().iter().map(|part| (part.platform.to_string(), json!(digest(part))));
+        let pairs =
+            built.platforms().iter().map(|part| (part.platform.to_string(), json!(digest(part))));
         Value::Object(pairs.collect()).to_string()
     };
     vec![
@@ -73,13 +80,19 @@ pub fn put(published: &Published, metadata: &Metadata) -> Vec<String> {
     let is_kept = |name: &str| {
         let Some((repository, tag)) = name.rsplit_once(':') else { return false };
         let repository = repository.parse::<Repository>().ok();
-        published.kept.iter().any(|kept| repository.as_ref() == Some(&kept.name.repository) && kept.name.tag.as_str() == tag)
+        published.kept.iter().any(|kept| {
+            repository.as_ref() == Some(&kept.name.repository) && kept.name.tag.as_str() == tag
+        })
     };
     metadata.tags().into_iter().filter(|name| !is_kept(name)).collect()
 }
 
 /// What a published image tells later steps; every name stands in the order of the rules.
-pub fn outputs(published: &Published, metadata: &Metadata, separators: &Separators) -> Vec<(&'static str, String)> {
+pub fn outputs(
+    published: &Published,
+    metadata: &Metadata,
+    separators: &Separators,
+) -> Vec<(&'static str, String)> {
     let Some(first) = published.images.first() else { return Vec::new() };
     let names = put(published, metadata);
     let kept: Vec<String> = published.kept.iter().map(|kept| kept.name.to_string()).collect();

@@ -1,4 +1,5 @@
-//! `Published` → the picture a terminal shows at the end: what was published, and how the time went. Pure.
+//! `Published` → the picture a terminal shows at the end: what was published, and how the time
+//! went. Pure.
 
 use std::time::Duration;
 
@@ -12,7 +13,12 @@ const BAR: f64 = 30.0;
 const ROOM_FOR_BARS: usize = 100;
 
 /// `width` is a terminal's; lines of stages are cut to it, names never.
-pub fn picture(published: &Published, stages: &[Stage], elapsed: Duration, width: Option<usize>) -> Vec<String> {
+pub fn picture(
+    published: &Published,
+    stages: &[Stage],
+    elapsed: Duration,
+    width: Option<usize>,
+) -> Vec<String> {
     let mut lines = times(stages, elapsed, width);
     lines.extend(image(published));
     lines
@@ -29,7 +35,8 @@ pub fn times(stages: &[Stage], elapsed: Duration, width: Option<usize>) -> Vec<S
             Some(width) if width < ROOM_FOR_BARS => String::new(),
             _ => format!("  {:<30}", "█".repeat(blocks)),
         };
-        let line = format!("  {:<12} {:>12}{bar}  {}", stage.name, seconds(stage.took), stage.outcome);
+        let line =
+            format!("  {:<12} {:>12}{bar}  {}", stage.name, seconds(stage.took), stage.outcome);
         lines.push(width.map_or(line.clone(), |width| cut(&line, width)));
     }
     lines.push(format!("  {:<12} {:>12}", "in all", seconds(elapsed)));
@@ -50,7 +57,8 @@ pub fn image(published: &Published) -> Vec<String> {
 
 /// One part of an image and what it carries.
 pub fn subject_line(subject: &SubjectEvidence) -> String {
-    let mut kinds: Vec<&str> = subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
+    let mut kinds: Vec<&str> =
+        subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
     kinds.sort_unstable();
     kinds.dedup();
     let signed = if subject.signatures.is_empty() { "unsigned" } else { "signed" };

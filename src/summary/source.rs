@@ -1,4 +1,5 @@
-//! A verified signature's source → what people are told of it: whose run it was, and what speaks against believing it. Pure.
+//! A verified signature's source → what people are told of it: whose run it was, and what speaks
+//! against believing it. Pure.
 
 use crate::sigstore::source::Source;
 use crate::verify::Evidence;
@@ -6,7 +7,8 @@ use crate::verify::Evidence;
 const PULL_REQUEST: &str = "a pull request's run: its commit may be anybody's";
 const SELF_HOSTED: &str = "its owner could change what it builds";
 
-/// What a certificate says of the run, by name, and when the run signed. What it does not say is left out.
+/// What a certificate says of the run, by name, and when the run signed. What it does not say is
+/// left out.
 pub fn said(source: &Source, evidence: &Evidence) -> Vec<(&'static str, String)> {
     let with = |value: &Option<String>, remark: Option<&str>| match (value, remark) {
         (Some(value), Some(remark)) => Some(format!("{value} ({remark})")),
@@ -30,8 +32,10 @@ pub fn said(source: &Source, evidence: &Evidence) -> Vec<(&'static str, String)>
 
 /// When the first and the last of a run's statements were signed.
 fn signed_at(source: &Source, evidence: &Evidence) -> Option<String> {
-    let statements = evidence.statements().filter(|statement| statement.source.as_ref() == Some(source));
-    let mut times: Vec<jiff::Timestamp> = statements.filter_map(|statement| statement.signed_at.as_ref()?.parse().ok()).collect();
+    let statements =
+        evidence.statements().filter(|statement| statement.source.as_ref() == Some(source));
+    let mut times: Vec<jiff::Timestamp> =
+        statements.filter_map(|statement| statement.signed_at.as_ref()?.parse().ok()).collect();
     times.sort_unstable();
     match (times.first(), times.last()) {
         (Some(first), Some(last)) if first != last => Some(format!("{first} to {last}")),

@@ -1,5 +1,5 @@
-//! `supply-action bake`: the targets of bake files, built in one call and published together by the stages of `publish`. It resolves no bake
-//! file itself; buildx does.
+//! `supply-action bake`: the targets of bake files, built in one call and published together by the
+//! stages of `publish`. It resolves no bake file itself; buildx does.
 
 use std::path::Path;
 
@@ -47,19 +47,40 @@ pub(super) struct Only<'a> {
 }
 
 /// The same, which also gives what was published of each target.
-pub(super) async fn release(env: &Environment, report: &Report, only: Option<Only<'_>>) -> anyhow::Result<Vec<(String, Published)>> {
+pub(super) async fn release(
+    env: &Environment,
+    report: &Report,
+    only: Option<Only<'_>>,
+) -> anyhow::Result<Vec<(String, Published)>> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let mut inputs = Inputs::of(Action::Bake, env, &context).context(UNBUILT)?;
     let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted).await.context(UNBUILT)?;
+    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
+        .await
+        .context(UNBUILT)?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(&context)?;
     let named = inputs.build_env.clone();
-    let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
-    let told = flags::Facts { env, event: &facts.event, file_exists: &|_| false, private: facts.visibility != Visibility::Public };
-    let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
-    let (mut definition, buildx) = resolve(&place, &context, &inputs, &source, &|text| report.notice(text)).await.context(UNBUILT)?;
+    let place = Place {
+        env,
+        named: &named,
+        private: private.path(),
+        network: &context.network,
+        terminal: report.is_terminal(),
+    };
+    let told = flags::Facts {
+        env,
+        event: &facts.event,
+        file_exists: &|_| false,
+        private: facts.visibility != Visibility::Public,
+    };
+    let source =
+        Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
+    let (mut definition, buildx) =
+        resolve(&place, &context, &inputs, &source, &|text| report.notice(text))
+            .await
+            .context(UNBUILT)?;
     report.mask(&definition.passwords());
     for lost in inherited::lost(&definition, &at_hand(&source, &inputs.bake.asked)) {
         report.notice(&lost);
@@ -82,12 +103,17 @@ pub(super) async fn release(env: &Environment, report: &Report, only: Option<Onl
         }
         Plan::Publish(plan) => {
             let images = plan.release.images();
-            if let Some(image) = images.iter().find(|image| registry.is_some_and(|registry| image.registry() != registry)) {
+            if let Some(image) = images
+                .iter()
+                .find(|image| registry.is_some_and(|registry| image.registry() != registry))
+            {
                 anyhow::bail!("{UNBUILT}: `{image}` lies at no registry of the rehearsal");
             }
             trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
-            let published = publish(bench, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
-            let baked: Vec<Baked<'_>> = plan.goods.iter().map(|goods| goods.target.as_str()).zip(&published).collect();
+            let published =
+                publish(bench, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
+            let baked: Vec<Baked<'_>> =
+                plan.goods.iter().map(|goods| goods.target.as_str()).zip(&published).collect();
             hand_over_baked(&baked, &context, &inputs, report)?;
             Ok(plan.goods.iter().map(|goods| goods.target.clone()).zip(published).collect())
         }
@@ -96,9 +122,15 @@ pub(super) async fn release(env: &Environment, report: &Report, only: Option<Onl
 
 /// The bake files on this machine, with their texts; those of a repository are the builder's alone.
 fn at_hand(source: &Source, asked: &[String]) -> Vec<(String, String)> {
-    const USUAL: [&str; 4] = ["docker-bake.json", "docker-bake.override.json", "docker-bake.hcl", "docker-bake.override.hcl"];
+    const USUAL: [&str; 4] = [
+        "docker-bake.json",
+        "docker-bake.override.json",
+        "docker-bake.hcl",
+        "docker-bake.override.hcl",
+    ];
     const LARGEST: u64 = 4 << 20;
-    let named: Vec<&str> = asked.windows(2).filter(|pair| pair[0] == "--file").map(|pair| pair[1].as_str()).collect();
+    let named: Vec<&str> =
+        asked.windows(2).filter(|pair| pair[0] == "--file").map(|pair| pair[1].as_str()).collect();
     let files = if named.is_empty() { USUAL.to_vec() } else { named };
     let read = |name: &str| {
         let here = name.strip_prefix("cwd://");
@@ -147,12 +179,22 @@ async fn resolve(
     notice: &dyn Fn(&str),
 ) -> anyhow::Result<(Definition, Option<Buildx>)> {
     let remote = match source {
-        Source::Folder(folder) => return Ok((print_bake(place, folder, &inputs.bake.asked).await?, None)),
+        Source::Folder(folder) => {
+            return Ok((print_bake(place, folder, &inputs.bake.asked).await?, None));
+        }
         Source::Remote(remote) => remote,
     };
-    let asked = Asked { logins: &inputs.registry_auth, images: &[], env: place.env, context, token: inputs.github_token.as_ref() };
+    let asked = Asked {
+        logins: &inputs.registry_auth,
+        images: &[],
+        env: place.env,
+        context,
+        token: inputs.github_token.as_ref(),
+    };
     // Which platforms it must build is known only then.
-    let mut buildx = Buildx::set_up(place, &login::stored_credentials(&asked)?, &inputs.builder, &[], notice).await?;
+    let mut buildx =
+        Buildx::set_up(place, &login::stored_credentials(&asked)?, &inputs.builder, &[], notice)
+            .await?;
     match buildx.print_bake(remote, &inputs.bake.asked, place.env).await {
         Ok(definition) => Ok((definition, Some(buildx))),
         Err(error) => {
@@ -162,17 +204,38 @@ async fn resolve(
     }
 }
 
-async fn build_only(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan: &BuildOnly, report: &Report) -> anyhow::Result<()> {
+async fn build_only(
+    mut bench: Bench<'_>,
+    context: &Context,
+    inputs: &Inputs,
+    plan: &BuildOnly,
+    report: &Report,
+) -> anyhow::Result<()> {
     let env = bench.place.env;
     let notice = |text: &str| report.notice(text);
-    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
+    let asked = Asked {
+        logins: &inputs.registry_auth,
+        images: &plan.images,
+        env,
+        context,
+        token: inputs.github_token.as_ref(),
+    };
     let credentials = login::stored_credentials(&asked).context(UNBUILT)?;
-    let buildx = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice).await.context(UNBUILT)?;
+    let buildx = bench
+        .set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice)
+        .await
+        .context(UNBUILT)?;
     let file = plan.definition.for_checking(env);
     let built = report
         .stage("build", async {
             buildx.bake_check(bench.folder, &file, &allowed(&plan.build)).await?;
-            Ok(((), format!("{} built, nothing pushed", plural(plan.definition.targets().len(), "target"))))
+            Ok((
+                (),
+                format!(
+                    "{} built, nothing pushed",
+                    plural(plan.definition.targets().len(), "target")
+                ),
+            ))
         })
         .await;
     buildx.close().await;
@@ -180,7 +243,13 @@ async fn build_only(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, pl
 }
 
 /// The pipeline.
-async fn publish(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan: &Bake, report: &Report) -> anyhow::Result<Vec<Published>> {
+async fn publish(
+    mut bench: Bench<'_>,
+    context: &Context,
+    inputs: &Inputs,
+    plan: &Bake,
+    report: &Report,
+) -> anyhow::Result<Vec<Published>> {
     let (env, folder) = (bench.place.env, bench.folder);
     let run = Run { env, context, inputs, release: &plan.release, report };
     let (outside, credentials) = run.outside().await?;
@@ -188,25 +257,33 @@ async fn publish(mut bench: Bench<'_>, context: &Context, inputs: &Inputs, plan:
     let set_up = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = problems(plan);
     let layers = run.layers(&plan.build, &mut problems);
-    let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
+    let (ready, buildx) =
+        report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     if ready.is_published() {
         buildx.close().await;
         return run.complete(&outside, ready).await;
     }
-    let (built, generator) = report.stage("build", build(env, folder, plan, &outside, buildx, &notice)).await?;
+    let (built, generator) =
+        report.stage("build", build(env, folder, plan, &outside, buildx, &notice)).await?;
     run.conclude_all(&outside, ready, built, &sboms(&plan.build.sbom, generator, layers)).await
 }
 
-/// What is wrong with the definition itself: secrets among the arguments of a target, a cache under a published name.
+/// What is wrong with the definition itself: secrets among the arguments of a target, a cache under
+/// a published name.
 fn problems(plan: &Bake) -> Problems {
     let mut problems = Problems::default();
     if plan.build.publishes_build_args() {
         for (target, args) in plan.definition.build_args() {
-            problems.take(preflight::secret_build_args(&format!("`args` of target `{target}`"), &args));
+            problems
+                .take(preflight::secret_build_args(&format!("`args` of target `{target}`"), &args));
         }
     }
     let names: Vec<String> = plan.release.names().iter().map(ToString::to_string).collect();
-    problems.take(preflight::cache_under_a_name(&plan.definition.caches(), &plan.release.images(), &names));
+    problems.take(preflight::cache_under_a_name(
+        &plan.definition.caches(),
+        &plan.release.images(),
+        &names,
+    ));
     problems
 }
 
@@ -218,19 +295,26 @@ async fn build(
     buildx: Buildx,
     notice: &dyn Fn(&str),
 ) -> anyhow::Result<((Vec<BuiltImage>, Generator), String)> {
-    let Some(beside) = plan.goods.first().and_then(|goods| goods.images.first()) else { anyhow::bail!("the plan names no image") };
+    let Some(beside) = plan.goods.first().and_then(|goods| goods.images.first()) else {
+        anyhow::bail!("the plan names no image")
+    };
     let built = async {
-        let generator = generator(env, &plan.build, beside, &outside.registry, &buildx, notice).await?;
-        let file: Value = Definition::for_publishing(&plan.definition, &plan.goods, &plan.build, &generator, env);
+        let generator =
+            generator(env, &plan.build, beside, &outside.registry, &buildx, notice).await?;
+        let file: Value =
+            Definition::for_publishing(&plan.definition, &plan.goods, &plan.build, &generator, env);
         let (allow, allowed) = (allowed(&plan.build), &plan.build.allowed);
-        let built = buildx.bake(&outside.registry, (folder, &file), &allow, &plan.goods, allowed, notice).await?;
+        let built = buildx
+            .bake(&outside.registry, (folder, &file), &allow, &plan.goods, allowed, notice)
+            .await?;
         anyhow::Ok((built, generator))
     }
     .await;
     buildx.close().await;
     let (built, generator) = built?;
     let platforms = built.iter().map(|built| built.platforms().len()).sum();
-    let outcome = format!("{} for {}", plural(built.len(), "target"), plural(platforms, "platform"));
+    let outcome =
+        format!("{} for {}", plural(built.len(), "target"), plural(platforms, "platform"));
     Ok(((built, generator), outcome))
 }
 

@@ -1,4 +1,5 @@
-//! How a run ends that publishes nothing: the job summary of what it did, or of why it failed. It decides nothing.
+//! How a run ends that publishes nothing: the job summary of what it did, or of why it failed. It
+//! decides nothing.
 
 use anyhow::Context as _;
 
@@ -13,20 +14,47 @@ use crate::verify::VerifiedImage;
 /// Says in the job summary what was done.
 pub(super) fn done(done: &Done<'_>, context: &Context, report: &Report) -> anyhow::Result<()> {
     match &context.summary_file {
-        Some(file) => workflow::append_summary(file, &ended::done(done, &report.stages(), report.elapsed())).context("the job summary"),
+        Some(file) => {
+            workflow::append_summary(file, &ended::done(done, &report.stages(), report.elapsed()))
+                .context("the job summary")
+        }
         None => Ok(()),
     }
 }
 
 /// Built, and neither pushed nor published.
-pub(super) fn built(what: String, about: &About, context: &Context, report: &Report) -> anyhow::Result<()> {
-    let rows = vec![("built", what), ("why", about.reason.clone()), ("event", about.event.clone()), ("ref", about.git_ref.clone())];
-    done(&Done { title: "🔨 Built, not published", said: "Everything built, and nothing was pushed.", rows }, context, report)
+pub(super) fn built(
+    what: String,
+    about: &About,
+    context: &Context,
+    report: &Report,
+) -> anyhow::Result<()> {
+    let rows = vec![
+        ("built", what),
+        ("why", about.reason.clone()),
+        ("event", about.event.clone()),
+        ("ref", about.git_ref.clone()),
+    ];
+    done(
+        &Done {
+            title: "🔨 Built, not published",
+            said: "Everything built, and nothing was pushed.",
+            rows,
+        },
+        context,
+        report,
+    )
 }
 
 /// Pushed, for another job to publish.
-pub(super) fn pushed(built: &BuiltImage, about: &About, context: &Context, report: &Report) -> anyhow::Result<()> {
-    let mut rows: Vec<(&str, String)> = built.images().map(|image| ("image", image.to_string())).collect();
+pub(super) fn pushed(
+    built: &BuiltImage,
+    about: &About,
+    context: &Context,
+    report: &Report,
+) -> anyhow::Result<()> {
+    let mut rows: Vec<(&str, String)> =
+        built.images().map(|image| ("image", image.to_string())).collect();
     rows.extend(built.platforms().iter().map(|part| ("platform", part.platform.to_string())));
     rows.push(("ref", about.git_ref.clone()));
     let said = "It has no tag, signature or attestation of ours yet: the action `merge` signs, attests, verifies and tags it.";
@@ -35,21 +63,36 @@ pub(super) fn pushed(built: &BuiltImage, about: &About, context: &Context, repor
 
 /// Nothing was to be merged.
 pub(super) fn nothing(about: &About, context: &Context, report: &Report) -> anyhow::Result<()> {
-    let rows = vec![("why", about.reason.clone()), ("event", about.event.clone()), ("ref", about.git_ref.clone())];
-    done(&Done { title: "⏭️ Nothing to merge", said: "Nothing was merged, signed or published.", rows }, context, report)
+    let rows = vec![
+        ("why", about.reason.clone()),
+        ("event", about.event.clone()),
+        ("ref", about.git_ref.clone()),
+    ];
+    done(
+        &Done {
+            title: "⏭️ Nothing to merge",
+            said: "Nothing was merged, signed or published.",
+            rows,
+        },
+        context,
+        report,
+    )
 }
 
 /// Verified: what was found.
 pub(super) fn verified(image: &VerifiedImage, env: &Environment) -> anyhow::Result<()> {
     let Some(file) = Context::new(env).summary_file else { return Ok(()) };
     let markdown = summary::markdown::verified(image.image(), image.evidence());
-    workflow::append_summary(&file, &markdown).context("it is verified, but the job summary cannot be written")
+    workflow::append_summary(&file, &markdown)
+        .context("it is verified, but the job summary cannot be written")
 }
 
-/// Says in the job summary why the run failed, beside the log. That it cannot be written changes nothing any more.
+/// Says in the job summary why the run failed, beside the log. That it cannot be written changes
+/// nothing any more.
 pub fn failed(env: &Environment, report: &Report, error: &anyhow::Error) {
     let Some(file) = Context::new(env).summary_file else { return };
-    let text = ended::failed(error, &report.stages(), report.failed().as_ref(), &|text| log::hidden(text));
+    let text =
+        ended::failed(error, &report.stages(), report.failed().as_ref(), &|text| log::hidden(text));
     if let Err(error) = workflow::append_summary(&file, &text) {
         report.notice(&format!("the job summary cannot be written: {error}"));
     }

@@ -1,5 +1,6 @@
-//! `Published` → files of its evidence, for artifacts, release assets and offline checks: `evidence.json`, every bundle, and the SBOMs and
-//! provenances in them. It writes nothing that it has not fetched and hashed, and follows no link of a checkout.
+//! `Published` → files of its evidence, for artifacts, release assets and offline checks:
+//! `evidence.json`, every bundle, and the SBOMs and provenances in them. It writes nothing that it
+//! has not fetched and hashed, and follows no link of a checkout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -56,18 +57,25 @@ pub(super) fn evidence_files(published: &Published, format: Format) -> Vec<Evide
 }
 
 fn part(subject: &SubjectEvidence) -> String {
-    let platform = subject.platform.as_ref().map_or_else(|| "index".to_owned(), |platform| platform.to_string().replace('/', "-"));
+    let platform = subject
+        .platform
+        .as_ref()
+        .map_or_else(|| "index".to_owned(), |platform| platform.to_string().replace('/', "-"));
     if subject.kind == Part::Attestations { format!("{platform}-attestations") } else { platform }
 }
 
-/// What a file is called after: a word for what we make ourselves, the last words of the address for anything else.
+/// What a file is called after: a word for what we make ourselves, the last words of the address
+/// for anything else.
 fn kind(predicate_type: &str) -> String {
     match predicate_type {
         SIGNATURE_PREDICATE => "signature".to_owned(),
         SPDX | CYCLONEDX => "sbom".to_owned(),
         SLSA_PROVENANCE => "provenance".to_owned(),
         other => {
-            let words: Vec<&str> = other.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+            let words: Vec<&str> = other
+                .split(|letter: char| !letter.is_ascii_alphanumeric())
+                .filter(|word| !word.is_empty())
+                .collect();
             let last = words[words.len().saturating_sub(3)..].join("-").to_lowercase();
             // A name of a file has room for 255 bytes, and this is a third of it.
             let last = &last[last.len().saturating_sub(LONGEST)..];
@@ -76,10 +84,13 @@ fn kind(predicate_type: &str) -> String {
     }
 }
 
-/// The folder of the input `evidence-dir`, which must be empty: what lies there would be taken for evidence of this image.
+/// The folder of the input `evidence-dir`, which must be empty: what lies there would be taken for
+/// evidence of this image.
 pub(super) fn folder(dir: &Path, context: &Context) -> anyhow::Result<Folder> {
     let named = || format!("input `evidence-dir`: `{}`", dir.display());
-    let folder = Folder::make(dir, context.workspace.as_deref().unwrap_or(Path::new(""))).remedied().with_context(named)?;
+    let folder = Folder::make(dir, context.workspace.as_deref().unwrap_or(Path::new("")))
+        .remedied()
+        .with_context(named)?;
     match folder.names().remedied().with_context(named)?.first() {
         None => Ok(folder),
         Some(found) => Err(anyhow::anyhow!("{} is not empty: it holds `{}`", named(), found.display()))
@@ -88,12 +99,21 @@ pub(super) fn folder(dir: &Path, context: &Context) -> anyhow::Result<Folder> {
 }
 
 /// Writes the evidence of each target: below its name where a bake file gave it one.
-pub(super) async fn write(registry: &Registry, dir: &Folder, targets: &[Target], published: &[Published]) -> anyhow::Result<usize> {
+pub(super) async fn write(
+    registry: &Registry,
+    dir: &Folder,
+    targets: &[Target],
+    published: &[Published],
+) -> anyhow::Result<usize> {
     let mut count = 0;
     for (target, published) in targets.iter().zip(published) {
         let files = files(registry, published).await.context(UNWRITTEN)?;
         let written = || -> Result<(), FileError> {
-            let below = if target.target.is_empty() { None } else { Some(dir.below(Path::new(&target.target), true)?) };
+            let below = if target.target.is_empty() {
+                None
+            } else {
+                Some(dir.below(Path::new(&target.target), true)?)
+            };
             let folder = below.as_ref().unwrap_or(dir);
             files.iter().try_for_each(|(name, bytes)| folder.write(name, bytes))
         };
@@ -104,22 +124,36 @@ pub(super) async fn write(registry: &Registry, dir: &Folder, targets: &[Target],
 }
 
 /// What is written of one image, by name.
-async fn files(registry: &Registry, published: &Published) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+async fn files(
+    registry: &Registry,
+    published: &Published,
+) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
     let image = published.images.first().context("nothing was published")?;
     let bundles = evidence_files(published, Format::Bundle);
     let stems: BTreeSet<&str> = bundles.iter().map(|kept| kept.stem.as_str()).collect();
     // The older format has the same statements, which count where there is no bundle.
-    let older = evidence_files(published, Format::Legacy).into_iter().filter(|kept| !stems.contains(kept.stem.as_str()));
-    let older: Vec<EvidenceFile<'_>> = older.filter(|kept| kept.statement.predicate_type != SIGNATURE_PREDICATE).collect();
+    let older = evidence_files(published, Format::Legacy)
+        .into_iter()
+        .filter(|kept| !stems.contains(kept.stem.as_str()));
+    let older: Vec<EvidenceFile<'_>> =
+        older.filter(|kept| kept.statement.predicate_type != SIGNATURE_PREDICATE).collect();
     let fetched = bundles.iter().chain(&older).map(|kept| async move {
-        let bytes = registry.blob_of(&image.repository, &kept.statement.bundle, BUNDLE_LIMIT).await.remedied()?;
+        let bytes = registry
+            .blob_of(&image.repository, &kept.statement.bundle, BUNDLE_LIMIT)
+            .await
+            .remedied()?;
         anyhow::Ok((kept, bytes))
     });
     let fetched: Vec<_> = stream::iter(fetched).buffered(CONCURRENCY).try_collect().await?;
-    let mut files = vec![(PathBuf::from("evidence.json"), serde_json::to_vec_pretty(&summary::evidence(published))?)];
+    let mut files = vec![(
+        PathBuf::from("evidence.json"),
+        serde_json::to_vec_pretty(&summary::evidence(published))?,
+    )];
     for (kept, bytes) in fetched {
         let document = document(&kept.stem, &kept.statement.predicate_type, &bytes);
-        files.extend(document.with_context(|| format!("`{}` cannot be read", kept.statement.bundle))?);
+        files.extend(
+            document.with_context(|| format!("`{}` cannot be read", kept.statement.bundle))?,
+        );
         if kept.statement.format == Format::Bundle {
             files.push((format!("{}.sigstore.json", kept.stem).into(), bytes));
         }
@@ -144,8 +178,13 @@ struct Statements<'a> {
     predicate: &'a RawValue,
 }
 
-/// The document that a signed statement holds, to the byte: an SBOM by itself, a provenance as the statement that it is.
-fn document(stem: &str, predicate_type: &str, bytes: &[u8]) -> anyhow::Result<Option<(PathBuf, Vec<u8>)>> {
+/// The document that a signed statement holds, to the byte: an SBOM by itself, a provenance as the
+/// statement that it is.
+fn document(
+    stem: &str,
+    predicate_type: &str,
+    bytes: &[u8],
+) -> anyhow::Result<Option<(PathBuf, Vec<u8>)>> {
     let envelope = match serde_json::from_slice::<SignedBundle>(bytes)?.dsse_envelope {
         Some(envelope) => envelope,
         None => serde_json::from_slice(bytes)?,
@@ -185,13 +224,23 @@ mod tests {
     #[test]
     fn a_document_is_what_was_signed_to_the_byte() {
         let statement = br#"{"_type":"t","predicate": {"b": 1,"a":"\u00e9", "n": 1.0} }"#;
-        let envelope = format!(r#"{{"payload":"{}","payloadType":"p","signatures":[]}}"#, BASE64.encode(statement));
+        let envelope = format!(
+            r#"{{"payload":"{}","payloadType":"p","signatures":[]}}"#,
+            BASE64.encode(statement)
+        );
         let bundle = format!(r#"{{"mediaType":"m","dsseEnvelope":{envelope}}}"#);
         for bytes in [&envelope, &bundle] {
-            let of = |predicate_type| document("index.x", predicate_type, bytes.as_bytes()).unwrap();
-            assert_eq!(of(SPDX).unwrap(), ("index.x.spdx.json".into(), br#"{"b": 1,"a":"\u00e9", "n": 1.0}"#.to_vec()));
+            let of =
+                |predicate_type| document("index.x", predicate_type, bytes.as_bytes()).unwrap();
+            assert_eq!(
+                of(SPDX).unwrap(),
+                ("index.x.spdx.json".into(), br#"{"b": 1,"a":"\u00e9", "n": 1.0}"#.to_vec())
+            );
             assert_eq!(of(CYCLONEDX).unwrap().0, Path::new("index.x.cdx.json"));
-            assert_eq!(of(SLSA_PROVENANCE).unwrap(), ("index.x.intoto.json".into(), statement.to_vec()));
+            assert_eq!(
+                of(SLSA_PROVENANCE).unwrap(),
+                ("index.x.intoto.json".into(), statement.to_vec())
+            );
             assert_eq!(of(SIGNATURE_PREDICATE), None);
         }
         document("x", SPDX, b"{}").unwrap_err();

@@ -1,5 +1,5 @@
-//! Names that move forward, those that stay, and the image of an earlier run of this commit, which is kept. It asks registry and
-//! history; `plan::forward` decides.
+//! Names that move forward, those that stay, and the image of an earlier run of this commit, which
+//! is kept. It asks registry and history; `plan::forward` decides.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,24 +26,45 @@ const CONCURRENCY: usize = 8;
 
 impl Run<'_> {
     /// The names of each target that stay where they are.
-    pub(super) async fn kept(&self, outside: &Outside, signer: &Signer, baseline: &Baseline) -> anyhow::Result<Vec<Vec<Kept>>> {
+    pub(super) async fn kept(
+        &self,
+        outside: &Outside,
+        signer: &Signer,
+        baseline: &Baseline,
+    ) -> anyhow::Result<Vec<Vec<Kept>>> {
         let Self { context, release, .. } = self;
-        let repository = format!("{}/{}", context.server_url, context.repository.as_deref().unwrap_or_default());
-        let ours = Ours { signer: signer.clone(), repository, repository_id: context.repository_id.clone() };
-        let floating = release.targets.iter().flat_map(|target| target.names.iter().filter(|name| floats(target, name)));
+        let repository =
+            format!("{}/{}", context.server_url, context.repository.as_deref().unwrap_or_default());
+        let ours = Ours {
+            signer: signer.clone(),
+            repository,
+            repository_id: context.repository_id.clone(),
+        };
+        let floating = release
+            .targets
+            .iter()
+            .flat_map(|target| target.names.iter().filter(|name| floats(target, name)));
         let images: BTreeSet<ImageRef> = floating.filter_map(|name| baseline.taken(name)).collect();
         let ours = &ours;
         let stands: HashMap<ImageRef, Stands> = stream::iter(images)
             .map(|image| async move {
                 let told = ours.told(&outside.registry, &outside.verifier, &image).await;
-                let flood =
-                    |error: &anyhow::Error| error.chain().any(|cause| matches!(cause.downcast_ref(), Some(RegistryError::TooLarge { .. })));
+                let flood = |error: &anyhow::Error| {
+                    error.chain().any(|cause| {
+                        matches!(cause.downcast_ref(), Some(RegistryError::TooLarge { .. }))
+                    })
+                };
                 let stands = match told {
                     Ok(told) if told.is_empty() => Stands::Foreign,
                     Ok(told) => Stands::Ours(told),
-                    // Anybody may attach more to an image than is read; a registry that does not answer ends the run instead.
+                    // Anybody may attach more to an image than is read; a registry that does not
+                    // answer ends the run instead.
                     Err(error) if flood(&error) => Stands::Unread(crate::error::message(&error)),
-                    Err(error) => return Err(error.context(format!("what `{image}` stands for cannot be read"))),
+                    Err(error) => {
+                        return Err(
+                            error.context(format!("what `{image}` stands for cannot be read"))
+                        );
+                    }
                 };
                 anyhow::Ok((image, stands))
             })
@@ -59,7 +80,9 @@ impl Run<'_> {
                 let Some(stands) = stands.get(&image) else { continue };
                 match judge.verdict(name, target.lines.of(&name.tag), stands).await? {
                     Verdict::Moves => {}
-                    Verdict::MovesWith(why) => self.report.notice(&format!("`{name}` moves: {why}")),
+                    Verdict::MovesWith(why) => {
+                        self.report.notice(&format!("`{name}` moves: {why}"))
+                    }
                     Verdict::Stays(why) => {
                         self.report.notice(&format!("`{name}` stays where it is: {why}"));
                         of_target.push(Kept { name: name.clone(), digest: image.digest, why });
@@ -71,20 +94,33 @@ impl Run<'_> {
         Ok(kept)
     }
 
-    /// The image of each target, where an earlier run of this commit gave it its whole version, with complete evidence. An index never builds
-    /// to the same digest twice, so a rerun keeps it.
-    pub(super) async fn earlier(&self, outside: &Outside, policies: &[Policy], baseline: &Baseline) -> Option<Vec<Vec<VerifiedImage>>> {
+    /// The image of each target, where an earlier run of this commit gave it its whole version,
+    /// with complete evidence. An index never builds to the same digest twice, so a rerun keeps it.
+    pub(super) async fn earlier(
+        &self,
+        outside: &Outside,
+        policies: &[Policy],
+        baseline: &Baseline,
+    ) -> Option<Vec<Vec<VerifiedImage>>> {
         if self.release.on_tag_conflict == OnTagConflict::Overwrite {
             return None;
         }
         let mut all = Vec::new();
         for (target, policy) in self.release.targets.iter().zip(policies) {
             let whole = target.names.iter().filter(|name| target.lines.is_whole(&name.tag));
-            let digests: BTreeSet<_> = whole.filter_map(|name| Some(baseline.taken(name)?.digest)).collect();
+            let digests: BTreeSet<_> =
+                whole.filter_map(|name| Some(baseline.taken(name)?.digest)).collect();
             let digest = digests.first().filter(|_| digests.len() == 1)?;
             let mut verified = Vec::new();
             for repository in &target.images {
-                let image = verify::verify(&outside.registry, &outside.verifier, &repository.at(digest), policy).await.ok()?;
+                let image = verify::verify(
+                    &outside.registry,
+                    &outside.verifier,
+                    &repository.at(digest),
+                    policy,
+                )
+                .await
+                .ok()?;
                 let sha = self.context.sha.as_str();
                 let is_of_commit = !sha.is_empty() && image.commits().contains(&sha);
                 verified.push(Some(image).filter(|_| is_of_commit)?);
@@ -108,9 +144,19 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    async fn verdict(&mut self, name: &Name, line: &Line, stands: &Stands) -> anyhow::Result<Verdict> {
+    async fn verdict(
+        &mut self,
+        name: &Name,
+        line: &Line,
+        stands: &Stands,
+    ) -> anyhow::Result<Verdict> {
         let (context, release) = (self.run.context, self.run.release);
-        let candidate = Candidate { line, commit: &context.sha, git_ref: &context.git_ref, branch_by_default: release.branch_by_default };
+        let candidate = Candidate {
+            line,
+            commit: &context.sha,
+            git_ref: &context.git_ref,
+            branch_by_default: release.branch_by_default,
+        };
         let verdict = match (forward::without_comparison(line, stands), stands) {
             (Some(verdict), _) => verdict,
             (None, Stands::Ours(told)) => {
@@ -138,11 +184,18 @@ impl Judge<'_> {
         }
         let context = self.run.context;
         if self.api.is_none() {
-            self.api = Some(Api::new(context, self.run.inputs.github_token.as_ref()).context("GitHub's API cannot be used")?);
+            self.api = Some(
+                Api::new(context, self.run.inputs.github_token.as_ref())
+                    .context("GitHub's API cannot be used")?,
+            );
         }
         let witness = Witness { api: self.api.as_ref().and_then(Option::as_ref), context };
-        let mut history = History { descends: witness.descends(&question.from, &context.sha).await, is_head: None };
-        if let Some(git_ref) = question.head_of.as_ref().filter(|_| history.descends != Some(true)) {
+        let mut history = History {
+            descends: witness.descends(&question.from, &context.sha).await,
+            is_head: None,
+        };
+        if let Some(git_ref) = question.head_of.as_ref().filter(|_| history.descends != Some(true))
+        {
             history.is_head = witness.is_head(git_ref, &context.sha).await;
         }
         self.answers.insert(question.clone(), history);

@@ -1,5 +1,5 @@
-//! What a release tells the workflow: outputs, variables, files for bake, the job summary, and on a terminal the picture of the run. It decides
-//! nothing.
+//! What a release tells the workflow: outputs, variables, files for bake, the job summary, and on a
+//! terminal the picture of the run. It decides nothing.
 
 use std::path::Path;
 
@@ -27,17 +27,29 @@ pub(super) fn hand_over(
     let commands = summary::commands::commands(published, inputs.trusted_root.as_deref());
     if let Some(file) = &context.output_file {
         for (name, value) in summary::outputs(published, metadata, &inputs.separators) {
-            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(UNWRITTEN)?;
+            workflow::write_output(file, name, &value)
+                .with_context(|| format!("output `{name}`"))
+                .context(UNWRITTEN)?;
         }
     }
     if let (Some(file), Some(image)) = (&context.artifacts_file, published.images.first()) {
-        workflow::append_artifact(file, &image.to_string()).context("the list of artifacts").context(UNWRITTEN)?;
+        workflow::append_artifact(file, &image.to_string())
+            .context("the list of artifacts")
+            .context(UNWRITTEN)?;
     }
     if let Some(file) = &context.summary_file {
-        let markdown = summary::markdown::summary(published, &commands, &of(context), &report.stages(), report.elapsed());
+        let markdown = summary::markdown::summary(
+            published,
+            &commands,
+            &of(context),
+            &report.stages(),
+            report.elapsed(),
+        );
         workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
     }
-    for line in summary::picture::picture(published, &report.stages(), report.elapsed(), report.width()) {
+    for line in
+        summary::picture::picture(published, &report.stages(), report.elapsed(), report.width())
+    {
         report.say(&line);
     }
     if let Some(first) = commands.first() {
@@ -47,27 +59,46 @@ pub(super) fn hand_over(
 }
 
 fn of(context: &Context) -> summary::markdown::Run<'_> {
-    summary::markdown::Run { server: &context.server_url, repository: context.repository.as_deref().unwrap_or_default() }
+    summary::markdown::Run {
+        server: &context.server_url,
+        repository: context.repository.as_deref().unwrap_or_default(),
+    }
 }
 
 /// The same for all targets of a bake file.
-pub(super) fn hand_over_baked(baked: &[Baked<'_>], context: &Context, inputs: &Inputs, report: &Report) -> anyhow::Result<()> {
+pub(super) fn hand_over_baked(
+    baked: &[Baked<'_>],
+    context: &Context,
+    inputs: &Inputs,
+    report: &Report,
+) -> anyhow::Result<()> {
     let told: Vec<_> = baked
         .iter()
-        .map(|(target, published)| (*target, *published, summary::commands::commands(published, inputs.trusted_root.as_deref())))
+        .map(|(target, published)| {
+            (
+                *target,
+                *published,
+                summary::commands::commands(published, inputs.trusted_root.as_deref()),
+            )
+        })
         .collect();
     if let Some(file) = &context.output_file {
         for (name, value) in summary::baked::outputs(baked) {
-            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(UNWRITTEN)?;
+            workflow::write_output(file, name, &value)
+                .with_context(|| format!("output `{name}`"))
+                .context(UNWRITTEN)?;
         }
     }
     if let Some(file) = &context.artifacts_file {
         for image in baked.iter().filter_map(|(_, published)| published.images.first()) {
-            workflow::append_artifact(file, &image.to_string()).context("the list of artifacts").context(UNWRITTEN)?;
+            workflow::append_artifact(file, &image.to_string())
+                .context("the list of artifacts")
+                .context(UNWRITTEN)?;
         }
     }
     if let Some(file) = &context.summary_file {
-        let markdown = summary::markdown::of_targets(&told, &of(context), &report.stages(), report.elapsed());
+        let markdown =
+            summary::markdown::of_targets(&told, &of(context), &report.stages(), report.elapsed());
         workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
     }
     for line in summary::picture::times(&report.stages(), report.elapsed(), report.width()) {
@@ -89,7 +120,9 @@ pub(super) fn hand_over_baked(baked: &[Baked<'_>], context: &Context, inputs: &I
 pub(super) fn hand_over_built(targets: &[String], context: &Context) -> anyhow::Result<()> {
     if let Some(file) = &context.output_file {
         for (name, value) in summary::baked::outputs_of_built(targets) {
-            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`")).context(BUILT)?;
+            workflow::write_output(file, name, &value)
+                .with_context(|| format!("output `{name}`"))
+                .context(BUILT)?;
         }
     }
     Ok(())
@@ -97,9 +130,11 @@ pub(super) fn hand_over_built(targets: &[String], context: &Context) -> anyhow::
 
 pub(super) const BUILT: &str = "everything built, but the workflow cannot be told";
 
-pub(super) const UNWRITTEN: &str = "the image is published and its names are put, but the workflow cannot be told";
+pub(super) const UNWRITTEN: &str =
+    "the image is published and its names are put, but the workflow cannot be told";
 
-/// Metadata as outputs, as variables for later steps unless that is switched off, and as files for bake where they are asked for.
+/// Metadata as outputs, as variables for later steps unless that is switched off, and as files for
+/// bake where they are asked for.
 pub(super) fn hand_over_metadata(
     published: Option<&Published>,
     metadata: &Metadata,
@@ -114,21 +149,29 @@ pub(super) fn hand_over_metadata(
             // Relative to the workspace, because a container's paths mean nothing to later steps.
             let name = format!("supply-action-{output}.json");
             let content = serde_json::to_string_pretty(&content)?;
-            files::write(&folder.join(&name), &folder, content.as_bytes()).remedied().with_context(|| format!("file `{name}`"))?;
+            files::write(&folder.join(&name), &folder, content.as_bytes())
+                .remedied()
+                .with_context(|| format!("file `{name}`"))?;
             outputs.push((output, name));
         }
     }
     if let Some(file) = &context.output_file {
         for (name, value) in &outputs {
-            workflow::write_output(file, name, value).with_context(|| format!("output `{name}`"))?;
+            workflow::write_output(file, name, value)
+                .with_context(|| format!("output `{name}`"))?;
         }
     }
-    let switched_off = env.get("DOCKER_METADATA_SET_OUTPUT_ENV").and_then(|text| lists::boolean(text)) == Some(false);
+    let switched_off =
+        env.get("DOCKER_METADATA_SET_OUTPUT_ENV").and_then(|text| lists::boolean(text))
+            == Some(false);
     if let Some(file) = context.environment_file.as_ref().filter(|_| !switched_off) {
-        outputs.extend(published.map(|published| ("tags", summary::put(published, metadata).join(&inputs.separators.tags))));
+        outputs.extend(published.map(|published| {
+            ("tags", summary::put(published, metadata).join(&inputs.separators.tags))
+        }));
         for (name, value) in &outputs {
             let name = format!("DOCKER_METADATA_OUTPUT_{}", name.replace('-', "_").to_uppercase());
-            workflow::write_output(file, &name, value).with_context(|| format!("variable `{name}`"))?;
+            workflow::write_output(file, &name, value)
+                .with_context(|| format!("variable `{name}`"))?;
         }
     }
     Ok(())
@@ -139,16 +182,23 @@ pub(super) fn digest_folder(folder: &Path, context: &Context) -> Result<Folder, 
     Folder::make(folder, context.workspace.as_deref().unwrap_or(Path::new("")))
 }
 
-/// What `merge` needs of an image that was pushed by digest: the digest of what this job pushed, by platform and as a file's name.
-pub(super) fn hand_over_pushed(built: &BuiltImage, folder: Option<&Path>, context: &Context) -> anyhow::Result<()> {
+/// What `merge` needs of an image that was pushed by digest: the digest of what this job pushed, by
+/// platform and as a file's name.
+pub(super) fn hand_over_pushed(
+    built: &BuiltImage,
+    folder: Option<&Path>,
+    context: &Context,
+) -> anyhow::Result<()> {
     if let Some(file) = &context.output_file {
         for (name, value) in summary::pushed_outputs(built) {
-            workflow::write_output(file, name, &value).with_context(|| format!("output `{name}`"))?;
+            workflow::write_output(file, name, &value)
+                .with_context(|| format!("output `{name}`"))?;
         }
     }
     if let Some(folder) = folder {
         let name = built.root().digest.hex();
-        let written = digest_folder(folder, context).and_then(|open| open.write(Path::new(name), b""));
+        let written =
+            digest_folder(folder, context).and_then(|open| open.write(Path::new(name), b""));
         written.remedied().with_context(|| format!("file `{}`", folder.join(name).display()))?;
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! `supply-action merge`: digests that several jobs pushed → one image, published by the stages of `publish`. It builds nothing.
+//! `supply-action merge`: digests that several jobs pushed → one image, published by the stages of
+//! `publish`. It builds nothing.
 
 use anyhow::Context as _;
 
@@ -30,7 +31,9 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let context = Context::new(env);
     let mut inputs = Inputs::of(Action::Merge, env, &context).context(UNMERGED)?;
     let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted).await.context(UNMERGED)?;
+    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
+        .await
+        .context(UNMERGED)?;
     let plan = plan(&inputs, &context, env, &facts).context(UNMERGED)?;
     say_plan(&plan.words(), plan.about(), report);
     match plan {
@@ -39,13 +42,15 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
             .context("nothing was to be merged, but the workflow cannot be told"),
         Plan::Merge(plan) => {
             trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
-            let (published, level) = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
+            let (published, level) =
+                publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let metadata = &plan.release.about.metadata;
             hand_over(&published, metadata, &context, &inputs, report)?;
             if let Some(level) = level {
                 tell(&level, &context, report)?;
             }
-            hand_over_metadata(Some(&published), metadata, env, &context, &inputs).context(UNWRITTEN)
+            hand_over_metadata(Some(&published), metadata, env, &context, &inputs)
+                .context(UNWRITTEN)
         }
     }
 }
@@ -65,11 +70,18 @@ pub(super) async fn publish(
 ) -> anyhow::Result<(Published, Option<Level>)> {
     let run = Run { env, context, inputs, release: &plan.release, report };
     let (outside, _) = run.outside().await?;
-    let Some(Target { images, requirements, asked, .. }) = plan.release.targets.first() else { anyhow::bail!("the plan names no image") };
+    let Some(Target { images, requirements, asked, .. }) = plan.release.targets.first() else {
+        anyhow::bail!("the plan names no image")
+    };
     let platforms = &requirements.platforms;
     let terms = Terms { asked: asked.clone(), run: provenance::Run::of(context) };
-    let wanted =
-        Wanted { platforms, statements: &plan.statements, annotations: &plan.annotations, allowed: &inputs.allowed, terms: &terms };
+    let wanted = Wanted {
+        platforms,
+        statements: &plan.statements,
+        annotations: &plan.annotations,
+        allowed: &inputs.allowed,
+        terms: &terms,
+    };
     let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
     let mut problems = Problems::default();
     let verdict = match inputs.merge.check_runners {
@@ -78,15 +90,23 @@ pub(super) async fn publish(
     };
     let sboms = if plan.sboms_of_layers {
         let (cache, key) = (inputs.sbom_cache.as_deref(), inputs.sbom_cache_key.as_ref());
-        Sboms::Layers(problems.take(Layers::prepare(cache, key, plan.written.clone(), env)).unwrap_or_default())
+        Sboms::Layers(
+            problems
+                .take(Layers::prepare(cache, key, plan.written.clone(), env))
+                .unwrap_or_default(),
+        )
     } else {
         Sboms::Build
     };
     let (ready, parts) = report.stage("preflight", run.preflight(&outside, problems, read)).await?;
     let level = verdict.map(|verdict| level(&verdict, ready.claims(), context)).transpose()?;
     if ready.is_published() {
-        let published = run.complete(&outside, ready).await?.pop().context("the image was lost on the way")?;
-        return Ok((published, level.map(|_| Err("the image is that of an earlier run".to_owned()))));
+        let published =
+            run.complete(&outside, ready).await?.pop().context("the image was lost on the way")?;
+        return Ok((
+            published,
+            level.map(|_| Err("the image is that of an earlier run".to_owned())),
+        ));
     }
     if inputs.merge.build_source != BuildSource::Run && parts.are_of_this_run() {
         report.notice("input `build-source` changes nothing: every image was built from the commit of this run");
@@ -98,7 +118,9 @@ pub(super) async fn publish(
 
 /// On whose machines the jobs ran that hand on what is merged here.
 async fn hosted(context: &Context, inputs: &Inputs) -> anyhow::Result<Verdict> {
-    let jobs = match Api::new(context, inputs.github_token.as_ref()).context("GitHub's API cannot be used")? {
+    let jobs = match Api::new(context, inputs.github_token.as_ref())
+        .context("GitHub's API cannot be used")?
+    {
         Some(api) => api.jobs(&context.run_id, &context.run_attempt).await,
         None => Err("there is no `GITHUB_REPOSITORY` to ask GitHub about".to_owned()),
     };
@@ -106,14 +128,21 @@ async fn hosted(context: &Context, inputs: &Inputs) -> anyhow::Result<Verdict> {
     match jobs.map_or_else(Verdict::Unknown, |jobs| runners::verdict(&jobs, &platforms)) {
         Verdict::SelfHosted(jobs) => {
             let jobs: Vec<String> = jobs.iter().map(|job| format!("`{job}`")).collect();
-            Err(anyhow::anyhow!("input `check-runners`: {} ran on no runner of GitHub's, whatever its label", jobs.join(", ")))
-                .hint("`publish-custom.yml` takes any runner, and claims no build level")
+            Err(anyhow::anyhow!(
+                "input `check-runners`: {} ran on no runner of GitHub's, whatever its label",
+                jobs.join(", ")
+            ))
+            .hint("`publish-custom.yml` takes any runner, and claims no build level")
         }
         verdict => Ok(verdict),
     }
 }
 
-fn level(verdict: &Verdict, claims: Option<&UnverifiedClaims>, context: &Context) -> anyhow::Result<Level> {
+fn level(
+    verdict: &Verdict,
+    claims: Option<&UnverifiedClaims>,
+    context: &Context,
+) -> anyhow::Result<Level> {
     if claims.is_some_and(|claims| claims.runner_environment == "self-hosted") {
         return Err(anyhow::anyhow!("input `check-runners`: the job that signs runs on no runner of GitHub's, whatever its label"))
             .hint("`publish-custom.yml` takes any runner, and claims no build level");
@@ -132,7 +161,9 @@ fn tell(level: &Level, context: &Context, report: &Report) -> anyhow::Result<()>
         Err(why) => report.notice(&format!("no build level is claimed: {why}")),
     }
     match &context.summary_file {
-        Some(file) => workflow::append_summary(file, &summary::level::markdown(level)).context("the job summary").context(UNWRITTEN),
+        Some(file) => workflow::append_summary(file, &summary::level::markdown(level))
+            .context("the job summary")
+            .context(UNWRITTEN),
         None => Ok(()),
     }
 }

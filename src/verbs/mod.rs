@@ -1,4 +1,5 @@
-//! The verbs: arguments → stages → report. A verb knows the order of things and leaves each thing to its stage.
+//! The verbs: arguments → stages → report. A verb knows the order of things and leaves each thing
+//! to its stage.
 
 pub mod bake;
 pub mod ending;
@@ -26,6 +27,7 @@ pub mod verify_bundle;
 
 /// `tags=v1`; spaces in a name become underscores on a runner, and no input of ours has any.
 pub fn input(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }

@@ -1,4 +1,5 @@
-//! `supply-action plan`: what `publish` would do, without doing it: nothing is built, pushed or signed.
+//! `supply-action plan`: what `publish` would do, without doing it: nothing is built, pushed or
+//! signed.
 
 use std::path::PathBuf;
 
@@ -39,9 +40,14 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let now = arguments.now.unwrap_or_else(jiff::Timestamp::now);
     let context = Context::new(&env);
     let inputs = Inputs::read(&env, &context).context("nothing would be built")?;
-    let mut facts = facts::gather(&context, &env, inputs.github_token.as_ref(), inputs.wanted(now, &context.git_ref))
-        .await
-        .context("nothing would be built")?;
+    let mut facts = facts::gather(
+        &context,
+        &env,
+        inputs.github_token.as_ref(),
+        inputs.wanted(now, &context.git_ref),
+    )
+    .await
+    .context("nothing would be built")?;
     if let Some(clone) = &clone {
         facts.default_branch = facts.default_branch.or_else(|| clone.default_branch.clone());
     }
@@ -54,7 +60,9 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let mut notices = plan.about().notices.clone();
     if let Some(clone) = &clone {
         // In a workflow the files may come later, by actions/checkout.
-        super::publish::build_problems(build, &env).into_result().context("nothing would be built")?;
+        super::publish::build_problems(build, &env)
+            .into_result()
+            .context("nothing would be built")?;
         let event = &context.event_name;
         notices.push(format!(
             "no workflow runs here: planned for `{event}` of `{}` in `{}`, the clone's origin",
@@ -93,7 +101,8 @@ async fn at_home(env: &mut Environment) -> Option<Origin> {
 
 /// The environment with what was asked for in place of what the runner says.
 fn asked(arguments: &Arguments, mut env: Environment) -> Environment {
-    let mut set = |name: &str, value: Option<String>| value.map(|value| env.insert(name.to_owned(), value));
+    let mut set =
+        |name: &str, value: Option<String>| value.map(|value| env.insert(name.to_owned(), value));
     set("GITHUB_EVENT_PATH", arguments.event.as_ref().map(|file| file.display().to_string()));
     set("GITHUB_EVENT_NAME", arguments.event_name.clone());
     set("GITHUB_REF", arguments.git_ref.clone());

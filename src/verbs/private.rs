@@ -1,5 +1,6 @@
-//! A folder that only this user can enter, for what must not outlive a run; and what killed runs left of theirs. It never follows a link, and nothing that
-//! goes wrong with what others left ends a run.
+//! A folder that only this user can enter, for what must not outlive a run; and what killed runs
+//! left of theirs. It never follows a link, and nothing that goes wrong with what others left ends
+//! a run.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
@@ -32,7 +33,8 @@ impl Private {
 
 /// Makes the folder, and removes those that killed runs left.
 pub(super) fn private_folder(context: &Context) -> anyhow::Result<Private> {
-    let parent = context.temp.clone().filter(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir);
+    let parent =
+        context.temp.clone().filter(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(&parent)
@@ -56,7 +58,11 @@ fn remove_old(parent: &Path, own: &Path) {
         }
         // Of an entry, which is not followed.
         let Ok(found) = entry.metadata() else { continue };
-        let is_old = found.modified().ok().and_then(|modified| modified.elapsed().ok()).is_some_and(|age| age > OLD);
+        let is_old = found
+            .modified()
+            .ok()
+            .and_then(|modified| modified.elapsed().ok())
+            .is_some_and(|age| age > OLD);
         if found.is_dir() && found.uid() == user && is_old && locked(&path).is_some() {
             let _ = fs::remove_dir_all(&path);
         }
@@ -78,27 +84,48 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         let temp = world.path().join("temp");
         let context = Context { temp: Some(temp.clone()), ..Context::default() };
-        for folder in ["temp/supply-action-killed/docker", "temp/supply-action-young", "temp/other", "outside"] {
+        for folder in [
+            "temp/supply-action-killed/docker",
+            "temp/supply-action-young",
+            "temp/other",
+            "outside",
+        ] {
             fs::create_dir_all(world.path().join(folder)).unwrap();
             fs::write(world.path().join(folder).join("secret-0"), "s").unwrap();
         }
         fs::write(temp.join("supply-action-file"), "").unwrap();
         // What is behind a link is not ours, in the folder and in what is removed.
-        std::os::unix::fs::symlink(world.path().join("outside"), temp.join("supply-action-link")).unwrap();
-        std::os::unix::fs::symlink(world.path().join("outside"), temp.join("supply-action-killed/link")).unwrap();
-        for (name, hours) in
-            [("supply-action-killed", 25), ("supply-action-young", 23), ("other", 99), ("supply-action-file", 99), ("../outside", 99)]
-        {
+        std::os::unix::fs::symlink(world.path().join("outside"), temp.join("supply-action-link"))
+            .unwrap();
+        std::os::unix::fs::symlink(
+            world.path().join("outside"),
+            temp.join("supply-action-killed/link"),
+        )
+        .unwrap();
+        for (name, hours) in [
+            ("supply-action-killed", 25),
+            ("supply-action-young", 23),
+            ("other", 99),
+            ("supply-action-file", 99),
+            ("../outside", 99),
+        ] {
             aged(&temp.join(name), hours);
         }
         let running = private_folder(&context).unwrap();
         aged(running.path(), 99);
         let second = private_folder(&context).unwrap();
-        for (name, there) in [("supply-action-killed", false), ("supply-action-young", true), ("other", true), ("supply-action-file", true)]
-        {
+        for (name, there) in [
+            ("supply-action-killed", false),
+            ("supply-action-young", true),
+            ("other", true),
+            ("supply-action-file", true),
+        ] {
             assert_eq!(temp.join(name).exists(), there, "{name}");
         }
-        assert!(world.path().join("outside/secret-0").exists() && running.path().exists(), "a run that still runs keeps its own");
+        assert!(
+            world.path().join("outside/secret-0").exists() && running.path().exists(),
+            "a run that still runs keeps its own"
+        );
         let path = second.path().to_owned();
         drop(second);
         assert!(!path.exists());

@@ -1,4 +1,5 @@
-//! `BuiltImage` → `VerifiedImage`, for all images of a run at once and with one certificate: sign, attest, read back. It names nothing.
+//! `BuiltImage` → `VerifiedImage`, for all images of a run at once and with one certificate: sign,
+//! attest, read back. It names nothing.
 
 use std::sync::Arc;
 
@@ -36,7 +37,8 @@ struct Told {
     left_out: Vec<String>,
 }
 
-/// Sign and attest, by the policy of each image: drafts are collected while the certificate is asked for, and signed while the signatures go up.
+/// Sign and attest, by the policy of each image: drafts are collected while the certificate is
+/// asked for, and signed while the signatures go up.
 pub async fn prove(
     outside: &Outside,
     context: &Context,
@@ -47,20 +49,29 @@ pub async fn prove(
     targets: &[Target],
 ) -> anyhow::Result<(Vec<AttestedImage>, String)> {
     let workflow = Workflow::new(context, authority.workflow_ref());
-    let workflows: Vec<Workflow> =
-        targets.iter().map(|target| Workflow { versions: target.lines.versions(), ..workflow.clone() }).collect();
+    let workflows: Vec<Workflow> = targets
+        .iter()
+        .map(|target| Workflow { versions: target.lines.versions(), ..workflow.clone() })
+        .collect();
     let workflow = |at: usize| workflows.get(at).unwrap_or(&workflow);
-    let by = if policies.iter().any(|policy| policy.signer.signer.key().is_some()) { "one key" } else { "one certificate" };
-    let reusable: Vec<SignerPolicy> = policies.iter().map(|policy| authority.reusable(&policy.signer)).collect();
+    let by = if policies.iter().any(|policy| policy.signer.signer.key().is_some()) {
+        "one key"
+    } else {
+        "one certificate"
+    };
+    let reusable: Vec<SignerPolicy> =
+        policies.iter().map(|policy| authority.reusable(&policy.signer)).collect();
     let (hand_over, opened) = watch::channel(None);
     let run = provenance::Run::of(context);
-    let (hand_over_accepted, accepted): (Vec<_>, Vec<_>) = built.iter().map(|_| oneshot::channel()).unzip();
+    let (hand_over_accepted, accepted): (Vec<_>, Vec<_>) =
+        built.iter().map(|_| oneshot::channel()).unzip();
     let parts: Vec<attest::Parts> = built.iter().map(attest::Parts::of).collect();
     let accepting = parts.iter().zip(targets).map(async |(parts, target)| {
         let terms = Terms { asked: target.asked.clone(), run: run.clone() };
         attest::accept(&outside.registry, parts, &terms, sboms).await
     });
-    // Nothing is signed before all that others say of all images is accepted: who is refused leaves no signature.
+    // Nothing is signed before all that others say of all images is accepted: who is refused leaves
+    // no signature.
     let opening = async {
         let session = authority.session(&outside.http, context, &outside.services);
         let (session, all) = futures_util::try_join!(session, try_join_all(accepting))?;
@@ -73,7 +84,8 @@ pub async fn prove(
     };
     let wanted = policies.iter().zip(&reusable);
     let images = built.into_iter().zip(wanted).zip(accepted);
-    let (first, after) = without_twins(images.map(|((built, wanted), accepted)| Image { built, wanted, accepted }));
+    let (first, after) =
+        without_twins(images.map(|((built, wanted), accepted)| Image { built, wanted, accepted }));
     let proving = async {
         let first = first.into_iter().map(|(at, image)| {
             let proven = prove_one(outside, opened.clone(), workflow(at), image, sboms);
@@ -81,15 +93,19 @@ pub async fn prove(
         });
         let mut proven = try_join_all(first).await?;
         for (at, image) in after {
-            proven.push((at, prove_one(outside, opened.clone(), workflow(at), image, sboms).await?));
+            proven
+                .push((at, prove_one(outside, opened.clone(), workflow(at), image, sboms).await?));
         }
         Ok(proven)
     };
     let ((), mut proven) = futures_util::try_join!(opening, proving)?;
     proven.sort_by_key(|(at, _)| *at);
-    let (attested, told): (Vec<AttestedImage>, Vec<Told>) = proven.into_iter().map(|(_, proven)| proven).unzip();
-    let reused = if told.iter().any(|told| told.reused) { ", those that were there are reused" } else { "" };
-    let left_out: String = told.iter().flat_map(|told| &told.left_out).map(|told| format!("; {told}")).collect();
+    let (attested, told): (Vec<AttestedImage>, Vec<Told>) =
+        proven.into_iter().map(|(_, proven)| proven).unzip();
+    let reused =
+        if told.iter().any(|told| told.reused) { ", those that were there are reused" } else { "" };
+    let left_out: String =
+        told.iter().flat_map(|told| &told.left_out).map(|told| format!("; {told}")).collect();
     let signatures = plural(told.iter().map(|told| told.signatures).sum(), "signature");
     let attestations = plural(told.iter().map(|told| told.attestations).sum(), "attestation");
     Ok((attested, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))
@@ -107,8 +123,8 @@ struct Image<'a> {
 
 type Numbered<'a> = Vec<(usize, Image<'a>)>;
 
-/// The images that may be proven at once, and those to prove after: they share a part, in a repository, with one before, and find its evidence
-/// there instead of making it twice.
+/// The images that may be proven at once, and those to prove after: they share a part, in a
+/// repository, with one before, and find its evidence there instead of making it twice.
 fn without_twins<'a>(images: impl Iterator<Item = Image<'a>>) -> (Numbered<'a>, Numbered<'a>) {
     let (mut first, mut after): (Numbered<'_>, Numbered<'_>) = (Vec::new(), Vec::new());
     for (at, image) in images.enumerate() {
@@ -119,9 +135,14 @@ fn without_twins<'a>(images: impl Iterator<Item = Image<'a>>) -> (Numbered<'a>, 
 }
 
 fn share_a_part(one: &BuiltImage, other: &BuiltImage) -> bool {
-    let in_one_place = one.repositories().iter().any(|repository| other.repositories().contains(repository));
+    let in_one_place =
+        one.repositories().iter().any(|repository| other.repositories().contains(repository));
     let parts = other.subjects();
-    in_one_place && one.subjects().iter().any(|(_, part)| parts.iter().any(|(_, its)| its.digest == part.digest))
+    in_one_place
+        && one
+            .subjects()
+            .iter()
+            .any(|(_, part)| parts.iter().any(|(_, its)| its.digest == part.digest))
 }
 
 async fn prove_one(
@@ -135,10 +156,19 @@ async fn prove_one(
     let Outside { registry, services, .. } = outside;
     let now = jiff::Timestamp::now();
     let repositories = built.repositories().to_vec();
-    let empty_configs = try_join_all(repositories.iter().map(|repository| registry.stage_empty_config(repository)));
+    let empty_configs =
+        try_join_all(repositories.iter().map(|repository| registry.stage_empty_config(repository)));
     // Most images carry nothing yet; asking costs no time beside the certificate.
-    let subjects: Vec<&Digest> = built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
-    let existing = Existing::read(registry, &outside.verifier, &repositories, &subjects, reusable, &wanted.formats);
+    let subjects: Vec<&Digest> =
+        built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
+    let existing = Existing::read(
+        registry,
+        &outside.verifier,
+        &repositories,
+        &subjects,
+        reusable,
+        &wanted.formats,
+    );
     let parts = attest::Parts::of(&built);
     let mut foreign = Vec::new();
     let noted = &mut foreign;
@@ -148,10 +178,21 @@ async fn prove_one(
         Ok(accepted)
     };
     let drafts = attest::draft(registry, &parts, workflow, sboms, accepted).boxed_local();
-    let mut told = Told { signatures: crate::sign::signed_parts(&built, wanted).len(), ..Told::default() };
-    let session =
-        async { opened.wait_for(Option::is_some).await.ok().and_then(|session| session.clone()).context("no session was opened") };
-    let ready = async { futures_util::try_join!(session, existing, async { empty_configs.await.remedied().map(drop) }) };
+    let mut told =
+        Told { signatures: crate::sign::signed_parts(&built, wanted).len(), ..Told::default() };
+    let session = async {
+        opened
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|session| session.clone())
+            .context("no session was opened")
+    };
+    let ready = async {
+        futures_util::try_join!(session, existing, async {
+            empty_configs.await.remedied().map(drop)
+        })
+    };
     // Drafts take longer than a certificate, and signing the image needs none.
     let (ready, drafts) = match futures_util::future::select(std::pin::pin!(ready), drafts).await {
         Either::Left((ready, drafts)) => (ready, drafts),
@@ -165,15 +206,22 @@ async fn prove_one(
         (counted.attestations, counted.left_out) = (drafts.len(), left_out);
         Ok(attest::lacking(drafts, &repositories, &wanted.formats, &existing))
     };
-    let signing = crate::sign::sign(registry, &session, built, wanted, &outside.annotations, &existing, now);
-    let attested = attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing).await?;
+    let signing =
+        crate::sign::sign(registry, &session, built, wanted, &outside.annotations, &existing, now);
+    let attested =
+        attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing)
+            .await?;
     told.left_out.extend(foreign);
     Ok((attested, told))
 }
 
 /// The log of version 1 takes whole envelopes; later versions take what was signed of them.
 fn envelope_limit(services: &Services) -> usize {
-    if services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1) { attest::lean::ENVELOPE_LIMIT } else { usize::MAX }
+    if services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1) {
+        attest::lean::ENVELOPE_LIMIT
+    } else {
+        usize::MAX
+    }
 }
 
 /// Seconds that the clock of a log may be ahead of this machine's.
@@ -187,10 +235,14 @@ pub async fn verify_all(
 ) -> anyhow::Result<(Vec<Vec<VerifiedImage>>, String)> {
     let mut patience = CLOCKS;
     let verified = loop {
-        let checks = attested.iter().zip(policies).map(|(attested, policy)| async move {
-            let images: Vec<ImageRef> = attested.built().images().collect();
-            try_join_all(images.iter().map(|image| verify::verify(&outside.registry, &outside.verifier, image, policy))).await
-        });
+        let checks =
+            attested.iter().zip(policies).map(|(attested, policy)| async move {
+                let images: Vec<ImageRef> = attested.built().images().collect();
+                try_join_all(images.iter().map(|image| {
+                    verify::verify(&outside.registry, &outside.verifier, image, policy)
+                }))
+                .await
+            });
         match try_join_all(checks).await {
             // A log whose clock is ahead of ours has signed in our future; that passes.
             Err(error) if patience > 0 && error::message(&error).contains("is in the future") => {

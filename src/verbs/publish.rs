@@ -1,9 +1,12 @@
-//! `supply-action publish`: the pipeline as a table of contents, and how an image is built for it, or for `merge`.
+//! `supply-action publish`: the pipeline as a table of contents, and how an image is built for it,
+//! or for `merge`.
 
 use anyhow::Context as _;
 
 use super::ending;
-use super::hand_over::{BUILT, UNWRITTEN, digest_folder, hand_over, hand_over_metadata, hand_over_pushed};
+use super::hand_over::{
+    BUILT, UNWRITTEN, digest_folder, hand_over, hand_over_metadata, hand_over_pushed,
+};
 use super::private::private_folder;
 use super::release::{Run, line, plural, say_elsewhere, sboms, with_consequence};
 use super::trust;
@@ -30,25 +33,34 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
     let mut inputs = Inputs::read(env, &context).context("nothing was built")?;
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), inputs.wanted(jiff::Timestamp::now(), &context.git_ref))
-        .await
-        .context("nothing was built")?;
+    let facts = facts::gather(
+        &context,
+        env,
+        inputs.github_token.as_ref(),
+        inputs.wanted(jiff::Timestamp::now(), &context.git_ref),
+    )
+    .await
+    .context("nothing was built")?;
     let plan = plan::plan(&inputs, &context, env, &facts).context("nothing was built")?;
     say_plan(&plan.words(), plan.about(), report);
     match plan {
         Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
         Plan::Push(plan) => {
-            let built = push(env, &context, &inputs, &plan, report).await.context("nothing is there to merge")?;
+            let built = push(env, &context, &inputs, &plan, report)
+                .await
+                .context("nothing is there to merge")?;
             hand_over_pushed(&built, plan.digest_files.as_deref(), &context).context(UNTOLD)?;
             ending::pushed(&built, &plan.about, &context, report).context(UNTOLD)?;
             hand_over_metadata(None, &plan.about.metadata, env, &context, &inputs).context(UNTOLD)
         }
         Plan::Publish(plan) => {
             trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
-            let published = publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
+            let published =
+                publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let metadata = &plan.release.about.metadata;
             hand_over(&published, metadata, &context, &inputs, report)?;
-            hand_over_metadata(Some(&published), metadata, env, &context, &inputs).context(UNWRITTEN)
+            hand_over_metadata(Some(&published), metadata, env, &context, &inputs)
+                .context(UNWRITTEN)
         }
     }
 }
@@ -77,11 +89,25 @@ pub(super) async fn build_only(
     build::sources::check(&build.flags, env).context("nothing was built")?;
     let private = private_folder(context)?;
     let named = variables(inputs, build);
-    let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
+    let place = Place {
+        env,
+        named: &named,
+        private: private.path(),
+        network: &context.network,
+        terminal: report.is_terminal(),
+    };
     let notice = |text: &str| report.notice(text);
-    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
+    let asked = Asked {
+        logins: &inputs.registry_auth,
+        images: &plan.images,
+        env,
+        context,
+        token: inputs.github_token.as_ref(),
+    };
     let credentials = login::stored_credentials(&asked).context("nothing was built")?;
-    let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, &build.platforms, &notice).await.context("nothing was built")?;
+    let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, &build.platforms, &notice)
+        .await
+        .context("nothing was built")?;
     let built = report
         .stage("build", async {
             buildx.check(build).await?;
@@ -90,8 +116,13 @@ pub(super) async fn build_only(
         .await;
     buildx.close().await;
     built?;
-    ending::built(build.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), &plan.about, context, report)
-        .context(BUILT)?;
+    ending::built(
+        build.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        &plan.about,
+        context,
+        report,
+    )
+    .context(BUILT)?;
     hand_over_metadata(None, &plan.about.metadata, env, context, inputs).context(BUILT)
 }
 
@@ -103,21 +134,37 @@ pub(super) async fn push(
     plan: &plan::Push,
     report: &Report,
 ) -> anyhow::Result<BuiltImage> {
-    let asked = Asked { logins: &inputs.registry_auth, images: &plan.images, env, context, token: inputs.github_token.as_ref() };
-    let credentials = login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
+    let asked = Asked {
+        logins: &inputs.registry_auth,
+        images: &plan.images,
+        env,
+        context,
+        token: inputs.github_token.as_ref(),
+    };
+    let credentials =
+        login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
     let registry = Registry::for_publishing(line(&context.network)?, credentials.clone());
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let named = variables(inputs, &plan.build);
-    let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
+    let place = Place {
+        env,
+        named: &named,
+        private: private.path(),
+        network: &context.network,
+        terminal: report.is_terminal(),
+    };
     let notice = |text: &str| report.notice(text);
     let preflight = async {
         let mut problems = build_problems(&plan.build, env);
         if let Some(folder) = &plan.digest_files {
-            problems.take(digest_folder(folder, context).remedied().context("input `digest-files`"));
+            problems
+                .take(digest_folder(folder, context).remedied().context("input `digest-files`"));
         }
         let (probes, buildx) = tokio::join!(
-            futures_util::future::join_all(plan.images.iter().map(|repository| registry.probe_push(repository))),
+            futures_util::future::join_all(
+                plan.images.iter().map(|repository| registry.probe_push(repository))
+            ),
             Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice),
         );
         let buildx = problems.take(buildx);
@@ -130,7 +177,10 @@ pub(super) async fn push(
         Ok((buildx.context("the preflight lost a result")?, outcome))
     };
     let buildx = report.stage("preflight", preflight).await?;
-    report.stage("build", build(env, &plan.build, &plan.images, &registry, buildx, &notice)).await.map(|(built, _)| built)
+    report
+        .stage("build", build(env, &plan.build, &plan.images, &registry, buildx, &notice))
+        .await
+        .map(|(built, _)| built)
 }
 
 /// The pipeline.
@@ -146,12 +196,20 @@ pub async fn publish(
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let named = variables(inputs, &plan.build);
-    let place = Place { env, named: &named, private: private.path(), network: &context.network, terminal: report.is_terminal() };
+    let place = Place {
+        env,
+        named: &named,
+        private: private.path(),
+        network: &context.network,
+        terminal: report.is_terminal(),
+    };
     let notice = |text: &str| report.notice(text);
-    let set_up = Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
+    let set_up =
+        Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
     let mut problems = build_problems(&plan.build, env);
     let layers = run.layers(&plan.build, &mut problems);
-    let (ready, buildx) = report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
+    let (ready, buildx) =
+        report.stage("preflight", run.preflight(&outside, problems, set_up)).await?;
     if ready.is_published() {
         buildx.close().await;
         return run.complete(&outside, ready).await?.pop().context("the image was lost on the way");
@@ -162,12 +220,14 @@ pub async fn publish(
     run.conclude(&outside, ready, built, &sboms(&plan.build.sbom, generator, layers)).await
 }
 
-/// The job's variables that the build gets beside those of every program: what its flags need, and what the user names.
+/// The job's variables that the build gets beside those of every program: what its flags need, and
+/// what the user names.
 fn variables(inputs: &Inputs, build: &Build) -> Vec<String> {
     inputs.build_env.iter().cloned().chain(build::variables::of_flags(&build.flags)).collect()
 }
 
-/// What is wrong with the build itself: secrets among its arguments, a missing context or Dockerfile.
+/// What is wrong with the build itself: secrets among its arguments, a missing context or
+/// Dockerfile.
 pub(super) fn build_problems(build: &Build, env: &Environment) -> Problems {
     let mut problems = Problems::default();
     if build.publishes_build_args() {
@@ -194,12 +254,14 @@ pub async fn build(
     .await;
     buildx.close().await;
     let (built, generator) = built?;
-    let outcome = format!("{} for {}", built.root().digest, plural(built.platforms().len(), "platform"));
+    let outcome =
+        format!("{} for {}", built.root().digest, plural(built.platforms().len(), "platform"));
     Ok(((built, generator), outcome))
 }
 
-/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for builders of another architecture. What stands in
-/// for it where the builder cannot run it, the plan says.
+/// Our scanner image beside the image to be, or the one that `SUPPLY_ACTION_SCANNER` names: for
+/// builders of another architecture. What stands in for it where the builder cannot run it, the
+/// plan says.
 pub(super) async fn generator(
     env: &Environment,
     build: &Build,
@@ -210,13 +272,17 @@ pub(super) async fn generator(
 ) -> anyhow::Result<Generator> {
     let Sbom::Ours(otherwise) = build.sbom else { return Ok(Generator::Nothing) };
     if let Some(named) = env.get("SUPPLY_ACTION_SCANNER") {
-        return Ok(Generator::Scanner(named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?));
+        return Ok(Generator::Scanner(
+            named.parse().context("environment variable `SUPPLY_ACTION_SCANNER`")?,
+        ));
     }
     let ours = scanner::platform()?;
     if buildx.runs_everywhere(&ours) {
         return Scanner::of_this_program()?.ensure(registry, beside).await.map(Generator::Scanner);
     }
-    let lacks = format!("a node of the builder does not run `{ours}`, which this action's scanner is made for");
+    let lacks = format!(
+        "a node of the builder does not run `{ours}`, which this action's scanner is made for"
+    );
     match otherwise {
         Otherwise::Registry => {
             notice(&format!("{lacks}, so the SBOMs are made of the layers in the registry"));

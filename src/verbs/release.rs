@@ -1,5 +1,5 @@
-//! A release, wherever its images come from: preflight, sign, attest, verify, tag. `publish`, `merge` and `bake` share these stages; it neither
-//! builds nor merges.
+//! A release, wherever its images come from: preflight, sign, attest, verify, tag. `publish`,
+//! `merge` and `bake` share these stages; it neither builds nor merges.
 
 use std::future::Future;
 
@@ -39,7 +39,8 @@ use crate::verify::{self, VerifiedImage};
 
 /// A failure before the first name says so, because that is what a user wants to know.
 pub(super) fn with_consequence(error: anyhow::Error) -> anyhow::Error {
-    let told = error::exit_code(&error) == exit::PARTLY_PUBLISHED || error::message(&error).starts_with("nothing was");
+    let told = error::exit_code(&error) == exit::PARTLY_PUBLISHED
+        || error::message(&error).starts_with("nothing was");
     if told { error } else { error.context("nothing was tagged") }
 }
 
@@ -74,7 +75,9 @@ impl Outside {
 /// Where the SBOMs come from, once it is known what the builder could run.
 pub(super) fn sboms(made: &Sbom, generator: Generator, layers: Option<Layers>) -> Sboms<'_> {
     match (made, generator) {
-        (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => Sboms::Layers(layers.unwrap_or_default()),
+        (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => {
+            Sboms::Layers(layers.unwrap_or_default())
+        }
         (Sbom::Files(own), _) => Sboms::Files(own),
         (Sbom::Ours(_) | Sbom::Generator | Sbom::Off, _) => Sboms::Build,
     }
@@ -104,7 +107,8 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Whether an earlier run has published what this one would make, so that there is nothing to build.
+    /// Whether an earlier run has published what this one would make, so that there is nothing to
+    /// build.
     pub fn is_published(&self) -> bool {
         self.earlier.is_some()
     }
@@ -131,21 +135,25 @@ impl Run<'_> {
             context: self.context,
             token: self.inputs.github_token.as_ref(),
         };
-        let credentials = login::credentials(&asked, &Endpoints::default(), self.report).await.context("no login")?;
+        let credentials = login::credentials(&asked, &Endpoints::default(), self.report)
+            .await
+            .context("no login")?;
         Ok((Outside::new(self.inputs, &credentials)?, credentials))
     }
 
     /// How SBOMs are made of layers, if that may be needed.
     pub fn layers(&self, build: &Build, problems: &mut Problems) -> Option<Layers> {
         let prepared = || {
-            let (cache, key) = (self.inputs.sbom_cache.as_deref(), self.inputs.sbom_cache_key.as_ref());
+            let (cache, key) =
+                (self.inputs.sbom_cache.as_deref(), self.inputs.sbom_cache_key.as_ref());
             Layers::prepare(cache, key, build.written(), self.env)
         };
         build.sbom.may_be_of_layers().then(|| problems.take(prepared())).flatten()
     }
 
-    /// Everything that can be known to fail before an hour of building, as one list: the right to sign and to push, what the names mean
-    /// now, what would become public, the `problems` that were found before, and what `maker` needs to make the image.
+    /// Everything that can be known to fail before an hour of building, as one list: the right to
+    /// sign and to push, what the names mean now, what would become public, the `problems` that
+    /// were found before, and what `maker` needs to make the image.
     pub async fn preflight<T>(
         &self,
         outside: &Outside,
@@ -162,7 +170,9 @@ impl Run<'_> {
         let (authority, baseline, probes, made, github) = tokio::join!(
             Authority::of_run(http, context, inputs, services),
             Baseline::observe(registry, &names),
-            futures_util::future::join_all(images.iter().map(|repository| registry.probe_push(repository))),
+            futures_util::future::join_all(
+                images.iter().map(|repository| registry.probe_push(repository))
+            ),
             maker,
             store::keeper(context, inputs, report),
         );
@@ -180,20 +190,30 @@ impl Run<'_> {
             anyhow::bail!("the preflight lost a result")
         };
         let signer = authority.signer(context)?;
-        let policies: Vec<Policy> = possible.into_iter().map(|requirements| Policy { signer: signer.clone(), requirements }).collect();
-        let reusable: Vec<Policy> =
-            policies.iter().map(|policy| Policy { signer: authority.reusable(&policy.signer), ..policy.clone() }).collect();
+        let policies: Vec<Policy> = possible
+            .into_iter()
+            .map(|requirements| Policy { signer: signer.clone(), requirements })
+            .collect();
+        let reusable: Vec<Policy> = policies
+            .iter()
+            .map(|policy| Policy { signer: authority.reusable(&policy.signer), ..policy.clone() })
+            .collect();
         let earlier = self.earlier(outside, &reusable, &baseline).await;
         if earlier.is_none() && release.on_tag_conflict == OnTagConflict::Fail {
             taken_versions(outside, context, &signer, &release.targets, &baseline).await?;
         }
-        let outcome = format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
+        let outcome =
+            format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
         let kept = self.kept(outside, &signer.signer, &baseline).await?;
         Ok(((Ready { authority, baseline, github, policies, kept, earlier }, made), outcome))
     }
 
     /// Puts the names on what an earlier run of this commit published, which was verified just now.
-    pub async fn complete(&self, outside: &Outside, ready: Ready) -> anyhow::Result<Vec<Published>> {
+    pub async fn complete(
+        &self,
+        outside: &Outside,
+        ready: Ready,
+    ) -> anyhow::Result<Vec<Published>> {
         let Ready { baseline, policies, kept, earlier, .. } = ready;
         let verified = earlier.context("no earlier run has published this commit")?;
         for image in verified.iter().filter_map(|images| images.first()) {
@@ -202,14 +222,17 @@ impl Run<'_> {
                 image.image()
             ));
         }
-        let mut published = self.report.stage("tag", self.name(outside, &baseline, &policies, verified, kept)).await?;
+        let mut published = self
+            .report
+            .stage("tag", self.name(outside, &baseline, &policies, verified, kept))
+            .await?;
         published.iter_mut().for_each(|published| published.reused = true);
         self.write_evidence(outside, &published).await?;
         Ok(published)
     }
 
-    /// What would become public by signing, now that the token says as well whose repository it is. Without a token nothing is signed, and
-    /// only what is known to be private is worth a word.
+    /// What would become public by signing, now that the token says as well whose repository it is.
+    /// Without a token nothing is signed, and only what is known to be private is worth a word.
     fn public_log(&self, services: &Services, authority: Option<&Authority>) -> anyhow::Result<()> {
         let claimed = authority.map(Authority::visibility).unwrap_or_default();
         let visibility = self.release.visibility.and(claimed);
@@ -217,7 +240,11 @@ impl Run<'_> {
             return Ok(());
         }
         let by_key = self.release.key.is_some();
-        let logs = services.rekor.iter().map(|rekor| rekor.url.as_str()).chain(services.fulcio.as_deref().filter(|_| !by_key));
+        let logs = services
+            .rekor
+            .iter()
+            .map(|rekor| rekor.url.as_str())
+            .chain(services.fulcio.as_deref().filter(|_| !by_key));
         preflight::public_log(
             self.context.repository.as_deref().unwrap_or_default(),
             visibility,
@@ -228,11 +255,21 @@ impl Run<'_> {
     }
 
     /// Sign, attest, verify, tag.
-    pub async fn conclude(&self, outside: &Outside, ready: Ready, built: BuiltImage, sboms: &Sboms<'_>) -> anyhow::Result<Published> {
-        self.conclude_all(outside, ready, vec![built], sboms).await?.pop().context("the image was lost on the way")
+    pub async fn conclude(
+        &self,
+        outside: &Outside,
+        ready: Ready,
+        built: BuiltImage,
+        sboms: &Sboms<'_>,
+    ) -> anyhow::Result<Published> {
+        self.conclude_all(outside, ready, vec![built], sboms)
+            .await?
+            .pop()
+            .context("the image was lost on the way")
     }
 
-    /// The same for an image of each target, in their order: all are proven and verified before the first is named.
+    /// The same for an image of each target, in their order: all are proven and verified before the
+    /// first is named.
     pub async fn conclude_all(
         &self,
         outside: &Outside,
@@ -250,7 +287,8 @@ impl Run<'_> {
             Some(github) => store::store(github, inputs, &attested, report).await?,
             None => Vec::new(),
         };
-        let mut published = report.stage("tag", self.name(outside, &baseline, &policies, verified, kept)).await?;
+        let mut published =
+            report.stage("tag", self.name(outside, &baseline, &policies, verified, kept)).await?;
         for (published, attested) in published.iter_mut().zip(&attested) {
             published.work = attested.built().work().to_vec();
         }
@@ -262,23 +300,38 @@ impl Run<'_> {
     }
 
     /// Files of what was published, where the user wants them.
-    async fn write_evidence(&self, outside: &Outside, published: &[Published]) -> anyhow::Result<()> {
+    async fn write_evidence(
+        &self,
+        outside: &Outside,
+        published: &[Published],
+    ) -> anyhow::Result<()> {
         let Some(dir) = &self.inputs.evidence_dir else { return Ok(()) };
         let folder = evidence_dir::folder(dir, self.context).context(UNWRITTEN)?;
-        let count = evidence_dir::write(&outside.registry, &folder, &self.release.targets, published).await?;
+        let count =
+            evidence_dir::write(&outside.registry, &folder, &self.release.targets, published)
+                .await?;
         self.report.say(&format!("evidence: {} in `{}`", plural(count, "file"), dir.display()));
         Ok(())
     }
 
-    /// What images hold because it was allowed, each thing once; and that nothing did, where something was.
+    /// What images hold because it was allowed, each thing once; and that nothing did, where
+    /// something was.
     fn tell_of_what_was_allowed(&self, verified: &[Vec<VerifiedImage>]) {
         let images = verified.iter().filter_map(|repositories| repositories.first());
-        let told: Vec<String> = images.flat_map(|image| image.told().iter().map(|told| format!("`{}`: {told}", image.image()))).collect();
+        let told: Vec<String> = images
+            .flat_map(|image| {
+                image.told().iter().map(|told| format!("`{}`: {told}", image.image()))
+            })
+            .collect();
         told.iter().for_each(|told| self.report.notice(told));
         let Allowed { foreign_layers, index_entries, .. } = &self.inputs.allowed;
-        let inputs = [(*foreign_layers, "allow-foreign-layers"), (!index_entries.is_empty(), "allow-index-entries")];
+        let inputs = [
+            (*foreign_layers, "allow-foreign-layers"),
+            (!index_entries.is_empty(), "allow-index-entries"),
+        ];
         for (_, input) in inputs.iter().filter(|(is_set, _)| *is_set && told.is_empty()) {
-            self.report.notice(&format!("input `{input}` changed nothing: no image holds what it allows"));
+            self.report
+                .notice(&format!("input `{input}` changed nothing: no image holds what it allows"));
         }
     }
 
@@ -291,7 +344,9 @@ impl Run<'_> {
         kept: Vec<Vec<Kept>>,
     ) -> anyhow::Result<(Vec<Published>, String)> {
         let Self { context, release, report, .. } = self;
-        let policy_for = |name: &Name| policies.iter().zip(&release.targets).find(|(_, target)| target.names.contains(name));
+        let policy_for = |name: &Name| {
+            policies.iter().zip(&release.targets).find(|(_, target)| target.names.contains(name))
+        };
         let same_commit = |name: Name, image: ImageRef| {
             async move {
                 match policy_for(&name) {
@@ -308,11 +363,19 @@ impl Run<'_> {
             on_put: &|name| report.say(&format!("put {name}")),
         };
         let stays = |name: &Name| kept.iter().flatten().any(|kept| kept.name == *name);
-        let moving: Vec<Vec<Name>> =
-            release.targets.iter().map(|target| target.names.iter().filter(|name| !stays(name)).cloned().collect()).collect();
-        let lots = verified.into_iter().zip(&moving).map(|(verified, names)| Lot { verified, names }).collect();
+        let moving: Vec<Vec<Name>> = release
+            .targets
+            .iter()
+            .map(|target| target.names.iter().filter(|name| !stays(name)).cloned().collect())
+            .collect();
+        let lots = verified
+            .into_iter()
+            .zip(&moving)
+            .map(|(verified, names)| Lot { verified, names })
+            .collect();
         let mut published = publish::publish(&outside.registry, lots, &terms).await?;
-        let mut outcome = plural(published.iter().map(|published| published.names.len()).sum(), "name");
+        let mut outcome =
+            plural(published.iter().map(|published| published.names.len()).sum(), "name");
         let staying: usize = kept.iter().map(Vec::len).sum();
         if staying > 0 {
             outcome.push_str(&format!(", {staying} kept where they are"));
@@ -324,14 +387,22 @@ impl Run<'_> {
     }
 }
 
-/// The requirements of each target that the services can meet: the older format needs a log of version 1.
-fn possible(release: &Release, services: &Services, report: &Report) -> anyhow::Result<Vec<Requirements>> {
-    let mut requirements: Vec<Requirements> = release.targets.iter().map(|target| target.requirements.clone()).collect();
-    let wants_legacy = requirements.iter().any(|requirements| requirements.formats.contains(&Format::Legacy));
+/// The requirements of each target that the services can meet: the older format needs a log of
+/// version 1.
+fn possible(
+    release: &Release,
+    services: &Services,
+    report: &Report,
+) -> anyhow::Result<Vec<Requirements>> {
+    let mut requirements: Vec<Requirements> =
+        release.targets.iter().map(|target| target.requirements.clone()).collect();
+    let wants_legacy =
+        requirements.iter().any(|requirements| requirements.formats.contains(&Format::Legacy));
     if wants_legacy && services.rekor.as_ref().is_none_or(|rekor| rekor.version != 1) {
         let why = "the signing config names no transparency log of version 1, which `legacy` needs";
         if release.formats_are_asked_for {
-            return Err(anyhow::anyhow!("input `signature-formats`: {why}")).hint("leave `legacy` out, or name such a log");
+            return Err(anyhow::anyhow!("input `signature-formats`: {why}"))
+                .hint("leave `legacy` out, or name such a log");
         }
         report.notice(&format!("signatures and attestations are kept as bundles alone: {why}"));
         for requirements in &mut requirements {
@@ -350,7 +421,12 @@ pub enum Authority {
 }
 
 impl Authority {
-    async fn of_run(http: &reqwest::Client, context: &Context, inputs: &Inputs, services: &Services) -> anyhow::Result<Self> {
+    async fn of_run(
+        http: &reqwest::Client,
+        context: &Context,
+        inputs: &Inputs,
+        services: &Services,
+    ) -> anyhow::Result<Self> {
         let Some(key) = inputs.signing_key.clone() else {
             let token = identity::token(http, context, &services.issuers).await?;
             identity::taken_by(services.fulcio.as_deref(), &token.unverified.iss)?;
@@ -390,8 +466,9 @@ impl Authority {
         Ok(SignerPolicy { signer: Signer::Keyless { identity, issuer: token.iss.clone() }, source })
     }
 
-    /// Whose evidence is as good as this run's own: that of a run on the same ref, by the same event, on a runner of the same
-    /// kind. Who pins one of these must find it in what this run publishes.
+    /// Whose evidence is as good as this run's own: that of a run on the same ref, by the same
+    /// event, on a runner of the same kind. Who pins one of these must find it in what this run
+    /// publishes.
     pub(super) fn reusable(&self, signer: &SignerPolicy) -> SignerPolicy {
         let Self::Oidc(token) = self else { return signer.clone() };
         let token = &token.unverified;
@@ -404,7 +481,8 @@ impl Authority {
         SignerPolicy { source, ..signer.clone() }
     }
 
-    /// The workflow that holds the job. Without an OIDC token nobody tells a reusable one, so it is the run's own.
+    /// The workflow that holds the job. Without an OIDC token nobody tells a reusable one, so it is
+    /// the run's own.
     pub(super) fn workflow_ref(&self) -> &str {
         match self {
             Self::Oidc(token) => &token.unverified.job_workflow_ref,
@@ -420,7 +498,12 @@ impl Authority {
         }
     }
 
-    pub(super) async fn session(self, http: &reqwest::Client, context: &Context, services: &Services) -> anyhow::Result<Session> {
+    pub(super) async fn session(
+        self,
+        http: &reqwest::Client,
+        context: &Context,
+        services: &Services,
+    ) -> anyhow::Result<Session> {
         match self {
             Self::Oidc(token) => {
                 let token = identity::refreshed(http, context, &services.issuers, token).await?;
@@ -431,14 +514,16 @@ impl Authority {
     }
 }
 
-/// Which registries had their credentials sent to a host of another name. That is what they asked for, and a user should know.
+/// Which registries had their credentials sent to a host of another name. That is what they asked
+/// for, and a user should know.
 pub(super) async fn say_elsewhere(registry: &Registry, report: &Report) {
     for (registry, host) in registry.token_services_elsewhere().await {
         report.notice(&format!("`{registry}` names `{host}` as its token service, so the login for `{registry}` is sent there"));
     }
 }
 
-/// A full version names one image for ever: refuses when it names one that no run of this commit published.
+/// A full version names one image for ever: refuses when it names one that no run of this commit
+/// published.
 async fn taken_versions(
     outside: &Outside,
     context: &Context,
@@ -452,8 +537,14 @@ async fn taken_versions(
         for name in target.names.iter().filter(|name| preflight::is_immutable(&name.tag)) {
             let Some(image) = baseline.taken(name) else { continue };
             if !is_of_this_commit(outside, context, &policy, &image).await {
-                let taken = anyhow::anyhow!("`{name}` is taken: it names `{}`, which no run of this commit published", image.digest);
-                problems.take(Err::<(), _>(taken).hint("publish under a new version, or set `on-tag-conflict: overwrite`"));
+                let taken = anyhow::anyhow!(
+                    "`{name}` is taken: it names `{}`, which no run of this commit published",
+                    image.digest
+                );
+                problems.take(
+                    Err::<(), _>(taken)
+                        .hint("publish under a new version, or set `on-tag-conflict: overwrite`"),
+                );
             }
         }
     }
@@ -461,14 +552,25 @@ async fn taken_versions(
 }
 
 /// Whether an image carries our evidence with a provenance of this very commit.
-async fn is_of_this_commit(outside: &Outside, context: &Context, policy: &Policy, image: &ImageRef) -> bool {
+async fn is_of_this_commit(
+    outside: &Outside,
+    context: &Context,
+    policy: &Policy,
+    image: &ImageRef,
+) -> bool {
     let theirs = verify::verify(&outside.registry, &outside.verifier, image, policy).await;
-    theirs.is_ok_and(|theirs| !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str()))
+    theirs.is_ok_and(|theirs| {
+        !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str())
+    })
 }
 
 /// What registries are reached by.
 pub(super) fn line(network: &Network) -> anyhow::Result<Line> {
-    Ok(Line { http: network.client()?, without_redirects: Some(network.client_without_redirects()?), plain: network.plain.clone() })
+    Ok(Line {
+        http: network.client()?,
+        without_redirects: Some(network.client_without_redirects()?),
+        plain: network.plain.clone(),
+    })
 }
 
 /// `1 tag`, `2 tags`, `2 repositories`.

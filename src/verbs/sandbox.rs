@@ -21,7 +21,8 @@ pub struct Sandbox {
     /// Serve no referrers API, as older registries
     #[arg(long)]
     pub no_referrers: bool,
-    /// Let the registry behave as a public one: ghcr, ecr, quay, docker-hub, harbor, artifactory, gitlab
+    /// Let the registry behave as a public one: ghcr, ecr, quay, docker-hub, harbor, artifactory,
+    /// gitlab
     #[arg(long)]
     pub habit: Option<sandbox::Habit>,
     /// The registry's port; any free one by default
@@ -34,8 +35,12 @@ pub struct Sandbox {
 
 pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
     // `sandbox.env` is sourced from anywhere, so the paths in it are absolute.
-    std::fs::create_dir_all(&arguments.dir).with_context(|| format!("`{}` cannot be made", arguments.dir.display()))?;
-    let dir = arguments.dir.canonicalize().with_context(|| format!("`{}` cannot be entered", arguments.dir.display()))?;
+    std::fs::create_dir_all(&arguments.dir)
+        .with_context(|| format!("`{}` cannot be made", arguments.dir.display()))?;
+    let dir = arguments
+        .dir
+        .canonicalize()
+        .with_context(|| format!("`{}` cannot be entered", arguments.dir.display()))?;
     let mut config = sandbox::Config::new(dir.clone());
     config.latency = arguments.latency;
     config.referrers_api = !arguments.no_referrers;
@@ -55,7 +60,8 @@ pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
 /// `50ms`, `2s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration such as `50ms` or `2s`");
-    let (digits, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let (digits, unit) =
+        text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),

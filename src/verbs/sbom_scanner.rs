@@ -5,7 +5,10 @@ use crate::report::Report;
 
 pub fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     for scan in crate::sbom::scanner::run(env)? {
-        report.say(&format!("{}: {} packages, {} bytes of SPDX", scan.name, scan.packages, scan.bytes));
+        report.say(&format!(
+            "{}: {} packages, {} bytes of SPDX",
+            scan.name, scan.packages, scan.bytes
+        ));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! An OCI layout on disk as a registry on loopback, so that whatever reads registries reads a layout the same way. It changes nothing in the
-//! layout, and believes nothing in it that does not hash to its digest.
+//! An OCI layout on disk as a registry on loopback, so that whatever reads registries reads a
+//! layout the same way. It changes nothing in the layout, and believes nothing in it that does not
+//! hash to its digest.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -39,12 +40,20 @@ impl ServedLayout {
         let digest: Digest = match images.as_slice() {
             [only] => only.descriptor.digest.clone(),
             several => {
-                let listed: Vec<String> = several.iter().map(|image| format!("`{}`", image.shown())).collect();
-                return Err(anyhow::anyhow!("layout `{}` holds several images: {}", folder.display(), listed.join(", ")))
-                    .hint(format!("name one: `{0}:NAME` or `{0}@sha256:…`", folder.display()));
+                let listed: Vec<String> =
+                    several.iter().map(|image| format!("`{}`", image.shown())).collect();
+                return Err(anyhow::anyhow!(
+                    "layout `{}` holds several images: {}",
+                    folder.display(),
+                    listed.join(", ")
+                ))
+                .hint(format!("name one: `{0}:NAME` or `{0}@sha256:…`", folder.display()));
             }
         };
-        let state = tempfile::Builder::new().prefix("supply-action-layout-").tempdir().context("no folder to serve the layout from")?;
+        let state = tempfile::Builder::new()
+            .prefix("supply-action-layout-")
+            .tempdir()
+            .context("no folder to serve the layout from")?;
         let mut config = sandbox::Config::new(state.path().to_owned());
         config.layouts.push((folder.clone(), NAME.to_owned()));
         let world = sandbox::start(config).await.context("the layout cannot be served")?;
@@ -53,17 +62,26 @@ impl ServedLayout {
         Ok(Self { image: repository.at(&digest), shown, world, _state: state })
     }
 
-    /// Fetches and hashes every blob of the image, as somebody who pulls it does; says how many there are.
+    /// Fetches and hashes every blob of the image, as somebody who pulls it does; says how many
+    /// there are.
     pub(super) async fn whole(&self, registry: &Registry) -> anyhow::Result<usize> {
         let repository = &self.image.repository;
-        let closure = closure::walk(registry, repository, [self.image.digest.clone()], &BTreeSet::new()).await.remedied()?;
+        let closure =
+            closure::walk(registry, repository, [self.image.digest.clone()], &BTreeSet::new())
+                .await
+                .remedied()?;
         if let Some(missing) = closure.missing.iter().next() {
             anyhow::bail!("the layout lacks `{missing}`");
         }
         let mut seen = BTreeSet::new();
-        for part in closure.parts.iter().filter(|part| matches!(part.kind, Kind::Config | Kind::Layer)) {
+        for part in
+            closure.parts.iter().filter(|part| matches!(part.kind, Kind::Config | Kind::Layer))
+        {
             if part.descriptor.urls.is_empty() && seen.insert(&part.descriptor.digest) {
-                registry.stream_blob(repository, &part.descriptor, &mut std::io::sink()).await.remedied()?;
+                registry
+                    .stream_blob(repository, &part.descriptor, &mut std::io::sink())
+                    .await
+                    .remedied()?;
             }
         }
         Ok(seen.len())

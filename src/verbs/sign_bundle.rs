@@ -1,5 +1,6 @@
-//! `supply-action sign-bundle`: signs a file, or an in-toto statement, and writes the Sigstore bundle, by the client protocol of
-//! sigstore-conformance. It never tells the token, and never writes a bundle that it could check and that does not hold.
+//! `supply-action sign-bundle`: signs a file, or an in-toto statement, and writes the Sigstore
+//! bundle, by the client protocol of sigstore-conformance. It never tells the token, and never
+//! writes a bundle that it could check and that does not hold.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ use crate::sigstore::session::Session;
 use crate::sigstore::verifier::BundleVerifier;
 use crate::sigstore::{Services, load_trusted_root, staging_trusted_root};
 
-/// Where the token may stand instead of on the command line, which other users of a machine can see.
+/// Where the token may stand instead of on the command line, which other users of a machine can
+/// see.
 const TOKEN: &str = "SIGSTORE_ID_TOKEN";
 
 /// How the type of a statement begins, in every version.
@@ -30,7 +32,8 @@ const STATEMENT: &str = "https://in-toto.io/Statement/";
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub struct Arguments {
-    /// The OIDC token that says who signs, for audience "sigstore". Better in the variable SIGSTORE_ID_TOKEN: a command line can be seen
+    /// The OIDC token that says who signs, for audience "sigstore". Better in the variable
+    /// SIGSTORE_ID_TOKEN: a command line can be seen
     #[arg(long, value_name = "JWT", value_parser = secret)]
     pub identity_token: Option<SecretString>,
     /// Where to write the bundle, version 0.3
@@ -39,7 +42,8 @@ pub struct Arguments {
     /// Whom to believe when the bundle is checked before it is written
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
-    /// Which services to sign with; without it the public-good instance, whose log is public for ever
+    /// Which services to sign with; without it the public-good instance, whose log is public for
+    /// ever
     #[arg(long, value_name = "FILE")]
     pub signing_config: Option<PathBuf>,
     /// Sign with Sigstore's staging instance, whose log is public and forgotten
@@ -69,13 +73,20 @@ fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let token = token(arguments, env)?;
-    let (signed, checked) = signed(arguments, token, &Network::of(env)).await.context("nothing was signed")?;
+    let (signed, checked) =
+        signed(arguments, token, &Network::of(env)).await.context("nothing was signed")?;
     let out = arguments.bundle.display();
-    files::write_named(&arguments.bundle, &signed).remedied().with_context(|| format!("bundle `{out}` cannot be written"))?;
+    files::write_named(&arguments.bundle, &signed)
+        .remedied()
+        .with_context(|| format!("bundle `{out}` cannot be written"))?;
     let file = arguments.file.display();
     let told = match checked {
         Some(CheckedBundle { identity, checked, .. }) => {
-            format!("signed: {file}, by {}, bundle {out}; checked: {}", identity.unwrap_or_default(), checked.join(", "))
+            format!(
+                "signed: {file}, by {}, bundle {out}; checked: {}",
+                identity.unwrap_or_default(),
+                checked.join(", ")
+            )
         }
         None => format!("signed: {file}, bundle {out}; not checked, as there is no --trusted-root"),
     };
@@ -83,7 +94,11 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     Ok(())
 }
 
-async fn signed(arguments: &Arguments, token: OidcToken, network: &Network) -> anyhow::Result<(Vec<u8>, Option<CheckedBundle>)> {
+async fn signed(
+    arguments: &Arguments,
+    token: OidcToken,
+    network: &Network,
+) -> anyhow::Result<(Vec<u8>, Option<CheckedBundle>)> {
     let subject = Subject::read(&arguments.file, arguments.in_toto)?;
     let (services, root) = if arguments.staging {
         (Services::staging()?, Some(staging_trusted_root()?))
@@ -91,7 +106,10 @@ async fn signed(arguments: &Arguments, token: OidcToken, network: &Network) -> a
         let services = Services::load(arguments.signing_config.as_deref())?;
         // Nobody said whom a signing config of one's own may be believed by.
         let believed = arguments.trusted_root.is_some() || arguments.signing_config.is_none();
-        (services, believed.then(|| load_trusted_root(arguments.trusted_root.as_deref())).transpose()?)
+        (
+            services,
+            believed.then(|| load_trusted_root(arguments.trusted_root.as_deref())).transpose()?,
+        )
     };
     let verifier = root.as_ref().map(BundleVerifier::new).transpose()?;
     let session = Session::open(&network.client()?, &services, &token).await.remedied()?;
@@ -100,7 +118,11 @@ async fn signed(arguments: &Arguments, token: OidcToken, network: &Network) -> a
         Subject::Statement { text, about } => (session.sign(&text).await.remedied()?.bundle, about),
     };
     let checked = verifier
-        .map(|verifier| verifier.check_artifact(&signed, &Artifact::Digest(artifact), &Trusted::AnyoneUnsafe).remedied())
+        .map(|verifier| {
+            verifier
+                .check_artifact(&signed, &Artifact::Digest(artifact), &Trusted::AnyoneUnsafe)
+                .remedied()
+        })
         .transpose()
         .context("what the services gave does not hold")?;
     Ok((signed, checked))
@@ -124,14 +146,20 @@ impl Subject {
         let statement = serde_json::from_slice(&text)
             .map_err(anyhow::Error::new)
             .and_then(|statement: Statement| {
-                anyhow::ensure!(statement.type_.starts_with(STATEMENT), "its `_type` is `{}` and not `{STATEMENT}v1`", statement.type_);
+                anyhow::ensure!(
+                    statement.type_.starts_with(STATEMENT),
+                    "its `_type` is `{}` and not `{STATEMENT}v1`",
+                    statement.type_
+                );
                 Ok(statement)
             })
             .with_context(|| format!("`{shown}` is not an in-toto statement"))
             .hint("without --in-toto the file is signed as it is")?;
         let about = statement.subject.iter().find_map(|subject| {
             let sha256 = subject.digest.sha256.map(ArtifactDigest::sha256);
-            sha256.or_else(|| ArtifactDigest::new(HashAlgorithm::Sha2512, subject.digest.sha512?).ok())
+            sha256.or_else(|| {
+                ArtifactDigest::new(HashAlgorithm::Sha2512, subject.digest.sha512?).ok()
+            })
         });
         let about = about
             .with_context(|| format!("statement `{shown}` has no subject with a SHA-256 or SHA-512 digest, so it is about nothing"))
@@ -142,17 +170,25 @@ impl Subject {
 
 fn token(arguments: &Arguments, env: &Environment) -> anyhow::Result<OidcToken> {
     use secrecy::ExposeSecret as _;
-    let from_env = || env.get(TOKEN).filter(|token| !token.is_empty()).map(|token| SecretString::from(token.trim()));
+    let from_env = || {
+        env.get(TOKEN)
+            .filter(|token| !token.is_empty())
+            .map(|token| SecretString::from(token.trim()))
+    };
     let Some(jwt) = arguments.identity_token.clone().or_else(from_env) else {
         let message = "nothing was signed: there is no OIDC token".to_owned();
-        return Err(WithExit { code: exit::BAD_INPUT, message })
-            .hint(format!("put one for audience \"sigstore\" into the variable {TOKEN}, or pass --identity-token"));
+        return Err(WithExit { code: exit::BAD_INPUT, message }).hint(format!(
+            "put one for audience \"sigstore\" into the variable {TOKEN}, or pass --identity-token"
+        ));
     };
     let unverified = claims(jwt.expose_secret()).context("nothing was signed")?;
     let age = jiff::Timestamp::now().as_second() - unverified.exp;
     if age >= 0 {
-        return Err(anyhow::anyhow!("nothing was signed: the OIDC token of issuer `{}` expired {age} s ago", unverified.iss))
-            .hint("get a fresh one; a token lives for minutes");
+        return Err(anyhow::anyhow!(
+            "nothing was signed: the OIDC token of issuer `{}` expired {age} s ago",
+            unverified.iss
+        ))
+        .hint("get a fresh one; a token lives for minutes");
     }
     Ok(OidcToken { jwt, unverified })
 }

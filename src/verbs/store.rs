@@ -1,4 +1,5 @@
-//! Attestations → GitHub's own store, where a workflow may and wants to. It never decides whether an image is published.
+//! Attestations → GitHub's own store, where a workflow may and wants to. It never decides whether
+//! an image is published.
 
 use anyhow::Context as _;
 
@@ -11,14 +12,23 @@ use crate::report::Report;
 
 const HINT: &str = "add \"permissions: attestations: write\", or set `github-attestations: false`";
 
-/// GitHub, when it will keep the attestations of this run. The right is tried before anything is built.
-pub(super) async fn keeper(context: &Context, inputs: &Inputs, report: &Report) -> anyhow::Result<Option<Api>> {
+/// GitHub, when it will keep the attestations of this run. The right is tried before anything is
+/// built.
+pub(super) async fn keeper(
+    context: &Context,
+    inputs: &Inputs,
+    report: &Report,
+) -> anyhow::Result<Option<Api>> {
     let asked = inputs.github_attestations == Wish::Always;
     // What a key signed, `gh attestation verify` does not take.
-    if inputs.signing_key.is_some() || inputs.github_attestations == Wish::Never || (!context.in_actions && !asked) {
+    if inputs.signing_key.is_some()
+        || inputs.github_attestations == Wish::Never
+        || (!context.in_actions && !asked)
+    {
         return Ok(None);
     }
-    let api = Api::new(context, inputs.github_token.as_ref()).context("GitHub's API cannot be used")?;
+    let api =
+        Api::new(context, inputs.github_token.as_ref()).context("GitHub's API cannot be used")?;
     let why = match (&api, &inputs.github_token) {
         (None, _) => "there is no `GITHUB_REPOSITORY`".to_owned(),
         (_, None) => "there is no `github-token`".to_owned(),
@@ -35,10 +45,19 @@ pub(super) async fn keeper(context: &Context, inputs: &Inputs, report: &Report) 
     Ok(None)
 }
 
-/// Stores what was attested in this run, and gives the numbers that GitHub has for it, image by image. With `auto` a failure is told, and the image is published all the same.
-pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &[AttestedImage], report: &Report) -> anyhow::Result<Vec<Vec<u64>>> {
-    let bundles: Vec<_> =
-        attested.iter().enumerate().flat_map(|(at, image)| image.bundles().iter().map(move |bundle| (at, bundle))).collect();
+/// Stores what was attested in this run, and gives the numbers that GitHub has for it, image by
+/// image. With `auto` a failure is told, and the image is published all the same.
+pub(super) async fn store(
+    api: &Api,
+    inputs: &Inputs,
+    attested: &[AttestedImage],
+    report: &Report,
+) -> anyhow::Result<Vec<Vec<u64>>> {
+    let bundles: Vec<_> = attested
+        .iter()
+        .enumerate()
+        .flat_map(|(at, image)| image.bundles().iter().map(move |bundle| (at, bundle)))
+        .collect();
     let storing = bundles.iter().map(|(at, bundle)| async move {
         let bundle = serde_json::from_slice(bundle).map_err(|error| error.to_string())?;
         api.store_attestation(bundle).await.map(|id| (*at, id))
@@ -51,11 +70,16 @@ pub(super) async fn store(api: &Api, inputs: &Inputs, attested: &[AttestedImage]
         }
     }
     match failed {
-        None => report.say(&format!("{} stored at GitHub", super::release::plural(bundles.len(), "attestation"))),
+        None => report.say(&format!(
+            "{} stored at GitHub",
+            super::release::plural(bundles.len(), "attestation")
+        )),
         Some(why) if inputs.github_attestations == Wish::Always => {
             return Err(anyhow::anyhow!("GitHub did not store an attestation: {why}")).hint(HINT);
         }
-        Some(why) => report.notice(&format!("GitHub did not store an attestation: {why}; the registry has them all")),
+        Some(why) => report.notice(&format!(
+            "GitHub did not store an attestation: {why}; the registry has them all"
+        )),
     }
     Ok(stored)
 }

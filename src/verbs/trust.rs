@@ -1,4 +1,5 @@
-//! `tuf-mirror` → the files of `trusted-root` and `signing-config`, brought up to date. It never replaces a file that the user gave.
+//! `tuf-mirror` → the files of `trusted-root` and `signing-config`, brought up to date. It never
+//! replaces a file that the user gave.
 
 use std::path::PathBuf;
 
@@ -11,12 +12,18 @@ use crate::report::Report;
 use crate::sigstore::tuf::{SIGNING_CONFIG, TRUSTED_ROOT};
 
 /// Names the fetched files in the inputs, where the user wants that.
-pub(super) async fn update(inputs: &mut Inputs, env: &Environment, context: &Context, report: &Report) -> anyhow::Result<()> {
+pub(super) async fn update(
+    inputs: &mut Inputs,
+    env: &Environment,
+    context: &Context,
+    report: &Report,
+) -> anyhow::Result<()> {
     let Some(mirror) = &inputs.tuf_mirror else { return Ok(()) };
-    let (names, places): (Vec<_>, Vec<_>) = [(TRUSTED_ROOT, &mut inputs.trusted_root), (SIGNING_CONFIG, &mut inputs.signing_config)]
-        .into_iter()
-        .filter(|(_, file)| file.is_none())
-        .unzip();
+    let (names, places): (Vec<_>, Vec<_>) =
+        [(TRUSTED_ROOT, &mut inputs.trusted_root), (SIGNING_CONFIG, &mut inputs.signing_config)]
+            .into_iter()
+            .filter(|(_, file)| file.is_none())
+            .unzip();
     let fetched = mirror
         .fetch(&context.network.client()?, &caches(env, context)?, &names, jiff::Timestamp::now())
         .await
@@ -33,7 +40,8 @@ pub(super) async fn update(inputs: &mut Inputs, env: &Environment, context: &Con
 
 /// Where what was seen is kept, so that nobody leads a later run back behind it.
 fn caches(env: &Environment, context: &Context) -> anyhow::Result<PathBuf> {
-    let get = |name: &str| env.get(name).filter(|value| !value.trim().is_empty()).map(PathBuf::from);
+    let get =
+        |name: &str| env.get(name).filter(|value| !value.trim().is_empty()).map(PathBuf::from);
     get("XDG_CACHE_HOME")
         .or_else(|| get("HOME").map(|home| home.join(".cache")))
         .or_else(|| context.temp.clone())

@@ -1,5 +1,6 @@
-//! `supply-action verify-bundle`: whether a Sigstore bundle stands for an artifact, by the client protocol of sigstore-conformance.
-//! It works offline and never believes what the bundle says of itself.
+//! `supply-action verify-bundle`: whether a Sigstore bundle stands for an artifact, by the client
+//! protocol of sigstore-conformance. It works offline and never believes what the bundle says of
+//! itself.
 
 use std::path::{Path, PathBuf};
 
@@ -22,14 +23,20 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub bundle: PathBuf,
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Who must have signed, exactly: an e-mail address, or a workflow as https://github.com/OWNER/REPO/PATH@REF
+    /// Who must have signed, exactly: an e-mail address, or a workflow as
+    /// https://github.com/OWNER/REPO/PATH@REF
     #[arg(long, value_name = "ID", group = "signer", requires = "issuer")]
     pub certificate_identity: Option<String>,
     /// As --certificate-identity, as a pattern for the whole of it (we put ^(?:…)$ around)
     #[arg(long, value_name = "REGEX", group = "signer", requires = "issuer")]
     pub certificate_identity_regexp: Option<String>,
     /// Who must have vouched for the signer, exactly; empty for a certificate that names no issuer
-    #[arg(long = "certificate-oidc-issuer", id = "issuer", value_name = "URL", conflicts_with = "key")]
+    #[arg(
+        long = "certificate-oidc-issuer",
+        id = "issuer",
+        value_name = "URL",
+        conflicts_with = "key"
+    )]
     pub certificate_oidc_issuer: Option<String>,
     /// The signer's public key in PEM, for a bundle without a certificate
     #[arg(long, value_name = "PEM_FILE", group = "signer")]
@@ -43,7 +50,8 @@ pub struct Arguments {
     /// Print what was checked as JSON, for machines
     #[arg(long)]
     pub json: bool,
-    /// What must have been signed: a file, or a digest such as sha256:… (an image's, a statement's subject)
+    /// What must have been signed: a file, or a digest such as sha256:… (an image's, a statement's
+    /// subject)
     #[arg(value_name = "FILE_OR_DIGEST")]
     pub artifact: String,
 }
@@ -62,7 +70,8 @@ Exit codes: 0 it holds, 1 it does not, 2 the arguments are wrong";
 pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     let trusted = trusted(arguments)?;
     let artifact: Artifact = arguments.artifact.parse()?;
-    let checked = check(arguments, &artifact, &trusted).with_context(|| format!("`{artifact}` is not verified"))?;
+    let checked = check(arguments, &artifact, &trusted)
+        .with_context(|| format!("`{artifact}` is not verified"))?;
     if arguments.json {
         let mut told = serde_json::to_value(&checked)?;
         told["verified"] = json!(true);
@@ -74,16 +83,26 @@ pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check(arguments: &Arguments, artifact: &Artifact, trusted: &Trusted) -> anyhow::Result<CheckedBundle> {
-    let root = if arguments.staging { staging_trusted_root() } else { load_trusted_root(arguments.trusted_root.as_deref()) }?;
+fn check(
+    arguments: &Arguments,
+    artifact: &Artifact,
+    trusted: &Trusted,
+) -> anyhow::Result<CheckedBundle> {
+    let root = if arguments.staging {
+        staging_trusted_root()
+    } else {
+        load_trusted_root(arguments.trusted_root.as_deref())
+    }?;
     let verifier = BundleVerifier::new(&root)?;
     let shown = arguments.bundle.display();
-    let text = std::fs::read(&arguments.bundle).with_context(|| format!("bundle `{shown}` cannot be read"))?;
+    let text = std::fs::read(&arguments.bundle)
+        .with_context(|| format!("bundle `{shown}` cannot be read"))?;
     let mut refused = None;
     for bundle in bundles(&text, &arguments.bundle) {
         match verifier.check_artifact(bundle, artifact, trusted) {
             Ok(checked) => return Ok(checked),
-            // Of a file of several, the refusal of a bundle that is about this artifact says more than that another is not.
+            // Of a file of several, the refusal of a bundle that is about this artifact says more
+            // than that another is not.
             Err(error) => {
                 if matches!(refused, None | Some(ArtifactError::Artifact { .. })) {
                     refused = Some(error);
@@ -96,7 +115,8 @@ fn check(arguments: &Arguments, artifact: &Artifact, trusted: &Trusted) -> anyho
         .with_context(|| format!("bundle `{shown}`"))
 }
 
-/// A `.jsonl` file holds a bundle a line, as `gh attestation download` writes them; any other file is one bundle.
+/// A `.jsonl` file holds a bundle a line, as `gh attestation download` writes them; any other file
+/// is one bundle.
 fn bundles<'a>(text: &'a [u8], path: &Path) -> Vec<&'a [u8]> {
     if path.extension().is_some_and(|kind| kind == "jsonl") {
         text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect()
@@ -119,13 +139,17 @@ fn trusted(arguments: &Arguments) -> anyhow::Result<Trusted> {
             })?
         }
     };
-    Ok(Trusted::Signer { identity, issuer: arguments.certificate_oidc_issuer.clone().unwrap_or_default() })
+    Ok(Trusted::Signer {
+        identity,
+        issuer: arguments.certificate_oidc_issuer.clone().unwrap_or_default(),
+    })
 }
 
 /// Reads a public key in PEM.
 pub(super) fn public_key(file: &Path) -> anyhow::Result<DerPublicKey> {
     let shown = file.display();
-    let pem = std::fs::read_to_string(file).with_context(|| format!("nothing was verified: key `{shown}` cannot be read"))?;
+    let pem = std::fs::read_to_string(file)
+        .with_context(|| format!("nothing was verified: key `{shown}` cannot be read"))?;
     DerPublicKey::from_pem(&pem)
         .with_context(|| format!("nothing was verified: `{shown}` is not a public key in PEM"))
         .hint("a public key file begins with -----BEGIN PUBLIC KEY-----; `cosign public-key` and `openssl pkey -pubout` write one")
@@ -137,7 +161,14 @@ fn line(artifact: &Artifact, checked: &CheckedBundle) -> String {
         (None, Some(identity), Some(issuer)) => format!("{identity} ({issuer})"),
         (None, identity, _) => identity.clone().unwrap_or_default(),
     };
-    let said = checked.predicate_type.as_ref().map(|kind| format!(", statement {kind}")).unwrap_or_default();
+    let said = checked
+        .predicate_type
+        .as_ref()
+        .map(|kind| format!(", statement {kind}"))
+        .unwrap_or_default();
     let time = checked.signed_at.first().map(|time| format!(", at {time}")).unwrap_or_default();
-    format!("verified: {artifact}, signed by {signer}{time}{said}; checked: signature, artifact, {}", checked.checked.join(", "))
+    format!(
+        "verified: {artifact}, signed by {signer}{time}{said}; checked: signature, artifact, {}",
+        checked.checked.join(", ")
+    )
 }

@@ -1,4 +1,5 @@
-//! A signed provenance → what it says of where an image is from. Pure; whose word it is, the signature tells.
+//! A signed provenance → what it says of where an image is from. Pure; whose word it is, the
+//! signature tells.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -30,7 +31,9 @@ impl Built {
             return None;
         }
         let built = match Provenance::read(predicate_type, &predicate.to_string()) {
-            Ok(Provenance { builder, source, materials, .. }) => Self { builder, source, materials, foreign: Vec::new() },
+            Ok(Provenance { builder, source, materials, .. }) => {
+                Self { builder, source, materials, foreign: Vec::new() }
+            }
             // That of a workflow has its own commit first.
             Err(_) => Self { foreign: others(predicate), ..Self::default() },
         };
@@ -43,10 +46,17 @@ pub(super) fn packages(predicate_type: &str, predicate: &Value) -> Option<usize>
     let entries = |name: &str| predicate[name].as_array();
     match predicate_type {
         SPDX => {
-            let related = entries("relationships").into_iter().flatten().filter(|it| it["relationshipType"] == "DESCRIBES");
-            let described = related.map(|it| &it["relatedSpdxElement"]).chain(entries("documentDescribes").into_iter().flatten());
+            let related = entries("relationships")
+                .into_iter()
+                .flatten()
+                .filter(|it| it["relationshipType"] == "DESCRIBES");
+            let described = related
+                .map(|it| &it["relatedSpdxElement"])
+                .chain(entries("documentDescribes").into_iter().flatten());
             let described: Vec<&str> = described.filter_map(Value::as_str).collect();
-            let is_own = |package: &&Value| package["SPDXID"].as_str().is_none_or(|id| !described.contains(&id));
+            let is_own = |package: &&Value| {
+                package["SPDXID"].as_str().is_none_or(|id| !described.contains(&id))
+            };
             Some(entries("packages")?.iter().filter(is_own).count())
         }
         CYCLONEDX => Some(entries("components")?.len()),
@@ -55,7 +65,8 @@ pub(super) fn packages(predicate_type: &str, predicate: &Value) -> Option<usize>
 }
 
 fn others(predicate: &Value) -> Vec<String> {
-    let dependencies = predicate.pointer("/buildDefinition/resolvedDependencies").and_then(Value::as_array);
+    let dependencies =
+        predicate.pointer("/buildDefinition/resolvedDependencies").and_then(Value::as_array);
     let others = dependencies.into_iter().flatten().skip(1);
     let names = others.filter_map(|other| other["uri"].as_str().or(other["name"].as_str()));
     // Whoever built it chose the words, and they come to stand in a table.
@@ -70,11 +81,14 @@ mod tests {
     #[test]
     fn packages_are_counted_without_what_the_sbom_is_about() {
         let packages = json!([{ "SPDXID": "SPDXRef-Image" }, { "SPDXID": "SPDXRef-a" }, { "SPDXID": "SPDXRef-b" }]);
-        let related =
-            json!([{ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-Image" }]);
+        let related = json!([{ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-Image" }]);
         for (kind, document, expected) in [
             (SPDX, json!({ "packages": packages, "relationships": related }), Some(2)),
-            (SPDX, json!({ "packages": packages, "documentDescribes": ["SPDXRef-Image"] }), Some(2)),
+            (
+                SPDX,
+                json!({ "packages": packages, "documentDescribes": ["SPDXRef-Image"] }),
+                Some(2),
+            ),
             (SPDX, json!({ "packages": packages }), Some(3)),
             (SPDX, json!({ "files": [] }), None),
             (CYCLONEDX, json!({ "components": [{}, {}] }), Some(2)),

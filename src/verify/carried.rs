@@ -1,5 +1,5 @@
-//! Image reference → what the image consists of and what each part carries, whoever signed it: read once, and judged as often as anybody
-//! asks. It judges nothing itself.
+//! Image reference → what the image consists of and what each part carries, whoever signed it: read
+//! once, and judged as often as anybody asks. It judges nothing itself.
 
 use anyhow::bail;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -54,8 +54,9 @@ pub struct Claim {
 }
 
 impl Carried {
-    /// Reads an image and what is required of it. An image without a platform that is wanted, or that programs read otherwise, is refused; so
-    /// is one of which something cannot be read, where all of it is wanted.
+    /// Reads an image and what is required of it. An image without a platform that is wanted, or
+    /// that programs read otherwise, is refused; so is one of which something cannot be read, where
+    /// all of it is wanted.
     pub async fn read(
         registry: &Registry,
         verifier: &BundleVerifier,
@@ -69,7 +70,15 @@ impl Carried {
         let subjects = subjects(&contents, requirements)?;
         let reads = subjects.iter().map(|subject| async {
             let digest = &subject.descriptor.digest;
-            let found = collect::collected(registry, verifier, &image.repository, digest, key, &requirements.formats).await;
+            let found = collect::collected(
+                registry,
+                verifier,
+                &image.repository,
+                digest,
+                key,
+                &requirements.formats,
+            )
+            .await;
             if wanted == Wanted::All { found.whole() } else { Ok(found) }
         });
         let read = stream::iter(reads).buffered(CONCURRENCY).try_collect();
@@ -107,25 +116,35 @@ impl Carried {
     /// Why nothing could be read of one format.
     pub fn why_unread(&self, format: Format) -> Option<String> {
         let mut unread = self.found.iter().flat_map(|found| &found.unread);
-        unread.find(|unread| unread.format == format).map(|unread| crate::error::message(&unread.error))
+        unread
+            .find(|unread| unread.format == format)
+            .map(|unread| crate::error::message(&unread.error))
     }
 
-    /// Everybody whom a certificate names, each once, those first in whose name a statement verifies.
+    /// Everybody whom a certificate names, each once, those first in whose name a statement
+    /// verifies.
     pub fn claims(&self) -> Vec<Claim> {
         let statements = self.found.iter().flat_map(|found| &found.statements);
         let holding = statements.filter_map(|statement| match &statement.signer {
-            Signer::Keyless { identity, issuer } => Some(Claim { identity: identity.clone(), issuer: issuer.clone(), holds: true }),
+            Signer::Keyless { identity, issuer } => {
+                Some(Claim { identity: identity.clone(), issuer: issuer.clone(), holds: true })
+            }
             Signer::Key(_) => None,
         });
         let mut claims: Vec<Claim> = holding.collect();
         claims.sort_unstable();
         claims.dedup();
-        let refused = self.found.iter().flat_map(|found| &found.refused).filter_map(|refused| refused.claims.clone());
+        let refused = self
+            .found
+            .iter()
+            .flat_map(|found| &found.refused)
+            .filter_map(|refused| refused.claims.clone());
         let mut refused: Vec<(String, String)> = refused.collect();
         refused.sort_unstable();
         refused.dedup();
         for (identity, issuer) in refused {
-            if !claims.iter().any(|known| (&known.identity, &known.issuer) == (&identity, &issuer)) {
+            if !claims.iter().any(|known| (&known.identity, &known.issuer) == (&identity, &issuer))
+            {
                 claims.push(Claim { identity, issuer, holds: false });
             }
         }
@@ -143,7 +162,10 @@ impl Carried {
     }
 
     fn wants(&self, wants: Wants) -> bool {
-        self.found.iter().flat_map(|found| &found.refused).any(|refused| refused.wants == Some(wants))
+        self.found
+            .iter()
+            .flat_map(|found| &found.refused)
+            .any(|refused| refused.wants == Some(wants))
     }
 
     /// What the image carries, in words, with the predicate types of what BuildKit left unsigned.
@@ -151,21 +173,39 @@ impl Carried {
         inventory::inventory(&self.subjects, &self.found, unsigned)
     }
 
-    /// What could be asked for in place of what is missing: of each kind of part what all of them have for this policy's signer.
+    /// What could be asked for in place of what is missing: of each kind of part what all of them
+    /// have for this policy's signer.
     pub fn has_for(&self, policy: &Policy) -> Vec<(Part, Vec<String>)> {
         let evidence = judge::evidence(&self.subjects, &self.found, policy);
-        let has = [Part::Index, Part::Platform, Part::Artifact].map(|part| (part, inventory::common_kinds(&evidence, part)));
+        let has = [Part::Index, Part::Platform, Part::Artifact]
+            .map(|part| (part, inventory::common_kinds(&evidence, part)));
         has.into_iter().filter(|(_, kinds)| !kinds.is_empty()).collect()
     }
 
-    /// The predicate types of BuildKit's statements, which nobody signed. Nothing of them is believed.
+    /// The predicate types of BuildKit's statements, which nobody signed. Nothing of them is
+    /// believed.
     pub async fn unsigned(&self, registry: &Registry) -> Vec<String> {
-        let reads = self.contents.platforms.iter().filter_map(|platform| platform.attestations.as_ref()).map(|entry| async move {
-            let manifest = registry.manifest(&self.image.repository.at(&entry.digest)).await.ok()??;
-            let Ok(Document::Image(manifest)) = manifest.document() else { return None };
-            Some(manifest.layers.iter().filter_map(|layer| layer.annotations.get("in-toto.io/predicate-type").cloned()).collect())
-        });
-        let read: Vec<Option<Vec<String>>> = stream::iter(reads).buffered(CONCURRENCY).collect().await;
+        let reads = self
+            .contents
+            .platforms
+            .iter()
+            .filter_map(|platform| platform.attestations.as_ref())
+            .map(|entry| async move {
+                let manifest =
+                    registry.manifest(&self.image.repository.at(&entry.digest)).await.ok()??;
+                let Ok(Document::Image(manifest)) = manifest.document() else { return None };
+                Some(
+                    manifest
+                        .layers
+                        .iter()
+                        .filter_map(|layer| {
+                            layer.annotations.get("in-toto.io/predicate-type").cloned()
+                        })
+                        .collect(),
+                )
+            });
+        let read: Vec<Option<Vec<String>>> =
+            stream::iter(reads).buffered(CONCURRENCY).collect().await;
         let mut types: Vec<String> = read.into_iter().flatten().flatten().collect();
         types.sort_unstable();
         types.dedup();
@@ -180,7 +220,8 @@ fn subjects(contents: &Contents, requirements: &Requirements) -> anyhow::Result<
             bail!("it is an artifact of type `{kind}`, and no image of `{wanted}`");
         }
         if !contents.platforms.iter().any(|built| wanted.is(&built.platform)) {
-            let built: Vec<String> = contents.platforms.iter().map(|built| format!("`{}`", built.platform)).collect();
+            let built: Vec<String> =
+                contents.platforms.iter().map(|built| format!("`{}`", built.platform)).collect();
             bail!(
                 "the image has no `{wanted}`; it has {}",
                 if built.is_empty() { "no platform at all".to_owned() } else { built.join(", ") }
@@ -189,25 +230,45 @@ fn subjects(contents: &Contents, requirements: &Requirements) -> anyhow::Result<
     }
     let there: Vec<&Platform> = contents.platforms.iter().map(|built| &built.platform).collect();
     if let Some((named, other)) = half_named(&requirements.platforms, &there) {
-        return Err(anyhow::anyhow!("the image has `{other}` beside `{named}`, and only the latter is named"))
-            .hint("name both, or no platform at all: a machine may well take the other one");
+        return Err(anyhow::anyhow!(
+            "the image has `{other}` beside `{named}`, and only the latter is named"
+        ))
+        .hint("name both, or no platform at all: a machine may well take the other one");
     }
     let root = &contents.root.descriptor;
     let mut both = requirements.platform.clone();
-    both.extend(requirements.index.iter().filter(|need| !requirements.platform.contains(need)).cloned());
+    both.extend(
+        requirements.index.iter().filter(|need| !requirements.platform.contains(need)).cloned(),
+    );
     let mut subjects = Vec::new();
     if contents.artifact.is_some() {
-        subjects.push(Subject { kind: Part::Artifact, descriptor: root.clone(), platform: None, required: both.clone() });
+        subjects.push(Subject {
+            kind: Part::Artifact,
+            descriptor: root.clone(),
+            platform: None,
+            required: both.clone(),
+        });
     }
     if contents.root.is_index() {
-        subjects.push(Subject { kind: Part::Index, descriptor: root.clone(), platform: None, required: requirements.index.clone() });
+        subjects.push(Subject {
+            kind: Part::Index,
+            descriptor: root.clone(),
+            platform: None,
+            required: requirements.index.clone(),
+        });
     }
     for part in &contents.platforms {
         let is_root = part.descriptor.digest == root.digest;
         let required = if is_root { both.clone() } else { requirements.platform.clone() };
         let platform = Some(part.platform.clone());
-        subjects.push(Subject { kind: Part::Platform, descriptor: part.descriptor.clone(), platform: platform.clone(), required });
-        let attestations = part.attestations.as_ref().filter(|_| !requirements.attestations.is_empty());
+        subjects.push(Subject {
+            kind: Part::Platform,
+            descriptor: part.descriptor.clone(),
+            platform: platform.clone(),
+            required,
+        });
+        let attestations =
+            part.attestations.as_ref().filter(|_| !requirements.attestations.is_empty());
         subjects.extend(attestations.map(|descriptor| Subject {
             kind: Part::Attestations,
             descriptor: descriptor.clone(),

@@ -1,5 +1,6 @@
-//! What a part of an image carries: every statement that verifies, whoever signed it, and what else is there. Only a registry's
-//! failure is an error, as anybody may attach anything to an image. What counts is for a policy to say.
+//! What a part of an image carries: every statement that verifies, whoever signed it, and what else
+//! is there. Only a registry's failure is an error, as anybody may attach anything to an image.
+//! What counts is for a policy to say.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,9 @@ use crate::registry::legacy::Attached;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Registry, RegistryError};
 use crate::sigstore::SIGNATURE_PREDICATE;
-use crate::sigstore::verifier::{BundleVerifier, CheckedStatement, claimed_by, claimed_signer, names_only_a_key};
+use crate::sigstore::verifier::{
+    BundleVerifier, CheckedStatement, claimed_by, claimed_signer, names_only_a_key,
+};
 
 /// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
 pub(crate) const BUNDLE_LIMIT: usize = 64 << 20;
@@ -88,7 +91,8 @@ impl Refused {
     }
 }
 
-/// Reads all that a subject carries in these formats; what names only a key is checked with `key`. What could not be read is told as such.
+/// Reads all that a subject carries in these formats; what names only a key is checked with `key`.
+/// What could not be read is told as such.
 pub(super) async fn collected(
     registry: &Registry,
     verifier: &BundleVerifier,
@@ -102,11 +106,17 @@ pub(super) async fn collected(
             return Ok(Vec::new());
         }
         let referrers = registry.referrers(repository, digest).await.remedied()?;
-        let read = referrers.iter().map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, key));
+        let read = referrers
+            .iter()
+            .map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, key));
         stream::iter(read).buffered(CONCURRENCY).try_collect::<Vec<Outcome>>().await
     };
     let layers = async {
-        if formats.contains(&Format::Legacy) { check_layers(registry, verifier, repository, digest, key).await } else { Ok(Vec::new()) }
+        if formats.contains(&Format::Legacy) {
+            check_layers(registry, verifier, repository, digest, key).await
+        } else {
+            Ok(Vec::new())
+        }
     };
     let (bundles, layers) = futures_util::join!(bundles, layers);
     let mut collected = Collected::default();
@@ -137,7 +147,8 @@ enum Outcome {
     Unsupported(String),
 }
 
-/// Fetches and checks one referrer. Only the registry's failures are errors: anybody may attach anything to an image.
+/// Fetches and checks one referrer. Only the registry's failures are errors: anybody may attach
+/// anything to an image.
 async fn check_referrer(
     registry: &Registry,
     verifier: &BundleVerifier,
@@ -151,17 +162,31 @@ async fn check_referrer(
         Fetched::Unsupported(kind) => Outcome::Unsupported(kind),
         Fetched::Refused(why) => Outcome::DoesNotHold(Refused::new(Format::Bundle, name, why)),
         Fetched::Bundle { bytes, digest } => match verifier.statement(&bytes, subject, key) {
-            Ok(checked) => Outcome::Holds(Box::new(statement(checked, Format::Bundle, Some(&referrer.digest), &digest))),
+            Ok(checked) => Outcome::Holds(Box::new(statement(
+                checked,
+                Format::Bundle,
+                Some(&referrer.digest),
+                &digest,
+            ))),
             Err(error) => {
                 let (claims, wants) = (claimed_signer(&bytes), wants(verifier, &bytes, None, key));
-                Outcome::DoesNotHold(Refused { claims, wants, ..Refused::new(Format::Bundle, name, error.to_string()) })
+                Outcome::DoesNotHold(Refused {
+                    claims,
+                    wants,
+                    ..Refused::new(Format::Bundle, name, error.to_string())
+                })
             }
         },
     })
 }
 
 /// What would make a refused bundle count, of what a verifier may be given.
-fn wants(verifier: &BundleVerifier, bundle: &[u8], payload: Option<&[u8]>, key: Option<&DerPublicKey>) -> Option<Wants> {
+fn wants(
+    verifier: &BundleVerifier,
+    bundle: &[u8],
+    payload: Option<&[u8]>,
+    key: Option<&DerPublicKey>,
+) -> Option<Wants> {
     match key {
         None => names_only_a_key(bundle).then_some(Wants::Key),
         Some(key) => verifier.is_by_key_alone(bundle, payload, key).then_some(Wants::NoLog),
@@ -186,8 +211,8 @@ pub(super) async fn fetch(
     referrer: &Descriptor,
 ) -> anyhow::Result<Fetched> {
     let refused = |why: String| Ok(Fetched::Refused(why));
-    // The list's own `artifactType` is only a hint: some registries show the config's there, and no bundle's is this one. Whoever says it of
-    // a bundle hides evidence, and so makes no image pass.
+    // The list's own `artifactType` is only a hint: some registries show the config's there, and no
+    // bundle's is this one. Whoever says it of a bundle hides evidence, and so makes no image pass.
     if referrer.artifact_type.as_deref() == Some(BUILDKIT_STATEMENTS) {
         return Ok(Fetched::Unsupported(BUILDKIT_STATEMENTS.to_owned()));
     }
@@ -197,7 +222,9 @@ pub(super) async fn fetch(
         Err(error @ RegistryError::Mismatch { .. }) => return refused(error.to_string()),
         Err(error) => return Err(error).remedied(),
     };
-    let Ok(found) = manifest.image() else { return Ok(Fetched::Unsupported("a manifest that cannot be read".to_owned())) };
+    let Ok(found) = manifest.image() else {
+        return Ok(Fetched::Unsupported("a manifest that cannot be read".to_owned()));
+    };
     let is_bundle = |kind: &str| kind.starts_with("application/vnd.dev.sigstore.bundle");
     let kind = found.kind();
     let layer = match found.layers.as_slice() {
@@ -212,14 +239,20 @@ pub(super) async fn fetch(
     }
     match registry.blob(repository, layer, BUNDLE_LIMIT).await {
         Ok(bytes) => Ok(Fetched::Bundle { bytes, digest: layer.digest.clone() }),
-        Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => refused(error.to_string()),
+        Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => {
+            refused(error.to_string())
+        }
         Err(error) => Err(error).remedied(),
     }
 }
 
 /// A media type as somebody wrote it, fit for a message.
 fn shown(kind: &str) -> String {
-    let kind: String = kind.chars().filter(|letter| letter.is_ascii_graphic() && *letter != '`').take(100).collect();
+    let kind: String = kind
+        .chars()
+        .filter(|letter| letter.is_ascii_graphic() && *letter != '`')
+        .take(100)
+        .collect();
     if kind.is_empty() { "no kind".to_owned() } else { kind }
 }
 
@@ -238,23 +271,34 @@ async fn check_layers(
     .remedied()?;
     let checks = signatures.iter().chain(&attestations).map(|layer| async move {
         let name = Refused::named(None, &layer.digest);
-        let refused = |why: String| Outcome::DoesNotHold(Refused::new(Format::Legacy, name.clone(), why));
+        let refused =
+            |why: String| Outcome::DoesNotHold(Refused::new(Format::Legacy, name.clone(), why));
         if layer.size > BUNDLE_LIMIT as u64 {
             return Ok(refused(format!("it is larger than {BUNDLE_LIMIT} bytes")));
         }
         match registry.blob(repository, layer, BUNDLE_LIMIT).await {
-            Ok(bytes) => Ok(check_layer(verifier, layer, &bytes, subject, key).unwrap_or_else(|why| {
-                let claims = legacy::certificate(&layer.annotations).and_then(|certificate| claimed_by(&certificate));
-                let wants = match key {
-                    None if legacy::is_by_key(&layer.annotations) => Some(Wants::Key),
-                    None => None,
-                    Some(_) => legacy::unlogged(&bytes, &layer.annotations)
-                        .ok()
-                        .and_then(|bundle| wants(verifier, &bundle, payload_of(layer, &bytes), key)),
-                };
-                Outcome::DoesNotHold(Refused { claims, wants, ..Refused::new(Format::Legacy, name, why) })
-            })),
-            Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => Ok(refused(error.to_string())),
+            Ok(bytes) => {
+                Ok(check_layer(verifier, layer, &bytes, subject, key).unwrap_or_else(|why| {
+                    let claims = legacy::certificate(&layer.annotations)
+                        .and_then(|certificate| claimed_by(&certificate));
+                    let wants =
+                        match key {
+                            None if legacy::is_by_key(&layer.annotations) => Some(Wants::Key),
+                            None => None,
+                            Some(_) => legacy::unlogged(&bytes, &layer.annotations).ok().and_then(
+                                |bundle| wants(verifier, &bundle, payload_of(layer, &bytes), key),
+                            ),
+                        };
+                    Outcome::DoesNotHold(Refused {
+                        claims,
+                        wants,
+                        ..Refused::new(Format::Legacy, name, why)
+                    })
+                }))
+            }
+            Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => {
+                Ok(refused(error.to_string()))
+            }
             Err(error) => Err(error).remedied(),
         }
     });
@@ -278,12 +322,20 @@ fn check_layer(
         return Ok(Outcome::Unsupported(shown(kind)));
     }
     let bundle = match legacy::bundle(bytes, &layer.annotations, key.is_some()) {
-        Err(_) if key.is_some() && verifier.ignores_logs() => legacy::unlogged(bytes, &layer.annotations)?,
+        Err(_) if key.is_some() && verifier.ignores_logs() => {
+            legacy::unlogged(bytes, &layer.annotations)?
+        }
         bundle => bundle?,
     };
     if kind == legacy::DSSE {
-        let checked = verifier.statement(&bundle, subject, key).map_err(|error| error.to_string())?;
-        return Ok(Outcome::Holds(Box::new(statement(checked, Format::Legacy, None, &layer.digest))));
+        let checked =
+            verifier.statement(&bundle, subject, key).map_err(|error| error.to_string())?;
+        return Ok(Outcome::Holds(Box::new(statement(
+            checked,
+            Format::Legacy,
+            None,
+            &layer.digest,
+        ))));
     }
     let signed = verifier.payload(&bundle, bytes, key).map_err(|error| error.to_string())?;
     if !legacy::is_about(bytes, subject) {
@@ -309,8 +361,14 @@ fn check_layer(
     Ok(Outcome::Holds(Box::new(statement)))
 }
 
-fn statement(checked: CheckedStatement, format: Format, manifest: Option<&Digest>, bundle: &Digest) -> Statement {
-    let dependency = checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
+fn statement(
+    checked: CheckedStatement,
+    format: Format,
+    manifest: Option<&Digest>,
+    bundle: &Digest,
+) -> Statement {
+    let dependency =
+        checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
     Statement {
         told: Told::read(&checked.predicate),
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),

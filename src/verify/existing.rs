@@ -1,5 +1,5 @@
-//! What an image already carries: statements that verify, by the same signer of the same source, so that a rerun signs nothing
-//! twice. It never takes a failure to read for "nothing is there".
+//! What an image already carries: statements that verify, by the same signer of the same source, so
+//! that a rerun signs nothing twice. It never takes a failure to read for "nothing is there".
 
 use std::collections::HashSet;
 
@@ -27,16 +27,23 @@ impl Existing {
         signer: &SignerPolicy,
         formats: &[Format],
     ) -> anyhow::Result<Self> {
-        let places = repositories.iter().flat_map(|repository| subjects.iter().map(move |subject| (repository, *subject)));
+        let places = repositories
+            .iter()
+            .flat_map(|repository| subjects.iter().map(move |subject| (repository, *subject)));
         let read = places.map(|(repository, subject)| async move {
             let key = signer.signer.key();
-            let found = collected(registry, verifier, repository, subject, key, formats).await.whole()?;
+            let found =
+                collected(registry, verifier, repository, subject, key, formats).await.whole()?;
             anyhow::Ok(
                 found
                     .statements
                     .into_iter()
-                    .filter(|statement| signer.admits(&statement.signer, statement.source.as_ref()).is_ok())
-                    .map(|statement| (repository.clone(), subject.clone(), statement.format, statement.payload))
+                    .filter(|statement| {
+                        signer.admits(&statement.signer, statement.source.as_ref()).is_ok()
+                    })
+                    .map(|statement| {
+                        (repository.clone(), subject.clone(), statement.format, statement.payload)
+                    })
                     .collect::<Vec<_>>(),
             )
         });
@@ -45,12 +52,25 @@ impl Existing {
     }
 
     /// Whether a statement is there, in this format, in a repository.
-    pub fn has(&self, repository: &Repository, subject: &Digest, format: Format, payload: &[u8]) -> bool {
-        !self.0.is_empty() && self.0.contains(&(repository.clone(), subject.clone(), format, Digest::of(payload)))
+    pub fn has(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        format: Format,
+        payload: &[u8],
+    ) -> bool {
+        !self.0.is_empty()
+            && self.0.contains(&(repository.clone(), subject.clone(), format, Digest::of(payload)))
     }
 
     /// Whether it is there in every repository.
-    pub fn has_everywhere(&self, repositories: &[Repository], subject: &Digest, format: Format, payload: &[u8]) -> bool {
+    pub fn has_everywhere(
+        &self,
+        repositories: &[Repository],
+        subject: &Digest,
+        format: Format,
+        payload: &[u8],
+    ) -> bool {
         repositories.iter().all(|repository| self.has(repository, subject, format, payload))
     }
 

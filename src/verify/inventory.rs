@@ -1,4 +1,5 @@
-//! What the parts of an image carry → words for a person who asked for something else. Pure, and it makes nothing count.
+//! What the parts of an image carry → words for a person who asked for something else. Pure, and it
+//! makes nothing count.
 
 use super::SubjectEvidence;
 use super::carried::Subject;
@@ -11,37 +12,54 @@ use crate::sigstore::verifier::Signer;
 /// A kind of statement, in words, and the parts that have one.
 type Kind<'a> = (String, Vec<&'a Subject>);
 
-/// What is there, by whom and where. `unsigned` are the predicate types of what BuildKit left beside the image.
+/// What is there, by whom and where. `unsigned` are the predicate types of what BuildKit left
+/// beside the image.
 pub(super) fn inventory(subjects: &[Subject], found: &[Collected], unsigned: &[String]) -> String {
     let mut groups: Vec<(&Signer, Vec<Kind<'_>>)> = Vec::new();
     for (subject, found) in subjects.iter().zip(found) {
         for statement in &found.statements {
-            let at = groups.iter().position(|(signer, _)| **signer == statement.signer).unwrap_or_else(|| {
-                groups.push((&statement.signer, Vec::new()));
-                groups.len() - 1
-            });
+            let at = groups
+                .iter()
+                .position(|(signer, _)| **signer == statement.signer)
+                .unwrap_or_else(|| {
+                    groups.push((&statement.signer, Vec::new()));
+                    groups.len() - 1
+                });
             let (kinds, what) = (&mut groups[at].1, with_article(&statement.predicate_type));
             match kinds.iter_mut().find(|(known, _)| *known == what) {
-                Some((_, places)) if places.iter().any(|known| known.descriptor.digest == subject.descriptor.digest) => {}
+                Some((_, places))
+                    if places
+                        .iter()
+                        .any(|known| known.descriptor.digest == subject.descriptor.digest) => {}
                 Some((_, places)) => places.push(subject),
                 None => kinds.push((what, vec![subject])),
             }
         }
     }
     let by = |(signer, kinds): &(&Signer, Vec<Kind<'_>>)| {
-        let kinds: Vec<String> = kinds.iter().map(|(what, places)| format!("{what}{}", place(places, subjects))).collect();
+        let kinds: Vec<String> = kinds
+            .iter()
+            .map(|(what, places)| format!("{what}{}", place(places, subjects)))
+            .collect();
         format!("{} by {signer}", listed(&kinds))
     };
     let mut has: Vec<String> = groups.iter().map(by).collect();
     has.extend(unsigned.iter().map(|kind| format!("BuildKit's unsigned {}", noun(kind))));
-    let has_signature = found.iter().flat_map(|found| &found.statements).any(|found| found.predicate_type == SIGNATURE_PREDICATE);
+    let has_signature = found
+        .iter()
+        .flat_map(|found| &found.statements)
+        .any(|found| found.predicate_type == SIGNATURE_PREDICATE);
     let refused = found.iter().any(|found| !found.refused.is_empty());
     let lead = match (has_signature, refused) {
         (true, _) => "",
         (false, true) => "it has no signature that verifies; ",
         (false, false) => "it has no signature at all; ",
     };
-    if has.is_empty() { lead.trim_end_matches("; ").to_owned() } else { format!("{lead}it has {}", listed(&has)) }
+    if has.is_empty() {
+        lead.trim_end_matches("; ").to_owned()
+    } else {
+        format!("{lead}it has {}", listed(&has))
+    }
 }
 
 /// `a, b and c`.
@@ -81,12 +99,18 @@ fn place(at: &[&Subject], all: &[Subject]) -> String {
     if at.iter().any(|subject| subject.kind == Part::Index) {
         places.push("the index".to_owned());
     }
-    for (kind, whole) in [(Part::Platform, "every platform"), (Part::Attestations, "all of BuildKit's attestations")] {
+    for (kind, whole) in
+        [(Part::Platform, "every platform"), (Part::Attestations, "all of BuildKit's attestations")]
+    {
         let of: Vec<&&Subject> = at.iter().filter(|subject| subject.kind == kind).collect();
         match of.as_slice() {
             [] => {}
             of if of.len() == platforms(kind) => places.push(whole.to_owned()),
-            of => places.extend(of.iter().filter_map(|subject| subject.platform.as_ref()).map(|platform| format!("`{platform}`"))),
+            of => places.extend(
+                of.iter()
+                    .filter_map(|subject| subject.platform.as_ref())
+                    .map(|platform| format!("`{platform}`")),
+            ),
         }
     }
     format!(" (of {})", places.join(", "))
@@ -94,9 +118,15 @@ fn place(at: &[&Subject], all: &[Subject]) -> String {
 
 /// The kinds of statement that every part of a kind has, in the words by which they are asked for.
 pub fn common_kinds(subjects: &[SubjectEvidence], part: Part) -> Vec<String> {
-    let parts: Vec<&SubjectEvidence> = subjects.iter().filter(|subject| subject.kind == part).collect();
+    let parts: Vec<&SubjectEvidence> =
+        subjects.iter().filter(|subject| subject.kind == part).collect();
     let words = |subject: &SubjectEvidence| -> Vec<String> {
-        subject.signatures.iter().chain(&subject.attestations).map(|found| word(&found.predicate_type).to_owned()).collect()
+        subject
+            .signatures
+            .iter()
+            .chain(&subject.attestations)
+            .map(|found| word(&found.predicate_type).to_owned())
+            .collect()
     };
     let Some(first) = parts.first() else { return Vec::new() };
     let mut kinds = words(first);

@@ -1,4 +1,5 @@
-//! The parts of an image with what they carry + policy → the evidence that counts, or every reason why it is not enough. Pure.
+//! The parts of an image with what they carry + policy → the evidence that counts, or every reason
+//! why it is not enough. Pure.
 
 use super::carried::Subject;
 use super::collect::{Collected, Refused};
@@ -7,7 +8,8 @@ use super::{Evidence, SubjectEvidence};
 use crate::error::{self, Remedied as _};
 use crate::sigstore::SIGNATURE_PREDICATE;
 
-/// Why an image is refused: of each part what it lacks, and of what it carries why that does not count.
+/// Why an image is refused: of each part what it lacks, and of what it carries why that does not
+/// count.
 #[derive(Debug, Default)]
 pub struct Reasons {
     parts: Vec<String>,
@@ -18,7 +20,8 @@ impl Reasons {
     /// For who publishes it.
     pub(super) fn for_publisher(self) -> anyhow::Error {
         const AGAIN: &str = "a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`";
-        let remedies = if self.remedies.is_empty() { vec![AGAIN.to_owned()] } else { self.remedies };
+        let remedies =
+            if self.remedies.is_empty() { vec![AGAIN.to_owned()] } else { self.remedies };
         let error = anyhow::anyhow!(self.parts.join("; "));
         remedies.into_iter().rev().fold(error, error::with_hint)
     }
@@ -49,24 +52,40 @@ impl Reasons {
 }
 
 /// Judges all parts, each with what was found of it.
-pub(super) fn judge(subjects: &[Subject], found: &[Collected], policy: &Policy, among: Among<'_>) -> Result<Evidence, Reasons> {
+pub(super) fn judge(
+    subjects: &[Subject],
+    found: &[Collected],
+    policy: &Policy,
+    among: Among<'_>,
+) -> Result<Evidence, Reasons> {
     let mut reasons = Reasons::default();
     let mut told: Vec<String> = Vec::new();
-    let counted: Vec<(SubjectEvidence, Vec<Refused>, Vec<String>)> =
-        subjects.iter().zip(found).map(|(subject, found)| counted(subject, found, policy)).collect();
-    let judged: Vec<SubjectEvidence> = counted.iter().map(|(evidence, ..)| evidence.clone()).collect();
-    for ((subject, found), (evidence, refused, remedies)) in subjects.iter().zip(found).zip(counted) {
+    let counted: Vec<(SubjectEvidence, Vec<Refused>, Vec<String>)> = subjects
+        .iter()
+        .zip(found)
+        .map(|(subject, found)| counted(subject, found, policy))
+        .collect();
+    let judged: Vec<SubjectEvidence> =
+        counted.iter().map(|(evidence, ..)| evidence.clone()).collect();
+    for ((subject, found), (evidence, refused, remedies)) in subjects.iter().zip(found).zip(counted)
+    {
         let missing = missing(&evidence, &subject.required, among);
         if missing.is_empty() {
             continue;
         }
         let (name, digest) = (name(subject), subject.descriptor.digest.short());
         let names: Vec<&str> = missing.iter().map(|(_, name)| name.as_str()).collect();
-        let mut part = format!("{name} (`{digest}`) has no valid {} by {}", names.join(", "), policy.signer.signer);
+        let mut part = format!(
+            "{name} (`{digest}`) has no valid {} by {}",
+            names.join(", "),
+            policy.signer.signer
+        );
         part.push_str(&elsewhere(subject, &missing, &judged));
         // What speaks against one part speaks against others as well; it is said once.
-        let asked =
-            |refused: &Refused| matches!(among, Among::Any) || matches!(among, Among::Each(formats) if formats.contains(&refused.format));
+        let asked = |refused: &Refused| {
+            matches!(among, Among::Any)
+                || matches!(among, Among::Each(formats) if formats.contains(&refused.format))
+        };
         for (why, names) in grouped(refused.into_iter().filter(asked).collect()) {
             if !told.contains(&why) {
                 part.push_str(&format!("; {} not count: {why}", names));
@@ -74,21 +93,41 @@ pub(super) fn judge(subjects: &[Subject], found: &[Collected], policy: &Policy, 
             }
         }
         if !found.unsupported.is_empty() {
-            let kinds: Vec<String> = found.unsupported.iter().map(|(kind, count)| format!("{count} of `{kind}`")).collect();
-            part.push_str(&format!("; not supported, so neither believed nor refused: {}", kinds.join(", ")));
+            let kinds: Vec<String> = found
+                .unsupported
+                .iter()
+                .map(|(kind, count)| format!("{count} of `{kind}`"))
+                .collect();
+            part.push_str(&format!(
+                "; not supported, so neither believed nor refused: {}",
+                kinds.join(", ")
+            ));
         }
         reasons.add(part, remedies);
     }
-    if reasons.parts.is_empty() { Ok(Evidence::new(policy.signer.signer.clone(), judged)) } else { Err(reasons) }
+    if reasons.parts.is_empty() {
+        Ok(Evidence::new(policy.signer.signer.clone(), judged))
+    } else {
+        Err(reasons)
+    }
 }
 
 /// What counts of each part, be it enough or not.
-pub(super) fn evidence(subjects: &[Subject], found: &[Collected], policy: &Policy) -> Vec<SubjectEvidence> {
+pub(super) fn evidence(
+    subjects: &[Subject],
+    found: &[Collected],
+    policy: &Policy,
+) -> Vec<SubjectEvidence> {
     subjects.iter().zip(found).map(|(subject, found)| counted(subject, found, policy).0).collect()
 }
 
-/// The statements of a part by those whom the policy believes, and why others do not count, with what mends it.
-fn counted(subject: &Subject, found: &Collected, policy: &Policy) -> (SubjectEvidence, Vec<Refused>, Vec<String>) {
+/// The statements of a part by those whom the policy believes, and why others do not count, with
+/// what mends it.
+fn counted(
+    subject: &Subject,
+    found: &Collected,
+    policy: &Policy,
+) -> (SubjectEvidence, Vec<Refused>, Vec<String>) {
     let mut evidence = SubjectEvidence {
         kind: subject.kind,
         digest: subject.descriptor.digest.clone(),
@@ -105,12 +144,15 @@ fn counted(subject: &Subject, found: &Collected, policy: &Policy) -> (SubjectEvi
             continue;
         }
         let is_signature = statement.predicate_type == SIGNATURE_PREDICATE;
-        if is_signature { &mut evidence.signatures } else { &mut evidence.attestations }.push(statement.clone());
+        if is_signature { &mut evidence.signatures } else { &mut evidence.attestations }
+            .push(statement.clone());
     }
     // A registry lists referrers in any order; the same evidence reads the same.
     for statements in [&mut evidence.signatures, &mut evidence.attestations] {
         statements.sort_by(|one, other| {
-            let key = |it: &super::Statement| (it.format, it.predicate_type.clone(), it.log_index, it.bundle.clone());
+            let key = |it: &super::Statement| {
+                (it.format, it.predicate_type.clone(), it.log_index, it.bundle.clone())
+            };
             key(one).cmp(&key(other))
         });
     }
@@ -118,32 +160,52 @@ fn counted(subject: &Subject, found: &Collected, policy: &Policy) -> (SubjectEvi
 }
 
 /// What is needed and is not there, and what that is called.
-fn missing<'a>(evidence: &SubjectEvidence, required: &'a [Need], among: Among<'_>) -> Vec<(&'a Need, String)> {
+fn missing<'a>(
+    evidence: &SubjectEvidence,
+    required: &'a [Need],
+    among: Among<'_>,
+) -> Vec<(&'a Need, String)> {
     let lacks = |need: &Need, format: Option<Format>| {
         let mut found = evidence.signatures.iter().chain(&evidence.attestations);
-        !found.any(|found| format.is_none_or(|format| found.format == format) && need.is_met_by(&found.predicate_type))
+        !found.any(|found| {
+            format.is_none_or(|format| found.format == format)
+                && need.is_met_by(&found.predicate_type)
+        })
     };
     let in_format = |format: Format| {
         let older = if format == Format::Legacy { " (older format)" } else { "" };
-        required.iter().filter(move |need| lacks(need, Some(format))).map(move |need| (need, format!("{need}{older}")))
+        required
+            .iter()
+            .filter(move |need| lacks(need, Some(format)))
+            .map(move |need| (need, format!("{need}{older}")))
     };
     match among {
         Among::Each(formats) => formats.iter().flat_map(|format| in_format(*format)).collect(),
-        Among::Any => required.iter().filter(|need| lacks(need, None)).map(|need| (need, need.to_string())).collect(),
+        Among::Any => required
+            .iter()
+            .filter(|need| lacks(need, None))
+            .map(|need| (need, need.to_string()))
+            .collect(),
     }
 }
 
-/// Of what one kind of part lacks, what the other has: evidence of the index says nothing of its platforms, nor theirs of it.
+/// Of what one kind of part lacks, what the other has: evidence of the index says nothing of its
+/// platforms, nor theirs of it.
 fn elsewhere(subject: &Subject, missing: &[(&Need, String)], judged: &[SubjectEvidence]) -> String {
     let (other, who) = match subject.kind {
         Part::Index => (Part::Platform, "every platform has"),
         Part::Platform => (Part::Index, "the index has"),
         Part::Attestations | Part::Artifact => return String::new(),
     };
-    let others: Vec<&SubjectEvidence> = judged.iter().filter(|evidence| evidence.kind == other).collect();
+    let others: Vec<&SubjectEvidence> =
+        judged.iter().filter(|evidence| evidence.kind == other).collect();
     let has = |need: &Need| {
         let met = |evidence: &&SubjectEvidence| {
-            evidence.signatures.iter().chain(&evidence.attestations).any(|found| need.is_met_by(&found.predicate_type))
+            evidence
+                .signatures
+                .iter()
+                .chain(&evidence.attestations)
+                .any(|found| need.is_met_by(&found.predicate_type))
         };
         !others.is_empty() && others.iter().all(met)
     };
@@ -156,7 +218,10 @@ fn elsewhere(subject: &Subject, missing: &[(&Need, String)], judged: &[SubjectEv
     match there.as_slice() {
         [] => String::new(),
         [_] if missing.len() == 1 => format!(", though {who} one"),
-        there => format!(", though {who} {}", there.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")),
+        there => format!(
+            ", though {who} {}",
+            there.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+        ),
     }
 }
 
@@ -233,7 +298,10 @@ mod tests {
             formats: vec![Format::Bundle],
             allowed: crate::oci::Allowed::default(),
         };
-        let source = SourceRule { repository: repository.map(|text| text.parse().unwrap()), ..SourceRule::default() };
+        let source = SourceRule {
+            repository: repository.map(|text| text.parse().unwrap()),
+            ..SourceRule::default()
+        };
         Policy { signer: SignerPolicy { signer: signer(), source }, requirements }
     }
 
@@ -241,8 +309,13 @@ mod tests {
         judged_among(found, repository, Among::Each(&[Format::Bundle]))
     }
 
-    fn judged_among(found: &[&[Statement]], repository: Option<&str>, among: Among<'_>) -> Result<Evidence, String> {
-        let descriptors: Vec<Descriptor> = (0..found.len()).map(|at| Descriptor::of(at.to_string().as_bytes(), "m")).collect();
+    fn judged_among(
+        found: &[&[Statement]],
+        repository: Option<&str>,
+        among: Among<'_>,
+    ) -> Result<Evidence, String> {
+        let descriptors: Vec<Descriptor> =
+            (0..found.len()).map(|at| Descriptor::of(at.to_string().as_bytes(), "m")).collect();
         let platform: Platform = "linux/amd64".parse().unwrap();
         let required = [SIGNATURE_PREDICATE, "https://p"].map(|kind| Need::Type(kind.to_owned()));
         let subject = |(at, descriptor)| Subject {
@@ -252,7 +325,9 @@ mod tests {
             required: required.to_vec(),
         };
         let subjects: Vec<Subject> = descriptors.into_iter().enumerate().map(subject).collect();
-        let found = found.iter().map(|found| Collected { statements: found.to_vec(), ..Collected::default() });
+        let found = found
+            .iter()
+            .map(|found| Collected { statements: found.to_vec(), ..Collected::default() });
         let found: Vec<Collected> = found.collect();
         judge(&subjects, &found, &policy(repository), among).map_err(|reasons| {
             let error = reasons.for_publisher();
@@ -265,14 +340,21 @@ mod tests {
 
     #[test]
     fn another_callers_statements_fill_no_gap() {
-        let (signed, proven) = (statement(SIGNATURE_PREDICATE, VICTIM), statement("https://p", VICTIM));
+        let (signed, proven) =
+            (statement(SIGNATURE_PREDICATE, VICTIM), statement("https://p", VICTIM));
         let evil = statement("https://p", MALLORY);
         let whole = [signed.clone(), proven, evil.clone()];
         let evidence = judged(&[&whole, &whole], Some("victim/app")).unwrap();
         assert_eq!((evidence.sources.len(), evidence.subjects[0].attestations.len()), (1, 1));
         let why = judged(&[&whole, &[signed, evil]], Some("victim/app")).unwrap_err();
-        assert!(why.starts_with("`linux/amd64` (") && why.contains("has no valid `https://p` by"), "{why}");
-        assert!(why.contains("does not count: its repository is `https://github.com/mallory/evil`"), "{why}");
+        assert!(
+            why.starts_with("`linux/amd64` (") && why.contains("has no valid `https://p` by"),
+            "{why}"
+        );
+        assert!(
+            why.contains("does not count: its repository is `https://github.com/mallory/evil`"),
+            "{why}"
+        );
     }
 
     #[test]
@@ -295,14 +377,18 @@ mod tests {
         for (formats, why) in [
             (&both[..1], "has no valid `https://sigstore.dev/cosign/sign/v1` by"),
             (&both[1..], "has no valid `https://p` (older format) by"),
-            (&both[..], "has no valid `https://sigstore.dev/cosign/sign/v1`, `https://p` (older format) by"),
+            (
+                &both[..],
+                "has no valid `https://sigstore.dev/cosign/sign/v1`, `https://p` (older format) by",
+            ),
         ] {
             let told = among(Among::Each(formats)).unwrap_err();
             assert!(told.contains(why), "{told}");
         }
         // Another caller's statement of the missing kind fills no gap, in whichever format.
         let evil = Statement { format: Format::Legacy, ..statement(SIGNATURE_PREDICATE, MALLORY) };
-        let told = judged_among(&[&[evil, mixed[1].clone()]], Some("victim/app"), Among::Any).unwrap_err();
+        let told =
+            judged_among(&[&[evil, mixed[1].clone()]], Some("victim/app"), Among::Any).unwrap_err();
         assert!(told.contains("does not count: its repository is"), "{told}");
     }
 
@@ -312,12 +398,23 @@ mod tests {
         let signed = &whole[..1];
         let told = |found: &[&[Statement]]| judged(found, Some("victim/app")).unwrap_err();
         let lacks = told(&[signed, &whole, &whole]);
-        assert!(lacks.starts_with("the index (") && lacks.contains(", though every platform has one"), "{lacks}");
+        assert!(
+            lacks.starts_with("the index (") && lacks.contains(", though every platform has one"),
+            "{lacks}"
+        );
         assert!(!told(&[signed, &whole, signed]).contains("though every"));
         let lacks = told(&[&whole, signed]);
-        assert!(lacks.starts_with("`linux/amd64` (") && lacks.contains(", though the index has one"), "{lacks}");
+        assert!(
+            lacks.starts_with("`linux/amd64` (") && lacks.contains(", though the index has one"),
+            "{lacks}"
+        );
         let lacks = told(&[&[], &whole]);
-        assert!(lacks.contains(", though every platform has `https://sigstore.dev/cosign/sign/v1` and `https://p`"), "{lacks}");
+        assert!(
+            lacks.contains(
+                ", though every platform has `https://sigstore.dev/cosign/sign/v1` and `https://p`"
+            ),
+            "{lacks}"
+        );
         // Another's are not what it lacks.
         let evil = [statement(SIGNATURE_PREDICATE, MALLORY), statement("https://p", MALLORY)];
         assert!(!told(&[&[], &evil]).contains("though"));

@@ -1,4 +1,5 @@
-//! Layers of cosign's older scheme → bundles that the verifier can check. It never believes an annotation that the check does not cover.
+//! Layers of cosign's older scheme → bundles that the verifier can check. It never believes an
+//! annotation that the check does not cover.
 //!
 //! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
 
@@ -36,19 +37,36 @@ struct LoggedPayload {
     log_id: String,
 }
 
-/// A layer and its annotations as a bundle of version 0.1, which may hold a promise instead of a proof. `by_key`: the verifier has the key, and
-/// wants no certificate.
-pub fn bundle(layer: &[u8], annotations: &BTreeMap<String, String>, by_key: bool) -> Result<Vec<u8>, String> {
-    let annotation = |name: &str| annotations.get(name).filter(|value| !value.is_empty()).ok_or_else(|| format!("it has no `{name}`"));
+/// A layer and its annotations as a bundle of version 0.1, which may hold a promise instead of a
+/// proof. `by_key`: the verifier has the key, and wants no certificate.
+pub fn bundle(
+    layer: &[u8],
+    annotations: &BTreeMap<String, String>,
+    by_key: bool,
+) -> Result<Vec<u8>, String> {
+    let annotation = |name: &str| {
+        annotations
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| format!("it has no `{name}`"))
+    };
     let (kind, material) = if by_key {
         ("publicKey", json!({ "hint": "" }))
     } else {
-        ("x509CertificateChain", json!({ "certificates": [{ "rawBytes": der(annotation(CERTIFICATE)?)? }] }))
+        (
+            "x509CertificateChain",
+            json!({ "certificates": [{ "rawBytes": der(annotation(CERTIFICATE)?)? }] }),
+        )
     };
-    let logged: Logged = serde_json::from_str(annotation(LOG)?).map_err(|error| format!("its `{LOG}` cannot be read: {error}"))?;
-    let log_id = hex::decode(&logged.payload.log_id).map_err(|error| format!("its log cannot be read: {error}"))?;
-    let body = BASE64.decode(&logged.payload.body).map_err(|error| format!("its log entry cannot be read: {error}"))?;
-    let entry: Value = serde_json::from_slice(&body).map_err(|error| format!("its log entry cannot be read: {error}"))?;
+    let logged: Logged = serde_json::from_str(annotation(LOG)?)
+        .map_err(|error| format!("its `{LOG}` cannot be read: {error}"))?;
+    let log_id = hex::decode(&logged.payload.log_id)
+        .map_err(|error| format!("its log cannot be read: {error}"))?;
+    let body = BASE64
+        .decode(&logged.payload.body)
+        .map_err(|error| format!("its log entry cannot be read: {error}"))?;
+    let entry: Value = serde_json::from_slice(&body)
+        .map_err(|error| format!("its log entry cannot be read: {error}"))?;
     let mut bundle = json!({
         "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1",
         "verificationMaterial": {
@@ -92,14 +110,18 @@ fn is_envelope(annotations: &BTreeMap<String, String>) -> bool {
 }
 
 /// What is signed, and the signature: of an envelope both are the layer's.
-fn sign(bundle: &mut Value, layer: &[u8], annotations: &BTreeMap<String, String>) -> Result<(), String> {
+fn sign(
+    bundle: &mut Value,
+    layer: &[u8],
+    annotations: &BTreeMap<String, String>,
+) -> Result<(), String> {
     if is_envelope(annotations) {
-        bundle["dsseEnvelope"] = serde_json::from_slice(layer).map_err(|error| format!("its envelope cannot be read: {error}"))?;
+        bundle["dsseEnvelope"] = serde_json::from_slice(layer)
+            .map_err(|error| format!("its envelope cannot be read: {error}"))?;
         return Ok(());
     }
     let digest = hex::decode(Digest::of(layer).hex()).map_err(|error| error.to_string())?;
-    bundle["messageSignature"] =
-        json!({ "messageDigest": { "algorithm": "SHA2_256", "digest": BASE64.encode(digest) }, "signature": annotations.get(SIGNATURE) });
+    bundle["messageSignature"] = json!({ "messageDigest": { "algorithm": "SHA2_256", "digest": BASE64.encode(digest) }, "signature": annotations.get(SIGNATURE) });
     Ok(())
 }
 
@@ -109,22 +131,33 @@ pub fn certificate(annotations: &BTreeMap<String, String>) -> Option<Vec<u8>> {
 }
 
 fn der(pem: &str) -> Result<String, String> {
-    let lines = pem.lines().skip_while(|line| !line.starts_with("-----BEGIN CERTIFICATE-----")).skip(1);
-    let text: String = lines.take_while(|line| !line.starts_with("-----END")).map(str::trim).collect();
+    let lines =
+        pem.lines().skip_while(|line| !line.starts_with("-----BEGIN CERTIFICATE-----")).skip(1);
+    let text: String =
+        lines.take_while(|line| !line.starts_with("-----END")).map(str::trim).collect();
     if text.is_empty() { Err("its certificate cannot be read".to_owned()) } else { Ok(text) }
 }
 
 /// Whether a payload of simple signing is about this digest. Its other fields are hints.
 pub fn is_about(payload: &[u8], subject: &Digest) -> bool {
     let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
-    payload.pointer("/critical/image/docker-manifest-digest").and_then(Value::as_str) == Some(subject.as_str())
-        && payload.pointer("/critical/type").and_then(Value::as_str) == Some("cosign container image signature")
+    payload.pointer("/critical/image/docker-manifest-digest").and_then(Value::as_str)
+        == Some(subject.as_str())
+        && payload.pointer("/critical/type").and_then(Value::as_str)
+            == Some("cosign container image signature")
 }
 
-/// The payload cosign signs, in its order of fields. Docker Hub's name is spelt as cosign and containers/image spell it.
-pub fn payload(repository: &str, subject: &Digest, annotations: &BTreeMap<String, String>) -> Vec<u8> {
+/// The payload cosign signs, in its order of fields. Docker Hub's name is spelt as cosign and
+/// containers/image spell it.
+pub fn payload(
+    repository: &str,
+    subject: &Digest,
+    annotations: &BTreeMap<String, String>,
+) -> Vec<u8> {
     let optional = if annotations.is_empty() { Value::Null } else { json!(annotations) };
-    let name = repository.strip_prefix("docker.io/").map_or_else(|| repository.to_owned(), |path| format!("index.docker.io/{path}"));
+    let name = repository
+        .strip_prefix("docker.io/")
+        .map_or_else(|| repository.to_owned(), |path| format!("index.docker.io/{path}"));
     format!(
         r#"{{"critical":{{"identity":{{"docker-reference":{}}},"image":{{"docker-manifest-digest":"{subject}"}},"type":"cosign container image signature"}},"optional":{optional}}}"#,
         Value::String(name)
@@ -139,15 +172,25 @@ mod tests {
     #[test]
     fn the_payload_is_cosigns() {
         let digest = Digest::of(b"x");
-        let annotated = payload("r.io/a", &digest, &BTreeMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "\"".to_owned())]));
-        assert!(String::from_utf8_lossy(&annotated).ends_with(r#""optional":{"a":"\"","b":"2"}}"#) && is_about(&annotated, &digest));
+        let annotated = payload(
+            "r.io/a",
+            &digest,
+            &BTreeMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "\"".to_owned())]),
+        );
+        assert!(
+            String::from_utf8_lossy(&annotated).ends_with(r#""optional":{"a":"\"","b":"2"}}"#)
+                && is_about(&annotated, &digest)
+        );
         let payload = payload("docker.io/library/alpine", &digest, &BTreeMap::new());
         assert!(payload.ends_with(br#""optional":null}"#));
+        assert!(String::from_utf8_lossy(&payload).starts_with(
+            r#"{"critical":{"identity":{"docker-reference":"index.docker.io/library/alpine"}"#
+        ));
         assert!(
-            String::from_utf8_lossy(&payload)
-                .starts_with(r#"{"critical":{"identity":{"docker-reference":"index.docker.io/library/alpine"}"#)
+            is_about(&payload, &digest)
+                && !is_about(&payload, &Digest::of(b"y"))
+                && !is_about(b"{", &digest)
         );
-        assert!(is_about(&payload, &digest) && !is_about(&payload, &Digest::of(b"y")) && !is_about(b"{", &digest));
     }
 
     #[test]
@@ -156,7 +199,10 @@ mod tests {
         for (annotations, why) in [
             (BTreeMap::new(), "it has no `dev.sigstore.cosign/certificate`"),
             (with(CERTIFICATE, "x"), "its certificate cannot be read"),
-            (with(CERTIFICATE, "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"), "it has no `dev.sigstore.cosign/bundle`"),
+            (
+                with(CERTIFICATE, "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"),
+                "it has no `dev.sigstore.cosign/bundle`",
+            ),
         ] {
             assert_eq!(bundle(b"{}", &annotations, false).unwrap_err(), why);
         }

@@ -1,5 +1,5 @@
-//! Image reference + policy → `VerifiedImage`, read from the registry as a stranger would. It never sees what signing
-//! returned, and nothing else in the program can make a `VerifiedImage`.
+//! Image reference + policy → `VerifiedImage`, read from the registry as a stranger would. It never
+//! sees what signing returned, and nothing else in the program can make a `VerifiedImage`.
 
 pub mod built;
 mod carried;
@@ -79,7 +79,8 @@ impl VerifiedImage {
 #[derive(Debug, Clone, Serialize)]
 pub struct Evidence {
     pub signer: Signer,
-    /// The runs that signed, each once: several where a part was signed again, none where a key signed.
+    /// The runs that signed, each once: several where a part was signed again, none where a key
+    /// signed.
     pub sources: Vec<Source>,
     pub subjects: Vec<SubjectEvidence>,
 }
@@ -99,7 +100,9 @@ impl Evidence {
 
     /// All that was found, part after part.
     pub fn statements(&self) -> impl Iterator<Item = &Statement> {
-        self.subjects.iter().flat_map(|subject| subject.signatures.iter().chain(&subject.attestations))
+        self.subjects
+            .iter()
+            .flat_map(|subject| subject.signatures.iter().chain(&subject.attestations))
     }
 }
 
@@ -142,7 +145,8 @@ pub struct Statement {
     /// Whom the certificate names, or the key.
     #[serde(skip)]
     pub signer: Signer,
-    /// What the certificate says of the run; a key says nothing. Told once for all statements of an image.
+    /// What the certificate says of the run; a key says nothing. Told once for all statements of an
+    /// image.
     #[serde(rename = "run", serialize_with = "run_alone", skip_serializing_if = "names_no_run")]
     pub source: Option<Source>,
     /// What a workflow's provenance says of its run.
@@ -156,7 +160,10 @@ pub struct Statement {
     pub packages: Option<usize>,
 }
 
-fn run_alone<S: serde::Serializer>(source: &Option<Source>, serializer: S) -> Result<S::Ok, S::Error> {
+fn run_alone<S: serde::Serializer>(
+    source: &Option<Source>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     source.as_ref().and_then(|source| source.run.as_ref()).serialize(serializer)
 }
 
@@ -164,8 +171,8 @@ fn names_no_run(source: &Option<Source>) -> bool {
     source.as_ref().is_none_or(|source| source.run.is_none())
 }
 
-/// Every statement about a digest that verifies, whoever signed it: by certificate, or with `key`. For who asks what stands
-/// there; a policy says what counts.
+/// Every statement about a digest that verifies, whoever signed it: by certificate, or with `key`.
+/// For who asks what stands there; a policy says what counts.
 pub async fn statements(
     registry: &Registry,
     verifier: &BundleVerifier,
@@ -173,14 +180,26 @@ pub async fn statements(
     key: Option<&DerPublicKey>,
     formats: &[Format],
 ) -> anyhow::Result<Vec<Statement>> {
-    let found = collect::collected(registry, verifier, &image.repository, &image.digest, key, formats).await.whole()?;
+    let found =
+        collect::collected(registry, verifier, &image.repository, &image.digest, key, formats)
+            .await
+            .whole()?;
     Ok(found.statements)
 }
 
-/// The gate: checks an image against a policy, of which every statement is needed in each format. Refuses with every reason it found.
-pub async fn verify(registry: &Registry, verifier: &BundleVerifier, image: &ImageRef, policy: &Policy) -> anyhow::Result<VerifiedImage> {
+/// The gate: checks an image against a policy, of which every statement is needed in each format.
+/// Refuses with every reason it found.
+pub async fn verify(
+    registry: &Registry,
+    verifier: &BundleVerifier,
+    image: &ImageRef,
+    policy: &Policy,
+) -> anyhow::Result<VerifiedImage> {
     let key = policy.signer.signer.key();
-    let carried = Carried::read(registry, verifier, image, &policy.requirements, key, Wanted::All).await?;
-    let evidence = carried.judged(policy, Among::Each(&policy.requirements.formats)).map_err(Reasons::for_publisher)?;
+    let carried =
+        Carried::read(registry, verifier, image, &policy.requirements, key, Wanted::All).await?;
+    let evidence = carried
+        .judged(policy, Among::Each(&policy.requirements.formats))
+        .map_err(Reasons::for_publisher)?;
     carried.verified(evidence)
 }

@@ -1,4 +1,5 @@
-//! What must be proven about an image: who signed, and which statements each of its parts needs. Pure.
+//! What must be proven about an image: who signed, and which statements each of its parts needs.
+//! Pure.
 
 use std::str::FromStr;
 
@@ -111,7 +112,9 @@ impl FromStr for Need {
             "sbom" => Ok(Self::Sbom),
             "provenance" => Ok(Self::Provenance),
             url if url.contains("://") => Ok(Self::Type(url.to_owned())),
-            other => Err(format!("`{other}` is none of `signature`, `sbom`, `provenance`, nor a predicate type (a URL)")),
+            other => Err(format!(
+                "`{other}` is none of `signature`, `sbom`, `provenance`, nor a predicate type (a URL)"
+            )),
         }
     }
 }
@@ -141,7 +144,11 @@ pub fn word(predicate_type: &str) -> &str {
 
 /// Some writers put the version of the format behind.
 fn is_sbom(predicate_type: &str) -> bool {
-    let is = |base: &str| predicate_type.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"));
+    let is = |base: &str| {
+        predicate_type
+            .strip_prefix(base)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"))
+    };
     is(SPDX) || is(CYCLONEDX)
 }
 
@@ -160,10 +167,17 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    pub fn new(platforms: &[Platform], sboms: &[&str], build_provenance: bool, signed: &[Part], formats: &[Format]) -> Self {
+    pub fn new(
+        platforms: &[Platform],
+        sboms: &[&str],
+        build_provenance: bool,
+        signed: &[Part],
+        formats: &[Format],
+    ) -> Self {
         let need = |kind: &str| Need::Type(kind.to_owned());
         let signature = |part: Part| signed.contains(&part).then(|| need(SIGNATURE_PREDICATE));
-        let made = sboms.iter().copied().chain(build_provenance.then_some(SLSA_PROVENANCE)).map(need);
+        let made =
+            sboms.iter().copied().chain(build_provenance.then_some(SLSA_PROVENANCE)).map(need);
         Self {
             platforms: platforms.to_vec(),
             index: signature(Part::Index).into_iter().chain([need(SLSA_PROVENANCE)]).collect(),

@@ -1,5 +1,5 @@
-//! Whose statements count: who signed, and of which repository, commit and run. It compares with what certificates say,
-//! and never with labels, which anybody writes. Pure.
+//! Whose statements count: who signed, and of which repository, commit and run. It compares with
+//! what certificates say, and never with labels, which anybody writes. Pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,15 +34,18 @@ impl SignerPolicy {
         match by {
             // Who holds the key answers for what it signs.
             Signer::Key(_) => Ok(()),
-            Signer::Keyless { identity, .. } => self.source.admits(identity, source.unwrap_or(&Source::default())),
+            Signer::Keyless { identity, .. } => {
+                self.source.admits(identity, source.unwrap_or(&Source::default()))
+            }
         }
     }
 }
 
 /// What is asked of a signature's source; what is `None` is not asked.
 ///
-/// A reusable workflow signs in its own name for whoever calls it, so its name alone says nothing of whose image it is.
-/// Where it is not of the run's repository, `repository` or `repository_id` must be asked for.
+/// A reusable workflow signs in its own name for whoever calls it, so its name alone says nothing
+/// of whose image it is. Where it is not of the run's repository, `repository` or `repository_id`
+/// must be asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceRule {
     pub repository: Option<SourceRepository>,
@@ -59,7 +62,11 @@ impl SourceRule {
         if let Some(repository) = &self.repository
             && !source.repository.as_deref().is_some_and(|found| repository.is(found))
         {
-            return Err(NotAdmitted::differs("repository", repository, source.repository.as_deref()));
+            return Err(NotAdmitted::differs(
+                "repository",
+                repository,
+                source.repository.as_deref(),
+            ));
         }
         expect("repository id", self.repository_id.as_ref(), source.repository_id.as_deref())?;
         if self.repository.is_none() && self.repository_id.is_none() {
@@ -76,21 +83,31 @@ impl SourceRule {
     }
 }
 
-fn expect<T: fmt::Display>(what: &'static str, wanted: Option<&T>, found: Option<&str>) -> Result<(), NotAdmitted> {
+fn expect<T: fmt::Display>(
+    what: &'static str,
+    wanted: Option<&T>,
+    found: Option<&str>,
+) -> Result<(), NotAdmitted> {
     match wanted {
-        Some(wanted) if found != Some(wanted.to_string().as_str()) => Err(NotAdmitted::differs(what, wanted, found)),
+        Some(wanted) if found != Some(wanted.to_string().as_str()) => {
+            Err(NotAdmitted::differs(what, wanted, found))
+        }
         _ => Ok(()),
     }
 }
 
-/// The workflow that signed must be the run's own repository's; a name that is no workflow's needs no source.
+/// The workflow that signed must be the run's own repository's; a name that is no workflow's needs
+/// no source.
 fn expect_own_workflow(identity: &str, source: &Source) -> Result<(), NotAdmitted> {
     let workflow = repository_of_workflow(identity);
     match (workflow, source.repository.as_deref()) {
         (None, None) => Ok(()),
         (Some(workflow), Some(repository)) if workflow.eq_ignore_ascii_case(repository) => Ok(()),
         (_, None) => Err(NotAdmitted::Unsaid { identity: identity.to_owned() }),
-        (_, Some(repository)) => Err(NotAdmitted::Shared { identity: identity.to_owned(), repository: repository.to_owned() }),
+        (_, Some(repository)) => Err(NotAdmitted::Shared {
+            identity: identity.to_owned(),
+            repository: repository.to_owned(),
+        }),
     }
 }
 
@@ -101,7 +118,9 @@ pub enum NotAdmitted {
     Signer(#[from] BundleError),
     #[error("{}", differs(what, wanted, found.as_deref()))]
     Differs { what: &'static str, wanted: String, found: Option<String> },
-    #[error("`{identity}` signed it for a run of `{repository}`, as it does for any repository that calls it")]
+    #[error(
+        "`{identity}` signed it for a run of `{repository}`, as it does for any repository that calls it"
+    )]
     Shared { identity: String, repository: String },
     #[error("its certificate does not say of which repository the run of `{identity}` is")]
     Unsaid { identity: String },
@@ -141,7 +160,8 @@ impl Remedied for NotAdmitted {
     }
 }
 
-/// A repository on its server, as `OWNER/NAME` (on github.com) or a URL. GitHub does not tell case apart, nor do host names.
+/// A repository on its server, as `OWNER/NAME` (on github.com) or a URL. GitHub does not tell case
+/// apart, nor do host names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRepository(String);
 
@@ -192,7 +212,11 @@ impl FromStr for SourceRepository {
         // Without a server it is GitHub's, which has no deeper ones.
         let is_deep_enough = if text.contains("://") { parts.len() >= 2 } else { parts.len() == 2 };
         let host_is_one = !server.ends_with('/') && !server.contains(['@', ' ', '?', '#']);
-        if is_deep_enough && host_is_one && parts.iter().all(is_word) { Ok(Self(format!("{server}/{path}"))) } else { Err(wrong()) }
+        if is_deep_enough && host_is_one && parts.iter().all(is_word) {
+            Ok(Self(format!("{server}/{path}")))
+        } else {
+            Err(wrong())
+        }
     }
 }
 

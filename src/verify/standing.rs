@@ -1,5 +1,6 @@
-//! An image that a name stands on → what the runs of this repository that signed it say of it: commit, ref and versions. It
-//! believes no label, and takes no failure to read for "nobody signed it".
+//! An image that a name stands on → what the runs of this repository that signed it say of it:
+//! commit, ref and versions. It believes no label, and takes no failure to read for "nobody signed
+//! it".
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,9 @@ impl Told {
             repository: Some(repository),
             commit: text("/buildDefinition/resolvedDependencies/0/digest/gitCommit"),
             git_ref: text("/buildDefinition/externalParameters/workflow/ref"),
-            versions: versions.and_then(|versions| serde_json::from_value(versions).ok()).unwrap_or_default(),
+            versions: versions
+                .and_then(|versions| serde_json::from_value(versions).ok())
+                .unwrap_or_default(),
         })
     }
 }
@@ -51,13 +54,21 @@ pub struct Ours {
 
 impl Ours {
     /// What each run of this repository says of an image; empty where none signed it.
-    pub async fn told(&self, registry: &Registry, verifier: &BundleVerifier, image: &ImageRef) -> anyhow::Result<Vec<Told>> {
+    pub async fn told(
+        &self,
+        registry: &Registry,
+        verifier: &BundleVerifier,
+        image: &ImageRef,
+    ) -> anyhow::Result<Vec<Told>> {
         let formats = [Format::Bundle, Format::Legacy];
         let found = statements(registry, verifier, image, self.signer.key(), &formats).await?;
         let mut told: Vec<Told> = Vec::new();
         for one in found.iter().filter_map(|statement| self.of(statement)) {
             // A run signs several statements, and one of them tells the versions.
-            match told.iter_mut().find(|known| known.commit == one.commit && known.git_ref == one.git_ref) {
+            match told
+                .iter_mut()
+                .find(|known| known.commit == one.commit && known.git_ref == one.git_ref)
+            {
                 Some(known) => known.versions.extend(one.versions),
                 None => told.push(one),
             }
@@ -65,14 +76,20 @@ impl Ours {
         Ok(told)
     }
 
-    /// What a statement tells, where it is of this repository: by its certificate, or, where a key signed, by its provenance.
+    /// What a statement tells, where it is of this repository: by its certificate, or, where a key
+    /// signed, by its provenance.
     fn of(&self, statement: &Statement) -> Option<Told> {
         let read = statement.told.clone().unwrap_or_default();
         match (&self.signer, &statement.signer, &statement.source) {
-            (Signer::Key(ours), Signer::Key(theirs), _) if ours == theirs => {
-                statement.told.clone().filter(|told| told.repository.as_deref() == Some(self.repository.as_str()))
-            }
-            (Signer::Keyless { issuer: ours, .. }, Signer::Keyless { issuer: theirs, .. }, Some(source)) if ours == theirs => {
+            (Signer::Key(ours), Signer::Key(theirs), _) if ours == theirs => statement
+                .told
+                .clone()
+                .filter(|told| told.repository.as_deref() == Some(self.repository.as_str())),
+            (
+                Signer::Keyless { issuer: ours, .. },
+                Signer::Keyless { issuer: theirs, .. },
+                Some(source),
+            ) if ours == theirs => {
                 let has_id = !self.repository_id.is_empty() && source.repository_id.is_some();
                 let is_ours = if has_id {
                     source.repository_id.as_deref() == Some(self.repository_id.as_str())
@@ -98,12 +115,18 @@ mod tests {
 
     #[test]
     fn a_provenance_that_is_no_workflows_tells_nothing() {
-        assert_eq!(Told::read(&serde_json::json!({ "buildDefinition": { "buildType": "x" } })), None);
+        assert_eq!(
+            Told::read(&serde_json::json!({ "buildDefinition": { "buildType": "x" } })),
+            None
+        );
         let told = Told::read(&serde_json::json!({ "buildDefinition": {
             "externalParameters": { "workflow": { "ref": "refs/tags/v1", "repository": "r" } },
             "internalParameters": { "versions": { "v1": { "version": "1.2.3" } } },
         } }));
         let told = told.unwrap();
-        assert_eq!((told.git_ref.as_deref(), told.versions["v1"].text()), (Some("refs/tags/v1"), "1.2.3"));
+        assert_eq!(
+            (told.git_ref.as_deref(), told.versions["v1"].text()),
+            (Some("refs/tags/v1"), "1.2.3")
+        );
     }
 }

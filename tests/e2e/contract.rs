@@ -1,5 +1,6 @@
-//! Our image started as GitHub's own runner starts a container action, without act: its mounts, its variables, its inputs, and nothing else.
-//! Two things differ, because Docker Hub and the internet are out of reach: the network is the machine's, and BuildKit's socket is mounted.
+//! Our image started as GitHub's own runner starts a container action, without act: its mounts, its
+//! variables, its inputs, and nothing else. Two things differ, because Docker Hub and the internet
+//! are out of reach: the network is the machine's, and BuildKit's socket is mounted.
 //!
 //! Reference: `ContainerActionHandler.cs` of actions/runner v2.336.0.
 
@@ -62,7 +63,8 @@ impl Runner {
         for (_, file) in FILES {
             std::fs::write(runner.temp("_runner_file_commands").join(file), "").unwrap();
         }
-        let event = r#"{"ref":"refs/heads/main","repository":{"default_branch":"main","private":false}}"#;
+        let event =
+            r#"{"ref":"refs/heads/main","repository":{"default_branch":"main","private":false}}"#;
         std::fs::write(runner.temp("_github_workflow/event.json"), event).unwrap();
         if output(Command::new("id").arg("-u")).trim() == "0" {
             output(Command::new("chown").args(["-R", RUNNER_USER]).arg(runner.work()));
@@ -82,18 +84,30 @@ impl Runner {
         self.work().join("_temp").join(name)
     }
 
-    /// What the runner gives to a container action: everything it declares as an input is set, if only to nothing.
+    /// What the runner gives to a container action: everything it declares as an input is set, if
+    /// only to nothing.
     fn variables(&self, with: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let action: Action = serde_saphyr::from_str(&std::fs::read_to_string(world().release.join("action.yml")).unwrap()).unwrap();
+        let action: Action = serde_saphyr::from_str(
+            &std::fs::read_to_string(world().release.join("action.yml")).unwrap(),
+        )
+        .unwrap();
         let mut inputs: BTreeMap<String, String> = action
             .inputs
             .into_iter()
-            .map(|(name, input)| (name, input.default.unwrap_or_default().replace("${{ github.token }}", "t0ken")))
+            .map(|(name, input)| {
+                (name, input.default.unwrap_or_default().replace("${{ github.token }}", "t0ken"))
+            })
             .collect();
         inputs.extend(with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let mut variables: BTreeMap<String, String> =
-            inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.replace(' ', "_").to_uppercase()), value)).collect();
-        let of_a_run = |name: &str| ["GITHUB_", "ACTIONS_", "RUNNER_"].iter().any(|start| name.starts_with(start));
+        let mut variables: BTreeMap<String, String> = inputs
+            .into_iter()
+            .map(|(name, value)| {
+                (format!("INPUT_{}", name.replace(' ', "_").to_uppercase()), value)
+            })
+            .collect();
+        let of_a_run = |name: &str| {
+            ["GITHUB_", "ACTIONS_", "RUNNER_"].iter().any(|start| name.starts_with(start))
+        };
         variables.extend(self.sandbox.environment().into_iter().filter(|(name, _)| of_a_run(name)));
         for (name, value) in [
             ("HOME", "/github/home"),
@@ -112,7 +126,9 @@ impl Runner {
         ] {
             variables.insert(name.to_owned(), value.to_owned());
         }
-        variables.extend(FILES.map(|(name, file)| (name.to_owned(), format!("/github/file_commands/{file}"))));
+        variables.extend(
+            FILES.map(|(name, file)| (name.to_owned(), format!("/github/file_commands/{file}"))),
+        );
         variables
     }
 
@@ -120,7 +136,16 @@ impl Runner {
     fn step(&self, with: &[(&str, &str)], arguments: &[&str], mounts: &[&str]) -> (bool, String) {
         let socket = std::env::var("DOCKER_HOST").unwrap().replace("unix://", "");
         let mut command = Command::new("docker");
-        command.args(["run", "--rm", "--label", "e2e", "--workdir", "/github/workspace", "--network", "host"]);
+        command.args([
+            "run",
+            "--rm",
+            "--label",
+            "e2e",
+            "--workdir",
+            "/github/workspace",
+            "--network",
+            "host",
+        ]);
         for (name, value) in self.variables(with) {
             command.args(["-e", &format!("{name}={value}")]);
         }
@@ -168,14 +193,30 @@ fn a_step_on_githubs_runner_publishes_and_leaves_nothing_behind() {
     let image = format!("{}/example/hello", runner.sandbox.registry());
     let builder = required("SUPPLY_ACTION_BUILDER").to_str().unwrap().to_owned();
     let mut with = WITH.to_vec();
-    with.extend([("images", image.as_str()), ("builder-endpoint", &builder), ("tags", "type=ref,event=branch")]);
-    let before = (listing(&runner.workspace()), listing(&runner.temp("_github_home")), listing(&runner.temp("_github_workflow")));
+    with.extend([
+        ("images", image.as_str()),
+        ("builder-endpoint", &builder),
+        ("tags", "type=ref,event=branch"),
+    ]);
+    let before = (
+        listing(&runner.workspace()),
+        listing(&runner.temp("_github_home")),
+        listing(&runner.temp("_github_workflow")),
+    );
     let (success, log) = runner.step(&with, &[], &[builder.trim_start_matches("unix://")]);
     assert!(success, "{log}");
     // The repository in the workspace belongs to another user, and was read all the same.
     let tags = output(Command::new(crate::world::tool("CRANE")).args(["ls", "--insecure", &image]));
-    assert_eq!(tags.lines().filter(|tag| !tag.starts_with("sha256-")).collect::<Vec<_>>(), ["main"], "{log}");
-    let digest = output(Command::new(crate::world::tool("CRANE")).args(["digest", "--insecure", &format!("{image}:main")]));
+    assert_eq!(
+        tags.lines().filter(|tag| !tag.starts_with("sha256-")).collect::<Vec<_>>(),
+        ["main"],
+        "{log}"
+    );
+    let digest = output(Command::new(crate::world::tool("CRANE")).args([
+        "digest",
+        "--insecure",
+        &format!("{image}:main"),
+    ]));
     let digest = digest.trim();
     for (variable, part) in [
         ("GITHUB_OUTPUT", "image-ref<<".to_owned()),
@@ -184,25 +225,48 @@ fn a_step_on_githubs_runner_publishes_and_leaves_nothing_behind() {
         ("GITHUB_ENV", "DOCKER_METADATA_OUTPUT_VERSION<<".to_owned()),
         ("GITHUB_ARTIFACTS", format!("oci://{image}@{digest}\n")),
     ] {
-        assert!(runner.written(variable).contains(&part), "{part} is not in {variable}: {}", runner.written(variable));
+        assert!(
+            runner.written(variable).contains(&part),
+            "{part} is not in {variable}: {}",
+            runner.written(variable)
+        );
     }
-    assert_eq!((runner.written("GITHUB_PATH"), runner.written("GITHUB_STATE")), (String::new(), String::new()));
-    let after = (listing(&runner.workspace()), listing(&runner.temp("_github_home")), listing(&runner.temp("_github_workflow")));
+    assert_eq!(
+        (runner.written("GITHUB_PATH"), runner.written("GITHUB_STATE")),
+        (String::new(), String::new())
+    );
+    let after = (
+        listing(&runner.workspace()),
+        listing(&runner.temp("_github_home")),
+        listing(&runner.temp("_github_workflow")),
+    );
     assert_eq!(before, after);
-    let mut left: Vec<_> = std::fs::read_dir(runner.temp("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut left: Vec<_> = std::fs::read_dir(runner.temp(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     left.sort();
     assert_eq!(left, ["_github_home", "_github_workflow", "_runner_file_commands"]);
-    assert_eq!(std::fs::read_dir(runner.temp("_runner_file_commands")).unwrap().count(), FILES.len());
+    assert_eq!(
+        std::fs::read_dir(runner.temp("_runner_file_commands")).unwrap().count(),
+        FILES.len()
+    );
 }
 
 #[test]
 fn a_gha_cache_gets_the_address_that_only_a_container_action_is_told() {
     let runner = Runner::new();
-    let with = [("images", "ghcr.io/example/hello"), ("context", "."), ("cache-from", "type=gha"), ("cache-to", "type=gha,mode=max")];
+    let with = [
+        ("images", "ghcr.io/example/hello"),
+        ("context", "."),
+        ("cache-from", "type=gha"),
+        ("cache-to", "type=gha,mode=max"),
+    ];
     let (success, said) = runner.step(&with, &["plan", "--json"], &[]);
     assert!(success, "{said}");
     let plan: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
-    let arguments: Vec<&str> = plan["buildx"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let arguments: Vec<&str> =
+        plan["buildx"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     for (flag, value) in [
         ("--cache-from", "type=gha,version=2,url_v2=https://results.example/"),
         ("--cache-to", "type=gha,mode=max,version=2,url_v2=https://results.example/"),
@@ -217,8 +281,12 @@ fn without_a_builder_and_without_buildkits_image_the_step_says_what_to_do() {
     let image = format!("{}/example/hello", runner.sandbox.registry());
     let mut with = WITH.to_vec();
     with.push(("images", image.as_str()));
-    // No state of docker/setup-buildx-action is to be seen, so a builder is made; this engine cannot reach Docker Hub.
+    // No state of docker/setup-buildx-action is to be seen, so a builder is made; this engine
+    // cannot reach Docker Hub.
     let (success, log) = runner.step(&with, &[], &[]);
-    assert!(!success && log.contains("nothing was tagged") && log.contains("does not start"), "{log}");
+    assert!(
+        !success && log.contains("nothing was tagged") && log.contains("does not start"),
+        "{log}"
+    );
     assert!(log.contains("`builder-endpoint`"), "{log}");
 }

@@ -1,4 +1,5 @@
-//! Every example, run as its event runs it: cosign verifies, exactly the expected names exist, and what the workflow was told reached later jobs.
+//! Every example, run as its event runs it: cosign verifies, exactly the expected names exist, and
+//! what the workflow was told reached later jobs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,12 +16,18 @@ pub(crate) fn published(ended: &Ended, below: &str, tags: &[&str]) -> String {
     assert!(ended.success, "{}", ended.log);
     assert_eq!(ended.tags(below), tags, "{}", ended.log);
     let image = ended.image(below);
-    let digests: BTreeSet<String> =
-        tags.iter().map(|tag| ended.digest(&format!("{image}:{}", tag.replace("COMMIT", &ended.sha())))).collect();
+    let digests: BTreeSet<String> = tags
+        .iter()
+        .map(|tag| ended.digest(&format!("{image}:{}", tag.replace("COMMIT", &ended.sha()))))
+        .collect();
     assert_eq!(digests.len(), 1);
     let digest = digests.into_iter().next().unwrap();
     ended.verified_by_cosign(&image, &digest, &BOTH);
-    for part in [format!("## 📦 `{image}`"), format!("| digest | `{digest}` |"), "cosign verify ".to_owned()] {
+    for part in [
+        format!("## 📦 `{image}`"),
+        format!("| digest | `{digest}` |"),
+        "cosign verify ".to_owned(),
+    ] {
         assert!(ended.summary.contains(&part), "{part} is not in the summary: {}", ended.summary);
     }
     digest
@@ -30,7 +37,11 @@ pub(crate) fn published(ended: &Ended, below: &str, tags: &[&str]) -> String {
 fn a_push_to_main_is_published_and_deployed_by_digest() {
     let ended = Workflow::example("push", "push", "refs/heads/main").run();
     let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
-    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+    assert!(
+        ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))),
+        "{}",
+        ended.log
+    );
 }
 
 #[test]
@@ -50,12 +61,14 @@ fn a_prerelease_gets_no_floating_name() {
 #[test]
 fn a_pull_request_from_a_fork_is_built_and_publishes_nothing() {
     let fork = json!({ "number": 7, "head": { "ref": "feature", "repo": { "full_name": "somebody/hello", "fork": true } }, "base": { "ref": "main" } });
-    let run =
-        Workflow::example("pull-request", "pull_request", "refs/pull/7/merge").payload("pull_request", fork).payload("number", json!(7));
+    let run = Workflow::example("pull-request", "pull_request", "refs/pull/7/merge")
+        .payload("pull_request", fork)
+        .payload("number", json!(7));
     let ended = run.run();
     assert!(ended.success, "{}", ended.log);
     assert!(ended.log.contains("2 platforms built, nothing pushed"), "{}", ended.log);
-    let asked: Vec<_> = ended.sandbox.requests().into_iter().filter(|request| request.method != "GET").collect();
+    let asked: Vec<_> =
+        ended.sandbox.requests().into_iter().filter(|request| request.method != "GET").collect();
     assert!(asked.is_empty(), "{asked:?}");
     assert!(ended.tags("").is_empty());
 }
@@ -63,21 +76,24 @@ fn a_pull_request_from_a_fork_is_built_and_publishes_nothing() {
 #[test]
 fn a_dispatch_without_cache_builds_everything_again() {
     let dispatched = |no_cache: &str| {
-        let ended =
-            Workflow::example("dispatch", "workflow_dispatch", "refs/heads/main").payload("inputs", json!({ "no-cache": no_cache })).run();
+        let ended = Workflow::example("dispatch", "workflow_dispatch", "refs/heads/main")
+            .payload("inputs", json!({ "no-cache": no_cache }))
+            .run();
         published(&ended, "", &["latest", "main", "sha-COMMIT"]);
         ran_cached(&ended.log)
     };
     assert_eq!((dispatched("true"), dispatched("false")), (vec![false, false], vec![true, true]));
 }
 
-/// For each platform whether its `RUN` came from the cache, as BuildKit's log says; steps are counted in each job.
+/// For each platform whether its `RUN` came from the cache, as BuildKit's log says; steps are
+/// counted in each job.
 fn ran_cached(log: &str) -> Vec<bool> {
     let step = |line: &str| {
         let (job, said) = line.split_once('#')?;
         Some(format!("{job}#{}", said.split(' ').next()?))
     };
-    let steps: BTreeSet<String> = log.lines().filter(|line| line.contains("] RUN ")).filter_map(step).collect();
+    let steps: BTreeSet<String> =
+        log.lines().filter(|line| line.contains("] RUN ")).filter_map(step).collect();
     steps.iter().map(|step| log.lines().any(|line| line == format!("{step} CACHED"))).collect()
 }
 
@@ -103,13 +119,20 @@ fn bake_files(checkout: &Path) {
 #[test]
 fn a_pull_request_bakes_every_target_and_publishes_none() {
     let file = root().join("tests/e2e/workflows/bake-request.yml");
-    let ended = Workflow::of_file(file, "pull_request", "refs/pull/7/merge").payload("number", json!(7)).with(bake_files).run();
+    let ended = Workflow::of_file(file, "pull_request", "refs/pull/7/merge")
+        .payload("number", json!(7))
+        .with(bake_files)
+        .run();
     assert!(ended.success, "{}", ended.log);
-    for part in ["2 targets built, nothing pushed", r#"has the names [] and the digest [], of {"greeter-de":{},"greeter-en":{}}"#] {
+    for part in [
+        "2 targets built, nothing pushed",
+        r#"has the names [] and the digest [], of {"greeter-de":{},"greeter-en":{}}"#,
+    ] {
         assert!(ended.log.contains(part), "{part} is missing in {}", ended.log);
     }
     assert!(!ended.log.contains("Source: "), "{}", ended.log);
-    let asked: Vec<_> = ended.sandbox.requests().into_iter().filter(|request| request.method != "GET").collect();
+    let asked: Vec<_> =
+        ended.sandbox.requests().into_iter().filter(|request| request.method != "GET").collect();
     assert!(asked.is_empty(), "{asked:?}");
 }
 
@@ -123,15 +146,29 @@ fn the_targets_of_a_bake_file_are_published_together() {
         ("/clock", &["sha-COMMIT"], &BOTH[..1]),
     ];
     // Nothing was checked out.
-    assert!(ended.log.contains(&format!("Source:     https://github.com/example/hello.git#{}", ended.sha())), "{}", ended.log);
-    let deployed = ended.log.lines().find(|line| line.contains("deploying {")).unwrap_or_else(|| panic!("{}", ended.log));
+    assert!(
+        ended
+            .log
+            .contains(&format!("Source:     https://github.com/example/hello.git#{}", ended.sha())),
+        "{}",
+        ended.log
+    );
+    let deployed = ended
+        .log
+        .lines()
+        .find(|line| line.contains("deploying {"))
+        .unwrap_or_else(|| panic!("{}", ended.log));
     for (below, tags, platforms) in targets {
         assert_eq!(ended.tags(below), tags, "{}", ended.log);
         let image = ended.image(below);
         let digest = ended.digest(&format!("{image}:sha-{}", ended.sha()));
         ended.verified_by_cosign(&image, &digest, platforms);
         assert!(deployed.contains(&format!("{image}@{digest}")), "{deployed}");
-        assert!(ended.summary.contains(&image) && ended.summary.contains(&digest), "{}", ended.summary);
+        assert!(
+            ended.summary.contains(&image) && ended.summary.contains(&digest),
+            "{}",
+            ended.summary
+        );
     }
     assert!(ended.tags("").is_empty());
 }
@@ -140,17 +177,31 @@ fn the_targets_of_a_bake_file_are_published_together() {
 fn jobs_on_native_runners_push_by_digest_and_one_more_publishes() {
     let ended = Workflow::example("matrix-merge", "push", "refs/heads/main").run();
     let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
-    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+    assert!(
+        ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))),
+        "{}",
+        ended.log
+    );
 }
 
 #[test]
 fn the_reusable_workflow_publishes_in_its_own_name() {
-    let ended = Workflow::example("reusable", "push", "refs/heads/main").called("publish.yml").run();
+    let ended =
+        Workflow::example("reusable", "push", "refs/heads/main").called("publish.yml").run();
     let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);
-    assert!(ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))), "{}", ended.log);
+    assert!(
+        ended.log.contains(&format!("deploying {}@{digest}", ended.image(""))),
+        "{}",
+        ended.log
+    );
     assert!(ended.log.contains(&format!("legs={}", planned())), "{}", ended.log);
     // The sandbox's API tells nothing of runners.
-    assert!(ended.summary.contains("No build level is claimed: ") && !ended.summary.contains("SLSA Build L3"), "{}", ended.summary);
+    assert!(
+        ended.summary.contains("No build level is claimed: ")
+            && !ended.summary.contains("SLSA Build L3"),
+        "{}",
+        ended.summary
+    );
     // Who called it is in the certificate as well, and cosign can ask for both.
     let caller = format!("refs/heads/main {} example/hello", ended.sha());
     let fields: Vec<&str> = caller.split(' ').collect();
@@ -163,10 +214,13 @@ fn the_reusable_workflow_started_by_hand_builds_without_the_cache_if_asked() {
     // As the release has it, with the steps' actions named in full.
     let file = world().folder.join("by-hand/publish.yml");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(&file, git(&world().release, &["show", "HEAD:.github/workflows/publish.yml"])).unwrap();
+    std::fs::write(&file, git(&world().release, &["show", "HEAD:.github/workflows/publish.yml"]))
+        .unwrap();
     let dispatched = |no_cache: &str| {
         let inputs = json!({ "no-cache": no_cache, "images": "ghcr.io/example/hello", "tags": "type=ref,event=branch\nby-hand" });
-        let ended = Workflow::of_file(file.clone(), "workflow_dispatch", "refs/heads/main").payload("inputs", inputs).run();
+        let ended = Workflow::of_file(file.clone(), "workflow_dispatch", "refs/heads/main")
+            .payload("inputs", inputs)
+            .run();
         published(&ended, "", &["by-hand", "main"]);
         assert!(ended.log.contains(&format!("legs={}", planned())), "{}", ended.log);
         ran_cached(&ended.log)
@@ -188,10 +242,15 @@ fn the_reusable_workflow_makes_sboms_of_layers_if_asked() {
 #[test]
 fn the_workflow_that_lets_its_caller_choose_publishes_and_claims_nothing() {
     let file = root().join("tests/e2e/workflows/reusable-custom.yml");
-    let ended = Workflow::of_file(file, "push", "refs/heads/main").called("publish-custom.yml").run();
+    let ended =
+        Workflow::of_file(file, "push", "refs/heads/main").called("publish-custom.yml").run();
     published(&ended, "", &["latest", "main", "sha-COMMIT"]);
     assert!(ended.log.contains("mirror.example:127.0.0.1"), "{}", ended.log);
-    assert!(!ended.summary.contains("build level") && !ended.summary.contains("SLSA"), "{}", ended.summary);
+    assert!(
+        !ended.summary.contains("build level") && !ended.summary.contains("SLSA"),
+        "{}",
+        ended.summary
+    );
 }
 
 /// None is only for show.
@@ -200,6 +259,9 @@ fn every_example_is_run_here() {
     let source = include_str!("examples.rs");
     for entry in std::fs::read_dir(root().join("examples/workflows")).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().replace(".yml", "");
-        assert!(source.contains(&format!("Workflow::example(\"{name}\"")), "nothing runs example {name}");
+        assert!(
+            source.contains(&format!("Workflow::example(\"{name}\"")),
+            "nothing runs example {name}"
+        );
     }
 }

@@ -15,12 +15,19 @@ fn tagged_nothing(ended: &Ended, why: &str) {
     for below in ["", "/greeter-en", "/greeter-de", "/clock"] {
         assert!(ended.tags(below).is_empty(), "{below}: {:?}", ended.tags(below));
     }
-    assert!(!ended.log.contains("deploying ") && ended.summary.contains("## ❌ Nothing was tagged"), "{} {}", ended.log, ended.summary);
+    assert!(
+        !ended.log.contains("deploying ") && ended.summary.contains("## ❌ Nothing was tagged"),
+        "{} {}",
+        ended.log,
+        ended.summary
+    );
 }
 
 /// Both a run of one image and one of several.
 fn fails(why: &str, change: impl Fn(Workflow) -> Workflow) {
-    for run in [Workflow::example("push", "push", "refs/heads/main"), monorepo("push", "refs/heads/main")] {
+    for run in
+        [Workflow::example("push", "push", "refs/heads/main"), monorepo("push", "refs/heads/main")]
+    {
         tagged_nothing(&change(run).run(), why);
     }
 }
@@ -48,6 +55,10 @@ fn a_scanner_that_fails_leaves_no_name() {
         "FROM busybox:1.35\nENTRYPOINT [\"/bin/sh\", \"-c\", \"echo no idea what this is >&2; exit 3\"]\n",
     )
     .unwrap();
-    let scanner = build(&world.folder, &format!("{}/failing-scanner", world.mirror.registry()), &[context.to_str().unwrap()]);
+    let scanner = build(
+        &world.folder,
+        &format!("{}/failing-scanner", world.mirror.registry()),
+        &[context.to_str().unwrap()],
+    );
     fails("no idea what this is", |run| run.variable("SUPPLY_ACTION_SCANNER", &scanner));
 }

@@ -1,5 +1,6 @@
-//! A workflow whose matrix has outputs → the same workflow with one job for each leg, for act, which keeps the outputs of one leg alone: it evaluates
-//! them in place, so that what the first leg leaves empty stays empty. GitHub does not. Nothing else of the workflow changes.
+//! A workflow whose matrix has outputs → the same workflow with one job for each leg, for act,
+//! which keeps the outputs of one leg alone: it evaluates them in place, so that what the first leg
+//! leaves empty stays empty. GitHub does not. Nothing else of the workflow changes.
 
 use serde_json::{Map, Value, json};
 
@@ -29,9 +30,13 @@ pub(crate) fn written_out(text: &str, planned: &Value) -> String {
                 Value::Array(needs) => needs,
                 one => vec![one],
             };
-            let needs = needs
-                .into_iter()
-                .flat_map(|need| if need == json!(name) { replaced.iter().map(|leg| json!(leg)).collect() } else { vec![need] });
+            let needs = needs.into_iter().flat_map(|need| {
+                if need == json!(name) {
+                    replaced.iter().map(|leg| json!(leg)).collect()
+                } else {
+                    vec![need]
+                }
+            });
             job["needs"] = needs.collect();
         }
     }
@@ -47,13 +52,18 @@ fn filled(value: &Value, leg: &Map<String, Value>) -> Value {
             for (name, value) in leg {
                 let plain = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 text = text.replace(&format!("${{{{ matrix.{name} }}}}"), &plain);
-                let literal = value.as_str().map_or_else(|| value.to_string(), |text| format!("'{text}'"));
+                let literal =
+                    value.as_str().map_or_else(|| value.to_string(), |text| format!("'{text}'"));
                 text = text.replace(&format!("matrix.{name}"), &literal);
             }
             text.into()
         }
         Value::Array(values) => values.iter().map(|value| filled(value, leg)).collect(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), filled(value, leg))).collect::<Map<_, _>>().into(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), filled(value, leg)))
+            .collect::<Map<_, _>>()
+            .into(),
         other => other.clone(),
     }
 }

@@ -1,4 +1,5 @@
-//! One run of a workflow by act, in a repository of its own, against a sandbox of its own; and what the run left. It judges nothing.
+//! One run of a workflow by act, in a repository of its own, against a sandbox of its own; and what
+//! the run left. It judges nothing.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,13 @@ use serde_json::{Value, json};
 use supply_action::sandbox::{Claims, Config, Fault, Sandbox};
 
 use crate::legs::written_out;
-use crate::world::{copy, docker, git, output, planned, required, root, run, start, tool, turn, world};
+use crate::world::{
+    copy, docker, git, output, planned, required, root, run, start, tool, turn, world,
+};
 
 const REPOSITORY: &str = "example/hello";
-/// What GitHub's runner sets and act does not, and where our services are. The right to ask for an OIDC token comes with the permission alone.
+/// What GitHub's runner sets and act does not, and where our services are. The right to ask for an
+/// OIDC token comes with the permission alone.
 const TOLD: [&str; 8] = [
     "GITHUB_API_URL",
     "GITHUB_REPOSITORY_ID",
@@ -40,11 +44,16 @@ pub(crate) struct Workflow {
 impl Workflow {
     /// An example of ours, as a release leaves it, started by `event` on `git_ref`.
     pub(crate) fn example(name: &str, event: &'static str, git_ref: &'static str) -> Self {
-        Self::of_file(world().release.join(format!("examples/workflows/{name}.yml")), event, git_ref)
+        Self::of_file(
+            world().release.join(format!("examples/workflows/{name}.yml")),
+            event,
+            git_ref,
+        )
     }
 
     pub(crate) fn of_file(file: PathBuf, event: &'static str, git_ref: &'static str) -> Self {
-        let payload = json!({ "ref": git_ref, "repository": { "default_branch": "main", "private": false } });
+        let payload =
+            json!({ "ref": git_ref, "repository": { "default_branch": "main", "private": false } });
         Self {
             file,
             event,
@@ -111,7 +120,8 @@ impl Workflow {
         let identity = config.claims.identity();
         let sandbox = start(config);
         self.faults.iter().for_each(|fault| sandbox.faults().add(fault.clone()));
-        // What is published at ghcr.io goes to the sandbox; nothing else changes of an example, or of what started it.
+        // What is published at ghcr.io goes to the sandbox; nothing else changes of an example, or
+        // of what started it.
         let file = checkout.join(".github/workflows").join(name);
         let here = |text: &str| text.replace("ghcr.io/", &format!("{}/", sandbox.registry()));
         std::fs::write(&file, written_out(&here(&text), &planned())).unwrap();
@@ -122,7 +132,18 @@ impl Workflow {
         copy(&mirror().join(format!("{REPOSITORY}.git")), &folder.path().join("pushed.git"));
         // A step may have pushed as root, which this process need not be.
         let volume = format!("{}:/github", mirror().display());
-        docker(&["run", "--rm", "--network", "none", "-v", &volume, &world().runner, "rm", "-rf", "/github/example"]);
+        docker(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "-v",
+            &volume,
+            &world().runner,
+            "rm",
+            "-rf",
+            "/github/example",
+        ]);
         Ended { success, log, summary, left, sandbox, identity, folder }
     }
 
@@ -139,7 +160,10 @@ impl Workflow {
         git(checkout, &["init", "--quiet", "-b", "main"]);
         git(checkout, &["add", "."]);
         git(checkout, &["commit", "--quiet", "-m", "hello"]);
-        git(checkout, &["remote", "add", "origin", &format!("https://github.com/{REPOSITORY}.git")]);
+        git(
+            checkout,
+            &["remote", "add", "origin", &format!("https://github.com/{REPOSITORY}.git")],
+        );
         if self.git_ref != "refs/heads/main" {
             git(checkout, &["update-ref", self.git_ref, "HEAD"]);
         }
@@ -148,31 +172,61 @@ impl Workflow {
         git(checkout, &["rev-parse", "HEAD"])
     }
 
-    /// act, told what it does not know by itself: what GitHub's runner would say, where our services are, and where actions are to be had.
+    /// act, told what it does not know by itself: what GitHub's runner would say, where our
+    /// services are, and where actions are to be had.
     fn act(&self, folder: &Path, file: &Path, sandbox: &Sandbox, may_sign: bool) -> Command {
         let mut command = Command::new(tool("ACT"));
-        command.current_dir(folder.join("checkout")).env("HOME", folder).env("XDG_CONFIG_HOME", folder).env("XDG_CACHE_HOME", folder);
-        command.args([self.event, "--bind", "--pull=false", "--reuse", "--no-cache-server", "--container-daemon-socket"]);
-        command.arg(std::env::var("DOCKER_HOST").unwrap()).arg("--eventpath").arg(folder.join("event.json")).arg("--workflows").arg(file);
+        command
+            .current_dir(folder.join("checkout"))
+            .env("HOME", folder)
+            .env("XDG_CONFIG_HOME", folder)
+            .env("XDG_CACHE_HOME", folder);
+        command.args([
+            self.event,
+            "--bind",
+            "--pull=false",
+            "--reuse",
+            "--no-cache-server",
+            "--container-daemon-socket",
+        ]);
+        command
+            .arg(std::env::var("DOCKER_HOST").unwrap())
+            .arg("--eventpath")
+            .arg(folder.join("event.json"))
+            .arg("--workflows")
+            .arg(file);
         for label in ["ubuntu-24.04", "ubuntu-24.04-arm"] {
             command.args(["--platform", &format!("{label}={}", world().runner)]);
         }
         command.args(["--secret", "GITHUB_TOKEN=t0ken"]);
-        let called = self.called.map(|called| git(&world().release, &["show", &format!("HEAD:.github/workflows/{called}")]));
+        let called = self.called.map(|called| {
+            git(&world().release, &["show", &format!("HEAD:.github/workflows/{called}")])
+        });
         let named = [std::fs::read_to_string(&self.file).unwrap(), called.unwrap_or_default()];
         for pin in named.iter().flat_map(|text| pins(text)) {
-            command.arg("--local-repository").arg(format!("org/supply-action@{pin}={}", world().release.display()));
+            command
+                .arg("--local-repository")
+                .arg(format!("org/supply-action@{pin}={}", world().release.display()));
         }
         let builder = required("SUPPLY_ACTION_BUILDER").to_str().unwrap().to_owned();
         let socket = builder.trim_start_matches("unix://");
         let outside = sandbox.trusted_root().parent().unwrap().display();
         let github = mirror().display().to_string();
-        command.args(["--container-options", &format!("-v {outside}:{outside}:ro -v {socket}:{socket} -v {github}:{github}")]);
-        let told = |name: &str| TOLD.contains(&name) || (may_sign && name.starts_with("ACTIONS_ID_TOKEN"));
-        let mut variables: Vec<(String, String)> = sandbox.environment().into_iter().filter(|(name, _)| told(name)).collect();
+        command.args([
+            "--container-options",
+            &format!("-v {outside}:{outside}:ro -v {socket}:{socket} -v {github}:{github}"),
+        ]);
+        let told =
+            |name: &str| TOLD.contains(&name) || (may_sign && name.starts_with("ACTIONS_ID_TOKEN"));
+        let mut variables: Vec<(String, String)> =
+            sandbox.environment().into_iter().filter(|(name, _)| told(name)).collect();
         variables.extend(self.names_builder.then(|| ("SUPPLY_ACTION_BUILDER".to_owned(), builder)));
         // What a step fetches or pushes goes where builds fetch it.
-        for (name, value) in [("COUNT", "1"), ("KEY_0", &format!("url.file://{github}/.insteadOf")), ("VALUE_0", "https://github.com/")] {
+        for (name, value) in [
+            ("COUNT", "1"),
+            ("KEY_0", &format!("url.file://{github}/.insteadOf")),
+            ("VALUE_0", "https://github.com/"),
+        ] {
             variables.push((format!("GIT_CONFIG_{name}"), value.to_owned()));
         }
         for (name, value) in variables.iter().chain(&self.variables) {
@@ -190,14 +244,17 @@ fn mirror() -> PathBuf {
 
 /// The commits and tags by which a workflow names our actions.
 fn pins(text: &str) -> Vec<String> {
-    let after = text.split("uses: org/supply-action").skip(1).filter_map(|rest| rest.split('@').nth(1));
-    let mut pins: Vec<String> = after.map(|rest| rest.split_whitespace().next().unwrap().to_owned()).collect();
+    let after =
+        text.split("uses: org/supply-action").skip(1).filter_map(|rest| rest.split('@').nth(1));
+    let mut pins: Vec<String> =
+        after.map(|rest| rest.split_whitespace().next().unwrap().to_owned()).collect();
     pins.sort();
     pins.dedup();
     pins
 }
 
-/// What GitHub's tokens say of such a run. A workflow that is called is named with the commit that the caller wrote.
+/// What GitHub's tokens say of such a run. A workflow that is called is named with the commit that
+/// the caller wrote.
 fn claims(workflow: &str, run: &Workflow, sha: &str, text: &str) -> Claims {
     let mut claims = Claims::of(REPOSITORY, run.git_ref, run.event);
     claims.workflow = workflow.trim_end_matches(".yml").to_owned();
@@ -211,14 +268,20 @@ fn claims(workflow: &str, run: &Workflow, sha: &str, text: &str) -> Claims {
     claims
 }
 
-/// The job summaries that the run wrote, and the containers that are not act's. All were kept for that, and go now.
+/// The job summaries that the run wrote, and the containers that are not act's. All were kept for
+/// that, and go now.
 fn remains(folder: &Path) -> (String, Vec<String>) {
     let containers = docker(&["ps", "--all", "--format", "{{.Names}}"]);
-    let left = containers.lines().filter(|name| !name.starts_with("act-")).map(str::to_owned).collect();
+    let left =
+        containers.lines().filter(|name| !name.starts_with("act-")).map(str::to_owned).collect();
     let mut text = String::new();
     for container in containers.lines() {
         let file = folder.join(container);
-        if run(Command::new("docker").args(["cp", &format!("{container}:/var/run/act/workflow/SUMMARY.md")]).arg(&file)).0 {
+        if run(Command::new("docker")
+            .args(["cp", &format!("{container}:/var/run/act/workflow/SUMMARY.md")])
+            .arg(&file))
+        .0
+        {
             text.push_str(&std::fs::read_to_string(file).unwrap());
         }
     }
@@ -247,9 +310,13 @@ pub(crate) struct Ended {
 impl Ended {
     /// The names that people pull, of the repository or of one below it.
     pub(crate) fn tags(&self, below: &str) -> Vec<String> {
-        let (found, said) = run(Command::new(tool("CRANE")).args(["ls", "--insecure", &self.image(below)]));
-        let mut tags: Vec<String> =
-            said.lines().filter(|line| found && !line.starts_with("sha256-")).map(|tag| tag.replace(&self.sha(), "COMMIT")).collect();
+        let (found, said) =
+            run(Command::new(tool("CRANE")).args(["ls", "--insecure", &self.image(below)]));
+        let mut tags: Vec<String> = said
+            .lines()
+            .filter(|line| found && !line.starts_with("sha256-"))
+            .map(|tag| tag.replace(&self.sha(), "COMMIT"))
+            .collect();
         tags.sort();
         tags
     }
@@ -270,26 +337,42 @@ impl Ended {
     }
 
     pub(crate) fn digest(&self, reference: &str) -> String {
-        output(Command::new(tool("CRANE")).args(["digest", "--insecure", reference])).trim().to_owned()
+        output(Command::new(tool("CRANE")).args(["digest", "--insecure", reference]))
+            .trim()
+            .to_owned()
     }
 
     fn manifest(&self, reference: &str) -> Value {
-        serde_json::from_str(&output(Command::new(tool("CRANE")).args(["manifest", "--insecure", reference]))).unwrap()
+        serde_json::from_str(&output(Command::new(tool("CRANE")).args([
+            "manifest",
+            "--insecure",
+            reference,
+        ])))
+        .unwrap()
     }
 
     /// What BuildKit itself stated of the images of an index, by type.
     pub(crate) fn stated_by_buildkit(&self, repository: &str, digest: &str) -> BTreeSet<String> {
         let index = self.manifest(&format!("{repository}@{digest}"));
-        let attestations = index["manifests"].as_array().unwrap().iter().filter(|entry| entry["platform"]["os"] == "unknown");
-        let manifests = attestations.map(|entry| self.manifest(&format!("{repository}@{}", entry["digest"].as_str().unwrap())));
+        let attestations = index["manifests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| entry["platform"]["os"] == "unknown");
+        let manifests = attestations.map(|entry| {
+            self.manifest(&format!("{repository}@{}", entry["digest"].as_str().unwrap()))
+        });
         let stated = |manifest: Value| {
             let layers = manifest["layers"].as_array().unwrap().clone();
-            layers.into_iter().map(|layer| layer["annotations"]["in-toto.io/predicate-type"].as_str().unwrap().to_owned())
+            layers.into_iter().map(|layer| {
+                layer["annotations"]["in-toto.io/predicate-type"].as_str().unwrap().to_owned()
+            })
         };
         manifests.flat_map(stated).collect()
     }
 
-    /// cosign finds the signature of the index, and SBOM and provenance of each of its images, all by this workflow.
+    /// cosign finds the signature of the index, and SBOM and provenance of each of its images, all
+    /// by this workflow.
     pub(crate) fn verified_by_cosign(&self, repository: &str, digest: &str, platforms: &[&str]) {
         let reference = &format!("{repository}@{digest}");
         self.cosign("verify", &[], reference);
@@ -301,7 +384,11 @@ impl Ended {
             self.cosign("verify", &[], &image);
             let platform = &manifest["platform"];
             if platform["os"] != "unknown" {
-                found.push(format!("{}/{}", platform["os"].as_str().unwrap(), platform["architecture"].as_str().unwrap()));
+                found.push(format!(
+                    "{}/{}",
+                    platform["os"].as_str().unwrap(),
+                    platform["architecture"].as_str().unwrap()
+                ));
                 self.cosign("verify-attestation", &["--type", "spdxjson"], &image);
                 self.cosign("verify-attestation", &["--type", "slsaprovenance1"], &image);
             }
@@ -312,9 +399,14 @@ impl Ended {
 
     /// cosign finds the caller in the certificate: its ref, commit and repository.
     pub(crate) fn verified_by_cosign_for_caller(&self, image: &str, caller: &[&str]) {
-        let flags = ["ref", "sha", "repository"].map(|name| format!("--certificate-github-workflow-{name}"));
-        let options: Vec<&str> =
-            flags.iter().map(String::as_str).zip(caller.iter().copied()).flat_map(|(flag, value)| [flag, value]).collect();
+        let flags = ["ref", "sha", "repository"]
+            .map(|name| format!("--certificate-github-workflow-{name}"));
+        let options: Vec<&str> = flags
+            .iter()
+            .map(String::as_str)
+            .zip(caller.iter().copied())
+            .flat_map(|(flag, value)| [flag, value])
+            .collect();
         self.cosign("verify", &options, image);
     }
 
@@ -322,8 +414,20 @@ impl Ended {
         let variables = self.sandbox.environment();
         let issuer = &variables.iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
         let mut command = Command::new(tool("COSIGN3"));
-        command.arg(verb).args(options).arg("--trusted-root").arg(self.sandbox.trusted_root()).env("HOME", &world().folder);
-        command.args(["--certificate-identity", &self.identity, "--certificate-oidc-issuer", issuer, "--allow-http-registry", image]);
+        command
+            .arg(verb)
+            .args(options)
+            .arg("--trusted-root")
+            .arg(self.sandbox.trusted_root())
+            .env("HOME", &world().folder);
+        command.args([
+            "--certificate-identity",
+            &self.identity,
+            "--certificate-oidc-issuer",
+            issuer,
+            "--allow-http-registry",
+            image,
+        ]);
         output(&mut command);
     }
 }

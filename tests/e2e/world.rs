@@ -1,5 +1,5 @@
-//! What all runs share, made once: a registry with base images, our image built from our Dockerfile, and the release that runs it. It runs nothing
-//! of a workflow itself.
+//! What all runs share, made once: a registry with base images, our image built from our
+//! Dockerfile, and the release that runs it. It runs nothing of a workflow itself.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +13,9 @@ use crate::legs::written_out;
 
 /// What a set-up variable holds; without it there is nothing to run with, and no verdict.
 pub(crate) fn required(name: &str) -> PathBuf {
-    std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run these tests with `make e2e`")).into()
+    std::env::var_os(name)
+        .unwrap_or_else(|| panic!("{name} is not set: run these tests with `make e2e`"))
+        .into()
 }
 
 pub(crate) fn tool(name: &str) -> PathBuf {
@@ -34,7 +36,11 @@ pub(crate) fn start(config: Config) -> Sandbox {
 /// Runs a program; gives its exit and everything it said.
 pub(crate) fn run(command: &mut Command) -> (bool, String) {
     let output = command.stdin(Stdio::null()).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     (output.status.success(), said)
 }
 
@@ -42,11 +48,16 @@ pub(crate) fn run(command: &mut Command) -> (bool, String) {
 pub(crate) fn output(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{command:?}\n{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     said
 }
 
-/// One at a time uses the Docker engine: containers are called after workflow and job, and all that are left are looked at.
+/// One at a time uses the Docker engine: containers are called after workflow and job, and all that
+/// are left are looked at.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -58,14 +69,20 @@ pub(crate) fn docker(arguments: &[&str]) -> String {
 
 pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new("git");
-    command.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    command
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null");
     for (name, value) in [("NAME", "octo-releaser"), ("EMAIL", "octo@example.com")] {
-        command.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
+        command
+            .env(format!("GIT_AUTHOR_{name}"), value)
+            .env(format!("GIT_COMMITTER_{name}"), value);
     }
     output(command.args(arguments)).trim().to_owned()
 }
 
-/// Copies a file or a folder; where a folder is already, a folder goes into that, and its content (`from/.`) beside what is there.
+/// Copies a file or a folder; where a folder is already, a folder goes into that, and its content
+/// (`from/.`) beside what is there.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to.parent().unwrap()).unwrap();
     output(Command::new("cp").arg("-r").arg(from).arg(to));
@@ -109,29 +126,45 @@ pub(crate) fn world() -> &'static World {
 pub(crate) fn build(folder: &Path, name: &str, arguments: &[&str]) -> String {
     let (buildx, builder) = (tool("BUILDX"), required("SUPPLY_ACTION_BUILDER"));
     let home = folder.join("buildx");
-    let (success, said) = run(Command::new(&buildx).env("BUILDX_CONFIG", &home).args(["inspect", "e2e"]));
+    let (success, said) =
+        run(Command::new(&buildx).env("BUILDX_CONFIG", &home).args(["inspect", "e2e"]));
     if !success {
         assert!(!said.is_empty());
-        output(Command::new(&buildx).env("BUILDX_CONFIG", &home).args(["create", "--name", "e2e", "--driver", "remote"]).arg(builder));
+        output(
+            Command::new(&buildx)
+                .env("BUILDX_CONFIG", &home)
+                .args(["create", "--name", "e2e", "--driver", "remote"])
+                .arg(builder),
+        );
     }
     let metadata = folder.join("metadata.json");
     let mut command = Command::new(&buildx);
-    command.env("BUILDX_CONFIG", &home).args(["build", "--builder", "e2e", "--provenance=false", "--metadata-file"]).arg(&metadata);
-    output(command.arg("--output").arg(format!("type=image,name={name},push=true")).args(arguments));
+    command
+        .env("BUILDX_CONFIG", &home)
+        .args(["build", "--builder", "e2e", "--provenance=false", "--metadata-file"])
+        .arg(&metadata);
+    output(
+        command.arg("--output").arg(format!("type=image,name={name},push=true")).args(arguments),
+    );
     let metadata: Value = serde_json::from_slice(&std::fs::read(&metadata).unwrap()).unwrap();
     format!("{name}@{}", metadata["containerimage.digest"].as_str().unwrap())
 }
 
-/// The image of our Dockerfile. What its first stages would compile is here already; where Docker Hub is out of reach, base images are ours.
+/// The image of our Dockerfile. What its first stages would compile is here already; where Docker
+/// Hub is out of reach, base images are ours.
 fn our_image(folder: &Path, registry: &str) -> String {
     let (program, base) = (folder.join("program"), folder.join("base"));
     std::fs::create_dir_all(&program).unwrap();
     std::fs::create_dir_all(base.join("root-fs/tmp")).unwrap();
     output(Command::new("chmod").arg("1777").arg(base.join("root-fs/tmp")));
-    for (from, to) in [(required("SUPPLY_ACTION_BIN"), "supply-action"), (tool("BUILDX"), "buildx")] {
+    for (from, to) in [(required("SUPPLY_ACTION_BIN"), "supply-action"), (tool("BUILDX"), "buildx")]
+    {
         copy(&from, &program.join(to));
     }
-    copy("/etc/ssl/certs/ca-certificates.crt".as_ref(), &base.join("root-fs/etc/ssl/certs/ca-certificates.crt"));
+    copy(
+        "/etc/ssl/certs/ca-certificates.crt".as_ref(),
+        &base.join("root-fs/etc/ssl/certs/ca-certificates.crt"),
+    );
     let context = |name: &str, path: &Path| format!("{name}={}", path.display());
     let (program, base) = (context("program", &program), context("base", &base));
     #[rustfmt::skip]
@@ -142,10 +175,19 @@ fn our_image(folder: &Path, registry: &str) -> String {
     build(folder, &format!("{registry}/org/supply-action"), &arguments)
 }
 
-/// What a release leaves behind, made by the tool that a release uses: this repository, with actions that run `image`.
+/// What a release leaves behind, made by the tool that a release uses: this repository, with
+/// actions that run `image`.
 fn release(folder: &Path, image: &str) -> PathBuf {
     let clone = folder.join("release");
-    for name in ["Cargo.toml", "action.yml", "merge", "bake", ".github", "examples/workflows", "tools/release-commit"] {
+    for name in [
+        "Cargo.toml",
+        "action.yml",
+        "merge",
+        "bake",
+        ".github",
+        "examples/workflows",
+        "tools/release-commit",
+    ] {
         if root().join(name).exists() {
             copy(&root().join(name), &clone.join(name));
         }
@@ -153,10 +195,20 @@ fn release(folder: &Path, image: &str) -> PathBuf {
     git(&clone, &["init", "--quiet", "-b", "main"]);
     git(&clone, &["add", "."]);
     git(&clone, &["commit", "--quiet", "-m", "what is released"]);
-    let commit = output(Command::new(clone.join("tools/release-commit")).current_dir(&clone).args(["v1.0.0", image]));
+    let commit = output(
+        Command::new(clone.join("tools/release-commit"))
+            .current_dir(&clone)
+            .args(["v1.0.0", image]),
+    );
     git(&clone, &["checkout", "--quiet", commit.trim()]);
-    for called in ["publish.yml", "publish-custom.yml"].map(|name| clone.join(".github/workflows").join(name)) {
-        std::fs::write(&called, written_out(&std::fs::read_to_string(&called).unwrap(), &planned())).unwrap();
+    for called in
+        ["publish.yml", "publish-custom.yml"].map(|name| clone.join(".github/workflows").join(name))
+    {
+        std::fs::write(
+            &called,
+            written_out(&std::fs::read_to_string(&called).unwrap(), &planned()),
+        )
+        .unwrap();
     }
     clone
 }

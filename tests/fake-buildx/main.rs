@@ -1,5 +1,5 @@
-//! Stands in for `buildx` in the hermetic tests: pushes, by digest, the image that BuildKit would push, and writes the metadata
-//! file. It builds nothing. `FAKE_BUILDX` makes it misbehave.
+//! Stands in for `buildx` in the hermetic tests: pushes, by digest, the image that BuildKit would
+//! push, and writes the metadata file. It builds nothing. `FAKE_BUILDX` makes it misbehave.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -20,7 +20,10 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// What every platform's image has in its lowest layer.
 const BASE: [(&str, &str); 4] = [
     ("etc/os-release", "ID=debian\nVERSION_ID=12\n"),
-    ("var/lib/dpkg/status", "Package: base\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n"),
+    (
+        "var/lib/dpkg/status",
+        "Package: base\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n",
+    ),
     ("var/lib/dpkg/info/base.list", "/.\n/etc\n/etc/base.conf\n/usr/share/doc/base\n"),
     ("etc/base.conf", "abc"),
 ];
@@ -32,7 +35,10 @@ async fn main() -> ExitCode {
     match (arguments.first().map(String::as_str), mode.as_str()) {
         (Some("create"), "no-builder") => fail("ERROR: failed to find driver for endpoint"),
         (Some("create"), _) => {
-            if let (Ok(file), [config, ..]) = (std::env::var("FAKE_BUILDX_CONFIG"), values(&arguments, "--buildkitd-config").as_slice()) {
+            if let (Ok(file), [config, ..]) = (
+                std::env::var("FAKE_BUILDX_CONFIG"),
+                values(&arguments, "--buildkitd-config").as_slice(),
+            ) {
                 std::fs::copy(config, file).unwrap();
             }
             ExitCode::SUCCESS
@@ -45,18 +51,33 @@ async fn main() -> ExitCode {
                 "foreign-builder" => "linux/s390x",
                 _ => "linux/amd64*, linux/arm64",
             };
-            println!("Name: b\nDriver: remote\n\nNodes:\nName: b0\nBuildKit version: v0.33.0\nPlatforms: {platforms}");
+            println!(
+                "Name: b\nDriver: remote\n\nNodes:\nName: b0\nBuildKit version: v0.33.0\nPlatforms: {platforms}"
+            );
             ExitCode::SUCCESS
         }
-        (Some("bake"), _) if arguments.iter().any(|argument| argument == "--list=type=variables,format=json") => {
+        (Some("bake"), _)
+            if arguments.iter().any(|argument| argument == "--list=type=variables,format=json") =>
+        {
             // Of a Compose file it lists none.
-            let names = file(&arguments).ok().filter(|definition| definition["compose"] != true).and_then(|definition| {
-                Some(definition["variable"].as_object()?.keys().map(|name| json!({ "name": name })).collect::<Vec<_>>())
-            });
+            let names = file(&arguments)
+                .ok()
+                .filter(|definition| definition["compose"] != true)
+                .and_then(|definition| {
+                    Some(
+                        definition["variable"]
+                            .as_object()?
+                            .keys()
+                            .map(|name| json!({ "name": name }))
+                            .collect::<Vec<_>>(),
+                    )
+                });
             println!("{}", json!(names));
             ExitCode::SUCCESS
         }
-        (Some("bake"), _) if arguments.iter().any(|argument| argument == "--print") => print_bake(&arguments),
+        (Some("bake"), _) if arguments.iter().any(|argument| argument == "--print") => {
+            print_bake(&arguments)
+        }
         (Some("build" | "bake"), "one-platform-fails") => {
             eprint!("{}", include_str!("failed.txt"));
             ExitCode::FAILURE
@@ -76,11 +97,14 @@ async fn main() -> ExitCode {
                 std::fs::write(file, serde_json::to_vec(&arguments).unwrap()).unwrap();
             }
             if let Ok(file) = std::env::var("FAKE_BUILDX_ENVIRONMENT") {
-                let variables: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={}", value.replace('\n', " "))).collect();
+                let variables: Vec<String> = std::env::vars()
+                    .map(|(name, value)| format!("{name}={}", value.replace('\n', " ")))
+                    .collect();
                 std::fs::write(file, variables.join("\n")).unwrap();
             }
             if let Ok(file) = std::env::var("FAKE_BUILDX_LINES") {
-                std::io::Write::write_all(&mut std::io::stderr(), &std::fs::read(file).unwrap()).unwrap();
+                std::io::Write::write_all(&mut std::io::stderr(), &std::fs::read(file).unwrap())
+                    .unwrap();
             }
             if let Some(told) = late_registry() {
                 return fail(&told);
@@ -100,7 +124,8 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What BuildKit says where the registry does not know a blob yet, as many times more as the file that `FAKE_BUILDX_LATE` names has bytes.
+/// What BuildKit says where the registry does not know a blob yet, as many times more as the file
+/// that `FAKE_BUILDX_LATE` names has bytes.
 fn late_registry() -> Option<String> {
     let file = std::env::var("FAKE_BUILDX_LATE").ok()?;
     let left = std::fs::read(&file).unwrap_or_default();
@@ -116,9 +141,12 @@ fn values<'a>(arguments: &'a [String], option: &str) -> Vec<&'a str> {
     arguments.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].as_str()).collect()
 }
 
-/// The bake file as it is, less what is neither asked for nor needed: the tests write theirs resolved.
+/// The bake file as it is, less what is neither asked for nor needed: the tests write theirs
+/// resolved.
 fn print_bake(arguments: &[String]) -> ExitCode {
-    let Ok(definition) = file(arguments) else { return fail("ERROR: couldn't find a bake definition") };
+    let Ok(definition) = file(arguments) else {
+        return fail("ERROR: couldn't find a bake definition");
+    };
     let mut definition: Value = match with_variables(definition, arguments) {
         Ok(definition) => definition,
         Err(told) => return fail(&told),
@@ -133,8 +161,9 @@ fn print_bake(arguments: &[String]) -> ExitCode {
             asked.push(argument);
         }
     }
-    if let Some(unknown) = asked.iter().find(|asked| definition["target"].get(asked).is_none() && definition["group"].get(asked).is_none())
-    {
+    if let Some(unknown) = asked.iter().find(|asked| {
+        definition["target"].get(asked).is_none() && definition["group"].get(asked).is_none()
+    }) {
         return fail(&format!("ERROR: failed to find target {unknown}"));
     }
     if !asked.is_empty() {
@@ -154,34 +183,47 @@ fn is_remote(argument: &&String) -> bool {
 /// The bake file; a repository is a folder that the test names.
 fn file(arguments: &[String]) -> std::io::Result<Value> {
     let file = values(arguments, "--file").first().copied().unwrap_or("docker-bake.json");
-    let folder = arguments.iter().find(is_remote).map(|_| std::env::var("FAKE_BUILDX_REPOSITORY").unwrap()).unwrap_or_default();
+    let folder = arguments
+        .iter()
+        .find(is_remote)
+        .map(|_| std::env::var("FAKE_BUILDX_REPOSITORY").unwrap())
+        .unwrap_or_default();
     Ok(serde_json::from_slice(&std::fs::read(std::path::Path::new(&folder).join(file))?).unwrap())
 }
 
-/// Variables as bake has them: of `--var`, else of the environment, else their default; a number must be one.
+/// Variables as bake has them: of `--var`, else of the environment, else their default; a number
+/// must be one.
 fn with_variables(mut definition: Value, arguments: &[String]) -> Result<Value, String> {
     let variables = definition.as_object_mut().unwrap().remove("variable").unwrap_or_default();
     definition.as_object_mut().unwrap().remove("compose");
     let mut text = definition.to_string();
     for (name, variable) in variables.as_object().into_iter().flatten() {
-        let given = values(arguments, "--var").into_iter().find_map(|given| given.strip_prefix(&format!("{name}=")));
+        let given = values(arguments, "--var")
+            .into_iter()
+            .find_map(|given| given.strip_prefix(&format!("{name}=")));
         let value = given.map(str::to_owned).or_else(|| std::env::var(name).ok());
-        let value = value.unwrap_or_else(|| variable["default"].as_str().unwrap_or_default().to_owned());
+        let value =
+            value.unwrap_or_else(|| variable["default"].as_str().unwrap_or_default().to_owned());
         if variable["type"] == "number" && value.parse::<f64>().is_err() {
             return Err(format!("ERROR: failed to parse {name} as number"));
         }
-        if variable["one-of"].is_string() && !variable["one-of"].as_str().unwrap().split(' ').any(|known| known == value) {
+        if variable["one-of"].is_string()
+            && !variable["one-of"].as_str().unwrap().split(' ').any(|known| known == value)
+        {
             return Err(format!("ERROR: invalid value for {name}"));
         }
         let chosen = if value == "on" { "is-on" } else { "is-off" };
-        text = text.replace(&format!("${{{name}}}"), &value).replace(&format!("${{{name} == on}}"), chosen);
+        text = text
+            .replace(&format!("${{{name}}}"), &value)
+            .replace(&format!("${{{name} == on}}"), chosen);
     }
     Ok(serde_json::from_str(&text).unwrap())
 }
 
 /// Builds each target of a resolved file, one of them perhaps in vain.
 async fn bake(arguments: &[String], mode: &str) -> ExitCode {
-    let definition: Value = serde_json::from_slice(&std::fs::read(values(arguments, "--file")[0]).unwrap()).unwrap();
+    let definition: Value =
+        serde_json::from_slice(&std::fs::read(values(arguments, "--file")[0]).unwrap()).unwrap();
     if let Ok(file) = std::env::var("FAKE_BUILDX_DEFINITION") {
         std::fs::write(file, definition.to_string()).unwrap();
     }
@@ -193,10 +235,13 @@ async fn bake(arguments: &[String], mode: &str) -> ExitCode {
         if mode.strip_prefix("target-fails:") == Some(name) {
             return fail(&format!("ERROR: target {name}: failed to solve"));
         }
-        let texts = |key: &str| -> Vec<&str> { target[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect() };
+        let texts = |key: &str| -> Vec<&str> {
+            target[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+        };
         let platforms = texts("platforms");
         let platforms = if platforms.is_empty() { vec!["linux/amd64"] } else { platforms };
-        for output in texts("output").into_iter().filter(|output| output.starts_with("type=image")) {
+        for output in texts("output").into_iter().filter(|output| output.starts_with("type=image"))
+        {
             // Images of different sources differ.
             let salt = target["args"]["SALT"].as_str().unwrap_or(name);
             let from = target["context"].as_str().unwrap_or(".");
@@ -224,7 +269,14 @@ async fn build(arguments: &[String], mode: &str) {
 }
 
 /// Pushes an image by digest to each repository that the output names.
-async fn push(output: &str, attests: &[&str], platforms: &[&str], salt: &str, from: &str, mode: &str) -> String {
+async fn push(
+    output: &str,
+    attests: &[&str],
+    platforms: &[&str],
+    salt: &str,
+    from: &str,
+    mode: &str,
+) -> String {
     let attributes: BTreeMap<String, String> = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(output.as_bytes())
@@ -237,19 +289,32 @@ async fn push(output: &str, attests: &[&str], platforms: &[&str], salt: &str, fr
         .map(|(key, value)| (key.into(), value.into()))
         .collect();
     assert_eq!(attributes["push-by-digest"], "true", "a tag would be put before the evidence");
-    let sbom = attests.iter().any(|attest| attest.starts_with("type=sbom") && !attest.contains("disabled=true"));
-    let provenance = attests.iter().any(|attest| attest.starts_with("type=provenance,mode=")).then(|| provenance(from, mode));
+    let sbom = attests
+        .iter()
+        .any(|attest| attest.starts_with("type=sbom") && !attest.contains("disabled=true"));
+    let provenance = attests
+        .iter()
+        .any(|attest| attest.starts_with("type=provenance,mode="))
+        .then(|| provenance(from, mode));
     let mut digest = String::new();
     for name in attributes["name"].split(',') {
         let (host, path) = name.split_once('/').unwrap();
         let authorization = authorization(host, path).await;
-        let pusher = Pusher { http: http(host), base: format!("http://{host}/v2/{path}"), authorization };
+        let pusher =
+            Pusher { http: http(host), base: format!("http://{host}/v2/{path}"), authorization };
         digest = image(&pusher, platforms, sbom, provenance.as_ref(), salt, mode).await;
     }
     digest
 }
 
-async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: Option<&Value>, salt: &str, mode: &str) -> String {
+async fn image(
+    pusher: &Pusher,
+    platforms: &[&str],
+    sbom: bool,
+    provenance: Option<&Value>,
+    salt: &str,
+    mode: &str,
+) -> String {
     // A new build of the same commit differs, as BuildKit's provenance makes it.
     let salt = format!("{salt}{}", std::env::var("FAKE_BUILDX_SALT").unwrap_or_default());
     let mut entries = Vec::new();
@@ -261,12 +326,16 @@ async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: Opti
         let (os, architecture) = platform.split_once('/').unwrap();
         let name = format!(r#"{{"name":"app-{architecture}","version":"1.0.0"}}"#);
         let mut layers = Vec::new();
-        for files in [&BASE[..], &[("app/package.json", name.as_str()), ("app/salt", salt.as_str())]] {
+        for files in
+            [&BASE[..], &[("app/package.json", name.as_str()), ("app/salt", salt.as_str())]]
+        {
             layers.push(pusher.blob(&tar(files), "application/vnd.oci.image.layer.v1.tar").await);
         }
         let ids: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
         let config = json!({ "os": os, "architecture": architecture, "created": "2026-01-02T03:04:05Z", "rootfs": { "type": "layers", "diff_ids": ids } });
-        let config = pusher.blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json").await;
+        let config = pusher
+            .blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json")
+            .await;
         let mut image =
             pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }), MANIFEST).await;
         if sbom || provenance.is_some() {
@@ -279,7 +348,8 @@ async fn image(pusher: &Pusher, platforms: &[&str], sbom: bool, provenance: Opti
         return only["digest"].as_str().unwrap().to_owned();
     }
     entries.extend(attestations);
-    let mut index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string();
+    let mut index =
+        json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string();
     if let Some(member) = mode.strip_prefix("index-also:") {
         index.insert_str(index.len() - 1, &format!(",{member}"));
     }
@@ -298,13 +368,21 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: Option<&Value>, mode: &str) -> Value {
+async fn attestation(
+    pusher: &Pusher,
+    image: &Value,
+    sbom: bool,
+    provenance: Option<&Value>,
+    mode: &str,
+) -> Value {
     let digest = image["digest"].as_str().unwrap();
-    let subject = if mode == "foreign-sbom" { "f".repeat(64) } else { digest["sha256:".len()..].to_owned() };
+    let subject =
+        if mode == "foreign-sbom" { "f".repeat(64) } else { digest["sha256:".len()..].to_owned() };
     let mut layers = Vec::new();
     let mut statement = async |kind: &str, predicate: Value| {
         let statement = json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": kind, "subject": [{ "name": "_", "digest": { "sha256": subject } }], "predicate": predicate });
-        let mut layer = pusher.blob(statement.to_string().as_bytes(), "application/vnd.in-toto+json").await;
+        let mut layer =
+            pusher.blob(statement.to_string().as_bytes(), "application/vnd.in-toto+json").await;
         layer["annotations"] = json!({ "in-toto.io/predicate-type": kind });
         layers.push(layer);
     };
@@ -317,7 +395,10 @@ async fn attestation(pusher: &Pusher, image: &Value, sbom: bool, provenance: Opt
     let config = pusher.blob(b"{}", "application/vnd.oci.empty.v1+json").await;
     let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.docker.attestation.manifest.v1+json", "config": config, "layers": layers, "subject": image });
     let mut entry = pusher.manifest(&manifest, MANIFEST).await;
-    let (os, architecture) = mode.strip_prefix("attestations-for:").and_then(|of| of.split_once('/')).unwrap_or(("unknown", "unknown"));
+    let (os, architecture) = mode
+        .strip_prefix("attestations-for:")
+        .and_then(|of| of.split_once('/'))
+        .unwrap_or(("unknown", "unknown"));
     entry["platform"] = json!({ "os": os, "architecture": architecture });
     entry["annotations"] = json!({ "vnd.docker.reference.digest": digest, "vnd.docker.reference.type": "attestation-manifest" });
     entry
@@ -329,7 +410,8 @@ fn provenance(from: &str, mode: &str) -> Value {
         return serde_json::from_str(other).unwrap();
     }
     let kind = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
-    let Some((address, fragment)) = from.split_once('#').filter(|_| from.starts_with("https://")) else {
+    let Some((address, fragment)) = from.split_once('#').filter(|_| from.starts_with("https://"))
+    else {
         return json!({ "buildDefinition": { "buildType": kind, "externalParameters": { "configSource": { "path": "Dockerfile" } } }, "runDetails": {} });
     };
     let commit = fragment.split(':').next().unwrap();
@@ -346,7 +428,8 @@ fn provenance(from: &str, mode: &str) -> Value {
 /// `empty-sbom` one without a package, in `image-sbom` one of the image alone.
 fn spdx(mode: &str) -> Value {
     let image = if mode == "broken-sbom" { "SPDXRef-Nothing" } else { "SPDXRef-Image" };
-    let package = |id: &str, name: &str| json!({ "SPDXID": id, "name": name, "downloadLocation": "NONE" });
+    let package =
+        |id: &str, name: &str| json!({ "SPDXID": id, "name": name, "downloadLocation": "NONE" });
     let mut packages = vec![package("SPDXRef-Image", "sbom"), package("SPDXRef-base", "base")];
     packages.truncate(if mode == "empty-sbom" {
         0
@@ -369,19 +452,39 @@ fn spdx(mode: &str) -> Value {
 /// As Go's programs: nothing on this machine goes through a proxy.
 fn http(host: &str) -> reqwest::Client {
     let builder = reqwest::Client::builder();
-    if host.starts_with("127.") { builder.no_proxy().build().unwrap() } else { builder.build().unwrap() }
+    if host.starts_with("127.") {
+        builder.no_proxy().build().unwrap()
+    } else {
+        builder.build().unwrap()
+    }
 }
 
-/// What the registry asks for, from the login in Docker's `config.json`; empty where it asks for nothing.
+/// What the registry asks for, from the login in Docker's `config.json`; empty where it asks for
+/// nothing.
 async fn authorization(host: &str, path: &str) -> String {
     let asked = http(host).get(format!("http://{host}/v2/{path}/tags/list")).send().await.unwrap();
-    let Some(challenge) = asked.headers().get("www-authenticate").map(|value| value.to_str().unwrap()) else { return String::new() };
+    let Some(challenge) =
+        asked.headers().get("www-authenticate").map(|value| value.to_str().unwrap())
+    else {
+        return String::new();
+    };
     let file = format!("{}/config.json", std::env::var("DOCKER_CONFIG").unwrap());
     let config: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let basic = format!("Basic {}", config["auths"][host]["auth"].as_str().unwrap());
     let Some((_, realm)) = challenge.split_once("Bearer realm=\"") else { return basic };
-    let url = format!("{}?service={host}&scope=repository:{path}:pull,push", realm.split('"').next().unwrap());
-    let answer: Value = http(host).get(url).header("authorization", basic).send().await.unwrap().json().await.unwrap();
+    let url = format!(
+        "{}?service={host}&scope=repository:{path}:pull,push",
+        realm.split('"').next().unwrap()
+    );
+    let answer: Value = http(host)
+        .get(url)
+        .header("authorization", basic)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     format!("Bearer {}", answer["token"].as_str().unwrap())
 }
 
@@ -394,13 +497,23 @@ struct Pusher {
 impl Pusher {
     async fn blob(&self, bytes: &[u8], media_type: &str) -> Value {
         let described = described(bytes, media_type);
-        let opened =
-            self.http.post(format!("{}/blobs/uploads/", self.base)).header("authorization", &self.authorization).send().await.unwrap();
+        let opened = self
+            .http
+            .post(format!("{}/blobs/uploads/", self.base))
+            .header("authorization", &self.authorization)
+            .send()
+            .await
+            .unwrap();
         let location = opened.headers()["location"].to_str().unwrap();
         let mut place = opened.url().join(location).unwrap();
         place.query_pairs_mut().append_pair("digest", described["digest"].as_str().unwrap());
         let request = self.http.put(place).header("authorization", &self.authorization);
-        let answer = request.header("content-type", "application/octet-stream").body(bytes.to_vec()).send().await.unwrap();
+        let answer = request
+            .header("content-type", "application/octet-stream")
+            .body(bytes.to_vec())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
         described
     }

@@ -1,4 +1,5 @@
-//! Several targets of a bake file: built together, proven with one certificate, named only when all of them are verified.
+//! Several targets of a bake file: built together, proven with one certificate, named only when all
+//! of them are verified.
 
 use serde_json::{Value, json};
 use supply_action::image::ImageRef;
@@ -24,8 +25,7 @@ fn targets(world: &World) -> Value {
 /// A world with a bake file in place of one image's names.
 async fn world_with(change: impl FnOnce(&mut Value, &World)) -> World {
     let mut world = World::new().await;
-    let mut definition =
-        json!({ "group": { "default": { "targets": ["all"] }, "all": { "targets": ["api", "web"] } }, "target": targets(&world) });
+    let mut definition = json!({ "group": { "default": { "targets": ["all"] }, "all": { "targets": ["api", "web"] } }, "target": targets(&world) });
     change(&mut definition, &world);
     let folder = world.folder.path().join("context");
     std::fs::write(folder.join("docker-bake.json"), definition.to_string()).unwrap();
@@ -57,8 +57,10 @@ async fn each_target_has_a_folder_of_its_own_for_its_evidence() {
     let dir = world.folder.path().join("evidence");
     succeeds(&world, &[("INPUT_EVIDENCE-DIR", dir.to_str().unwrap())]).await;
     let names = |folder: &std::path::Path| {
-        let mut names: Vec<String> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     };
@@ -71,12 +73,19 @@ async fn each_target_has_a_folder_of_its_own_for_its_evidence() {
 async fn names(world: &World) -> Vec<(String, String)> {
     let mut names = Vec::new();
     for path in ["api", "web", "mirror/web"] {
-        names.extend(world.tags_of(path).await.into_iter().map(|(tag, digest)| (format!("{path}:{tag}"), format!("{path}@{digest}"))));
+        names.extend(
+            world
+                .tags_of(path)
+                .await
+                .into_iter()
+                .map(|(tag, digest)| (format!("{path}:{tag}"), format!("{path}@{digest}"))),
+        );
     }
     names
 }
 
-/// Bakes, and checks that it failed with these words, told nothing to later steps, and named nothing.
+/// Bakes, and checks that it failed with these words, told nothing to later steps, and named
+/// nothing.
 async fn refused(world: &World, change: &[(&str, &str)], words: &[&str]) -> Run {
     let run = bake(world, change).await;
     assert_ne!(run.code, Some(0), "{}", run.log);
@@ -85,14 +94,22 @@ async fn refused(world: &World, change: &[(&str, &str)], words: &[&str]) -> Run 
     }
     world.sandbox.faults().clear();
     assert_eq!(names(world).await, [], "{}", run.log);
-    assert!(run.outputs.is_empty() && run.summary.starts_with("## ❌ Nothing was "), "{:?} {}", run.outputs, run.summary);
+    assert!(
+        run.outputs.is_empty() && run.summary.starts_with("## ❌ Nothing was "),
+        "{:?} {}",
+        run.outputs,
+        run.summary
+    );
     assert_eq!(world.left_behind(), Vec::<std::path::PathBuf>::new());
     run
 }
 
 async fn verify(world: &World, image: &str, platforms: &[&str]) {
     let image: ImageRef = format!("{}/{image}", world.sandbox.registry()).parse().unwrap();
-    world.verify_image(&image, platforms, world.signer()).await.unwrap_or_else(|error| panic!("{image}: {error:#}"));
+    world
+        .verify_image(&image, platforms, world.signer())
+        .await
+        .unwrap_or_else(|error| panic!("{image}: {error:#}"));
 }
 
 fn asked(world: &World, service: Service) -> usize {
@@ -120,17 +137,32 @@ async fn all_targets_are_published_with_one_certificate_and_told_by_their_names(
     assert_eq!(asked(&world, Service::Fulcio), 1);
     let host = world.sandbox.registry();
     assert_eq!(told["api"]["image-ref"], format!("{host}/api@{api}"));
-    assert_eq!(told["api"]["tags"], json!([format!("{host}/api:1.2.3"), format!("{host}/api:latest")]));
-    assert_eq!(told["web"]["platforms"].as_object().unwrap().keys().collect::<Vec<_>>(), ["linux/amd64"]);
+    assert_eq!(
+        told["api"]["tags"],
+        json!([format!("{host}/api:1.2.3"), format!("{host}/api:latest")])
+    );
+    assert_eq!(
+        told["web"]["platforms"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["linux/amd64"]
+    );
     let metadata: Value = serde_json::from_str(&run.outputs["metadata"]).unwrap();
     assert_eq!(metadata["web"]["containerimage.digest"], web);
     let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
     let subjects = |target: &str| evidence[target]["subjects"].as_array().unwrap().len();
     assert_eq!((subjects("api"), subjects("web")), (5, 3));
     assert_eq!(run.summary.matches("\n### ").count(), 2, "{}", run.summary);
-    assert!(run.summary.contains(&api) && run.summary.contains(&web) && run.summary.matches("<summary>Stages").count() == 1);
-    for part in ["Plan:       bake and publish", "Targets:    api for linux/amd64, linux/arm64 as", "one certificate", "build", "2 targets"]
-    {
+    assert!(
+        run.summary.contains(&api)
+            && run.summary.contains(&web)
+            && run.summary.matches("<summary>Stages").count() == 1
+    );
+    for part in [
+        "Plan:       bake and publish",
+        "Targets:    api for linux/amd64, linux/arm64 as",
+        "one certificate",
+        "build",
+        "2 targets",
+    ] {
         assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
     }
 }
@@ -144,18 +176,28 @@ async fn buildx_is_given_no_name_and_our_evidence_on_what_is_published_alone() {
     let host = world.sandbox.registry();
     assert_eq!(built["group"], json!({ "default": { "targets": ["api", "web"] } }));
     assert_eq!(built["target"]["base"], json!({ "context": ".", "output": ["type=cacheonly"] }));
-    let output =
-        format!("type=image,\"name={host}/web,{host}/mirror/web\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true");
+    let output = format!(
+        "type=image,\"name={host}/web,{host}/mirror/web\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true"
+    );
     assert_eq!(built["target"]["web"]["output"], json!([output]));
-    let attests: Vec<&str> = built["target"]["api"]["attest"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert!(attests[0].starts_with("type=provenance,mode=max") && attests[0].ends_with("version=v1"), "{attests:?}");
+    let attests: Vec<&str> = built["target"]["api"]["attest"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(
+        attests[0].starts_with("type=provenance,mode=max") && attests[0].ends_with("version=v1"),
+        "{attests:?}"
+    );
     assert!(attests[1].starts_with(&format!("type=sbom,generator={host}/scanner@")), "{attests:?}");
 }
 
 #[tokio::test]
 async fn the_inputs_of_bake_action_reach_buildx() {
     let world = world().await;
-    let (printed, built) = (world.folder.path().join("printed.json"), world.folder.path().join("built.json"));
+    let (printed, built) =
+        (world.folder.path().join("printed.json"), world.folder.path().join("built.json"));
     let change = [
         ("FAKE_BUILDX_PRINTED", printed.to_str().unwrap()),
         ("FAKE_BUILDX_ARGUMENTS", built.to_str().unwrap()),
@@ -168,7 +210,9 @@ async fn the_inputs_of_bake_action_reach_buildx() {
         ("INPUT_ALLOW", "network.host"),
     ];
     let run = succeeds(&world, &change).await;
-    let read = |file: &std::path::Path| -> Vec<String> { serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap() };
+    let read = |file: &std::path::Path| -> Vec<String> {
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    };
     #[rustfmt::skip]
     assert_eq!(read(&printed), [
         "bake", "--print", "--file", "docker-bake.json", "--set", "*.args.A=1,2", "--set", "web.no-cache=true", "--var", "TAG=1.2.3", "--var", "LIST=a,b",
@@ -183,11 +227,19 @@ async fn the_inputs_of_bake_action_reach_buildx() {
 #[tokio::test]
 async fn a_target_that_fails_leaves_no_name_on_any() {
     let world = world().await;
-    refused(&world, &[("FAKE_BUILDX", "target-fails:web")], &["nothing was tagged", "the build failed", "target web: failed to solve"])
-        .await;
+    refused(
+        &world,
+        &[("FAKE_BUILDX", "target-fails:web")],
+        &["nothing was tagged", "the build failed", "target web: failed to solve"],
+    )
+    .await;
     assert_eq!(asked(&world, Service::Fulcio), 0);
-    refused(&world, &[("FAKE_BUILDX", "missing-platform")], &["nothing was tagged", "target `api`", "was built without `linux/arm64`"])
-        .await;
+    refused(
+        &world,
+        &[("FAKE_BUILDX", "missing-platform")],
+        &["nothing was tagged", "target `api`", "was built without `linux/arm64`"],
+    )
+    .await;
     refused(&world, &[("FAKE_BUILDX", "foreign-sbom")], &["nothing was tagged"]).await;
 }
 
@@ -196,7 +248,10 @@ async fn a_target_that_fails_leaves_no_name_on_any() {
 async fn a_target_that_does_not_verify_leaves_no_name_on_the_others() {
     let world = world().await;
     for path in ["/v2/web/", "/v2/mirror/web/", "/v2/api/"] {
-        world.sandbox.faults().add(Fault { skip: 12, ..always(Service::Registry, None, path, Effect::Status(403)) });
+        world
+            .sandbox
+            .faults()
+            .add(Fault { skip: 12, ..always(Service::Registry, None, path, Effect::Status(403)) });
         refused(&world, &[], &["nothing was tagged"]).await;
     }
 }
@@ -212,7 +267,10 @@ async fn whatever_request_fails_no_name_of_any_target_is_without_proof() {
     // A sample of the many before the names, and every third of those around them.
     for skip in (0..total).filter(|skip| skip % 37 == 0 || (skip + 24 > total && skip % 3 == 0)) {
         let world = world().await;
-        world.sandbox.faults().add(Fault { skip, ..always(Service::Registry, None, "", Effect::Status(403)) });
+        world
+            .sandbox
+            .faults()
+            .add(Fault { skip, ..always(Service::Registry, None, "", Effect::Status(403)) });
         let run = bake(&world, &[]).await;
         world.sandbox.faults().clear();
         let names = names(&world).await;
@@ -220,14 +278,20 @@ async fn whatever_request_fails_no_name_of_any_target_is_without_proof() {
             // With the first name on any, all targets have their evidence.
             let digests: Vec<String> = names.iter().map(|(_, image)| image.clone()).collect();
             for image in digests {
-                let platforms: &[&str] = if image.starts_with("api") { &["linux/amd64", "linux/arm64"] } else { &["linux/amd64"] };
+                let platforms: &[&str] = if image.starts_with("api") {
+                    &["linux/amd64", "linux/arm64"]
+                } else {
+                    &["linux/amd64"]
+                };
                 verify(&world, &image, platforms).await;
             }
         }
         match run.code {
             Some(0) => assert_eq!(names.len(), 5, "{}", run.log),
             Some(3) => partly += 1,
-            Some(1) => assert!(names.is_empty() && run.log.contains("nothing was tagged"), "{}", run.log),
+            Some(1) => {
+                assert!(names.is_empty() && run.log.contains("nothing was tagged"), "{}", run.log)
+            }
             other => panic!("{other:?}: {}", run.log),
         }
     }
@@ -275,11 +339,17 @@ async fn two_targets_with_one_image_are_signed_once() {
 async fn a_pull_request_builds_every_target_and_pushes_nothing() {
     let world = world_with(|definition, _| definition["target"]["web"]["tags"] = json!([])).await;
     let file = world.folder.path().join("definition.json");
-    let change =
-        [("GITHUB_EVENT_NAME", "pull_request"), ("GITHUB_REF", "refs/pull/7/merge"), ("FAKE_BUILDX_DEFINITION", file.to_str().unwrap())];
+    let change = [
+        ("GITHUB_EVENT_NAME", "pull_request"),
+        ("GITHUB_REF", "refs/pull/7/merge"),
+        ("FAKE_BUILDX_DEFINITION", file.to_str().unwrap()),
+    ];
     let run = succeeds(&world, &change).await;
-    for part in ["Plan:       bake only", "2 targets built, nothing pushed", "to publish this would be refused: target `web` has no `tags`"]
-    {
+    for part in [
+        "Plan:       bake only",
+        "2 targets built, nothing pushed",
+        "to publish this would be refused: target `web` has no `tags`",
+    ] {
         assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
     }
     assert_eq!(world.beyond_questions().len(), 0, "{:?}", world.beyond_questions());
@@ -293,7 +363,12 @@ async fn a_pull_request_builds_every_target_and_pushes_nothing() {
     for name in ["metadata", "evidence"] {
         assert_eq!(output(name), json!({ "api": {}, "web": {} }));
     }
-    assert!(run.outputs.len() == 3 && run.summary.starts_with("## 🔨 Built, not published"), "{:?} {}", run.outputs, run.summary);
+    assert!(
+        run.outputs.len() == 3 && run.summary.starts_with("## 🔨 Built, not published"),
+        "{:?} {}",
+        run.outputs,
+        run.summary
+    );
 }
 
 /// Without a checkout: the builder fetches the bake files, and what they are relative to.
@@ -320,17 +395,31 @@ async fn the_commit_of_the_run_is_what_is_baked_by_default() {
     let run = succeeds(&world, &change).await;
     let read = |file: &str| serde_json::from_slice::<Value>(&std::fs::read(file).unwrap()).unwrap();
     let variables = world.sandbox.environment();
-    let of_run = |name: &str| variables.iter().find(|(variable, _)| variable == name).unwrap().1.clone();
-    let commit = format!("https://github.com/{}.git#{}", of_run("GITHUB_REPOSITORY"), of_run("GITHUB_SHA"));
+    let of_run =
+        |name: &str| variables.iter().find(|(variable, _)| variable == name).unwrap().1.clone();
+    let commit =
+        format!("https://github.com/{}.git#{}", of_run("GITHUB_REPOSITORY"), of_run("GITHUB_SHA"));
     let printed = read(&files[0]);
     assert_eq!(printed[2], "--builder");
     assert_eq!(printed.as_array().unwrap()[4..], [json!(commit), json!("api")]);
     let built = read(&files[1]);
-    let secret = json!([{ "id": "GIT_AUTH_TOKEN.github.com", "env": "BUILDX_BAKE_GIT_AUTH_TOKEN" }]);
+    let secret =
+        json!([{ "id": "GIT_AUTH_TOKEN.github.com", "env": "BUILDX_BAKE_GIT_AUTH_TOKEN" }]);
     assert_eq!(built["target"]["api"]["context"], format!("{commit}:services/api"));
-    assert_eq!(built["target"]["api"]["contexts"], json!({ "base": "target:base", "shared": "cwd://shared" }));
-    assert_eq!((&built["target"]["base"]["context"], &built["target"]["api"]["secret"]), (&json!(commit), &secret));
-    assert!(std::fs::read_to_string(&files[2]).unwrap().lines().any(|line| line == "BUILDX_BAKE_GIT_AUTH_TOKEN=t0ken"));
+    assert_eq!(
+        built["target"]["api"]["contexts"],
+        json!({ "base": "target:base", "shared": "cwd://shared" })
+    );
+    assert_eq!(
+        (&built["target"]["base"]["context"], &built["target"]["api"]["secret"]),
+        (&json!(commit), &secret)
+    );
+    assert!(
+        std::fs::read_to_string(&files[2])
+            .unwrap()
+            .lines()
+            .any(|line| line == "BUILDX_BAKE_GIT_AUTH_TOKEN=t0ken")
+    );
     let said: Vec<&str> = run.log.lines().filter(|line| line.contains("t0ken")).collect();
     assert_eq!(said, ["::add-mask::t0ken"]);
     assert!(run.log.contains(&format!("Source:     {commit}")), "{}", run.log);
@@ -338,8 +427,16 @@ async fn the_commit_of_the_run_is_what_is_baked_by_default() {
     assert_eq!(names.len(), 2, "{names:?}");
     let missing = [("INPUT_FILES", "gone.hcl"), ("FAKE_BUILDX_REPOSITORY", repository.as_str())];
     let run = bake(&world, &missing).await;
-    for part in ["nothing was built", "the bake files of `https://github.com/", "`cwd://NAME` is one in the workspace"] {
-        assert!(run.code == Some(1) && run.log.contains(part), "`{part}` is missing in {}", run.log);
+    for part in [
+        "nothing was built",
+        "the bake files of `https://github.com/",
+        "`cwd://NAME` is one in the workspace",
+    ] {
+        assert!(
+            run.code == Some(1) && run.log.contains(part),
+            "`{part}` is missing in {}",
+            run.log
+        );
     }
 }
 
@@ -401,9 +498,16 @@ async fn secrets_among_the_arguments_and_caches_under_a_name_stand_in_the_way() 
             json!([{ "type": "registry", "ref": format!("{}/api:latest", world.sandbox.registry()) }]);
     })
     .await;
-    let run =
-        refused(&world, &[], &["2 things stand in the way", "`args` of target `base`: `NPM_TOKEN` looks like a secret", "`cache-to`"])
-            .await;
+    let run = refused(
+        &world,
+        &[],
+        &[
+            "2 things stand in the way",
+            "`args` of target `base`: `NPM_TOKEN` looks like a secret",
+            "`cache-to`",
+        ],
+    )
+    .await;
     assert!(!run.log.contains("abcdefgh1234"), "{}", run.log);
 }
 
@@ -414,8 +518,21 @@ async fn a_full_version_of_one_target_that_another_commit_took_stops_all() {
     let before = names(&world).await;
     // A trusted root that knows nothing of the first publication: a stranger's image.
     let other = World::new().await;
-    let run = bake(&world, &[("INPUT_TRUSTED-ROOT", other.sandbox.trusted_root().to_str().unwrap()), ("FAKE_BUILDX_SALT", "new")]).await;
-    assert!(run.code == Some(1) && run.log.contains("web:1.2.3` is taken") && run.log.contains("nothing was tagged"), "{}", run.log);
+    let run = bake(
+        &world,
+        &[
+            ("INPUT_TRUSTED-ROOT", other.sandbox.trusted_root().to_str().unwrap()),
+            ("FAKE_BUILDX_SALT", "new"),
+        ],
+    )
+    .await;
+    assert!(
+        run.code == Some(1)
+            && run.log.contains("web:1.2.3` is taken")
+            && run.log.contains("nothing was tagged"),
+        "{}",
+        run.log
+    );
     assert_eq!(names(&world).await, before);
 }
 
@@ -426,9 +543,23 @@ async fn every_target_has_cyclonedx_where_that_is_asked_for() {
     let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
     let mut platforms = 0;
     for target in ["api", "web"] {
-        for subject in evidence[target]["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] == "platform") {
-            let kinds = |kind: &str| subject["attestations"].as_array().unwrap().iter().any(|found| found["predicateType"] == kind);
-            assert!(kinds("https://cyclonedx.org/bom") && !kinds("https://spdx.dev/Document"), "{subject:#}");
+        for subject in evidence[target]["subjects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|subject| subject["kind"] == "platform")
+        {
+            let kinds = |kind: &str| {
+                subject["attestations"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|found| found["predicateType"] == kind)
+            };
+            assert!(
+                kinds("https://cyclonedx.org/bom") && !kinds("https://spdx.dev/Document"),
+                "{subject:#}"
+            );
             platforms += 1;
         }
     }

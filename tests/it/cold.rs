@@ -1,5 +1,5 @@
-//! `tools/cold` around a Makefile of our own: a fresh clone, empty caches, the table, and what it leaves.
-//! Neither of README's commands runs here.
+//! `tools/cold` around a Makefile of our own: a fresh clone, empty caches, the table, and what it
+//! leaves. Neither of README's commands runs here.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -28,7 +28,9 @@ impl Checkout {
             &["-c", "user.name=o", "-c", "user.email=o@o.o", "commit", "--quiet", "-m", "all"],
         ] {
             let mut git = Command::new("git");
-            assert!(git.current_dir(checkout.path("repo")).args(arguments).status().unwrap().success());
+            assert!(
+                git.current_dir(checkout.path("repo")).args(arguments).status().unwrap().success()
+            );
         }
         checkout
     }
@@ -65,7 +67,8 @@ impl Checkout {
 #[test]
 fn a_cold_run_has_a_fresh_clone_and_empty_caches_and_tells_the_time_of_each_part() {
     let notes = "printf '7\\tsetting up\\n' >>$$SUPPLY_ACTION_TIMES";
-    let says = "printf 'is %s\\n' \"$$PWD\" \"$$RUSTC_WRAPPER\" \"$$SUPPLY_ACTION_FRESH\" \"$$MAKEFLAGS\"";
+    let says =
+        "printf 'is %s\\n' \"$$PWD\" \"$$RUSTC_WRAPPER\" \"$$SUPPLY_ACTION_FRESH\" \"$$MAKEFLAGS\"";
     let caches = "printf 'cache %s\\n' $$XDG_CACHE_HOME $$CARGO_HOME $$CARGO_TARGET_DIR $$GOCACHE \
                   $$GOMODCACHE $$GOPATH $$PIP_CACHE_DIR $$npm_config_cache";
     // As Go keeps its modules.
@@ -86,7 +89,10 @@ fn a_cold_run_has_a_fresh_clone_and_empty_caches_and_tells_the_time_of_each_part
     }
     let of_outside: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("is ")).collect();
     assert!(of_outside[0].ends_with("/clone"), "{said}");
-    assert!(of_outside[1..4].iter().all(|value| ["", "--no-print-directory"].contains(&value.trim())), "{said}");
+    assert!(
+        of_outside[1..4].iter().all(|value| ["", "--no-print-directory"].contains(&value.trim())),
+        "{said}"
+    );
     assert!(said.contains("make rehearse: within 480 s\n     7    setting up\n"), "{said}");
     assert!(said.contains("make rehearse, again: within 15 s\n     7    setting up\n"), "{said}");
     assert_eq!(checkout.left(), Vec::<PathBuf>::new());
@@ -110,7 +116,8 @@ fn a_cold_run_that_fails_says_so_and_keeps_what_is_there() {
 #[test]
 fn a_cold_run_that_is_ended_leaves_neither_folder_nor_process() {
     let checkout = Checkout::new("@echo $$$$ >$$XDG_CACHE_HOME.pid; sleep 600");
-    let mut running = checkout.command("rehearse").stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut running =
+        checkout.command("rehearse").stderr(std::process::Stdio::null()).spawn().unwrap();
     let pid = loop {
         let file = checkout.left().first().map(|folder| folder.join("cache.pid"));
         let text = file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();

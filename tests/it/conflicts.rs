@@ -13,17 +13,31 @@ async fn published(world: &World) -> String {
 
 /// Puts `tag` on a manifest that is in the registry, as another run would.
 pub(crate) async fn move_tag(world: &World, tag: &str, digest: &str) {
-    let url = |reference: &str| format!("http://{}/v2/app/manifests/{reference}", world.sandbox.registry());
+    let url = |reference: &str| {
+        format!("http://{}/v2/app/manifests/{reference}", world.sandbox.registry())
+    };
     let manifest = reqwest::get(url(digest)).await.unwrap();
     let kind = manifest.headers()["content-type"].clone();
     let bytes = manifest.bytes().await.unwrap();
-    let answer = reqwest::Client::new().put(url(tag)).header("content-type", kind).body(bytes).send().await.unwrap();
+    let answer = reqwest::Client::new()
+        .put(url(tag))
+        .header("content-type", kind)
+        .body(bytes)
+        .send()
+        .await
+        .unwrap();
     assert!(answer.status().is_success());
 }
 
 /// The image of the first platform, which has no evidence of a workflow.
 pub(crate) async fn platform_of(world: &World, index: &str) -> String {
-    let bytes = reqwest::get(format!("http://{}/v2/app/manifests/{index}", world.sandbox.registry())).await.unwrap().bytes().await.unwrap();
+    let bytes =
+        reqwest::get(format!("http://{}/v2/app/manifests/{index}", world.sandbox.registry()))
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
     let index: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     index["manifests"][0]["digest"].as_str().unwrap().to_owned()
 }
@@ -53,11 +67,16 @@ fn certificates(world: &World) -> usize {
     world.sandbox.requests().iter().filter(|request| request.service == Service::Fulcio).count()
 }
 
-/// A delayed request may be listed only when it is answered; the index pushed by the build is the other sign.
+/// A delayed request may be listed only when it is answered; the index pushed by the build is the
+/// other sign.
 fn waiting_for_certificate(world: &World) -> bool {
     let requests = world.sandbox.requests();
-    let planned = requests.iter().rposition(|request| request.method == "GET" && request.path.ends_with("/manifests/latest"));
-    let built = requests.iter().rposition(|request| request.method == "PUT" && request.path.contains("/manifests/sha256:"));
+    let planned = requests.iter().rposition(|request| {
+        request.method == "GET" && request.path.ends_with("/manifests/latest")
+    });
+    let built = requests.iter().rposition(|request| {
+        request.method == "PUT" && request.path.contains("/manifests/sha256:")
+    });
     matches!((planned, built), (Some(planned), Some(built)) if planned < built)
 }
 
@@ -92,7 +111,8 @@ async fn overwriting_may_be_asked_for() {
 #[tokio::test]
 async fn a_run_of_the_same_commit_is_no_conflict() {
     let mut world = World::new().await;
-    // Published by a run of this commit, with evidence that says so; then `latest` is moved away and back by "the other attempt".
+    // Published by a run of this commit, with evidence that says so; then `latest` is moved away
+    // and back by "the other attempt".
     world.set("INPUT_TAGS", "v1\nlatest");
     let first = published(&world).await;
     let second = published(world.set("FAKE_BUILDX_SALT", "second attempt")).await;
@@ -118,7 +138,9 @@ async fn a_failure_between_two_names_says_which_and_a_rerun_completes_them() {
     assert_eq!(run.code, Some(3), "{}", run.log);
     let image = format!("{}/app", world.sandbox.registry());
     for word in [
-        format!("only some names were put; put: `{image}:v1.2.3`; not put: `{image}:v1`, `{image}:latest`"),
+        format!(
+            "only some names were put; put: `{image}:v1.2.3`; not put: `{image}:v1`, `{image}:latest`"
+        ),
         "403".into(),
         "run the workflow again".into(),
     ] {

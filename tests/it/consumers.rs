@@ -1,4 +1,5 @@
-//! `verify` for who consumes: whatever formats the evidence is in, what is said of what is there, and what could not be found out.
+//! `verify` for who consumes: whatever formats the evidence is in, what is said of what is there,
+//! and what could not be found out.
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -33,7 +34,11 @@ fn url(world: &World, what: &str) -> String {
 }
 
 async fn delete(world: &World, reference: &str) {
-    let answer = reqwest::Client::new().delete(url(world, &format!("manifests/{reference}"))).send().await.unwrap();
+    let answer = reqwest::Client::new()
+        .delete(url(world, &format!("manifests/{reference}")))
+        .send()
+        .await
+        .unwrap();
     assert!(answer.status().is_success(), "{reference}: {}", answer.status());
 }
 
@@ -41,7 +46,10 @@ async fn delete(world: &World, reference: &str) {
 async fn without_bundles(world: &World, run: &Run, which: impl Fn(&str) -> bool) {
     let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
     let lists = |subject: &Value| -> Vec<Value> {
-        ["signatures", "attestations"].iter().flat_map(|list| subject[*list].as_array().unwrap().clone()).collect()
+        ["signatures", "attestations"]
+            .iter()
+            .flat_map(|list| subject[*list].as_array().unwrap().clone())
+            .collect()
     };
     for statement in evidence["subjects"].as_array().unwrap().iter().flat_map(lists) {
         if statement["format"] == "bundle" && which(statement["predicateType"].as_str().unwrap()) {
@@ -65,25 +73,46 @@ async fn a_signature_of_the_older_format_and_a_provenance_bundle_count_together(
     without_layers(&world, "att").await;
     let (identity, image) = (world.identity().0, run.outputs["image-ref"].as_str());
     let check = async |arguments: &[&str]| verify(&world, &[arguments, &[image]].concat()).await;
-    for who in [["--certificate-identity", &identity], ["--certificate-identity-regexp", "https://github.com/example/.*"]] {
+    for who in [
+        ["--certificate-identity", &identity],
+        ["--certificate-identity-regexp", "https://github.com/example/.*"],
+    ] {
         let output = check(&who).await;
         let text = told(&output);
         assert!(output.status.success() && text.contains("together   verified"), "{text}");
-        assert!(text.contains("bundles    the index (") && text.contains("legacy     the index ("), "{text}");
-        let json: Value = serde_json::from_slice(&check(&[who[0], who[1], "--json"]).await.stdout).unwrap();
-        assert_eq!((&json["verified"], &json["outcome"], &json["together"]), (&json!(true), &json!("verified"), &json!(true)));
+        assert!(
+            text.contains("bundles    the index (") && text.contains("legacy     the index ("),
+            "{text}"
+        );
+        let json: Value =
+            serde_json::from_slice(&check(&[who[0], who[1], "--json"]).await.stdout).unwrap();
+        assert_eq!(
+            (&json["verified"], &json["outcome"], &json["together"]),
+            (&json!(true), &json!("verified"), &json!(true))
+        );
         // Those that are named are meant, and each of them.
         for formats in ["bundle", "legacy", "bundle,legacy"] {
             let output = check(&[who[0], who[1], "--signature-formats", formats]).await;
-            assert!(output.status.code() == Some(1) && said(&output).contains("has no valid"), "{formats}: {}", said(&output));
+            assert!(
+                output.status.code() == Some(1) && said(&output).contains("has no valid"),
+                "{formats}: {}",
+                said(&output)
+            );
         }
         // A kind that is in neither is missing.
-        without_kind(&check(&[who[0], who[1], "--require", "platforms=https://example.com/scan/v1"]).await, "https://example.com/scan/v1");
+        without_kind(
+            &check(&[who[0], who[1], "--require", "platforms=https://example.com/scan/v1"]).await,
+            "https://example.com/scan/v1",
+        );
     }
 }
 
 fn without_kind(output: &Output, kind: &str) {
-    assert!(output.status.code() == Some(1) && said(output).contains(&format!("has no valid `{kind}`")), "{}", said(output));
+    assert!(
+        output.status.code() == Some(1) && said(output).contains(&format!("has no valid `{kind}`")),
+        "{}",
+        said(output)
+    );
 }
 
 #[tokio::test]
@@ -93,11 +122,20 @@ async fn attestations_of_the_older_format_alone_are_found_by_pattern_and_by_repo
     without_bundles(&world, &run, |_| true).await;
     without_layers(&world, "sig").await;
     let image = run.outputs["image-ref"].as_str();
-    let asked = ["--require", "index=https://slsa.dev/provenance/v1", "--require", "platforms=provenance,sbom"];
-    for who in [["--certificate-identity-regexp", "https://github.com/example/hello/.*"], ["--repo", "example/hello"]] {
+    let asked = [
+        "--require",
+        "index=https://slsa.dev/provenance/v1",
+        "--require",
+        "platforms=provenance,sbom",
+    ];
+    for who in [
+        ["--certificate-identity-regexp", "https://github.com/example/hello/.*"],
+        ["--repo", "example/hello"],
+    ] {
         let output = verify(&world, &[&who[..], &asked, &[image]].concat()).await;
         assert!(output.status.success(), "{}", said(&output));
-        // Nothing that is asked for by default is there but the provenance, and that is said with what to ask for.
+        // Nothing that is asked for by default is there but the provenance, and that is said with
+        // what to ask for.
         let output = verify(&world, &[&who[..], &[image]].concat()).await;
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
@@ -121,11 +159,18 @@ async fn what_nobody_signed_is_said_with_what_buildkit_left() {
     without_layers(&world, "sig").await;
     without_layers(&world, "att").await;
     let (identity, image) = (world.identity().0, run.outputs["image-ref"].as_str());
-    for who in [["--certificate-identity", identity.as_str()], ["--certificate-identity-regexp", ".*"], ["--repo", "example/hello"]] {
+    for who in [
+        ["--certificate-identity", identity.as_str()],
+        ["--certificate-identity-regexp", ".*"],
+        ["--repo", "example/hello"],
+    ] {
         let output = verify(&world, &[&who[..], &["--json", image]].concat()).await;
         let text = said(&output);
         assert!(text.contains("it has no signature at all; it has BuildKit's unsigned provenance and BuildKit's unsigned SBOM"), "{text}");
-        assert!(text.contains("hint: nothing here can be verified") && !text.contains("rerun"), "{text}");
+        assert!(
+            text.contains("hint: nothing here can be verified") && !text.contains("rerun"),
+            "{text}"
+        );
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((output.status.code(), &json["outcome"]), (Some(1), &json!("not-verified")));
         assert_eq!(json["hints"].as_array().unwrap().len(), 1, "{json}");
@@ -137,7 +182,9 @@ async fn an_sbom_is_asked_for_in_whichever_format() {
     let world = World::new().await;
     let run = published(&world, &[("INPUT_SBOM-FORMAT", "cyclonedx")]).await;
     let (identity, image) = (world.identity().0, run.outputs["image-ref"].as_str());
-    let check = async |required: &str| verify(&world, &["--certificate-identity", &identity, "--require", required, image]).await;
+    let check = async |required: &str| {
+        verify(&world, &["--certificate-identity", &identity, "--require", required, image]).await
+    };
     let output = check("platforms=signature,sbom").await;
     assert!(output.status.success(), "{}", said(&output));
     // A predicate type is that type and no other.
@@ -145,7 +192,11 @@ async fn an_sbom_is_asked_for_in_whichever_format() {
     let output = check("index=sbom").await;
     without_kind(&output, "https://spdx.dev/Document` or `https://cyclonedx.org/bom");
     let text = said(&output);
-    assert!(text.contains("though every platform has one") && text.contains("--require platforms=signature,"), "{text}");
+    assert!(
+        text.contains("though every platform has one")
+            && text.contains("--require platforms=signature,"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -155,14 +206,28 @@ async fn the_issuer_that_vouched_is_named_with_how_to_ask_for_it() {
     let (identity, issuer) = world.identity();
     let image = run.outputs["image-ref"].as_str();
     let root = world.sandbox.trusted_root().display().to_string();
-    for who in [["--certificate-identity", identity.as_str()], ["--certificate-identity-regexp", ".*"], ["--repo", "example/hello"]] {
+    for who in [
+        ["--certificate-identity", identity.as_str()],
+        ["--certificate-identity-regexp", ".*"],
+        ["--repo", "example/hello"],
+    ] {
         let check = async |more: &[&str]| {
-            world.command().args(["verify", "--trusted-root", &root]).args(who).args(more).arg(image).output().await.unwrap()
+            world
+                .command()
+                .args(["verify", "--trusted-root", &root])
+                .args(who)
+                .args(more)
+                .arg(image)
+                .output()
+                .await
+                .unwrap()
         };
         let output = check(&[]).await;
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        let hint = format!("hint: `{issuer}` vouched for that name: if you trust it to do so, pass `--certificate-oidc-issuer {issuer}`");
+        let hint = format!(
+            "hint: `{issuer}` vouched for that name: if you trust it to do so, pass `--certificate-oidc-issuer {issuer}`"
+        );
         assert!(text.contains(&hint), "{text}");
         assert!(!text.contains("rerun"), "{text}");
         // As it says.
@@ -187,7 +252,8 @@ async fn a_repository_is_its_own_workflow_in_its_own_run_unless_another_signer_i
     let shared = image("victim/app", Some(SHARED), "shared", "v2.0.0").await;
     let evil = image("mallory/evil", Some(SHARED), "evil", "v3.0.0").await;
     let evils_own = image("mallory/evil", None, "evils", "v4.0.0").await;
-    // Mallory's run that calls a workflow of the victim's, which then signs: the workflow is the victim's, the run is not.
+    // Mallory's run that calls a workflow of the victim's, which then signs: the workflow is the
+    // victim's, the run is not.
     let theirs = "victim/app/.github/workflows/release.yml@refs/heads/main";
     let called = image("mallory/evil", Some(theirs), "called", "v5.0.0").await;
     let signer = format!("https://github.com/{SHARED}");
@@ -195,25 +261,59 @@ async fn a_repository_is_its_own_workflow_in_its_own_run_unless_another_signer_i
         let output = verify(&world, &[arguments, &[image]].concat()).await;
         (output.status.code(), told(&output))
     };
-    for repo in ["victim/app", "Victim/App", "https://github.com/victim/app", "https://github.com/victim/app.git"] {
+    for repo in [
+        "victim/app",
+        "Victim/App",
+        "https://github.com/victim/app",
+        "https://github.com/victim/app.git",
+    ] {
         let (code, text) = check(&own, &["--repo", repo]).await;
-        assert!(code == Some(0) && text.contains("source     https://github.com/victim/app"), "{text}");
+        assert!(
+            code == Some(0) && text.contains("source     https://github.com/victim/app"),
+            "{text}"
+        );
     }
-    assert_eq!(check(&own, &["-R", "victim/app", "--source-ref", "refs/heads/main"]).await.0, Some(0));
+    assert_eq!(
+        check(&own, &["-R", "victim/app", "--source-ref", "refs/heads/main"]).await.0,
+        Some(0)
+    );
     for (image, arguments, why) in [
-        (&own, &["--repo", "victim/app2"][..], "no signature is by a workflow of `https://github.com/victim/app2`"),
-        (&own, &["--repo", "victim/app", "--source-ref", "refs/tags/v1"], "its ref is `refs/heads/main`"),
+        (
+            &own,
+            &["--repo", "victim/app2"][..],
+            "no signature is by a workflow of `https://github.com/victim/app2`",
+        ),
+        (
+            &own,
+            &["--repo", "victim/app", "--source-ref", "refs/tags/v1"],
+            "its ref is `refs/heads/main`",
+        ),
         (&shared, &["--repo", "victim/app"], "no signature is by a workflow of"),
         (&evil, &["--repo", "victim/app"], "no signature is by a workflow of"),
         (&evils_own, &["--repo", "victim/app"], "no signature is by a workflow of"),
-        (&called, &["--repo", "victim/app"], "its repository is `https://github.com/mallory/evil`, and not"),
-        (&evil, &["--repo", "victim/app", "--certificate-identity", &signer], "its repository is `https://github.com/mallory/evil`"),
-        (&evil, &["--repo", "victim/app", "--certificate-identity-regexp", ".*"], "its repository is `https://github.com/mallory/evil`"),
+        (
+            &called,
+            &["--repo", "victim/app"],
+            "its repository is `https://github.com/mallory/evil`, and not",
+        ),
+        (
+            &evil,
+            &["--repo", "victim/app", "--certificate-identity", &signer],
+            "its repository is `https://github.com/mallory/evil`",
+        ),
+        (
+            &evil,
+            &["--repo", "victim/app", "--certificate-identity-regexp", ".*"],
+            "its repository is `https://github.com/mallory/evil`",
+        ),
     ] {
         let (code, text) = check(image, arguments).await;
         assert!(code == Some(1) && text.contains(why), "{arguments:?}: {text}");
     }
-    for who in [["--certificate-identity", &signer], ["--certificate-identity-regexp", "https://github.com/org/.*"]] {
+    for who in [
+        ["--certificate-identity", &signer],
+        ["--certificate-identity-regexp", "https://github.com/org/.*"],
+    ] {
         let (code, text) = check(&shared, &["--repo", "victim/app", who[0], who[1]]).await;
         assert_eq!(code, Some(0), "{text}");
     }
@@ -235,8 +335,14 @@ async fn what_could_not_be_found_out_has_an_exit_code_of_its_own() {
     let (identity, image) = (world.identity().0, run.outputs["image-ref"].clone());
     let tag = format!("{}/app:v1.2.3", world.sandbox.registry());
     let check = async |arguments: &[&str]| {
-        let output = verify(&world, &[&["--certificate-identity", &identity, "--json"], arguments].concat()).await;
-        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap(), said(&output))
+        let output =
+            verify(&world, &[&["--certificate-identity", &identity, "--json"], arguments].concat())
+                .await;
+        (
+            output.status.code(),
+            serde_json::from_slice::<Value>(&output.stdout).unwrap(),
+            said(&output),
+        )
     };
     for (status, hint) in [
         (401, "log in with `docker login`"),
@@ -244,10 +350,19 @@ async fn what_could_not_be_found_out_has_an_exit_code_of_its_own() {
         (429, "the registry limits requests"),
         (503, "the registry seems unwell"),
     ] {
-        world.sandbox.faults().add(always(Service::Registry, Some("GET"), "manifests/", Effect::Status(status)));
+        world.sandbox.faults().add(always(
+            Service::Registry,
+            Some("GET"),
+            "manifests/",
+            Effect::Status(status),
+        ));
         for image in [&image, &tag] {
             let (code, json, text) = check(&[image]).await;
-            assert_eq!((code, &json["verified"], &json["outcome"]), (Some(4), &json!(false), &json!("unknown")), "{status}: {text}");
+            assert_eq!(
+                (code, &json["verified"], &json["outcome"]),
+                (Some(4), &json!(false), &json!("unknown")),
+                "{status}: {text}"
+            );
             assert!(text.contains("it could not be found out") && text.contains(hint), "{text}");
             for publishers in ["registry-auth", "rerun", "run the workflow again", "reused"] {
                 assert!(!text.contains(publishers), "{publishers}: {text}");
@@ -257,15 +372,26 @@ async fn what_could_not_be_found_out_has_an_exit_code_of_its_own() {
     }
     // Nobody listens there.
     let (code, json, text) = check(&["127.0.0.1:1/a/b:v1"]).await;
-    assert!(code == Some(4) && json["outcome"] == "unknown" && text.contains("this machine can reach it"), "{text}");
+    assert!(
+        code == Some(4)
+            && json["outcome"] == "unknown"
+            && text.contains("this machine can reach it"),
+        "{text}"
+    );
     // What is known is no question: a name that is not there, and bytes that are others.
     let (code, json, _) = check(&[&tag.replace("v1.2.3", "v9")]).await;
     assert_eq!((code, &json["outcome"]), (Some(1), &json!("not-verified")));
-    world.sandbox.faults().add(always(Service::Registry, Some("GET"), "manifests/sha256:", Effect::Corrupt));
+    world.sandbox.faults().add(always(
+        Service::Registry,
+        Some("GET"),
+        "manifests/sha256:",
+        Effect::Corrupt,
+    ));
     let (code, json, text) = check(&[&image]).await;
     assert_eq!((code, &json["outcome"]), (Some(1), &json!("not-verified")), "{text}");
     world.sandbox.faults().clear();
-    let (code, json, text) = check(&["--require", "platforms=https://example.com/scan/v1", &image]).await;
+    let (code, json, text) =
+        check(&["--require", "platforms=https://example.com/scan/v1", &image]).await;
     assert_eq!((code, &json["outcome"]), (Some(1), &json!("not-verified")), "{text}");
 }
 
@@ -274,18 +400,38 @@ async fn one_format_that_cannot_be_read_hides_nothing_and_proves_nothing() {
     let world = World::new().await;
     let run = published(&world, &[]).await;
     let (identity, image) = (world.identity().0, run.outputs["image-ref"].as_str());
-    let check = async |arguments: &[&str]| verify(&world, &[&["--certificate-identity", &identity], arguments, &[image]].concat()).await;
-    world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/referrers/", Effect::Status(403)));
+    let check = async |arguments: &[&str]| {
+        verify(&world, &[&["--certificate-identity", &identity], arguments, &[image]].concat())
+            .await
+    };
+    world.sandbox.faults().add(always(
+        Service::Registry,
+        Some("GET"),
+        "/referrers/",
+        Effect::Status(403),
+    ));
     let output = check(&[]).await;
     let text = told(&output);
-    assert!(output.status.success() && text.contains("bundles    could not be read: ") && text.contains("legacy     verified"), "{text}");
+    assert!(
+        output.status.success()
+            && text.contains("bundles    could not be read: ")
+            && text.contains("legacy     verified"),
+        "{text}"
+    );
     // What the readable format lacks may be in the other.
     for (arguments, why) in [
-        (&["--require", "index=https://example.com/scan/v1"][..], "what it has as bundles could not be read"),
+        (
+            &["--require", "index=https://example.com/scan/v1"][..],
+            "what it has as bundles could not be read",
+        ),
         (&["--signature-formats", "bundle"], "was refused: 403"),
     ] {
         let output = check(arguments).await;
-        assert!(output.status.code() == Some(4) && said(&output).contains(why), "{}", said(&output));
+        assert!(
+            output.status.code() == Some(4) && said(&output).contains(why),
+            "{}",
+            said(&output)
+        );
     }
     let digest: Digest = run.outputs["digest"].parse().unwrap();
     assert!(world.verify(digest.as_str()).await.is_err());
@@ -338,16 +484,25 @@ fn statement(kind: &str, subject: &Digest) -> String {
 async fn attach(world: &World, subject: &Descriptor, bundle: &str) {
     let (registry, repository) = (world.registry(), world.repository());
     let artifact_type = "application/vnd.dev.sigstore.bundle.v0.3+json";
-    let artifact = Artifact { artifact_type, layer: bundle.to_owned().into(), annotations: BTreeMap::new() };
+    let artifact =
+        Artifact { artifact_type, layer: bundle.to_owned().into(), annotations: BTreeMap::new() };
     let place = registry.open_upload(&repository).await.unwrap();
     registry.stage_artifact(&repository, place, &artifact).await.unwrap();
     registry.attach_artifact(&repository, subject, &artifact).await.unwrap();
 }
 
-async fn append(world: &World, subject: &Digest, attached: Attached, media_type: &str, bytes: &str, annotations: &[(&str, &str)]) {
+async fn append(
+    world: &World,
+    subject: &Digest,
+    attached: Attached,
+    media_type: &str,
+    bytes: &str,
+    annotations: &[(&str, &str)],
+) {
     let (registry, repository) = (world.registry(), world.repository());
     let mut descriptor = Descriptor::of(bytes.as_bytes(), media_type);
-    descriptor.annotations = annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    descriptor.annotations =
+        annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let layer = LegacyLayer { descriptor, bytes: bytes.to_owned().into() };
     let opened = registry.open_legacy(&repository, subject, attached, 1).await.unwrap();
     registry.append_legacy(&repository, subject, attached, opened, &[layer]).await.unwrap();
@@ -360,7 +515,9 @@ async fn put(world: &World, manifest: &Value, blobs: &[&str], tag: &str) -> Desc
         let bytes = bytes::Bytes::from((*blob).to_owned());
         registry.put_blob(&repository, &bytes, &Descriptor::of(&bytes, "x")).await.unwrap();
     }
-    let put = reqwest::Client::new().put(url(world, &format!("manifests/{tag}"))).header("content-type", OCI_MANIFEST);
+    let put = reqwest::Client::new()
+        .put(url(world, &format!("manifests/{tag}")))
+        .header("content-type", OCI_MANIFEST);
     let answer = put.body(manifest.to_string()).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     Descriptor::of(manifest.to_string().as_bytes(), OCI_MANIFEST)
@@ -378,14 +535,23 @@ fn artifact(kind: &str, config: &str, more: &Value) -> Value {
 
 /// Signs a statement in the name of this world's workflow.
 async fn keyless(world: &World, statement: &str) -> String {
-    let request = reqwest::Client::new().get(format!("{}&audience=sigstore", world.env["ACTIONS_ID_TOKEN_REQUEST_URL"]));
-    let answer = request.bearer_auth(&world.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]).send().await.unwrap();
+    let request = reqwest::Client::new()
+        .get(format!("{}&audience=sigstore", world.env["ACTIONS_ID_TOKEN_REQUEST_URL"]));
+    let answer =
+        request.bearer_auth(&world.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]).send().await.unwrap();
     let token: Value = answer.json().await.unwrap();
     let (file, out) = (world.folder.path().join("statement"), world.folder.path().join("signed"));
     std::fs::write(&file, statement).unwrap();
     let mut command = world.command();
-    command.env("SIGSTORE_ID_TOKEN", token["value"].as_str().unwrap()).args(["sign-bundle", "--in-toto"]);
-    command.arg("--signing-config").arg(world.sandbox.signing_config()).arg("--bundle").arg(&out).arg(&file);
+    command
+        .env("SIGSTORE_ID_TOKEN", token["value"].as_str().unwrap())
+        .args(["sign-bundle", "--in-toto"]);
+    command
+        .arg("--signing-config")
+        .arg(world.sandbox.signing_config())
+        .arg("--bundle")
+        .arg(&out)
+        .arg(&file);
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{}", said(&output));
     std::fs::read_to_string(out).unwrap()
@@ -408,24 +574,47 @@ async fn what_a_key_signed_without_a_log_holds_when_that_is_asked_for_and_never_
     let refused = async |required: &str| {
         let output = check(&key.file, &[], required).await;
         let text = said(&output);
-        assert!(output.status.code() == Some(1) && text.contains("`--insecure-ignore-tlog` accepts that"), "{text}");
+        assert!(
+            output.status.code() == Some(1)
+                && text.contains("`--insecure-ignore-tlog` accepts that"),
+            "{text}"
+        );
         let output = check(&other.file, &["--insecure-ignore-tlog"], required).await;
         let text = said(&output);
         assert!(output.status.code() == Some(1) && !text.contains("accepts that"), "{text}");
         let output = check(&key.file, &["--insecure-ignore-tlog"], required).await;
         let text = told(&output);
-        assert!(output.status.success() && text.contains("without an entry in a log, as was asked for"), "{text}");
+        assert!(
+            output.status.success() && text.contains("without an entry in a log, as was asked for"),
+            "{text}"
+        );
     };
     // The newer format.
     attach(&world, &index, &key.bundle(&statement("https://example.com/a", subject))).await;
     refused("index=https://example.com/a").await;
     // The older one: an envelope, and a signature of a payload.
     let envelope = key.envelope(&statement("https://example.com/b", subject)).to_string();
-    append(&world, subject, Attached::Attestations, legacy::DSSE, &envelope, &[(legacy::SIGNATURE, "")]).await;
+    append(
+        &world,
+        subject,
+        Attached::Attestations,
+        legacy::DSSE,
+        &envelope,
+        &[(legacy::SIGNATURE, "")],
+    )
+    .await;
     refused("index=https://example.com/b").await;
     let payload = String::from_utf8(legacy::payload("r.io/a", subject, &BTreeMap::new())).unwrap();
     let signature = key.sign(payload.as_bytes());
-    append(&world, subject, Attached::Signatures, legacy::SIMPLE_SIGNING, &payload, &[(legacy::SIGNATURE, &signature)]).await;
+    append(
+        &world,
+        subject,
+        Attached::Signatures,
+        legacy::SIMPLE_SIGNING,
+        &payload,
+        &[(legacy::SIGNATURE, &signature)],
+    )
+    .await;
     refused("index=signature").await;
     // What is about another image, signed by another, or changed, never holds.
     let elsewhere = Digest::of(b"another image");
@@ -435,20 +624,43 @@ async fn what_a_key_signed_without_a_log_holds_when_that_is_asked_for_and_never_
         .bundle(&statement("https://example.com/e", subject))
         .replace("dsseEnvelope\":{\"payload\":\"ey", "dsseEnvelope\":{\"payload\":\"fy");
     attach(&world, &index, &changed).await;
-    let about_another = String::from_utf8(legacy::payload("r.io/a", &elsewhere, &BTreeMap::new())).unwrap();
+    let about_another =
+        String::from_utf8(legacy::payload("r.io/a", &elsewhere, &BTreeMap::new())).unwrap();
     let platform = run.outputs["platforms"].clone();
     let platforms: Value = serde_json::from_str(&platform).unwrap();
     let amd64: Digest = platforms["linux/amd64"].as_str().unwrap().parse().unwrap();
     let signature = key.sign(about_another.as_bytes());
-    append(&world, &amd64, Attached::Signatures, legacy::SIMPLE_SIGNING, &about_another, &[(legacy::SIGNATURE, &signature)]).await;
-    for required in ["index=https://example.com/c", "index=https://example.com/d", "index=https://example.com/e", "platforms=signature"] {
+    append(
+        &world,
+        &amd64,
+        Attached::Signatures,
+        legacy::SIMPLE_SIGNING,
+        &about_another,
+        &[(legacy::SIGNATURE, &signature)],
+    )
+    .await;
+    for required in [
+        "index=https://example.com/c",
+        "index=https://example.com/d",
+        "index=https://example.com/e",
+        "platforms=signature",
+    ] {
         let output = check(&key.file, &["--insecure-ignore-tlog"], required).await;
-        assert!(output.status.code() == Some(1) && said(&output).contains("has no valid"), "{required}: {}", told(&output));
+        assert!(
+            output.status.code() == Some(1) && said(&output).contains("has no valid"),
+            "{required}: {}",
+            told(&output)
+        );
     }
     // Without the key, it is said that one signed; and a name needs its log.
     let output = verify(&world, &["--certificate-identity", "x", &name]).await;
-    assert!(output.status.code() == Some(1) && said(&output).contains("--key cosign.pub"), "{}", said(&output));
-    let output = verify(&world, &["--certificate-identity", "x", "--insecure-ignore-tlog", &name]).await;
+    assert!(
+        output.status.code() == Some(1) && said(&output).contains("--key cosign.pub"),
+        "{}",
+        said(&output)
+    );
+    let output =
+        verify(&world, &["--certificate-identity", "x", "--insecure-ignore-tlog", &name]).await;
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
 }
 
@@ -460,7 +672,10 @@ async fn artifacts_that_are_no_images_are_verified() {
         let name = world.repository().at(&image.digest).to_string();
         verify(&world, &[&["--certificate-identity", &identity], more, &[&name]].concat()).await
     };
-    let (image_config, docker) = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json");
+    let (image_config, docker) = (
+        "application/vnd.oci.image.config.v1+json",
+        "application/vnd.docker.container.image.v1+json",
+    );
     for (number, (kind, config, more, shown)) in [
         (
             "application/vnd.cncf.helm.config.v1+json",
@@ -468,14 +683,24 @@ async fn artifacts_that_are_no_images_are_verified() {
             json!({}),
             "application/vnd.cncf.helm.config.v1+json",
         ),
-        ("application/vnd.cncf.flux.config.v1+json", "{}", json!({}), "application/vnd.cncf.flux.config.v1+json"),
+        (
+            "application/vnd.cncf.flux.config.v1+json",
+            "{}",
+            json!({}),
+            "application/vnd.cncf.flux.config.v1+json",
+        ),
         (
             "application/vnd.wasm.config.v0+json",
             r#"{"architecture":"wasm","os":"wasip2"}"#,
             json!({}),
             "application/vnd.wasm.config.v0+json",
         ),
-        (EMPTY_JSON, "{}", json!({ "artifactType": "application/vnd.example" }), "application/vnd.example"),
+        (
+            EMPTY_JSON,
+            "{}",
+            json!({ "artifactType": "application/vnd.example" }),
+            "application/vnd.example",
+        ),
         // What oras wrote before it had artifact types.
         (EMPTY_JSON, "{}", json!({}), EMPTY_JSON),
         (image_config, "{}", json!({}), image_config),
@@ -485,27 +710,54 @@ async fn artifacts_that_are_no_images_are_verified() {
     .enumerate()
     {
         let manifest = artifact(kind, config, &more);
-        let found = put(&world, &manifest, &[config, "content"], &format!("artifact-{number}")).await;
+        let found =
+            put(&world, &manifest, &[config, "content"], &format!("artifact-{number}")).await;
         let output = check(&found, &[]).await;
         let text = said(&output);
-        assert!(output.status.code() == Some(1) && text.contains("the artifact (`") && text.contains("no signature at all"), "{text}");
+        assert!(
+            output.status.code() == Some(1)
+                && text.contains("the artifact (`")
+                && text.contains("no signature at all"),
+            "{text}"
+        );
         // It needs what an index needs and what a platform does.
-        attach(&world, &found, &keyless(&world, &statement(SIGNATURE_PREDICATE, &found.digest)).await).await;
+        attach(
+            &world,
+            &found,
+            &keyless(&world, &statement(SIGNATURE_PREDICATE, &found.digest)).await,
+        )
+        .await;
         let output = check(&found, &[]).await;
         let text = said(&output);
-        assert!(output.status.code() == Some(1) && text.contains("has no valid `https://slsa.dev/provenance/v1`"), "{text}");
+        assert!(
+            output.status.code() == Some(1)
+                && text.contains("has no valid `https://slsa.dev/provenance/v1`"),
+            "{text}"
+        );
         let output = check(&found, &["--require", "index=signature"]).await;
         let text = told(&output);
-        assert!(output.status.success() && text.contains(&format!("artifact   {shown}, and no image")), "{text}");
+        assert!(
+            output.status.success() && text.contains(&format!("artifact   {shown}, and no image")),
+            "{text}"
+        );
         for (required, code) in [("platforms=signature", 0), ("platforms=sbom", 1)] {
             assert_eq!(
-                check(&found, &["--require", "index=signature", "--require", required]).await.status.code(),
+                check(&found, &["--require", "index=signature", "--require", required])
+                    .await
+                    .status
+                    .code(),
                 Some(code),
                 "{required}"
             );
         }
-        let output = check(&found, &["--require", "index=signature", "--platform", "linux/amd64"]).await;
-        assert!(output.status.code() == Some(1) && said(&output).contains("and no image of `linux/amd64`"), "{}", said(&output));
+        let output =
+            check(&found, &["--require", "index=signature", "--platform", "linux/amd64"]).await;
+        assert!(
+            output.status.code() == Some(1)
+                && said(&output).contains("and no image of `linux/amd64`"),
+            "{}",
+            said(&output)
+        );
     }
 }
 
@@ -519,19 +771,43 @@ async fn no_image_passes_for_an_artifact_nor_parts_that_lie_elsewhere() {
     }]);
     for (number, (kind, config, more, why)) in [
         (image_config, r#"{"os":"linux"}"#, json!({}), "is no file system's"),
-        (image_config, r#"{"os":"linux","architecture":"amd64"}"#, json!({}), "is no file system's"),
+        (
+            image_config,
+            r#"{"os":"linux","architecture":"amd64"}"#,
+            json!({}),
+            "is no file system's",
+        ),
         (image_config, r#"{"os":"","OS":"linux"}"#, json!({}), "is no file system's"),
-        ("application/vnd.example", "{}", json!({ "layers": elsewhere }), "may be fetched from elsewhere"),
+        (
+            "application/vnd.example",
+            "{}",
+            json!({ "layers": elsewhere }),
+            "may be fetched from elsewhere",
+        ),
     ]
     .into_iter()
     .enumerate()
     {
         let manifest = artifact(kind, config, &more);
-        let found = put(&world, &manifest, &[config, "content"], &format!("artifact-{number}")).await;
-        attach(&world, &found, &keyless(&world, &statement(SIGNATURE_PREDICATE, &found.digest)).await).await;
+        let found =
+            put(&world, &manifest, &[config, "content"], &format!("artifact-{number}")).await;
+        attach(
+            &world,
+            &found,
+            &keyless(&world, &statement(SIGNATURE_PREDICATE, &found.digest)).await,
+        )
+        .await;
         let name = world.repository().at(&found.digest).to_string();
-        let output = verify(&world, &["--certificate-identity", &identity, "--require", "index=signature", &name]).await;
-        assert!(output.status.code() == Some(1) && said(&output).contains(why), "{config}: {}", told(&output));
+        let output = verify(
+            &world,
+            &["--certificate-identity", &identity, "--require", "index=signature", &name],
+        )
+        .await;
+        assert!(
+            output.status.code() == Some(1) && said(&output).contains(why),
+            "{config}: {}",
+            told(&output)
+        );
     }
 }
 
@@ -544,7 +820,8 @@ async fn a_registry_at_an_address_of_version_6_is_read() {
         eprintln!("this machine has no `::1`");
         return;
     };
-    let (port, registry) = (listener.local_addr().unwrap().port(), world.sandbox.registry().to_owned());
+    let (port, registry) =
+        (listener.local_addr().unwrap().port(), world.sandbox.registry().to_owned());
     tokio::spawn(async move {
         while let Ok((mut here, _)) = listener.accept().await {
             let registry = registry.clone();
@@ -555,7 +832,11 @@ async fn a_registry_at_an_address_of_version_6_is_read() {
         }
     });
     let identity = world.identity().0;
-    for name in [format!("[::1]:{port}/app:v1.2.3"), format!("[::1]:{port}/app"), format!("[0:0:0:0:0:0:0:1]:{port}/app:v1")] {
+    for name in [
+        format!("[::1]:{port}/app:v1.2.3"),
+        format!("[::1]:{port}/app"),
+        format!("[0:0:0:0:0:0:0:1]:{port}/app:v1"),
+    ] {
         let output = verify(&world, &["--certificate-identity", &identity, &name]).await;
         assert!(output.status.success(), "{name}: {}", said(&output));
     }

@@ -1,4 +1,5 @@
-//! What a build is told of the job's variables: those that everybody needs, those that its own flags need, and those that the user names.
+//! What a build is told of the job's variables: those that everybody needs, those that its own
+//! flags need, and those that the user names.
 
 use serde_json::{Value, json};
 
@@ -36,7 +37,11 @@ async fn world() -> World {
 fn seen(world: &World) -> Vec<String> {
     let text = std::fs::read_to_string(world.folder.path().join("variables")).unwrap();
     assert!(text.contains("HTTPS_PROXY=") && text.contains("PATH="), "{text}");
-    SECRETS.iter().filter(|name| text.contains(&format!("CANARY-{name}"))).map(|name| (*name).to_owned()).collect()
+    SECRETS
+        .iter()
+        .filter(|name| text.contains(&format!("CANARY-{name}")))
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -63,10 +68,18 @@ async fn a_build_gets_no_variable_that_nobody_named() {
     assert_eq!(world.publish().await.code, Some(0));
     assert_eq!(seen(&world), ["KUBECONFIG"]);
     let run = world.run(&[], &[("INPUT_BUILD-ENV", "NOWHERE")]).await;
-    assert!(run.log.contains("input `build-env` names `NOWHERE`, which this job does not set"), "{}", run.log);
+    assert!(
+        run.log.contains("input `build-env` names `NOWHERE`, which this job does not set"),
+        "{}",
+        run.log
+    );
     for name in ["INPUT_PASSWORD", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "COSIGN_PASSWORD"] {
         let run = world.run(&[], &[("INPUT_BUILD-ENV", name)]).await;
-        assert!(run.code == Some(2) && run.log.contains(&format!("no build gets `{name}`")), "{}", run.log);
+        assert!(
+            run.code == Some(2) && run.log.contains(&format!("no build gets `{name}`")),
+            "{}",
+            run.log
+        );
     }
 }
 
@@ -76,8 +89,7 @@ async fn bake(world: &mut World, variables: Value, target: Value, change: &[(&st
     app.as_object_mut().unwrap().extend(target.as_object().unwrap().clone());
     let folder = world.folder.path().join("context");
     let compose = variables["compose"].clone();
-    let definition =
-        json!({ "group": { "default": { "targets": ["app"] } }, "variable": variables, "target": { "app": app }, "compose": compose });
+    let definition = json!({ "group": { "default": { "targets": ["app"] } }, "variable": variables, "target": { "app": app }, "compose": compose });
     std::fs::write(folder.join("docker-bake.json"), definition.to_string()).unwrap();
     for one_image in ["INPUT_IMAGES", "INPUT_TAGS", "INPUT_CONTEXT", "INPUT_PLATFORMS"] {
         world.unset(one_image);
@@ -92,7 +104,11 @@ fn refused(world: &World, run: &Run, words: &[&str]) {
     for word in words {
         assert!(run.log.contains(word), "`{word}` is missing in\n{}", run.log);
     }
-    assert!(!run.log.lines().any(|line| line.contains("CANARY") && !line.starts_with("::add-mask::")), "{}", run.log);
+    assert!(
+        !run.log.lines().any(|line| line.contains("CANARY") && !line.starts_with("::add-mask::")),
+        "{}",
+        run.log
+    );
     assert!(!world.folder.path().join("variables").exists(), "nothing is built");
 }
 
@@ -109,8 +125,20 @@ async fn no_secret_of_a_bake_file_is_a_variable_of_the_job() {
         // That a cache of the same file needs it is no leave.
         let target = json!({ "secret": [secret], "cache-to": [{ "type": "gha" }] });
         let run = bake(&mut world, json!({}), target.clone(), &[]).await;
-        refused(&world, &run, &["nothing was built", "target `app`", "variable `ACTIONS_RUNTIME_TOKEN`", "hint: ", "build-env"]);
-        let run = bake(&mut world, json!({}), target, &[("INPUT_BUILD-ENV", "ACTIONS_RUNTIME_TOKEN")]).await;
+        refused(
+            &world,
+            &run,
+            &[
+                "nothing was built",
+                "target `app`",
+                "variable `ACTIONS_RUNTIME_TOKEN`",
+                "hint: ",
+                "build-env",
+            ],
+        );
+        let run =
+            bake(&mut world, json!({}), target, &[("INPUT_BUILD-ENV", "ACTIONS_RUNTIME_TOKEN")])
+                .await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         assert_eq!(seen(&world), ["ACTIONS_RUNTIME_TOKEN"]);
     }
@@ -123,10 +151,18 @@ async fn no_secret_of_a_bake_file_is_a_variable_of_the_job() {
     .await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert_eq!(seen(&world), ["AWS_SECRET_ACCESS_KEY"]);
-    let run = bake(&mut world, json!({}), json!({ "cache-to": [{ "type": "gha", "url_v2": "https://evil.example/" }] }), &[]).await;
+    let run = bake(
+        &mut world,
+        json!({}),
+        json!({ "cache-to": [{ "type": "gha", "url_v2": "https://evil.example/" }] }),
+        &[],
+    )
+    .await;
     refused(&world, &run, &["`https://evil.example/`, to which the token"]);
     let elsewhere = json!({ "cache-to": [{ "type": "gha", "url_v2": "https://evil.example/" }] });
-    let run = bake(&mut world, json!({}), elsewhere, &[("INPUT_BUILD-ENV", "ACTIONS_RUNTIME_TOKEN")]).await;
+    let run =
+        bake(&mut world, json!({}), elsewhere, &[("INPUT_BUILD-ENV", "ACTIONS_RUNTIME_TOKEN")])
+            .await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert_eq!(bake(&mut world, json!({}), json!({}), &[]).await.code, Some(0));
     assert_eq!(seen(&world), [""; 0]);
@@ -151,12 +187,19 @@ async fn a_variable_of_a_bake_file_that_the_job_sets_and_it_does_not_get_is_told
         refused(
             &world,
             &run,
-            &["nothing was built", &format!("the bake files read `{name}`"), &format!("build-env: {name}"), &format!("vars: {name}=")],
+            &[
+                "nothing was built",
+                &format!("the bake files read `{name}`"),
+                &format!("build-env: {name}"),
+                &format!("vars: {name}="),
+            ],
         );
-        for leave in
-            [("INPUT_BUILD-ENV", name.to_owned()), ("INPUT_VARS", format!("{name}={}", if name == "CHANNEL" { "stable" } else { "7" }))]
-        {
-            let run = bake(&mut world, variables.clone(), argument(value), &[(leave.0, &leave.1)]).await;
+        for leave in [
+            ("INPUT_BUILD-ENV", name.to_owned()),
+            ("INPUT_VARS", format!("{name}={}", if name == "CHANNEL" { "stable" } else { "7" })),
+        ] {
+            let run =
+                bake(&mut world, variables.clone(), argument(value), &[(leave.0, &leave.1)]).await;
             assert_eq!(run.code, Some(0), "{name}: {}", run.log);
         }
         // Compose files declare no variables: what becomes of them tells.
@@ -169,19 +212,25 @@ async fn a_variable_of_a_bake_file_that_the_job_sets_and_it_does_not_get_is_told
     }
     // What every program gets, and what is not set, needs no leave.
     let free = json!({ "GITHUB_SHA": { "default": "none" }, "NOT_SET": { "default": "x" } });
-    assert_eq!(bake(&mut world, free, argument("${GITHUB_SHA} ${NOT_SET}"), &[]).await.code, Some(0));
+    assert_eq!(
+        bake(&mut world, free, argument("${GITHUB_SHA} ${NOT_SET}"), &[]).await.code,
+        Some(0)
+    );
 }
 
 #[tokio::test]
 async fn the_token_goes_to_no_build_of_a_repository_that_is_known_to_be_public() {
     let mut world = World::new().await;
-    let (arguments, event) = (world.folder.path().join("arguments"), world.folder.path().join("told.json"));
+    let (arguments, event) =
+        (world.folder.path().join("arguments"), world.folder.path().join("told.json"));
     world
         .unset("INPUT_CONTEXT")
         .set("INPUT_PUSH", "false")
         .set("INPUT_GITHUB-TOKEN", "ghs_token")
         .set("GITHUB_API_URL", "http://127.0.0.1:9");
-    world.set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap()).set("GITHUB_EVENT_PATH", event.to_str().unwrap());
+    world
+        .set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap())
+        .set("GITHUB_EVENT_PATH", event.to_str().unwrap());
     for (told, given) in [
         (json!({ "private": false }), false),
         (json!({ "private": true }), true),
@@ -193,8 +242,12 @@ async fn the_token_goes_to_no_build_of_a_repository_that_is_known_to_be_public()
         std::fs::write(&event, json!({ "repository": repository }).to_string()).unwrap();
         let run = world.publish().await;
         assert_eq!(run.code, Some(0), "{}", run.log);
-        let arguments: Vec<String> = serde_json::from_slice(&std::fs::read(&arguments).unwrap()).unwrap();
-        let secrets = arguments.iter().filter(|argument| argument.starts_with("id=GIT_AUTH_TOKEN.github.com,")).count();
+        let arguments: Vec<String> =
+            serde_json::from_slice(&std::fs::read(&arguments).unwrap()).unwrap();
+        let secrets = arguments
+            .iter()
+            .filter(|argument| argument.starts_with("id=GIT_AUTH_TOKEN.github.com,"))
+            .count();
         assert_eq!(secrets == 1, given, "{told}: {arguments:?}");
     }
 }

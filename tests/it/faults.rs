@@ -1,4 +1,5 @@
-//! The one rule under fire: at whatever request a registry turns away, no name stands on an image without proof.
+//! The one rule under fire: at whatever request a registry turns away, no name stands on an image
+//! without proof.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,12 @@ async fn whatever_request_fails_no_name_is_without_proof() {
     let total = {
         let world = World::new().await;
         assert_eq!(world.publish().await.code, Some(0));
-        world.sandbox.requests().iter().filter(|request| request.service == Service::Registry).count()
+        world
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|request| request.service == Service::Registry)
+            .count()
     };
     assert!(total > 40, "{total}");
     let mut partly = 0;
@@ -33,23 +39,29 @@ async fn whatever_request_fails_no_name_is_without_proof() {
         world.sandbox.faults().clear();
         let tags = world.tags().await;
         for digest in tags.values() {
-            world
-                .verify(digest)
-                .await
-                .unwrap_or_else(|error| panic!("after {skip} requests `{digest}` has a name and no proof: {error:#}\n{}", run.log));
+            world.verify(digest).await.unwrap_or_else(|error| {
+                panic!(
+                    "after {skip} requests `{digest}` has a name and no proof: {error:#}\n{}",
+                    run.log
+                )
+            });
         }
-        // The order of concurrent requests differs from run to run, so the last ones may never come.
+        // The order of concurrent requests differs from run to run, so the last ones may never
+        // come.
         match run.code {
             Some(0) => assert_eq!(tags.len(), 3, "{}", run.log),
             Some(3) => partly += 1,
-            Some(1) => assert!(tags.is_empty() && run.log.contains("nothing was tagged"), "{}", run.log),
+            Some(1) => {
+                assert!(tags.is_empty() && run.log.contains("nothing was tagged"), "{}", run.log)
+            }
             other => panic!("{other:?}: {}", run.log),
         }
     }
     assert!(partly > 0, "no run stopped between two names, so this test proved too little");
 }
 
-/// Each stage left out in turn must be caught by the policy: types give order, evidence gives truth.
+/// Each stage left out in turn must be caught by the policy: types give order, evidence gives
+/// truth.
 #[tokio::test]
 async fn an_image_that_lacks_any_part_of_its_evidence_does_not_verify() {
     let world = World::with(|config| config.referrers_api = false).await;
@@ -72,7 +84,11 @@ async fn an_image_that_lacks_any_part_of_its_evidence_does_not_verify() {
             assert!(answer.status().is_success());
         };
         let bundles: Vec<usize> = (0..index["manifests"].as_array().unwrap().len())
-            .filter(|at| index["manifests"][at]["artifactType"].as_str().is_some_and(|kind| kind.contains("sigstore")))
+            .filter(|at| {
+                index["manifests"][at]["artifactType"]
+                    .as_str()
+                    .is_some_and(|kind| kind.contains("sigstore"))
+            })
             .collect();
         assert_eq!(bundles.len() >= 2, subject.kind != Part::Attestations, "{index}");
         for at in bundles {
@@ -80,7 +96,8 @@ async fn an_image_that_lacks_any_part_of_its_evidence_does_not_verify() {
             let left_out = without["manifests"].as_array_mut().unwrap().remove(at);
             put(without.to_string().into_bytes()).await;
             let message = format!("{:#}", world.verify(&digest).await.unwrap_err());
-            let kind = left_out["annotations"]["dev.sigstore.bundle.predicateType"].as_str().unwrap();
+            let kind =
+                left_out["annotations"]["dev.sigstore.bundle.predicateType"].as_str().unwrap();
             assert!(message.contains("has no valid") && message.contains(kind), "{message}");
         }
         put(whole.to_vec()).await;
@@ -88,23 +105,37 @@ async fn an_image_that_lacks_any_part_of_its_evidence_does_not_verify() {
     world.verify(&digest).await.unwrap();
 }
 
-/// The same for the older format: without a layer, with another's layer, and with any byte of what stands beside it changed.
+/// The same for the older format: without a layer, with another's layer, and with any byte of what
+/// stands beside it changed.
 #[tokio::test]
 async fn evidence_in_the_older_format_counts_only_whole() {
     let world = World::new().await;
     let digest = world.publish().await.outputs["digest"].clone();
     let verified = world.verify(&digest).await.unwrap();
-    for (subject, suffix) in verified.evidence().subjects.iter().flat_map(|subject| [(subject, "sig"), (subject, "att")]) {
-        let url = format!("http://{}/v2/app/manifests/sha256-{}.{suffix}", world.sandbox.registry(), subject.digest.hex());
+    for (subject, suffix) in
+        verified.evidence().subjects.iter().flat_map(|subject| [(subject, "sig"), (subject, "att")])
+    {
+        let url = format!(
+            "http://{}/v2/app/manifests/sha256-{}.{suffix}",
+            world.sandbox.registry(),
+            subject.digest.hex()
+        );
         let answer = reqwest::get(&url).await.unwrap();
         if answer.status() == 404 {
             assert!(subject.kind == Part::Attestations && suffix == "att");
             continue;
         }
-        let whole: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let whole: serde_json::Value =
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         let put = async |manifest: &serde_json::Value| {
             let kind = "application/vnd.oci.image.manifest.v1+json";
-            let answer = reqwest::Client::new().put(&url).header("content-type", kind).body(manifest.to_string()).send().await.unwrap();
+            let answer = reqwest::Client::new()
+                .put(&url)
+                .header("content-type", kind)
+                .body(manifest.to_string())
+                .send()
+                .await
+                .unwrap();
             assert!(answer.status().is_success());
         };
         for at in 0..whole["layers"].as_array().unwrap().len() {
@@ -112,18 +143,29 @@ async fn evidence_in_the_older_format_counts_only_whole() {
             without["layers"].as_array_mut().unwrap().remove(at);
             put(&without).await;
             let message = format!("{:#}", world.verify(&digest).await.unwrap_err());
-            assert!(message.contains("has no valid") && message.contains("(older format)"), "{message}");
-            for annotation in ["dev.sigstore.cosign/certificate", "dev.sigstore.cosign/bundle", "dev.cosignproject.cosign/signature"] {
+            assert!(
+                message.contains("has no valid") && message.contains("(older format)"),
+                "{message}"
+            );
+            for annotation in [
+                "dev.sigstore.cosign/certificate",
+                "dev.sigstore.cosign/bundle",
+                "dev.cosignproject.cosign/signature",
+            ] {
                 let text = whole["layers"][at]["annotations"][annotation].as_str().unwrap();
                 for place in [text.len() / 3, text.len() / 2] {
                     let Some(byte) = text.as_bytes().get(place).copied() else { continue };
                     let mut bytes = text.as_bytes().to_vec();
                     bytes[place] = if byte == b'A' { b'B' } else { b'A' };
                     let mut changed = whole.clone();
-                    changed["layers"][at]["annotations"][annotation] = String::from_utf8(bytes).unwrap().into();
+                    changed["layers"][at]["annotations"][annotation] =
+                        String::from_utf8(bytes).unwrap().into();
                     put(&changed).await;
                     let message = format!("{:#}", world.verify(&digest).await.unwrap_err());
-                    assert!(message.contains("(older format)") && message.contains("does not count"), "{annotation} {place}: {message}");
+                    assert!(
+                        message.contains("(older format)") && message.contains("does not count"),
+                        "{annotation} {place}: {message}"
+                    );
                 }
             }
         }
@@ -144,7 +186,11 @@ async fn no_byte_may_change(world: &World, signer: &Signer) {
     let digest = world.publish().await.outputs["digest"].clone();
     let verified = world.verify_by(&digest, signer.clone()).await.unwrap();
     let subject = &verified.evidence().subjects[0];
-    let blob = format!("http://{}/v2/app/blobs/{}", world.sandbox.registry(), subject.signatures[0].bundle);
+    let blob = format!(
+        "http://{}/v2/app/blobs/{}",
+        world.sandbox.registry(),
+        subject.signatures[0].bundle
+    );
     let bundle = reqwest::get(blob).await.unwrap().bytes().await.unwrap().to_vec();
     let verifier = world.verifier();
     verifier.check(&bundle, &subject.digest, signer).unwrap();
@@ -160,31 +206,44 @@ async fn no_byte_may_change(world: &World, signer: &Signer) {
             let Some(byte) = bytes.get_mut(at).filter(|byte| byte.is_ascii()) else { continue };
             *byte = if *byte == b'A' { b'B' } else { b'A' };
             *changed.pointer_mut(&pointer).unwrap() = String::from_utf8(bytes).unwrap().into();
-            let refused = verifier.check(changed.to_string().as_bytes(), &subject.digest, signer).is_err();
-            // The name beside a checkpoint's signature only says which key to try; the signature is over the lines above it.
-            let name = text.find("\u{2014} ").map(|dash| dash..text[dash + 4..].find(' ').map_or(text.len(), |space| dash + 4 + space));
-            let key_name = pointer.ends_with("/checkpoint/envelope") && name.is_some_and(|name| name.contains(&at));
+            let refused =
+                verifier.check(changed.to_string().as_bytes(), &subject.digest, signer).is_err();
+            // The name beside a checkpoint's signature only says which key to try; the signature is
+            // over the lines above it.
+            let name = text.find("\u{2014} ").map(|dash| {
+                dash..text[dash + 4..].find(' ').map_or(text.len(), |space| dash + 4 + space)
+            });
+            let key_name = pointer.ends_with("/checkpoint/envelope")
+                && name.is_some_and(|name| name.contains(&at));
             // Of a timestamp more is said than signed; what is signed is looked at below.
-            assert!(refused || key_name || pointer.ends_with("/signedTimestamp"), "byte {at} of `{pointer}` may change unnoticed");
+            assert!(
+                refused || key_name || pointer.ends_with("/signedTimestamp"),
+                "byte {at} of `{pointer}` may change unnoticed"
+            );
         }
     }
-    let pointer = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps/0/signedTimestamp";
+    let pointer =
+        "/verificationMaterial/timestampVerificationData/rfc3161Timestamps/0/signedTimestamp";
     let token = STANDARD.decode(whole.pointer(pointer).unwrap().as_str().unwrap()).unwrap();
     for at in signed_parts(&token) {
         let (mut changed, mut bytes) = (whole.clone(), token.clone());
         bytes[at] ^= 1;
         *changed.pointer_mut(pointer).unwrap() = STANDARD.encode(&bytes).into();
-        let refused = verifier.check(changed.to_string().as_bytes(), &subject.digest, signer).is_err();
+        let refused =
+            verifier.check(changed.to_string().as_bytes(), &subject.digest, signer).is_err();
         assert!(refused, "byte {at} of the timestamp may change unnoticed");
     }
 }
 
-/// Where a timestamp says what it is about and when, and its signature. The certificates it carries are not used: the trusted root's are.
+/// Where a timestamp says what it is about and when, and its signature. The certificates it carries
+/// are not used: the trusted root's are.
 fn signed_parts(token: &[u8]) -> Vec<usize> {
-    // id-ct-TSTInfo, 1.2.840.113549.1.9.16.1.4; it stands before the content, and again as a signed attribute.
+    // id-ct-TSTInfo, 1.2.840.113549.1.9.16.1.4; it stands before the content, and again as a signed
+    // attribute.
     let kind = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04];
     let content = token.windows(kind.len()).position(|window| window == kind).unwrap() + kind.len();
-    // Version and policy come first, then the hash of what is stamped; at the end of it all stands the signature.
+    // Version and policy come first, then the hash of what is stamped; at the end of it all stands
+    // the signature.
     (content + 4..content + 100).chain(token.len() - 60..token.len()).collect()
 }
 
@@ -192,8 +251,13 @@ fn signed_parts(token: &[u8]) -> Vec<usize> {
 fn texts(value: &serde_json::Value, at: String, found: &mut Vec<String>) {
     match value {
         serde_json::Value::String(_) => found.push(at),
-        serde_json::Value::Array(items) => items.iter().enumerate().for_each(|(number, item)| texts(item, format!("{at}/{number}"), found)),
-        serde_json::Value::Object(fields) => fields.iter().for_each(|(name, field)| texts(field, format!("{at}/{name}"), found)),
+        serde_json::Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(number, item)| texts(item, format!("{at}/{number}"), found)),
+        serde_json::Value::Object(fields) => {
+            fields.iter().for_each(|(name, field)| texts(field, format!("{at}/{name}"), found))
+        }
         _ => {}
     }
 }
@@ -204,14 +268,31 @@ async fn evidence_by_somebody_else_never_counts() {
     let digest = world.publish().await.outputs["digest"].clone();
     let verified = world.verify(&digest).await.unwrap();
     let subject = &verified.evidence().subjects[0];
-    let blob = format!("http://{}/v2/app/blobs/{}", world.sandbox.registry(), subject.signatures[0].bundle);
+    let blob = format!(
+        "http://{}/v2/app/blobs/{}",
+        world.sandbox.registry(),
+        subject.signatures[0].bundle
+    );
     let bundle = reqwest::get(blob).await.unwrap().bytes().await.unwrap();
     let verifier = world.verifier();
     let (identity, issuer) = world.identity();
     let stranger = Signer::Keyless { identity: format!("{identity}x"), issuer };
-    assert!(verifier.check(&bundle, &subject.digest, &stranger).unwrap_err().to_string().contains("identity"));
-    let foreign = Signer::Keyless { identity, issuer: "https://token.actions.githubusercontent.com".into() };
-    assert!(verifier.check(&bundle, &subject.digest, &foreign).unwrap_err().to_string().contains("issuer"));
+    assert!(
+        verifier
+            .check(&bundle, &subject.digest, &stranger)
+            .unwrap_err()
+            .to_string()
+            .contains("identity")
+    );
+    let foreign =
+        Signer::Keyless { identity, issuer: "https://token.actions.githubusercontent.com".into() };
+    assert!(
+        verifier
+            .check(&bundle, &subject.digest, &foreign)
+            .unwrap_err()
+            .to_string()
+            .contains("issuer")
+    );
     let other = verified.evidence().subjects[1].digest.clone();
     verifier.check(&bundle, &other, &world.signer()).unwrap_err();
 }

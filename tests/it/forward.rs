@@ -1,4 +1,5 @@
-//! Names that float: runs of older versions and commits, reruns, branches that are called as releases are, and two runs at once.
+//! Names that float: runs of older versions and commits, reruns, branches that are called as
+//! releases are, and two runs at once.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,9 @@ async fn world_with(habit: Option<Habit>) -> World {
     let mut world = World::with(|config| config.habit = habit).await;
     world.unset("INPUT_TAGS");
     world.sandbox.history(|history| {
-        for (commit, parents) in [("a", vec![]), ("b", vec!["a"]), ("c", vec!["b"]), ("d", vec!["a"])] {
+        for (commit, parents) in
+            [("a", vec![]), ("b", vec!["a"]), ("c", vec!["b"]), ("d", vec!["a"])]
+        {
             let parents: Vec<String> = parents.into_iter().map(sha).collect();
             history.commit(&sha(commit), &parents.iter().map(String::as_str).collect::<Vec<_>>());
         }
@@ -52,7 +55,10 @@ fn named(tags: &BTreeMap<String, String>, digests: &[(&str, &str)], wanted: &[&s
 }
 
 fn kept(run: &Run) -> Vec<String> {
-    run.outputs["kept-tags"].lines().map(|name| name.rsplit(':').next().unwrap().to_owned()).collect()
+    run.outputs["kept-tags"]
+        .lines()
+        .map(|name| name.rsplit(':').next().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -66,20 +72,35 @@ async fn a_rerun_of_an_old_release_and_a_backport_take_no_name_back() {
     assert_eq!(named(&world.tags().await, &digests, &all), "11233");
     // The whole version stands with all its evidence, so the rerun keeps it and builds nothing.
     let (again, rerun) = published(&mut world, "refs/tags/v1.2.3", "a").await;
-    assert_eq!((again.as_str(), kept(&rerun)), (one.as_str(), vec!["v1".to_owned(), "latest".to_owned()]));
+    assert_eq!(
+        (again.as_str(), kept(&rerun)),
+        (one.as_str(), vec!["v1".to_owned(), "latest".to_owned()])
+    );
     assert!(
-        rerun.log.contains("nothing is built") && rerun.log.contains("it stands on version `1.3.0`, and this is `1.2.3`"),
+        rerun.log.contains("nothing is built")
+            && rerun.log.contains("it stands on version `1.3.0`, and this is `1.2.3`"),
         "{}",
         rerun.log
     );
-    assert!(rerun.summary.contains("| kept | ") && rerun.summary.contains("| reused | "), "{}", rerun.summary);
-    assert!(!rerun.outputs["tags"].contains(":latest") && rerun.outputs["tags"].contains(":v1.2.3"), "{}", rerun.outputs["tags"]);
+    assert!(
+        rerun.summary.contains("| kept | ") && rerun.summary.contains("| reused | "),
+        "{}",
+        rerun.summary
+    );
+    assert!(
+        !rerun.outputs["tags"].contains(":latest") && rerun.outputs["tags"].contains(":v1.2.3"),
+        "{}",
+        rerun.outputs["tags"]
+    );
     assert_eq!(named(&world.tags().await, &digests, &all), "11233");
     // On a branch of its own, so `latest` is not among its names.
     let (fourth, backport) = published(&mut world, "refs/tags/v1.2.4", "d").await;
     assert_eq!(kept(&backport), ["v1"]);
     let digests = [digests.as_slice(), &[("4", fourth.as_str())]].concat();
-    assert_eq!(named(&world.tags().await, &digests, &["v1.2.3", "v1.2.4", "v1.2", "v1", "v2", "latest"]), "144233");
+    assert_eq!(
+        named(&world.tags().await, &digests, &["v1.2.3", "v1.2.4", "v1.2", "v1", "v2", "latest"]),
+        "144233"
+    );
     // Another commit's whole version is a refusal.
     let other = run(&mut world, "refs/tags/v1.2.3", "d").await;
     assert!(other.code == Some(1) && other.log.contains("v1.2.3` is taken"), "{}", other.log);
@@ -105,7 +126,10 @@ async fn an_older_run_of_a_branch_takes_no_name_back_and_a_force_push_moves_them
     // `main` is moved to a commit beside what stands there.
     world.sandbox.history(|history| history.point(main, &sha("d")));
     let (third, moved) = published(&mut world, main, "d").await;
-    assert_eq!((kept(&moved).len(), named(&world.tags().await, &[("d", &third)], &names)), (0, "dd".to_owned()));
+    assert_eq!(
+        (kept(&moved).len(), named(&world.tags().await, &[("d", &third)], &names)),
+        (0, "dd".to_owned())
+    );
     // What was in the branch before is not in it any more.
     let (_, before) = published(&mut world, main, "b").await;
     assert_eq!(kept(&before), ["main", "latest"]);
@@ -116,7 +140,13 @@ async fn who_cannot_say_the_order_of_commits_moves_nothing() {
     let mut world = world().await;
     let main = "refs/heads/main";
     let (first, _) = published(&mut world, main, "a").await;
-    for effect in [Effect::Status(500), Effect::Status(403), Effect::Status(404), Effect::Body(b"{}".to_vec()), Effect::Drop] {
+    for effect in [
+        Effect::Status(500),
+        Effect::Status(403),
+        Effect::Status(404),
+        Effect::Body(b"{}".to_vec()),
+        Effect::Drop,
+    ] {
         world.sandbox.faults().clear();
         world.sandbox.faults().add(always(Service::GitHub, None, "/compare/", effect.clone()));
         world.sandbox.faults().add(always(Service::GitHub, None, "/commits/", effect.clone()));
@@ -125,8 +155,13 @@ async fn who_cannot_say_the_order_of_commits_moves_nothing() {
         assert!(silent.log.contains("neither GitHub nor the checkout says"), "{}", silent.log);
         assert_eq!(named(&world.tags().await, &[("a", &first)], &["main", "latest"]), "aa");
     }
-    let (second, insisted) = published(world.set("INPUT_ON-TAG-CONFLICT", "overwrite"), main, "b").await;
-    assert!(kept(&insisted).is_empty() && insisted.log.contains("`on-tag-conflict: overwrite` insists"), "{}", insisted.log);
+    let (second, insisted) =
+        published(world.set("INPUT_ON-TAG-CONFLICT", "overwrite"), main, "b").await;
+    assert!(
+        kept(&insisted).is_empty() && insisted.log.contains("`on-tag-conflict: overwrite` insists"),
+        "{}",
+        insisted.log
+    );
     assert_eq!(named(&world.tags().await, &[("b", &second)], &["main", "latest"]), "bb");
 }
 
@@ -159,7 +194,10 @@ async fn an_image_of_somebody_else_is_replaced_with_a_word() {
     }
     let (two, run) = published(&mut world, "refs/tags/v1.2.2", "a").await;
     assert!(run.log.contains("without evidence of this repository"), "{}", run.log);
-    assert_eq!((kept(&run), named(&world.tags().await, &[("2", &two)], &["latest", "v1"])), (vec!["v1.2".to_owned()], "22".to_owned()));
+    assert_eq!(
+        (kept(&run), named(&world.tags().await, &[("2", &two)], &["latest", "v1"])),
+        (vec!["v1.2".to_owned()], "22".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -167,7 +205,8 @@ async fn evidence_in_the_older_format_alone_counts_too() {
     let mut world = world().await;
     world.set("INPUT_SIGNATURE-FORMATS", "legacy");
     published(&mut world, "refs/tags/v1.3.0", "b").await;
-    let (_, run) = published(world.set("INPUT_SIGNATURE-FORMATS", "bundle"), "refs/tags/v1.2.3", "a").await;
+    let (_, run) =
+        published(world.set("INPUT_SIGNATURE-FORMATS", "bundle"), "refs/tags/v1.2.3", "a").await;
     assert_eq!(kept(&run), ["v1", "latest"]);
 }
 
@@ -184,30 +223,54 @@ async fn rules_say_which_names_are_compared() {
     let (older, run) = published(&mut world, "refs/tags/web/v2.0.9", "a").await;
     assert_eq!(kept(&run), ["web-2", "web-latest"]);
     let digests = [("n", newer.as_str()), ("o", older.as_str())];
-    assert_eq!(named(&world.tags().await, &digests, &["web-2", "web-latest", "web-2.0.9", "web-free"]), "nnoo");
+    assert_eq!(
+        named(&world.tags().await, &digests, &["web-2", "web-latest", "web-2.0.9", "web-free"]),
+        "nnoo"
+    );
     // The version is a value, and the ref a branch: what the run signed tells it.
     world.set("INPUT_TAGS", "type=semver,pattern={{major}},value=3.1.0\ntype=semver,pattern={{version}},value=3.1.0").unset("INPUT_FLAVOR");
     let (newer, _) = published(&mut world, "refs/heads/main", "c").await;
-    world.set("INPUT_TAGS", "type=semver,pattern={{major}},value=3.0.9\ntype=semver,pattern={{version}},value=3.0.9");
+    world.set(
+        "INPUT_TAGS",
+        "type=semver,pattern={{major}},value=3.0.9\ntype=semver,pattern={{version}},value=3.0.9",
+    );
     let (_, run) = published(&mut world, "refs/heads/main", "c").await;
-    assert_eq!((kept(&run), world.tags().await["3"].as_str()), (vec!["3".to_owned(), "latest".to_owned()], newer.as_str()));
+    assert_eq!(
+        (kept(&run), world.tags().await["3"].as_str()),
+        (vec!["3".to_owned(), "latest".to_owned()], newer.as_str())
+    );
 }
 
 #[tokio::test]
 async fn a_branch_takes_no_name_of_a_release_by_itself() {
     let mut world = world().await;
     world.sandbox.history(|history| history.point("refs/tags/v1.2.3", &sha("a")));
-    for (branch, name, why) in
-        [("latest", "latest", "not the default branch"), ("v9.9.9", "v9.9.9", "reads as a version"), ("v1", "v1", "there are releases")]
-    {
+    for (branch, name, why) in [
+        ("latest", "latest", "not the default branch"),
+        ("v9.9.9", "v9.9.9", "reads as a version"),
+        ("v1", "v1", "there are releases"),
+    ] {
         let (_, run) = published(&mut world, &format!("refs/heads/{branch}"), "b").await;
-        assert_eq!(world.tags().await.keys().collect::<Vec<_>>(), [&format!("sha-{}", sha("b"))], "{branch}");
-        assert!(run.log.contains(why) && run.log.contains(&format!("the name `{name}`")), "{}", run.log);
+        assert_eq!(
+            world.tags().await.keys().collect::<Vec<_>>(),
+            [&format!("sha-{}", sha("b"))],
+            "{branch}"
+        );
+        assert!(
+            run.log.contains(why) && run.log.contains(&format!("the name `{name}`")),
+            "{}",
+            run.log
+        );
     }
     published(&mut world, "refs/heads/v2", "b").await;
     assert!(world.tags().await.contains_key("v2"), "it has no releases");
     // Nobody knows whether there are releases.
-    world.sandbox.faults().add(always(Service::GitHub, None, "/git/matching-refs/", Effect::Status(503)));
+    world.sandbox.faults().add(always(
+        Service::GitHub,
+        None,
+        "/git/matching-refs/",
+        Effect::Status(503),
+    ));
     published(&mut world, "refs/heads/v3", "b").await;
     assert!(!world.tags().await.contains_key("v3"));
     // Who asks for it gets it.
@@ -247,7 +310,9 @@ async fn incomplete_evidence_is_made_anew() {
     let (first, _) = published(&mut world, "refs/tags/v1.2.3", "a").await;
     // The policy asks for more than what stands there has.
     let (second, run) = published(
-        world.set("INPUT_SIGNATURE-FORMATS", "legacy, bundle").set("INPUT_ON-TAG-CONFLICT", "overwrite"),
+        world
+            .set("INPUT_SIGNATURE-FORMATS", "legacy, bundle")
+            .set("INPUT_ON-TAG-CONFLICT", "overwrite"),
         "refs/tags/v1.2.3",
         "a",
     )
@@ -258,7 +323,10 @@ async fn incomplete_evidence_is_made_anew() {
 /// A run that is held at its last name while another moves a name that it has put.
 async fn outrun(habit: Option<Habit>) -> (World, Run) {
     let mut world = World::with(|config| config.habit = habit).await;
-    world.set("INPUT_TAGS", "v1\nlatest").at("refs/heads/main", &sha("a")).set("FAKE_BUILDX_SALT", "other");
+    world
+        .set("INPUT_TAGS", "v1\nlatest")
+        .at("refs/heads/main", &sha("a"))
+        .set("FAKE_BUILDX_SALT", "other");
     let other = world.publish().await.outputs["digest"].clone();
     world.at("refs/heads/main", &sha("b")).set("FAKE_BUILDX_SALT", "this");
     // The answer to the last PUT comes late enough for the other run.
@@ -287,7 +355,11 @@ async fn a_run_that_lost_a_name_to_another_says_so() {
         let (world, run) = outrun(habit).await;
         assert_eq!(run.code, Some(3), "{}", run.log);
         let tags = world.tags().await;
-        for word in ["moved by somebody else meanwhile", &format!("v1` names `{}` now", tags["v1"]), "this one lost those names"] {
+        for word in [
+            "moved by somebody else meanwhile",
+            &format!("v1` names `{}` now", tags["v1"]),
+            "this one lost those names",
+        ] {
             assert!(run.log.contains(word), "`{word}` is missing in {}", run.log);
         }
         assert!(!run.outputs.contains_key("tags"), "{:?}", run.outputs);
@@ -308,15 +380,21 @@ async fn race(mut world: World) {
         let mut runs = Vec::new();
         for (commit, version) in [("a", "0"), ("b", "1")] {
             let git_ref = format!("refs/tags/v{}.{version}.0", round + 1);
-            // Tokens are of one run at a time, so the first is past its check before the second begins.
+            // Tokens are of one run at a time, so the first is past its check before the second
+            // begins.
             world.at(&git_ref, &sha(commit)).set("FAKE_BUILDX_SALT", &format!("{round} {commit}"));
             let output = world.folder.path().join(format!("output-{round}-{commit}"));
             let mut command = world.command();
-            command.env("GITHUB_OUTPUT", &output).env("GITHUB_STEP_SUMMARY", output.with_extension("md"));
+            command
+                .env("GITHUB_OUTPUT", &output)
+                .env("GITHUB_STEP_SUMMARY", output.with_extension("md"));
             let _ = std::fs::remove_file(&output);
             let certificates = certificates(&world);
             let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
-            while runs.is_empty() && certificates == self::certificates(&world) && child.try_wait().unwrap().is_none() {
+            while runs.is_empty()
+                && certificates == self::certificates(&world)
+                && child.try_wait().unwrap().is_none()
+            {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
             runs.push((child, output));
@@ -326,8 +404,13 @@ async fn race(mut world: World) {
             let ended = child.wait_with_output().await.unwrap();
             let log = String::from_utf8_lossy(&ended.stderr).into_owned();
             let outputs = parse_outputs(&std::fs::read_to_string(output).unwrap_or_default());
-            let lost = log.contains("nothing was tagged") || log.contains("only some names were put");
-            assert_eq!((ended.status.code() == Some(0), outputs.contains_key("tags")), (!lost, !lost), "{log}");
+            let lost =
+                log.contains("nothing was tagged") || log.contains("only some names were put");
+            assert_eq!(
+                (ended.status.code() == Some(0), outputs.contains_key("tags")),
+                (!lost, !lost),
+                "{log}"
+            );
             said.extend(outputs.get("digest").cloned());
         }
         let tags = world.tags().await;

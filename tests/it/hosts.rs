@@ -1,4 +1,5 @@
-//! Whom a run trusts with what: hosts that get a token, issuers that give one, logs that are public, runners that are GitHub's.
+//! Whom a run trusts with what: hosts that get a token, issuers that give one, logs that are
+//! public, runners that are GitHub's.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,29 +21,52 @@ async fn plan(world: &World) -> (Option<i32>, Value, String) {
 
 /// Where the plan would log in.
 fn logins(plan: &Value) -> Vec<&str> {
-    plan["logins"].as_array().unwrap().iter().map(|login| login["registry"].as_str().unwrap()).collect()
+    plan["logins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|login| login["registry"].as_str().unwrap())
+        .collect()
 }
 
 #[tokio::test]
 async fn the_token_and_the_default_image_are_of_the_server_that_runs_the_workflow() {
-    for (server, registry) in
-        [("https://github.com", "ghcr.io"), (ENTERPRISE, "containers.git.example.com"), ("https://octo.ghe.com", "containers.octo.ghe.com")]
-    {
+    for (server, registry) in [
+        ("https://github.com", "ghcr.io"),
+        (ENTERPRISE, "containers.git.example.com"),
+        ("https://octo.ghe.com", "containers.octo.ghe.com"),
+    ] {
         let mut world = World::new().await;
-        world.set("GITHUB_SERVER_URL", server).set("INPUT_GITHUB-TOKEN", "t0ken").unset("INPUT_IMAGES");
+        world
+            .set("GITHUB_SERVER_URL", server)
+            .set("INPUT_GITHUB-TOKEN", "t0ken")
+            .unset("INPUT_IMAGES");
         let (code, plan, said) = plan(&world).await;
         assert_eq!(code, Some(0), "{said}");
-        assert_eq!((logins(&plan), plan["images"].to_string()), (vec![registry], format!("[\"{registry}/example/hello\"]")), "{plan}");
+        assert_eq!(
+            (logins(&plan), plan["images"].to_string()),
+            (vec![registry], format!("[\"{registry}/example/hello\"]")),
+            "{plan}"
+        );
     }
-    // A registry of one's own is asked for where the server can have none, and what is pushed elsewhere gets no token.
+    // A registry of one's own is asked for where the server can have none, and what is pushed
+    // elsewhere gets no token.
     for server in ["https://git.example.com:8443", "https://10.0.0.7", "not an address"] {
         let mut world = World::new().await;
-        world.set("GITHUB_SERVER_URL", server).set("INPUT_GITHUB-TOKEN", "t0ken").set("INPUT_IMAGES", "ghcr.io/octo/app");
+        world
+            .set("GITHUB_SERVER_URL", server)
+            .set("INPUT_GITHUB-TOKEN", "t0ken")
+            .set("INPUT_IMAGES", "ghcr.io/octo/app");
         let (code, found, said) = plan(&world).await;
         assert_eq!((code, logins(&found)), (Some(0), vec![]), "{said}");
         world.unset("INPUT_IMAGES");
         let (code, _, said) = plan(&world).await;
-        assert!(code == Some(2) && said.contains("input `images`: not set") && said.contains("has no registry that is known"), "{said}");
+        assert!(
+            code == Some(2)
+                && said.contains("input `images`: not set")
+                && said.contains("has no registry that is known"),
+            "{said}"
+        );
     }
 }
 
@@ -50,29 +74,48 @@ async fn the_token_and_the_default_image_are_of_the_server_that_runs_the_workflo
 async fn the_token_is_no_password_for_the_registry_of_somebody_else() {
     let config = tempfile::tempdir().unwrap();
     // `octo:t0ken`
-    std::fs::write(config.path().join("config.json"), r#"{"auths":{"evil.example":{"auth":"b2N0bzp0MGtlbg=="}}}"#).unwrap();
+    std::fs::write(
+        config.path().join("config.json"),
+        r#"{"auths":{"evil.example":{"auth":"b2N0bzp0MGtlbg=="}}}"#,
+    )
+    .unwrap();
     let config = config.path().to_str().unwrap();
     for change in [
-        vec![("INPUT_REGISTRY", "evil.example"), ("INPUT_USERNAME", "octo"), ("INPUT_PASSWORD", "t0ken")],
-        vec![("INPUT_REGISTRY-AUTH", "[{registry: evil.example, username: octo, password: t0ken}]")],
+        vec![
+            ("INPUT_REGISTRY", "evil.example"),
+            ("INPUT_USERNAME", "octo"),
+            ("INPUT_PASSWORD", "t0ken"),
+        ],
+        vec![(
+            "INPUT_REGISTRY-AUTH",
+            "[{registry: evil.example, username: octo, password: t0ken}]",
+        )],
         vec![("DOCKER_CONFIG", config), ("INPUT_IMAGES", "evil.example/octo/app")],
-        vec![("INPUT_REGISTRY", "ghcr.io"), ("INPUT_USERNAME", "octo"), ("INPUT_PASSWORD", "t0ken"), ("GITHUB_SERVER_URL", ENTERPRISE)],
+        vec![
+            ("INPUT_REGISTRY", "ghcr.io"),
+            ("INPUT_USERNAME", "octo"),
+            ("INPUT_PASSWORD", "t0ken"),
+            ("GITHUB_SERVER_URL", ENTERPRISE),
+        ],
     ] {
         let mut world = World::new().await;
         world.set("INPUT_GITHUB-TOKEN", "t0ken");
         let run = world.run(&[], &change).await;
         assert_eq!(run.code, Some(1), "{change:?}: {}", run.log);
         assert!(
-            run.log.contains("is the workflow's own token, which goes to hosts of") && run.log.contains("nothing was tagged"),
+            run.log.contains("is the workflow's own token, which goes to hosts of")
+                && run.log.contains("nothing was tagged"),
             "{}",
             run.log
         );
-        let said: Vec<&str> = run.log.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
+        let said: Vec<&str> =
+            run.log.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
         assert!(!said.join("\n").contains("t0ken") && world.tags().await.is_empty(), "{}", run.log);
     }
 }
 
-/// A registry that names another host as its token service; and that host, with what was sent to it.
+/// A registry that names another host as its token service; and that host, with what was sent to
+/// it.
 async fn sent_elsewhere() -> (String, String, Arc<Mutex<Vec<String>>>) {
     let serve = async |app: axum::Router| {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -91,7 +134,10 @@ async fn sent_elsewhere() -> (String, String, Arc<Mutex<Vec<String>>>) {
     let challenge = format!("Bearer realm=\"http://{service}/token\"");
     let registry = serve(axum::Router::new().fallback(move || {
         let challenge = challenge.clone();
-        async move { (axum::http::StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)]).into_response() }
+        async move {
+            (axum::http::StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)])
+                .into_response()
+        }
     }))
     .await;
     (registry, service, seen)
@@ -102,19 +148,40 @@ async fn a_registry_that_sends_credentials_elsewhere_is_told_of_and_never_gets_t
     let (registry, service, seen) = sent_elsewhere().await;
     let image = format!("{registry}/app");
     let mut world = World::new().await;
-    world.set("INPUT_IMAGES", &image).set("INPUT_GITHUB-TOKEN", "t0ken").set("INPUT_USERNAME", "octo").set("INPUT_PASSWORD", "pass");
+    world
+        .set("INPUT_IMAGES", &image)
+        .set("INPUT_GITHUB-TOKEN", "t0ken")
+        .set("INPUT_USERNAME", "octo")
+        .set("INPUT_PASSWORD", "pass");
     let digests = format!("sha256:{}", "0".repeat(64));
-    for (arguments, told) in [(&[][..], &[][..]), (&["merge"][..], &[("INPUT_DIGESTS", digests.as_str())][..])] {
+    for (arguments, told) in
+        [(&[][..], &[][..]), (&["merge"][..], &[("INPUT_DIGESTS", digests.as_str())][..])]
+    {
         let run = world.run(arguments, told).await;
-        let notice = format!("`{registry}` names `{service}` as its token service, so the login for `{registry}` is sent there");
-        assert!(run.code == Some(1) && run.log.matches(&notice).count() == 1, "{notice}: {}", run.log);
+        let notice = format!(
+            "`{registry}` names `{service}` as its token service, so the login for `{registry}` is sent there"
+        );
+        assert!(
+            run.code == Some(1) && run.log.matches(&notice).count() == 1,
+            "{notice}: {}",
+            run.log
+        );
     }
     // `octo:pass`
-    assert!(!seen.lock().unwrap().is_empty() && seen.lock().unwrap().iter().all(|login| login == "Basic b2N0bzpwYXNz"), "{seen:?}");
+    assert!(
+        !seen.lock().unwrap().is_empty()
+            && seen.lock().unwrap().iter().all(|login| login == "Basic b2N0bzpwYXNz"),
+        "{seen:?}"
+    );
     seen.lock().unwrap().clear();
     world.set("INPUT_PASSWORD", "t0ken");
     let run = world.publish().await;
-    assert!(run.code == Some(1) && run.log.contains("the workflow's own token goes to hosts of `github.com` alone"), "{}", run.log);
+    assert!(
+        run.code == Some(1)
+            && run.log.contains("the workflow's own token goes to hosts of `github.com` alone"),
+        "{}",
+        run.log
+    );
     assert!(seen.lock().unwrap().is_empty(), "{seen:?}");
 }
 
@@ -126,7 +193,9 @@ async fn a_token_service_without_end_holds_no_run_up() {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let _ = stream.read(&mut [0; 4096]).await;
-                let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"value\":\"").await;
+                let mut sent = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"value\":\"")
+                    .await;
                 while sent.is_ok() {
                     sent = stream.write_all(&[b'x'; 1 << 16]).await;
                 }
@@ -135,21 +204,48 @@ async fn a_token_service_without_end_holds_no_run_up() {
     });
     let mut world = World::new().await;
     let run = world.set("ACTIONS_ID_TOKEN_REQUEST_URL", &url).publish().await;
-    assert!(run.code == Some(1) && run.log.contains("its answer is larger than 1048576 bytes"), "{}", run.log);
-    let run = world.set("ACTIONS_ID_TOKEN_REQUEST_URL", "http://oidc.example/token").publish().await;
-    assert!(run.code == Some(1) && run.log.contains("is not reached over https, so it is not asked"), "{}", run.log);
+    assert!(
+        run.code == Some(1) && run.log.contains("its answer is larger than 1048576 bytes"),
+        "{}",
+        run.log
+    );
+    let run =
+        world.set("ACTIONS_ID_TOKEN_REQUEST_URL", "http://oidc.example/token").publish().await;
+    assert!(
+        run.code == Some(1) && run.log.contains("is not reached over https, so it is not asked"),
+        "{}",
+        run.log
+    );
 }
 
 /// A world whose repository is, by event, API and token, what these say; `None`: it says nothing.
-async fn repository(event: Option<bool>, api: Option<bool>, claim: &'static str, log: &str) -> World {
-    let mut world = World::with(|config: &mut Config| config.claims.repository_visibility = claim.to_owned()).await;
+async fn repository(
+    event: Option<bool>,
+    api: Option<bool>,
+    claim: &'static str,
+    log: &str,
+) -> World {
+    let mut world =
+        World::with(|config: &mut Config| config.claims.repository_visibility = claim.to_owned())
+            .await;
     let described = |private: Option<bool>| match private {
-        Some(private) => json!({ "default_branch": "main", "private": private, "full_name": "example/hello" }),
+        Some(private) => {
+            json!({ "default_branch": "main", "private": private, "full_name": "example/hello" })
+        }
         None => json!({ "default_branch": "main" }),
     };
-    std::fs::write(world.folder.path().join("event.json"), json!({ "repository": described(event) }).to_string()).unwrap();
+    std::fs::write(
+        world.folder.path().join("event.json"),
+        json!({ "repository": described(event) }).to_string(),
+    )
+    .unwrap();
     let effect = Effect::Body(described(api).to_string().into_bytes());
-    world.sandbox.faults().add(always(Service::GitHub, Some("GET"), "/repos/example/hello", effect));
+    world.sandbox.faults().add(always(
+        Service::GitHub,
+        Some("GET"),
+        "/repos/example/hello",
+        effect,
+    ));
     let config = std::fs::read_to_string(world.sandbox.signing_config()).unwrap();
     let mut config: Value = serde_json::from_str(&config).unwrap();
     if !log.is_empty() {
@@ -167,12 +263,24 @@ async fn an_issuer_that_the_public_authority_does_not_take_is_told_before_anythi
     let config = std::fs::read_to_string(world.sandbox.signing_config()).unwrap();
     let mut config: Value = serde_json::from_str(&config).unwrap();
     config["caUrls"][0]["url"] = "https://fulcio.sigstore.dev".into();
-    let (file, arguments) = (world.folder.path().join("signing-config.json"), world.folder.path().join("arguments"));
+    let (file, arguments) =
+        (world.folder.path().join("signing-config.json"), world.folder.path().join("arguments"));
     std::fs::write(&file, config.to_string()).unwrap();
-    world.set("INPUT_SIGNING-CONFIG", file.to_str().unwrap()).set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap());
+    world
+        .set("INPUT_SIGNING-CONFIG", file.to_str().unwrap())
+        .set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap());
     let run = world.publish().await;
-    let told = format!("`fulcio.sigstore.dev` takes no tokens of issuer `{}`", world.env["SIGSTORE_ISSUER"]);
-    assert!(run.code == Some(1) && run.log.contains(&told) && run.log.contains("hint: name the services"), "{}", run.log);
+    let told = format!(
+        "`fulcio.sigstore.dev` takes no tokens of issuer `{}`",
+        world.env["SIGSTORE_ISSUER"]
+    );
+    assert!(
+        run.code == Some(1)
+            && run.log.contains(&told)
+            && run.log.contains("hint: name the services"),
+        "{}",
+        run.log
+    );
     assert!(!arguments.exists() && world.tags().await.is_empty());
 }
 
@@ -184,27 +292,51 @@ async fn what_is_private_by_any_word_or_by_none_goes_into_no_public_log() {
         (public, private, "public", "is private"),
         (public, public, "private", "is private"),
         (public, public, "internal", "is private"),
-        (None, None, "", "neither the event nor GitHub says whether repository `example/hello` is private"),
+        (
+            None,
+            None,
+            "",
+            "neither the event nor GitHub says whether repository `example/hello` is private",
+        ),
     ] {
         let world = repository(event, api, claim, "https://rekor.sigstore.dev").await;
         let run = world.publish().await;
-        assert!(run.code == Some(1) && run.log.contains(why) && run.log.contains("hint: set `allow-public-log: true`"), "{}", run.log);
-        assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Fulcio), "{event:?} {api:?} {claim}");
+        assert!(
+            run.code == Some(1)
+                && run.log.contains(why)
+                && run.log.contains("hint: set `allow-public-log: true`"),
+            "{}",
+            run.log
+        );
+        assert!(
+            !world.sandbox.requests().iter().any(|request| request.service == Service::Fulcio),
+            "{event:?} {api:?} {claim}"
+        );
         assert!(world.tags().await.is_empty());
     }
     // A log of one's own may know, and one public word is enough where nobody says otherwise.
-    for (event, api, claim) in [(None, None, ""), (private, public, "public"), (None, None, "public")] {
+    for (event, api, claim) in
+        [(None, None, ""), (private, public, "public"), (None, None, "public")]
+    {
         let run = repository(event, api, claim, "").await.publish().await;
         assert_eq!(run.code, Some(0), "{}", run.log);
     }
-    let run = repository(None, None, "public", "https://rekor.sigstore.dev").await.run(&[], &[("FAKE_BUILDX", "native-only")]).await;
+    let run = repository(None, None, "public", "https://rekor.sigstore.dev")
+        .await
+        .run(&[], &[("FAKE_BUILDX", "native-only")])
+        .await;
     assert!(run.code == Some(1) && !run.log.contains("is private"), "{}", run.log);
 }
 
-const STRICT: &str = "org/supply-action/.github/workflows/publish.yml@0f1e2d3c4b5a69788796a5b4c3d2e1f001234567";
+const STRICT: &str =
+    "org/supply-action/.github/workflows/publish.yml@0f1e2d3c4b5a69788796a5b4c3d2e1f001234567";
 
 /// Two platforms that jobs pushed, merged by a job that looks at what GitHub says of their runners.
-async fn merged(workflow: &'static str, runner: &'static str, change: impl Fn(&mut Vec<Value>)) -> (World, Run) {
+async fn merged(
+    workflow: &'static str,
+    runner: &'static str,
+    change: impl Fn(&mut Vec<Value>),
+) -> (World, Run) {
     let world = World::with(|config: &mut Config| {
         config.claims.job_workflow_ref = workflow.to_owned();
         config.claims.runner_environment = runner.to_owned();
@@ -223,9 +355,19 @@ async fn merged(workflow: &'static str, runner: &'static str, change: impl Fn(&m
     change(&mut jobs);
     if !jobs.is_empty() {
         let answer = json!({ "total_count": jobs.len(), "jobs": jobs }).to_string().into_bytes();
-        world.sandbox.faults().add(always(Service::GitHub, Some("GET"), "/attempts/1/jobs", Effect::Body(answer)));
+        world.sandbox.faults().add(always(
+            Service::GitHub,
+            Some("GET"),
+            "/attempts/1/jobs",
+            Effect::Body(answer),
+        ));
     }
-    let pushed = world.run(&[], &[("INPUT_PLATFORMS", "linux/amd64,linux/arm64"), ("INPUT_PUSH-BY-DIGEST", "true")]).await;
+    let pushed = world
+        .run(
+            &[],
+            &[("INPUT_PLATFORMS", "linux/amd64,linux/arm64"), ("INPUT_PUSH-BY-DIGEST", "true")],
+        )
+        .await;
     assert_eq!(pushed.code, Some(0), "{}", pushed.log);
     let told = [
         ("INPUT_DIGESTS", pushed.outputs["digests"].as_str()),
@@ -241,28 +383,71 @@ async fn merged(workflow: &'static str, runner: &'static str, change: impl Fn(&m
 async fn the_build_level_is_claimed_where_githubs_api_says_that_all_runners_are_its_own() {
     let (world, run) = merged(STRICT, "github-hosted", |_| {}).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.summary.contains("**SLSA Build L3: GitHub's API says that every job"), "{}", run.summary);
-    let asked = world.sandbox.requests().into_iter().filter(|request| request.path.ends_with("/actions/runs/9000100200/attempts/1/jobs"));
+    assert!(
+        run.summary.contains("**SLSA Build L3: GitHub's API says that every job"),
+        "{}",
+        run.summary
+    );
+    let asked = world
+        .sandbox
+        .requests()
+        .into_iter()
+        .filter(|request| request.path.ends_with("/actions/runs/9000100200/attempts/1/jobs"));
     assert_eq!(asked.count(), 1);
     let claims_nothing = async |workflow, change: &dyn Fn(&mut Vec<Value>), why: &str| {
         let (_, run) = merged(workflow, "github-hosted", change).await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         let said = format!("No build level is claimed: {why}");
-        assert!(run.summary.contains(&said) && !run.summary.contains("SLSA Build L3"), "{said}: {}", run.summary);
+        assert!(
+            run.summary.contains(&said) && !run.summary.contains("SLSA Build L3"),
+            "{said}: {}",
+            run.summary
+        );
     };
-    claims_nothing(STRICT, &Vec::clear, "GitHub did not tell the jobs of this attempt: HTTP 404: Not Found").await;
-    claims_nothing(STRICT, &|jobs| drop(jobs.remove(1)), "GitHub's answer tells nothing of job build linux/amd64").await;
-    claims_nothing("example/hello/.github/workflows/publish.yml@refs/heads/main", &|_| {}, "the certificate is not for").await;
+    claims_nothing(
+        STRICT,
+        &Vec::clear,
+        "GitHub did not tell the jobs of this attempt: HTTP 404: Not Found",
+    )
+    .await;
+    claims_nothing(
+        STRICT,
+        &|jobs| drop(jobs.remove(1)),
+        "GitHub's answer tells nothing of job build linux/amd64",
+    )
+    .await;
+    claims_nothing(
+        "example/hello/.github/workflows/publish.yml@refs/heads/main",
+        &|_| {},
+        "the certificate is not for",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_leg_on_a_runner_of_somebodys_own_is_not_merged() {
     for at in 0..4 {
-        let (world, run) = merged(STRICT, "github-hosted", move |jobs| jobs[at]["runner_group_name"] = "Default".into()).await;
-        assert!(run.code == Some(1) && run.log.contains("ran on no runner of GitHub's, whatever its label"), "{}", run.log);
-        assert!(run.log.contains("hint: `publish-custom.yml`") && world.tags().await.is_empty(), "{}", run.log);
+        let (world, run) = merged(STRICT, "github-hosted", move |jobs| {
+            jobs[at]["runner_group_name"] = "Default".into()
+        })
+        .await;
+        assert!(
+            run.code == Some(1)
+                && run.log.contains("ran on no runner of GitHub's, whatever its label"),
+            "{}",
+            run.log
+        );
+        assert!(
+            run.log.contains("hint: `publish-custom.yml`") && world.tags().await.is_empty(),
+            "{}",
+            run.log
+        );
     }
     let (world, run) = merged(STRICT, "self-hosted", |_| {}).await;
-    assert!(run.code == Some(1) && run.log.contains("the job that signs runs on no runner of GitHub's"), "{}", run.log);
+    assert!(
+        run.code == Some(1) && run.log.contains("the job that signs runs on no runner of GitHub's"),
+        "{}",
+        run.log
+    );
     assert!(world.tags().await.is_empty());
 }

@@ -1,11 +1,13 @@
-//! Links that a checkout holds where this program writes or reads: none is followed, and the message names it. And what killed runs left.
+//! Links that a checkout holds where this program writes or reads: none is followed, and the
+//! message names it. And what killed runs left.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Run, World};
 
-/// A world with a workspace, in which the program is started, and a folder outside of it that nothing may change.
+/// A world with a workspace, in which the program is started, and a folder outside of it that
+/// nothing may change.
 struct Checkout {
     world: World,
     workspace: PathBuf,
@@ -15,11 +17,14 @@ struct Checkout {
 impl Checkout {
     async fn new() -> Self {
         let mut world = World::new().await;
-        let (workspace, outside) = (world.folder.path().join("workspace"), world.folder.path().join("outside"));
+        let (workspace, outside) =
+            (world.folder.path().join("workspace"), world.folder.path().join("outside"));
         std::fs::create_dir_all(workspace.join("sub")).unwrap();
         std::fs::create_dir(&outside).unwrap();
         std::fs::write(outside.join("victim"), "precious").unwrap();
-        world.set("GITHUB_WORKSPACE", workspace.to_str().unwrap()).set("INPUT_PLATFORMS", "linux/amd64");
+        world
+            .set("GITHUB_WORKSPACE", workspace.to_str().unwrap())
+            .set("INPUT_PLATFORMS", "linux/amd64");
         Self { world, workspace, outside }
     }
 
@@ -28,7 +33,15 @@ impl Checkout {
     }
 
     async fn run(&self, arguments: &[&str], change: &[(&str, &str)]) -> Run {
-        let output = self.world.command().args(arguments).envs(change.iter().copied()).current_dir(&self.workspace).output().await.unwrap();
+        let output = self
+            .world
+            .command()
+            .args(arguments)
+            .envs(change.iter().copied())
+            .current_dir(&self.workspace)
+            .output()
+            .await
+            .unwrap();
         self.world.run_of(output.status.code(), &output.stderr)
     }
 
@@ -36,8 +49,14 @@ impl Checkout {
     fn refused(&self, run: &Run, link: &str) {
         assert!(!matches!(run.code, Some(0)), "{}", run.log);
         assert!(run.log.contains(&format!("{link}` is a symbolic link")), "{}", run.log);
-        let there: Vec<_> = std::fs::read_dir(&self.outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!((there, std::fs::read_to_string(self.outside.join("victim")).unwrap().as_str()), (vec!["victim".into()], "precious"));
+        let there: Vec<_> = std::fs::read_dir(&self.outside)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(
+            (there, std::fs::read_to_string(self.outside.join("victim")).unwrap().as_str()),
+            (vec!["victim".into()], "precious")
+        );
     }
 }
 
@@ -51,7 +70,11 @@ async fn no_bake_file_is_written_through_a_link() {
     }
     let checkout = Checkout::new().await;
     let run = checkout.run(&[], &[("INPUT_PUSH", "false"), ("INPUT_BAKE-TARGET", "app")]).await;
-    assert!(run.code == Some(0) && checkout.workspace.join("supply-action-bake-file.json").is_file(), "{}", run.log);
+    assert!(
+        run.code == Some(0) && checkout.workspace.join("supply-action-bake-file.json").is_file(),
+        "{}",
+        run.log
+    );
 }
 
 #[tokio::test]
@@ -67,7 +90,9 @@ async fn digest_files_are_neither_written_nor_read_through_a_link() {
         ("sub/up/x", "sub/up"),
         (absolute.as_str(), "digests"),
     ] {
-        let run = checkout.run(&[], &[("INPUT_PUSH-BY-DIGEST", "true"), ("INPUT_DIGEST-FILES", folder)]).await;
+        let run = checkout
+            .run(&[], &[("INPUT_PUSH-BY-DIGEST", "true"), ("INPUT_DIGEST-FILES", folder)])
+            .await;
         checkout.refused(&run, link);
         let run = checkout.run(&["merge"], &[("INPUT_DIGEST-FILES", folder)]).await;
         checkout.refused(&run, link);
@@ -76,7 +101,9 @@ async fn digest_files_are_neither_written_nor_read_through_a_link() {
         let run = checkout.run(&[], &[("INPUT_EVIDENCE-DIR", folder)]).await;
         checkout.refused(&run, link);
     }
-    let run = checkout.run(&[], &[("INPUT_PUSH-BY-DIGEST", "true"), ("INPUT_DIGEST-FILES", "real/digests")]).await;
+    let run = checkout
+        .run(&[], &[("INPUT_PUSH-BY-DIGEST", "true"), ("INPUT_DIGEST-FILES", "real/digests")])
+        .await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     let digest = run.outputs["digest"].trim_start_matches("sha256:").to_owned();
     assert!(checkout.workspace.join("real/digests").join(&digest).is_file());
@@ -85,7 +112,9 @@ async fn digest_files_are_neither_written_nor_read_through_a_link() {
     let run = checkout.run(&["merge"], &[("INPUT_DIGEST-FILES", "real/digests")]).await;
     checkout.refused(&run, "real/digests/more");
     std::fs::remove_file(checkout.workspace.join("real/digests/more")).unwrap();
-    let run = checkout.run(&["merge"], &[("INPUT_DIGEST-FILES", "real/digests"), ("INPUT_BUILD-SOURCE", "any")]).await;
+    let run = checkout
+        .run(&["merge"], &[("INPUT_DIGEST-FILES", "real/digests"), ("INPUT_BUILD-SOURCE", "any")])
+        .await;
     assert_eq!(run.code, Some(0), "{}", run.log);
 }
 
@@ -94,7 +123,8 @@ async fn no_cache_is_kept_through_a_link() {
     let checkout = Checkout::new().await;
     checkout.link("cache", &checkout.outside);
     for folder in ["cache", "cache/below"] {
-        let cache = [("INPUT_SBOM-CACHE", folder), ("INPUT_SBOM-CACHE-KEY", "a secret of this repository")];
+        let cache =
+            [("INPUT_SBOM-CACHE", folder), ("INPUT_SBOM-CACHE-KEY", "a secret of this repository")];
         let run = checkout.run(&[], &[&[("INPUT_SBOM", "registry")], &cache[..]].concat()).await;
         checkout.refused(&run, "cache");
         assert!(run.log.contains("input `sbom-cache`"), "{}", run.log);
@@ -104,7 +134,11 @@ async fn no_cache_is_kept_through_a_link() {
 #[tokio::test]
 async fn no_sbom_is_written_through_a_link() {
     let checkout = Checkout::new().await;
-    std::fs::write(checkout.workspace.join("sub/package.json"), r#"{"name":"a","version":"1.0.0"}"#).unwrap();
+    std::fs::write(
+        checkout.workspace.join("sub/package.json"),
+        r#"{"name":"a","version":"1.0.0"}"#,
+    )
+    .unwrap();
     checkout.link("sbom.json", checkout.outside.join("victim"));
     checkout.link("folder", &checkout.outside);
     for (file, link) in [("sbom.json", "sbom.json"), ("folder/new.json", "folder")] {

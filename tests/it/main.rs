@@ -1,5 +1,11 @@
-//! The hermetic tests: the whole program against the embedded sandbox, in one process tree, without network or root.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "a test fails by panicking, and starts programs")]
+//! The hermetic tests: the whole program against the embedded sandbox, in one process tree, without
+//! network or root.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts programs"
+)]
 
 mod answers;
 mod bake;

@@ -1,4 +1,5 @@
-//! The way out: proxies, registries without TLS, CAs of one's own. What is on this machine is on loopback, and so is what stands in for the world.
+//! The way out: proxies, registries without TLS, CAs of one's own. What is on this machine is on
+//! loopback, and so is what stands in for the world.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +13,8 @@ use crate::support::{Run, World};
 
 const REGISTRY: &str = "registry.lan:5000";
 
-/// A proxy for plain HTTP that knows one registry, by a name that no resolver knows; what it was asked for, without the body.
+/// A proxy for plain HTTP that knows one registry, by a name that no resolver knows; what it was
+/// asked for, without the body.
 struct Proxy {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -38,16 +40,18 @@ impl Proxy {
 }
 
 async fn forward(request: Request, registry: String, http: reqwest::Client) -> Response {
-    if *request.method() == Method::CONNECT || request.uri().authority().map(ToString::to_string).as_deref() != Some(REGISTRY) {
+    if *request.method() == Method::CONNECT
+        || request.uri().authority().map(ToString::to_string).as_deref() != Some(REGISTRY)
+    {
         return StatusCode::FORBIDDEN.into_response();
     }
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let url = format!("http://{registry}{}", parts.uri.path_and_query().unwrap());
     let mut sent = http.request(parts.method, url).body(bytes);
-    for (name, value) in
-        parts.headers.iter().filter(|(name, _)| !["host", "proxy-authorization", "content-length"].contains(&name.as_str()))
-    {
+    for (name, value) in parts.headers.iter().filter(|(name, _)| {
+        !["host", "proxy-authorization", "content-length"].contains(&name.as_str())
+    }) {
         sent = sent.header(name, value);
     }
     let answer = sent.send().await.unwrap();
@@ -84,7 +88,9 @@ async fn plan(world: &World) -> (Value, String) {
 async fn github_is_asked_through_the_proxy_unless_no_proxy_names_it() {
     let mut world = World::new().await;
     let proxy = Proxy::before(world.sandbox.registry()).await;
-    world.set("GITHUB_SERVER_URL", "https://git.example.invalid").set("GITHUB_API_URL", "https://git.example.invalid/api/v3");
+    world
+        .set("GITHUB_SERVER_URL", "https://git.example.invalid")
+        .set("GITHUB_API_URL", "https://git.example.invalid/api/v3");
     for (variable, no_proxy, asked) in [
         ("HTTPS_PROXY", "", true),
         ("https_proxy", "other.invalid", true),
@@ -96,14 +102,19 @@ async fn github_is_asked_through_the_proxy_unless_no_proxy_names_it() {
         world.set(variable, &proxy.address).set("NO_PROXY", no_proxy);
         let (planned, said) = plan(&world).await;
         assert!(planned["decision"].is_string(), "{said}");
-        let connected = proxy.asked().iter().any(|request| request == "CONNECT git.example.invalid:443");
+        let connected =
+            proxy.asked().iter().any(|request| request == "CONNECT git.example.invalid:443");
         assert_eq!(connected, asked, "{variable} {no_proxy}");
         world.unset(variable);
     }
     world.set("HTTPS_PROXY", "socks5://octo:hunter2@proxy.example:1080");
     let (_, said) = plan(&world).await;
     let said: String = said.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
-    assert!(said.contains("`HTTPS_PROXY` (or `ALL_PROXY`) is no address of a proxy") && !said.contains("hunter2"), "{said}");
+    assert!(
+        said.contains("`HTTPS_PROXY` (or `ALL_PROXY`) is no address of a proxy")
+            && !said.contains("hunter2"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -114,8 +125,13 @@ async fn a_registry_is_reached_over_plain_http_only_where_it_is_named() {
     world.set("INPUT_IMAGES", &format!("{REGISTRY}/app")).set("INPUT_SIGNATURE-FORMATS", "bundle");
     for other in ["", "registry.lan", "registry.lan:5001", "lan:5000"] {
         let run = world.run(&[], &[("INPUT_HTTP-REGISTRIES", other)]).await;
-        assert!(run.code == Some(1) && run.log.contains("nothing was tagged"), "`{other}`: {}", run.log);
-        let plain: Vec<String> = proxy.asked().into_iter().filter(|request| !request.starts_with("CONNECT")).collect();
+        assert!(
+            run.code == Some(1) && run.log.contains("nothing was tagged"),
+            "`{other}`: {}",
+            run.log
+        );
+        let plain: Vec<String> =
+            proxy.asked().into_iter().filter(|request| !request.starts_with("CONNECT")).collect();
         assert!(plain.is_empty(), "`{other}`: {plain:?}");
     }
     let run = world.run(&[], &[("INPUT_HTTP-REGISTRIES", REGISTRY)]).await;
@@ -126,16 +142,30 @@ async fn a_registry_is_reached_over_plain_http_only_where_it_is_named() {
     let (identity, issuer) = world.identity();
     let image = format!("{REGISTRY}/app:v1.2.3");
     let root = world.env["INPUT_TRUSTED-ROOT"].clone();
-    let asked = ["verify", "--trusted-root", &root, "--certificate-identity", &identity, "--certificate-oidc-issuer", &issuer, &image];
+    let asked = [
+        "verify",
+        "--trusted-root",
+        &root,
+        "--certificate-identity",
+        &identity,
+        "--certificate-oidc-issuer",
+        &issuer,
+        &image,
+    ];
     let refused = world.run(&asked, &[]).await;
     // Nobody answers, so nothing is found out.
     assert_eq!(refused.code, Some(4), "{}", refused.log);
-    let verified = world.run(&[&asked[..7], &["--allow-http-registry", &image]].concat(), &[]).await;
+    let verified =
+        world.run(&[&asked[..7], &["--allow-http-registry", &image]].concat(), &[]).await;
     succeeded(&verified);
     // The workflow's own server, and Docker Hub, are never asked so.
     for never in ["ghcr.io", "docker.io", "http://registry.lan:5000"] {
         let run = world.run(&[], &[("INPUT_HTTP-REGISTRIES", never)]).await;
-        assert!(run.code == Some(2) && run.log.contains("input `http-registries`: "), "{}", run.log);
+        assert!(
+            run.code == Some(2) && run.log.contains("input `http-registries`: "),
+            "{}",
+            run.log
+        );
     }
 }
 
@@ -151,14 +181,22 @@ async fn the_builder_is_told_of_registries_where_it_is_made_here() {
     let told = world.folder.path().join("told.toml");
     world.set("FAKE_BUILDX_CONFIG", told.to_str().unwrap()).set("INPUT_PUSH", "false");
     world.set("INPUT_HTTP-REGISTRIES", REGISTRY);
-    let run = world.run(&[], &[("INPUT_BUILDER-ENDPOINT", ""), ("SUPPLY_ACTION_BUILDER", "")]).await;
+    let run =
+        world.run(&[], &[("INPUT_BUILDER-ENDPOINT", ""), ("SUPPLY_ACTION_BUILDER", "")]).await;
     succeeded(&run);
-    assert_eq!(std::fs::read_to_string(&told).unwrap(), format!("[registry.\"{REGISTRY}\"]\n  http = true\n"));
+    assert_eq!(
+        std::fs::read_to_string(&told).unwrap(),
+        format!("[registry.\"{REGISTRY}\"]\n  http = true\n")
+    );
     std::fs::remove_file(&told).unwrap();
     // One that listens already has a configuration of its own.
     let run = world.publish().await;
     succeeded(&run);
-    assert!(run.log.contains("`http-registries` is not told to the builder") && !told.exists(), "{}", run.log);
+    assert!(
+        run.log.contains("`http-registries` is not told to the builder") && !told.exists(),
+        "{}",
+        run.log
+    );
     // What is no certificate is told before anything is asked.
     world.set("INPUT_CA-CERTIFICATES", CA);
     let run = world.publish().await;

@@ -1,16 +1,20 @@
-//! Whatever is downloaded is pinned: each command of our scripts that installs or builds heeds a lock.
-//! It reads the scripts and runs none of them.
+//! Whatever is downloaded is pinned: each command of our scripts that installs or builds heeds a
+//! lock. It reads the scripts and runs none of them.
 
 use std::path::{Path, PathBuf};
 
 /// A command, the words one of which it must have with it, and what is asked of it then.
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-/// `pip` without `--no-deps` looks past its pins; Go without these words takes a newer module or fetches
-/// a toolchain; npm's `install` writes a new lock.
+/// `pip` without `--no-deps` looks past its pins; Go without these words takes a newer module or
+/// fetches a toolchain; npm's `install` writes a new lock.
 const RULES: [Rule; 6] = [
     ("pip", &["install"], &["--require-hashes", "--no-deps", "--only-binary=:all:"]),
-    ("cargo", &["build", "test", "check", "clippy", "doc", "run", "bench", "install", "fetch", "deny"], &["--locked"]),
+    (
+        "cargo",
+        &["build", "test", "check", "clippy", "doc", "run", "bench", "install", "fetch", "deny"],
+        &["--locked"],
+    ),
     ("cargo", &["install"], &["--version"]),
     ("npm", &["ci"], &["--ignore-scripts"]),
     ("go", &["build", "run", "test", "install"], &["-mod=readonly", "GOTOOLCHAIN=local"]),
@@ -44,7 +48,10 @@ fn faults(text: &str) -> Vec<String> {
 fn fault(command: &str) -> Option<String> {
     // Without what a person reads, and with what is after the program's folder.
     let command = command.split(" ## ").next()?;
-    let words: Vec<&str> = command.split([' ', '\t', ',', '(', ')', '{', '}']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = command
+        .split([' ', '\t', ',', '(', ')', '{', '}'])
+        .filter(|word| !word.is_empty())
+        .collect();
     let is = |word: &str, name: &str| word.trim_matches('"').rsplit('/').next() == Some(name);
     for (program, verbs, demanded) in RULES {
         let mut after = words.iter().skip_while(|word| !is(word, program)).skip(1);
@@ -59,8 +66,10 @@ fn fault(command: &str) -> Option<String> {
             return Some(format!("`{}` may write another lock", command.trim()));
         }
     }
-    let forbidden =
-        NEVER.iter().find(|name| words.iter().any(|word| is(word, name)) || (name.contains(['@', ' ']) && command.contains(*name)));
+    let forbidden = NEVER.iter().find(|name| {
+        words.iter().any(|word| is(word, name))
+            || (name.contains(['@', ' ']) && command.contains(*name))
+    });
     forbidden.map(|name| format!("`{}` uses {name}", command.trim()))
 }
 
@@ -81,7 +90,8 @@ fn what_is_installed_is_pinned() {
     for path in scripts() {
         let mut text = std::fs::read_to_string(&path).unwrap();
         if path.ends_with("tools/fat-corpus") {
-            // Its lock leaves out optional packages for other systems, so it installs, and compares.
+            // Its lock leaves out optional packages for other systems, so it installs, and
+            // compares.
             let compared = "cmp package-lock.json \"$root/tools/fat/package-lock.json\"";
             assert!(text.contains(compared), "the corpus's lock is not compared");
             text = text.replace("install --no-save --ignore-scripts", "ci --ignore-scripts");

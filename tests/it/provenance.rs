@@ -7,7 +7,8 @@ use supply_action::sandbox::Service;
 
 use crate::support::{Run, World};
 
-const KIND: &str = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+const KIND: &str =
+    "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
 
 fn predicate(source: &Value, builder: &Value) -> Value {
     json!({ "buildDefinition": { "buildType": KIND, "externalParameters": { "configSource": source } }, "runDetails": { "builder": builder } })
@@ -27,17 +28,37 @@ async fn refused(world: &World, run: &Run, words: &[&str]) {
     for word in words {
         assert!(run.log.contains(word), "`{word}` is missing in:\n{}", run.log);
     }
-    let signed = world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
+    let signed =
+        world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
     assert_eq!((signed, world.tags().await.len()), (0, 0), "{}", run.log);
 }
 
 /// What one job pushed with this provenance, merged.
 async fn merged(world: &World, provenance: &Value, change: &[(&str, &str)]) -> Run {
     let mode = format!("provenance:{provenance}");
-    let job = world.run(&[], &[("INPUT_PLATFORMS", "linux/amd64"), ("INPUT_PUSH-BY-DIGEST", "true"), ("FAKE_BUILDX", &mode)]).await;
+    let job = world
+        .run(
+            &[],
+            &[
+                ("INPUT_PLATFORMS", "linux/amd64"),
+                ("INPUT_PUSH-BY-DIGEST", "true"),
+                ("FAKE_BUILDX", &mode),
+            ],
+        )
+        .await;
     assert_eq!(job.code, Some(0), "{}", job.log);
     world
-        .run(&["merge"], &[&[("INPUT_DIGESTS", job.outputs["digest"].as_str()), ("INPUT_PLATFORMS", "linux/amd64")], change].concat())
+        .run(
+            &["merge"],
+            &[
+                &[
+                    ("INPUT_DIGESTS", job.outputs["digest"].as_str()),
+                    ("INPUT_PLATFORMS", "linux/amd64"),
+                ],
+                change,
+            ]
+            .concat(),
+        )
         .await
 }
 
@@ -45,9 +66,17 @@ async fn merged(world: &World, provenance: &Value, change: &[(&str, &str)]) -> R
 async fn signed(world: &World, digest: &str) -> Vec<Value> {
     let repository = world.repository();
     let mut found = Vec::new();
-    for referrer in world.registry().referrers(&repository, &digest.parse().unwrap()).await.unwrap() {
-        let manifest = world.registry().expect_manifest(&repository.at(&referrer.digest)).await.unwrap().image().unwrap();
-        let bundle = world.registry().blob(&repository, &manifest.layers[0], 1 << 24).await.unwrap();
+    for referrer in world.registry().referrers(&repository, &digest.parse().unwrap()).await.unwrap()
+    {
+        let manifest = world
+            .registry()
+            .expect_manifest(&repository.at(&referrer.digest))
+            .await
+            .unwrap()
+            .image()
+            .unwrap();
+        let bundle =
+            world.registry().blob(&repository, &manifest.layers[0], 1 << 24).await.unwrap();
         let bundle: Value = serde_json::from_slice(&bundle).unwrap();
         let Some(payload) = bundle["dsseEnvelope"]["payload"].as_str() else { continue };
         let statement: Value = serde_json::from_slice(&STANDARD.decode(payload).unwrap()).unwrap();
@@ -59,7 +88,8 @@ async fn signed(world: &World, digest: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_before_anything_is_signed() {
+async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_before_anything_is_signed()
+ {
     let world = World::new().await;
     let elsewhere = git("https://github.com/mallory/evil.git#refs/heads/main", &"f".repeat(40));
     let this = format!("https://github.com/{}.git", world.env["GITHUB_REPOSITORY"]);
@@ -76,10 +106,16 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
         ),
         (predicate(&git(&this, &"f".repeat(40)), &json!({})), "and this run builds"),
         (predicate(&json!({ "uri": this }), &json!({})), "and this run builds"),
-        (predicate(&json!({ "URI": this }), &json!({})), "has `URI`, which other programs take for `uri`"),
+        (
+            predicate(&json!({ "URI": this }), &json!({})),
+            "has `URI`, which other programs take for `uri`",
+        ),
         (predicate(&json!("x"), &json!({})), "is not an object"),
         (
-            predicate(&json!({}), &json!({ "id": "https://github.com/mallory/evil/actions/runs/1/attempts/1" })),
+            predicate(
+                &json!({}),
+                &json!({ "id": "https://github.com/mallory/evil/actions/runs/1/attempts/1" }),
+            ),
             "a run of another repository",
         ),
     ] {
@@ -87,39 +123,68 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
         refused(&world, &run, &["nothing was tagged", "is not taken", reason]).await;
     }
     let run = merged(&world, &predicate(&elsewhere, &json!({})), &[]).await;
-    refused(&world, &run, &["if it was built from there on purpose, say so with `build-source`"]).await;
+    refused(&world, &run, &["if it was built from there on purpose, say so with `build-source`"])
+        .await;
 }
 
 #[tokio::test]
-async fn what_was_built_elsewhere_is_published_only_where_somebody_says_so_and_is_named_as_foreign() {
+async fn what_was_built_elsewhere_is_published_only_where_somebody_says_so_and_is_named_as_foreign()
+{
     let world = World::new().await;
     let theirs = "https://github.com/mallory/evil.git#refs/heads/main";
-    let provenance = predicate(&git(theirs, &"f".repeat(40)), &json!({ "id": "https://mallory.example/laptop" }));
-    let other = merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", "https://github.com/mallory/good")]).await;
+    let provenance = predicate(
+        &git(theirs, &"f".repeat(40)),
+        &json!({ "id": "https://mallory.example/laptop" }),
+    );
+    let other =
+        merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", "https://github.com/mallory/good")])
+            .await;
     refused(&world, &other, &["and `build-source` is `https://github.com/mallory/good`"]).await;
-    let nobody = merged(&world, &predicate(&git(theirs, &"f".repeat(40)), &json!({})), &[("INPUT_BUILD-SOURCE", theirs)]).await;
+    let nobody = merged(
+        &world,
+        &predicate(&git(theirs, &"f".repeat(40)), &json!({})),
+        &[("INPUT_BUILD-SOURCE", theirs)],
+    )
+    .await;
     refused(&world, &nobody, &["it names no builder"]).await;
     // Of one version the second run would keep what the first published.
     for (declared, tag) in [("https://github.com/Mallory/Evil", "one"), ("any", "two")] {
-        let run = merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", declared), ("INPUT_TAGS", tag)]).await;
+        let run =
+            merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", declared), ("INPUT_TAGS", tag)])
+                .await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         assert!(
             run.log.contains("is built from `https://github.com/mallory/evil.git#refs/heads/main`, not from this run's commit"),
             "{}",
             run.log
         );
-        assert!(run.summary.contains("built from elsewhere | `https://github.com/mallory/evil.git#refs/heads/main`"), "{}", run.summary);
+        assert!(
+            run.summary.contains(
+                "built from elsewhere | `https://github.com/mallory/evil.git#refs/heads/main`"
+            ),
+            "{}",
+            run.summary
+        );
         let workflow = signed(&world, &run.outputs["digest"]).await;
         let foreign = &workflow[0]["buildDefinition"]["resolvedDependencies"][1];
-        assert_eq!((&foreign["uri"], &foreign["digest"]["sha1"]), (&json!(theirs), &json!("f".repeat(40))), "{workflow:?}");
+        assert_eq!(
+            (&foreign["uri"], &foreign["digest"]["sha1"]),
+            (&json!(theirs), &json!("f".repeat(40))),
+            "{workflow:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn this_runs_own_source_is_taken_a_builder_is_put_in_and_a_needless_build_source_is_told() {
     let world = World::new().await;
-    let address = format!("https://github.com/{}.git#{}", world.env["GITHUB_REPOSITORY"].to_uppercase(), commit(&world));
-    let provenance = predicate(&git(&address, &commit(&world)), &json!({ "id": "", "version": {} }));
+    let address = format!(
+        "https://github.com/{}.git#{}",
+        world.env["GITHUB_REPOSITORY"].to_uppercase(),
+        commit(&world)
+    );
+    let provenance =
+        predicate(&git(&address, &commit(&world)), &json!({ "id": "", "version": {} }));
     let run = merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", "any")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains("input `build-source` changes nothing"), "{}", run.log);
@@ -127,7 +192,13 @@ async fn this_runs_own_source_is_taken_a_builder_is_put_in_and_a_needless_build_
     let platforms: Value = serde_json::from_str(&run.outputs["platforms"]).unwrap();
     let found = signed(&world, platforms["linux/amd64"].as_str().unwrap()).await;
     let id = found[0]["runDetails"]["builder"]["id"].as_str().unwrap();
-    assert!(id.starts_with(&format!("https://github.com/{}/actions/runs/", world.env["GITHUB_REPOSITORY"])), "{id}");
+    assert!(
+        id.starts_with(&format!(
+            "https://github.com/{}/actions/runs/",
+            world.env["GITHUB_REPOSITORY"]
+        )),
+        "{id}"
+    );
     let mut rest = found[0].clone();
     rest["runDetails"]["builder"]["id"] = json!("");
     assert_eq!(rest, provenance);
@@ -140,8 +211,15 @@ async fn a_build_of_this_run_must_have_built_what_its_context_names() {
     let evil = git("https://github.com/mallory/evil.git#main", &"f".repeat(40));
     // A folder of the job has no source.
     let run = world.run(&[], &[("FAKE_BUILDX", &with(&predicate(&evil, &json!({}))))]).await;
-    refused(&world, &run, &["the provenance that the build made for `linux/amd64` is not signed", "the context is files of this job"])
-        .await;
+    refused(
+        &world,
+        &run,
+        &[
+            "the provenance that the build made for `linux/amd64` is not signed",
+            "the context is files of this job",
+        ],
+    )
+    .await;
     let run = world.run(&[], &[("FAKE_BUILDX", &with(&json!({})))]).await;
     refused(&world, &run, &["its `buildDefinition` is missing"]).await;
     // The default is the commit of the run, here a folder of it.
@@ -153,7 +231,12 @@ async fn a_build_of_this_run_must_have_built_what_its_context_names() {
     for context in ["", "{{defaultContext}}:images/app", "https://github.com/octo/other.git#v1"] {
         let run = world.run(&[], &[("INPUT_CONTEXT", context), ("INPUT_TAGS", "v1")]).await;
         assert_eq!(run.code, Some(0), "{context}: {}", run.log);
-        assert_eq!(run.summary.contains("built from elsewhere"), context.contains("octo/other"), "{context}: {}", run.summary);
+        assert_eq!(
+            run.summary.contains("built from elsewhere"),
+            context.contains("octo/other"),
+            "{context}: {}",
+            run.summary
+        );
     }
 }
 
@@ -162,10 +245,18 @@ async fn an_sbom_without_packages_is_held_against_the_image() {
     let world = World::new().await;
     for (mode, words) in [
         ("empty-sbom", "it lists 0 packages, and the image holds 2 packages, such as `base`"),
-        ("image-sbom", "the databases of the image's operating system list 1 package, such as `base`"),
+        (
+            "image-sbom",
+            "the databases of the image's operating system list 1 package, such as `base`",
+        ),
     ] {
         let run = world.run(&[], &[("FAKE_BUILDX", mode)]).await;
-        refused(&world, &run, &["the SBOM that came with `linux/amd64` is not signed", words, "set `sbom: registry`"]).await;
+        refused(
+            &world,
+            &run,
+            &["the SBOM that came with `linux/amd64` is not signed", words, "set `sbom: registry`"],
+        )
+        .await;
     }
     let file = world.folder.path().join("own.json");
     let own = json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "components": [], "metadata": { "component": { "type": "container", "name": "x" } } });

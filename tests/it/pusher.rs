@@ -1,4 +1,5 @@
-//! Pushes to a sandbox what no builder would: images, attestations and indexes, piece by piece. It asserts only that the registry takes them.
+//! Pushes to a sandbox what no builder would: images, attestations and indexes, piece by piece. It
+//! asserts only that the registry takes them.
 
 use serde_json::{Value, json};
 use supply_action::image::Digest;
@@ -39,7 +40,14 @@ impl Pusher {
         let opened = self.http.post(format!("{}/blobs/uploads/", self.base)).send().await.unwrap();
         let mut place = opened.url().join(opened.headers()["location"].to_str().unwrap()).unwrap();
         place.query_pairs_mut().append_pair("digest", described["digest"].as_str().unwrap());
-        let answer = self.http.put(place).header("content-type", "application/octet-stream").body(bytes.to_vec()).send().await.unwrap();
+        let answer = self
+            .http
+            .put(place)
+            .header("content-type", "application/octet-stream")
+            .body(bytes.to_vec())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 201);
         described
     }
@@ -47,12 +55,20 @@ impl Pusher {
     pub(crate) async fn manifest(&self, text: &str, kind: &str) -> Value {
         let described = described(text.as_bytes(), kind);
         let url = format!("{}/manifests/{}", self.base, described["digest"].as_str().unwrap());
-        let answer = self.http.put(url).header("content-type", kind).body(text.to_owned()).send().await.unwrap();
+        let answer = self
+            .http
+            .put(url)
+            .header("content-type", kind)
+            .body(text.to_owned())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
         described
     }
 
-    /// Puts a document where it is found, as a registry does that looks into none: ours would refuse some.
+    /// Puts a document where it is found, as a registry does that looks into none: ours would
+    /// refuse some.
     pub(crate) fn keep(&self, text: &str, kind: &str) -> String {
         let digest = Digest::of(text.as_bytes());
         std::fs::write(self.kept.join(format!("{}.type", digest.hex())), kind).unwrap();
@@ -67,8 +83,12 @@ impl Pusher {
         let mut config = json!({ "os": os, "architecture": architecture, "created": "2026-01-02T03:04:05Z",
             "rootfs": { "type": "layers", "diff_ids": [Digest::of(&layer)] } });
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let (layer, config) = (self.blob(&layer, LAYER).await, self.blob(config.to_string().as_bytes(), CONFIG).await);
-        json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] }).to_string()
+        let (layer, config) = (
+            self.blob(&layer, LAYER).await,
+            self.blob(config.to_string().as_bytes(), CONFIG).await,
+        );
+        json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] })
+            .to_string()
     }
 
     pub(crate) async fn image(&self, platform: &str, salt: &str, more: &Value) -> Value {
@@ -78,7 +98,11 @@ impl Pusher {
 
     pub(crate) async fn image_of(&self, platform: &str, text: &str) -> Value {
         let (os, architecture) = platform.split_once('/').unwrap();
-        with(self.manifest(text, MANIFEST).await, "platform", json!({ "os": os, "architecture": architecture }))
+        with(
+            self.manifest(text, MANIFEST).await,
+            "platform",
+            json!({ "os": os, "architecture": architecture }),
+        )
     }
 
     /// SBOM and provenance of an image, as BuildKit keeps them.
@@ -88,9 +112,12 @@ impl Pusher {
             "documentNamespace": "https://x.example/x", "creationInfo": { "created": "2026-01-01T00:00:00Z", "creators": ["Tool: x"] },
             "packages": [{ "SPDXID": "SPDXRef-Image", "name": "image", "downloadLocation": "NONE" }],
             "relationships": [{ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-Image" }] });
-        let kind = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+        let kind =
+            "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
         let provenance = json!({ "buildDefinition": { "buildType": kind }, "runDetails": {} });
-        for (kind, predicate) in [("https://spdx.dev/Document", spdx), ("https://slsa.dev/provenance/v1", provenance)] {
+        for (kind, predicate) in
+            [("https://spdx.dev/Document", spdx), ("https://slsa.dev/provenance/v1", provenance)]
+        {
             let digest = &of["digest"].as_str().unwrap()[7..];
             let statement = json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": kind,
                 "subject": [{ "name": "_", "digest": { "sha256": digest } }], "predicate": predicate });
@@ -100,11 +127,13 @@ impl Pusher {
         layers
     }
 
-    /// The manifest of attestations as BuildKit writes it since 0.32, with other members or layers if a test wants them.
+    /// The manifest of attestations as BuildKit writes it since 0.32, with other members or layers
+    /// if a test wants them.
     pub(crate) async fn attestations(&self, of: &Value, more: Value, layers: &[Value]) -> Value {
         let config = self.blob(b"{}", EMPTY).await;
         let layers = [self.statements(of).await, layers.to_vec()].concat();
-        let subject = json!({ "mediaType": of["mediaType"], "digest": of["digest"], "size": of["size"] });
+        let subject =
+            json!({ "mediaType": of["mediaType"], "digest": of["digest"], "size": of["size"] });
         let mut manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": STATEMENTS, "config": config, "layers": layers, "subject": subject });
         manifest.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.attesting(of, &manifest).await

@@ -22,8 +22,19 @@ async fn refused(world: &World, words: &[&str]) -> String {
 async fn no_permission_to_ask_for_an_identity() {
     let mut world = World::new().await;
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
-    refused(&world, &["nothing was tagged", "may not ask for an OIDC token", "hint: add \"permissions: id-token: write\""]).await;
-    assert!(!world.sandbox.requests().iter().any(|request| request.path.contains("/manifests/sha256")), "nothing was built");
+    refused(
+        &world,
+        &[
+            "nothing was tagged",
+            "may not ask for an OIDC token",
+            "hint: add \"permissions: id-token: write\"",
+        ],
+    )
+    .await;
+    assert!(
+        !world.sandbox.requests().iter().any(|request| request.path.contains("/manifests/sha256")),
+        "nothing was built"
+    );
 }
 
 #[tokio::test]
@@ -39,7 +50,11 @@ async fn a_token_of_a_foreign_issuer() {
     let world = World::new().await;
     world.sandbox.faults().foreign_tokens(true);
     let why = "the OIDC token is of issuer `https://oidc.elsewhere.example`, which is not the one of `github.com`";
-    refused(&world, &["nothing was tagged", why, "hint: a private Sigstore instance names the issuers"]).await;
+    refused(
+        &world,
+        &["nothing was tagged", why, "hint: a private Sigstore instance names the issuers"],
+    )
+    .await;
     assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Fulcio));
 }
 
@@ -53,7 +68,11 @@ async fn a_token_of_an_issuer_that_only_the_signing_config_believes() {
     std::fs::write(&file, config.to_string()).unwrap();
     world.set("INPUT_SIGNING-CONFIG", file.to_str().unwrap());
     world.sandbox.faults().foreign_tokens(true);
-    refused(&world, &["nothing was tagged", "Fulcio", "refused", "hint: Fulcio must trust the issuer"]).await;
+    refused(
+        &world,
+        &["nothing was tagged", "Fulcio", "refused", "hint: Fulcio must trust the issuer"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -65,7 +84,8 @@ async fn a_token_about_another_repository() {
 
 #[tokio::test]
 async fn a_registry_without_a_login() {
-    let mut world = World::with(|config| config.registry_login = Some(("octo".into(), "pass".into()))).await;
+    let mut world =
+        World::with(|config| config.registry_login = Some(("octo".into(), "pass".into()))).await;
     world.unset("INPUT_USERNAME").unset("INPUT_PASSWORD");
     let run = world.publish().await;
     assert_eq!(run.code, Some(1));
@@ -83,7 +103,12 @@ async fn a_registry_that_refuses() {
         (500, ["500", "seems unwell"]),
     ] {
         let world = World::new().await;
-        world.sandbox.faults().add(always(Service::Registry, Some("POST"), "/blobs/uploads", Effect::Status(status)));
+        world.sandbox.faults().add(always(
+            Service::Registry,
+            Some("POST"),
+            "/blobs/uploads",
+            Effect::Status(status),
+        ));
         refused(&world, &["nothing was tagged", words[0], words[1]]).await;
     }
 }
@@ -92,8 +117,14 @@ async fn a_registry_that_refuses() {
 async fn a_registry_that_refuses_to_list_evidence_is_not_one_without() {
     for status in [401, 403, 429, 500] {
         let world = World::new().await;
-        world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/referrers/", Effect::Status(status)));
-        let log = refused(&world, &["nothing was tagged", &status.to_string(), "/referrers/"]).await;
+        world.sandbox.faults().add(always(
+            Service::Registry,
+            Some("GET"),
+            "/referrers/",
+            Effect::Status(status),
+        ));
+        let log =
+            refused(&world, &["nothing was tagged", &status.to_string(), "/referrers/"]).await;
         assert!(!log.contains("has no valid"), "{status} was read as absent: {log}");
     }
 }
@@ -115,8 +146,13 @@ async fn services_that_cannot_be_reached() {
 #[tokio::test]
 async fn a_passing_fault_of_each_service_is_survived() {
     let world = World::new().await;
-    for service in [Service::Registry, Service::Fulcio, Service::Rekor, Service::Timestamp, Service::Oidc] {
-        world.sandbox.faults().add(Fault { times: 1, ..always(service, None, "", Effect::StatusRetryAfter(503, 0)) });
+    for service in
+        [Service::Registry, Service::Fulcio, Service::Rekor, Service::Timestamp, Service::Oidc]
+    {
+        world
+            .sandbox
+            .faults()
+            .add(Fault { times: 1, ..always(service, None, "", Effect::StatusRetryAfter(503, 0)) });
     }
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -126,7 +162,11 @@ async fn a_passing_fault_of_each_service_is_survived() {
 async fn a_build_that_fails_on_one_platform() {
     let mut world = World::new().await;
     world.set("FAKE_BUILDX", "one-platform-fails");
-    refused(&world, &["nothing was tagged", "the build failed", "did not complete successfully: exit code: 2"]).await;
+    refused(
+        &world,
+        &["nothing was tagged", "the build failed", "did not complete successfully: exit code: 2"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -147,13 +187,26 @@ async fn a_digest_that_is_not_in_the_registry() {
 async fn a_builder_that_is_not_there() {
     let mut world = World::new().await;
     world.set("FAKE_BUILDX", "no-builder");
-    refused(&world, &["nothing was tagged", "no builder at input `builder-endpoint`: `unix:///nowhere`", "hint:"]).await;
+    refused(
+        &world,
+        &[
+            "nothing was tagged",
+            "no builder at input `builder-endpoint`: `unix:///nowhere`",
+            "hint:",
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_manifest_whose_bytes_do_not_hash_to_its_digest() {
     let world = World::new().await;
-    world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/manifests/sha256:", Effect::Corrupt));
+    world.sandbox.faults().add(always(
+        Service::Registry,
+        Some("GET"),
+        "/manifests/sha256:",
+        Effect::Corrupt,
+    ));
     refused(&world, &["nothing was tagged", "does not hash to its digest", "changes bytes"]).await;
 }
 
@@ -161,7 +214,10 @@ async fn a_manifest_whose_bytes_do_not_hash_to_its_digest() {
 async fn evidence_whose_bytes_changed_on_the_way() {
     let world = World::new().await;
     // The first reads of blobs are the platforms' configs and BuildKit's statements.
-    world.sandbox.faults().add(Fault { skip: 6, ..always(Service::Registry, Some("GET"), "/blobs/", Effect::Corrupt) });
+    world.sandbox.faults().add(Fault {
+        skip: 6,
+        ..always(Service::Registry, Some("GET"), "/blobs/", Effect::Corrupt)
+    });
     refused(&world, &["nothing was tagged", "has no valid", "does not hash to its digest"]).await;
 }
 
@@ -199,12 +255,19 @@ async fn inputs_that_are_wrong_stop_everything_before_it_starts() {
 async fn a_context_that_does_not_exist() {
     let mut world = World::new().await;
     world.set("INPUT_CONTEXT", "./not-there");
-    refused(&world, &["nothing was", "input `context`: there is no folder `./not-there`", "actions/checkout"]).await;
+    refused(
+        &world,
+        &["nothing was", "input `context`: there is no folder `./not-there`", "actions/checkout"],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn files_of_sigstore_that_are_not_what_they_should_be() {
-    for (input, words) in [("INPUT_SIGNING-CONFIG", "is not a signing config"), ("INPUT_TRUSTED-ROOT", "is not a trusted root")] {
+    for (input, words) in [
+        ("INPUT_SIGNING-CONFIG", "is not a signing config"),
+        ("INPUT_TRUSTED-ROOT", "is not a trusted root"),
+    ] {
         let mut world = World::new().await;
         let file = world.folder.path().join("nonsense.json");
         std::fs::write(&file, "{}").unwrap();

@@ -1,4 +1,5 @@
-//! The commit that a release is used by, made by `tools/release-commit` in a clone with a remote of its own. It never touches this repository.
+//! The commit that a release is used by, made by `tools/release-commit` in a clone with a remote of
+//! its own. It never touches this repository.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,10 +31,22 @@ impl Clone {
         for name in copied {
             let to = clone.checkout().join(name);
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            assert!(Command::new("cp").arg("-r").arg(root.join(name)).arg(&to).status().unwrap().success());
+            assert!(
+                Command::new("cp")
+                    .arg("-r")
+                    .arg(root.join(name))
+                    .arg(&to)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }
         std::fs::create_dir(clone.checkout().join("sub")).unwrap();
-        std::fs::write(clone.checkout().join("sub/action.yml"), "runs:\n  using: docker\n  image: ../Dockerfile # from here\n").unwrap();
+        std::fs::write(
+            clone.checkout().join("sub/action.yml"),
+            "runs:\n  using: docker\n  image: ../Dockerfile # from here\n",
+        )
+        .unwrap();
         clone.git(&["init", "--quiet", "-b", "main"]);
         clone.git(&["add", "."]);
         clone.git(&["commit", "--quiet", "-m", "all"]);
@@ -51,11 +64,20 @@ impl Clone {
 
     fn run(&self, program: &str, arguments: &[&str]) -> (bool, String) {
         let mut command = Command::new(program);
-        command.current_dir(self.checkout()).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+        command
+            .current_dir(self.checkout())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null");
         for (name, value) in [("NAME", "o"), ("EMAIL", "o@o.o"), ("DATE", "2026-01-02T03:04:05Z")] {
-            command.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
+            command
+                .env(format!("GIT_AUTHOR_{name}"), value)
+                .env(format!("GIT_COMMITTER_{name}"), value);
         }
-        let output = command.args(arguments).env("BASE_IMAGES", base_images(&self.checkout())).output().unwrap();
+        let output = command
+            .args(arguments)
+            .env("BASE_IMAGES", base_images(&self.checkout()))
+            .output()
+            .unwrap();
         let said = if output.status.success() { output.stdout } else { output.stderr };
         (output.status.success(), String::from_utf8(said).unwrap().trim().to_owned())
     }
@@ -87,7 +109,10 @@ impl Clone {
 /// `NAME=image@digest` for each base image of the Dockerfile.
 fn base_images(checkout: &Path) -> String {
     let dockerfile = std::fs::read_to_string(checkout.join("Dockerfile")).unwrap_or_default();
-    let images = dockerfile.lines().filter_map(|line| line.strip_prefix("ARG ")).filter(|image| !image.contains('$'));
+    let images = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("ARG "))
+        .filter(|image| !image.contains('$'));
     images.map(|image| format!("{}@{BASE}\n", image.split('@').next().unwrap())).collect()
 }
 
@@ -98,8 +123,9 @@ fn a_release_is_built_of_base_images_by_digest_and_its_commit_keeps_them() {
     let programs = clone.folder.path().join("programs");
     std::fs::create_dir(&programs).unwrap();
     let docker = programs.join("docker");
-    let inspects =
-        format!("#!/bin/sh\n[ \"$1 $2 $3 $5 $6\" = 'buildx imagetools inspect --format {{{{.Manifest.Digest}}}}' ] && echo '{BASE}'\n");
+    let inspects = format!(
+        "#!/bin/sh\n[ \"$1 $2 $3 $5 $6\" = 'buildx imagetools inspect --format {{{{.Manifest.Digest}}}}' ] && echo '{BASE}'\n"
+    );
     std::fs::write(&docker, inspects).unwrap();
     std::fs::set_permissions(&docker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
@@ -107,9 +133,14 @@ fn a_release_is_built_of_base_images_by_digest_and_its_commit_keeps_them() {
     assert!(success, "{said}");
     assert_eq!(said, base_images(&clone.checkout()).trim());
     assert_eq!(said.lines().count(), 2, "{said}");
-    let dockerfile = clone.git(&["show", &format!("{}:Dockerfile", clone.release("v1.2.3", false))]);
-    for line in dockerfile.lines().filter(|line| line.starts_with("ARG ") || line.starts_with("FROM ")) {
-        let of_the_file = ["${RUST_IMAGE}", "${GO_IMAGE}", "${CA_IMAGE}", "FROM scratch"].iter().any(|part| line.contains(part));
+    let dockerfile =
+        clone.git(&["show", &format!("{}:Dockerfile", clone.release("v1.2.3", false))]);
+    for line in
+        dockerfile.lines().filter(|line| line.starts_with("ARG ") || line.starts_with("FROM "))
+    {
+        let of_the_file = ["${RUST_IMAGE}", "${GO_IMAGE}", "${CA_IMAGE}", "FROM scratch"]
+            .iter()
+            .any(|part| line.contains(part));
         assert!(of_the_file || line.ends_with(&format!("@{BASE}")), "{line} is pinned by nobody");
     }
     // No digest is invented, and none of another image is taken.
@@ -122,8 +153,14 @@ fn a_release_is_built_of_base_images_by_digest_and_its_commit_keeps_them() {
         &base_images(&clone.checkout()).replace("golang:", "evil:"),
         &base_images(&clone.checkout()).replace(BASE, "latest"),
     ] {
-        let (success, said) = clone.run("env", &[&format!("BASE_IMAGES={wrong}"), "tools/release-commit", "v1.2.3", IMAGE]);
-        assert!(!success && said.starts_with("error: BASE_IMAGES gives no digest for `"), "{wrong}: {said}");
+        let (success, said) = clone.run(
+            "env",
+            &[&format!("BASE_IMAGES={wrong}"), "tools/release-commit", "v1.2.3", IMAGE],
+        );
+        assert!(
+            !success && said.starts_with("error: BASE_IMAGES gives no digest for `"),
+            "{wrong}: {said}"
+        );
     }
 }
 
@@ -134,7 +171,11 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
     let commit = clone.release("v1.2.3", false);
     for action in ["action.yml", "merge/action.yml", "sub/action.yml"] {
         let text = clone.git(&["show", &format!("{commit}:{action}")]);
-        assert!(text.contains(&format!("\n  image: docker://{IMAGE}")) && !text.contains("Dockerfile #"), "{action}: {text}");
+        assert!(
+            text.contains(&format!("\n  image: docker://{IMAGE}"))
+                && !text.contains("Dockerfile #"),
+            "{action}: {text}"
+        );
     }
     // Examples name a commit below, whose actions run the image too.
     let example = clone.git(&["show", &format!("{commit}:examples/workflows/push.yml")]);
@@ -145,12 +186,21 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
     assert!(clone.git(&["rev-list", &commit]).lines().any(|line| line == named));
     // So does what calls the reusable workflow, whose jobs name their actions in full, too.
     let workflow = clone.git(&["show", &format!("{named}:.github/workflows/publish.yml")]);
-    assert!(!workflow.contains("@v1") && workflow.matches(" # v1.2.3\n").count() == 2, "{workflow}");
+    assert!(
+        !workflow.contains("@v1") && workflow.matches(" # v1.2.3\n").count() == 2,
+        "{workflow}"
+    );
     // Nothing else changed, the checkout is as it was, and the same release gives the same commit.
     for file in clone.git(&["diff", "--name-only", &head, &commit]).lines() {
-        assert!(file.ends_with("action.yml") || file.contains("workflows/") || file == "Dockerfile", "{file}");
+        assert!(
+            file.ends_with("action.yml") || file.contains("workflows/") || file == "Dockerfile",
+            "{file}"
+        );
     }
-    assert_eq!((clone.git(&["status", "--porcelain"]), clone.git(&["rev-parse", "HEAD"])), (String::new(), head));
+    assert_eq!(
+        (clone.git(&["status", "--porcelain"]), clone.git(&["rev-parse", "HEAD"])),
+        (String::new(), head)
+    );
     assert_eq!(clone.release("v1.2.3", false), commit);
 }
 
@@ -158,7 +208,10 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
 fn the_major_tag_moves_to_the_newest_release_and_never_back() {
     let clone = Clone::new();
     let first = clone.release("v1.2.3", true);
-    assert_eq!((clone.pushed("v1"), clone.pushed("release/v1.2.3")), (first.clone(), first.clone()));
+    assert_eq!(
+        (clone.pushed("v1"), clone.pushed("release/v1.2.3")),
+        (first.clone(), first.clone())
+    );
     assert_eq!(clone.release("v1.2.3", true), first, "a rerun changes nothing");
     let prerelease = clone.release("v1.4.0-rc.1", true);
     assert_eq!((clone.pushed("v1"), clone.pushed("release/v1.4.0-rc.1")), (first, prerelease));
@@ -174,11 +227,20 @@ fn the_major_tag_moves_to_the_newest_release_and_never_back() {
 #[test]
 fn a_release_commit_is_refused_for_what_is_no_release() {
     let clone = Clone::new();
-    for (version, image) in [("1.2.3", IMAGE), ("v1", IMAGE), ("v1.2.3$(id)", IMAGE), ("v1.2.3", "ghcr.io/org/supply-action:v1.2.3")] {
+    for (version, image) in [
+        ("1.2.3", IMAGE),
+        ("v1", IMAGE),
+        ("v1.2.3$(id)", IMAGE),
+        ("v1.2.3", "ghcr.io/org/supply-action:v1.2.3"),
+    ] {
         let (success, said) = clone.run("tools/release-commit", &[version, image]);
         assert!(!success && said.starts_with("error: `"), "{version} {image}: {said}");
     }
-    std::fs::write(clone.checkout().join("sub/action.yml"), "runs:\n  using: docker\n  image: docker://elsewhere\n").unwrap();
+    std::fs::write(
+        clone.checkout().join("sub/action.yml"),
+        "runs:\n  using: docker\n  image: docker://elsewhere\n",
+    )
+    .unwrap();
     clone.git(&["commit", "--quiet", "-am", "other"]);
     let (success, said) = clone.run("tools/release-commit", &["v1.2.3", IMAGE]);
     assert!(!success && said.contains("`sub/action.yml` does not run a Dockerfile"), "{said}");

@@ -1,4 +1,5 @@
-//! `supply-action sbom` as a person calls it: the same image from a registry, a layout, an archive and a directory; and a registry that fails.
+//! `supply-action sbom` as a person calls it: the same image from a registry, a layout, an archive
+//! and a directory; and a registry that fails.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -41,8 +42,11 @@ fn layout(root: &Path) -> Vec<String> {
         ("usr/bin/gone", "abc"),
         ("app/package.json", r#"{"name":"gone","version":"1.0.0"}"#),
     ]);
-    let upper =
-        tar(&[("app/.wh.package.json", ""), ("usr/bin/.wh.gone", ""), ("srv/package.json", r#"{"name":"here","version":"2.0.0"}"#)]);
+    let upper = tar(&[
+        ("app/.wh.package.json", ""),
+        ("usr/bin/.wh.gone", ""),
+        ("srv/package.json", r#"{"name":"here","version":"2.0.0"}"#),
+    ]);
     let layers = [base, upper];
     let compressed = layers.each_ref().map(|layer| {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -51,11 +55,16 @@ fn layout(root: &Path) -> Vec<String> {
     });
     let ids = layers.each_ref().map(|layer| Digest::of(layer).to_string());
     let config = json!({ "os": "linux", "architecture": "amd64", "created": "2026-01-02T03:04:05Z", "rootfs": { "type": "layers", "diff_ids": ids } });
-    let config = put(root, config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
+    let config =
+        put(root, config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
     let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": compressed });
     let mut manifest = put(root, manifest.to_string().as_bytes(), OCI_MANIFEST);
     manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "demo:v1" });
-    std::fs::write(root.join("index.json"), json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string()).unwrap();
+    std::fs::write(
+        root.join("index.json"),
+        json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string(),
+    )
+    .unwrap();
     std::fs::write(root.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     compressed.iter().map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect()
 }
@@ -81,7 +90,12 @@ async fn world() -> (World, tempfile::TempDir, Vec<String>) {
 
 fn blobs(world: &World, layers: &[String]) -> usize {
     let requests = world.sandbox.requests();
-    requests.iter().filter(|request| layers.iter().any(|layer| format!("{request:?}").contains(layer.as_str()))).count()
+    requests
+        .iter()
+        .filter(|request| {
+            layers.iter().any(|layer| format!("{request:?}").contains(layer.as_str()))
+        })
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +112,12 @@ async fn an_image_has_the_same_sbom_wherever_it_is() {
         .collect();
     assert_eq!(purls, ["pkg:deb/debian/a@1?arch=all&distro=debian-12", "pkg:npm/here@2.0.0"]);
     assert_eq!(document["creationInfo"]["created"], "2026-01-02T03:04:05Z");
-    assert!(document["packages"][1]["sourceInfo"].as_str().unwrap().contains("; brought by layer sha256:"));
+    assert!(
+        document["packages"][1]["sourceInfo"]
+            .as_str()
+            .unwrap()
+            .contains("; brought by layer sha256:")
+    );
     let path = folder.path().display().to_string();
     let local = sbom(&world, &[&path, "--name", "demo", "--threads", "1"]).await;
     assert_eq!(local.document, remote.document, "{}", local.log);
@@ -107,7 +126,19 @@ async fn an_image_has_the_same_sbom_wherever_it_is() {
     tar.append_dir_all(".", folder.path()).unwrap();
     tar.into_inner().unwrap();
     let out = world.folder.path().join("out.json");
-    let archived = sbom(&world, &[archive.to_str().unwrap(), "--name", "demo", "-o", out.to_str().unwrap(), "--threads", "8"]).await;
+    let archived = sbom(
+        &world,
+        &[
+            archive.to_str().unwrap(),
+            "--name",
+            "demo",
+            "-o",
+            out.to_str().unwrap(),
+            "--threads",
+            "8",
+        ],
+    )
+    .await;
     assert_eq!((archived.code, archived.document.as_str()), (Some(0), ""), "{}", archived.log);
     assert_eq!(std::fs::read_to_string(out).unwrap(), remote.document);
 }
@@ -115,25 +146,49 @@ async fn an_image_has_the_same_sbom_wherever_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_packages_brought_are_listed_on_request_and_the_same_with_a_cache() {
     let (world, folder, layers) = world().await;
-    let (image, cache) = (format!("{}/demo:v1", world.sandbox.registry()), world.folder.path().join("cache"));
+    let (image, cache) =
+        (format!("{}/demo:v1", world.sandbox.registry()), world.folder.path().join("cache"));
     let cache = ["--cache", cache.to_str().unwrap()];
-    let plain = sbom(&world, &[&[image.as_str(), "--name", "demo"], cache.as_slice()].concat()).await;
+    let plain =
+        sbom(&world, &[&[image.as_str(), "--name", "demo"], cache.as_slice()].concat()).await;
     let files = ["--name", "demo", "--files", "owned"];
-    let local = sbom(&world, &[&[folder.path().to_str().unwrap()], files.as_slice()].concat()).await;
+    let local =
+        sbom(&world, &[&[folder.path().to_str().unwrap()], files.as_slice()].concat()).await;
     let document: Value = serde_json::from_str(&local.document).unwrap();
     let expected = json!([{ "algorithm": "SHA1", "checksumValue": "a9993e364706816aba3e25717850c26c9cd0d89d" }]);
     assert_eq!(document["files"].as_array().map(Vec::len), Some(1), "{}", local.log);
-    assert_eq!((&document["files"][0]["fileName"], &document["files"][0]["checksums"]), (&json!("./usr/bin/a"), &expected));
-    let package = document["packages"].as_array().unwrap().iter().find(|package| package["name"] == "a").unwrap();
-    let of_file =
-        document["relationships"].as_array().unwrap().iter().find(|one| one["relatedSpdxElement"] == document["files"][0]["SPDXID"]);
-    assert_eq!((&of_file.unwrap()["spdxElementId"], &of_file.unwrap()["relationshipType"]), (&package["SPDXID"], &json!("CONTAINS")));
+    assert_eq!(
+        (&document["files"][0]["fileName"], &document["files"][0]["checksums"]),
+        (&json!("./usr/bin/a"), &expected)
+    );
+    let package = document["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|package| package["name"] == "a")
+        .unwrap();
+    let of_file = document["relationships"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["relatedSpdxElement"] == document["files"][0]["SPDXID"]);
+    assert_eq!(
+        (&of_file.unwrap()["spdxElementId"], &of_file.unwrap()["relationshipType"]),
+        (&package["SPDXID"], &json!("CONTAINS"))
+    );
     let before = blobs(&world, &layers);
     for fetched in [2, 2] {
-        let remote = sbom(&world, &[&[image.as_str()], files.as_slice(), cache.as_slice()].concat()).await;
-        assert_eq!((&remote.document, blobs(&world, &layers) - before), (&local.document, fetched), "{}", remote.log);
+        let remote =
+            sbom(&world, &[&[image.as_str()], files.as_slice(), cache.as_slice()].concat()).await;
+        assert_eq!(
+            (&remote.document, blobs(&world, &layers) - before),
+            (&local.document, fetched),
+            "{}",
+            remote.log
+        );
     }
-    let again = sbom(&world, &[&[image.as_str(), "--name", "demo"], cache.as_slice()].concat()).await;
+    let again =
+        sbom(&world, &[&[image.as_str(), "--name", "demo"], cache.as_slice()].concat()).await;
     assert_eq!((&again.document, again.document.contains("\"files\"")), (&plain.document, false));
 }
 
@@ -162,14 +217,27 @@ async fn a_layer_that_is_not_whole_or_not_right_gives_no_document() {
         (Effect::Status(403), "was refused: 403"),
         (Effect::Status(403), "hint: the login lacks the right to read here"),
     ] {
-        world.sandbox.faults().add(always(Service::Registry, Some("GET"), &format!("blobs/{}", layers[0]), effect));
+        world.sandbox.faults().add(always(
+            Service::Registry,
+            Some("GET"),
+            &format!("blobs/{}", layers[0]),
+            effect,
+        ));
         let told = sbom(&world, &[&image]).await;
         assert_eq!((told.code, told.document.as_str()), (Some(1), ""), "{words}: {}", told.log);
-        assert!(told.log.contains("no sbom was written") && told.log.contains(words), "{words}: {}", told.log);
+        assert!(
+            told.log.contains("no sbom was written") && told.log.contains(words),
+            "{words}: {}",
+            told.log
+        );
         world.sandbox.faults().clear();
     }
     let told = sbom(&world, &[&image, "--platform", "linux/arm64"]).await;
-    assert!(told.code == Some(1) && told.log.contains("is for `linux/amd64`, not for `linux/arm64`"), "{}", told.log);
+    assert!(
+        told.code == Some(1) && told.log.contains("is for `linux/amd64`, not for `linux/arm64`"),
+        "{}",
+        told.log
+    );
     let told = sbom(&world, &["./nothing"]).await;
     assert!(told.code == Some(2) && told.log.contains("`./nothing` is not there"), "{}", told.log);
 }
@@ -178,7 +246,10 @@ async fn a_layer_that_is_not_whole_or_not_right_gives_no_document() {
 async fn two_images_are_compared_wherever_they_are_and_with_documents() {
     let (world, folder, layers) = world().await;
     let image = format!("{}/demo:v1", world.sandbox.registry());
-    let (layout, document) = (folder.path().display().to_string(), world.folder.path().join("demo.spdx.json").display().to_string());
+    let (layout, document) = (
+        folder.path().display().to_string(),
+        world.folder.path().join("demo.spdx.json").display().to_string(),
+    );
     assert_eq!(sbom(&world, &[&image, "-o", &document]).await.code, Some(0));
     let archive = world.folder.path().join("image.tar").display().to_string();
     let mut tar = tar::Builder::new(std::fs::File::create(&archive).unwrap());
@@ -195,7 +266,9 @@ async fn two_images_are_compared_wherever_they_are_and_with_documents() {
     let root = root.display().to_string();
     let cache = world.folder.path().join("cache").display().to_string();
     for fetched in [6, 6] {
-        let told = sbom(&world, &["diff", &image, &root, "--json", "--exit-code", "--cache", &cache]).await;
+        let told =
+            sbom(&world, &["diff", &image, &root, "--json", "--exit-code", "--cache", &cache])
+                .await;
         assert_eq!(told.code, Some(1), "{}", told.log);
         let found: Value = serde_json::from_str(&told.document).unwrap();
         assert_eq!((&found["before"], &found["after"]), (&json!(image), &json!(root)));
@@ -204,7 +277,16 @@ async fn two_images_are_compared_wherever_they_are_and_with_documents() {
         assert_eq!(blobs(&world, &layers), fetched, "the cache knows them");
     }
     let other = sbom(&world, &["diff", &image, &layout, "--platform", "linux/arm64"]).await;
-    assert!(other.code == Some(1) && other.log.contains("is for `linux/amd64`, not for `linux/arm64`"), "{}", other.log);
+    assert!(
+        other.code == Some(1) && other.log.contains("is for `linux/amd64`, not for `linux/arm64`"),
+        "{}",
+        other.log
+    );
     let none = sbom(&world, &["diff", "none.json", &document]).await;
-    assert!(none.code == Some(2) && none.log.contains("nothing was compared: `none.json`: it cannot be read"), "{}", none.log);
+    assert!(
+        none.code == Some(2)
+            && none.log.contains("nothing was compared: `none.json`: it cannot be read"),
+        "{}",
+        none.log
+    );
 }

@@ -1,4 +1,5 @@
-//! Whose image it is: a workflow that many call signs in one name for all of them, and the run's own repository tells them apart.
+//! Whose image it is: a workflow that many call signs in one name for all of them, and the run's
+//! own repository tells them apart.
 
 use serde_json::Value;
 use supply_action::sandbox::Claims;
@@ -33,7 +34,11 @@ async fn publish(world: &mut World, claims: Claims, content: &str, tag: &str) ->
 /// Whether `verify` accepts the image by the shared workflow's name, and what it says.
 async fn judged(world: &World, image: &str, arguments: &[&str]) -> (bool, String) {
     let identity = format!("https://github.com/{SHARED}");
-    let output = verify(world, &[&["--certificate-identity", identity.as_str()], arguments, &[image]].concat()).await;
+    let output = verify(
+        world,
+        &[&["--certificate-identity", identity.as_str()], arguments, &[image]].concat(),
+    )
+    .await;
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output));
     let expected = if output.status.success() { Some(0) } else { Some(1) };
     assert_eq!(output.status.code(), expected, "{told}");
@@ -44,29 +49,48 @@ async fn judged(world: &World, image: &str, arguments: &[&str]) -> (bool, String
 async fn what_another_caller_of_the_workflow_signed_is_not_the_victims() {
     let mut world = World::new().await;
     let good = publish(&mut world, victim(), "good", "v1.0.0").await.outputs["image-ref"].clone();
-    let evil = publish(&mut world, caller("mallory/evil", "66", 'b'), "evil", "v2.0.0").await.outputs["image-ref"].clone();
-    for formats in [&[][..], &["--signature-formats", "bundle"], &["--signature-formats", "legacy"]] {
+    let evil = publish(&mut world, caller("mallory/evil", "66", 'b'), "evil", "v2.0.0")
+        .await
+        .outputs["image-ref"]
+        .clone();
+    for formats in [&[][..], &["--signature-formats", "bundle"], &["--signature-formats", "legacy"]]
+    {
         let by = |arguments: &[&'static str]| [arguments, formats].concat();
-        for wanted in [&["--source-repository", "victim/app"][..], &["--source-repository-id", "11"]] {
+        for wanted in
+            [&["--source-repository", "victim/app"][..], &["--source-repository-id", "11"]]
+        {
             let (accepted, told) = judged(&world, &good, &by(wanted)).await;
-            assert!(accepted && told.contains("source     https://github.com/victim/app (id 11)"), "{told}");
+            assert!(
+                accepted && told.contains("source     https://github.com/victim/app (id 11)"),
+                "{told}"
+            );
             let (accepted, told) = judged(&world, &evil, &by(wanted)).await;
             assert!(!accepted && told.contains("and not `"), "{told}");
         }
         // Nobody has said whose image is expected.
         for image in [&good, &evil] {
             let (accepted, told) = judged(&world, image, &by(&[])).await;
-            assert!(!accepted && told.contains("as it does for any repository that calls it"), "{told}");
+            assert!(
+                !accepted && told.contains("as it does for any repository that calls it"),
+                "{told}"
+            );
             assert!(told.contains("--source-repository OWNER/NAME"), "{told}");
         }
     }
     // By a pattern as by the whole name.
     let pattern = ["--certificate-identity-regexp", "https://github.com/org/supply-action/.*"];
-    for (image, source, accepted) in
-        [(&good, Some("victim/app"), true), (&evil, Some("victim/app"), false), (&good, None, false), (&evil, None, false)]
-    {
+    for (image, source, accepted) in [
+        (&good, Some("victim/app"), true),
+        (&evil, Some("victim/app"), false),
+        (&good, None, false),
+        (&evil, None, false),
+    ] {
         let source = source.map(|source| ["--source-repository", source]);
-        let output = verify(&world, &[&pattern[..], source.as_ref().map_or(&[], |source| &source[..]), &[image]].concat()).await;
+        let output = verify(
+            &world,
+            &[&pattern[..], source.as_ref().map_or(&[], |source| &source[..]), &[image]].concat(),
+        )
+        .await;
         assert_eq!(output.status.success(), accepted, "{}", said(&output));
     }
 }
@@ -90,23 +114,43 @@ async fn every_pin_is_held_against_the_certificate_in_both_formats() {
         assert!(accepted, "{arguments:?}: {told}");
     }
     let refused: [(&[&str], &str); 12] = [
-        (&["--source-repository", "victim/other"], "its repository is `https://github.com/victim/app`, and not"),
+        (
+            &["--source-repository", "victim/other"],
+            "its repository is `https://github.com/victim/app`, and not",
+        ),
         (&["--source-repository", "victim/app2"], "its repository is"),
-        (&["--source-repository", "https://ghes.example.com/victim/app"], "and not `https://ghes.example.com/victim/app`"),
+        (
+            &["--source-repository", "https://ghes.example.com/victim/app"],
+            "and not `https://ghes.example.com/victim/app`",
+        ),
         (&["--source-repository", "https://github.com/x/victim/app"], "its repository is"),
         // Deleted and made again by somebody else: the name is the same.
-        (&["--source-repository", "victim/app", "--source-repository-id", "12"], "its repository id is `11`, and not `12`"),
+        (
+            &["--source-repository", "victim/app", "--source-repository-id", "12"],
+            "its repository id is `11`, and not `12`",
+        ),
         (&["--source-repository-id", "1"], "its repository id is `11`"),
-        (&["--source-repository", "victim/app", "--source-ref", "refs/tags/v1.0.0"], "its ref is `refs/heads/main`"),
-        (&["--source-repository", "victim/app", "--source-ref", "refs/heads/Main"], "its ref is `refs/heads/main`"),
+        (
+            &["--source-repository", "victim/app", "--source-ref", "refs/tags/v1.0.0"],
+            "its ref is `refs/heads/main`",
+        ),
+        (
+            &["--source-repository", "victim/app", "--source-ref", "refs/heads/Main"],
+            "its ref is `refs/heads/main`",
+        ),
         (&["--source-repository", "victim/app", "--source-commit", &other], "its commit is `aaaa"),
         (&["--source-repository", "victim/app", "--trigger", "schedule"], "its trigger is `push`"),
-        (&["--source-repository", "victim/app", "--runner", "self-hosted"], "its runner is `github-hosted`"),
+        (
+            &["--source-repository", "victim/app", "--runner", "self-hosted"],
+            "its runner is `github-hosted`",
+        ),
         // Anybody may build that commit, from a fork for one.
         (&["--source-commit", &commit], "as it does for any repository that calls it"),
     ];
     for (arguments, why) in refused {
-        for formats in [&[][..], &["--signature-formats", "bundle"], &["--signature-formats", "legacy"]] {
+        for formats in
+            [&[][..], &["--signature-formats", "bundle"], &["--signature-formats", "legacy"]]
+        {
             let (accepted, told) = judged(&world, &image, &[arguments, formats].concat()).await;
             assert!(!accepted && told.contains(why), "{arguments:?}: {told}");
         }
@@ -121,12 +165,28 @@ async fn what_a_certificate_does_not_say_is_not_what_was_asked_for() {
     let run = publish(&mut world, claims, "good", "v1.0.0").await;
     let image = &run.outputs["image-ref"];
     let (accepted, told) = judged(&world, image, &["--source-repository", "victim/app"]).await;
-    assert!(accepted && !told.contains("runner") && told.contains("source     https://github.com/victim/app\n"), "{told}");
+    assert!(
+        accepted
+            && !told.contains("runner")
+            && told.contains("source     https://github.com/victim/app\n"),
+        "{told}"
+    );
     for (arguments, why) in [
-        (["--runner", "github-hosted"], "its certificate names no runner, and `github-hosted` is asked for"),
-        (["--source-repository-id", "11"], "its certificate names no repository id, and `11` is asked for"),
+        (
+            ["--runner", "github-hosted"],
+            "its certificate names no runner, and `github-hosted` is asked for",
+        ),
+        (
+            ["--source-repository-id", "11"],
+            "its certificate names no repository id, and `11` is asked for",
+        ),
     ] {
-        let (accepted, told) = judged(&world, image, &[&["--source-repository", "victim/app"], &arguments[..]].concat()).await;
+        let (accepted, told) = judged(
+            &world,
+            image,
+            &[&["--source-repository", "victim/app"], &arguments[..]].concat(),
+        )
+        .await;
         assert!(!accepted && told.contains(why), "{told}");
     }
 }
@@ -146,8 +206,14 @@ async fn words_that_could_not_hold_and_sources_of_keys_are_wrong_on_the_command_
         (&["--runner", "mine"], "is neither `github-hosted` nor `self-hosted`"),
     ];
     for (arguments, why) in cases {
-        let output = verify(&world, &[&["--certificate-identity", "x"], arguments, &["r.io/a:v1"]].concat()).await;
-        assert!(output.status.code() == Some(2) && said(&output).contains(why), "{arguments:?}: {}", said(&output));
+        let output =
+            verify(&world, &[&["--certificate-identity", "x"], arguments, &["r.io/a:v1"]].concat())
+                .await;
+        assert!(
+            output.status.code() == Some(2) && said(&output).contains(why),
+            "{arguments:?}: {}",
+            said(&output)
+        );
     }
     for arguments in [
         ["--source-repository", "victim/app"],
@@ -156,8 +222,14 @@ async fn words_that_could_not_hold_and_sources_of_keys_are_wrong_on_the_command_
         ["--trigger", "push"],
         ["--runner", "github-hosted"],
     ] {
-        let output = verify(&world, &[&["--key", "cosign.pub"], &arguments[..], &["r.io/a:v1"]].concat()).await;
-        assert!(output.status.code() == Some(2) && said(&output).contains("cannot be used with"), "{}", said(&output));
+        let output =
+            verify(&world, &[&["--key", "cosign.pub"], &arguments[..], &["r.io/a:v1"]].concat())
+                .await;
+        assert!(
+            output.status.code() == Some(2) && said(&output).contains("cannot be used with"),
+            "{}",
+            said(&output)
+        );
     }
 }
 
@@ -166,9 +238,11 @@ async fn a_run_takes_no_other_repositorys_or_commits_evidence_for_its_own() {
     let mut world = World::new().await;
     let first = publish(&mut world, victim(), "same", "v1.0.0").await;
     // The same bytes, in the same place, signed in the same name.
-    for (claims, tag) in
-        [(caller("mallory/evil", "66", 'a'), "x1"), (caller("victim/app", "12", 'a'), "x2"), (caller("victim/app", "11", 'b'), "x3")]
-    {
+    for (claims, tag) in [
+        (caller("mallory/evil", "66", 'a'), "x1"),
+        (caller("victim/app", "12", 'a'), "x2"),
+        (caller("victim/app", "11", 'b'), "x3"),
+    ] {
         let run = publish(&mut world, claims, "same", tag).await;
         assert_eq!(run.outputs["digest"], first.outputs["digest"]);
         assert!(!run.log.contains("are reused"), "{}", run.log);
@@ -194,21 +268,41 @@ async fn a_run_from_a_pull_request_or_on_a_runner_of_ones_own_is_seen() {
     let run = publish(&mut world, claims.clone(), "own", "v1.0.0").await;
     let identity = claims.identity();
     let seen = async |image: &str, arguments: &[&str]| {
-        let output = verify(&world, &[&["--certificate-identity", identity.as_str()], arguments, &[image]].concat()).await;
-        (output.status.code(), format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output)))
+        let output = verify(
+            &world,
+            &[&["--certificate-identity", identity.as_str()], arguments, &[image]].concat(),
+        )
+        .await;
+        (
+            output.status.code(),
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output)),
+        )
     };
     let image = &run.outputs["image-ref"];
     let (code, told) = seen(image, &[]).await;
-    assert!(code == Some(0) && told.contains("runner     self-hosted (its owner could change what it builds)"), "{told}");
+    assert!(
+        code == Some(0)
+            && told.contains("runner     self-hosted (its owner could change what it builds)"),
+        "{told}"
+    );
     assert!(run.summary.contains("| runner | `self-hosted (its owner"), "{}", run.summary);
     let (code, told) = seen(image, &["--runner", "github-hosted"]).await;
-    assert!(code == Some(1) && told.contains("its runner is `self-hosted`, and not `github-hosted`"), "{told}");
+    assert!(
+        code == Some(1) && told.contains("its runner is `self-hosted`, and not `github-hosted`"),
+        "{told}"
+    );
     let (_, told) = seen(image, &["--json"]).await;
     let told: Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
     let source = &told["sources"][0];
-    assert_eq!((&source["runner"], &source["trigger"], &source["ref"]), (&"self-hosted".into(), &"push".into(), &"refs/heads/main".into()));
+    assert_eq!(
+        (&source["runner"], &source["trigger"], &source["ref"]),
+        (&"self-hosted".into(), &"push".into(), &"refs/heads/main".into())
+    );
     assert_eq!(told["subjects"][0]["signatures"][0]["run"], source["run"]);
-    assert_eq!(source["run"], "https://github.com/example/hello/actions/runs/9000100200/attempts/1");
+    assert_eq!(
+        source["run"],
+        "https://github.com/example/hello/actions/runs/9000100200/attempts/1"
+    );
     // The token alone says it; the runner was told something else.
     let mut pulled = Claims::of("example/hello", "refs/pull/7/merge", "pull_request");
     pulled.job_workflow_ref = claims.job_workflow_ref.clone();
@@ -216,10 +310,16 @@ async fn a_run_from_a_pull_request_or_on_a_runner_of_ones_own_is_seen() {
     let run = world.run(&[], &[("FAKE_BUILDX_SALT", "pulled"), ("INPUT_TAGS", "x1")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     let (code, told) = seen(&run.outputs["image-ref"], &[]).await;
-    assert!(code == Some(0) && told.contains("trigger    pull_request (a pull request's run"), "{told}");
+    assert!(
+        code == Some(0) && told.contains("trigger    pull_request (a pull request's run"),
+        "{told}"
+    );
     assert!(run.summary.contains("| trigger | `pull_request (a pull request"), "{}", run.summary);
     let (code, told) = seen(&run.outputs["image-ref"], &["--trigger", "push"]).await;
-    assert!(code == Some(1) && told.contains("its trigger is `pull_request`, and not `push`"), "{told}");
+    assert!(
+        code == Some(1) && told.contains("its trigger is `pull_request`, and not `push`"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -232,32 +332,52 @@ async fn the_commands_of_the_job_summary_pin_the_repository_and_ours_works_as_it
         block.lines().filter(|line| line.starts_with(program)).map(str::to_owned).collect()
     };
     let cosign = commands(&good.summary, "cosign ");
-    assert!(cosign.len() == 10 && cosign.iter().all(|line| line.contains(" --certificate-github-workflow-repository victim/app ")));
+    assert!(
+        cosign.len() == 10
+            && cosign
+                .iter()
+                .all(|line| line.contains(" --certificate-github-workflow-repository victim/app "))
+    );
     let ours = commands(&good.summary, "supply-action verify ");
     assert_eq!(ours.len(), 1, "{}", good.summary);
-    for part in ["--source-repository victim/app --source-repository-id 11", "--require platforms=signature,sbom,provenance"] {
-        assert!(ours[0].contains(part) || ours[0].contains(&part.replace("sbom,provenance", "provenance,sbom")), "{}", ours[0]);
+    for part in [
+        "--source-repository victim/app --source-repository-id 11",
+        "--require platforms=signature,sbom,provenance",
+    ] {
+        assert!(
+            ours[0].contains(part)
+                || ours[0].contains(&part.replace("sbom,provenance", "provenance,sbom")),
+            "{}",
+            ours[0]
+        );
     }
     let run = async |command: &str| {
         let folder = std::path::Path::new(env!("CARGO_BIN_EXE_supply-action")).parent().unwrap();
         let path = format!("{}:/usr/bin:/bin", folder.display());
         let mut shell = tokio::process::Command::new("/bin/sh");
-        let output = shell.args(["-c", command]).env_clear().env("PATH", path).output().await.unwrap();
+        let output =
+            shell.args(["-c", command]).env_clear().env("PATH", path).output().await.unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, told) = run(&ours[0]).await;
     assert_eq!(code, Some(0), "{told}");
     // The victim's command on the other's image.
-    let (code, told) = run(&ours[0].replace(&good.outputs["digest"], &evil.outputs["digest"])).await;
-    assert!(code == Some(1) && told.contains("its repository is `https://github.com/mallory/evil`"), "{told}");
+    let (code, told) =
+        run(&ours[0].replace(&good.outputs["digest"], &evil.outputs["digest"])).await;
+    assert!(
+        code == Some(1) && told.contains("its repository is `https://github.com/mallory/evil`"),
+        "{told}"
+    );
 }
 
-/// As many referrers as anybody can list under the fallback tag, for whoever looks for signers and for the check itself.
+/// As many referrers as anybody can list under the fallback tag, for whoever looks for signers and
+/// for the check itself.
 #[tokio::test]
 async fn a_flood_of_referrers_is_read_by_nobody() {
     let mut world = World::with(|config| config.referrers_api = false).await;
     let run = publish(&mut world, victim(), "good", "v1.0.0").await;
-    // The registry wants what a list names to be there, and nobody keeps one from naming it again and again.
+    // The registry wants what a list names to be there, and nobody keeps one from naming it again
+    // and again.
     let digest = run.outputs["digest"].clone();
     let entry = serde_json::json!({ "mediaType": "application/vnd.oci.image.index.v1+json", "size": 2, "digest": digest });
     let entries = vec![entry; 1001];
@@ -268,17 +388,27 @@ async fn a_flood_of_referrers_is_read_by_nobody() {
     let folder = world.folder.path().join("sandbox/registry/repositories/app/_tags");
     std::fs::metadata(folder.join(&tag)).unwrap();
     let url = format!("http://{}/v2/app/manifests/{tag}", world.sandbox.registry());
-    let put = reqwest::Client::new().put(url).header("content-type", "application/vnd.oci.image.index.v1+json");
+    let put = reqwest::Client::new()
+        .put(url)
+        .header("content-type", "application/vnd.oci.image.index.v1+json");
     let answer = put.body(index.to_string()).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     let before = world.sandbox.requests().len();
     for who in [["--certificate-identity-regexp", ".*"], ["--certificate-identity", "x"]] {
-        let wanted = [&who[..], &["--signature-formats", "bundle", &run.outputs["image-ref"]]].concat();
+        let wanted =
+            [&who[..], &["--signature-formats", "bundle", &run.outputs["image-ref"]]].concat();
         let output = verify(&world, &wanted).await;
-        assert!(output.status.code() == Some(1) && said(&output).contains("this is a flood"), "{}", said(&output));
+        assert!(
+            output.status.code() == Some(1) && said(&output).contains("this is a flood"),
+            "{}",
+            said(&output)
+        );
     }
     let asked = world.sandbox.requests().split_off(before);
     // What the other parts have is read meanwhile; of the thousand nothing is.
-    let of_flood = asked.iter().filter(|request| request.path.ends_with(&format!("/manifests/{digest}"))).count();
+    let of_flood = asked
+        .iter()
+        .filter(|request| request.path.ends_with(&format!("/manifests/{digest}")))
+        .count();
     assert!(of_flood < 5 && asked.len() < 100, "{of_flood} of {} requests", asked.len());
 }

@@ -1,4 +1,5 @@
-//! A world for one test: a sandbox, an environment as a runner gives it, and the program. It asserts nothing.
+//! A world for one test: a sandbox, an environment as a runner gives it, and the program. It
+//! asserts nothing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,11 +15,17 @@ use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
 use supply_action::verify::{self, VerifiedImage};
 use tempfile::TempDir;
 
-/// Made by the first sandbox: an RSA key takes longer than most of a run, and none of the tests is about having its own.
+/// Made by the first sandbox: an RSA key takes longer than most of a run, and none of the tests is
+/// about having its own.
 static ISSUER_KEY: OnceLock<Vec<u8>> = OnceLock::new();
 
 /// A misbehaviour that does not end.
-pub(crate) fn always(service: Service, method: Option<&'static str>, path: &str, effect: Effect) -> Fault {
+pub(crate) fn always(
+    service: Service,
+    method: Option<&'static str>,
+    path: &str,
+    effect: Effect,
+) -> Fault {
     Fault { service, method, path_contains: path.to_owned(), skip: 0, times: usize::MAX, effect }
 }
 
@@ -40,7 +47,11 @@ pub(crate) struct Run {
 impl World {
     /// What was asked of registry and Sigstore, or changed anywhere: all but questions to GitHub.
     pub(crate) fn beyond_questions(&self) -> Vec<Request> {
-        self.sandbox.requests().into_iter().filter(|request| request.service != Service::GitHub || request.method != "GET").collect()
+        self.sandbox
+            .requests()
+            .into_iter()
+            .filter(|request| request.service != Service::GitHub || request.method != "GET")
+            .collect()
     }
 
     pub(crate) async fn new() -> Self {
@@ -64,13 +75,17 @@ impl World {
         let mut env: Environment = sandbox.environment().into_iter().collect();
         let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
         let event = folder.path().join("event.json");
-        std::fs::write(&event, r#"{"repository":{"default_branch":"main","private":false}}"#).unwrap();
+        std::fs::write(&event, r#"{"repository":{"default_branch":"main","private":false}}"#)
+            .unwrap();
         set("GITHUB_EVENT_PATH", event.display().to_string());
         set("GITHUB_ACTIONS", "true".into());
         set("RUNNER_TEMP", folder.path().join("temp").display().to_string());
         set("BUILDX", fake_buildx().display().to_string());
         // The test binary is linked dynamically; the fake never runs the scanner.
-        set("SUPPLY_ACTION_SCANNER", format!("{}/scanner@sha256:{}", sandbox.registry(), "0".repeat(64)));
+        set(
+            "SUPPLY_ACTION_SCANNER",
+            format!("{}/scanner@sha256:{}", sandbox.registry(), "0".repeat(64)),
+        );
         set("INPUT_IMAGES", format!("{}/app", sandbox.registry()));
         set("INPUT_TAGS", "v1.2.3\nlatest\nv1".into());
         set("INPUT_CONTEXT", folder.path().join("context").display().to_string());
@@ -118,7 +133,9 @@ impl World {
     pub(crate) fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_supply-action"));
         command.env_clear().envs(&self.env).stdin(Stdio::null()).kill_on_drop(true);
-        command.env("GITHUB_OUTPUT", self.output_file()).env("GITHUB_STEP_SUMMARY", self.folder.path().join("summary"));
+        command
+            .env("GITHUB_OUTPUT", self.output_file())
+            .env("GITHUB_STEP_SUMMARY", self.folder.path().join("summary"));
         command
     }
 
@@ -136,13 +153,20 @@ impl World {
         for file in ["output", "summary"] {
             let _ = std::fs::remove_file(self.folder.path().join(file));
         }
-        let Output { status, stderr, .. } = self.command().args(arguments).envs(change.iter().copied()).output().await.unwrap();
+        let Output { status, stderr, .. } =
+            self.command().args(arguments).envs(change.iter().copied()).output().await.unwrap();
         self.run_of(status.code(), &stderr)
     }
 
     pub(crate) fn run_of(&self, code: Option<i32>, stderr: &[u8]) -> Run {
-        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        Run { code, log: String::from_utf8_lossy(stderr).into_owned(), outputs: parse_outputs(&read("output")), summary: read("summary") }
+        let read =
+            |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        Run {
+            code,
+            log: String::from_utf8_lossy(stderr).into_owned(),
+            outputs: parse_outputs(&read("output")),
+            summary: read("summary"),
+        }
     }
 
     pub(crate) fn registry(&self) -> Registry {
@@ -152,7 +176,11 @@ impl World {
     pub(crate) fn credentials(&self) -> Credentials {
         let mut credentials = Credentials::default();
         if let Some((user, password)) = &self.login {
-            credentials.add(self.sandbox.registry(), user, Secret::Password(password.clone().into()));
+            credentials.add(
+                self.sandbox.registry(),
+                user,
+                Secret::Password(password.clone().into()),
+            );
         }
         credentials
     }
@@ -171,7 +199,8 @@ impl World {
         let repository: Repository = format!("{}/{path}", self.sandbox.registry()).parse().unwrap();
         let mut found = BTreeMap::new();
         for tag in self.all_tags_of(path).iter().filter(|tag| !tag.starts_with("sha256-")) {
-            let manifest = self.registry().tagged(&repository, &tag.parse().unwrap()).await.unwrap().unwrap();
+            let manifest =
+                self.registry().tagged(&repository, &tag.parse().unwrap()).await.unwrap().unwrap();
             found.insert(tag.clone(), manifest.descriptor.digest.to_string());
         }
         found
@@ -184,7 +213,11 @@ impl World {
 
     fn all_tags_of(&self, path: &str) -> Vec<String> {
         let root = self.folder.path().join(format!("sandbox/registry/repositories/{path}/_tags"));
-        std::fs::read_dir(root).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        std::fs::read_dir(root)
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     /// Verifies as a stranger would, with a policy of this test's own.
@@ -192,12 +225,27 @@ impl World {
         self.verify_by(digest, self.signer()).await
     }
 
-    pub(crate) async fn verify_by(&self, digest: &str, signer: Signer) -> anyhow::Result<VerifiedImage> {
-        self.verify_image(&self.repository().at(&digest.parse().unwrap()), &["linux/amd64", "linux/arm64"], signer).await
+    pub(crate) async fn verify_by(
+        &self,
+        digest: &str,
+        signer: Signer,
+    ) -> anyhow::Result<VerifiedImage> {
+        self.verify_image(
+            &self.repository().at(&digest.parse().unwrap()),
+            &["linux/amd64", "linux/arm64"],
+            signer,
+        )
+        .await
     }
 
-    pub(crate) async fn verify_image(&self, image: &ImageRef, platforms: &[&str], signer: Signer) -> anyhow::Result<VerifiedImage> {
-        let platforms: Vec<_> = platforms.iter().map(|platform| platform.parse().unwrap()).collect();
+    pub(crate) async fn verify_image(
+        &self,
+        image: &ImageRef,
+        platforms: &[&str],
+        signer: Signer,
+    ) -> anyhow::Result<VerifiedImage> {
+        let platforms: Vec<_> =
+            platforms.iter().map(|platform| platform.parse().unwrap()).collect();
         let policy = Policy {
             signer: signer.into(),
             requirements: Requirements::new(
@@ -212,7 +260,10 @@ impl World {
     }
 
     pub(crate) fn verifier(&self) -> BundleVerifier {
-        BundleVerifier::new(&supply_action::sigstore::load_trusted_root(Some(self.sandbox.trusted_root())).unwrap()).unwrap()
+        BundleVerifier::new(
+            &supply_action::sigstore::load_trusted_root(Some(self.sandbox.trusted_root())).unwrap(),
+        )
+        .unwrap()
     }
 
     pub(crate) fn signer(&self) -> Signer {
@@ -227,7 +278,10 @@ impl World {
 
     /// Files under the runner's temporary folder, which must be gone after a run.
     pub(crate) fn left_behind(&self) -> Vec<PathBuf> {
-        std::fs::read_dir(self.folder.path().join("temp")).unwrap().map(|entry| entry.unwrap().path()).collect()
+        std::fs::read_dir(self.folder.path().join("temp"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect()
     }
 }
 

@@ -1,16 +1,22 @@
-//! Texts of strangers, wherever they stand: a runner obeys none of them, a terminal is steered by none, Markdown is made of none.
+//! Texts of strangers, wherever they stand: a runner obeys none of them, a terminal is steered by
+//! none, Markdown is made of none.
 
 use serde_json::Value;
 
 use crate::support::{Run, World};
 
-/// What the runner does with a log, as `ActionCommandManager.cs` and `ActionCommand.cs` of actions/runner have it: the commands that it obeys.
+/// What the runner does with a log, as `ActionCommandManager.cs` and `ActionCommand.cs` of
+/// actions/runner have it: the commands that it obeys.
 fn obeyed(log: &str) -> Vec<String> {
     let (mut stopped, mut obeyed) = (None::<String>, Vec::new());
     for line in log.split(['\n', '\r']) {
         // Its comparisons skip what has no width.
-        let line: String =
-            line.chars().filter(|letter| !matches!(letter, '\0' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{fe0f}')).collect();
+        let line: String = line
+            .chars()
+            .filter(|letter| {
+                !matches!(letter, '\0' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{fe0f}')
+            })
+            .collect();
         let new = line.trim_start().strip_prefix("::").and_then(|rest| rest.split_once("::"));
         let old = line.split_once("##[").and_then(|(_, rest)| rest.split_once(']'));
         let Some((info, data)) = new.or(old) else { continue };
@@ -26,19 +32,36 @@ fn obeyed(log: &str) -> Vec<String> {
     obeyed
 }
 
-/// Nothing but ours is obeyed, and nothing reads as a command even to those who overlook where commands are stopped.
+/// Nothing but ours is obeyed, and nothing reads as a command even to those who overlook where
+/// commands are stopped.
 pub(crate) fn inert(run: &Run) {
     for command in obeyed(&run.log) {
         let ours = ["group ", "endgroup ", "notice ", "error ", "add-mask "];
-        assert!(ours.iter().any(|known| command.starts_with(known)), "`{command}` is obeyed in\n{}", run.log);
+        assert!(
+            ours.iter().any(|known| command.starts_with(known)),
+            "`{command}` is obeyed in\n{}",
+            run.log
+        );
     }
     for line in run.log.split(['\n', '\r']).filter(|line| !line.starts_with("::add-mask::")) {
         assert!(!line.contains("##["), "{line:?}");
-        let ours = ["::group::", "::endgroup::", "::notice ", "::error ", "::stop-commands::supply-action-", "::supply-action-"];
-        assert!(!line.trim_start().starts_with("::") || ours.iter().any(|known| line.starts_with(known)), "{line:?}");
+        let ours = [
+            "::group::",
+            "::endgroup::",
+            "::notice ",
+            "::error ",
+            "::stop-commands::supply-action-",
+            "::supply-action-",
+        ];
+        assert!(
+            !line.trim_start().starts_with("::")
+                || ours.iter().any(|known| line.starts_with(known)),
+            "{line:?}"
+        );
         let unseen = line.chars().find(|letter| {
             (letter.is_control() && *letter != '\t')
-                || ('\u{200b}'..='\u{202e}').contains(letter) && !('\u{2010}'..='\u{2027}').contains(letter)
+                || ('\u{200b}'..='\u{202e}').contains(letter)
+                    && !('\u{2010}'..='\u{2027}').contains(letter)
         });
         assert_eq!(unseen, None, "{line:?}");
     }
@@ -81,11 +104,20 @@ async fn what_a_failed_build_says_is_quoted_as_text() {
     inert(&world.publish().await);
     // What a program says before it is known to have failed is kept, and then quoted.
     let program = world.folder.path().join("buildx");
-    std::fs::write(&program, "#!/bin/sh\nprintf 'ERROR: no ##[add-mask]x\\r::set-output name=a::b\\n' >&2\nexit 1\n").unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(
+        &program,
+        "#!/bin/sh\nprintf 'ERROR: no ##[add-mask]x\\r::set-output name=a::b\\n' >&2\nexit 1\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
     world.set("BUILDX", program.to_str().unwrap());
     let run = world.publish().await;
-    assert!(run.code == Some(1) && run.log.contains("ERROR: no ##\\u{5b}add-mask]x"), "{}", run.log);
+    assert!(
+        run.code == Some(1) && run.log.contains("ERROR: no ##\\u{5b}add-mask]x"),
+        "{}",
+        run.log
+    );
     inert(&run);
 }
 
@@ -124,7 +156,14 @@ async fn no_value_of_an_input_is_obeyed_in_the_plan_or_in_an_error() {
         inert(&world.run_of(output.status.code(), told.as_bytes()));
         if is_json {
             let told: Value = serde_json::from_str(&told).unwrap();
-            assert!(told["labels"].as_array().unwrap().iter().any(|label| label == &format!("description={HOSTILE}")), "{told:#}");
+            assert!(
+                told["labels"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|label| label == &format!("description={HOSTILE}")),
+                "{told:#}"
+            );
         } else {
             assert!(told.contains("description=fix: typo\\n\\n::debug::a=b\\n"), "{told}");
         }
@@ -134,21 +173,31 @@ async fn no_value_of_an_input_is_obeyed_in_the_plan_or_in_an_error() {
 #[tokio::test]
 async fn secrets_are_hidden_in_every_form_in_which_they_may_be_seen() {
     let mut world = World::new().await;
-    let (lines, context) = (world.folder.path().join("lines"), "https://octo:p%40ss-w0rd@git.example/x.git");
+    let (lines, context) =
+        (world.folder.path().join("lines"), "https://octo:p%40ss-w0rd@git.example/x.git");
     std::fs::write(&lines, "one hidden-1\rhidden-2 ::hidden-3\n::hidden-3 ##[hidden-4 p@ss-w0rd p%40ss-w0rd\nhid\u{1b}[0mden-1\n").unwrap();
     world
         .set("FAKE_BUILDX_LINES", lines.to_str().unwrap())
         .set("INPUT_SECRETS", "B=::hidden-3\nC=##[hidden-4\n\"A=hidden-1\rhidden-2\"")
         .set("INPUT_BUILD-CONTEXTS", &format!("lib={context}"))
         .set("INPUT_CACHE-FROM", "type=registry,ref=https://octo:c4che-pass@r.example/x")
-        .set("INPUT_BUILD-ARGS", "URL=https://octo:4rg-pass@h.example/x\nTOKENS=http://ghp-t0ken-of-octo@h.example")
+        .set(
+            "INPUT_BUILD-ARGS",
+            "URL=https://octo:4rg-pass@h.example/x\nTOKENS=http://ghp-t0ken-of-octo@h.example",
+        )
         .set("HTTPS_PROXY", "octo:pr0xy-pass@127.0.0.1:9")
         .set("NO_PROXY", "127.0.0.1,localhost");
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     inert(&run);
-    let masked: Vec<&str> = run.log.lines().filter_map(|line| line.strip_prefix("::add-mask::")).collect();
-    let shown: String = run.log.lines().filter(|line| !line.starts_with("::add-mask::")).collect::<Vec<_>>().join("\n");
+    let masked: Vec<&str> =
+        run.log.lines().filter_map(|line| line.strip_prefix("::add-mask::")).collect();
+    let shown: String = run
+        .log
+        .lines()
+        .filter(|line| !line.starts_with("::add-mask::"))
+        .collect::<Vec<_>>()
+        .join("\n");
     let secrets = [
         "hidden-1",
         "hidden-2",
@@ -170,7 +219,10 @@ async fn secrets_are_hidden_in_every_form_in_which_they_may_be_seen() {
     assert!(shown.contains("is told to buildx on its command line"), "{shown}");
     let output = world.command().args(["plan", "--json"]).output().await.unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("lib=https://octo:***@git.example/x.git") && !told.contains("ss-w0rd"), "{told}");
+    assert!(
+        told.contains("lib=https://octo:***@git.example/x.git") && !told.contains("ss-w0rd"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -182,7 +234,13 @@ async fn a_run_that_is_ended_lets_the_runner_obey_again() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().unwrap().to_string()]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &child.id().unwrap().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
     let output = child.wait_with_output().await.unwrap();
     let run = world.run_of(output.status.code(), &output.stderr);
     assert_eq!(run.code, Some(143), "{}", run.log);
@@ -194,9 +252,15 @@ async fn a_run_that_is_ended_lets_the_runner_obey_again() {
 async fn every_block_of_text_has_a_token_of_its_own() {
     let world = World::new().await;
     let run = world.publish().await;
-    let tokens: Vec<&str> = run.log.lines().filter_map(|line| line.strip_prefix("::stop-commands::")).collect();
+    let tokens: Vec<&str> =
+        run.log.lines().filter_map(|line| line.strip_prefix("::stop-commands::")).collect();
     let distinct: std::collections::BTreeSet<&str> = tokens.iter().copied().collect();
-    assert!(tokens.len() > 3 && distinct.len() == tokens.len() && tokens.iter().all(|token| token.len() >= 32), "{tokens:?}");
+    assert!(
+        tokens.len() > 3
+            && distinct.len() == tokens.len()
+            && tokens.iter().all(|token| token.len() >= 32),
+        "{tokens:?}"
+    );
     let mut stopped = false;
     for line in run.log.lines() {
         match line.strip_prefix("::").map(|rest| rest.starts_with("stop-commands::")) {
@@ -219,8 +283,18 @@ async fn what_verify_says_is_text_for_people_and_json_for_programs() {
     ] {
         for json in [&[][..], &["--json"]] {
             let mut command = world.command();
-            let output = command.args(["verify", "--trusted-root", &root]).args(more).args(json).arg(&image).output().await.unwrap();
-            let (told, said) = (String::from_utf8(output.stdout).unwrap(), world.run_of(output.status.code(), &output.stderr));
+            let output = command
+                .args(["verify", "--trusted-root", &root])
+                .args(more)
+                .args(json)
+                .arg(&image)
+                .output()
+                .await
+                .unwrap();
+            let (told, said) = (
+                String::from_utf8(output.stdout).unwrap(),
+                world.run_of(output.status.code(), &output.stderr),
+            );
             assert_eq!(said.code, Some(1), "{}", said.log);
             inert(&said);
             inert(&world.run_of(None, told.as_bytes()));

@@ -53,7 +53,9 @@ fn module(file: &Path) -> String {
 fn uses(text: &str) -> Vec<&str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| line.split("crate::").skip(1))
-        .map(|rest| rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap())
+        .map(|rest| {
+            rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap()
+        })
         .collect()
 }
 
@@ -66,9 +68,12 @@ fn imports_point_down() {
             continue;
         }
         let own = layer(&name).unwrap_or_else(|| panic!("{} belongs to no layer", file.display()));
-        for used in uses(&text).into_iter().filter(|used| !APART.iter().any(|(apart, _)| apart == used)) {
+        for used in
+            uses(&text).into_iter().filter(|used| !APART.iter().any(|(apart, _)| apart == used))
+        {
             // `Stage` types of `verify` and `publish` are read by `summary` beside them.
-            let used_layer = layer(used).unwrap_or_else(|| panic!("{} names unknown module `{used}`", file.display()));
+            let used_layer = layer(used)
+                .unwrap_or_else(|| panic!("{} names unknown module `{used}`", file.display()));
             assert!(used_layer <= own, "{} reaches up to `{used}`", file.display());
         }
     }

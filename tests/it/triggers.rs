@@ -15,10 +15,16 @@ async fn plan(world: &World, arguments: &[&str]) -> Value {
 #[tokio::test]
 async fn a_pull_request_builds_every_platform_and_needs_no_right() {
     let mut world = World::new().await;
-    world.set("GITHUB_EVENT_NAME", "pull_request").set("GITHUB_REF", "refs/pull/7/merge").unset("INPUT_TAGS");
+    world
+        .set("GITHUB_EVENT_NAME", "pull_request")
+        .set("GITHUB_REF", "refs/pull/7/merge")
+        .unset("INPUT_TAGS");
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     let planned = plan(&world, &[]).await;
-    assert_eq!((planned["decision"].as_str(), planned["subjects"].as_array().map(Vec::len)), (Some("build-only"), Some(0)));
+    assert_eq!(
+        (planned["decision"].as_str(), planned["subjects"].as_array().map(Vec::len)),
+        (Some("build-only"), Some(0))
+    );
     assert_eq!(planned["version"], "pr-7");
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -31,19 +37,39 @@ async fn a_pull_request_builds_every_platform_and_needs_no_right() {
 
 #[tokio::test]
 async fn a_version_tag_publishes_what_was_planned() {
-    let mut world = World::with(|config| config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push")).await;
-    world.unset("INPUT_TAGS").set("INPUT_REGISTRY-AUTH", "[{registry: r.io, username: u, password: hunter2}]");
+    let mut world = World::with(|config| {
+        config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push")
+    })
+    .await;
+    world
+        .unset("INPUT_TAGS")
+        .set("INPUT_REGISTRY-AUTH", "[{registry: r.io, username: u, password: hunter2}]");
     let planned = plan(&world, &[]).await;
     assert_eq!(planned["logins"], json!([{ "registry": "r.io", "method": "password" }]));
     let sha = format!("sha-{}", Claims::default().sha);
     assert_eq!(planned["tag_names"], json!(["v1.2.3", "v1.2", "v1", sha, "latest"]));
-    assert_eq!(planned["permissions"], json!(["contents: read", "packages: write", "id-token: write"]));
+    assert_eq!(
+        planned["permissions"],
+        json!(["contents: read", "packages: write", "id-token: write"])
+    );
     assert_eq!(planned["subjects"].as_array().unwrap().len(), 5);
-    assert_eq!((planned["version"].as_str(), planned["builder"]["driver"].as_str()), (Some("v1.2.3"), Some("remote")));
-    assert!(planned["buildx"].as_array().unwrap().iter().any(|argument| argument.as_str().unwrap().contains("push-by-digest=true")));
+    assert_eq!(
+        (planned["version"].as_str(), planned["builder"]["driver"].as_str()),
+        (Some("v1.2.3"), Some("remote"))
+    );
+    assert!(
+        planned["buildx"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|argument| argument.as_str().unwrap().contains("push-by-digest=true"))
+    );
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert_eq!(run.outputs["tags"].lines().map(|name| json!(name)).collect::<Vec<_>>(), *planned["tags"].as_array().unwrap());
+    assert_eq!(
+        run.outputs["tags"].lines().map(|name| json!(name)).collect::<Vec<_>>(),
+        *planned["tags"].as_array().unwrap()
+    );
 }
 
 #[tokio::test]
@@ -51,11 +77,22 @@ async fn another_event_can_be_asked_about_without_being_in_it() {
     let mut world = World::new().await;
     world.unset("INPUT_TAGS");
     let planned = plan(&world, &["--event-name", "push", "--ref", "refs/tags/v2.0.0-rc.1"]).await;
-    assert_eq!(planned["tag_names"], json!(["v2.0.0-rc.1", format!("sha-{}", Claims::default().sha)]));
+    assert_eq!(
+        planned["tag_names"],
+        json!(["v2.0.0-rc.1", format!("sha-{}", Claims::default().sha)])
+    );
     assert!(planned["notices"][0].as_str().unwrap().contains("prerelease"));
     let event = world.folder.path().join("release.json");
-    std::fs::write(&event, r#"{"action":"edited","repository":{"default_branch":"main","private":false}}"#).unwrap();
-    let planned = plan(&world, &["--event-name", "release", "--event", event.to_str().unwrap(), "-i", "push=auto"]).await;
+    std::fs::write(
+        &event,
+        r#"{"action":"edited","repository":{"default_branch":"main","private":false}}"#,
+    )
+    .unwrap();
+    let planned = plan(
+        &world,
+        &["--event-name", "release", "--event", event.to_str().unwrap(), "-i", "push=auto"],
+    )
+    .await;
     assert_eq!(planned["decision"], "build-only");
 }
 
@@ -76,7 +113,10 @@ async fn everything_that_stands_in_the_way_is_said_at_once() {
     let event = world.folder.path().join("event.json");
     std::fs::write(&event, r#"{"repository":{"default_branch":"main","private":true}}"#).unwrap();
     world.set("INPUT_PROVENANCE", "mode=max");
-    world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("FAKE_BUILDX", "no-builder").set("INPUT_BUILD-ARGS", "NPM_TOKEN=npm_0123456789abcdef");
+    world
+        .unset("ACTIONS_ID_TOKEN_REQUEST_URL")
+        .set("FAKE_BUILDX", "no-builder")
+        .set("INPUT_BUILD-ARGS", "NPM_TOKEN=npm_0123456789abcdef");
     // The public instance's services: the log would be public.
     world.unset("INPUT_SIGNING-CONFIG").unset("SUPPLY_ACTION_SIGNING_CONFIG");
     let run = world.publish().await;
@@ -101,9 +141,14 @@ async fn a_version_that_another_commit_took_is_not_overwritten() {
     let mut world = World::new().await;
     assert_eq!(world.publish().await.code, Some(0));
     let before = world.tags().await;
-    // The same repository, with a trusted root that knows nothing of the first publication: a stranger's image.
-    let next = World::with(|config| config.dir = world.folder.path().join("sandbox-of-another-instance")).await;
-    world.set("INPUT_TRUSTED-ROOT", next.sandbox.trusted_root().to_str().unwrap()).set("FAKE_BUILDX_SALT", "second");
+    // The same repository, with a trusted root that knows nothing of the first publication: a
+    // stranger's image.
+    let next =
+        World::with(|config| config.dir = world.folder.path().join("sandbox-of-another-instance"))
+            .await;
+    world
+        .set("INPUT_TRUSTED-ROOT", next.sandbox.trusted_root().to_str().unwrap())
+        .set("FAKE_BUILDX_SALT", "second");
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
     for part in ["nothing was tagged", "v1.2.3` is taken", "on-tag-conflict: overwrite"] {
@@ -122,28 +167,46 @@ async fn the_build_may_be_told_where_the_source_is_from() {
         .set("INPUT_BUILD-ARGS", "SOURCE_COMMIT=mine");
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    let arguments: Vec<String> = serde_json::from_slice(&std::fs::read(arguments).unwrap()).unwrap();
-    assert!(arguments.contains(&"SOURCE_REPOSITORY=https://github.com/example/hello".to_owned()), "{arguments:?}");
+    let arguments: Vec<String> =
+        serde_json::from_slice(&std::fs::read(arguments).unwrap()).unwrap();
+    assert!(
+        arguments.contains(&"SOURCE_REPOSITORY=https://github.com/example/hello".to_owned()),
+        "{arguments:?}"
+    );
     assert!(
         arguments.contains(&"SOURCE_COMMIT=mine".to_owned())
-            && arguments.iter().filter(|argument| argument.starts_with("SOURCE_COMMIT=")).count() == 1
+            && arguments.iter().filter(|argument| argument.starts_with("SOURCE_COMMIT=")).count()
+                == 1
     );
 }
 
 #[tokio::test]
 async fn build_arguments_name_the_version_and_other_braces_stay() {
-    let mut world = World::with(|config| config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push")).await;
+    let mut world = World::with(|config| {
+        config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push")
+    })
+    .await;
     let arguments = "VERSION={{version}}\nTEMPLATE={{.Version}} {{ major }}\nSHA={{sha}}\nPLAIN=x,y\nDAY={{date 'YYYY'}}";
-    world.set("INPUT_TAGS", "type=semver,pattern={{version}}").set("INPUT_BUILD-ARGS", arguments).set("INPUT_LABELS", "v={{version}}");
+    world
+        .set("INPUT_TAGS", "type=semver,pattern={{version}}")
+        .set("INPUT_BUILD-ARGS", arguments)
+        .set("INPUT_LABELS", "v={{version}}");
     let planned = plan(&world, &[]).await;
-    let words: Vec<&str> = planned["buildx"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let words: Vec<&str> =
+        planned["buildx"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     let short = &Claims::default().sha[..7];
-    for value in ["VERSION=1.2.3", "TEMPLATE={{.Version}} {{ major }}", &format!("SHA={short}"), "PLAIN=x,y"] {
+    for value in
+        ["VERSION=1.2.3", "TEMPLATE={{.Version}} {{ major }}", &format!("SHA={short}"), "PLAIN=x,y"]
+    {
         assert!(words.contains(&value), "{value} is missing in {words:?}");
     }
     assert!(words.iter().any(|word| word.starts_with("DAY=20")), "{words:?}");
     assert!(planned["labels"].to_string().contains("\"v=1.2.3\""), "{}", planned["labels"]);
-    assert!(planned["notices"].to_string().contains("`{{major}}` stays as it is"), "{}", planned["notices"]);
+    assert!(
+        planned["notices"].to_string().contains("`{{major}}` stays as it is"),
+        "{}",
+        planned["notices"]
+    );
     let run = world.run(&["plan"], &[]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
 }

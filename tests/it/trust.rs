@@ -1,11 +1,13 @@
-//! Trust material from a TUF repository on loopback: taken where it verifies, refused where it is old, expired, changed or another's.
+//! Trust material from a TUF repository on loopback: taken where it verifies, refused where it is
+//! old, expired, changed or another's.
 
 use std::path::PathBuf;
 
 use crate::support::{Run, World};
 use crate::tuf_repository::{FAR, Repository, SIGNING_CONFIG, TRUSTED_ROOT};
 
-/// A world whose runs take their trust from the repository, which serves what is right for its sandbox.
+/// A world whose runs take their trust from the repository, which serves what is right for its
+/// sandbox.
 struct Trusting {
     world: World,
     repository: Repository,
@@ -17,9 +19,12 @@ impl Trusting {
         for file in ["SIGNING-CONFIG", "TRUSTED-ROOT", "SIGNING_CONFIG", "TRUSTED_ROOT"] {
             world.unset(&format!("INPUT_{file}")).unset(&format!("SUPPLY_ACTION_{file}"));
         }
-        let (root, caches) = (world.folder.path().join("root.json"), world.folder.path().join("caches"));
+        let (root, caches) =
+            (world.folder.path().join("root.json"), world.folder.path().join("caches"));
         std::fs::write(&root, repository.root()).unwrap();
-        world.set("INPUT_TUF-MIRROR", &repository.url).set("INPUT_TUF-ROOT", root.to_str().unwrap());
+        world
+            .set("INPUT_TUF-MIRROR", &repository.url)
+            .set("INPUT_TUF-ROOT", root.to_str().unwrap());
         world.set("XDG_CACHE_HOME", caches.to_str().unwrap());
         let trusting = Self { world, repository };
         trusting.serve(1, FAR);
@@ -28,7 +33,10 @@ impl Trusting {
 
     fn targets(&self) -> [(&'static str, Vec<u8>); 2] {
         let sandbox = &self.world.sandbox;
-        [(TRUSTED_ROOT, std::fs::read(sandbox.trusted_root()).unwrap()), (SIGNING_CONFIG, std::fs::read(sandbox.signing_config()).unwrap())]
+        [
+            (TRUSTED_ROOT, std::fs::read(sandbox.trusted_root()).unwrap()),
+            (SIGNING_CONFIG, std::fs::read(sandbox.signing_config()).unwrap()),
+        ]
     }
 
     fn serve(&self, version: u64, expires: &str) {
@@ -38,7 +46,14 @@ impl Trusting {
     /// The cache of the one repository.
     fn kept(&self, name: &str) -> PathBuf {
         let caches = self.world.folder.path().join("caches/supply-action/tuf");
-        std::fs::read_dir(caches).unwrap().next().unwrap().unwrap().path().join("targets").join(name)
+        std::fs::read_dir(caches)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path()
+            .join("targets")
+            .join(name)
     }
 
     async fn published(&self) -> Run {
@@ -55,7 +70,9 @@ impl Trusting {
         let before = self.world.beyond_questions().len();
         let run = self.world.publish().await;
         assert_eq!(run.code, Some(1), "{}", run.log);
-        for part in ["nothing was tagged: whom to believe is not known: TUF repository"].iter().chain(parts) {
+        for part in
+            ["nothing was tagged: whom to believe is not known: TUF repository"].iter().chain(parts)
+        {
             assert!(run.log.contains(part), "{part} is missing in {}", run.log);
         }
         assert_eq!(self.world.beyond_questions().len(), before, "{}", run.log);
@@ -66,7 +83,11 @@ impl Trusting {
 async fn services_and_trust_come_from_the_repository_to_the_byte() {
     let trusting = Trusting::new().await;
     let run = trusting.published().await;
-    assert!(run.summary.contains(&format!("--trusted-root {}", trusting.kept(TRUSTED_ROOT).display())), "{}", run.summary);
+    assert!(
+        run.summary.contains(&format!("--trusted-root {}", trusting.kept(TRUSTED_ROOT).display())),
+        "{}",
+        run.summary
+    );
     trusting.serve(2, FAR);
     trusting.published().await;
 }
@@ -77,7 +98,11 @@ async fn without_the_repository_what_was_seen_serves_until_it_expires() {
     trusting.published().await;
     trusting.repository.server.abort();
     let run = trusting.published().await;
-    assert!(run.log.contains("cannot be reached") && run.log.contains("what it served last is used"), "{}", run.log);
+    assert!(
+        run.log.contains("cannot be reached") && run.log.contains("what it served last is used"),
+        "{}",
+        run.log
+    );
     // Whoever writes into the cache gets no further than he who serves.
     std::fs::write(trusting.kept(TRUSTED_ROOT), "{}").unwrap();
     trusting.refused(&["cannot be reached", "does not serve"]).await;
@@ -89,7 +114,11 @@ async fn a_repository_that_is_out_of_order_is_as_it_was_and_one_without_metadata
     trusting.published().await;
     trusting.repository.files.lock().unwrap().clear();
     let run = trusting.published().await;
-    assert!(run.log.contains("status 503") && run.log.contains("what it served last is used"), "{}", run.log);
+    assert!(
+        run.log.contains("status 503") && run.log.contains("what it served last is used"),
+        "{}",
+        run.log
+    );
     trusting.repository.files.lock().unwrap().insert("index.html".into(), b"moved".to_vec());
     trusting.refused(&["timestamp.json not found", "below it must be `timestamp.json`"]).await;
 }
@@ -109,7 +138,13 @@ async fn what_is_kept_expires_too() {
 async fn nothing_kept_and_nobody_there_is_a_failure() {
     let trusting = Trusting::new().await;
     trusting.repository.server.abort();
-    trusting.refused(&["cannot be reached", "does not serve: transport error: timestamp.json not found", "check `tuf-mirror`"]).await;
+    trusting
+        .refused(&[
+            "cannot be reached",
+            "does not serve: transport error: timestamp.json not found",
+            "check `tuf-mirror`",
+        ])
+        .await;
 }
 
 #[tokio::test]
@@ -118,7 +153,13 @@ async fn older_metadata_than_was_seen_is_refused() {
     trusting.serve(3, FAR);
     trusting.published().await;
     trusting.serve(2, FAR);
-    trusting.refused(&["rollback detected for timestamp: trusted version 3 > new version 2", "as kept in", "begun anew"]).await;
+    trusting
+        .refused(&[
+            "rollback detected for timestamp: trusted version 3 > new version 2",
+            "as kept in",
+            "begun anew",
+        ])
+        .await;
 }
 
 #[tokio::test]
@@ -134,7 +175,10 @@ async fn a_changed_target_and_another_signer_are_refused() {
     let good = trusting.repository.files.lock().unwrap().clone();
     for (name, bytes) in trusting.repository.files.lock().unwrap().iter_mut() {
         if name.ends_with(TRUSTED_ROOT) {
-            *bytes = String::from_utf8(bytes.clone()).unwrap().replace("http://127", "http://128").into_bytes();
+            *bytes = String::from_utf8(bytes.clone())
+                .unwrap()
+                .replace("http://127", "http://128")
+                .into_bytes();
         }
     }
     assert_ne!(*trusting.repository.files.lock().unwrap(), good);
@@ -142,14 +186,21 @@ async fn a_changed_target_and_another_signer_are_refused() {
     let stranger = Repository::start().await;
     stranger.serve(5, FAR, &trusting.targets());
     *trusting.repository.files.lock().unwrap() = stranger.files.lock().unwrap().clone();
-    trusting.refused(&["signature threshold not met for role timestamp: 0/1", "`tuf-root` must be"]).await;
+    trusting
+        .refused(&["signature threshold not met for role timestamp: 0/1", "`tuf-root` must be"])
+        .await;
 }
 
 #[tokio::test]
 async fn a_repository_without_the_file_says_what_to_give_instead() {
     let mut trusting = Trusting::new().await;
     trusting.repository.serve(1, FAR, &trusting.targets()[..1]);
-    trusting.refused(&["\"signing_config.v0.2.json\" is not listed", "give a file with `signing-config` instead"]).await;
+    trusting
+        .refused(&[
+            "\"signing_config.v0.2.json\" is not listed",
+            "give a file with `signing-config` instead",
+        ])
+        .await;
     let file = trusting.world.sandbox.signing_config().display().to_string();
     let run = trusting.world.set("INPUT_SIGNING-CONFIG", &file).publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -165,8 +216,14 @@ async fn the_public_root_is_where_trust_begins_unless_another_is_given() {
 #[tokio::test]
 async fn wrong_inputs_are_said_before_anything_is_fetched() {
     for (inputs, why) in [
-        (&[("TUF-ROOT", "root.json")][..], "input `tuf-root`: it says where trust in `tuf-mirror` begins, which is not set"),
-        (&[("TUF-MIRROR", "ftp://x")], "input `tuf-mirror`: `ftp://x` is not an address that begins with https:// or http://"),
+        (
+            &[("TUF-ROOT", "root.json")][..],
+            "input `tuf-root`: it says where trust in `tuf-mirror` begins, which is not set",
+        ),
+        (
+            &[("TUF-MIRROR", "ftp://x")],
+            "input `tuf-mirror`: `ftp://x` is not an address that begins with https:// or http://",
+        ),
         (
             &[("TUF-MIRROR", "https://x"), ("TRUSTED-ROOT", "a"), ("SIGNING-CONFIG", "b")],
             "input `tuf-mirror`: beside both `trusted-root` and `signing-config` nothing is left to fetch",

@@ -1,4 +1,5 @@
-//! Kyverno, as a cluster's admission would run it, on what the pipeline published: its older format is what this policy reads. No cluster runs.
+//! Kyverno, as a cluster's admission would run it, on what the pipeline published: its older format
+//! is what this policy reads. No cluster runs.
 
 use serde_json::{Value, json};
 
@@ -6,9 +7,12 @@ use crate::support::{judge, older_files, published, tool, world};
 
 /// A policy that wants the image signed, and its provenance, by `identity`.
 fn policy(identity: &str) -> Value {
-    let [roots, rekor, ctlog] = older_files().map(|(_, file)| std::fs::read_to_string(file).unwrap());
-    let environment: std::collections::BTreeMap<String, String> = world().sandbox.environment().into_iter().collect();
-    let config: Value = serde_json::from_slice(&std::fs::read(world().sandbox.signing_config()).unwrap()).unwrap();
+    let [roots, rekor, ctlog] =
+        older_files().map(|(_, file)| std::fs::read_to_string(file).unwrap());
+    let environment: std::collections::BTreeMap<String, String> =
+        world().sandbox.environment().into_iter().collect();
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(world().sandbox.signing_config()).unwrap()).unwrap();
     let attestors = json!([{ "entries": [{ "keyless": {
         "subject": identity, "issuer": environment["SIGSTORE_ISSUER"], "roots": roots,
         "rekor": { "url": config["rekorTlogUrls"][0]["url"], "pubkey": rekor }, "ctlog": { "pubkey": ctlog },
@@ -38,7 +42,18 @@ fn kyverno(policy: &Value, image: &str) -> (bool, String) {
         std::fs::write(&file, value.to_string()).unwrap();
         file.display().to_string()
     });
-    judge(&tool("KYVERNO"), &["apply", &policy_file, "--resource", &pod_file, "--registry", "--detailed-results", "--remove-color"])
+    judge(
+        &tool("KYVERNO"),
+        &[
+            "apply",
+            &policy_file,
+            "--resource",
+            &pod_file,
+            "--registry",
+            "--detailed-results",
+            "--remove-color",
+        ],
+    )
 }
 
 #[test]
@@ -51,5 +66,10 @@ fn kyverno_admits_what_we_published_and_nothing_by_another_signer() {
     assert!(success && said.contains("pass: 2, fail: 0, warn: 0, error: 0, skip: 0"), "{said}");
     let other = identity.replace("release.yml", "other.yml");
     let (success, said) = kyverno(&policy(&other), &run.outputs["image-ref"]);
-    assert!(!success && said.contains("pass: 0, fail: 2") && said.contains("subject mismatch: expected"), "{said}");
+    assert!(
+        !success
+            && said.contains("pass: 0, fail: 2")
+            && said.contains("subject mismatch: expected"),
+        "{said}"
+    );
 }

@@ -1,4 +1,5 @@
-//! What consumers run: every row of the table of commands in docs/verify.md, and our `verify` on what cosign signed with a key and no log.
+//! What consumers run: every row of the table of commands in docs/verify.md, and our `verify` on
+//! what cosign signed with a key and no log.
 
 use std::path::Path;
 
@@ -8,11 +9,24 @@ use crate::support::{accepts, judge, publish, published, required, tool, trust, 
 
 /// The rows between the marks: a command, and what cosign 3 and 2 say to it.
 fn rows() -> Vec<[String; 3]> {
-    let document = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.md")).unwrap();
-    let table = document.split("<!-- commands -->").nth(1).unwrap().split("<!-- /commands -->").next().unwrap().to_owned();
+    let document =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.md"))
+            .unwrap();
+    let table = document
+        .split("<!-- commands -->")
+        .nth(1)
+        .unwrap()
+        .split("<!-- /commands -->")
+        .next()
+        .unwrap()
+        .to_owned();
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     let cells = |line: &str| -> [String; 3] {
-        let cells: Vec<String> = line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect();
+        let cells: Vec<String> = line
+            .trim_matches('|')
+            .split(" | ")
+            .map(|cell| cell.trim().trim_matches('`').to_owned())
+            .collect();
         cells.try_into().unwrap()
     };
     rows.map(cells).collect()
@@ -29,7 +43,10 @@ fn every_row_of_the_table_of_commands_is_as_it_says() {
     for [command, newer, older_says] in &rows {
         for (name, expected) in [("COSIGN3", newer), ("COSIGN2", older_says)] {
             let who = trust(root, &identity, &issuer);
-            let (tagged, of_platform) = (format!("{}:v1.2.3", run.outputs["image"]), format!("{}@{platform}", run.outputs["image"]));
+            let (tagged, of_platform) = (
+                format!("{}:v1.2.3", run.outputs["image"]),
+                format!("{}@{platform}", run.outputs["image"]),
+            );
             let mut words: Vec<&str> = Vec::new();
             for word in command.strip_prefix("cosign ").unwrap().split_whitespace() {
                 match word {
@@ -54,10 +71,20 @@ fn ours_finds_what_the_documents_say_from_the_tag() {
     let image = format!("{}:v1.2.3", run.outputs["image"]);
     let root = world().sandbox.trusted_root().to_str().unwrap();
     let ours = required("SUPPLY_ACTION_BIN");
-    let who = ["verify", "--trusted-root", root, "--certificate-oidc-issuer", &issuer, "--repo", "example/hello"];
-    for required in
-        [&[][..], &["--require", "platforms=sbom"], &["--require", "index=signature", "--require", "platforms=signature,sbom,provenance"]]
-    {
+    let who = [
+        "verify",
+        "--trusted-root",
+        root,
+        "--certificate-oidc-issuer",
+        &issuer,
+        "--repo",
+        "example/hello",
+    ];
+    for required in [
+        &[][..],
+        &["--require", "platforms=sbom"],
+        &["--require", "index=signature", "--require", "platforms=signature,sbom,provenance"],
+    ] {
         let said = accepts(&ours, &[&who[..], required, &[&image]].concat());
         assert!(said.contains("verified   "), "{said}");
     }
@@ -71,17 +98,42 @@ fn what_cosign_signed_with_a_key_and_no_log_is_verified_when_that_is_asked_for()
     let root = world().sandbox.trusted_root().to_str().unwrap();
     let newer = ["--use-signing-config=false", "--new-bundle-format=true"];
     let older = ["--use-signing-config=false", "--new-bundle-format=false"];
-    for (name, tool_name, flags) in [("newer", "COSIGN3", &newer[..]), ("older", "COSIGN3", &older), ("cosign2", "COSIGN2", &[])] {
+    for (name, tool_name, flags) in [
+        ("newer", "COSIGN3", &newer[..]),
+        ("older", "COSIGN3", &older),
+        ("cosign2", "COSIGN2", &[]),
+    ] {
         // By another signer, whose evidence is none of this key.
         let run = publish("hello", &format!("{}/unlogged-{name}", world().sandbox.registry()), &[]);
         assert_eq!(run.code, Some(0), "{}", run.log);
         let image = run.outputs["image-ref"].as_str();
-        let sign = ["sign", "--yes", "--key", private.to_str().unwrap(), "--tlog-upload=false", "--allow-http-registry"];
+        let sign = [
+            "sign",
+            "--yes",
+            "--key",
+            private.to_str().unwrap(),
+            "--tlog-upload=false",
+            "--allow-http-registry",
+        ];
         let cosign = tool(tool_name);
-        let command = [&["COSIGN_PASSWORD=a test password", cosign.to_str().unwrap()], &sign[..], flags, &[image]].concat();
+        let command = [
+            &["COSIGN_PASSWORD=a test password", cosign.to_str().unwrap()],
+            &sign[..],
+            flags,
+            &[image],
+        ]
+        .concat();
         accepts("/usr/bin/env".as_ref(), &command);
         let verify = |key: &Path, more: &[&str]| {
-            let who = ["verify", "--trusted-root", root, "--key", key.to_str().unwrap(), "--require", "index=signature"];
+            let who = [
+                "verify",
+                "--trusted-root",
+                root,
+                "--key",
+                key.to_str().unwrap(),
+                "--require",
+                "index=signature",
+            ];
             judge(&ours, &[&who[..], more, &[image]].concat())
         };
         let (success, said) = verify(&public, &[]);

@@ -1,5 +1,6 @@
-//! Small images with every kind of package in several layers, and syft: what it finds we find, or `syft-differences.tsv` says why not. Packages that
-//! a higher layer takes away are found by neither.
+//! Small images with every kind of package in several layers, and syft: what it finds we find, or
+//! `syft-differences.tsv` says why not. Packages that a higher layer takes away are found by
+//! neither.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -21,12 +22,14 @@ fn fixtures() -> PathBuf {
 }
 
 fn sorted(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
 }
 
-/// Paths and contents of a layer. What cannot be kept as text is made here: a folder `x.jar` is an archive, `x.auditable` a program.
+/// Paths and contents of a layer. What cannot be kept as text is made here: a folder `x.jar` is an
+/// archive, `x.auditable` a program.
 fn files(folder: &Path, prefix: &str) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for path in sorted(folder) {
@@ -55,11 +58,25 @@ fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
         shared.extend([sum.sum(), size, size].map(u32::to_le_bytes).concat());
         shared.extend([u16::try_from(name.len()).unwrap(), 0].map(u16::to_le_bytes).concat());
         archive.extend([b"PK\x03\x04".as_slice(), &shared, name.as_bytes(), contents].concat());
-        directory.extend([b"PK\x01\x02\x0a\0".as_slice(), &shared, &[0; 10], &offset.to_le_bytes(), name.as_bytes()].concat());
+        directory.extend(
+            [
+                b"PK\x01\x02\x0a\0".as_slice(),
+                &shared,
+                &[0; 10],
+                &offset.to_le_bytes(),
+                name.as_bytes(),
+            ]
+            .concat(),
+        );
     }
     let (count, at) = (u16::try_from(files.len()).unwrap(), u32::try_from(archive.len()).unwrap());
     let size = u32::try_from(directory.len()).unwrap();
-    let end = [[0, 0, count, count].map(u16::to_le_bytes).concat(), [size, at].map(u32::to_le_bytes).concat(), vec![0, 0]].concat();
+    let end = [
+        [0, 0, count, count].map(u16::to_le_bytes).concat(),
+        [size, at].map(u32::to_le_bytes).concat(),
+        vec![0, 0],
+    ]
+    .concat();
     [archive, directory, b"PK\x05\x06".to_vec(), end].concat()
 }
 
@@ -73,9 +90,19 @@ fn program(audit: &[u8]) -> Vec<u8> {
     let table = list + section.len() as u64;
     let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
     file.extend([0, 0, table].map(u64::to_le_bytes).concat());
-    file.extend([[0, 0].map(u16::to_le_bytes).concat(), [64_u16, 56, 0, 64, 3, 2].map(u16::to_le_bytes).concat()].concat());
+    file.extend(
+        [
+            [0, 0].map(u16::to_le_bytes).concat(),
+            [64_u16, 56, 0, 64, 3, 2].map(u16::to_le_bytes).concat(),
+        ]
+        .concat(),
+    );
     file.extend([NAMES, &section].concat());
-    for (name, kind, offset, size) in [(0_u32, 0_u32, 0, 0), (1, 1, list, section.len() as u64), (9, 3, names, NAMES.len() as u64)] {
+    for (name, kind, offset, size) in [
+        (0_u32, 0_u32, 0, 0),
+        (1, 1, list, section.len() as u64),
+        (9, 3, names, NAMES.len() as u64),
+    ] {
         file.extend([name, kind].map(u32::to_le_bytes).concat());
         file.extend([0, 0, offset, size, 0, 0, 0].map(u64::to_le_bytes).concat());
     }
@@ -97,7 +124,10 @@ fn layout(image: &str) -> PathBuf {
     for folder in sorted(&fixtures().join("corpus").join(image)) {
         let mut files = files(&folder, "");
         if image == "rocky" && folder.ends_with("1") {
-            files.push(("var/lib/rpm/rpmdb.sqlite".into(), std::fs::read(fixtures().join("rpmdb.sqlite")).unwrap()));
+            files.push((
+                "var/lib/rpm/rpmdb.sqlite".into(),
+                std::fs::read(fixtures().join("rpmdb.sqlite")).unwrap(),
+            ));
         }
         if image == "debian" && folder.ends_with("3") {
             files.push(("usr/local/bin/crane".into(), std::fs::read(tool("CRANE")).unwrap()));
@@ -119,14 +149,24 @@ fn layout(image: &str) -> PathBuf {
     let config = put(&layout, config.to_string().as_bytes(), "config.v1+json");
     let manifest = json!({ "schemaVersion": 2, "mediaType": format!("{OCI}.manifest.v1+json"), "config": config, "layers": layers });
     let manifest = put(&layout, manifest.to_string().as_bytes(), "manifest.v1+json");
-    std::fs::write(layout.join("index.json"), json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string()).unwrap();
+    std::fs::write(
+        layout.join("index.json"),
+        json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string(),
+    )
+    .unwrap();
     std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     layout
 }
 
 /// Type, name and version: qualifiers say where a package is from, and each program has its own.
 fn bare(purl: &str) -> String {
-    purl.split(['?', '#']).next().unwrap_or_default().replace("%2B", "+").replace("%40", "@").replace("%3A", ":").replace("%2F", "/")
+    purl.split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .replace("%2B", "+")
+        .replace("%40", "@")
+        .replace("%3A", ":")
+        .replace("%2F", "/")
 }
 
 #[test]
@@ -135,7 +175,9 @@ fn what_syft_finds_in_small_images_of_every_kind_we_find_or_explain() {
     let lines = table.lines().filter(|line| !line.starts_with('#'));
     let explained: Vec<(regex::Regex, &str)> = lines
         .map(|line| {
-            let (pattern, reason) = line.split_once('\t').unwrap_or_else(|| panic!("`{line}` is not a pattern, a tab and a reason"));
+            let (pattern, reason) = line
+                .split_once('\t')
+                .unwrap_or_else(|| panic!("`{line}` is not a pattern, a tab and a reason"));
             (regex::Regex::new(&format!("^(?:{pattern})$")).unwrap(), reason)
         })
         .collect();
@@ -156,16 +198,28 @@ fn what_syft_finds_in_small_images_of_every_kind_we_find_or_explain() {
             ],
         );
         let theirs: Value = serde_json::from_slice(&std::fs::read(out).unwrap()).unwrap();
-        let theirs: BTreeSet<String> =
-            theirs["artifacts"].as_array().unwrap().iter().filter_map(|artifact| artifact["purl"].as_str()).map(bare).collect();
-        let ours: BTreeSet<String> = cataloged(&[&format!("oci-layout:{}", layout.display())])["packages"].as_array().unwrap()[1..]
+        let theirs: BTreeSet<String> = theirs["artifacts"]
+            .as_array()
+            .unwrap()
             .iter()
-            .map(|package| bare(package["externalRefs"][0]["referenceLocator"].as_str().unwrap()))
+            .filter_map(|artifact| artifact["purl"].as_str())
+            .map(bare)
             .collect();
+        let ours: BTreeSet<String> =
+            cataloged(&[&format!("oci-layout:{}", layout.display())])["packages"]
+                .as_array()
+                .unwrap()[1..]
+                .iter()
+                .map(|package| {
+                    bare(package["externalRefs"][0]["referenceLocator"].as_str().unwrap())
+                })
+                .collect();
         for gone in GONE {
             assert!(!ours.iter().chain(&theirs).any(|purl| purl.contains(gone)), "{image}: {gone}");
         }
-        kinds.extend(ours.intersection(&theirs).filter_map(|purl| purl.split('/').next()).map(str::to_owned));
+        kinds.extend(
+            ours.intersection(&theirs).filter_map(|purl| purl.split('/').next()).map(str::to_owned),
+        );
         for missed in theirs.difference(&ours) {
             match explained.iter().position(|(pattern, _)| pattern.is_match(missed)) {
                 Some(at) => drop(used.insert(at)),
@@ -174,12 +228,29 @@ fn what_syft_finds_in_small_images_of_every_kind_we_find_or_explain() {
         }
         #[expect(clippy::print_stderr, reason = "who reads the log sees how both differ")]
         {
-            eprintln!("{image}: syft {}, ours {}, ours alone {:?}", theirs.len(), ours.len(), ours.difference(&theirs).collect::<Vec<_>>());
+            eprintln!(
+                "{image}: syft {}, ours {}, ours alone {:?}",
+                theirs.len(),
+                ours.len(),
+                ours.difference(&theirs).collect::<Vec<_>>()
+            );
         }
     }
     assert!(unexplained.is_empty(), "syft alone found:\n{}", unexplained.join("\n"));
-    let unused: Vec<&str> = explained.iter().enumerate().filter(|(at, _)| !used.contains(at)).map(|(_, (_, reason))| *reason).collect();
+    let unused: Vec<&str> = explained
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !used.contains(at))
+        .map(|(_, (_, reason))| *reason)
+        .collect();
     assert!(unused.is_empty(), "no longer needed: {unused:?}");
-    let expected = ["apk", "cargo", "composer", "deb", "gem", "generic", "golang", "maven", "npm", "nuget", "pypi", "rpm"];
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected.map(|kind| format!("pkg:{kind}")), "both find every kind");
+    let expected = [
+        "apk", "cargo", "composer", "deb", "gem", "generic", "golang", "maven", "npm", "nuget",
+        "pypi", "rpm",
+    ];
+    assert_eq!(
+        kinds.into_iter().collect::<Vec<_>>(),
+        expected.map(|kind| format!("pkg:{kind}")),
+        "both find every kind"
+    );
 }

@@ -1,4 +1,5 @@
-//! What Go's programs read of documents, and which image they pull: the same as we verified, or nothing that we name.
+//! What Go's programs read of documents, and which image they pull: the same as we verified, or
+//! nothing that we name.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -7,7 +8,9 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use supply_action::image::Digest;
-use supply_action::oci::{Config, DescribedPlatform, Descriptor, Document, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
+use supply_action::oci::{
+    Config, DescribedPlatform, Descriptor, Document, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST,
+};
 
 use crate::support::{get, judge, put, required, run, tool, world};
 
@@ -32,7 +35,8 @@ impl Kind {
 
     /// What we read, in the judge's words; nothing where we refuse.
     fn ours(self, text: &[u8]) -> Option<Value> {
-        let subject = |subject: &Option<Descriptor>| subject.as_ref().map_or(Value::Null, descriptor);
+        let subject =
+            |subject: &Option<Descriptor>| subject.as_ref().map_or(Value::Null, descriptor);
         let kind = if self == Self::Index { OCI_INDEX } else { OCI_MANIFEST };
         match (self, Document::read(text, kind)) {
             (Self::Config, _) => Config::read(text)
@@ -69,16 +73,23 @@ fn platform(of: &DescribedPlatform) -> Value {
 fn theirs(documents: &[(Kind, Vec<u8>)]) -> Vec<Value> {
     let lines: Vec<String> = documents
         .iter()
-        .map(|(kind, text)| format!("{} {}\n", kind.name(), base64::engine::general_purpose::STANDARD.encode(text)))
+        .map(|(kind, text)| {
+            format!("{} {}\n", kind.name(), base64::engine::general_purpose::STANDARD.encode(text))
+        })
         .collect();
     let program: PathBuf = tool("DOCUMENTS");
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let writing = std::thread::spawn(move || input.write_all(lines.concat().as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap();
     assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn described(letter: char, kind: &str) -> Value {
@@ -95,8 +106,14 @@ fn seeds() -> Vec<(Kind, String)> {
     let windows = json!({ "architecture": "amd64", "os": "windows", "os.version": "10.0.1", "os.features": ["win32k"] });
     let arm = json!({ "architecture": "arm", "os": "linux", "variant": "v7", "features": ["x"] });
     let entries = [
-        with(described('a', OCI_MANIFEST), json!({ "platform": windows, "annotations": { "a": "1", "A": "2" } })),
-        with(described('b', OCI_MANIFEST), json!({ "platform": arm, "artifactType": "a/b", "urls": ["http://x.example/"] })),
+        with(
+            described('a', OCI_MANIFEST),
+            json!({ "platform": windows, "annotations": { "a": "1", "A": "2" } }),
+        ),
+        with(
+            described('b', OCI_MANIFEST),
+            json!({ "platform": arm, "artifactType": "a/b", "urls": ["http://x.example/"] }),
+        ),
     ];
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, "annotations": { "k": "v" }, "subject": described('f', OCI_INDEX) });
     let image = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": described('c', OCI_CONFIG), "annotations": { "k": "v" },
@@ -106,7 +123,12 @@ fn seeds() -> Vec<(Kind, String)> {
         "created": "2026-01-02T03:04:05Z", "rootfs": { "type": "layers", "diff_ids": [described('d', "")["digest"], described('e', "")["digest"]] },
         "config": { "Labels": { "a": "1", "A": "2" }, "Env": ["A=1"], "Cmd": null, "Entrypoint": ["x"], "ExposedPorts": { "80/tcp": {} }, "User": "x" },
         "history": [{ "created": "2026-01-02T03:04:05.5+01:00", "created_by": "x", "empty_layer": true }] });
-    let all = [(Kind::Index, index), (Kind::Image, image), (Kind::Image, artifact), (Kind::Config, config)];
+    let all = [
+        (Kind::Index, index),
+        (Kind::Image, image),
+        (Kind::Image, artifact),
+        (Kind::Config, config),
+    ];
     all.into_iter().map(|(kind, value)| (kind, value.to_string())).collect()
 }
 
@@ -116,10 +138,19 @@ fn respelled(name: &str) -> Vec<String> {
     let mut first = name.to_owned();
     first[..1].make_ascii_uppercase();
     let long = |text: &str| text.replace('s', "ſ").replace('k', "\u{212a}");
-    vec![upper, first, long(name), name.replace('s', "\\u017f"), name.replace('a', "\\u0061"), format!("{name} "), format!("{name}\\u0000")]
+    vec![
+        upper,
+        first,
+        long(name),
+        name.replace('s', "\\u017f"),
+        name.replace('a', "\\u0061"),
+        format!("{name} "),
+        format!("{name}\\u0000"),
+    ]
 }
 
-/// Documents that differ from an honest one in one place: a member more, before or after, spelled otherwise, or another value.
+/// Documents that differ from an honest one in one place: a member more, before or after, spelled
+/// otherwise, or another value.
 fn mutated(kind: Kind, text: &str) -> Vec<(Kind, Vec<u8>)> {
     const VALUES: [&str; 16] = [
         "null",
@@ -141,7 +172,10 @@ fn mutated(kind: Kind, text: &str) -> Vec<(Kind, Vec<u8>)> {
     ];
     let mut made = vec![(kind, text.as_bytes().to_vec())];
     let mut add = |changed: String| made.push((kind, changed.into_bytes()));
-    let names: Vec<(usize, usize)> = text.match_indices("\":").filter_map(|(end, _)| Some((text[..end].rfind('"')? + 1, end))).collect();
+    let names: Vec<(usize, usize)> = text
+        .match_indices("\":")
+        .filter_map(|(end, _)| Some((text[..end].rfind('"')? + 1, end)))
+        .collect();
     for (start, end) in names {
         let name = &text[start..end];
         let (before, after) = (&text[..start - 1], &text[end + 1..]);
@@ -163,12 +197,19 @@ fn mutated(kind: Kind, text: &str) -> Vec<(Kind, Vec<u8>)> {
             add(format!("{}{other}{}", &text[..end + 2], &text[value..]));
         }
     }
-    for (mark, changed) in [("\u{feff}", text.to_owned()), ("", format!("{text} {text}")), ("", format!("{text}x")), (" ", text.to_owned())]
-    {
+    for (mark, changed) in [
+        ("\u{feff}", text.to_owned()),
+        ("", format!("{text} {text}")),
+        ("", format!("{text}x")),
+        (" ", text.to_owned()),
+    ] {
         add(format!("{mark}{changed}"));
     }
     made.push((kind, [text.as_bytes(), b"\xff"].concat()));
-    made.push((kind, text.replace("\"v\"", "\"\u{1}\"").replacen("\"x\"", "\"<&>\"", 1).into_bytes()));
+    made.push((
+        kind,
+        text.replace("\"v\"", "\"\u{1}\"").replacen("\"x\"", "\"<&>\"", 1).into_bytes(),
+    ));
     made
 }
 
@@ -198,24 +239,32 @@ fn value_at(text: &str, from: usize) -> usize {
 #[test]
 fn go_reads_what_we_read_of_every_changed_document_or_we_refuse_it() {
     let seeds = seeds();
-    let documents: Vec<(Kind, Vec<u8>)> = seeds.iter().flat_map(|(kind, text)| mutated(*kind, text)).collect();
+    let documents: Vec<(Kind, Vec<u8>)> =
+        seeds.iter().flat_map(|(kind, text)| mutated(*kind, text)).collect();
     assert!(documents.len() > 10_000, "{}", documents.len());
     let (mut read, mut misread) = (0, Vec::new());
     for ((kind, text), theirs) in documents.iter().zip(theirs(&documents)) {
         let Some(ours) = kind.ours(text) else { continue };
         read += 1;
         if ours != theirs["ggcr"] || ours != theirs["spec"] {
-            misread.push(format!("{}\n ours {ours}\n theirs {theirs}", String::from_utf8_lossy(text)));
+            misread
+                .push(format!("{}\n ours {ours}\n theirs {theirs}", String::from_utf8_lossy(text)));
         }
     }
-    assert!(misread.is_empty(), "{} of {read}:\n{}", misread.len(), misread[..misread.len().min(20)].join("\n"));
+    assert!(
+        misread.is_empty(),
+        "{} of {read}:\n{}",
+        misread.len(),
+        misread[..misread.len().min(20)].join("\n")
+    );
     let honest = seeds.iter().all(|(kind, text)| kind.ours(text.as_bytes()).is_some());
     assert!(honest && read > 500, "{read} of {} are read", documents.len());
 }
 
 /// Which of two images a client pulled, by a file that only one of them has.
 fn pulled(image: &str) -> Vec<(&'static str, bool, String)> {
-    let crane = judge(&tool("CRANE"), &["config", "--insecure", "--platform", "linux/amd64", image]);
+    let crane =
+        judge(&tool("CRANE"), &["config", "--insecure", "--platform", "linux/amd64", image]);
     let regctl = [
         "--host",
         &format!("reg={},tls=disabled", image.split('/').next().unwrap()),
@@ -227,7 +276,11 @@ fn pulled(image: &str) -> Vec<(&'static str, bool, String)> {
     ]
     .map(str::to_owned);
     let regctl = judge(&tool("REGCTL"), &regctl.each_ref().map(String::as_str));
-    vec![("crane", crane.0, crane.1), ("regctl", regctl.0, regctl.1), ("buildkit", true, from_in_buildkit(image))]
+    vec![
+        ("crane", crane.0, crane.1),
+        ("regctl", regctl.0, regctl.1),
+        ("buildkit", true, from_in_buildkit(image)),
+    ]
 }
 
 /// The labels that BuildKit sees in what `FROM` names.
@@ -237,10 +290,22 @@ fn from_in_buildkit(image: &str) -> String {
     std::fs::create_dir(&context).unwrap();
     std::fs::write(context.join("Dockerfile"), format!("FROM {image}\n")).unwrap();
     let endpoint = required("SUPPLY_ACTION_BUILDER");
-    judge(&tool("BUILDX"), &["create", "--driver", "remote", "--name", "documents", endpoint.to_str().unwrap()]);
+    judge(
+        &tool("BUILDX"),
+        &["create", "--driver", "remote", "--name", "documents", endpoint.to_str().unwrap()],
+    );
     let output = format!("type=local,dest={}", out.display());
-    let build =
-        ["build", "--builder", "documents", "--platform", "linux/amd64", "--no-cache", "--output", &output, context.to_str().unwrap()];
+    let build = [
+        "build",
+        "--builder",
+        "documents",
+        "--platform",
+        "linux/amd64",
+        "--no-cache",
+        "--output",
+        &output,
+        context.to_str().unwrap(),
+    ];
     let (built, said) = judge(&tool("BUILDX"), &build);
     let file = |name: &str| std::fs::read_to_string(out.join(name)).unwrap_or_default();
     if built { format!("{}{}", file("good"), file("evil")) } else { said }
@@ -257,8 +322,12 @@ fn image(base: &str, word: &str) -> String {
     let config =
         json!({ "os": "linux", "architecture": "amd64", "author": word, "rootfs": { "type": "layers", "diff_ids": [Digest::of(&layer)] } })
             .to_string();
-    let (layer, config) = (blob(base, &layer, "application/vnd.oci.image.layer.v1.tar"), blob(base, config.as_bytes(), OCI_CONFIG));
-    json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer] }).to_string()
+    let (layer, config) = (
+        blob(base, &layer, "application/vnd.oci.image.layer.v1.tar"),
+        blob(base, config.as_bytes(), OCI_CONFIG),
+    );
+    json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer] })
+        .to_string()
 }
 
 fn blob(base: &str, bytes: &[u8], kind: &str) -> Value {
@@ -286,11 +355,16 @@ fn clients_pull_what_was_verified_or_there_is_no_name() {
     };
     let (good, evil) = (entry(&good_text), entry(&evil_text));
     let parts: Value = serde_json::from_str(&evil_text).unwrap();
-    let index = |entries: &[&Value]| json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries }).to_string();
+    let index = |entries: &[&Value]| {
+        json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries }).to_string()
+    };
     let also = |text: &str, member: &str| format!("{},{member}}}", text.strip_suffix('}').unwrap());
     let mut marked = evil.clone();
     marked["annotations"] = json!({ "vnd.docker.reference.digest": good["digest"], "vnd.docker.reference.type": "attestation-manifest" });
-    let layers = entry(&also(&good_text, &format!(r#""Layers":{},"Config":{}"#, parts["layers"], parts["config"])));
+    let layers = entry(&also(
+        &good_text,
+        &format!(r#""Layers":{},"Config":{}"#, parts["layers"], parts["config"]),
+    ));
     let without = [
         ("INPUT_SBOM", "false"),
         ("INPUT_PROVENANCE", "false"),
@@ -310,21 +384,36 @@ fn clients_pull_what_was_verified_or_there_is_no_name() {
             "data",
             index(&[&good]).replacen(
                 r#""digest""#,
-                &format!(r#""data":"{}","digest""#, base64::engine::general_purpose::STANDARD.encode(&evil_text)),
+                &format!(
+                    r#""data":"{}","digest""#,
+                    base64::engine::general_purpose::STANDARD.encode(&evil_text)
+                ),
                 1,
             ),
         ),
     ] {
         let digest = manifest(&base, &text, OCI_INDEX)["digest"].as_str().unwrap().to_owned();
         let digests = json!({ "linux/amd64": digest }).to_string();
-        let merged = run(&["merge"], "hello", &name, &[without.as_slice(), &[("INPUT_DIGESTS", &digests)]].concat());
+        let merged = run(
+            &["merge"],
+            "hello",
+            &name,
+            &[without.as_slice(), &[("INPUT_DIGESTS", &digests)]].concat(),
+        );
         if merged.code != Some(0) {
-            assert!(what != "honest" && merged.log.contains("nothing was tagged"), "{what}: {}", merged.log);
+            assert!(
+                what != "honest" && merged.log.contains("nothing was tagged"),
+                "{what}: {}",
+                merged.log
+            );
             continue;
         }
         named += 1;
         for (client, pulled, said) in pulled(&format!("{name}:v1.2.3")) {
-            assert!(pulled && said.contains("good") && !said.contains("evil"), "{what}: {client} pulls something else: {said}");
+            assert!(
+                pulled && said.contains("good") && !said.contains("evil"),
+                "{what}: {client} pulls something else: {said}"
+            );
         }
     }
     assert_eq!(named, 1, "the honest one, and no other");

@@ -1,4 +1,5 @@
-//! cosign on what the pipeline published with a key: every signature and attestation, in both formats, by the public half; and refusals.
+//! cosign on what the pipeline published with a key: every signature and attestation, in both
+//! formats, by the public half; and refusals.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,8 @@ fn published_with(name: &str, formats: &str, annotations: &str) -> Run {
         ("ACTIONS_ID_TOKEN_REQUEST_URL", PathBuf::new()),
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", PathBuf::new()),
     ];
-    let change: Vec<(&str, &str)> = change.iter().map(|(name, value)| (*name, value.to_str().unwrap())).collect();
+    let change: Vec<(&str, &str)> =
+        change.iter().map(|(name, value)| (*name, value.to_str().unwrap())).collect();
     let run = publish("hello", &image, &change);
     assert_eq!(run.code, Some(0), "{}", run.log);
     run
@@ -50,10 +52,19 @@ fn cosign_accepts_bundles_that_a_key_signed_and_no_other_key() {
         for (kind, digest) in run.subjects() {
             let image = format!("{}@{digest}", run.outputs["image"]);
             let words = |verb: &[&'static str], key: &Path| -> Vec<String> {
-                let who = ["--key", key.to_str().unwrap(), "--trusted-root", root, "--allow-http-registry", image.as_str()];
+                let who = [
+                    "--key",
+                    key.to_str().unwrap(),
+                    "--trusted-root",
+                    root,
+                    "--allow-http-registry",
+                    image.as_str(),
+                ];
                 [verb, extra, &who].concat().iter().map(|word| (*word).to_owned()).collect()
             };
-            let as_words = |words: &[String]| -> (bool, String) { judge(&cosign, &words.iter().map(String::as_str).collect::<Vec<_>>()) };
+            let as_words = |words: &[String]| -> (bool, String) {
+                judge(&cosign, &words.iter().map(String::as_str).collect::<Vec<_>>())
+            };
             for verb in asked(&kind) {
                 let (success, said) = as_words(&words(&verb, &public));
                 assert!(success, "{verb:?}: {said}");
@@ -75,7 +86,8 @@ fn cosign_accepts_the_older_format_that_a_key_signed() {
             let image = format!("{}@{digest}", run.outputs["image"]);
             for verb in asked(&kind) {
                 let judged = |key: &Path| {
-                    let who = ["--key", key.to_str().unwrap(), "--allow-http-registry", image.as_str()];
+                    let who =
+                        ["--key", key.to_str().unwrap(), "--allow-http-registry", image.as_str()];
                     let words = [
                         older.iter().map(String::as_str).collect(),
                         vec![cosign.to_str().unwrap()],
@@ -106,12 +118,20 @@ fn cosign_finds_what_signatures_say_beside_their_subject() {
         ("legacy", "COSIGN3", &trusted[..]),
         ("legacy", "COSIGN2", &[]),
     ] {
-        let run = published_with(&format!("hello-annotated-{format}"), format, "build=7\nteam=core <y>&z");
+        let run = published_with(
+            &format!("hello-annotated-{format}"),
+            format,
+            "build=7\nteam=core <y>&z",
+        );
         let (cosign, image) = (tool(name), run.outputs["image-ref"].clone());
         let judged = |asked: &[&str]| {
             let who = ["--key", public.to_str().unwrap(), "--allow-http-registry", image.as_str()];
-            let older: Vec<&str> = older.iter().map(String::as_str).filter(|_| format == "legacy").collect();
-            judge("/usr/bin/env".as_ref(), &[&older[..], &[cosign.to_str().unwrap(), "verify"], extra, asked, &who].concat())
+            let older: Vec<&str> =
+                older.iter().map(String::as_str).filter(|_| format == "legacy").collect();
+            judge(
+                "/usr/bin/env".as_ref(),
+                &[&older[..], &[cosign.to_str().unwrap(), "verify"], extra, asked, &who].concat(),
+            )
         };
         for (asked, found) in [
             (&[][..], true),
@@ -137,7 +157,15 @@ fn the_commands_of_a_keys_job_summary_work_as_they_stand() {
     let cosign = tool("COSIGN3");
     let ours = crate::support::required("SUPPLY_ACTION_BIN");
     let (cosign, ours) = (cosign.parent().unwrap(), ours.parent().unwrap());
-    let start = format!("set -eu; PATH={}:{}:$PATH; cd {};", cosign.display(), ours.display(), folder.path().display());
+    let start = format!(
+        "set -eu; PATH={}:{}:$PATH; cd {};",
+        cosign.display(),
+        ours.display(),
+        folder.path().display()
+    );
     accepts("/bin/sh".as_ref(), &["-c", &format!("{start}{block}")]);
-    assert_eq!(std::fs::read(folder.path().join("cosign.pub")).unwrap(), std::fs::read(key("test.pub")).unwrap());
+    assert_eq!(
+        std::fs::read(folder.path().join("cosign.pub")).unwrap(),
+        std::fs::read(key("test.pub")).unwrap()
+    );
 }

@@ -1,7 +1,13 @@
-//! The judges: programs we did not write build, sign, store and verify what we publish. A missing one is a failure, never a skip.
-//! `make test` brings them; each is named by an environment variable (tools/with-tools, tools/with-buildkit).
+//! The judges: programs we did not write build, sign, store and verify what we publish. A missing
+//! one is a failure, never a skip.
+//! `make test` brings them; each is named by an environment variable (tools/with-tools,
+//! tools/with-buildkit).
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and starts programs")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts programs"
+)]
 
 mod admission;
 mod bake;

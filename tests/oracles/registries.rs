@@ -1,4 +1,5 @@
-//! Real registries in place of the sandbox's: one with the referrers API, one without, each for a full run.
+//! Real registries in place of the sandbox's: one with the referrers API, one without, each for a
+//! full run.
 
 use crate::support::{Run, Server, accepts, cosigns, free_port, publish, tool, trust, world};
 
@@ -6,7 +7,8 @@ fn check(run: &Run) {
     assert_eq!(run.code, Some(0), "{}", run.log);
     let evidence = run.json("evidence");
     let signer = |field: &str| evidence["signer"][field].as_str().unwrap().to_owned();
-    let (identity, issuer, root) = (signer("identity"), signer("issuer"), world().sandbox.trusted_root().to_str().unwrap());
+    let (identity, issuer, root) =
+        (signer("identity"), signer("issuer"), world().sandbox.trusted_root().to_str().unwrap());
     for (cosign, extra) in cosigns() {
         for (kind, digest) in run.subjects() {
             let image = format!("{}@{digest}", run.outputs["image"]);
@@ -15,9 +17,27 @@ fn check(run: &Run) {
             if kind == "attestations" {
                 continue;
             }
-            accepts(&cosign, &[&["verify-attestation", "--type", "slsaprovenance1"], extra, &trust, &[image.as_str()]].concat());
+            accepts(
+                &cosign,
+                &[
+                    &["verify-attestation", "--type", "slsaprovenance1"],
+                    extra,
+                    &trust,
+                    &[image.as_str()],
+                ]
+                .concat(),
+            );
             if kind == "platform" {
-                accepts(&cosign, &[&["verify-attestation", "--type", "spdxjson"], extra, &trust, &[image.as_str()]].concat());
+                accepts(
+                    &cosign,
+                    &[
+                        &["verify-attestation", "--type", "spdxjson"],
+                        extra,
+                        &trust,
+                        &[image.as_str()],
+                    ]
+                    .concat(),
+                );
             }
         }
     }
@@ -26,8 +46,11 @@ fn check(run: &Run) {
 /// Every tag that people pull; the fallback tags of referrers are digests' names.
 fn tags(image: &str) -> Vec<String> {
     let crane = tool("CRANE");
-    let mut tags: Vec<String> =
-        accepts(&crane, &["ls", image]).lines().filter(|tag| !tag.starts_with("sha256-")).map(str::to_owned).collect();
+    let mut tags: Vec<String> = accepts(&crane, &["ls", image])
+        .lines()
+        .filter(|tag| !tag.starts_with("sha256-"))
+        .map(str::to_owned)
+        .collect();
     tags.sort();
     tags
 }
@@ -45,8 +68,13 @@ fn a_registry_without_the_referrers_api() {
         ),
     )
     .unwrap();
-    let _registry =
-        Server::start("distribution", &tool("REGISTRY"), &["serve", config.to_str().unwrap()], &[("OTEL_TRACES_EXPORTER", "none")], port);
+    let _registry = Server::start(
+        "distribution",
+        &tool("REGISTRY"),
+        &["serve", config.to_str().unwrap()],
+        &[("OTEL_TRACES_EXPORTER", "none")],
+        port,
+    );
     let image = format!("127.0.0.1:{port}/hello");
     let run = publish("hello", &image, &[]);
     check(&run);
@@ -59,7 +87,13 @@ fn a_registry_without_the_referrers_api() {
 fn a_registry_with_the_referrers_api() {
     let port = free_port();
     let address = format!("127.0.0.1:{port}");
-    let _registry = Server::start("crane", &tool("CRANE"), &["registry", "serve", "--address", &address], &[], port);
+    let _registry = Server::start(
+        "crane",
+        &tool("CRANE"),
+        &["registry", "serve", "--address", &address],
+        &[],
+        port,
+    );
     let image = format!("{address}/nested/name/hello");
     let run = publish("hello", &image, &[]);
     check(&run);
@@ -82,20 +116,31 @@ fn a_registry_that_wants_a_login_gets_it_from_us_and_from_buildx() {
         users.display()
     );
     std::fs::write(&config, text).unwrap();
-    let _registry =
-        Server::start("with-login", &tool("REGISTRY"), &["serve", config.to_str().unwrap()], &[("OTEL_TRACES_EXPORTER", "none")], port);
+    let _registry = Server::start(
+        "with-login",
+        &tool("REGISTRY"),
+        &["serve", config.to_str().unwrap()],
+        &[("OTEL_TRACES_EXPORTER", "none")],
+        port,
+    );
     let image = format!("127.0.0.1:{port}/hello");
     let refused = publish("hello", &image, &[]);
     assert_eq!(refused.code, Some(1), "{}", refused.log);
     assert!(
-        refused.log.contains("401") && refused.log.contains("hint: give credentials") || refused.log.contains("give credentials"),
+        refused.log.contains("401") && refused.log.contains("hint: give credentials")
+            || refused.log.contains("give credentials"),
         "{}",
         refused.log
     );
-    let auth = format!("- registry: 127.0.0.1:{port}\n  username: octo\n  password: hunter2-of-a-test\n");
+    let auth =
+        format!("- registry: 127.0.0.1:{port}\n  username: octo\n  password: hunter2-of-a-test\n");
     let run = publish("hello", &image, &[("INPUT_REGISTRY-AUTH", &auth)]);
     assert_eq!(run.code, Some(0), "{}", run.log);
-    let shown = run.log.lines().filter(|line| !line.starts_with("::add-mask::")).any(|line| line.contains("hunter2"));
+    let shown = run
+        .log
+        .lines()
+        .filter(|line| !line.starts_with("::add-mask::"))
+        .any(|line| line.contains("hunter2"));
     assert!(!shown, "{}", run.log);
 }
 
@@ -104,6 +149,10 @@ fn a_registry_that_wants_tokens_gets_them_from_us_and_from_buildx() {
     let folder = world().folder.join("with-tokens");
     let sandbox = crate::support::another_sandbox(&folder, ("octo", "hunter2-of-a-test"));
     let image = format!("{}/hello", sandbox.registry());
-    let run = publish("hello", &image, &[("INPUT_USERNAME", "octo"), ("INPUT_PASSWORD", "hunter2-of-a-test")]);
+    let run = publish(
+        "hello",
+        &image,
+        &[("INPUT_USERNAME", "octo"), ("INPUT_PASSWORD", "hunter2-of-a-test")],
+    );
     assert_eq!(run.code, Some(0), "{}", run.log);
 }

@@ -28,20 +28,33 @@ fn the_rehearsed_release_checks_itself_with_cosign() {
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{log}");
     let cosign = tool("COSIGN3");
-    let script = format!("PATH={}:$PATH sh {}/verify.sh", cosign.parent().unwrap().display(), out.display());
+    let script =
+        format!("PATH={}:$PATH sh {}/verify.sh", cosign.parent().unwrap().display(), out.display());
     let said = accepts("/bin/sh".as_ref(), &["-c", &script]);
     assert_eq!(said.matches("Verified OK").count(), 10, "{said}");
     // The image on disk is whole: crane reads and checks every blob of it.
     let port = crate::support::free_port();
     let address = format!("127.0.0.1:{port}");
-    let _registry = crate::support::Server::start("crane-layout", &tool("CRANE"), &["registry", "serve", "--address", &address], &[], port);
-    accepts(&tool("CRANE"), &["push", "--index", out.join("image").to_str().unwrap(), &format!("{address}/copy:all")]);
-    // The layout's index also lists cosign's older format, whose layers are no archives and so no image to crane.
-    let evidence: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("evidence.json")).unwrap()).unwrap();
+    let _registry = crate::support::Server::start(
+        "crane-layout",
+        &tool("CRANE"),
+        &["registry", "serve", "--address", &address],
+        &[],
+        port,
+    );
+    accepts(
+        &tool("CRANE"),
+        &["push", "--index", out.join("image").to_str().unwrap(), &format!("{address}/copy:all")],
+    );
+    // The layout's index also lists cosign's older format, whose layers are no archives and so no
+    // image to crane.
+    let evidence: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("evidence.json")).unwrap()).unwrap();
     let (_, digest) = evidence["images"][0].as_str().unwrap().split_once('@').unwrap();
     accepts(&tool("CRANE"), &["validate", "--remote", &format!("{address}/copy@{digest}")]);
     // What it printed for those without cosign.
-    let said = log.lines().find_map(|line| line.strip_prefix("check it:   supply-action ")).unwrap();
+    let said =
+        log.lines().find_map(|line| line.strip_prefix("check it:   supply-action ")).unwrap();
     let ours = format!("{} {said}", required("SUPPLY_ACTION_BIN").display());
     assert!(accepts("/bin/sh".as_ref(), &["-c", &ours]).contains("verified   "), "{ours}");
 }
@@ -71,8 +84,16 @@ fn a_real_build_that_fails_on_one_platform_tags_nothing() {
     // A program that is called buildx needs a Dockerfile, and is not started without one.
     std::fs::rename(context.join("Dockerfile"), context.join("Dockerfile.prod")).unwrap();
     let run = publish("hello", &image, &[("INPUT_CONTEXT", context.to_str().unwrap())]);
-    assert!(run.code == Some(1) && run.log.contains("there is no `Dockerfile` in the context"), "{}", run.log);
-    assert!(run.log.contains("did you mean `file: ") && !run.log.contains("load build definition"), "{}", run.log);
+    assert!(
+        run.code == Some(1) && run.log.contains("there is no `Dockerfile` in the context"),
+        "{}",
+        run.log
+    );
+    assert!(
+        run.log.contains("did you mean `file: ") && !run.log.contains("load build definition"),
+        "{}",
+        run.log
+    );
     assert!(!crate::support::judge(&tool("CRANE"), &["ls", &image]).1.contains("latest"));
 }
 
@@ -85,7 +106,11 @@ fn a_terminated_real_build_tags_nothing_and_leaves_no_file() {
     let temp = world.folder.join("sleeps-temp");
     std::fs::create_dir_all(&context).unwrap();
     std::fs::create_dir_all(&temp).unwrap();
-    std::fs::write(context.join("Dockerfile"), "FROM busybox:1.35\nRUN --mount=type=secret,id=token echo asleep; sleep 300\n").unwrap();
+    std::fs::write(
+        context.join("Dockerfile"),
+        "FROM busybox:1.35\nRUN --mount=type=secret,id=token echo asleep; sleep 300\n",
+    )
+    .unwrap();
     let image = format!("{}/sleeps", world.sandbox.registry());
     let mut child = Command::new(required("SUPPLY_ACTION_BIN"))
         .env_clear()
@@ -107,7 +132,9 @@ fn a_terminated_real_build_tags_nothing_and_leaves_no_file() {
     let mut lines = stderr.lines();
     assert!(lines.by_ref().any(|line| line.unwrap().contains("asleep")), "the build never slept");
     assert!(std::fs::read_dir(&temp).unwrap().next().is_some());
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success()
+    );
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(std::fs::read_dir(&temp).unwrap().next().is_none());
     assert!(!crate::support::judge(&tool("CRANE"), &["ls", &image]).1.contains("latest"));
@@ -144,9 +171,16 @@ fn a_sandbox_of_its_own_serves_our_publish_and_anybodys_cosign() {
     let mut shell = Command::new("/bin/sh");
     shell.env("BUILDX", tool("BUILDX")).env("HOME", &world.folder).args(["-c", &script]);
     let output = shell.output().unwrap();
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     // Being asked to end is how a sandbox ends.
-    assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success()
+    );
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }
 
@@ -155,17 +189,26 @@ fn a_private_repository_gets_a_lean_provenance_that_is_still_there() {
     let world = world();
     let event = world.folder.join("private.json");
     std::fs::write(&event, r#"{"repository":{"default_branch":"main","private":true}}"#).unwrap();
-    let run = publish("hello", &format!("{}/hello-private", world.sandbox.registry()), &[("GITHUB_EVENT_PATH", event.to_str().unwrap())]);
+    let run = publish(
+        "hello",
+        &format!("{}/hello-private", world.sandbox.registry()),
+        &[("GITHUB_EVENT_PATH", event.to_str().unwrap())],
+    );
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.json("evidence")["subjects"].as_array().unwrap().iter().filter(|subject| subject["kind"] != "attestations").all(
-        |subject| {
-            subject["attestations"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|statement| statement["predicateType"] == "https://slsa.dev/provenance/v1")
-        }
-    ));
+    assert!(
+        run.json("evidence")["subjects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|subject| subject["kind"] != "attestations")
+            .all(|subject| {
+                subject["attestations"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|statement| statement["predicateType"] == "https://slsa.dev/provenance/v1")
+            })
+    );
 }
 
 #[test]
@@ -183,12 +226,18 @@ fn a_rehearsal_can_be_left_standing() {
         .spawn()
         .unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
-    let said = lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("serving until interrupted")).unwrap();
+    let said = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.starts_with("serving until interrupted"))
+        .unwrap();
     let registry = said.split("registry ").nth(1).unwrap().split(',').next().unwrap();
     let tags = accepts(&tool("CRANE"), &["ls", &format!("{registry}/hello")]);
     for tag in ["v1.2.3", "v1.2", "v1", "latest"] {
         assert!(tags.lines().any(|found| found == tag), "{tag} is missing in {tags}");
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success()
+    );
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -1,4 +1,5 @@
-//! A real Fulcio, timestamp authority, Rekor 1 and Rekor 2 in place of the sandbox's, trusted by a root that cosign made.
+//! A real Fulcio, timestamp authority, Rekor 1 and Rekor 2 in place of the sandbox's, trusted by a
+//! root that cosign made.
 
 use std::path::{Path, PathBuf};
 
@@ -77,7 +78,9 @@ struct Log {
 
 impl Log {
     fn of_the_sandbox() -> Self {
-        let config: Value = serde_json::from_slice(&std::fs::read(world().sandbox.signing_config()).unwrap()).unwrap();
+        let config: Value =
+            serde_json::from_slice(&std::fs::read(world().sandbox.signing_config()).unwrap())
+                .unwrap();
         let url = config["rekorTlogUrls"][0]["url"].as_str().unwrap().to_owned();
         let key = write("rekor.pub", &get(&format!("{url}/api/v1/log/publicKey")));
         Self { trust: format!("url={url},public-key={}", key.display()), url, version: 1 }
@@ -88,10 +91,14 @@ impl Log {
 fn rekor2(port: u16) -> (Server, Log) {
     use aws_lc_rs::signature::KeyPair as _;
     let pair = aws_lc_rs::signature::Ed25519KeyPair::generate().unwrap();
-    let pem = |der: &[u8], kind: &str| format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der));
-    let private = write("rekor2.pem", pem(pair.to_pkcs8v1().unwrap().as_ref(), "PRIVATE KEY").as_bytes());
+    let pem = |der: &[u8], kind: &str| {
+        format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der))
+    };
+    let private =
+        write("rekor2.pem", pem(pair.to_pkcs8v1().unwrap().as_ref(), "PRIVATE KEY").as_bytes());
     // The fixed head of an Ed25519 key: <https://www.rfc-editor.org/rfc/rfc8410#section-4>.
-    let spki = [&hex::decode("302a300506032b6570032100").unwrap(), pair.public_key().as_ref()].concat();
+    let spki =
+        [&hex::decode("302a300506032b6570032100").unwrap(), pair.public_key().as_ref()].concat();
     let public = write("rekor2.pub", pem(&spki, "PUBLIC KEY").as_bytes());
     let tiles = world().folder.join("rekor2");
     std::fs::create_dir_all(&tiles).unwrap();
@@ -103,18 +110,28 @@ fn rekor2(port: u16) -> (Server, Log) {
         "--storage-dir", tiles.to_str().unwrap(), "--checkpoint-interval", "1s", "--batch-max-age", "100ms",
     ];
     let server = Server::start("rekor2", &tool("REKOR2"), &arguments, &[], port);
-    let trust = format!("url=http://rekor.local,public-key={},origin=rekor.local", public.display());
+    let trust =
+        format!("url=http://rekor.local,public-key={},origin=rekor.local", public.display());
     (server, Log { url: format!("http://127.0.0.1:{port}"), version: 2, trust })
 }
 
 /// Trust in these services and no others.
 fn trusted_root(name: &str, fulcio: &str, tsa: &str, log: &Log) -> PathBuf {
-    let bundle: Value = serde_json::from_slice(&get(&format!("{fulcio}/api/v2/trustBundle"))).unwrap();
-    let chain: Vec<&str> = bundle["chains"][0]["certificates"].as_array().unwrap().iter().map(|pem| pem.as_str().unwrap()).collect();
+    let bundle: Value =
+        serde_json::from_slice(&get(&format!("{fulcio}/api/v2/trustBundle"))).unwrap();
+    let chain: Vec<&str> = bundle["chains"][0]["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pem| pem.as_str().unwrap())
+        .collect();
     let ca = write(&format!("{name}-fulcio.pem"), chain.join("\n").as_bytes());
-    let tsa_chain = write(&format!("{name}-tsa.pem"), &get(&format!("{tsa}/api/v1/timestamp/certchain")));
+    let tsa_chain =
+        write(&format!("{name}-tsa.pem"), &get(&format!("{tsa}/api/v1/timestamp/certchain")));
     let out = world().folder.join(format!("{name}-root.json"));
-    let described = |url: &str, key: &str, file: &Path| format!("url={url},{key}={},start-time=2020-01-01T00:00:00Z", file.display());
+    let described = |url: &str, key: &str, file: &Path| {
+        format!("url={url},{key}={},start-time=2020-01-01T00:00:00Z", file.display())
+    };
     #[rustfmt::skip]
     accepts(&tool("COSIGN3"), &[
         "trusted-root", "create", "--no-default-fulcio", "--no-default-ctfe", "--no-default-rekor", "--no-default-tsa",
@@ -126,7 +143,9 @@ fn trusted_root(name: &str, fulcio: &str, tsa: &str, log: &Log) -> PathBuf {
 
 fn signing_config(name: &str, fulcio: &str, tsa: &str, log: &Log) -> PathBuf {
     let out = world().folder.join(format!("{name}-config.json"));
-    let service = |url: &str, version: u32| format!("url={url},api-version={version},start-time=2020-01-01T00:00:00Z,operator=test");
+    let service = |url: &str, version: u32| {
+        format!("url={url},api-version={version},start-time=2020-01-01T00:00:00Z,operator=test")
+    };
     #[rustfmt::skip]
     accepts(&tool("COSIGN3"), &[
         "signing-config", "create", "--no-default-fulcio", "--no-default-oidc", "--no-default-rekor", "--no-default-tsa",
@@ -138,23 +157,38 @@ fn signing_config(name: &str, fulcio: &str, tsa: &str, log: &Log) -> PathBuf {
 
 /// What cosign says to a part of an image; this Fulcio has no CT log, so there is no SCT.
 fn cosign_accepts(root: &Path, image: &str, verb: &[&str]) {
-    let environment: std::collections::BTreeMap<String, String> = world().sandbox.environment().into_iter().collect();
+    let environment: std::collections::BTreeMap<String, String> =
+        world().sandbox.environment().into_iter().collect();
     let identity = format!("https://github.com/{}", environment["GITHUB_WORKFLOW_REF"]);
     let trust = trust(root.to_str().unwrap(), &identity, &environment["SIGSTORE_ISSUER"]);
-    accepts(&tool("COSIGN3"), &[verb, &["--insecure-ignore-sct", "--use-signed-timestamps"], &trust, &[image]].concat());
+    accepts(
+        &tool("COSIGN3"),
+        &[verb, &["--insecure-ignore-sct", "--use-signed-timestamps"], &trust, &[image]].concat(),
+    );
 }
 
 #[test]
 fn a_real_fulcio_and_a_real_timestamp_authority_serve_a_full_run() {
     let world = world();
-    let issuer = world.sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER").unwrap().1;
+    let issuer = world
+        .sandbox
+        .environment()
+        .into_iter()
+        .find(|(name, _)| name == "SIGSTORE_ISSUER")
+        .unwrap()
+        .1;
     let ports = [free_port(), free_port(), free_port()];
     let tsa_port = free_port();
     let (_fulcio, _tsa) = (fulcio(&issuer, ports), timestamp_server(tsa_port));
-    let (fulcio, tsa) = (format!("http://127.0.0.1:{}", ports[0]), format!("http://127.0.0.1:{tsa_port}"));
+    let (fulcio, tsa) =
+        (format!("http://127.0.0.1:{}", ports[0]), format!("http://127.0.0.1:{tsa_port}"));
     let log = Log::of_the_sandbox();
-    let (root, config) = (trusted_root("real", &fulcio, &tsa, &log), signing_config("real", &fulcio, &tsa, &log));
-    let services = [("INPUT_SIGNING-CONFIG", config.to_str().unwrap()), ("INPUT_TRUSTED-ROOT", root.to_str().unwrap())];
+    let (root, config) =
+        (trusted_root("real", &fulcio, &tsa, &log), signing_config("real", &fulcio, &tsa, &log));
+    let services = [
+        ("INPUT_SIGNING-CONFIG", config.to_str().unwrap()),
+        ("INPUT_TRUSTED-ROOT", root.to_str().unwrap()),
+    ];
     let image = format!("{}/hello-real", world.sandbox.registry());
     let run = publish("hello", &image, &services);
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -164,7 +198,11 @@ fn a_real_fulcio_and_a_real_timestamp_authority_serve_a_full_run() {
     // The sandbox's own root does not know these certificates.
     let refused = publish("hello", &image, &[services[0], ("INPUT_TAGS", "never")]);
     assert_eq!(refused.code, Some(1), "{}", refused.log);
-    assert!(refused.log.contains("nothing was tagged") && refused.log.contains("has no valid"), "{}", refused.log);
+    assert!(
+        refused.log.contains("nothing was tagged") && refused.log.contains("has no valid"),
+        "{}",
+        refused.log
+    );
     assert!(!accepts(&tool("CRANE"), &["ls", &image]).lines().any(|tag| tag == "never"));
     a_real_rekor_2_serves_a_full_run(&fulcio, &tsa);
     a_real_rekor_1_serves_a_full_run(&fulcio, &tsa);
@@ -174,28 +212,52 @@ fn a_real_fulcio_and_a_real_timestamp_authority_serve_a_full_run() {
 fn rekor1() -> (Vec<Server>, Log) {
     let folder = world().folder.join("mariadb");
     let data = folder.display().to_string();
-    let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap().trim().to_owned();
+    let user =
+        String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned();
     let [database, rpc, http, rekor] = [free_port(), free_port(), free_port(), free_port()];
-    let (data_flag, user_flag, socket) = (format!("--datadir={data}"), format!("--user={user}"), format!("--socket={data}/socket"));
+    let (data_flag, user_flag, socket) =
+        (format!("--datadir={data}"), format!("--user={user}"), format!("--socket={data}/socket"));
     #[rustfmt::skip]
     accepts(&tool("MARIADB_INSTALL"), &["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &data_flag, &user_flag]);
     let (port, pid) = (format!("--port={database}"), format!("--pid-file={data}/pid"));
-    let arguments = ["--no-defaults", &data_flag, &user_flag, &socket, "--bind-address=127.0.0.1", &port, &pid];
+    let arguments =
+        ["--no-defaults", &data_flag, &user_flag, &socket, "--bind-address=127.0.0.1", &port, &pid];
     let mut servers = vec![Server::start("mariadbd", &tool("MARIADBD"), &arguments, &[], database)];
     let schema = tool("TRILLIAN_SERVER").with_file_name("storage.sql");
-    let fill = format!("CREATE DATABASE trillian; CREATE DATABASE rekor; USE trillian; SOURCE {};", schema.display());
+    let fill = format!(
+        "CREATE DATABASE trillian; CREATE DATABASE rekor; USE trillian; SOURCE {};",
+        schema.display()
+    );
     accepts(&tool("MARIADB"), &["--no-defaults", &socket, "-u", "root", "-e", &fill]);
     let uri = |name: &str| format!("root@tcp(127.0.0.1:{database})/{name}");
-    let (storage, endpoint) = (format!("--mysql_uri={}", uri("trillian")), |port: u16| format!("127.0.0.1:{port}"));
+    let (storage, endpoint) =
+        (format!("--mysql_uri={}", uri("trillian")), |port: u16| format!("127.0.0.1:{port}"));
     let common = [storage.as_str(), "--storage_system=mysql", "--quota_system=noop"];
     let [at_rpc, at_http] = [endpoint(rpc), endpoint(http)];
-    let log_server = [&common[..], &["--rpc_endpoint", &at_rpc, "--http_endpoint", &at_http]].concat();
+    let log_server =
+        [&common[..], &["--rpc_endpoint", &at_rpc, "--http_endpoint", &at_http]].concat();
     servers.push(Server::start("trillian-server", &tool("TRILLIAN_SERVER"), &log_server, &[], rpc));
     let signer_port = free_port();
     let [at_rpc, at_http] = [endpoint(free_port()), endpoint(signer_port)];
-    let sequencer = ["--force_master", "--sequencer_interval=100ms", "--rpc_endpoint", &at_rpc, "--http_endpoint", &at_http];
+    let sequencer = [
+        "--force_master",
+        "--sequencer_interval=100ms",
+        "--rpc_endpoint",
+        &at_rpc,
+        "--http_endpoint",
+        &at_http,
+    ];
     let signer = [&common[..], &sequencer].concat();
-    servers.push(Server::start("trillian-signer", &tool("TRILLIAN_SIGNER"), &signer, &[], signer_port));
+    servers.push(Server::start(
+        "trillian-signer",
+        &tool("TRILLIAN_SIGNER"),
+        &signer,
+        &[],
+        signer_port,
+    ));
     let [port, rpc, index] = [rekor.to_string(), rpc.to_string(), uri("rekor")];
     #[rustfmt::skip]
     let arguments = [
@@ -208,11 +270,16 @@ fn rekor1() -> (Vec<Server>, Log) {
     (servers, Log { trust: format!("url={url},public-key={}", key.display()), url, version: 1 })
 }
 
-/// With the services above, in both formats: the promises that the older one needs are the real log's.
+/// With the services above, in both formats: the promises that the older one needs are the real
+/// log's.
 fn a_real_rekor_1_serves_a_full_run(fulcio: &str, tsa: &str) {
     let (_servers, log) = rekor1();
-    let (root, config) = (trusted_root("rekor1", fulcio, tsa, &log), signing_config("rekor1", fulcio, tsa, &log));
-    let services = [("INPUT_SIGNING-CONFIG", config.to_str().unwrap()), ("INPUT_TRUSTED-ROOT", root.to_str().unwrap())];
+    let (root, config) =
+        (trusted_root("rekor1", fulcio, tsa, &log), signing_config("rekor1", fulcio, tsa, &log));
+    let services = [
+        ("INPUT_SIGNING-CONFIG", config.to_str().unwrap()),
+        ("INPUT_TRUSTED-ROOT", root.to_str().unwrap()),
+    ];
     let image = format!("{}/hello-rekor1", world().sandbox.registry());
     let run = publish("hello", &image, &services);
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -225,20 +292,32 @@ fn a_real_rekor_1_serves_a_full_run(fulcio: &str, tsa: &str) {
     }
     let evidence = run.json("evidence");
     let of_index = evidence["subjects"][0]["signatures"].as_array().unwrap();
-    assert_eq!(of_index.iter().map(|signature| signature["format"].as_str().unwrap()).collect::<Vec<_>>(), ["bundle", "legacy"]);
+    assert_eq!(
+        of_index.iter().map(|signature| signature["format"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["bundle", "legacy"]
+    );
 }
 
-/// With the services above: the log keeps no envelopes, and gives no promise that the older format could hold.
+/// With the services above: the log keeps no envelopes, and gives no promise that the older format
+/// could hold.
 fn a_real_rekor_2_serves_a_full_run(fulcio: &str, tsa: &str) {
     let (_rekor, log) = rekor2(free_port());
-    let (root, config) = (trusted_root("rekor2", fulcio, tsa, &log), signing_config("rekor2", fulcio, tsa, &log));
-    let services = [("INPUT_SIGNING-CONFIG", config.to_str().unwrap()), ("INPUT_TRUSTED-ROOT", root.to_str().unwrap())];
+    let (root, config) =
+        (trusted_root("rekor2", fulcio, tsa, &log), signing_config("rekor2", fulcio, tsa, &log));
+    let services = [
+        ("INPUT_SIGNING-CONFIG", config.to_str().unwrap()),
+        ("INPUT_TRUSTED-ROOT", root.to_str().unwrap()),
+    ];
     let image = format!("{}/hello-rekor2", world().sandbox.registry());
     let run = publish("hello", &image, &services);
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains("as bundles alone"), "{}", run.log);
     let evidence = run.json("evidence");
-    let statements = evidence["subjects"].as_array().unwrap().iter().flat_map(|subject| subject["signatures"].as_array().unwrap());
+    let statements = evidence["subjects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|subject| subject["signatures"].as_array().unwrap());
     assert!(statements.into_iter().all(|statement| statement["logged"] == true), "{evidence}");
     for (kind, digest) in run.subjects() {
         let part = format!("{image}@{digest}");
@@ -250,14 +329,24 @@ fn a_real_rekor_2_serves_a_full_run(fulcio: &str, tsa: &str) {
     // With a key in place of a certificate.
     let image = format!("{image}-keyed");
     let (private, public) = (key("test.key"), key("test.pub"));
-    let keyed = [("COSIGN_PRIVATE_KEY", private.to_str().unwrap()), ("COSIGN_PASSWORD", "a test password")];
+    let keyed =
+        [("COSIGN_PRIVATE_KEY", private.to_str().unwrap()), ("COSIGN_PASSWORD", "a test password")];
     let run = publish("hello", &image, &[&services[..], &keyed].concat());
     assert_eq!(run.code, Some(0), "{}", run.log);
     for (_, digest) in run.subjects() {
         let part = format!("{image}@{digest}");
         let judged = |key: &Path| {
-            let who = ["--key", key.to_str().unwrap(), "--trusted-root", root.to_str().unwrap(), "--use-signed-timestamps"];
-            crate::support::judge(&tool("COSIGN3"), &[&["verify"], &who[..], &["--allow-http-registry", &part]].concat())
+            let who = [
+                "--key",
+                key.to_str().unwrap(),
+                "--trusted-root",
+                root.to_str().unwrap(),
+                "--use-signed-timestamps",
+            ];
+            crate::support::judge(
+                &tool("COSIGN3"),
+                &[&["verify"], &who[..], &["--allow-http-registry", &part]].concat(),
+            )
         };
         let (success, said) = judged(&public);
         assert!(success, "{said}");

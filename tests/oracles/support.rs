@@ -1,5 +1,5 @@
-//! One world for all oracle tests: a sandbox with real base images at the port that BuildKit's mirror expects, and real programs. It asserts only
-//! that programs succeed when they must.
+//! One world for all oracle tests: a sandbox with real base images at the port that BuildKit's
+//! mirror expects, and real programs. It asserts only that programs succeed when they must.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -14,7 +14,9 @@ use tokio::runtime::Runtime;
 
 /// What a set-up variable holds; without it there is no judge, and no verdict.
 pub(crate) fn required(name: &str) -> PathBuf {
-    std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run these tests with `make test`")).into()
+    std::env::var_os(name)
+        .unwrap_or_else(|| panic!("{name} is not set: run these tests with `make test`"))
+        .into()
 }
 
 pub(crate) fn tool(name: &str) -> PathBuf {
@@ -54,11 +56,14 @@ pub(crate) fn another_sandbox(folder: &Path, login: (&str, &str)) -> Sandbox {
 }
 
 pub(crate) fn get(url: &str) -> Vec<u8> {
-    RUNTIME.block_on(async { reqwest::get(url).await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec() })
+    RUNTIME.block_on(async {
+        reqwest::get(url).await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec()
+    })
 }
 
 pub(crate) fn put(url: &str, media_type: &str, bytes: &[u8]) {
-    let request = reqwest::Client::new().put(url).header("content-type", media_type).body(bytes.to_vec());
+    let request =
+        reqwest::Client::new().put(url).header("content-type", media_type).body(bytes.to_vec());
     RUNTIME.block_on(async { request.send().await.unwrap().error_for_status().unwrap() });
 }
 
@@ -66,7 +71,13 @@ pub(crate) fn put(url: &str, media_type: &str, bytes: &[u8]) {
 pub(crate) fn put_blob(base: &str, digest: &supply_action::image::Digest, bytes: &[u8]) {
     RUNTIME.block_on(async {
         let client = reqwest::Client::new();
-        let opened = client.post(format!("{base}/blobs/uploads/")).send().await.unwrap().error_for_status().unwrap();
+        let opened = client
+            .post(format!("{base}/blobs/uploads/"))
+            .send()
+            .await
+            .unwrap()
+            .error_for_status()
+            .unwrap();
         let mut place = opened.url().join(opened.headers()["location"].to_str().unwrap()).unwrap();
         place.query_pairs_mut().append_pair("digest", digest.as_str());
         client
@@ -100,12 +111,18 @@ impl Run {
         let subjects = evidence["subjects"].as_array().unwrap();
         subjects
             .iter()
-            .map(|subject| (subject["kind"].as_str().unwrap().to_owned(), subject["digest"].as_str().unwrap().to_owned()))
+            .map(|subject| {
+                (
+                    subject["kind"].as_str().unwrap().to_owned(),
+                    subject["digest"].as_str().unwrap().to_owned(),
+                )
+            })
             .collect()
     }
 }
 
-/// An example as a job checks it out: files of the repository that the run is of. Whatever this checkout was cloned from is no matter.
+/// An example as a job checks it out: files of the repository that the run is of. Whatever this
+/// checkout was cloned from is no matter.
 pub(crate) fn checkout(example: &str) -> PathBuf {
     static MADE: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MADE.lock();
@@ -115,20 +132,31 @@ pub(crate) fn checkout(example: &str) -> PathBuf {
     }
     std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
     let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
-    let succeeds = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
+    let succeeds =
+        |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
     succeeds(Command::new("cp").arg("-r").arg(original).arg(&folder));
     for arguments in [
         ["init", "--quiet"].as_slice(),
         &["remote", "add", "origin", "https://github.com/example/hello"],
         &["add", "--all"],
-        &["-c", "user.name=Example", "-c", "user.email=hello@example.com", "commit", "--quiet", "--message", "all"],
+        &[
+            "-c",
+            "user.name=Example",
+            "-c",
+            "user.email=hello@example.com",
+            "commit",
+            "--quiet",
+            "--message",
+            "all",
+        ],
     ] {
         succeeds(Command::new("git").current_dir(&folder).args(arguments));
     }
     folder
 }
 
-/// Publishes an example with the real program, the real buildx and the real BuildKit, as a workflow step would.
+/// Publishes an example with the real program, the real buildx and the real BuildKit, as a workflow
+/// step would.
 pub(crate) fn publish(example: &str, image: &str, change: &[(&str, &str)]) -> Run {
     run(&[], example, image, change)
 }
@@ -139,8 +167,14 @@ pub(crate) fn run(arguments: &[&str], example: &str, image: &str, change: &[(&st
     let folder = tempfile::tempdir_in(world.folder.as_path()).unwrap();
     let mut command = Command::new(required("SUPPLY_ACTION_BIN"));
     command.env_clear().envs(world.sandbox.environment());
-    command.env("PATH", required("PATH")).env("BUILDX", tool("BUILDX")).env("GITHUB_ACTIONS", "true").env("RUNNER_TEMP", folder.path());
-    command.env("GITHUB_OUTPUT", folder.path().join("output")).env("GITHUB_STEP_SUMMARY", folder.path().join("summary"));
+    command
+        .env("PATH", required("PATH"))
+        .env("BUILDX", tool("BUILDX"))
+        .env("GITHUB_ACTIONS", "true")
+        .env("RUNNER_TEMP", folder.path());
+    command
+        .env("GITHUB_OUTPUT", folder.path().join("output"))
+        .env("GITHUB_STEP_SUMMARY", folder.path().join("summary"));
     for (input, value) in [
         ("IMAGES", image),
         ("TAGS", "v1.2.3\nv1.2\nlatest"),
@@ -158,7 +192,12 @@ pub(crate) fn run(arguments: &[&str], example: &str, image: &str, change: &[(&st
     let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    Run { code: output.status.code(), log, outputs: parse_outputs(&read("output")), summary: read("summary") }
+    Run {
+        code: output.status.code(),
+        log,
+        outputs: parse_outputs(&read("output")),
+        summary: read("summary"),
+    }
 }
 
 /// The compiled example, published once for all judges.
@@ -182,7 +221,11 @@ pub(crate) fn judge(program: &Path, arguments: &[&str]) -> (bool, String) {
         .env("DOCKER_CONFIG", home)
         .env("BUILDX_CONFIG", home.join("buildx"));
     let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     (output.status.success(), said)
 }
 
@@ -201,16 +244,31 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server and waits until its port answers.
-    pub(crate) fn start(name: &str, program: &Path, arguments: &[&str], env: &[(&str, &str)], port: u16) -> Self {
+    pub(crate) fn start(
+        name: &str,
+        program: &Path,
+        arguments: &[&str],
+        env: &[(&str, &str)],
+        port: u16,
+    ) -> Self {
         let log = world().folder.as_path().join(format!("{name}-{port}.log"));
         let file = std::fs::File::create(&log).unwrap();
         let mut command = Command::new(program);
-        command.args(arguments).envs(env.iter().copied()).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        command
+            .args(arguments)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file);
         let mut server = Self { child: command.spawn().unwrap(), log };
         let deadline = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = server.child.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < deadline, "{name} did not start ({ended:?}):\n{}", server.said());
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "{name} did not start ({ended:?}):\n{}",
+                server.said()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
         server
@@ -252,7 +310,15 @@ pub(crate) fn cosigns() -> [(PathBuf, &'static [&'static str]); 2] {
 
 /// The flags that say whom to believe and who must have signed.
 pub(crate) fn trust<'a>(root: &'a str, identity: &'a str, issuer: &'a str) -> Vec<&'a str> {
-    vec!["--trusted-root", root, "--certificate-identity", identity, "--certificate-oidc-issuer", issuer, "--allow-http-registry"]
+    vec![
+        "--trusted-root",
+        root,
+        "--certificate-identity",
+        identity,
+        "--certificate-oidc-issuer",
+        issuer,
+        "--allow-http-registry",
+    ]
 }
 
 /// `env` with what cosign 2 takes in place of a trusted root when it reads the older format.
@@ -260,14 +326,21 @@ pub(crate) fn older_trust() -> Vec<String> {
     older_files().map(|(name, file)| format!("{name}={}", file.display())).to_vec()
 }
 
-/// The sandbox's certificate authority, and the keys of its logs, as files in PEM by cosign's names for them.
+/// The sandbox's certificate authority, and the keys of its logs, as files in PEM by cosign's names
+/// for them.
 pub(crate) fn older_files() -> [(&'static str, PathBuf); 3] {
     use base64::Engine as _;
     let world = world();
-    let root: Value = serde_json::from_slice(&std::fs::read(world.sandbox.trusted_root()).unwrap()).unwrap();
+    let root: Value =
+        serde_json::from_slice(&std::fs::read(world.sandbox.trusted_root()).unwrap()).unwrap();
     let pem = |raw: &Value, kind: &str| {
-        let der = base64::engine::general_purpose::STANDARD.decode(raw["rawBytes"].as_str().unwrap()).unwrap();
-        format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", base64::engine::general_purpose::STANDARD.encode(der))
+        let der = base64::engine::general_purpose::STANDARD
+            .decode(raw["rawBytes"].as_str().unwrap())
+            .unwrap();
+        format!(
+            "-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n",
+            base64::engine::general_purpose::STANDARD.encode(der)
+        )
     };
     let authority: String = root["certificateAuthorities"][0]["certChain"]["certificates"]
         .as_array()

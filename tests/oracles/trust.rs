@@ -1,4 +1,5 @@
-//! cosign and we take the same trust from the same TUF repository: what is published with it verifies without a word about keys or files.
+//! cosign and we take the same trust from the same TUF repository: what is published with it
+//! verifies without a word about keys or files.
 
 use tokio::runtime::Runtime;
 
@@ -11,7 +12,14 @@ fn cosign_initialized_from_the_repository_accepts_what_we_published_with_it() {
     let repository = runtime.block_on(Repository::start());
     let sandbox = &world().sandbox;
     let read = |file: &std::path::Path| std::fs::read(file).unwrap();
-    repository.serve(1, FAR, &[(TRUSTED_ROOT, read(sandbox.trusted_root())), (SIGNING_CONFIG, read(sandbox.signing_config()))]);
+    repository.serve(
+        1,
+        FAR,
+        &[
+            (TRUSTED_ROOT, read(sandbox.trusted_root())),
+            (SIGNING_CONFIG, read(sandbox.signing_config())),
+        ],
+    );
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join("root.json");
     std::fs::write(&root, repository.root()).unwrap();
@@ -44,7 +52,10 @@ fn cosign_initialized_from_the_repository_accepts_what_we_published_with_it() {
     let verify = [&cosign[..], &verify].concat();
     let (success, said) = judge("/usr/bin/env".as_ref(), &verify);
     assert!(!success, "the public instance knows nothing of this one: {said}");
-    accepts("/usr/bin/env".as_ref(), &[&cosign[..], &["initialize", "--mirror", &repository.url, "--root", root]].concat());
+    accepts(
+        "/usr/bin/env".as_ref(),
+        &[&cosign[..], &["initialize", "--mirror", &repository.url, "--root", root]].concat(),
+    );
     accepts("/usr/bin/env".as_ref(), &verify);
     repository.server.abort();
 }

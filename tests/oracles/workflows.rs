@@ -1,4 +1,5 @@
-//! What two linters of workflows find in ours: zizmor at its most pedantic, and actionlint. Neither may find anything; they change nothing.
+//! What two linters of workflows find in ours: zizmor at its most pedantic, and actionlint. Neither
+//! may find anything; they change nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,10 @@ fn root() -> &'static Path {
 fn workflows() -> Vec<PathBuf> {
     let folders = [".github/workflows", "examples/workflows"];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
-    let mut files: Vec<PathBuf> =
-        files.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|kind| kind == "yml")).collect();
+    let mut files: Vec<PathBuf> = files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "yml"))
+        .collect();
     files.sort();
     assert!(files.len() >= 7, "{files:?}");
     files
@@ -28,7 +31,15 @@ fn actions() -> Vec<PathBuf> {
 }
 
 fn zizmor<'a>(config: &'a str, files: &'a [String]) -> Vec<&'a str> {
-    let options = ["--offline", "--persona=pedantic", "--strict-collection", "--no-progress", "--color=never", "--config", config];
+    let options = [
+        "--offline",
+        "--persona=pedantic",
+        "--strict-collection",
+        "--no-progress",
+        "--color=never",
+        "--config",
+        config,
+    ];
     options.into_iter().chain(files.iter().map(String::as_str)).collect()
 }
 
@@ -44,15 +55,23 @@ fn zizmor_finds_nothing_in_workflows_and_actions() {
     assert!(said.contains("No findings to report"), "{said}");
     for file in &files {
         let name = file.strip_prefix(&format!("{}/", text(root()))).unwrap();
-        assert!(said.lines().any(|line| line.contains("completed") && line.ends_with(name)), "{name} was not looked at: {said}");
+        assert!(
+            said.lines().any(|line| line.contains("completed") && line.ends_with(name)),
+            "{name} was not looked at: {said}"
+        );
     }
 }
 
 /// The same call, so that a run that looks at nothing does not pass for one that finds nothing.
 #[test]
 fn zizmor_would_find_an_injection_and_a_floating_action() {
-    let (name, said) = spoiled("zizmor", |file, config| judge(&tool("ZIZMOR"), &zizmor(config, &[file.to_owned()])));
-    assert!(said.contains("template-injection") && said.contains("unpinned-uses"), "{name}: {said}");
+    let (name, said) = spoiled("zizmor", |file, config| {
+        judge(&tool("ZIZMOR"), &zizmor(config, &[file.to_owned()]))
+    });
+    assert!(
+        said.contains("template-injection") && said.contains("unpinned-uses"),
+        "{name}: {said}"
+    );
 }
 
 #[test]
@@ -64,16 +83,22 @@ fn actionlint_finds_nothing_in_workflows() {
 
 #[test]
 fn actionlint_would_find_an_output_that_nobody_writes() {
-    let (name, said) = spoiled("actionlint", |file, _| judge(&tool("ACTIONLINT"), &actionlint(&[file.to_owned()])));
+    let (name, said) = spoiled("actionlint", |file, _| {
+        judge(&tool("ACTIONLINT"), &actionlint(&[file.to_owned()]))
+    });
     assert!(said.contains("\"digset\" is not defined"), "{name}: {said}");
 }
 
 /// Without shellcheck and pyflakes, which the machine may or may not have.
 fn actionlint(files: &[String]) -> Vec<&str> {
-    ["-no-color", "-shellcheck=", "-pyflakes="].into_iter().chain(files.iter().map(String::as_str)).collect()
+    ["-no-color", "-shellcheck=", "-pyflakes="]
+        .into_iter()
+        .chain(files.iter().map(String::as_str))
+        .collect()
 }
 
-/// An example with three mistakes in it; gives its name and what the judge, which must refuse it, said.
+/// An example with three mistakes in it; gives its name and what the judge, which must refuse it,
+/// said.
 fn spoiled(judged_by: &str, judged: impl Fn(&str, &str) -> (bool, String)) -> (String, String) {
     let example = std::fs::read_to_string(root().join("examples/workflows/tag.yml")).unwrap();
     let spoiled = example

@@ -1,5 +1,5 @@
-//! What docker/build-push-action v7.3.0 answered: to 47 shared inputs, where that folder is present, and to ours, everywhere. What is ours is
-//! set aside by name.
+//! What docker/build-push-action v7.3.0 answered: to 47 shared inputs, where that folder is
+//! present, and to ours, everywhere. What is ours is set aside by name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,10 +44,12 @@ struct SecretFile {
     content: String,
 }
 
-/// Set aside: where the image goes and what is reported of it is ours, the builder is set up by us, and tags are put by `publish` alone.
+/// Set aside: where the image goes and what is reported of it is ours, the builder is set up by us,
+/// and tags are put by `publish` alone.
 const OURS: [&str; 5] = ["--iidfile", "--metadata-file", "--tag", "--push", "--builder"];
-/// Ours differ on purpose: a build whose secret is missing is a wrong build (the incumbent only warns); our buildx is never that old; a
-/// builder with driver `docker` is refused; in query form a folder is garbled there (`?ref&#x3D;`); booleans are read by `Inputs`.
+/// Ours differ on purpose: a build whose secret is missing is a wrong build (the incumbent only
+/// warns); our buildx is never that old; a builder with driver `docker` is refused; in query form a
+/// folder is garbled there (`?ref&#x3D;`); booleans are read by `Inputs`.
 const ON_PURPOSE: [&str; 8] = [
     "context/query form",
     "secrets/environment not valid",
@@ -140,21 +142,39 @@ fn check(cases: Vec<Case>, defaults: &Defaults) -> usize {
         if case.expect.accident || ON_PURPOSE.contains(&case.name.as_str()) {
             continue;
         }
-        let usual = |builder: &Builder| builder.buildx.starts_with("v0.29") && builder.driver != "docker";
+        let usual =
+            |builder: &Builder| builder.buildx.starts_with("v0.29") && builder.driver != "docker";
         assert!(case.builder.as_ref().is_none_or(usual), "{} is to be set aside", case.name);
-        let exists = |path: &str| case.files.keys().any(|known| known.trim_start_matches("./") == path.trim_start_matches("./"));
+        let exists = |path: &str| {
+            case.files
+                .keys()
+                .any(|known| known.trim_start_matches("./") == path.trim_start_matches("./"))
+        };
         let mut env = defaults.env.clone();
         env.extend(case.env);
-        let facts = Facts { env: &env, event: case.event.as_ref().unwrap_or(&defaults.event), file_exists: &exists, private: true };
-        let ours = flags(&texts(&case.inputs), &facts).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let facts = Facts {
+            env: &env,
+            event: case.event.as_ref().unwrap_or(&defaults.event),
+            file_exists: &exists,
+            private: true,
+        };
+        let ours = flags(&texts(&case.inputs), &facts)
+            .unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let expected = theirs(case.expect.argv.as_deref().unwrap_or_default());
         if rendered(&ours) != expected {
-            wrong.push(format!("{}:\n  theirs {expected:?}\n  ours   {:?}", case.name, rendered(&ours)));
+            wrong.push(format!(
+                "{}:\n  theirs {expected:?}\n  ours   {:?}",
+                case.name,
+                rendered(&ours)
+            ));
         }
         let secrets: Vec<SecretFile> = ours
             .secrets
             .iter()
-            .map(|secret| SecretFile { id: secret.id.clone(), content: secret.value.expose_secret().to_owned() })
+            .map(|secret| SecretFile {
+                id: secret.id.clone(),
+                content: secret.value.expose_secret().to_owned(),
+            })
             .collect();
         assert_eq!(secrets, case.expect.secret_files.unwrap_or_default(), "{}", case.name);
         checked += 1;
@@ -166,12 +186,16 @@ fn check(cases: Vec<Case>, defaults: &Defaults) -> usize {
 #[test]
 #[expect(clippy::print_stderr, reason = "that cases are missing should be seen")]
 fn the_same_inputs_give_the_same_flags() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/build-push/cases.jsonl");
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/build-push/cases.jsonl");
     let Ok(text) = std::fs::read_to_string(&file) else {
         eprintln!("the shared cases are not here; only our own are checked");
         return;
     };
-    let checked = check(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), &Defaults::default());
+    let checked = check(
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        &Defaults::default(),
+    );
     assert!(checked >= 39, "only {checked} cases were checked");
 }
 
@@ -188,12 +212,19 @@ fn our_own_inputs_give_the_flags_docker_gave() {
 fn what_is_not_written_right_is_an_error_that_shows_no_secret() {
     let env = Environment::new();
     let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
-    let secret = |text: &str| BuildTexts { secrets: Some(text.to_owned().into()), ..BuildTexts::default() };
+    let secret =
+        |text: &str| BuildTexts { secrets: Some(text.to_owned().into()), ..BuildTexts::default() };
     for (texts, message) in [
         (secret("./hunter2.txt"), "input `secrets`: entry 1 is not `ID=value`"),
         (secret("\"A=hunter2"), "input `secrets`: the quotes do not match"),
-        (BuildTexts { secret_files: "K=./nope".into(), ..BuildTexts::default() }, "input `secret-files`: there is no file `./nope`"),
-        (BuildTexts { secret_envs: "A".into(), ..BuildTexts::default() }, "input `secret-envs`: entry 1 is not `ID=VARIABLE`"),
+        (
+            BuildTexts { secret_files: "K=./nope".into(), ..BuildTexts::default() },
+            "input `secret-files`: there is no file `./nope`",
+        ),
+        (
+            BuildTexts { secret_envs: "A".into(), ..BuildTexts::default() },
+            "input `secret-envs`: entry 1 is not `ID=VARIABLE`",
+        ),
         (
             BuildTexts { build_args: "=y".into(), ..BuildTexts::default() },
             "input `build-args`: `` is not a name for an ARG; write `NAME=value`, one a line",
@@ -209,12 +240,21 @@ fn what_is_not_written_right_is_an_error_that_shows_no_secret() {
 
 #[test]
 fn a_folder_of_the_default_context_fits_both_forms() {
-    for (query, expected) in [("", "https://github.com/o/r.git#abc:app"), ("true", "https://github.com/o/r.git?ref=abc&subdir=app")] {
-        let env: Environment = [("GITHUB_REPOSITORY", "o/r"), ("GITHUB_SHA", "abc"), ("BUILDX_SEND_GIT_QUERY_AS_INPUT", query)]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
-        let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
-        let texts = BuildTexts { context: "{{defaultContext}}:app".into(), ..BuildTexts::default() };
+    for (query, expected) in [
+        ("", "https://github.com/o/r.git#abc:app"),
+        ("true", "https://github.com/o/r.git?ref=abc&subdir=app"),
+    ] {
+        let env: Environment = [
+            ("GITHUB_REPOSITORY", "o/r"),
+            ("GITHUB_SHA", "abc"),
+            ("BUILDX_SEND_GIT_QUERY_AS_INPUT", query),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let facts =
+            Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
+        let texts =
+            BuildTexts { context: "{{defaultContext}}:app".into(), ..BuildTexts::default() };
         assert_eq!(flags(&texts, &facts).unwrap().context, expected);
     }
 }

@@ -1,7 +1,8 @@
-//! The inputs of docker/build-push-action → the flags of `buildx build`, in its order and with its defaults. Pure: secrets stay apart from the
-//! flags, and nothing is read or run.
+//! The inputs of docker/build-push-action → the flags of `buildx build`, in its order and with its
+//! defaults. Pure: secrets stay apart from the flags, and nothing is read or run.
 //!
-//! Reference: <https://github.com/docker/build-push-action#inputs>; what is ours is set aside in `arguments.rs`.
+//! Reference: <https://github.com/docker/build-push-action#inputs>; what is ours is set aside in
+//! `arguments.rs`.
 
 use secrecy::SecretString;
 use serde_json::Value;
@@ -51,7 +52,8 @@ pub struct Facts<'a> {
     pub env: &'a Environment,
     pub event: &'a Value,
     pub file_exists: &'a dyn Fn(&str) -> bool,
-    /// Whether a token is needed to fetch the run's own repository: it is private, or nobody says that it is not.
+    /// Whether a token is needed to fetch the run's own repository: it is private, or nobody says
+    /// that it is not.
     pub private: bool,
 }
 
@@ -126,9 +128,11 @@ impl Flags {
 
     /// The texts given with one flag.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.flags.iter().filter(move |flag| flag.name == name).filter_map(|flag| match &flag.value {
-            FlagValue::Text(text) => Some(text.as_str()),
-            _ => None,
+        self.flags.iter().filter(move |flag| flag.name == name).filter_map(|flag| {
+            match &flag.value {
+                FlagValue::Text(text) => Some(text.as_str()),
+                _ => None,
+            }
         })
     }
 }
@@ -143,10 +147,14 @@ const ADDRESSES: [(&str, &str); 5] = [
 ];
 
 impl Flags {
-    /// What a user should know of addresses with a password: they are hidden in logs, and nowhere else.
+    /// What a user should know of addresses with a password: they are hidden in logs, and nowhere
+    /// else.
     pub fn told_passwords(&self) -> Vec<String> {
         let has_one = |value: &str| !text::passwords(value).is_empty();
-        let inputs = ADDRESSES.iter().filter(|(flag, _)| self.values(flag).any(has_one)).map(|(_, input)| *input);
+        let inputs = ADDRESSES
+            .iter()
+            .filter(|(flag, _)| self.values(flag).any(has_one))
+            .map(|(_, input)| *input);
         inputs
             .chain(has_one(&self.context).then_some("context"))
             .map(|input| {
@@ -162,28 +170,49 @@ impl Flags {
 /// Makes the flags, in the order in which docker/build-push-action writes them.
 pub fn flags(texts: &BuildTexts, facts: &Facts<'_>) -> Result<Flags, FlagError> {
     let default_context = git_context(facts);
-    let mut flags = Flags { context: context(&texts.context, &default_context), ..Flags::default() };
-    let whole = |input: &'static str, text: &str| lists::records(text, true).map_err(|_| FlagError::Quotes(input));
-    let split = |input: &'static str, text: &str| lists::records(text, false).map_err(|_| FlagError::Quotes(input));
+    let mut flags =
+        Flags { context: context(&texts.context, &default_context), ..Flags::default() };
+    let whole = |input: &'static str, text: &str| {
+        lists::records(text, true).map_err(|_| FlagError::Quotes(input))
+    };
+    let split = |input: &'static str, text: &str| {
+        lists::records(text, false).map_err(|_| FlagError::Quotes(input))
+    };
     let annotations = key_values("annotations", whole("annotations", &texts.annotations)?)?;
     let lines: [(&'static str, Vec<String>); 9] = [
         ("--add-host", split("add-hosts", &texts.add_hosts)?),
         ("--allow", split("allow", &texts.allow)?),
         ("--annotation", annotations),
         ("--build-arg", build_args(whole("build-args", &texts.build_args)?, &mut flags.notices)?),
-        ("--build-context", whole("build-contexts", &texts.build_contexts)?.iter().map(|named| context(named, &default_context)).collect()),
+        (
+            "--build-context",
+            whole("build-contexts", &texts.build_contexts)?
+                .iter()
+                .map(|named| context(named, &default_context))
+                .collect(),
+        ),
         ("--cache-from", whole("cache-from", &texts.cache_from)?),
         ("--cache-to", whole("cache-to", &texts.cache_to)?),
         ("--call", Some(texts.call.clone()).filter(|call| !call.is_empty()).into_iter().collect()),
-        ("--cgroup-parent", Some(texts.cgroup_parent.clone()).filter(|parent| !parent.is_empty()).into_iter().collect()),
+        (
+            "--cgroup-parent",
+            Some(texts.cgroup_parent.clone())
+                .filter(|parent| !parent.is_empty())
+                .into_iter()
+                .collect(),
+        ),
     ];
     for (name, values) in lines {
         values.into_iter().for_each(|value| flags.text(name, value));
     }
     secret_envs(&mut flags, split("secret-envs", &texts.secret_envs)?)?;
     flags.optional("--file", &texts.file);
-    key_values("labels", whole("labels", &texts.labels)?)?.into_iter().for_each(|label| flags.text("--label", label));
-    split("no-cache-filters", &texts.no_cache_filters)?.into_iter().for_each(|stage| flags.text("--no-cache-filter", stage));
+    key_values("labels", whole("labels", &texts.labels)?)?
+        .into_iter()
+        .for_each(|label| flags.text("--label", label));
+    split("no-cache-filters", &texts.no_cache_filters)?
+        .into_iter()
+        .for_each(|stage| flags.text("--no-cache-filter", stage));
     let outputs = lists::lines_with_quotes(&texts.outputs);
     outputs.iter().for_each(|output| flags.text("--output", output));
     let platforms = split("platforms", &texts.platforms)?;
@@ -216,21 +245,30 @@ fn build_args(lines: Vec<String>, notices: &mut Vec<String>) -> Result<Vec<Strin
             return Err(FlagError::BuildArg(name.to_owned()));
         }
         if name.starts_with('#') {
-            notices.push(format!("input `build-args`: `{name}` is no comment, but a build argument of that name"));
+            notices.push(format!(
+                "input `build-args`: `{name}` is no comment, but a build argument of that name"
+            ));
         }
     }
     Ok(lines)
 }
 
-/// The repository and commit of the run as a Git context: <https://docs.docker.com/build/concepts/context/#git-repositories>.
+/// The repository and commit of the run as a Git context:
+/// <https://docs.docker.com/build/concepts/context/#git-repositories>.
 fn git_context(facts: &Facts<'_>) -> GitContext {
     let get = |name: &str| facts.env.get(name).map(String::as_str).unwrap_or_default();
     if get("GITHUB_REPOSITORY").is_empty() {
         return GitContext { url: ".".to_owned(), query: None, fragment: None };
     }
-    let server = if get("GITHUB_SERVER_URL").is_empty() { "https://github.com" } else { get("GITHUB_SERVER_URL") };
+    let server = if get("GITHUB_SERVER_URL").is_empty() {
+        "https://github.com"
+    } else {
+        get("GITHUB_SERVER_URL")
+    };
     let url = format!("{server}/{}.git", get("GITHUB_REPOSITORY"));
-    let head = facts.event["pull_request"]["head"]["sha"].as_str().filter(|_| is_true(get("DOCKER_DEFAULT_GIT_CONTEXT_PR_HEAD_REF")));
+    let head = facts.event["pull_request"]["head"]["sha"]
+        .as_str()
+        .filter(|_| is_true(get("DOCKER_DEFAULT_GIT_CONTEXT_PR_HEAD_REF")));
     let commit = head.unwrap_or(get("GITHUB_SHA")).to_owned();
     if is_true(get("BUILDX_SEND_GIT_QUERY_AS_INPUT")) {
         return GitContext { url, query: Some(commit), fragment: None };
@@ -284,7 +322,8 @@ fn context(text: &str, default: &GitContext) -> String {
     }
 }
 
-/// An input that names where something is to be built, filled in; and the host of the run's own repository where it names that.
+/// An input that names where something is to be built, filled in; and the host of the run's own
+/// repository where it names that.
 pub fn source(text: &str, facts: &Facts<'_>) -> (String, Option<String>) {
     let default = git_context(facts);
     let source = context(text.trim(), &default);
@@ -292,14 +331,27 @@ pub fn source(text: &str, facts: &Facts<'_>) -> (String, Option<String>) {
     (source, host)
 }
 
-/// Provenance, SBOM and other attestations, with the defaults: none beside a Docker export, and by the repository's visibility.
-fn attests(flags: &mut Flags, texts: &BuildTexts, outputs: &[String], attests: Vec<String>, facts: &Facts<'_>) {
-    let of_type = |attest: &str, kind: &str| fields(attest).iter().any(|field| *field == format!("type={kind}"));
-    let to_docker = texts.load || outputs.iter().any(|output| fields(output).contains(&"type=docker"));
+/// Provenance, SBOM and other attestations, with the defaults: none beside a Docker export, and by
+/// the repository's visibility.
+fn attests(
+    flags: &mut Flags,
+    texts: &BuildTexts,
+    outputs: &[String],
+    attests: Vec<String>,
+    facts: &Facts<'_>,
+) {
+    let of_type = |attest: &str, kind: &str| {
+        fields(attest).iter().any(|field| *field == format!("type={kind}"))
+    };
+    let to_docker =
+        texts.load || outputs.iter().any(|output| fields(output).contains(&"type=docker"));
     let off = facts.env.get("BUILDX_NO_DEFAULT_ATTESTATIONS").is_some_and(|value| is_true(value));
     let private = facts.event["repository"]["private"].as_bool().unwrap_or(false);
     if !texts.provenance.is_empty() {
-        flags.text("--attest", resolved(&format!("type=provenance,{}", with_builder(&texts.provenance, facts))));
+        flags.text(
+            "--attest",
+            resolved(&format!("type=provenance,{}", with_builder(&texts.provenance, facts))),
+        );
     } else if !to_docker && !off && !attests.iter().any(|attest| of_type(attest, "provenance")) {
         let mode = if private { "mode=min,inline-only=true" } else { "mode=max" };
         flags.text("--attest", format!("type=provenance,{}", with_builder(mode, facts)));
@@ -308,10 +360,11 @@ fn attests(flags: &mut Flags, texts: &BuildTexts, outputs: &[String], attests: V
         flags.text("--attest", resolved(&format!("type=sbom,{}", texts.sbom)));
     }
     for attest in attests {
-        let given_apart =
-            (of_type(&attest, "provenance") && !texts.provenance.is_empty()) || (of_type(&attest, "sbom") && !texts.sbom.is_empty());
+        let given_apart = (of_type(&attest, "provenance") && !texts.provenance.is_empty())
+            || (of_type(&attest, "sbom") && !texts.sbom.is_empty());
         if !given_apart {
-            let attest = if of_type(&attest, "provenance") { with_builder(&attest, facts) } else { attest };
+            let attest =
+                if of_type(&attest, "provenance") { with_builder(&attest, facts) } else { attest };
             // Only kinds that have no input of their own are spelt out.
             let own = of_type(&attest, "provenance") || of_type(&attest, "sbom");
             flags.text("--attest", if own { attest } else { resolved(&attest) });
@@ -323,17 +376,31 @@ fn fields(attributes: &str) -> Vec<&str> {
     attributes.split(',').map(str::trim).collect()
 }
 
-/// The run as the builder, unless the user names one; `true` says no more than that, and `false` needs none.
+/// The run as the builder, unless the user names one; `true` says no more than that, and `false`
+/// needs none.
 fn with_builder(attributes: &str, facts: &Facts<'_>) -> String {
     let named = fields(attributes).iter().any(|field| field.starts_with("builder-id="));
     let get = |name: &str| facts.env.get(name).map(String::as_str).unwrap_or_default();
     if named || get("GITHUB_REPOSITORY").is_empty() || attributes.trim() == "false" {
         return attributes.to_owned();
     }
-    let server = if get("GITHUB_SERVER_URL").is_empty() { "https://github.com" } else { get("GITHUB_SERVER_URL") };
-    let attempt = if get("GITHUB_RUN_ATTEMPT").is_empty() { "1" } else { get("GITHUB_RUN_ATTEMPT") };
-    let run = format!("{server}/{}/actions/runs/{}/attempts/{attempt}", get("GITHUB_REPOSITORY"), get("GITHUB_RUN_ID"));
-    if attributes.trim() == "true" { format!("builder-id={run}") } else { format!("{attributes},builder-id={run}") }
+    let server = if get("GITHUB_SERVER_URL").is_empty() {
+        "https://github.com"
+    } else {
+        get("GITHUB_SERVER_URL")
+    };
+    let attempt =
+        if get("GITHUB_RUN_ATTEMPT").is_empty() { "1" } else { get("GITHUB_RUN_ATTEMPT") };
+    let run = format!(
+        "{server}/{}/actions/runs/{}/attempts/{attempt}",
+        get("GITHUB_REPOSITORY"),
+        get("GITHUB_RUN_ID")
+    );
+    if attributes.trim() == "true" {
+        format!("builder-id={run}")
+    } else {
+        format!("{attributes},builder-id={run}")
+    }
 }
 
 /// `true` and `false` as buildx spells them in attributes.
@@ -349,27 +416,39 @@ fn resolved(attributes: &str) -> String {
 fn secret_envs(flags: &mut Flags, entries: Vec<String>) -> Result<(), FlagError> {
     for (at, entry) in entries.iter().enumerate() {
         let wrong = FlagError::Entry { input: "secret-envs", number: at + 1, form: "ID=VARIABLE" };
-        let (id, variable) = lists::key_value(entry).filter(|(_, variable)| !variable.is_empty()).ok_or(wrong)?;
+        let (id, variable) =
+            lists::key_value(entry).filter(|(_, variable)| !variable.is_empty()).ok_or(wrong)?;
         flags.text("--secret", format!("id={id},env={variable}"));
     }
     Ok(())
 }
 
 /// Secrets by value, by file, and the token for the run's own repository when that is the context.
-fn secrets(flags: &mut Flags, texts: &BuildTexts, default: &GitContext, facts: &Facts<'_>) -> Result<(), FlagError> {
+fn secrets(
+    flags: &mut Flags,
+    texts: &BuildTexts,
+    default: &GitContext,
+    facts: &Facts<'_>,
+) -> Result<(), FlagError> {
     use secrecy::ExposeSecret as _;
     let listed = texts.secrets.as_ref().map(|text| text.expose_secret()).unwrap_or_default();
     let listed = lists::untrimmed_records(listed).map_err(|_| FlagError::Quotes("secrets"))?;
     for (at, entry) in listed.iter().enumerate() {
         let wrong = FlagError::Entry { input: "secrets", number: at + 1, form: "ID=value" };
-        let legal = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-        let (id, value) = lists::key_value(entry).filter(|(id, value)| legal(id) && !value.is_empty()).ok_or(wrong)?;
+        let legal = |id: &str| {
+            id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        };
+        let (id, value) = lists::key_value(entry)
+            .filter(|(id, value)| legal(id) && !value.is_empty())
+            .ok_or(wrong)?;
         flags.secret(id, value.to_owned().into());
     }
-    let files = lists::records(&texts.secret_files, true).map_err(|_| FlagError::Quotes("secret-files"))?;
+    let files =
+        lists::records(&texts.secret_files, true).map_err(|_| FlagError::Quotes("secret-files"))?;
     for (at, entry) in files.iter().enumerate() {
         let wrong = FlagError::Entry { input: "secret-files", number: at + 1, form: "ID=path" };
-        let (id, path) = lists::key_value(entry).filter(|(_, path)| !path.is_empty()).ok_or(wrong)?;
+        let (id, path) =
+            lists::key_value(entry).filter(|(_, path)| !path.is_empty()).ok_or(wrong)?;
         if !(facts.file_exists)(path) {
             return Err(FlagError::SecretFile(path.to_owned()));
         }

@@ -1,5 +1,5 @@
-//! Entries and annotations → the bytes of an index, as BuildKit writes them: Go's JSON, two spaces deep. Pure; it never writes an entry anew
-//! that was read.
+//! Entries and annotations → the bytes of an index, as BuildKit writes them: Go's JSON, two spaces
+//! deep. Pure; it never writes an entry anew that was read.
 //!
 //! Reference: <https://github.com/moby/buildkit/blob/master/exporter/containerimage/writer.go>.
 
@@ -26,8 +26,12 @@ struct Index<'a> {
 }
 
 /// An index over these entries, in this order.
-pub(super) fn written(entries: &[&RawValue], annotations: &BTreeMap<String, String>) -> serde_json::Result<Manifest> {
-    let annotations = (!annotations.is_empty()).then(|| as_go(annotations, ANNOTATIONS)).transpose()?;
+pub(super) fn written(
+    entries: &[&RawValue],
+    annotations: &BTreeMap<String, String>,
+) -> serde_json::Result<Manifest> {
+    let annotations =
+        (!annotations.is_empty()).then(|| as_go(annotations, ANNOTATIONS)).transpose()?;
     let index = Index { schema_version: 2, media_type: OCI_INDEX, manifests: entries, annotations };
     Ok(Manifest::new(serde_json::to_vec_pretty(&index)?, OCI_INDEX))
 }
@@ -63,13 +67,29 @@ pub(super) fn described(image: &Descriptor, target: &Target) -> serde_json::Resu
         os_features,
         variant: platform.variant.as_deref(),
     };
-    as_go(&Entry { media_type: &image.media_type, digest: image.digest.as_str(), size: image.size, platform }, ENTRY)
+    as_go(
+        &Entry {
+            media_type: &image.media_type,
+            digest: image.digest.as_str(),
+            size: image.size,
+            platform,
+        },
+        ENTRY,
+    )
 }
 
-/// JSON as Go's encoder writes it `deep` levels down; `<`, `>` and `&` stand in texts alone, and Go escapes them.
+/// JSON as Go's encoder writes it `deep` levels down; `<`, `>` and `&` stand in texts alone, and Go
+/// escapes them.
 fn as_go(value: &impl Serialize, deep: usize) -> serde_json::Result<Box<RawValue>> {
-    let mut text = serde_json::to_string_pretty(value)?.replace('\n', &format!("\n{}", "  ".repeat(deep)));
-    for (letter, escaped) in [('&', "\\u0026"), ('<', "\\u003c"), ('>', "\\u003e"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")] {
+    let mut text =
+        serde_json::to_string_pretty(value)?.replace('\n', &format!("\n{}", "  ".repeat(deep)));
+    for (letter, escaped) in [
+        ('&', "\\u0026"),
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ] {
         text = text.replace(letter, escaped);
     }
     RawValue::from_string(text)
@@ -82,11 +102,23 @@ mod tests {
     #[test]
     fn an_index_is_what_go_would_write() {
         let image = Descriptor::of(b"image", "application/vnd.oci.image.manifest.v1+json");
-        let target = |platform: &str| Target { platform: platform.parse().unwrap(), os_version: None, os_features: Vec::new() };
+        let target = |platform: &str| Target {
+            platform: platform.parse().unwrap(),
+            os_version: None,
+            os_features: Vec::new(),
+        };
         let windows = Target { os_version: Some("10.0.1".to_owned()), ..target("windows/amd64") };
-        assert!(described(&image, &windows).unwrap().get().contains("\"os\": \"windows\",\n        \"os.version\": \"10.0.1\""));
+        assert!(
+            described(&image, &windows)
+                .unwrap()
+                .get()
+                .contains("\"os\": \"windows\",\n        \"os.version\": \"10.0.1\"")
+        );
         let entry = described(&image, &target("linux/arm/v7")).unwrap();
-        let annotations = BTreeMap::from([("b".to_owned(), "<1> & \"2\" ü".to_owned()), ("a".to_owned(), "x".to_owned())]);
+        let annotations = BTreeMap::from([
+            ("b".to_owned(), "<1> & \"2\" ü".to_owned()),
+            ("a".to_owned(), "x".to_owned()),
+        ]);
         let index = written(&[&entry], &annotations).unwrap();
         let expected = format!(
             r#"{{

@@ -1,5 +1,6 @@
-//! Digests that several jobs pushed → `BuiltImage`: one index over all their images and attestations, as one build would have made it. It
-//! believes no job: every manifest is fetched and hashed, every platform read from the image's own config. It never changes an entry.
+//! Digests that several jobs pushed → `BuiltImage`: one index over all their images and
+//! attestations, as one build would have made it. It believes no job: every manifest is fetched and
+//! hashed, every platform read from the image's own config. It never changes an entry.
 
 mod index;
 mod provenance;
@@ -69,7 +70,8 @@ impl Image {
         &self.target.platform
     }
 
-    /// What no other image may be for. Nothing but Windows is chosen by the version of an operating system.
+    /// What no other image may be for. Nothing but Windows is chosen by the version of an operating
+    /// system.
     fn place(&self) -> (&Platform, Option<&Target>) {
         (self.platform(), Some(&self.target).filter(|target| target.platform.os == "windows"))
     }
@@ -96,17 +98,29 @@ struct Entries<'a> {
 
 impl Parts {
     /// Fetches and checks what the claims are about. Everything that is wrong is told at once.
-    pub async fn read(registry: &Registry, to: &[Repository], claims: &[Claim], wanted: &Wanted<'_>) -> anyhow::Result<Self> {
-        let Some(home) = to.first() else { bail!("there is no repository to read the images from") };
+    pub async fn read(
+        registry: &Registry,
+        to: &[Repository],
+        claims: &[Claim],
+        wanted: &Wanted<'_>,
+    ) -> anyhow::Result<Self> {
+        let Some(home) = to.first() else {
+            bail!("there is no repository to read the images from")
+        };
         let mut digests: Vec<&Digest> = claims.iter().map(|claim| &claim.digest).collect();
         digests.sort();
         digests.dedup();
         let read = digests.into_iter().map(async |digest| {
-            let claims: Vec<&Claim> = claims.iter().filter(|claim| claim.digest == *digest).collect();
+            let claims: Vec<&Claim> =
+                claims.iter().filter(|claim| claim.digest == *digest).collect();
             root(registry, &home.at(digest), &claims, wanted).await
         });
         let mut problems = Problems::default();
-        let roots: Vec<Root> = futures_util::future::join_all(read).await.into_iter().filter_map(|root| problems.take(root)).collect();
+        let roots: Vec<Root> = futures_util::future::join_all(read)
+            .await
+            .into_iter()
+            .filter_map(|root| problems.take(root))
+            .collect();
         problems.into_result()?;
         let annotations = annotations(&roots, wanted.annotations)?;
         let only = match roots.as_slice() {
@@ -127,13 +141,24 @@ impl Parts {
             Some(whole) => whole,
             None => {
                 let of_images = images.iter().map(|image| &*image.entry);
-                let of_attestations = images.iter().filter_map(|image| Some(&*image.attestations.as_ref()?.0));
+                let of_attestations =
+                    images.iter().filter_map(|image| Some(&*image.attestations.as_ref()?.0));
                 let beside = others.iter().map(|(entry, _)| &**entry);
-                written(&of_images.chain(of_attestations).chain(beside).collect::<Vec<_>>(), &annotations)?
+                written(
+                    &of_images.chain(of_attestations).chain(beside).collect::<Vec<_>>(),
+                    &annotations,
+                )?
             }
         };
         let platforms = images.iter().map(|image| image.platform().clone()).collect();
-        Ok(Self { repositories: to.to_vec(), index, images, others, wanted: platforms, allowed: wanted.allowed.clone() })
+        Ok(Self {
+            repositories: to.to_vec(),
+            index,
+            images,
+            others,
+            wanted: platforms,
+            allowed: wanted.allowed.clone(),
+        })
     }
 
     pub fn platforms(&self) -> &[Platform] {
@@ -147,7 +172,8 @@ impl Parts {
 
     /// Puts the index under its digest into every repository, and reads it back.
     pub async fn merge(self, registry: &Registry) -> anyhow::Result<BuiltImage> {
-        try_join_all(self.repositories.iter().map(|repository| self.put(registry, repository))).await?;
+        try_join_all(self.repositories.iter().map(|repository| self.put(registry, repository)))
+            .await?;
         let expected = Expected { platforms: &self.wanted, allowed: &self.allowed };
         BuiltImage::confirm(registry, &self.repositories, &self.index.descriptor.digest, &expected)
             .await
@@ -156,10 +182,10 @@ impl Parts {
 
     async fn put(&self, registry: &Registry, repository: &Repository) -> anyhow::Result<()> {
         if self.repositories.first() != Some(repository) {
-            let manifests = self
-                .images
-                .iter()
-                .flat_map(|image| std::iter::once(&image.manifest).chain(image.attestations.as_ref().map(|(_, manifest)| manifest)));
+            let manifests = self.images.iter().flat_map(|image| {
+                std::iter::once(&image.manifest)
+                    .chain(image.attestations.as_ref().map(|(_, manifest)| manifest))
+            });
             // An attestation manifest refers to its image, which must be there before.
             for manifest in manifests.chain(self.others.iter().map(|(_, manifest)| manifest)) {
                 self.supply(registry, repository, manifest).await?;
@@ -169,7 +195,12 @@ impl Parts {
     }
 
     /// A manifest of the first repository in another, its blobs mounted.
-    async fn supply(&self, registry: &Registry, repository: &Repository, manifest: &Manifest) -> anyhow::Result<()> {
+    async fn supply(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        manifest: &Manifest,
+    ) -> anyhow::Result<()> {
         let image = repository.at(&manifest.descriptor.digest);
         if registry.manifest(&image).await.remedied()?.is_some() {
             return Ok(());
@@ -184,7 +215,10 @@ impl Parts {
         }
         let part = manifest.image().context("a manifest that was read before")?;
         let blobs: Vec<&Descriptor> = std::iter::once(&part.config).chain(&part.layers).collect();
-        let mounted = try_join_all(blobs.into_iter().map(|blob| registry.mount(home, repository, blob))).await.remedied()?;
+        let mounted =
+            try_join_all(blobs.into_iter().map(|blob| registry.mount(home, repository, blob)))
+                .await
+                .remedied()?;
         if mounted.contains(&false) {
             return missing();
         }
@@ -193,25 +227,44 @@ impl Parts {
 }
 
 /// Reads one digest and holds every claim about it against what is there.
-async fn root(registry: &Registry, image: &ImageRef, claims: &[&Claim], wanted: &Wanted<'_>) -> anyhow::Result<Root> {
+async fn root(
+    registry: &Registry,
+    image: &ImageRef,
+    claims: &[&Claim],
+    wanted: &Wanted<'_>,
+) -> anyhow::Result<Root> {
     let by = claims.iter().map(|claim| claim.by.as_str()).next().unwrap_or_default();
     let Some(manifest) = registry.manifest(image).await.remedied()? else {
         return Err(anyhow::anyhow!("`{image}` ({by}) is not in the registry"))
             .hint("give merge and the jobs that build the same `images`, and hand on the digests of this very run");
     };
     let pushed = Pushed { registry, image, by, wanted };
-    let root = match contents::document(&manifest, image).remedied().with_context(|| pushed.refused())? {
-        Document::Index(index) => pushed.of_index(manifest, &index).await?,
-        Document::Image(part) => pushed.of_manifest(Fetched { manifest, image: part }).await?,
-    };
+    let root =
+        match contents::document(&manifest, image).remedied().with_context(|| pushed.refused())? {
+            Document::Index(index) => pushed.of_index(manifest, &index).await?,
+            Document::Image(part) => pushed.of_manifest(Fetched { manifest, image: part }).await?,
+        };
     let images = &root.images;
-    let there = || images.iter().map(|image| format!("`{}`", image.target)).collect::<Vec<_>>().join(", ");
+    let there =
+        || images.iter().map(|image| format!("`{}`", image.target)).collect::<Vec<_>>().join(", ");
     for claim in claims {
-        if let Some(platform) = claim.platform.as_ref().filter(|claimed| !images.iter().any(|image| claimed.is(image.platform()))) {
-            bail!("`{image}` is the image of {}, and {} says that it is of `{platform}`", there(), claim.by);
+        if let Some(platform) = claim
+            .platform
+            .as_ref()
+            .filter(|claimed| !images.iter().any(|image| claimed.is(image.platform())))
+        {
+            bail!(
+                "`{image}` is the image of {}, and {} says that it is of `{platform}`",
+                there(),
+                claim.by
+            );
         }
     }
-    let unnamed = |image: &Image| claims.iter().all(|claim| claim.platform.as_ref().is_some_and(|claimed| !claimed.is(image.platform())));
+    let unnamed = |image: &Image| {
+        claims.iter().all(|claim| {
+            claim.platform.as_ref().is_some_and(|claimed| !claimed.is(image.platform()))
+        })
+    };
     if images.iter().any(unnamed) {
         bail!("`{image}` ({by}) holds {}, which is more than was said of it", there());
     }
@@ -233,54 +286,103 @@ impl Pushed<'_> {
 
     /// The image of a job that pushed neither attestations nor a second platform.
     async fn of_manifest(&self, fetched: Fetched) -> anyhow::Result<Root> {
-        let looked_at = contents::looked_at(self.registry, self.image, &fetched, None, self.wanted.allowed);
+        let looked_at =
+            contents::looked_at(self.registry, self.image, &fetched, None, self.wanted.allowed);
         let (target, _) = looked_at.await.remedied().with_context(|| self.refused())?;
         let manifest = fetched.manifest;
         let entry = described(&manifest.descriptor, &target)?;
-        let made = Image { entry, target, manifest: manifest.clone(), attestations: None, by: self.by.to_owned(), is_of_this_run: false };
+        let made = Image {
+            entry,
+            target,
+            manifest: manifest.clone(),
+            attestations: None,
+            by: self.by.to_owned(),
+            is_of_this_run: false,
+        };
         has_statements(&made, &[], self.wanted)?;
         Ok(Root { manifest, images: vec![made], others: Vec::new(), annotations: BTreeMap::new() })
     }
 
     async fn of_index(&self, manifest: Manifest, index: &Index) -> anyhow::Result<Root> {
         let Self { registry, image, .. } = self;
-        let written: Entries<'_> =
-            serde_json::from_slice(&manifest.bytes).with_context(|| format!("the index `{image}` cannot be read"))?;
+        let written: Entries<'_> = serde_json::from_slice(&manifest.bytes)
+            .with_context(|| format!("the index `{image}` cannot be read"))?;
         // The strict reader saw the very entries, none of them twice.
         let raw = |entry: &Descriptor| {
-            let raw = index.manifests.iter().zip(&written.manifests).find(|(known, _)| known.digest == entry.digest);
+            let raw = index
+                .manifests
+                .iter()
+                .zip(&written.manifests)
+                .find(|(known, _)| known.digest == entry.digest);
             raw.map(|(_, raw)| (*raw).to_owned()).context("an entry of the index was lost")
         };
-        let accounted = contents::account(index, image, self.wanted.allowed).remedied().with_context(|| self.refused())?;
-        let images = try_join_all(accounted.images.iter().map(|entry| self.of_entry(entry, &raw))).await?;
+        let accounted = contents::account(index, image, self.wanted.allowed)
+            .remedied()
+            .with_context(|| self.refused())?;
+        let images =
+            try_join_all(accounted.images.iter().map(|entry| self.of_entry(entry, &raw))).await?;
         let others = accounted.others.iter().map(async |entry| {
-            let (fetched, _) = contents::other(registry, image, entry).await.remedied().with_context(|| self.refused())?;
+            let (fetched, _) = contents::other(registry, image, entry)
+                .await
+                .remedied()
+                .with_context(|| self.refused())?;
             anyhow::Ok((raw(entry)?, fetched.manifest))
         });
         let others = try_join_all(others).await?;
         Ok(Root { images, others, annotations: index.annotations.clone(), manifest })
     }
 
-    /// An image of an index with its attestations, which must be what the index, the manifests and the configs say.
-    async fn of_entry(&self, entry: &ImageEntry, raw: &impl Fn(&Descriptor) -> anyhow::Result<Box<RawValue>>) -> anyhow::Result<Image> {
+    /// An image of an index with its attestations, which must be what the index, the manifests and
+    /// the configs say.
+    async fn of_entry(
+        &self,
+        entry: &ImageEntry,
+        raw: &impl Fn(&Descriptor) -> anyhow::Result<Box<RawValue>>,
+    ) -> anyhow::Result<Image> {
         let Self { registry, image, wanted, .. } = self;
         let attestations = async {
             match &entry.attestations {
-                Some(listed) => contents::attestations(registry, image, listed, entry).await.map(|found| Some((listed, found))),
+                Some(listed) => contents::attestations(registry, image, listed, entry)
+                    .await
+                    .map(|found| Some((listed, found))),
                 None => Ok(None),
             }
         };
-        let looked_at = futures_util::try_join!(contents::image(registry, image, entry, wanted.allowed), attestations);
+        let looked_at = futures_util::try_join!(
+            contents::image(registry, image, entry, wanted.allowed),
+            attestations
+        );
         let ((fetched, _), attestations) = looked_at.remedied().with_context(|| self.refused())?;
         let (mut statements, mut is_of_this_run) = (Vec::new(), false);
         if let Some((_, found)) = &attestations {
-            statements.extend(found.image.layers.iter().filter_map(|layer| layer.annotations.get(PREDICATE_TYPE).cloned()));
-            let checked = provenance::check(registry, &image.repository, &found.image.layers, entry, wanted.terms);
+            statements.extend(
+                found
+                    .image
+                    .layers
+                    .iter()
+                    .filter_map(|layer| layer.annotations.get(PREDICATE_TYPE).cloned()),
+            );
+            let checked = provenance::check(
+                registry,
+                &image.repository,
+                &found.image.layers,
+                entry,
+                wanted.terms,
+            );
             is_of_this_run = checked.await.with_context(|| self.refused())?;
         }
-        let attestations = attestations.map(|(listed, found)| anyhow::Ok((raw(listed)?, found.manifest))).transpose()?;
+        let attestations = attestations
+            .map(|(listed, found)| anyhow::Ok((raw(listed)?, found.manifest)))
+            .transpose()?;
         let (entry, target) = (raw(&entry.descriptor)?, entry.target.clone());
-        let made = Image { target, entry, manifest: fetched.manifest, attestations, by: self.by.to_owned(), is_of_this_run };
+        let made = Image {
+            target,
+            entry,
+            manifest: fetched.manifest,
+            attestations,
+            by: self.by.to_owned(),
+            is_of_this_run,
+        };
         has_statements(&made, &statements, wanted)?;
         Ok(made)
     }
@@ -288,8 +390,12 @@ impl Pushed<'_> {
 
 /// What the gate will ask for must be there, before anything is put or signed.
 fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyhow::Result<()> {
-    let missing: Vec<String> =
-        wanted.statements.iter().filter(|kind| !found.iter().any(|found| found == *kind)).map(|kind| format!("`{kind}`")).collect();
+    let missing: Vec<String> = wanted
+        .statements
+        .iter()
+        .filter(|kind| !found.iter().any(|found| found == *kind))
+        .map(|kind| format!("`{kind}`"))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -298,9 +404,14 @@ fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyho
 }
 
 /// What the jobs wrote on their indexes is kept; what is given here wins.
-fn annotations(roots: &[Root], given: &BTreeMap<String, String>) -> anyhow::Result<BTreeMap<String, String>> {
+fn annotations(
+    roots: &[Root],
+    given: &BTreeMap<String, String>,
+) -> anyhow::Result<BTreeMap<String, String>> {
     let mut kept: BTreeMap<String, String> = BTreeMap::new();
-    for (key, value) in roots.iter().flat_map(|root| &root.annotations).filter(|(key, _)| !given.contains_key(*key)) {
+    for (key, value) in
+        roots.iter().flat_map(|root| &root.annotations).filter(|(key, _)| !given.contains_key(*key))
+    {
         match kept.insert(key.clone(), value.clone()) {
             Some(other) if other != *value => {
                 return Err(anyhow::anyhow!("the indexes to merge disagree: annotation `{key}` is `{other}` and `{value}`")).hint(
@@ -314,7 +425,8 @@ fn annotations(roots: &[Root], given: &BTreeMap<String, String>) -> anyhow::Resu
     Ok(kept)
 }
 
-/// Each platform once, none missing and none too many; in the order that was asked for, as a build has it, or by name.
+/// Each platform once, none missing and none too many; in the order that was asked for, as a build
+/// has it, or by name.
 fn in_order(mut images: Vec<Image>, wanted: &[Platform]) -> anyhow::Result<Vec<Image>> {
     images.sort_by(|one, other| one.target.cmp(&other.target));
     let mut problems = Problems::default();
@@ -322,17 +434,31 @@ fn in_order(mut images: Vec<Image>, wanted: &[Platform]) -> anyhow::Result<Vec<I
         if let [one, other] = pair
             && one.place() == other.place()
         {
-            let (first, second) = (&one.manifest.descriptor.digest, &other.manifest.descriptor.digest);
-            problems.add(anyhow::anyhow!("there are two images of `{}`: `{first}` ({}) and `{second}` ({})", one.target, one.by, other.by));
+            let (first, second) =
+                (&one.manifest.descriptor.digest, &other.manifest.descriptor.digest);
+            problems.add(anyhow::anyhow!(
+                "there are two images of `{}`: `{first}` ({}) and `{second}` ({})",
+                one.target,
+                one.by,
+                other.by
+            ));
         }
     }
     let place = |image: &Image| wanted.iter().position(|wanted| wanted.is(image.platform()));
-    for wanted in wanted.iter().filter(|wanted| !images.iter().any(|image| wanted.is(image.platform()))) {
-        let missing = Err::<(), _>(anyhow::anyhow!("no job pushed an image of `{wanted}`, which `platforms` lists"));
+    for wanted in
+        wanted.iter().filter(|wanted| !images.iter().any(|image| wanted.is(image.platform())))
+    {
+        let missing = Err::<(), _>(anyhow::anyhow!(
+            "no job pushed an image of `{wanted}`, which `platforms` lists"
+        ));
         problems.take(missing.hint("the legs of a matrix overwrite one another's outputs: give each its own, such as `digests-arm64`"));
     }
     for image in images.iter().filter(|image| !wanted.is_empty() && place(image).is_none()) {
-        problems.add(anyhow::anyhow!("{} pushed an image of `{}`, which `platforms` does not list", image.by, image.target));
+        problems.add(anyhow::anyhow!(
+            "{} pushed an image of `{}`, which `platforms` does not list",
+            image.by,
+            image.target
+        ));
     }
     problems.into_result()?;
     images.sort_by_key(place);

@@ -1,5 +1,5 @@
-//! The provenances that came with the image of a platform → whether they say what the run may publish, while nothing is merged or signed yet. It
-//! reads no SBOM.
+//! The provenances that came with the image of a platform → whether they say what the run may
+//! publish, while nothing is merged or signed yet. It reads no SBOM.
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
@@ -24,12 +24,16 @@ pub(super) async fn check(
     of: &ImageEntry,
     terms: &Terms,
 ) -> anyhow::Result<bool> {
-    let told = |layer: &&Descriptor| layer.annotations.get(PREDICATE_TYPE).is_some_and(|kind| is_provenance(kind));
+    let told = |layer: &&Descriptor| {
+        layer.annotations.get(PREDICATE_TYPE).is_some_and(|kind| is_provenance(kind))
+    };
     let layers = layers.iter().filter(|layer| layer.media_type == IN_TOTO).filter(told);
     let read = layers.map(async |layer| {
         let bytes = registry.blob(repository, layer, LIMIT).await.remedied()?;
         let (target, image) = (&of.target, of.descriptor.digest.short());
-        of_run(&bytes, terms).with_context(|| format!("the provenance that came with `{target}` (`{image}`) is not taken"))
+        of_run(&bytes, terms).with_context(|| {
+            format!("the provenance that came with `{target}` (`{image}`) is not taken")
+        })
     });
     let read = try_join_all(read).await?;
     Ok(!read.is_empty() && read.into_iter().all(|is_of_run| is_of_run))

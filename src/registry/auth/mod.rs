@@ -1,5 +1,6 @@
-//! Logins at registries: which credentials belong to which, and the token exchange. It never sends a credential to a host
-//! it was not given for, unless that registry itself named its token service, which is told; and the workflow's own token not even then.
+//! Logins at registries: which credentials belong to which, and the token exchange. It never sends
+//! a credential to a host it was not given for, unless that registry itself named its token
+//! service, which is told; and the workflow's own token not even then.
 //!
 //! Specification: <https://distribution.github.io/distribution/spec/auth/token/>.
 
@@ -26,7 +27,8 @@ use crate::image::Repository;
 #[derive(Debug, Clone)]
 pub enum Secret {
     Password(SecretString),
-    /// For the token service's refresh-token grant: <https://distribution.github.io/distribution/spec/auth/oauth/>.
+    /// For the token service's refresh-token grant:
+    /// <https://distribution.github.io/distribution/spec/auth/oauth/>.
     IdentityToken(SecretString),
 }
 
@@ -50,10 +52,12 @@ impl Credentials {
         self.bound = Some((token, server));
     }
 
-    /// A registry that would get the bound token and is not of its server, which is given with it. This machine may have every token.
+    /// A registry that would get the bound token and is not of its server, which is given with it.
+    /// This machine may have every token.
     pub fn misplaced(&self) -> Option<(&str, &Server)> {
         self.logins.iter().find_map(|(registry, (_, secret))| {
-            Some((registry.as_str(), self.bound_to(secret)?)).filter(|(registry, server)| !server.owns(registry) && !is_loopback(registry))
+            Some((registry.as_str(), self.bound_to(secret)?))
+                .filter(|(registry, server)| !server.owns(registry) && !is_loopback(registry))
         })
     }
 
@@ -81,11 +85,15 @@ impl Credentials {
     /// The same logins as a Docker `config.json`, for buildx and BuildKit.
     pub fn docker_config(&self) -> serde_json::Value {
         let mut config = self.docker_config.clone();
-        let mut auths = config.get("auths").and_then(|auths| auths.as_object()).cloned().unwrap_or_default();
+        let mut auths =
+            config.get("auths").and_then(|auths| auths.as_object()).cloned().unwrap_or_default();
         for (registry, (username, secret)) in &self.logins {
-            let key = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
+            let key =
+                if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
             let entry = match secret {
-                Secret::Password(password) => serde_json::json!({ "auth": basic(username, password) }),
+                Secret::Password(password) => {
+                    serde_json::json!({ "auth": basic(username, password) })
+                }
                 Secret::IdentityToken(token) => {
                     serde_json::json!({ "auth": STANDARD.encode("<token>:"), "identitytoken": token.expose_secret() })
                 }
@@ -122,7 +130,8 @@ pub(super) struct Tokens {
     asking: Mutex<()>,
     /// Registries whose credentials went to another host, which they named.
     elsewhere: Mutex<BTreeSet<(String, String)>>,
-    /// Token services that gave no whole answer in this run, and why: of many requests, one waits for such a thing.
+    /// Token services that gave no whole answer in this run, and why: of many requests, one waits
+    /// for such a thing.
     given_up: Mutex<HashMap<String, String>>,
     within: Duration,
     without_redirects: Option<reqwest::Client>,
@@ -130,7 +139,8 @@ pub(super) struct Tokens {
 }
 
 /// Token services of others than the registry that nobody is surprised by.
-const WELL_KNOWN: [(&str, &str); 2] = [("docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")];
+const WELL_KNOWN: [(&str, &str); 2] =
+    [("docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")];
 
 #[derive(Deserialize)]
 struct TokenAnswer {
@@ -163,8 +173,13 @@ impl Tokens {
         self.elsewhere.lock().await.iter().cloned().collect()
     }
 
-    /// What a request goes out with: what is known, or, for pushing to a registry that is known to ask, what it gives for that.
-    pub(super) async fn ready(&self, repository: &Repository, access: &Access) -> Result<Option<HeaderValue>> {
+    /// What a request goes out with: what is known, or, for pushing to a registry that is known to
+    /// ask, what it gives for that.
+    pub(super) async fn ready(
+        &self,
+        repository: &Repository,
+        access: &Access,
+    ) -> Result<Option<HeaderValue>> {
         let known = self.known(repository, access).await;
         if known.is_some() || *access == Access::Pull {
             return Ok(known);
@@ -179,10 +194,14 @@ impl Tokens {
         let known = self.known.lock().await;
         let own = known.get(&(repository.clone(), access.clone()));
         // A token for pushing may pull too.
-        own.or_else(|| known.get(&(repository.clone(), Access::Push)).filter(|_| *access == Access::Pull)).cloned()
+        own.or_else(|| {
+            known.get(&(repository.clone(), Access::Push)).filter(|_| *access == Access::Pull)
+        })
+        .cloned()
     }
 
-    /// Answers a challenge to a request that was sent with `used`; `false` when nothing better can be had.
+    /// Answers a challenge to a request that was sent with `used`; `false` when nothing better can
+    /// be had.
     pub(super) async fn obtain(
         &self,
         challenge: &str,
@@ -198,7 +217,9 @@ impl Tokens {
         let authorization = match scheme.to_ascii_lowercase().as_str() {
             "bearer" => self.exchange(&parameters(rest), repository, access).await?,
             "basic" => match self.credentials.get(repository.registry()) {
-                Some((username, Secret::Password(password))) => header(&format!("Basic {}", basic(username, password)))?,
+                Some((username, Secret::Password(password))) => {
+                    header(&format!("Basic {}", basic(username, password)))?
+                }
                 _ => return Ok(false),
             },
             _ => return Ok(false),
@@ -213,7 +234,12 @@ impl Tokens {
         why
     }
 
-    async fn exchange(&self, challenge: &BTreeMap<String, String>, repository: &Repository, access: &Access) -> Result<HeaderValue> {
+    async fn exchange(
+        &self,
+        challenge: &BTreeMap<String, String>,
+        repository: &Repository,
+        access: &Access,
+    ) -> Result<HeaderValue> {
         let realm = challenge.get("realm").cloned().unwrap_or_default();
         let refused = |cause: String| RegistryError::NoToken { realm: realm.clone(), cause };
         if let Some(why) = self.given_up.lock().await.get(&realm) {
@@ -221,12 +247,18 @@ impl Tokens {
         }
         let registry = repository.registry();
         let mut url = Url::parse(&realm).map_err(|error| refused(error.to_string()))?;
-        let host = service_host(&url, registry, &self.plain).map_err(|why| refused(why.to_owned()))?;
+        let host =
+            service_host(&url, registry, &self.plain).map_err(|why| refused(why.to_owned()))?;
         if let Some((_, secret)) = self.credentials.get(registry) {
             let own = canonical(registry);
-            if let Some(server) = self.credentials.bound_to(secret).filter(|server| host != own && !server.owns(&host)) {
-                let cause =
-                    format!("`{registry}` names it as its token service, and the workflow's own token goes to hosts of `{server}` alone");
+            if let Some(server) = self
+                .credentials
+                .bound_to(secret)
+                .filter(|server| host != own && !server.owns(&host))
+            {
+                let cause = format!(
+                    "`{registry}` names it as its token service, and the workflow's own token goes to hosts of `{server}` alone"
+                );
                 return Err(refused(cause));
             }
             if host != own && !WELL_KNOWN.contains(&(own, host.as_str())) {
@@ -238,8 +270,14 @@ impl Tokens {
         let answer = match self.credentials.get(repository.registry()) {
             Some((_, Secret::IdentityToken(token))) => {
                 // Its secret is in the body, which a redirect would carry to another host.
-                let made = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-                let http = self.without_redirects.clone().map_or_else(made, Ok).map_err(|error| refused(cause(&error)))?;
+                let made = || {
+                    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
+                };
+                let http = self
+                    .without_redirects
+                    .clone()
+                    .map_or_else(made, Ok)
+                    .map_err(|error| refused(cause(&error)))?;
                 let form = [
                     ("grant_type", "refresh_token"),
                     ("service", service),
@@ -257,9 +295,11 @@ impl Tokens {
                     url.query_pairs_mut().append_pair("scope", scope);
                 }
                 let ask = || match login {
-                    Some((username, Secret::Password(password))) => {
-                        self.http.get(url.clone()).timeout(self.within).basic_auth(username, Some(password.expose_secret()))
-                    }
+                    Some((username, Secret::Password(password))) => self
+                        .http
+                        .get(url.clone())
+                        .timeout(self.within)
+                        .basic_auth(username, Some(password.expose_secret())),
                     _ => self.http.get(url.clone()).timeout(self.within),
                 };
                 persistently(ask).await
@@ -278,8 +318,12 @@ impl Tokens {
             Err(unread) => return Err(refused(self.give_up(&realm, unread.to_string()).await)),
         };
         // What the parser would say could quote the token.
-        let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| refused("its answer is not JSON with a `token`".to_owned()))?;
-        let token = answer.token.or(answer.access_token).ok_or_else(|| refused("its answer holds no `token`".to_owned()))?;
+        let answer: TokenAnswer = serde_json::from_slice(&body)
+            .map_err(|_| refused("its answer is not JSON with a `token`".to_owned()))?;
+        let token = answer
+            .token
+            .or(answer.access_token)
+            .ok_or_else(|| refused("its answer holds no `token`".to_owned()))?;
         header(&format!("Bearer {}", token.expose_secret()))
     }
 }
@@ -291,17 +335,29 @@ fn scope(repository: &Repository, access: &Access) -> String {
         Access::Pull => format!("repository:{path}:pull"),
         Access::Push => format!("repository:{path}:pull,push"),
         Access::Delete => format!("repository:{path}:pull,push,delete"),
-        Access::PushFrom(from) => format!("repository:{path}:pull,push repository:{}:pull", from.path()),
+        Access::PushFrom(from) => {
+            format!("repository:{path}:pull,push repository:{}:pull", from.path())
+        }
     }
 }
 
 /// The host that a registry names as its token service, where credentials may be sent to it.
-fn service_host(url: &Url, registry: &str, plain: &Plain) -> std::result::Result<String, &'static str> {
+fn service_host(
+    url: &Url,
+    registry: &str,
+    plain: &Plain,
+) -> std::result::Result<String, &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("the address holds a user name or a password, so no credentials are sent to it");
+        return Err(
+            "the address holds a user name or a password, so no credentials are sent to it",
+        );
     }
-    // Plain HTTP is for a registry on this machine, or one that was named for it, and never below one that is reached over https.
-    let named = || url.host_str().map(|host| url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")));
+    // Plain HTTP is for a registry on this machine, or one that was named for it, and never below
+    // one that is reached over https.
+    let named = || {
+        url.host_str()
+            .map(|host| url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    };
     match authority(url).or_else(|| named().filter(|_| plain.is_safe(url))) {
         Some(host) if url.scheme() == "https" || plain.covers(registry) => Ok(host),
         _ => Err("the token service is not reached over https, so no credentials are sent to it"),
@@ -324,7 +380,9 @@ fn parameters(text: &str) -> BTreeMap<String, String> {
     while let Some((key, after)) = rest.split_once('=') {
         let (value, after) = match after.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => after.split_once(',').map_or((after, ""), |(value, _)| (value, &after[value.len()..])),
+            None => after
+                .split_once(',')
+                .map_or((after, ""), |(value, _)| (value, &after[value.len()..])),
         };
         found.insert(key.trim().to_ascii_lowercase(), value.to_owned());
         rest = after.trim_start_matches([',', ' ']);

@@ -15,7 +15,10 @@ async fn service() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let notes = seen.clone();
     let answer = move |headers: axum::http::HeaderMap| {
-        let login = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let login = headers
+            .get("authorization")
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default();
         notes.lock().unwrap().push(login);
         async { axum::Json(serde_json::json!({ "token": "granted" })) }
     };
@@ -33,7 +36,9 @@ async fn obtained(tokens: &Tokens, registry: &str, realm: &str) -> Result<bool> 
 
 #[test]
 fn challenges_are_read_with_commas_in_quotes() {
-    let read = parameters(r#"realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a:pull,push",error=x"#);
+    let read = parameters(
+        r#"realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a:pull,push",error=x"#,
+    );
     assert_eq!(read["realm"], "https://auth.docker.io/token");
     assert_eq!(read["scope"], "repository:a:pull,push");
     assert_eq!(read["error"], "x");
@@ -50,10 +55,15 @@ fn docker_hub_is_one_registry_under_all_its_names() {
 #[test]
 fn a_callers_config_is_kept_with_our_logins_in_it() {
     let mut credentials = Credentials::default();
-    credentials.keep_docker_config(r#"{"auths":{"other.io":{"auth":"eA=="},"r.io":{"auth":"b2xk"}},"HttpHeaders":{"a":"b"}}"#);
+    credentials.keep_docker_config(
+        r#"{"auths":{"other.io":{"auth":"eA=="},"r.io":{"auth":"b2xk"}},"HttpHeaders":{"a":"b"}}"#,
+    );
     credentials.add("r.io", "u", Secret::Password("p".to_owned().into()));
     let config = credentials.docker_config();
-    assert_eq!((config["auths"]["other.io"]["auth"].as_str(), config["auths"]["r.io"]["auth"].as_str()), (Some("eA=="), Some("dTpw")));
+    assert_eq!(
+        (config["auths"]["other.io"]["auth"].as_str(), config["auths"]["r.io"]["auth"].as_str()),
+        (Some("eA=="), Some("dTpw"))
+    );
     assert_eq!(config["HttpHeaders"]["a"], "b");
 }
 
@@ -61,7 +71,11 @@ fn a_callers_config_is_kept_with_our_logins_in_it() {
 async fn an_identity_token_follows_no_redirect() {
     let stolen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let seen = stolen.clone();
-    let thief = serve(axum::Router::new().fallback(move || async move { seen.store(true, std::sync::atomic::Ordering::SeqCst) })).await;
+    let thief =
+        serve(axum::Router::new().fallback(move || async move {
+            seen.store(true, std::sync::atomic::Ordering::SeqCst)
+        }))
+        .await;
     let away = axum::response::Redirect::temporary(&format!("http://{thief}/token"));
     let host = serve(axum::Router::new().fallback(move || async move { away })).await;
     let mut credentials = Credentials::default();
@@ -81,7 +95,11 @@ async fn an_identity_token_is_sent_as_a_refresh_token_and_never_as_a_password() 
         "/token",
         axum::routing::post(|Form(form): Form<BTreeMap<String, String>>| async move {
             assert_eq!(
-                (form["grant_type"].as_str(), form["refresh_token"].as_str(), form["scope"].as_str()),
+                (
+                    form["grant_type"].as_str(),
+                    form["refresh_token"].as_str(),
+                    form["scope"].as_str()
+                ),
                 ("refresh_token", "idt", "repository:app:pull,push")
             );
             axum::Json(serde_json::json!({ "access_token": "granted" }))
@@ -94,8 +112,21 @@ async fn an_identity_token_is_sent_as_a_refresh_token_and_never_as_a_password() 
     credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
     let tokens = Tokens::new(reqwest::Client::new(), credentials);
     let repository: Repository = format!("{host}/app").parse().unwrap();
-    assert!(tokens.obtain(&format!("Bearer realm=\"http://{host}/token\",service=\"r\""), &repository, &Access::Push, None).await.unwrap());
-    assert_eq!(tokens.known(&repository, &Access::Push).await.unwrap().to_str().unwrap(), "Bearer granted");
+    assert!(
+        tokens
+            .obtain(
+                &format!("Bearer realm=\"http://{host}/token\",service=\"r\""),
+                &repository,
+                &Access::Push,
+                None
+            )
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        tokens.known(&repository, &Access::Push).await.unwrap().to_str().unwrap(),
+        "Bearer granted"
+    );
 }
 
 #[tokio::test]
@@ -122,11 +153,18 @@ async fn the_workflows_own_token_goes_to_no_host_that_a_registry_names() {
         credentials.add("127.0.0.1:1", "x-access-token", secret);
         credentials.bind("t0ken".to_owned().into(), Server::of("https://github.com"));
         let tokens = Tokens::new(reqwest::Client::new(), credentials);
-        let error = obtained(&tokens, "127.0.0.1:1", &format!("http://{service}/token")).await.unwrap_err();
-        assert!(error.to_string().contains("the workflow's own token goes to hosts of `github.com` alone"), "{error}");
+        let error =
+            obtained(&tokens, "127.0.0.1:1", &format!("http://{service}/token")).await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("the workflow's own token goes to hosts of `github.com` alone"),
+            "{error}"
+        );
     }
     assert!(seen.lock().unwrap().is_empty());
-    // To the registry's own host it goes, and the password of somebody else goes where the registry says.
+    // To the registry's own host it goes, and the password of somebody else goes where the registry
+    // says.
     let mut credentials = Credentials::default();
     credentials.add(&service, "x-access-token", password("t0ken"));
     credentials.add("127.0.0.1:1", "u", password("p"));
@@ -175,14 +213,22 @@ fn credentials_go_to_no_address_that_is_not_safe() {
         ("ghcr.io", "data:text/plain,x", None),
     ] {
         let url = Url::parse(realm).unwrap();
-        assert_eq!(service_host(&url, registry, &Plain::of(["r.lan:5000".to_owned()])).ok().as_deref(), host, "{registry}: {realm}");
+        assert_eq!(
+            service_host(&url, registry, &Plain::of(["r.lan:5000".to_owned()])).ok().as_deref(),
+            host,
+            "{registry}: {realm}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_token_service_that_drips_or_never_ends_is_left() {
-    for (realm, why) in [(bad::dripping().await, "broke off"), (bad::endless().await, "larger than 1048576 bytes")] {
-        for secret in [None, Some(password("p")), Some(Secret::IdentityToken("i".to_owned().into()))] {
+    for (realm, why) in
+        [(bad::dripping().await, "broke off"), (bad::endless().await, "larger than 1048576 bytes")]
+    {
+        for secret in
+            [None, Some(password("p")), Some(Secret::IdentityToken("i".to_owned().into()))]
+        {
             let mut credentials = Credentials::default();
             if let Some(secret) = secret {
                 credentials.add("127.0.0.1:1", "u", secret);

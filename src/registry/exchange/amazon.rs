@@ -1,5 +1,5 @@
-//! Amazon ECR: a role for the run's OIDC token, and a registry password for the keys of a role or a user.
-//! It never stores the keys, and asks for nothing but the one password.
+//! Amazon ECR: a role for the run's OIDC token, and a registry password for the keys of a role or a
+//! user. It never stores the keys, and asks for nothing but the one password.
 //!
 //! Specifications: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>,
 //! <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html>,
@@ -23,13 +23,20 @@ use super::{Endpoints, Result, sigv4};
 const SESSION_NAME: &str = "supply-action";
 const JSON: &str = "application/x-amz-json-1.1";
 
-/// What `aud` must hold; China has an identity provider of its own: <https://github.com/aws-actions/configure-aws-credentials#audience>.
+/// What `aud` must hold; China has an identity provider of its own:
+/// <https://github.com/aws-actions/configure-aws-credentials#audience>.
 pub(super) fn audience(ecr: &Ecr) -> &'static str {
     if ecr.partition() == "aws-cn" { "sts.amazonaws.com.cn" } else { "sts.amazonaws.com" }
 }
 
 /// Keys of a role, for one hour.
-pub(super) async fn assume(http: &reqwest::Client, endpoints: &Endpoints, role: &str, ecr: &Ecr, token: &SecretString) -> Result<AwsKeys> {
+pub(super) async fn assume(
+    http: &reqwest::Client,
+    endpoints: &Endpoints,
+    role: &str,
+    ecr: &Ecr,
+    token: &SecretString,
+) -> Result<AwsKeys> {
     let call = Call {
         service: Service::AwsSts,
         url: format!("{}/", at(&endpoints.sts_aws, ecr)),
@@ -64,15 +71,28 @@ pub(super) async fn login(
     now: jiff::Timestamp,
 ) -> Result<(String, SecretString)> {
     let (service, name, target, endpoint) = if ecr.public {
-        (Service::EcrPublic, "ecr-public", "SpencerFrontendService.GetAuthorizationToken", &endpoints.ecr_public)
+        (
+            Service::EcrPublic,
+            "ecr-public",
+            "SpencerFrontendService.GetAuthorizationToken",
+            &endpoints.ecr_public,
+        )
     } else {
-        (Service::Ecr, "ecr", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", &endpoints.ecr)
+        (
+            Service::Ecr,
+            "ecr",
+            "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
+            &endpoints.ecr,
+        )
     };
     let call = Call {
         service,
         url: format!("{}/", at(endpoint, ecr)),
         subject: format!("a login at `{registry}`"),
-        secrets: [&keys.access_key_id, &keys.secret_access_key].into_iter().chain(&keys.session_token).collect(),
+        secrets: [&keys.access_key_id, &keys.secret_access_key]
+            .into_iter()
+            .chain(&keys.session_token)
+            .collect(),
     };
     let body = "{}";
     let host = Url::parse(&call.url).ok().and_then(|url| {
@@ -92,12 +112,18 @@ pub(super) async fn login(
     let authorization = sigv4::authorization(keys, &scope, "POST", &headers, body.as_bytes(), now);
     headers.insert("authorization", authorization);
     let answer = call
-        .send(|| headers.iter().fold(http.post(&call.url).body(body), |request, (name, value)| request.header(*name, hidden(value))))
+        .send(|| {
+            headers.iter().fold(http.post(&call.url).body(body), |request, (name, value)| {
+                request.header(*name, hidden(value))
+            })
+        })
         .await?;
-    user_and_password(&answer).ok_or_else(|| call.unusable("something that holds no authorization token"))
+    user_and_password(&answer)
+        .ok_or_else(|| call.unusable("something that holds no authorization token"))
 }
 
-/// A header value that no log of the HTTP library shows. What a header cannot carry is not sent, and so refused.
+/// A header value that no log of the HTTP library shows. What a header cannot carry is not sent,
+/// and so refused.
 fn hidden(value: &str) -> HeaderValue {
     let mut value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
     value.set_sensitive(true);
@@ -132,7 +158,8 @@ fn user_and_password(answer: &[u8]) -> Option<(String, SecretString)> {
     };
     let plain = String::from_utf8(STANDARD.decode(token.expose_secret()).ok()?).ok()?;
     let (username, password) = plain.split_once(':')?;
-    (!username.is_empty() && !password.is_empty()).then(|| (username.to_owned(), password.to_owned().into()))
+    (!username.is_empty() && !password.is_empty())
+        .then(|| (username.to_owned(), password.to_owned().into()))
 }
 
 #[cfg(test)]
@@ -182,23 +209,43 @@ mod tests {
         )
     }
 
-    async fn by(method: &Method, sts: &Stub, api: &Stub) -> (Result<(String, SecretString)>, Vec<String>) {
-        let endpoints = Endpoints { sts_aws: sts.url.clone(), ecr: api.url.clone(), ecr_public: api.url.clone(), ..Endpoints::default() };
+    async fn by(
+        method: &Method,
+        sts: &Stub,
+        api: &Stub,
+    ) -> (Result<(String, SecretString)>, Vec<String>) {
+        let endpoints = Endpoints {
+            sts_aws: sts.url.clone(),
+            ecr: api.url.clone(),
+            ecr_public: api.url.clone(),
+            ..Endpoints::default()
+        };
         let audiences = Mutex::default();
         let now = "2026-01-02T03:04:05Z".parse().unwrap();
-        let outcome = super::super::login(&reqwest::Client::new(), &endpoints, method, REGISTRY, runner(&audiences), now).await;
+        let outcome = super::super::login(
+            &reqwest::Client::new(),
+            &endpoints,
+            method,
+            REGISTRY,
+            runner(&audiences),
+            now,
+        )
+        .await;
         (outcome, audiences.into_inner().unwrap())
     }
 
     async fn by_role(sts: &Stub, api: &Stub) -> Result<(String, SecretString)> {
-        let (outcome, audiences) = by(&Method::AwsRole { role: ROLE.to_owned(), ecr: ecr() }, sts, api).await;
+        let (outcome, audiences) =
+            by(&Method::AwsRole { role: ROLE.to_owned(), ecr: ecr() }, sts, api).await;
         assert_eq!(audiences, ["sts.amazonaws.com"]);
         outcome
     }
 
     /// HMAC-SHA256 from RFC 2104, so that the signature is judged by other code than made it.
     fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-        let padded = |pad: u8| -> Vec<u8> { (0..64).map(|place| key.get(place).unwrap_or(&0) ^ pad).collect() };
+        let padded = |pad: u8| -> Vec<u8> {
+            (0..64).map(|place| key.get(place).unwrap_or(&0) ^ pad).collect()
+        };
         let inner = Sha256::digest([padded(0x36), text.as_bytes().to_vec()].concat());
         Sha256::digest([padded(0x5c), inner.to_vec()].concat()).to_vec()
     }
@@ -214,7 +261,10 @@ mod tests {
         for must in ["host", "content-type", "x-amz-date", "x-amz-target"] {
             assert!(names.split(';').any(|name| name == must), "{names}");
         }
-        assert_eq!(names.contains("x-amz-security-token"), seen.headers.contains_key("x-amz-security-token"));
+        assert_eq!(
+            names.contains("x-amz-security-token"),
+            seen.headers.contains_key("x-amz-security-token")
+        );
         let mut canonical = "POST\n/\n\n".to_owned();
         for name in names.split(';') {
             canonical.push_str(&format!("{name}:{}\n", seen.header(name)));
@@ -244,13 +294,19 @@ mod tests {
             ("Version", "2011-06-15"),
             ("WebIdentityToken", TOKEN),
         ];
-        assert_eq!(asked.form(), expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        assert_eq!(
+            asked.form(),
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+        );
         assert_eq!(asked.header("authorization"), "", "this call is not signed");
 
         let asked = &api.seen()[0];
         assert_eq!((asked.request.as_str(), asked.body.as_str()), ("POST /", "{}"));
         assert_eq!(asked.header("content-type"), "application/x-amz-json-1.1");
-        assert_eq!(asked.header("x-amz-target"), "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken");
+        assert_eq!(
+            asked.header("x-amz-target"),
+            "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+        );
         assert_eq!(asked.header("x-amz-security-token"), SESSION);
         assert_eq!(asked.header("x-amz-date"), "20260102T030405Z");
         assert!(asked.header("authorization").contains("Credential=ASgeIAIOSFODNN7EXAMPLE/"));
@@ -259,7 +315,11 @@ mod tests {
 
     #[tokio::test]
     async fn keys_of_a_user_need_no_token_and_serve_the_public_registry() {
-        let keys = AwsKeys { access_key_id: "AKIDEXAMPLE".into(), secret_access_key: SECRET.into(), session_token: None };
+        let keys = AwsKeys {
+            access_key_id: "AKIDEXAMPLE".into(),
+            secret_access_key: SECRET.into(),
+            session_token: None,
+        };
         let ecr = Ecr { public: true, region: "us-east-1".to_owned(), domain: "amazonaws.com" };
         let (sts, api) = (Stub::serve([]).await, Stub::serve([(200, PUBLIC)]).await);
         let (outcome, audiences) = by(&Method::AwsKeys { keys, ecr }, &sts, &api).await;
@@ -273,7 +333,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_role_that_may_not_be_assumed_says_what_its_trust_policy_needs() {
-        let body = denied("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
+        let body =
+            denied("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
         let (sts, api) = (Stub::serve([(403, body.as_str())]).await, Stub::serve([]).await);
         let told = told(by_role(&sts, &api).await.unwrap_err(), &[]);
         assert!(
@@ -288,15 +349,28 @@ mod tests {
     #[tokio::test]
     async fn each_refusal_of_sts_has_its_remedy() {
         for (status, code, message, remedy) in [
-            (400, "ExpiredTokenException", format!("Token expired: {TOKEN}"), "the OIDC token was too old"),
-            (400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account".to_owned(), "add the identity provider"),
+            (
+                400,
+                "ExpiredTokenException",
+                format!("Token expired: {TOKEN}"),
+                "the OIDC token was too old",
+            ),
+            (
+                400,
+                "InvalidIdentityToken",
+                "No OpenIDConnect provider found in your account".to_owned(),
+                "add the identity provider",
+            ),
             (403, "RegionDisabledException", "STS is not activated".to_owned(), "activate STS"),
             (400, "ValidationError", "1 validation error".to_owned(), "check the ARN"),
         ] {
             let body = denied(code, &message);
             let (sts, api) = (Stub::serve([(status, body.as_str())]).await, Stub::serve([]).await);
             let told = told(by_role(&sts, &api).await.unwrap_err(), &[]);
-            assert!(told.contains(&format!("HTTP {status}: {code}: ")) && told.contains(remedy), "{told}");
+            assert!(
+                told.contains(&format!("HTTP {status}: {code}: ")) && told.contains(remedy),
+                "{told}"
+            );
         }
     }
 
@@ -304,7 +378,11 @@ mod tests {
     async fn passing_failures_of_both_services_are_tried_again() {
         let later = denied("IDPCommunicationError", "try again");
         let sts = Stub::serve([(503, ""), (400, later.as_str()), (200, ASSUMED)]).await;
-        let api = Stub::serve([(400, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#), (200, PRIVATE)]).await;
+        let api = Stub::serve([
+            (400, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#),
+            (200, PRIVATE),
+        ])
+        .await;
         by_role(&sts, &api).await.unwrap();
         assert_eq!((sts.seen().len(), api.seen().len()), (3, 2));
         assert_signed(&api.seen()[1], SECRET, "20260102/eu-west-1/ecr/aws4_request");
@@ -322,24 +400,46 @@ mod tests {
         assert!(told.contains("| allow `ecr:GetAuthorizationToken`"), "{told}");
         let body = r#"{"__type":"UnrecognizedClientException","message":"The security token included in the request is invalid."}"#;
         let (sts, api) = (Stub::serve([(200, ASSUMED)]).await, Stub::serve([(400, body)]).await);
-        let told = super::super::stub::told(by_role(&sts, &api).await.unwrap_err(), &[SECRET, SESSION]);
+        let told =
+            super::super::stub::told(by_role(&sts, &api).await.unwrap_err(), &[SECRET, SESSION]);
         assert!(told.contains("| check `AWS_ACCESS_KEY_ID`"), "{told}");
     }
 
     #[tokio::test]
     async fn nonsense_is_not_quoted() {
-        for body in ["", "<html>s3cret</html>", "<AccessKeyId>a</AccessKeyId><SecretAccessKey>s3cret</SecretAccessKey>", "{\"s3cret\":1}"] {
+        for body in [
+            "",
+            "<html>s3cret</html>",
+            "<AccessKeyId>a</AccessKeyId><SecretAccessKey>s3cret</SecretAccessKey>",
+            "{\"s3cret\":1}",
+        ] {
             let (sts, api) = (Stub::serve([(200, body)]).await, Stub::serve([]).await);
             let error = by_role(&sts, &api).await.unwrap_err();
-            assert!(matches!(error, ExchangeError::Unusable { service: Service::AwsSts, .. }), "{error}");
+            assert!(
+                matches!(error, ExchangeError::Unusable { service: Service::AwsSts, .. }),
+                "{error}"
+            );
             told(error, &["s3cret"]);
         }
         // No JSON, no data, then: not base64, no colon, no password, an empty list.
-        let data = |token: &str| format!(r#"{{"authorizationData":[{{"authorizationToken":"{token}"}}]}}"#);
-        for body in ["".into(), "{}".into(), data("s3cret!"), data("QVdT"), data("QVdTOg=="), r#"{"authorizationData":[]}"#.into()] {
-            let (sts, api) = (Stub::serve([(200, ASSUMED)]).await, Stub::serve([(200, body.as_str())]).await);
+        let data = |token: &str| {
+            format!(r#"{{"authorizationData":[{{"authorizationToken":"{token}"}}]}}"#)
+        };
+        for body in [
+            "".into(),
+            "{}".into(),
+            data("s3cret!"),
+            data("QVdT"),
+            data("QVdTOg=="),
+            r#"{"authorizationData":[]}"#.into(),
+        ] {
+            let (sts, api) =
+                (Stub::serve([(200, ASSUMED)]).await, Stub::serve([(200, body.as_str())]).await);
             let error = by_role(&sts, &api).await.unwrap_err();
-            assert!(matches!(error, ExchangeError::Unusable { service: Service::Ecr, .. }), "{error}");
+            assert!(
+                matches!(error, ExchangeError::Unusable { service: Service::Ecr, .. }),
+                "{error}"
+            );
             told(error, &["s3cret", SECRET, SESSION]);
         }
     }
@@ -349,10 +449,17 @@ mod tests {
         let endpoints = Endpoints::default();
         assert_eq!(at(&endpoints.sts_aws, &ecr()), "https://sts.eu-west-1.amazonaws.com");
         assert_eq!(at(&endpoints.ecr, &ecr()), "https://api.ecr.eu-west-1.amazonaws.com");
-        let china = Ecr { public: false, region: "cn-north-1".to_owned(), domain: "amazonaws.com.cn" };
+        let china =
+            Ecr { public: false, region: "cn-north-1".to_owned(), domain: "amazonaws.com.cn" };
         assert_eq!(at(&endpoints.ecr, &china), "https://api.ecr.cn-north-1.amazonaws.com.cn");
-        assert_eq!((audience(&ecr()), audience(&china)), ("sts.amazonaws.com", "sts.amazonaws.com.cn"));
+        assert_eq!(
+            (audience(&ecr()), audience(&china)),
+            ("sts.amazonaws.com", "sts.amazonaws.com.cn")
+        );
         let public = Ecr { public: true, region: "us-east-1".to_owned(), domain: "amazonaws.com" };
-        assert_eq!(at(&endpoints.ecr_public, &public), "https://api.ecr-public.us-east-1.amazonaws.com");
+        assert_eq!(
+            at(&endpoints.ecr_public, &public),
+            "https://api.ecr-public.us-east-1.amazonaws.com"
+        );
     }
 }

@@ -1,9 +1,12 @@
-//! Azure Container Registry: an access token of Microsoft Entra for the run's OIDC token, and a refresh token of the
-//! registry for that. It never asks for a token that could manage Azure, only for one that registries take.
+//! Azure Container Registry: an access token of Microsoft Entra for the run's OIDC token, and a
+//! refresh token of the registry for that. It never asks for a token that could manage Azure, only
+//! for one that registries take.
 //!
-//! Specifications: <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow> (third case),
-//! <https://learn.microsoft.com/azure/container-registry/container-registry-disable-authentication-as-arm> (the scope),
-//! <https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>.
+//! Specifications:
+//! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow> (third
+//! case),
+//! <https://learn.microsoft.com/azure/container-registry/container-registry-disable-authentication-as-arm>
+//! (the scope), <https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -14,7 +17,8 @@ use super::{Endpoints, Result};
 
 /// What `aud` must hold.
 pub(super) const AUDIENCE: &str = "api://AzureADTokenExchange";
-/// Every registry takes it; that of Azure's management is refused where `authentication-as-arm` is off.
+/// Every registry takes it; that of Azure's management is refused where `authentication-as-arm` is
+/// off.
 const SCOPE: &str = "https://containerregistry.azure.net/.default";
 /// The user name that says the password is a refresh token.
 const USERNAME: &str = "00000000-0000-0000-0000-000000000000";
@@ -81,7 +85,12 @@ async fn refresh_token(
         subject: format!("a login at `{registry}`"),
         secrets: vec![access],
     };
-    let form = [("grant_type", "access_token"), ("service", registry), ("tenant", tenant_id), ("access_token", access.expose_secret())];
+    let form = [
+        ("grant_type", "access_token"),
+        ("service", registry),
+        ("tenant", tenant_id),
+        ("access_token", access.expose_secret()),
+    ];
     let answer = call.send(|| http.post(&call.url).form(&form)).await?;
     serde_json::from_slice(&answer)
         .ok()
@@ -104,11 +113,23 @@ mod tests {
     const REFRESH: &str = r#"{"refresh_token":"acr.refresh"}"#;
 
     async fn by(entra: &Stub, acr: &Stub) -> Result<(String, SecretString)> {
-        let endpoints = Endpoints { microsoft: entra.url.clone(), acr: acr.url.clone(), ..Endpoints::default() };
+        let endpoints = Endpoints {
+            microsoft: entra.url.clone(),
+            acr: acr.url.clone(),
+            ..Endpoints::default()
+        };
         let method = Method::Azure { client_id: CLIENT.to_owned(), tenant_id: TENANT.to_owned() };
         let audiences = Mutex::default();
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let outcome = super::super::login(&reqwest::Client::new(), &endpoints, &method, "octo.azurecr.io", runner(&audiences), now).await;
+        let outcome = super::super::login(
+            &reqwest::Client::new(),
+            &endpoints,
+            &method,
+            "octo.azurecr.io",
+            runner(&audiences),
+            now,
+        )
+        .await;
         assert_eq!(audiences.into_inner().unwrap(), ["api://AzureADTokenExchange"]);
         outcome
     }
@@ -119,9 +140,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_application_gives_a_refresh_token_of_the_registry() {
-        let (entra, acr) = (Stub::serve([(503, ""), (200, ACCESS)]).await, Stub::serve([(502, ""), (200, REFRESH)]).await);
+        let (entra, acr) = (
+            Stub::serve([(503, ""), (200, ACCESS)]).await,
+            Stub::serve([(502, ""), (200, REFRESH)]).await,
+        );
         let (username, password) = by(&entra, &acr).await.unwrap();
-        assert_eq!((username.as_str(), password.expose_secret()), ("00000000-0000-0000-0000-000000000000", "acr.refresh"));
+        assert_eq!(
+            (username.as_str(), password.expose_secret()),
+            ("00000000-0000-0000-0000-000000000000", "acr.refresh")
+        );
         assert_eq!((entra.seen().len(), acr.seen().len()), (2, 2));
         let asked = &entra.seen()[1];
         assert_eq!(asked.request, format!("POST /{TENANT}/oauth2/v2.0/token"));
@@ -135,8 +162,12 @@ mod tests {
         assert_eq!(asked.form(), expected);
         let asked = &acr.seen()[1];
         assert_eq!(asked.request, "POST /oauth2/exchange");
-        let expected =
-            form(&[("access_token", "entra.access"), ("grant_type", "access_token"), ("service", "octo.azurecr.io"), ("tenant", TENANT)]);
+        let expected = form(&[
+            ("access_token", "entra.access"),
+            ("grant_type", "access_token"),
+            ("service", "octo.azurecr.io"),
+            ("tenant", TENANT),
+        ]);
         assert_eq!(asked.form(), expected);
     }
 
@@ -148,8 +179,18 @@ mod tests {
         );
         let tenant = r#"{"error":"unauthorized_client","error_description":"AADSTS700016: Application not found in the directory."}"#;
         for (status, body, says, remedy) in [
-            (401, unknown, "subject 'repo:octo/app:ref:refs/heads/main'. Trace ID: 0", "needs a federated credential"),
-            (401, expired.as_str(), "Client assertion *** is not within", "needs a federated credential"),
+            (
+                401,
+                unknown,
+                "subject 'repo:octo/app:ref:refs/heads/main'. Trace ID: 0",
+                "needs a federated credential",
+            ),
+            (
+                401,
+                expired.as_str(),
+                "Client assertion *** is not within",
+                "needs a federated credential",
+            ),
             (400, tenant, "AADSTS700016", "check `azure-client-id`"),
         ] {
             let (entra, acr) = (Stub::serve([(status, body)]).await, Stub::serve([]).await);
@@ -170,14 +211,26 @@ mod tests {
 
     #[tokio::test]
     async fn nonsense_is_not_quoted() {
-        for body in ["", "s3cret", "{\"token\":\"s3cret\"}", "{\"access_token\":\"\"}", "{\"access_token\":{\"s3cret\":1}}"] {
+        for body in [
+            "",
+            "s3cret",
+            "{\"token\":\"s3cret\"}",
+            "{\"access_token\":\"\"}",
+            "{\"access_token\":{\"s3cret\":1}}",
+        ] {
             let (entra, acr) = (Stub::serve([(200, body)]).await, Stub::serve([(200, body)]).await);
             let error = by(&entra, &acr).await.unwrap_err();
-            assert!(matches!(error, ExchangeError::Unusable { service: Service::Entra, .. }), "{error}");
+            assert!(
+                matches!(error, ExchangeError::Unusable { service: Service::Entra, .. }),
+                "{error}"
+            );
             told(error, &["s3cret"]);
             let entra = Stub::serve([(200, ACCESS)]).await;
             let error = by(&entra, &acr).await.unwrap_err();
-            assert!(matches!(error, ExchangeError::Unusable { service: Service::Acr, .. }), "{error}");
+            assert!(
+                matches!(error, ExchangeError::Unusable { service: Service::Acr, .. }),
+                "{error}"
+            );
             told(error, &["s3cret", "entra.access"]);
         }
     }

@@ -1,5 +1,6 @@
-//! One request to a token service: retries, limits, and what may be told of its answer. It never quotes a body, since
-//! bodies hold tokens: only the code and the message of the documented error formats, without any secret that was sent.
+//! One request to a token service: retries, limits, and what may be told of its answer. It never
+//! quotes a body, since bodies hold tokens: only the code and the message of the documented error
+//! formats, without any secret that was sent.
 
 use std::time::Duration;
 
@@ -34,7 +35,11 @@ impl Call<'_> {
     }
 
     /// As `send`; each attempt may take so long, from the connection to the last byte.
-    async fn send_within(&self, within: Duration, request: impl Fn() -> RequestBuilder) -> Result<Vec<u8>> {
+    async fn send_within(
+        &self,
+        within: Duration,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Vec<u8>> {
         let (service, url) = (self.service, self.url.as_str());
         let mut attempts = 0;
         loop {
@@ -43,16 +48,36 @@ impl Call<'_> {
                 Ok((status, body)) if status.is_success() => return Ok(body),
                 Ok((status, body)) => {
                     let Told { code, told } = self.told(&body);
-                    let (url, subject, status) = (url.to_owned(), self.subject.clone(), status.as_u16());
+                    let (url, subject, status) =
+                        (url.to_owned(), self.subject.clone(), status.as_u16());
                     if !is_passing(status, &code) {
-                        return Err(ExchangeError::Refused { service, url, subject, status, code, told });
+                        return Err(ExchangeError::Refused {
+                            service,
+                            url,
+                            subject,
+                            status,
+                            code,
+                            told,
+                        });
                     }
                     if attempts == ATTEMPTS {
-                        return Err(ExchangeError::Unwell { service, url, subject, attempts, status, told });
+                        return Err(ExchangeError::Unwell {
+                            service,
+                            url,
+                            subject,
+                            attempts,
+                            status,
+                            told,
+                        });
                     }
                 }
                 Err(error) if attempts == ATTEMPTS || error.is_builder() || error.is_timeout() => {
-                    return Err(ExchangeError::Unreachable { service, url: url.to_owned(), attempts, cause: cause(&error) });
+                    return Err(ExchangeError::Unreachable {
+                        service,
+                        url: url.to_owned(),
+                        attempts,
+                        cause: cause(&error),
+                    });
                 }
                 Err(_) => {}
             }
@@ -63,14 +88,22 @@ impl Call<'_> {
     }
 
     pub(super) fn unusable(&self, what: &'static str) -> ExchangeError {
-        ExchangeError::Unusable { service: self.service, url: self.url.clone(), subject: self.subject.clone(), what }
+        ExchangeError::Unusable {
+            service: self.service,
+            url: self.url.clone(),
+            subject: self.subject.clone(),
+            what,
+        }
     }
 
     fn told(&self, body: &[u8]) -> Told {
         let (code, message) = code_and_message(body).unwrap_or_default();
         let code = self.quotable(&code);
         let message = self.quotable(&message);
-        let told = [&code, &message].into_iter().filter(|part| !part.is_empty()).fold(String::new(), |told, part| told + ": " + part);
+        let told = [&code, &message]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .fold(String::new(), |told, part| told + ": " + part);
         Told { code, told }
     }
 
@@ -82,8 +115,10 @@ impl Call<'_> {
                 text = text.replace(secret.expose_secret(), "***");
             }
         }
-        let line: Vec<&str> =
-            text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty()).collect();
+        let line: Vec<&str> = text
+            .split(|letter: char| letter.is_whitespace() || letter.is_control())
+            .filter(|word| !word.is_empty())
+            .collect();
         without_tokens(&line.join(" ")).chars().take(QUOTED).collect()
     }
 }
@@ -93,7 +128,9 @@ struct Told {
     told: String,
 }
 
-async fn answered(request: RequestBuilder) -> std::result::Result<(StatusCode, Vec<u8>), reqwest::Error> {
+async fn answered(
+    request: RequestBuilder,
+) -> std::result::Result<(StatusCode, Vec<u8>), reqwest::Error> {
     let mut response = request.send().await?;
     let status = response.status();
     let mut body = Vec::new();
@@ -107,10 +144,18 @@ async fn answered(request: RequestBuilder) -> std::result::Result<(StatusCode, V
     Ok((status, body))
 }
 
-/// AWS says "not now" with 400 too: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>.
+/// AWS says "not now" with 400 too:
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>.
 fn is_passing(status: u16, code: &str) -> bool {
     matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
-        || matches!(code, "IDPCommunicationError" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "ServerException")
+        || matches!(
+            code,
+            "IDPCommunicationError"
+                | "Throttling"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "ServerException"
+        )
 }
 
 /// Code and message of an error in one of the documented formats.
@@ -121,7 +166,8 @@ fn code_and_message(body: &[u8]) -> Option<(String, String)> {
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if let Some(kind) = json["__type"].as_str() {
-        // AWS JSON 1.1: `com.amazon.coral.service#AccessDeniedException`, and `message` in either case.
+        // AWS JSON 1.1: `com.amazon.coral.service#AccessDeniedException`, and `message` in either
+        // case.
         let message = if json["message"].is_string() { &json["message"] } else { &json["Message"] };
         return Some((kind.rsplit('#').next().unwrap_or(kind).to_owned(), text(message)));
     }
@@ -136,12 +182,18 @@ fn code_and_message(body: &[u8]) -> Option<(String, String)> {
     }
 }
 
-/// The text of the first element of this name. Enough for the flat answers of AWS's query API, which has no attributes there.
+/// The text of the first element of this name. Enough for the flat answers of AWS's query API,
+/// which has no attributes there.
 pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     let text = text.trim();
-    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&");
+    let plain = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&");
     (!text.contains('<')).then_some(plain)
 }
 
@@ -157,7 +209,9 @@ fn without_tokens(text: &str) -> String {
     let mut rest = text;
     while let Some(start) = rest.find("eyJ") {
         let (before, token) = rest.split_at(start);
-        let end = token.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_.=+/".contains(letter))).unwrap_or(token.len());
+        let end = token
+            .find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_.=+/".contains(letter)))
+            .unwrap_or(token.len());
         kept.push_str(before);
         kept.push_str("***");
         rest = &token[end..];
@@ -173,17 +227,30 @@ mod tests {
     async fn call(stub: &Stub, secret: &str) -> Result<Vec<u8>> {
         let secret = SecretString::from(secret.to_owned());
         let http = reqwest::Client::new();
-        let call = Call { service: Service::Acr, url: stub.url.clone(), subject: "a login".into(), secrets: vec![&secret] };
+        let call = Call {
+            service: Service::Acr,
+            url: stub.url.clone(),
+            subject: "a login".into(),
+            secrets: vec![&secret],
+        };
         call.send(|| http.post(&call.url).body("x")).await
     }
 
     #[test]
     fn the_documented_error_formats_are_read() {
         for (body, code, message) in [
-            (r#"{"__type":"com.amazon#AccessDeniedException","Message":"no"}"#, "AccessDeniedException", "no"),
+            (
+                r#"{"__type":"com.amazon#AccessDeniedException","Message":"no"}"#,
+                "AccessDeniedException",
+                "no",
+            ),
             (r#"{"__type":"ServerException","message":"no"}"#, "ServerException", "no"),
             (r#"{"error":"invalid_grant","error_description":"no"}"#, "invalid_grant", "no"),
-            (r#"{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED"}}"#, "PERMISSION_DENIED", "no"),
+            (
+                r#"{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED"}}"#,
+                "PERMISSION_DENIED",
+                "no",
+            ),
             (r#"{"errors":[{"code":"UNAUTHORIZED","message":"no"}]}"#, "UNAUTHORIZED", "no"),
             (
                 "<ErrorResponse xmlns=\"x\">\n <Error>\n<Type>Sender</Type><Code>AccessDenied</Code><Message>a &lt;b&gt; &amp;lt;</Message></Error></ErrorResponse>",
@@ -191,9 +258,23 @@ mod tests {
                 "a <b> &lt;",
             ),
         ] {
-            assert_eq!(code_and_message(body.as_bytes()), Some((code.to_owned(), message.to_owned())), "{body}");
+            assert_eq!(
+                code_and_message(body.as_bytes()),
+                Some((code.to_owned(), message.to_owned())),
+                "{body}"
+            );
         }
-        for body in ["", "{}", "[]", "null", "{\"error\":1}", "<html>", "<Code>", "<Code><a></Code>", "{\"errors\":[]}"] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "{\"error\":1}",
+            "<html>",
+            "<Code>",
+            "<Code><a></Code>",
+            "{\"errors\":[]}",
+        ] {
             assert_eq!(code_and_message(body.as_bytes()), None, "{body}");
         }
         assert_eq!(code_and_message(&[0xff, 0xfe]), None);
@@ -204,7 +285,10 @@ mod tests {
         let body = r#"{"error":"invalid_grant","error_description":"bad s3cret\r\nand (eyJhbGciOi.eyJpc3.x-_y) and eyJ"}"#;
         let stub = Stub::serve([(400, body)]).await;
         let error = call(&stub, "s3cret").await.unwrap_err().to_string();
-        assert!(error.ends_with("refused a login: HTTP 400: invalid_grant: bad *** and (***) and ***"), "{error}");
+        assert!(
+            error.ends_with("refused a login: HTTP 400: invalid_grant: bad *** and (***) and ***"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
@@ -226,7 +310,8 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let http = reqwest::Client::new();
-        let call = Call { service: Service::Entra, url, subject: "a login".into(), secrets: Vec::new() };
+        let call =
+            Call { service: Service::Entra, url, subject: "a login".into(), secrets: Vec::new() };
         let error = call.send(|| http.post(&call.url)).await.unwrap_err();
         assert!(matches!(error, ExchangeError::Unreachable { attempts: 4, .. }), "{error}");
         assert!(crate::error::Remedied::remedy(&error).is_some());
@@ -236,8 +321,12 @@ mod tests {
     async fn a_service_that_drips_is_left() {
         let url = crate::answer::bad::dripping().await;
         let http = reqwest::Client::new();
-        let call = Call { service: Service::Entra, url, subject: "a login".into(), secrets: Vec::new() };
-        let error = call.send_within(Duration::from_millis(100), || http.post(&call.url)).await.unwrap_err();
+        let call =
+            Call { service: Service::Entra, url, subject: "a login".into(), secrets: Vec::new() };
+        let error = call
+            .send_within(Duration::from_millis(100), || http.post(&call.url))
+            .await
+            .unwrap_err();
         assert!(matches!(error, ExchangeError::Unreachable { attempts: 1, .. }), "{error}");
     }
 

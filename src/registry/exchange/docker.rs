@@ -1,5 +1,5 @@
-//! The logins in a Docker `config.json` that `docker login` wrote. It never starts a credential helper: helpers are
-//! programs of the machine that wrote the file, and are not in this container.
+//! The logins in a Docker `config.json` that `docker login` wrote. It never starts a credential
+//! helper: helpers are programs of the machine that wrote the file, and are not in this container.
 //!
 //! Format: <https://docs.docker.com/reference/cli/docker/login/#credential-stores>.
 
@@ -16,7 +16,8 @@ use crate::error::Remedied;
 #[derive(Debug, Default)]
 pub struct DockerConfig {
     pub logins: Vec<DockerLogin>,
-    /// Those whose logins lie elsewhere. No failure where another input gives a login, or none is needed.
+    /// Those whose logins lie elsewhere. No failure where another input gives a login, or none is
+    /// needed.
     pub elsewhere: Vec<NeedsHelper>,
 }
 
@@ -28,7 +29,8 @@ pub enum DockerLogin {
         username: String,
         password: SecretString,
     },
-    /// For the token service's `grant_type=refresh_token`: <https://distribution.github.io/distribution/spec/auth/oauth/>.
+    /// For the token service's `grant_type=refresh_token`:
+    /// <https://distribution.github.io/distribution/spec/auth/oauth/>.
     IdentityToken {
         registry: String,
         token: SecretString,
@@ -37,7 +39,9 @@ pub enum DockerLogin {
 
 /// A login that only a credential helper can tell.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the login at `{registry}` is kept by the credential helper `docker-credential-{helper}`, which is not in this container")]
+#[error(
+    "the login at `{registry}` is kept by the credential helper `docker-credential-{helper}`, which is not in this container"
+)]
 pub struct NeedsHelper {
     pub registry: String,
     pub helper: String,
@@ -60,9 +64,13 @@ impl Remedied for NeedsHelper {
 pub enum DockerConfigError {
     #[error("the Docker `config.json` is not one: line {line}, column {column}")]
     NotJson { line: usize, column: usize },
-    #[error("`auth` of `{registry}` in the Docker `config.json` is not `username:password` in base64")]
+    #[error(
+        "`auth` of `{registry}` in the Docker `config.json` is not `username:password` in base64"
+    )]
     Auth { registry: String },
-    #[error("the entry of `{registry}` in the Docker `config.json` has `{given}` without `{missing}`")]
+    #[error(
+        "the entry of `{registry}` in the Docker `config.json` has `{given}` without `{missing}`"
+    )]
     Half { registry: String, given: &'static str, missing: &'static str },
 }
 
@@ -89,32 +97,46 @@ struct Auth {
     identitytoken: SecretString,
 }
 
-/// Reads the logins at `registries` (their names as in image names); entries of others are not looked at.
+/// Reads the logins at `registries` (their names as in image names); entries of others are not
+/// looked at.
 pub fn docker_config(text: &str, registries: &[&str]) -> Result<DockerConfig, DockerConfigError> {
     // The parser's own message can quote a value.
-    let file: File =
-        serde_json::from_str(text).map_err(|error| DockerConfigError::NotJson { line: error.line(), column: error.column() })?;
+    let file: File = serde_json::from_str(text).map_err(|error| DockerConfigError::NotJson {
+        line: error.line(),
+        column: error.column(),
+    })?;
     let mut found = DockerConfig::default();
     for registry in registries {
-        // `docker.io` alone is a name of Docker Hub that some tools write; the exact name wins over other spellings.
-        let entry = file.auths.get(*registry).or_else(|| file.auths.iter().find(|(key, _)| names(key, registry)).map(|(_, auth)| auth));
+        // `docker.io` alone is a name of Docker Hub that some tools write; the exact name wins over
+        // other spellings.
+        let entry = file.auths.get(*registry).or_else(|| {
+            file.auths.iter().find(|(key, _)| names(key, registry)).map(|(_, auth)| auth)
+        });
         if let Some(login) = entry.map(|entry| login(entry, registry)).transpose()?.flatten() {
             found.logins.push(login);
             continue;
         }
-        let own = file.cred_helpers.iter().find(|(key, _)| names(key, registry)).map(|(_, helper)| helper);
+        let own = file
+            .cred_helpers
+            .iter()
+            .find(|(key, _)| names(key, registry))
+            .map(|(_, helper)| helper);
         // With a store, `docker login` leaves an empty entry behind for each registry.
         let store = (entry.is_some() && !file.creds_store.is_empty()).then_some(&file.creds_store);
         if let Some(helper) = own.or(store) {
-            found.elsewhere.push(NeedsHelper { registry: (*registry).to_owned(), helper: helper.clone() });
+            found
+                .elsewhere
+                .push(NeedsHelper { registry: (*registry).to_owned(), helper: helper.clone() });
         }
     }
     Ok(found)
 }
 
-/// Keys are host names, and for older clients URLs. One with a path of its own is for other tools, and for a part of a registry.
+/// Keys are host names, and for older clients URLs. One with a path of its own is for other tools,
+/// and for a part of a registry.
 fn names(key: &str, registry: &str) -> bool {
-    let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let key =
+        key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     let host = key.strip_suffix("/v1").or_else(|| key.strip_suffix("/v2")).unwrap_or(key);
     let hub = |name: &str| matches!(name, "docker.io" | "index.docker.io" | "registry-1.docker.io");
     host == registry || (hub(host) && hub(registry))
@@ -123,23 +145,39 @@ fn names(key: &str, registry: &str) -> bool {
 fn login(entry: &Auth, registry: &str) -> Result<Option<DockerLogin>, DockerConfigError> {
     let registry = registry.to_owned();
     if !entry.identitytoken.expose_secret().is_empty() {
-        return Ok(Some(DockerLogin::IdentityToken { registry, token: entry.identitytoken.clone() }));
+        return Ok(Some(DockerLogin::IdentityToken {
+            registry,
+            token: entry.identitytoken.clone(),
+        }));
     }
     if !entry.auth.expose_secret().is_empty() {
-        let plain = STANDARD.decode(entry.auth.expose_secret()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let plain = STANDARD
+            .decode(entry.auth.expose_secret())
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
         return match plain.as_deref().and_then(|plain| plain.split_once(':')) {
             // Old clients padded passwords with NUL, and Docker strips it.
-            Some((username, password)) if !username.is_empty() => {
-                Ok(Some(DockerLogin::Password { registry, username: username.to_owned(), password: password.trim_matches('\0').into() }))
-            }
+            Some((username, password)) if !username.is_empty() => Ok(Some(DockerLogin::Password {
+                registry,
+                username: username.to_owned(),
+                password: password.trim_matches('\0').into(),
+            })),
             _ => Err(DockerConfigError::Auth { registry }),
         };
     }
     match (entry.username.as_str(), entry.password.expose_secret()) {
         ("", "") => Ok(None),
-        ("", _) => Err(DockerConfigError::Half { registry, given: "password", missing: "username" }),
-        (_, "") => Err(DockerConfigError::Half { registry, given: "username", missing: "password" }),
-        (username, _) => Ok(Some(DockerLogin::Password { registry, username: username.to_owned(), password: entry.password.clone() })),
+        ("", _) => {
+            Err(DockerConfigError::Half { registry, given: "password", missing: "username" })
+        }
+        (_, "") => {
+            Err(DockerConfigError::Half { registry, given: "username", missing: "password" })
+        }
+        (username, _) => Ok(Some(DockerLogin::Password {
+            registry,
+            username: username.to_owned(),
+            password: entry.password.clone(),
+        })),
     }
 }
 
@@ -151,10 +189,15 @@ mod tests {
     fn check(text: &str, registries: &[&str], expected: &[&str]) {
         let found = docker_config(text, registries).unwrap();
         let logins = found.logins.iter().map(|login| match login {
-            DockerLogin::Password { registry, username, password } => format!("{registry}={username}:{}", password.expose_secret()),
-            DockerLogin::IdentityToken { registry, token } => format!("{registry}={}", token.expose_secret()),
+            DockerLogin::Password { registry, username, password } => {
+                format!("{registry}={username}:{}", password.expose_secret())
+            }
+            DockerLogin::IdentityToken { registry, token } => {
+                format!("{registry}={}", token.expose_secret())
+            }
         });
-        let elsewhere = found.elsewhere.iter().map(|needs| format!("{}!{}", needs.registry, needs.helper));
+        let elsewhere =
+            found.elsewhere.iter().map(|needs| format!("{}!{}", needs.registry, needs.helper));
         assert_eq!(logins.chain(elsewhere).collect::<Vec<_>>(), expected, "{text}");
     }
 
@@ -171,7 +214,11 @@ mod tests {
             "HttpHeaders": { "User-Agent": "Docker-Client/27" }
         }"#;
         let registries = ["ghcr.io", "docker.io", "quay.io", "octo.azurecr.io", "absent.example"];
-        check(text, &registries, &["ghcr.io=u:p:q", "docker.io=hub:s3cret", "quay.io=u:p", "octo.azurecr.io=refresh"]);
+        check(
+            text,
+            &registries,
+            &["ghcr.io=u:p:q", "docker.io=hub:s3cret", "quay.io=u:p", "octo.azurecr.io=refresh"],
+        );
         check("{}", &registries, &[]);
         let debug = format!("{:?}", docker_config(text, &registries).unwrap());
         assert!(!debug.contains("s3cret") && !debug.contains("refresh"), "{debug}");
@@ -206,7 +253,10 @@ mod tests {
             needs.to_string(),
             "the login at `public.ecr.aws` is kept by the credential helper `docker-credential-ecr-login`, which is not in this container"
         );
-        assert_eq!(needs.remedy().unwrap(), "give an entry for `public.ecr.aws` in `registry-auth`, with `aws-role`");
+        assert_eq!(
+            needs.remedy().unwrap(),
+            "give an entry for `public.ecr.aws` in `registry-auth`, with `aws-role`"
+        );
     }
 
     #[test]
@@ -223,7 +273,10 @@ mod tests {
         ] {
             let error = docker_config(text, &used).unwrap_err();
             let message = error.to_string();
-            assert!(message.contains(says) && !message.contains("s3cret") && error.remedy().is_some(), "{message}");
+            assert!(
+                message.contains(says) && !message.contains("s3cret") && error.remedy().is_some(),
+                "{message}"
+            );
         }
     }
 }

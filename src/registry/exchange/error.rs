@@ -1,4 +1,5 @@
-//! Why no login could be exchanged, as situations with a remedy each. It never holds a body, only codes and messages.
+//! Why no login could be exchanged, as situations with a remedy each. It never holds a body, only
+//! codes and messages.
 
 use crate::error::Remedied;
 
@@ -28,15 +29,30 @@ impl std::fmt::Display for Service {
     }
 }
 
-/// A failed exchange. `told` is `: code: message` as the service's documented error format has them, or empty.
+/// A failed exchange. `told` is `: code: message` as the service's documented error format has
+/// them, or empty.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
     #[error("no OIDC token for `{audience}`, which a login at `{registry}` needs")]
     NoToken { audience: String, registry: String, source: anyhow::Error },
     #[error("{service} `{url}` refused {subject}: HTTP {status}{told}")]
-    Refused { service: Service, url: String, subject: String, status: u16, code: String, told: String },
+    Refused {
+        service: Service,
+        url: String,
+        subject: String,
+        status: u16,
+        code: String,
+        told: String,
+    },
     #[error("{service} `{url}` did not give {subject} in {attempts} attempts: HTTP {status}{told}")]
-    Unwell { service: Service, url: String, subject: String, attempts: u32, status: u16, told: String },
+    Unwell {
+        service: Service,
+        url: String,
+        subject: String,
+        attempts: u32,
+        status: u16,
+        told: String,
+    },
     #[error("{service} `{url}` gave no answer in {attempts} attempts: {cause}")]
     Unreachable { service: Service, url: String, attempts: u32, cause: String },
     #[error("{service} `{url}` answered the request for {subject} with {what}")]
@@ -52,7 +68,9 @@ impl Remedied for ExchangeError {
             Self::Unwell { .. } | Self::Unreachable { .. } => {
                 "the service seems unwell or out of reach from this runner; look at its status page and run the workflow again"
             }
-            Self::Unusable { .. } => "something between the runner and the service may answer in its place; check the runner's proxy",
+            Self::Unusable { .. } => {
+                "something between the runner and the service may answer in its place; check the runner's proxy"
+            }
         };
         Some(remedy.to_owned())
     }
@@ -66,7 +84,9 @@ fn refused(service: Service, code: &str) -> &'static str {
         (Service::AwsSts, "ExpiredTokenException" | "ExpiredToken") => {
             "the OIDC token was too old when AWS saw it; check the clock of the runner and run the workflow again"
         }
-        (Service::AwsSts, "RegionDisabledException") => "activate STS in this region: IAM, Account settings",
+        (Service::AwsSts, "RegionDisabledException") => {
+            "activate STS in this region: IAM, Account settings"
+        }
         (Service::AwsSts, "ValidationError") => "check the ARN in `aws-role`",
         (Service::AwsSts, _) => {
             "the trust policy of the role must allow `sts:AssumeRoleWithWebIdentity` to `oidc-provider/token.actions.githubusercontent.com`, with the `aud` `sts.amazonaws.com` (in China `sts.amazonaws.com.cn`) and a `sub` of this repository such as `repo:octo/app:*`"
@@ -75,7 +95,9 @@ fn refused(service: Service, code: &str) -> &'static str {
             Service::EcrPublic => {
                 "allow `ecr-public:GetAuthorizationToken` and `sts:GetServiceBearerToken` to the role or user, on resource `*`, and pushing to the repository"
             }
-            _ => "allow `ecr:GetAuthorizationToken` to the role or user, on resource `*`, and pushing to the repository",
+            _ => {
+                "allow `ecr:GetAuthorizationToken` to the role or user, on resource `*`, and pushing to the repository"
+            }
         },
         (Service::Ecr | Service::EcrPublic, _) => {
             "check `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the job, or give `aws-role`; check the clock of the runner"

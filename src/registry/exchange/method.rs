@@ -1,5 +1,5 @@
-//! From an entry of `registry-auth` to the way of logging in. It never asks anybody: what is wrong with an entry shows
-//! before anything is built.
+//! From an entry of `registry-auth` to the way of logging in. It never asks anybody: what is wrong
+//! with an entry shows before anything is built.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ const KEYS: [&str; 8] = [
     "azure-tenant-id",
 ];
 
-/// One entry of `registry-auth` as it was written. Every value is secret until it is known not to be.
+/// One entry of `registry-auth` as it was written. Every value is secret until it is known not to
+/// be.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Entry(BTreeMap<String, Option<SecretString>>);
@@ -57,7 +58,9 @@ pub enum MethodError {
     NoRegistry,
     #[error("the entry for `{registry}` has a key `{key}`, which means nothing here; the keys are {}", KEYS.map(|key| format!("`{key}`")).join(", "))]
     Unknown { registry: String, key: String },
-    #[error("the entry for `{registry}` has both `{one}` and `{other}`; keep one way of logging in")]
+    #[error(
+        "the entry for `{registry}` has both `{one}` and `{other}`; keep one way of logging in"
+    )]
     Together { registry: String, one: &'static str, other: &'static str },
     #[error("the entry for `{registry}` has `{given}`, so it needs `{missing}` too")]
     Missing { registry: String, given: &'static str, missing: &'static str },
@@ -65,7 +68,9 @@ pub enum MethodError {
     WrongRegistry { registry: String, key: &'static str, wanted: &'static str },
     #[error("`{key}` of `{registry}` is not of the form `{form}`")]
     Malformed { registry: String, key: &'static str, form: &'static str },
-    #[error("`aws-role` of `{registry}` is of partition `{given}`, and the registry is of partition `{wanted}`")]
+    #[error(
+        "`aws-role` of `{registry}` is of partition `{given}`, and the registry is of partition `{wanted}`"
+    )]
     Partition { registry: String, given: String, wanted: &'static str },
     #[error("the entry for `{registry}` says no way of logging in; give {needed}")]
     Nothing { registry: String, needed: &'static str },
@@ -78,7 +83,11 @@ pub enum MethodError {
 impl Entry {
     /// The registry's name without scheme and slash.
     pub fn registry(&self) -> Result<&str, MethodError> {
-        let name = self.get("registry").unwrap_or_default().trim_start_matches("https://").trim_end_matches('/');
+        let name = self
+            .get("registry")
+            .unwrap_or_default()
+            .trim_start_matches("https://")
+            .trim_end_matches('/');
         if name.is_empty() { Err(MethodError::NoRegistry) } else { Ok(name) }
     }
 
@@ -114,13 +123,15 @@ impl Method {
         }
     }
 
-    /// `keys` are those of the environment; they serve registries of Amazon ECR that have no other login.
+    /// `keys` are those of the environment; they serve registries of Amazon ECR that have no other
+    /// login.
     pub fn new(entry: &Entry, keys: Option<&AwsKeys>) -> Result<Self, MethodError> {
         let registry = entry.registry()?.to_owned();
         if let Some(key) = entry.0.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(MethodError::Unknown { registry, key: key.clone() });
         }
-        let given: Vec<&'static str> = KEYS[1..].iter().copied().filter(|key| entry.get(key).is_some()).collect();
+        let given: Vec<&'static str> =
+            KEYS[1..].iter().copied().filter(|key| entry.get(key).is_some()).collect();
         if let [one, .., other] = given.as_slice()
             && way(one) != way(other)
         {
@@ -137,8 +148,14 @@ impl Method {
                     registry,
                     needed: "`aws-role`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in the environment of the step",
                 }),
-                _ if is_google(&registry) => Err(MethodError::Nothing { registry, needed: "`gcp-workload-identity-provider`" }),
-                _ if is_azure(&registry) => Err(MethodError::Nothing { registry, needed: "`azure-client-id` and `azure-tenant-id`" }),
+                _ if is_google(&registry) => Err(MethodError::Nothing {
+                    registry,
+                    needed: "`gcp-workload-identity-provider`",
+                }),
+                _ if is_azure(&registry) => Err(MethodError::Nothing {
+                    registry,
+                    needed: "`azure-client-id` and `azure-tenant-id`",
+                }),
                 _ => Err(MethodError::Nothing { registry, needed: "`username` and `password`" }),
             },
         }
@@ -151,9 +168,15 @@ impl AwsKeys {
         const ID: &str = "AWS_ACCESS_KEY_ID";
         const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
         const SESSION: &str = "AWS_SESSION_TOKEN";
-        let get = |name: &str| env.get(name).filter(|value| !value.trim().is_empty()).map(|value| SecretString::from(value.trim()));
+        let get = |name: &str| {
+            env.get(name)
+                .filter(|value| !value.trim().is_empty())
+                .map(|value| SecretString::from(value.trim()))
+        };
         for name in [ID, SECRET, SESSION] {
-            if get(name).is_some_and(|value| !value.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
+            if get(name).is_some_and(|value| {
+                !value.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())
+            }) {
                 return Err(MethodError::IllegalKeys { name });
             }
         }
@@ -196,11 +219,18 @@ fn way(key: &str) -> Way {
 }
 
 /// Both of two keys that need each other.
-fn pair(entry: &Entry, registry: &str, one: &'static str, other: &'static str) -> Result<(String, String), MethodError> {
+fn pair(
+    entry: &Entry,
+    registry: &str,
+    one: &'static str,
+    other: &'static str,
+) -> Result<(String, String), MethodError> {
     let registry = || registry.to_owned();
     match (entry.get(one), entry.get(other)) {
         (Some(first), Some(second)) => Ok((first.to_owned(), second.to_owned())),
-        (Some(_), None) => Err(MethodError::Missing { registry: registry(), given: one, missing: other }),
+        (Some(_), None) => {
+            Err(MethodError::Missing { registry: registry(), given: one, missing: other })
+        }
         _ => Err(MethodError::Missing { registry: registry(), given: other, missing: one }),
     }
 }
@@ -221,17 +251,30 @@ fn role(entry: &Entry, registry: String) -> Result<Method, MethodError> {
     };
     let role = entry.get(KEY).unwrap_or_default().trim();
     let parts: Vec<&str> = role.splitn(6, ':').collect();
-    let legal = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+=,.@-".contains(&byte));
+    let legal = |name: &str| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+=,.@-".contains(&byte))
+    };
     match parts.as_slice() {
         ["arn", given, "iam", "", account, name]
-            if is_account(account) && name.strip_prefix("role/").is_some_and(|name| !name.is_empty() && legal(name)) =>
+            if is_account(account)
+                && name
+                    .strip_prefix("role/")
+                    .is_some_and(|name| !name.is_empty() && legal(name)) =>
         {
             if *given != ecr.partition() {
-                return Err(MethodError::Partition { registry, given: (*given).to_owned(), wanted: ecr.partition() });
+                return Err(MethodError::Partition {
+                    registry,
+                    given: (*given).to_owned(),
+                    wanted: ecr.partition(),
+                });
             }
             Ok(Method::AwsRole { role: role.to_owned(), ecr })
         }
-        _ => Err(MethodError::Malformed { registry, key: KEY, form: "arn:aws:iam::123456789012:role/name" }),
+        _ => Err(MethodError::Malformed {
+            registry,
+            key: KEY,
+            form: "arn:aws:iam::123456789012:role/name",
+        }),
     }
 }
 
@@ -240,16 +283,33 @@ fn google(entry: &Entry, registry: String) -> Result<Method, MethodError> {
     const ACCOUNT: &str = "gcp-service-account";
     if !is_google(&registry) {
         let key = if entry.get(PROVIDER).is_some() { PROVIDER } else { ACCOUNT };
-        return Err(MethodError::WrongRegistry { registry, key, wanted: "registries of Google, `<region>-docker.pkg.dev` or `gcr.io`" });
+        return Err(MethodError::WrongRegistry {
+            registry,
+            key,
+            wanted: "registries of Google, `<region>-docker.pkg.dev` or `gcr.io`",
+        });
     }
     let Some(provider) = entry.get(PROVIDER).map(str::trim) else {
         return Err(MethodError::Missing { registry, given: ACCOUNT, missing: PROVIDER });
     };
-    let id = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let id = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match provider.split('/').collect::<Vec<_>>().as_slice() {
-        ["projects", project, "locations", "global", "workloadIdentityPools", pool, "providers", name]
-            if number(project) && id(pool) && id(name) => {}
+        [
+            "projects",
+            project,
+            "locations",
+            "global",
+            "workloadIdentityPools",
+            pool,
+            "providers",
+            name,
+        ] if number(project) && id(pool) && id(name) => {}
         _ => {
             let form = "projects/<number>/locations/global/workloadIdentityPools/<pool>/providers/<provider>";
             return Err(MethodError::Malformed { registry, key: PROVIDER, form });
@@ -260,13 +320,22 @@ fn google(entry: &Entry, registry: String) -> Result<Method, MethodError> {
         account.split_once('@').is_some_and(|(name, domain)| {
             !name.is_empty()
                 && domain.ends_with("gserviceaccount.com")
-                && account.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"@.-".contains(&byte))
+                && account
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"@.-".contains(&byte))
         })
     };
     if service_account.is_some_and(|account| !legal(account)) {
-        return Err(MethodError::Malformed { registry, key: ACCOUNT, form: "name@project.iam.gserviceaccount.com" });
+        return Err(MethodError::Malformed {
+            registry,
+            key: ACCOUNT,
+            form: "name@project.iam.gserviceaccount.com",
+        });
     }
-    Ok(Method::Google { provider: provider.to_owned(), service_account: service_account.map(str::to_owned) })
+    Ok(Method::Google {
+        provider: provider.to_owned(),
+        service_account: service_account.map(str::to_owned),
+    })
 }
 
 fn azure(entry: &Entry, registry: String) -> Result<Method, MethodError> {
@@ -274,31 +343,50 @@ fn azure(entry: &Entry, registry: String) -> Result<Method, MethodError> {
     const TENANT: &str = "azure-tenant-id";
     if !is_azure(&registry) {
         let key = if entry.get(CLIENT).is_some() { CLIENT } else { TENANT };
-        return Err(MethodError::WrongRegistry { registry, key, wanted: "registries of Azure, `<name>.azurecr.io`" });
+        return Err(MethodError::WrongRegistry {
+            registry,
+            key,
+            wanted: "registries of Azure, `<name>.azurecr.io`",
+        });
     }
     let (client_id, tenant_id) = pair(entry, &registry, CLIENT, TENANT)?;
     for (key, value) in [(CLIENT, client_id.trim()), (TENANT, tenant_id.trim())] {
         // Only the hyphenated form may stand in a URL.
         if value.len() != 36 || uuid::Uuid::try_parse(value).is_err() {
-            return Err(MethodError::Malformed { registry, key, form: "00000000-0000-0000-0000-000000000000" });
+            return Err(MethodError::Malformed {
+                registry,
+                key,
+                form: "00000000-0000-0000-0000-000000000000",
+            });
         }
     }
-    Ok(Method::Azure { client_id: client_id.trim().to_owned(), tenant_id: tenant_id.trim().to_owned() })
+    Ok(Method::Azure {
+        client_id: client_id.trim().to_owned(),
+        tenant_id: tenant_id.trim().to_owned(),
+    })
 }
 
 /// Names: <https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html>.
 fn ecr(registry: &str) -> Option<Ecr> {
     if registry == "public.ecr.aws" {
-        // Its API is there only: <https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html>.
+        // Its API is there only:
+        // <https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html>.
         return Some(Ecr { public: true, region: "us-east-1".to_owned(), domain: "amazonaws.com" });
     }
     let (name, domain) = ["amazonaws.com.cn", "amazonaws.com"]
         .into_iter()
         .find_map(|domain| Some((registry.strip_suffix(domain)?.strip_suffix('.')?, domain)))?;
     let (account, region) = name.split_once(".dkr.ecr.")?;
-    let legal = region.contains('-') && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let legal = region.contains('-')
+        && region
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     let china = region.starts_with("cn-") == (domain == "amazonaws.com.cn");
-    (is_account(account) && legal && china).then(|| Ecr { public: false, region: region.to_owned(), domain })
+    (is_account(account) && legal && china).then(|| Ecr {
+        public: false,
+        region: region.to_owned(),
+        domain,
+    })
 }
 
 fn is_account(text: &str) -> bool {
@@ -321,127 +409,4 @@ fn is_label(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-    const PROVIDER: &str = "projects/12/locations/global/workloadIdentityPools/pool/providers/github";
-    const ID: &str = "0a1b2c3d-0000-4000-8000-00000000000f";
-
-    fn method(pairs: &[(&str, &str)]) -> Result<Method, MethodError> {
-        let entry = Entry(pairs.iter().map(|(key, value)| ((*key).to_owned(), Some(SecretString::from(*value)))).collect());
-        Method::new(&entry, None)
-    }
-
-    fn keys(pairs: &[(&str, &str)]) -> Result<Option<AwsKeys>, MethodError> {
-        AwsKeys::from_environment(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
-    }
-
-    #[test]
-    fn each_way_of_logging_in_is_recognised() {
-        let found = method(&[("registry", "https://ghcr.io/"), ("username", "u"), ("password", "p")]).unwrap();
-        assert!(matches!(found, Method::Password { username, .. } if username == "u"));
-        let found = method(&[("registry", ECR), ("aws-role", "arn:aws:iam::210987654321:role/ci/push")]).unwrap();
-        assert!(matches!(found, Method::AwsRole { role, ecr } if role.ends_with("ci/push") && ecr.region == "eu-west-1" && !ecr.public));
-        let found = method(&[("registry", "europe-docker.pkg.dev"), ("gcp-workload-identity-provider", PROVIDER)]).unwrap();
-        assert!(matches!(found, Method::Google { service_account: None, .. }));
-        let account = ("gcp-service-account", "ci@octo.iam.gserviceaccount.com");
-        let found = method(&[("registry", "eu.gcr.io"), ("gcp-workload-identity-provider", PROVIDER), account]).unwrap();
-        assert!(matches!(found, Method::Google { service_account: Some(_), .. }));
-        let found = method(&[("registry", "octo.azurecr.io"), ("azure-client-id", ID), ("azure-tenant-id", ID)]).unwrap();
-        assert!(matches!(found, Method::Azure { .. }));
-    }
-
-    #[test]
-    fn names_of_amazon_registries_tell_region_and_partition() {
-        for (registry, region, partition) in [
-            (ECR, "eu-west-1", "aws"),
-            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1", "aws-cn"),
-            ("123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "us-gov-west-1", "aws-us-gov"),
-            ("public.ecr.aws", "us-east-1", "aws"),
-        ] {
-            let ecr = ecr(registry).unwrap();
-            assert_eq!((ecr.region.as_str(), ecr.partition()), (region, partition), "{registry}");
-        }
-        for registry in [
-            "ghcr.io",
-            "12.dkr.ecr.eu-west-1.amazonaws.com",
-            "123456789012.dkr.ecr..amazonaws.com",
-            "123456789012.dkr.ecr.eu-west-1/x.amazonaws.com",
-            "123456789012.dkr.ecr.eu-west-1.evil.com",
-            "123456789012.dkr.ecr.eu-west-1.evilamazonaws.com",
-            "123456789012.dkr.ecr.cn-north-1.amazonaws.com",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.cn",
-        ] {
-            assert_eq!(ecr(registry), None, "{registry}");
-        }
-        assert!(!is_google("evil.com/x.gcr.io") && !is_google("x-docker.pkg.dev.evil.com") && !is_google("docker.pkg.dev"));
-        assert!(!is_azure("evil.com/x.azurecr.io") && !is_azure(".azurecr.io") && !is_azure("a.b.azurecr.io"));
-    }
-
-    #[test]
-    fn every_wrong_combination_is_named() {
-        let role = ("aws-role", "arn:aws:iam::123456789012:role/ci");
-        for (pairs, says) in [
-            (&[("username", "u")][..], "no `registry`"),
-            (&[("registry", "ghcr.io")], "give `username` and `password`"),
-            (&[("registry", "ghcr.io"), ("username", "u")], "has `username`, so it needs `password` too"),
-            (&[("registry", "ghcr.io"), ("password", "p"), ("username", " ")], "has `password`, so it needs `username` too"),
-            (&[("registry", "ghcr.io"), ("usernmae", "u")], "a key `usernmae`"),
-            (&[("registry", "ghcr.io"), role], "`aws-role` is for registries of Amazon ECR"),
-            (&[("registry", ECR), role, ("password", "p")], "both `password` and `aws-role`"),
-            (&[("registry", ECR), role, ("azure-client-id", ID)], "both `aws-role` and `azure-client-id`"),
-            (&[("registry", ECR)], "give `aws-role`, or `AWS_ACCESS_KEY_ID`"),
-            (&[("registry", ECR), ("aws-role", "ci")], "not of the form `arn:aws:iam::123456789012:role/name`"),
-            (&[("registry", ECR), ("aws-role", "arn:aws:iam::123456789012:user/ci")], "not of the form"),
-            (&[("registry", ECR), ("aws-role", "arn:aws-cn:iam::123456789012:role/ci")], "of partition `aws-cn`"),
-            (&[("registry", "gcr.io")], "give `gcp-workload-identity-provider`"),
-            (&[("registry", "gcr.io"), ("gcp-service-account", "a@b.iam.gserviceaccount.com")], "needs `gcp-workload-identity-provider`"),
-            (&[("registry", "ghcr.io"), ("gcp-workload-identity-provider", PROVIDER)], "is for registries of Google"),
-            (
-                &[("registry", "gcr.io"), ("gcp-workload-identity-provider", "projects/name/locations/global/workloadIdentityPools/p")],
-                "is not of the form `projects/<number>",
-            ),
-            (
-                &[
-                    ("registry", "gcr.io"),
-                    ("gcp-workload-identity-provider", PROVIDER),
-                    ("gcp-service-account", "a/../b@gserviceaccount.com"),
-                ],
-                "name@project",
-            ),
-            (&[("registry", "octo.azurecr.io")], "give `azure-client-id` and `azure-tenant-id`"),
-            (&[("registry", "octo.azurecr.io"), ("azure-tenant-id", ID)], "needs `azure-client-id`"),
-            (&[("registry", "octo.azurecr.io"), ("azure-tenant-id", "x/y"), ("azure-client-id", ID)], "`azure-tenant-id` of"),
-            (&[("registry", "octo.azurecr.cn"), ("azure-tenant-id", ID), ("azure-client-id", ID)], "`<name>.azurecr.io`"),
-        ] {
-            let message = method(pairs).unwrap_err().to_string();
-            assert!(message.contains(says), "{message}\n{says}");
-        }
-    }
-
-    #[test]
-    fn keys_of_the_environment_serve_amazon_registries_only() {
-        assert!(keys(&[]).unwrap().is_none() && keys(&[("AWS_ACCESS_KEY_ID", " ")]).unwrap().is_none());
-        keys(&[("AWS_ACCESS_KEY_ID", "a")]).unwrap_err();
-        keys(&[("AWS_SECRET_ACCESS_KEY", "a")]).unwrap_err();
-        let error = keys(&[("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "two\nlines")]).unwrap_err();
-        assert_eq!(error, MethodError::IllegalKeys { name: "AWS_SECRET_ACCESS_KEY" });
-        let found =
-            keys(&[("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", "s3cret"), ("AWS_SESSION_TOKEN", "sess")]).unwrap().unwrap();
-        assert!(!format!("{found:?}").contains("s3cret") && !format!("{found:?}").contains("AKID"));
-        let entry = |registry: &str| Entry([("registry".to_owned(), Some(SecretString::from(registry)))].into());
-        assert!(matches!(Method::new(&entry("public.ecr.aws"), Some(&found)), Ok(Method::AwsKeys { ecr: Ecr { public: true, .. }, .. })));
-        Method::new(&entry("ghcr.io"), Some(&found)).unwrap_err();
-    }
-
-    #[test]
-    fn entries_are_read_from_yaml_and_json_and_their_values_are_never_shown() {
-        let text = "- registry: ghcr.io\n  username: octo\n  password: 12345\n- {\"registry\": \"public.ecr.aws\", \"aws-role\": null}\n";
-        let entries: Vec<Entry> = serde_saphyr::from_str(text).unwrap();
-        let Method::Password { password, .. } = Method::new(&entries[0], None).unwrap() else { panic!("not a password") };
-        assert_eq!(password.expose_secret(), "12345");
-        assert!(!format!("{entries:?}").contains("12345"));
-        assert!(matches!(Method::new(&entries[1], None), Err(MethodError::Nothing { .. })));
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! Makes and checks the registry's bearer tokens; it never gives one without the right user and password.
+//! Makes and checks the registry's bearer tokens; it never gives one without the right user and
+//! password.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -42,29 +43,53 @@ struct Grant {
 
 impl Auth {
     pub(super) fn new(login: (String, String), host: String, manners: &Manners) -> Self {
-        Self { login, host, basic: manners.basic_login, uses: manners.token_uses, granted: Mutex::default() }
+        Self {
+            login,
+            host,
+            basic: manners.basic_login,
+            uses: manners.token_uses,
+            granted: Mutex::default(),
+        }
     }
 
     fn challenge(&self, scopes: &[String], failure: Option<&str>) -> RegistryError {
         if self.basic {
-            return RegistryError::Unauthorized { challenge: format!("Basic realm=\"http://{}/\",service=\"sandbox\"", self.host) };
+            return RegistryError::Unauthorized {
+                challenge: format!("Basic realm=\"http://{}/\",service=\"sandbox\"", self.host),
+            };
         }
-        let scope = if scopes.is_empty() { String::new() } else { format!(",scope=\"{}\"", scopes.join(" ")) };
+        let scope = if scopes.is_empty() {
+            String::new()
+        } else {
+            format!(",scope=\"{}\"", scopes.join(" "))
+        };
         let failure = failure.map(|failure| format!(",error=\"{failure}\"")).unwrap_or_default();
-        let challenge = format!("Bearer realm=\"http://{0}/token\",service=\"{0}\"{scope}{failure}", self.host);
+        let challenge =
+            format!("Bearer realm=\"http://{0}/token\",service=\"{0}\"{scope}{failure}", self.host);
         RegistryError::Unauthorized { challenge }
     }
 
     /// Passes a request whose bearer token covers every one of `needed`.
-    pub(super) fn check(&self, headers: &HeaderMap, needed: &[String]) -> Result<(), RegistryError> {
+    pub(super) fn check(
+        &self,
+        headers: &HeaderMap,
+        needed: &[String],
+    ) -> Result<(), RegistryError> {
         if self.basic {
-            return if self.is_logged_in(headers) { Ok(()) } else { Err(self.challenge(needed, None)) };
+            return if self.is_logged_in(headers) {
+                Ok(())
+            } else {
+                Err(self.challenge(needed, None))
+            };
         }
         let bearer = credentials(headers).filter(|(scheme, _)| scheme == "bearer");
         let (_, token) = bearer.ok_or_else(|| self.challenge(needed, None))?;
         let mut granted = held(&self.granted);
         granted.retain(|_, grant| grant.expires > Instant::now());
-        let grant = granted.get_mut(&token).filter(|grant| grant.uses > 0).ok_or_else(|| self.challenge(needed, Some("invalid_token")))?;
+        let grant = granted
+            .get_mut(&token)
+            .filter(|grant| grant.uses > 0)
+            .ok_or_else(|| self.challenge(needed, Some("invalid_token")))?;
         grant.uses -= 1;
         match needed.iter().all(|needed| grant.covers(needed)) {
             true => Ok(()),
@@ -76,7 +101,10 @@ impl Auth {
         let basic = credentials(headers).filter(|(scheme, _)| scheme == "basic");
         let decoded = basic.and_then(|(_, encoded)| STANDARD.decode(encoded).ok());
         let login = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-        login.as_deref().and_then(|login| login.split_once(':')).is_some_and(|(user, password)| self.logs_in(user, password))
+        login
+            .as_deref()
+            .and_then(|login| login.split_once(':'))
+            .is_some_and(|(user, password)| self.logs_in(user, password))
     }
 
     fn logs_in(&self, user: &str, password: &str) -> bool {
@@ -103,9 +131,14 @@ impl Grant {
             return false;
         };
         actions.split(',').all(|action| {
-            self.scopes.iter().filter_map(|scope| scope.rsplit_once(':')).any(|(granted, granted_actions)| {
-                granted == resource && granted_actions.split(',').any(|granted| granted == action || granted == "*")
-            })
+            self.scopes.iter().filter_map(|scope| scope.rsplit_once(':')).any(
+                |(granted, granted_actions)| {
+                    granted == resource
+                        && granted_actions
+                            .split(',')
+                            .any(|granted| granted == action || granted == "*")
+                },
+            )
         })
     }
 }
@@ -134,12 +167,18 @@ fn scopes(parameters: &Pairs) -> Vec<String> {
 }
 
 fn refused() -> Response {
-    let body = Json(json!({"errors": [{"code": "UNAUTHORIZED", "message": "wrong user or password", "detail": {}}]}));
+    let body = Json(
+        json!({"errors": [{"code": "UNAUTHORIZED", "message": "wrong user or password", "detail": {}}]}),
+    );
     (StatusCode::UNAUTHORIZED, body).into_response()
 }
 
 /// `GET /token` with Basic credentials.
-pub(super) async fn give_token(State(registry): State<Arc<Registry>>, Query(parameters): Query<Pairs>, headers: HeaderMap) -> Response {
+pub(super) async fn give_token(
+    State(registry): State<Arc<Registry>>,
+    Query(parameters): Query<Pairs>,
+    headers: HeaderMap,
+) -> Response {
     let Some(auth) = &registry.auth else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -147,7 +186,10 @@ pub(super) async fn give_token(State(registry): State<Arc<Registry>>, Query(para
 }
 
 /// `POST /token` as OAuth2 with the password grant, which containerd and BuildKit try first.
-pub(super) async fn exchange_password(State(registry): State<Arc<Registry>>, body: Bytes) -> Response {
+pub(super) async fn exchange_password(
+    State(registry): State<Arc<Registry>>,
+    body: Bytes,
+) -> Response {
     let Some(auth) = &registry.auth else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -156,9 +198,13 @@ pub(super) async fn exchange_password(State(registry): State<Arc<Registry>>, bod
     let Some(Query(parameters)) = parameters else {
         return refused();
     };
-    let value = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let value = |wanted: &str| {
+        parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    };
     match (value("grant_type"), value("username"), value("password")) {
-        (Some("password"), Some(user), Some(password)) if auth.logs_in(user, password) => auth.token_for(scopes(&parameters)),
+        (Some("password"), Some(user), Some(password)) if auth.logs_in(user, password) => {
+            auth.token_for(scopes(&parameters))
+        }
         _ => refused(),
     }
 }
@@ -169,7 +215,11 @@ mod tests {
 
     #[test]
     fn a_grant_covers_only_its_repository_and_actions() {
-        let grant = Grant { scopes: vec!["repository:a/b:pull".to_owned()], expires: Instant::now(), uses: 1 };
+        let grant = Grant {
+            scopes: vec!["repository:a/b:pull".to_owned()],
+            expires: Instant::now(),
+            uses: 1,
+        };
         assert!(grant.covers("repository:a/b:pull"));
         assert!(!grant.covers("repository:a/b:pull,push"));
         assert!(!grant.covers("repository:a:pull"));

@@ -1,4 +1,5 @@
-//! Makes blobs out of streamed uploads and streams them back; it never holds more than a piece of one in memory.
+//! Makes blobs out of streamed uploads and streams them back; it never holds more than a piece of
+//! one in memory.
 
 use std::collections::HashMap;
 use std::io::SeekFrom;
@@ -7,7 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::body::{Body, Bytes};
-use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RANGE};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RANGE,
+};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
@@ -48,10 +51,18 @@ pub(super) fn received(size: u64) -> String {
 }
 
 impl Registry {
-    pub(super) async fn blob(&self, method: &Method, name: &Name, digest: &Digest, headers: &HeaderMap) -> Result<Response, RegistryError> {
+    pub(super) async fn blob(
+        &self,
+        method: &Method,
+        name: &Name,
+        digest: &Digest,
+        headers: &HeaderMap,
+    ) -> Result<Response, RegistryError> {
         match *method {
             Method::GET | Method::HEAD => match self.manners.blobs {
-                Blobs::Elsewhere(status) if self.store.has_blob(name, digest).await => Ok(self.sent_to_storage(status, name, digest)),
+                Blobs::Elsewhere(status) if self.store.has_blob(name, digest).await => {
+                    Ok(self.sent_to_storage(status, name, digest))
+                }
                 _ => {
                     let mut response = self.read_blob(method, name, digest, headers).await?;
                     if *method == Method::HEAD {
@@ -108,7 +119,12 @@ impl Registry {
         Ok(response)
     }
 
-    pub(super) async fn begin_upload(&self, name: &Name, parameters: &Parameters, body: Body) -> Result<Response, RegistryError> {
+    pub(super) async fn begin_upload(
+        &self,
+        name: &Name,
+        parameters: &Parameters,
+        body: Body,
+    ) -> Result<Response, RegistryError> {
         if let (Some(mount), Some(from)) = (&parameters.mount, &parameters.from) {
             let (digest, from) = (Digest::parse(mount)?, Name::parse(from)?);
             if self.manners.mounts && self.store.has_blob(&from, &digest).await {
@@ -116,7 +132,8 @@ impl Registry {
                 return Ok(self.created(name, &digest));
             }
         }
-        let id = keys::random_hex(16).map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
+        let id = keys::random_hex(16)
+            .map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
         let path = self.store.upload_path(&id);
         tokio::fs::File::create(&path).await?;
         let upload = Upload { name: name.clone(), path, size: 0, hash: Context::new(&SHA256) };
@@ -159,7 +176,14 @@ impl Registry {
         }
     }
 
-    async fn finish_upload(&self, name: &Name, id: &str, digest: &str, headers: &HeaderMap, body: Body) -> Result<Response, RegistryError> {
+    async fn finish_upload(
+        &self,
+        name: &Name,
+        id: &str,
+        digest: &str,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response, RegistryError> {
         let digest = Digest::parse(digest)?;
         let upload = self.known_upload(name, id).await?;
         let mut upload = upload.lock().await;
@@ -174,18 +198,26 @@ impl Registry {
         Ok(self.created(name, &digest))
     }
 
-    /// `Location` carries a query, as the reference implementation's does: clients must add `digest` to it, not replace it.
+    /// `Location` carries a query, as the reference implementation's does: clients must add
+    /// `digest` to it, not replace it.
     fn in_progress(&self, status: StatusCode, name: &Name, id: &str, size: u64) -> Response {
-        let location = self.located(format!("/v2/{}/blobs/uploads/{id}?_state={id}", name.as_str()));
-        (status, [(LOCATION, location), (RANGE, received(size)), (UPLOAD_ID, id.to_owned())]).into_response()
+        let location =
+            self.located(format!("/v2/{}/blobs/uploads/{id}?_state={id}", name.as_str()));
+        (status, [(LOCATION, location), (RANGE, received(size)), (UPLOAD_ID, id.to_owned())])
+            .into_response()
     }
 
     fn created(&self, name: &Name, digest: &Digest) -> Response {
         let location = self.located(format!("/v2/{}/blobs/{}", name.as_str(), digest.as_str()));
-        (StatusCode::CREATED, [(LOCATION, location), (CONTENT_DIGEST, digest.as_str().to_owned())]).into_response()
+        (StatusCode::CREATED, [(LOCATION, location), (CONTENT_DIGEST, digest.as_str().to_owned())])
+            .into_response()
     }
 
-    async fn known_upload(&self, name: &Name, id: &str) -> Result<Arc<tokio::sync::Mutex<Upload>>, RegistryError> {
+    async fn known_upload(
+        &self,
+        name: &Name,
+        id: &str,
+    ) -> Result<Arc<tokio::sync::Mutex<Upload>>, RegistryError> {
         let unknown = || RegistryError::UploadUnknown { id: id.to_owned() };
         let upload = held(&self.uploads.0).get(id).cloned().ok_or_else(unknown)?;
         let of_this_repository = upload.lock().await.name == *name;
@@ -206,7 +238,10 @@ impl Upload {
             let text = range.trim_start_matches("bytes ");
             let start = text.split_once('-').and_then(|(start, _)| start.parse::<u64>().ok());
             if start != Some(self.size) {
-                return Err(RegistryError::UploadRange { size: self.size, range: range.to_owned() });
+                return Err(RegistryError::UploadRange {
+                    size: self.size,
+                    range: range.to_owned(),
+                });
             }
         }
         let mut file = tokio::fs::OpenOptions::new().write(true).open(&self.path).await?;
@@ -228,7 +263,8 @@ impl Upload {
     }
 }
 
-/// First byte and end (exclusive) of a single `bytes` range; several ranges are answered whole, as RFC 9110 allows.
+/// First byte and end (exclusive) of a single `bytes` range; several ranges are answered whole, as
+/// RFC 9110 allows.
 fn byte_range(text: &str, size: u64) -> Result<Option<(u64, u64)>, RegistryError> {
     let refused = || RegistryError::Range { size, range: text.to_owned() };
     let Some(single) = text.strip_prefix("bytes=").filter(|ranges| !ranges.contains(',')) else {
@@ -246,7 +282,10 @@ fn byte_range(text: &str, size: u64) -> Result<Option<(u64, u64)>, RegistryError
     if start < end { Ok(Some((start, end))) } else { Err(refused()) }
 }
 
-fn pieces(file: tokio::fs::File, length: u64) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
+fn pieces(
+    file: tokio::fs::File,
+    length: u64,
+) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
     futures_util::stream::try_unfold((file, length), |(mut file, left)| async move {
         if left == 0 {
             return Ok(None);
@@ -267,7 +306,9 @@ mod tests {
 
     #[test]
     fn ranges_are_cut_to_the_blob() {
-        let check = |text: &str, expected: Option<(u64, u64)>| assert_eq!(byte_range(text, 10), Ok(expected), "{text}");
+        let check = |text: &str, expected: Option<(u64, u64)>| {
+            assert_eq!(byte_range(text, 10), Ok(expected), "{text}")
+        };
         check("bytes=0-3", Some((0, 4)));
         check("bytes=4-", Some((4, 10)));
         check("bytes=-4", Some((6, 10)));

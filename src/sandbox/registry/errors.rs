@@ -1,4 +1,5 @@
-//! Makes the distribution specification's error documents; it never hides which digest or name a refusal is about.
+//! Makes the distribution specification's error documents; it never hides which digest or name a
+//! refusal is about.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -34,7 +35,9 @@ pub(super) enum RegistryError {
     TooLarge { limit: usize },
     #[error("the tag is not at `{expected}` any more")]
     Precondition { expected: String },
-    #[error("the image tag `{tag}` already exists and cannot be overwritten because the tag is immutable")]
+    #[error(
+        "the image tag `{tag}` already exists and cannot be overwritten because the tag is immutable"
+    )]
     Immutable { tag: String },
     #[error("you have reached your pull rate limit")]
     TooMany { wait: u64 },
@@ -65,7 +68,9 @@ impl RegistryError {
             Self::DigestInvalid { .. } => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
             Self::BlobUnknown { .. } => (StatusCode::NOT_FOUND, "BLOB_UNKNOWN"),
             Self::UploadUnknown { .. } => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
-            Self::UploadRange { .. } | Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
+            Self::UploadRange { .. } | Self::Range { .. } => {
+                (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID")
+            }
             Self::ManifestUnknown { .. } => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             Self::ManifestInvalid { .. } => (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),
             Self::ManifestBlobUnknown { .. } => (StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN"),
@@ -85,12 +90,21 @@ impl RegistryError {
 impl IntoResponse for RegistryError {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let body = Json(json!({"errors": [{"code": code, "message": self.to_string(), "detail": {}}]}));
+        let body =
+            Json(json!({"errors": [{"code": code, "message": self.to_string(), "detail": {}}]}));
         match self {
-            Self::Unauthorized { challenge } => (status, [(WWW_AUTHENTICATE, challenge)], body).into_response(),
-            Self::TooMany { wait } => (status, [(RETRY_AFTER, wait.to_string())], body).into_response(),
-            Self::UploadRange { size, .. } => (status, [("range", super::blobs::received(size))], body).into_response(),
-            Self::Range { size, .. } => (status, [(CONTENT_RANGE, format!("bytes */{size}"))], body).into_response(),
+            Self::Unauthorized { challenge } => {
+                (status, [(WWW_AUTHENTICATE, challenge)], body).into_response()
+            }
+            Self::TooMany { wait } => {
+                (status, [(RETRY_AFTER, wait.to_string())], body).into_response()
+            }
+            Self::UploadRange { size, .. } => {
+                (status, [("range", super::blobs::received(size))], body).into_response()
+            }
+            Self::Range { size, .. } => {
+                (status, [(CONTENT_RANGE, format!("bytes */{size}"))], body).into_response()
+            }
             _ => (status, body).into_response(),
         }
     }

@@ -1,8 +1,11 @@
-//! Makes manifests and tags out of the exact bytes that were put; it never stores one whose parts are missing.
+//! Makes manifests and tags out of the exact bytes that were put; it never stores one whose parts
+//! are missing.
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION};
+use axum::http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -38,7 +41,9 @@ impl Registry {
         match *method {
             Method::GET | Method::HEAD => self.read_manifest(method, name, reference).await,
             Method::PUT => {
-                let bytes = axum::body::to_bytes(body, LIMIT).await.map_err(|_| RegistryError::TooLarge { limit: LIMIT })?;
+                let bytes = axum::body::to_bytes(body, LIMIT)
+                    .await
+                    .map_err(|_| RegistryError::TooLarge { limit: LIMIT })?;
                 self.put_manifest(name, reference, headers, bytes.to_vec()).await
             }
             Method::DELETE if !self.manners.deletes => Err(RegistryError::Unsupported),
@@ -52,14 +57,22 @@ impl Registry {
             Reference::Digest(digest) => Ok(digest.clone()),
             Reference::Tag(tag) => {
                 let digest = self.store.tag(name, tag).await?;
-                let aliased = || tag.strip_prefix("sha256-").and_then(|hex| Digest::parse(&format!("sha256:{hex}")).ok());
+                let aliased = || {
+                    tag.strip_prefix("sha256-")
+                        .and_then(|hex| Digest::parse(&format!("sha256:{hex}")).ok())
+                };
                 let digest = digest.or_else(|| aliased().filter(|_| self.manners.dash_is_digest));
                 digest.ok_or_else(|| RegistryError::ManifestUnknown { reference: tag.clone() })
             }
         }
     }
 
-    async fn read_manifest(&self, method: &Method, name: &Name, reference: &Reference) -> Result<Response, RegistryError> {
+    async fn read_manifest(
+        &self,
+        method: &Method,
+        name: &Name,
+        reference: &Reference,
+    ) -> Result<Response, RegistryError> {
         let digest = self.resolved(name, reference).await?;
         let unknown = || RegistryError::ManifestUnknown { reference: digest.as_str().to_owned() };
         let manifest = self.store.manifest(name, &digest).await?.ok_or_else(unknown)?;
@@ -90,8 +103,8 @@ impl Registry {
         {
             return Err(RegistryError::DigestInvalid { digest: expected.as_str().to_owned() });
         }
-        let document: Value =
-            serde_json::from_slice(&bytes).map_err(|error| RegistryError::ManifestInvalid { reason: error.to_string() })?;
+        let document: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| RegistryError::ManifestInvalid { reason: error.to_string() })?;
         let media_type = media_type(headers, &document)?;
         self.require_parts(name, &document).await?;
         if self.manners.only_image_manifests && !IMAGES.contains(&media_type.as_str()) {
@@ -108,18 +121,30 @@ impl Registry {
             }
             self.require_match(name, tag, headers).await?;
         }
-        self.store_manifest(name, &digest, &Manifest { bytes, media_type }, &document, subject.as_ref()).await?;
+        self.store_manifest(
+            name,
+            &digest,
+            &Manifest { bytes, media_type },
+            &document,
+            subject.as_ref(),
+        )
+        .await?;
         if let Reference::Tag(tag) = reference {
             self.store.put_tag(name, tag, &digest).await?;
         }
         let location = self.located(format!("/v2/{}/manifests/{}", name.as_str(), digest.as_str()));
-        let mut response = (StatusCode::CREATED, [(LOCATION, location), (ETAG, etag(&digest))]).into_response();
+        let mut response =
+            (StatusCode::CREATED, [(LOCATION, location), (ETAG, etag(&digest))]).into_response();
         if !self.manners.manifest_locations {
             response.headers_mut().remove(LOCATION);
         }
-        response.headers_mut().extend(digest.as_str().parse::<HeaderValue>().map(|value| (CONTENT_DIGEST, value)));
+        response
+            .headers_mut()
+            .extend(digest.as_str().parse::<HeaderValue>().map(|value| (CONTENT_DIGEST, value)));
         if let Some(subject) = subject.filter(|_| self.manners.says_subject) {
-            response.headers_mut().extend(subject.as_str().parse::<HeaderValue>().map(|value| (OCI_SUBJECT, value)));
+            response
+                .headers_mut()
+                .extend(subject.as_str().parse::<HeaderValue>().map(|value| (OCI_SUBJECT, value)));
         }
         Ok(response)
     }
@@ -135,14 +160,16 @@ impl Registry {
         self.store.put_manifest(name, digest, manifest).await?;
         match subject {
             Some(subject) => {
-                let descriptor = super::referrers::descriptor(digest, manifest, document).to_string();
+                let descriptor =
+                    super::referrers::descriptor(digest, manifest, document).to_string();
                 self.store.put_referrer(name, subject, digest, descriptor.as_bytes()).await
             }
             None => Ok(()),
         }
     }
 
-    /// Config, layers and children must be in the repository. A child may be a blob: BuildKit's cache index lists layers.
+    /// Config, layers and children must be in the repository. A child may be a blob: BuildKit's
+    /// cache index lists layers.
     async fn require_parts(&self, name: &Name, document: &Value) -> Result<(), RegistryError> {
         let list = |field: &str| document[field].as_array().cloned().unwrap_or_default();
         let config = document.get("config").cloned();
@@ -150,21 +177,32 @@ impl Registry {
         for descriptor in blobs.filter(|descriptor| !is_foreign(descriptor)) {
             let digest = descriptor_digest(&descriptor)?;
             if !self.store.has_blob(name, &digest).await {
-                return Err(RegistryError::ManifestBlobUnknown { digest: digest.as_str().to_owned() });
+                return Err(RegistryError::ManifestBlobUnknown {
+                    digest: digest.as_str().to_owned(),
+                });
             }
         }
         for descriptor in list("manifests") {
             let digest = descriptor_digest(&descriptor)?;
-            let known = self.store.manifest(name, &digest).await?.is_some() || self.store.has_blob(name, &digest).await;
+            let known = self.store.manifest(name, &digest).await?.is_some()
+                || self.store.has_blob(name, &digest).await;
             if !known {
-                return Err(RegistryError::ManifestBlobUnknown { digest: digest.as_str().to_owned() });
+                return Err(RegistryError::ManifestBlobUnknown {
+                    digest: digest.as_str().to_owned(),
+                });
             }
         }
         Ok(())
     }
 
-    /// `If-Match` on a tag: the writer says which digest it read, so that no update is lost; `If-None-Match`: that it read none.
-    async fn require_match(&self, name: &Name, tag: &str, headers: &HeaderMap) -> Result<(), RegistryError> {
+    /// `If-Match` on a tag: the writer says which digest it read, so that no update is lost;
+    /// `If-None-Match`: that it read none.
+    async fn require_match(
+        &self,
+        name: &Name,
+        tag: &str,
+        headers: &HeaderMap,
+    ) -> Result<(), RegistryError> {
         if !self.manners.conditions {
             return Ok(());
         }
@@ -175,17 +213,28 @@ impl Registry {
         let Some(expected) = headers.get(IF_MATCH).and_then(|value| value.to_str().ok()) else {
             return Ok(());
         };
-        let matches = current.is_some_and(|digest| expected == "*" || expected == etag(&digest) || expected == digest.as_str());
-        if matches { Ok(()) } else { Err(RegistryError::Precondition { expected: expected.to_owned() }) }
+        let matches = current.is_some_and(|digest| {
+            expected == "*" || expected == etag(&digest) || expected == digest.as_str()
+        });
+        if matches {
+            Ok(())
+        } else {
+            Err(RegistryError::Precondition { expected: expected.to_owned() })
+        }
     }
 
-    pub(super) async fn delete_manifest(&self, name: &Name, reference: &Reference) -> Result<Response, RegistryError> {
+    pub(super) async fn delete_manifest(
+        &self,
+        name: &Name,
+        reference: &Reference,
+    ) -> Result<Response, RegistryError> {
         let _one_writer = self.manifest_writes.lock().await;
         let removed = match reference {
             Reference::Tag(tag) => self.store.remove_tag(name, tag).await?,
             Reference::Digest(digest) => {
                 let manifest = self.store.manifest(name, digest).await?;
-                let document = manifest.and_then(|manifest| serde_json::from_slice::<Value>(&manifest.bytes).ok());
+                let document = manifest
+                    .and_then(|manifest| serde_json::from_slice::<Value>(&manifest.bytes).ok());
                 if let Some(subject) = document.as_ref().map(subject).transpose()?.flatten() {
                     self.store.remove_referrer(name, &subject, digest).await?;
                 }
@@ -204,16 +253,23 @@ impl Registry {
         }
     }
 
-    pub(super) async fn tags(&self, name: &Name, limit: Option<usize>, last: Option<&str>) -> Result<Response, RegistryError> {
+    pub(super) async fn tags(
+        &self,
+        name: &Name,
+        limit: Option<usize>,
+        last: Option<&str>,
+    ) -> Result<Response, RegistryError> {
         if !self.store.knows_repository(name).await {
             return Err(RegistryError::NameUnknown { name: name.as_str().to_owned() });
         }
         let all = self.store.tags(name).await?;
-        let after: Vec<&String> = all.iter().filter(|tag| last.is_none_or(|last| tag.as_str() > last)).collect();
+        let after: Vec<&String> =
+            all.iter().filter(|tag| last.is_none_or(|last| tag.as_str() > last)).collect();
         let page = &after[..limit.unwrap_or(after.len()).min(after.len())];
         let mut response = Json(json!({"name": name.as_str(), "tags": page})).into_response();
         if let (Some(limit), Some(end), true) = (limit, page.last(), page.len() < after.len()) {
-            let next = format!("</v2/{}/tags/list?last={end}&n={limit}>; rel=\"next\"", name.as_str());
+            let next =
+                format!("</v2/{}/tags/list?last={end}&n={limit}>; rel=\"next\"", name.as_str());
             response.headers_mut().extend(next.parse::<HeaderValue>().map(|value| (LINK, value)));
         }
         Ok(response)
@@ -228,7 +284,9 @@ fn etag(digest: &Digest) -> String {
 fn media_type(headers: &HeaderMap, document: &Value) -> Result<String, RegistryError> {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match (declared, document["mediaType"].as_str()) {
-        _ if !document.is_object() => Err(RegistryError::ManifestInvalid { reason: "not a JSON object".to_owned() }),
+        _ if !document.is_object() => {
+            Err(RegistryError::ManifestInvalid { reason: "not a JSON object".to_owned() })
+        }
         (Some(declared), Some(own)) if declared != own => {
             let reason = format!("content type `{declared}` but media type `{own}`");
             Err(RegistryError::ManifestInvalid { reason })
@@ -240,7 +298,9 @@ fn media_type(headers: &HeaderMap, document: &Value) -> Result<String, RegistryE
 
 fn descriptor_digest(descriptor: &Value) -> Result<Digest, RegistryError> {
     let text = descriptor["digest"].as_str();
-    let text = text.ok_or_else(|| RegistryError::ManifestInvalid { reason: "a descriptor has no digest".to_owned() })?;
+    let text = text.ok_or_else(|| RegistryError::ManifestInvalid {
+        reason: "a descriptor has no digest".to_owned(),
+    })?;
     Digest::parse(text)
 }
 

@@ -1,4 +1,5 @@
-//! Makes an OCI registry (distribution specification 1.1) over a folder; it never answers for a path it did not parse whole.
+//! Makes an OCI registry (distribution specification 1.1) over a folder; it never answers for a
+//! path it did not parse whole.
 
 mod auth;
 mod blobs;
@@ -44,14 +45,23 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    pub(super) async fn open(config: &Config, host: String, storage: String) -> Result<Arc<Self>, SandboxError> {
+    pub(super) async fn open(
+        config: &Config,
+        host: String,
+        storage: String,
+    ) -> Result<Arc<Self>, SandboxError> {
         let root = config.dir.join("registry");
-        let store = Store::open(root.clone()).await.map_err(|source| SandboxError::File { path: root, source })?;
+        let store = Store::open(root.clone())
+            .await
+            .map_err(|source| SandboxError::File { path: root, source })?;
         let manners = Manners::new(config.habit, config.referrers_api);
         Ok(Arc::new(Self {
             store,
             uploads: Uploads::default(),
-            auth: config.registry_login.clone().map(|login| Auth::new(login, host.clone(), &manners)),
+            auth: config
+                .registry_login
+                .clone()
+                .map(|login| Auth::new(login, host.clone(), &manners)),
             manners,
             host,
             storage,
@@ -61,16 +71,27 @@ impl Registry {
     }
 
     pub(super) fn router(self: Arc<Self>) -> Router {
-        Router::new().route("/token", get(auth::give_token).post(auth::exchange_password)).fallback(answer).with_state(self)
+        Router::new()
+            .route("/token", get(auth::give_token).post(auth::exchange_password))
+            .fallback(answer)
+            .with_state(self)
     }
 
     async fn dispatch(&self, request: Request) -> Result<Response, RegistryError> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().replace("%3A", ":").replace("%3a", ":");
         let target = Target::parse(&parts.method, &path)?;
-        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs).unwrap_or_default();
-        let parameter = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-        let parameters = Parameters { digest: parameter("digest"), mount: parameter("mount"), from: parameter("from") };
+        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map(|Query(pairs)| pairs)
+            .unwrap_or_default();
+        let parameter = |wanted: &str| {
+            query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+        };
+        let parameters = Parameters {
+            digest: parameter("digest"),
+            mount: parameter("mount"),
+            from: parameter("from"),
+        };
         let parameters = self.authorized(&parts.method, &target, &parts.headers, parameters)?;
         let (method, headers) = (&parts.method, &parts.headers);
         self.within_limits(method, &target, &path)?;
@@ -80,20 +101,36 @@ impl Registry {
                 let limit = parameter("n").and_then(|text| text.parse().ok());
                 self.tags(name, limit, parameter("last").as_deref()).await
             }
-            Target::Manifest(name, reference) => self.manifest(method, name, reference, headers, body).await,
+            Target::Manifest(name, reference) => {
+                self.manifest(method, name, reference, headers, body).await
+            }
             Target::Blob(name, digest) => self.blob(method, name, digest, headers).await,
             Target::NewUpload(name) => self.begin_upload(name, &parameters, body).await,
-            Target::Upload(name, id) => self.upload(method, name, id, &parameters, headers, body).await,
+            Target::Upload(name, id) => {
+                self.upload(method, name, id, &parameters, headers, body).await
+            }
             Target::Referrers(name, digest) => {
-                let asked = referrers::Asked { artifact_type: parameter("artifactType"), last: parameter("last") };
+                let asked = referrers::Asked {
+                    artifact_type: parameter("artifactType"),
+                    last: parameter("last"),
+                };
                 self.referrers(method, name, digest, &asked).await
             }
         }
     }
 
     /// Counts the pulls where they are limited.
-    fn within_limits(&self, method: &Method, target: &Target, path: &str) -> Result<(), RegistryError> {
-        let (Some(limit), Target::Manifest(..), &Method::GET) = (&self.manners.limit, target, method) else { return Ok(()) };
+    fn within_limits(
+        &self,
+        method: &Method,
+        target: &Target,
+        path: &str,
+    ) -> Result<(), RegistryError> {
+        let (Some(limit), Target::Manifest(..), &Method::GET) =
+            (&self.manners.limit, target, method)
+        else {
+            return Ok(());
+        };
         match limit.judge(path, std::time::Instant::now()) {
             Verdict::Served => Ok(()),
             Verdict::TooMany { wait } => Err(RegistryError::TooMany { wait }),
@@ -101,7 +138,8 @@ impl Registry {
         }
     }
 
-    /// Refuses a request its token does not cover. A mount also reads its source; without that right it is a plain upload.
+    /// Refuses a request its token does not cover. A mount also reads its source; without that
+    /// right it is a plain upload.
     fn authorized(
         &self,
         method: &Method,
@@ -112,10 +150,12 @@ impl Registry {
         let Some(auth) = &self.auth else {
             return Ok(parameters);
         };
-        let needed: Vec<String> = target.name().map(|name| auth::scope(method, name)).into_iter().collect();
+        let needed: Vec<String> =
+            target.name().map(|name| auth::scope(method, name)).into_iter().collect();
         auth.check(headers, &needed)?;
         let source = parameters.from.as_deref().and_then(|from| Name::parse(from).ok());
-        let readable = source.is_none_or(|from| auth.check(headers, &[auth::scope(&Method::GET, &from)]).is_ok());
+        let readable = source
+            .is_none_or(|from| auth.check(headers, &[auth::scope(&Method::GET, &from)]).is_ok());
         let mount = parameters.mount.filter(|_| readable);
         Ok(Parameters { mount, ..parameters })
     }
@@ -148,7 +188,8 @@ impl Target {
             "/v2" | "/v2/" => return Ok(Self::Ping),
             _ => path.strip_prefix("/v2/").ok_or_else(unknown)?,
         };
-        if let Some(name) = rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads"))
+        if let Some(name) =
+            rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads"))
             && method == Method::POST
         {
             return Name::parse(name).map(Self::NewUpload);

@@ -1,4 +1,5 @@
-//! Makes repository names, digests and tags out of request paths; it never lets one through that could leave the registry's folder.
+//! Makes repository names, digests and tags out of request paths; it never lets one through that
+//! could leave the registry's folder.
 
 use super::errors::RegistryError;
 use crate::sandbox::keys;
@@ -10,7 +11,11 @@ impl Name {
     /// The distribution specification's grammar: lower-case components joined by slashes.
     pub(super) fn parse(text: &str) -> Result<Self, RegistryError> {
         let valid = text.len() <= 255 && text.split('/').all(is_component);
-        if valid { Ok(Self(text.to_owned())) } else { Err(RegistryError::NameInvalid { name: text.to_owned() }) }
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(RegistryError::NameInvalid { name: text.to_owned() })
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -22,10 +27,13 @@ impl Name {
 fn is_component(text: &str) -> bool {
     let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
-    let ends_well = bytes.first().is_some_and(alphanumeric) && bytes.last().is_some_and(alphanumeric);
-    let separators: Vec<&[u8]> = bytes.split(alphanumeric).filter(|separator| !separator.is_empty()).collect();
-    let separated_well =
-        separators.iter().all(|separator| matches!(*separator, b"." | b"_" | b"__") || separator.iter().all(|byte| *byte == b'-'));
+    let ends_well =
+        bytes.first().is_some_and(alphanumeric) && bytes.last().is_some_and(alphanumeric);
+    let separators: Vec<&[u8]> =
+        bytes.split(alphanumeric).filter(|separator| !separator.is_empty()).collect();
+    let separated_well = separators.iter().all(|separator| {
+        matches!(*separator, b"." | b"_" | b"__") || separator.iter().all(|byte| *byte == b'-')
+    });
     ends_well && separated_well
 }
 
@@ -38,7 +46,11 @@ impl Digest {
         let hex = text.strip_prefix("sha256:").unwrap_or_default();
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         let valid = hex.len() == 64 && hex.bytes().all(lower_hex);
-        if valid { Ok(Self(text.to_owned())) } else { Err(RegistryError::DigestInvalid { digest: text.to_owned() }) }
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(RegistryError::DigestInvalid { digest: text.to_owned() })
+        }
     }
 
     pub(super) fn of(bytes: &[u8]) -> Self {
@@ -69,7 +81,11 @@ impl Reference {
         let valid = text.len() <= 128
             && text.bytes().next().is_some_and(word)
             && text.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-');
-        if valid { Ok(Self::Tag(text.to_owned())) } else { Err(RegistryError::TagInvalid { tag: text.to_owned() }) }
+        if valid {
+            Ok(Self::Tag(text.to_owned()))
+        } else {
+            Err(RegistryError::TagInvalid { tag: text.to_owned() })
+        }
     }
 }
 
@@ -79,12 +95,16 @@ mod tests {
 
     #[test]
     fn names_follow_the_grammar() {
-        let check = |text: &str, valid: bool| assert_eq!(Name::parse(text).is_ok(), valid, "{text}");
+        let check =
+            |text: &str, valid: bool| assert_eq!(Name::parse(text).is_ok(), valid, "{text}");
         for valid in ["a", "example/hello", "a.b/c_d/e__f/g---h", "0/1"] {
             check(valid, true);
         }
         let long = "a".repeat(256);
-        for wrong in ["", "/", "a//b", "../a", "a/..", "A", "a___b", "a.", "-a", "a..b", "a/./b", "a\\b", "a%2f", "a\0", &long] {
+        for wrong in [
+            "", "/", "a//b", "../a", "a/..", "A", "a___b", "a.", "-a", "a..b", "a/./b", "a\\b",
+            "a%2f", "a\0", &long,
+        ] {
             check(wrong, false);
         }
     }
@@ -94,7 +114,9 @@ mod tests {
         let hex = "0".repeat(64);
         assert_eq!(Reference::parse("v1.2-rc_3"), Ok(Reference::Tag("v1.2-rc_3".to_owned())));
         assert!(matches!(Reference::parse(&format!("sha256:{hex}")), Ok(Reference::Digest(_))));
-        for wrong in ["..", ".a", "", "a/b", "sha256:00", "sha512:00", &format!("sha256:{}", "A".repeat(64))] {
+        for wrong in
+            ["..", ".a", "", "a/b", "sha256:00", "sha512:00", &format!("sha256:{}", "A".repeat(64))]
+        {
             assert!(Reference::parse(wrong).is_err(), "{wrong}");
         }
     }

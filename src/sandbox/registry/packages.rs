@@ -1,4 +1,5 @@
-//! Makes GitHub's API for container packages out of what the registry holds; it never lists a version that was not pushed.
+//! Makes GitHub's API for container packages out of what the registry holds; it never lists a
+//! version that was not pushed.
 //!
 //! Reference: <https://docs.github.com/rest/packages/packages>.
 
@@ -45,7 +46,8 @@ impl Registry {
         let version = |(digest, time): (Digest, std::time::SystemTime)| {
             let id = u64::from_str_radix(digest.hex().get(..12)?, 16).ok()?;
             let time = Timestamp::try_from(time).ok()?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            let tags: Vec<&String> = tagged.iter().filter(|(_, named)| *named == digest).map(|(tag, _)| tag).collect();
+            let tags: Vec<&String> =
+                tagged.iter().filter(|(_, named)| *named == digest).map(|(tag, _)| tag).collect();
             let version = json!({
                 "id": id, "name": digest.as_str(), "created_at": time, "updated_at": time,
                 "metadata": { "package_type": "container", "container": { "tags": tags } },
@@ -62,7 +64,9 @@ fn problem(status: StatusCode, message: &str) -> Response {
 }
 
 async fn owner(State(registry): State<Arc<Registry>>, Path(owner): Path<String>) -> Json<Value> {
-    Json(json!({ "login": owner, "type": if registry.owner_is_user { "User" } else { "Organization" } }))
+    Json(
+        json!({ "login": owner, "type": if registry.owner_is_user { "User" } else { "Organization" } }),
+    )
 }
 
 async fn versions(
@@ -71,19 +75,39 @@ async fn versions(
     Query(query): Query<Pairs>,
 ) -> Response {
     let number = |wanted: &str, otherwise: usize| {
-        query.iter().find(|(name, _)| name == wanted).and_then(|(_, value)| value.parse().ok()).unwrap_or(otherwise)
+        query
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .and_then(|(_, value)| value.parse().ok())
+            .unwrap_or(otherwise)
     };
     let (size, page) = (number("per_page", 30).clamp(1, 100), number("page", 1).max(1));
-    let Some(name) = registry.packaged(&kind, &owner, &package) else { return problem(StatusCode::NOT_FOUND, "Package not found.") };
+    let Some(name) = registry.packaged(&kind, &owner, &package) else {
+        return problem(StatusCode::NOT_FOUND, "Package not found.");
+    };
     match registry.listed(&name).await {
-        Ok(all) if all.is_empty() && page == 1 => problem(StatusCode::NOT_FOUND, "Package not found."),
-        Ok(all) => Json(all.into_iter().map(|(.., version)| version).skip((page - 1) * size).take(size).collect::<Value>()).into_response(),
+        Ok(all) if all.is_empty() && page == 1 => {
+            problem(StatusCode::NOT_FOUND, "Package not found.")
+        }
+        Ok(all) => Json(
+            all.into_iter()
+                .map(|(.., version)| version)
+                .skip((page - 1) * size)
+                .take(size)
+                .collect::<Value>(),
+        )
+        .into_response(),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 
-async fn remove(State(registry): State<Arc<Registry>>, Path((kind, owner, package, id)): Path<(String, String, String, u64)>) -> Response {
-    let Some(name) = registry.packaged(&kind, &owner, &package) else { return problem(StatusCode::NOT_FOUND, "Package not found.") };
+async fn remove(
+    State(registry): State<Arc<Registry>>,
+    Path((kind, owner, package, id)): Path<(String, String, String, u64)>,
+) -> Response {
+    let Some(name) = registry.packaged(&kind, &owner, &package) else {
+        return problem(StatusCode::NOT_FOUND, "Package not found.");
+    };
     let all = match registry.listed(&name).await {
         Ok(all) => all,
         Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
@@ -91,7 +115,9 @@ async fn remove(State(registry): State<Arc<Registry>>, Path((kind, owner, packag
     let Some((_, digest, version)) = all.iter().find(|(known, ..)| *known == id) else {
         return problem(StatusCode::NOT_FOUND, "Package not found.");
     };
-    let has_name = |version: &Value| version["metadata"]["container"]["tags"].as_array().is_some_and(|tags| !tags.is_empty());
+    let has_name = |version: &Value| {
+        version["metadata"]["container"]["tags"].as_array().is_some_and(|tags| !tags.is_empty())
+    };
     if has_name(version) && all.iter().filter(|(.., version)| has_name(version)).count() == 1 {
         return problem(
             StatusCode::BAD_REQUEST,

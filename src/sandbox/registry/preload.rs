@@ -1,4 +1,5 @@
-//! Makes registry content out of OCI layouts on disk; it never changes a layout, and reads no file beyond it that a stranger's layout links to.
+//! Makes registry content out of OCI layouts on disk; it never changes a layout, and reads no file
+//! beyond it that a stranger's layout links to.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -35,7 +36,10 @@ impl<'a> Layout<'a> {
     fn open(path: &'a Path) -> Result<Self, SandboxError> {
         let told = |error: FileError| refused(path, error);
         let root = Folder::open(path, path).map_err(told)?;
-        let blobs = root.below(Path::new("blobs"), false).and_then(|blobs| blobs.below(Path::new("sha256"), false)).map_err(told)?;
+        let blobs = root
+            .below(Path::new("blobs"), false)
+            .and_then(|blobs| blobs.below(Path::new("sha256"), false))
+            .map_err(told)?;
         Ok(Self { path, root, blobs, put: BTreeSet::new() })
     }
 
@@ -54,11 +58,14 @@ impl<'a> Layout<'a> {
 
     fn document(&self, folder: &Folder, name: &Path) -> Result<Vec<u8>, SandboxError> {
         let file = folder.file(name).map_err(|error| self.refused(error))?;
-        let file = file.ok_or_else(|| self.refused(format!("`{}` is not there", name.display())))?;
+        let file =
+            file.ok_or_else(|| self.refused(format!("`{}` is not there", name.display())))?;
         let mut bytes = Vec::new();
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| self.refused(error))?;
         if bytes.len() as u64 > LARGEST {
-            return Err(self.refused(format!("`{}` is larger than {LARGEST} bytes", name.display())));
+            return Err(
+                self.refused(format!("`{}` is larger than {LARGEST} bytes", name.display()))
+            );
         }
         Ok(bytes)
     }
@@ -77,7 +84,11 @@ impl Registry {
             let name = Name::parse(name).map_err(|error| layout.refused(error))?;
             let digest = self.preload_manifest(&mut layout, &name, descriptor, 0).await?;
             match Reference::parse(tag).map_err(|error| layout.refused(error))? {
-                Reference::Tag(tag) => self.store.put_tag(&name, &tag, &digest).await.map_err(|error| layout.refused(error))?,
+                Reference::Tag(tag) => self
+                    .store
+                    .put_tag(&name, &tag, &digest)
+                    .await
+                    .map_err(|error| layout.refused(error))?,
                 Reference::Digest(_) => {
                     return Err(layout.refused(format!("`{full_name}` has no tag")));
                 }
@@ -86,16 +97,22 @@ impl Registry {
         Ok(())
     }
 
-    /// Puts every entry of a layout's index into one repository, under the tag that its name ends with, if it has one.
+    /// Puts every entry of a layout's index into one repository, under the tag that its name ends
+    /// with, if it has one.
     pub(crate) async fn preload_whole(&self, path: &Path, name: &str) -> Result<(), SandboxError> {
         let mut layout = Layout::open(path)?;
         let name = Name::parse(name).map_err(|error| layout.refused(error))?;
         let index = layout.index()?;
         for descriptor in index["manifests"].as_array().into_iter().flatten() {
             let digest = self.preload_manifest(&mut layout, &name, descriptor, 0).await?;
-            let named = descriptor["annotations"][REF_NAME].as_str().map(|name| name.rsplit([':', '/']).next().unwrap_or(name));
+            let named = descriptor["annotations"][REF_NAME]
+                .as_str()
+                .map(|name| name.rsplit([':', '/']).next().unwrap_or(name));
             if let Some(Ok(Reference::Tag(tag))) = named.map(Reference::parse) {
-                self.store.put_tag(&name, &tag, &digest).await.map_err(|error| layout.refused(error))?;
+                self.store
+                    .put_tag(&name, &tag, &digest)
+                    .await
+                    .map_err(|error| layout.refused(error))?;
             }
         }
         Ok(())
@@ -118,7 +135,8 @@ impl Registry {
             return Ok(digest);
         }
         let bytes = layout.document(&layout.blobs, Path::new(digest.hex()))?;
-        let document: Value = serde_json::from_slice(&bytes).map_err(|error| layout.refused(error))?;
+        let document: Value =
+            serde_json::from_slice(&bytes).map_err(|error| layout.refused(error))?;
         if Digest::of(&bytes) != digest {
             return Err(layout.refused(format!("blob `{text}` has another digest")));
         }
@@ -131,26 +149,41 @@ impl Registry {
         }
         let own_type = document["mediaType"].as_str().or(descriptor["mediaType"].as_str());
         let media_type = own_type.unwrap_or_default().to_owned();
-        let subject = super::manifests::subject(&document).map_err(|error| layout.refused(error))?;
-        self.store_manifest(name, &digest, &Manifest { bytes, media_type }, &document, subject.as_ref())
-            .await
-            .map_err(|error| layout.refused(error))?;
+        let subject =
+            super::manifests::subject(&document).map_err(|error| layout.refused(error))?;
+        self.store_manifest(
+            name,
+            &digest,
+            &Manifest { bytes, media_type },
+            &document,
+            subject.as_ref(),
+        )
+        .await
+        .map_err(|error| layout.refused(error))?;
         layout.put.insert(digest.clone());
         Ok(digest)
     }
 
     /// Linked where the file system allows it: base images are large and never change.
-    async fn preload_blob(&self, layout: &Layout<'_>, name: &Name, descriptor: &Value) -> Result<(), SandboxError> {
+    async fn preload_blob(
+        &self,
+        layout: &Layout<'_>,
+        name: &Name,
+        descriptor: &Value,
+    ) -> Result<(), SandboxError> {
         let text = descriptor["digest"].as_str().unwrap_or_default();
         let digest = Digest::parse(text).map_err(|error| layout.refused(error))?;
         let (from, to) = (layout.blob_path(&digest), self.store.blob_path(&digest));
         let known = super::store::exists(&to).await;
-        let there = layout.blobs.file(Path::new(digest.hex())).map_err(|error| layout.refused(error))?;
+        let there =
+            layout.blobs.file(Path::new(digest.hex())).map_err(|error| layout.refused(error))?;
         if there.is_none() && !known {
             return Err(layout.refused(format!("blob `{text}` is not there")));
         }
         if !known && tokio::fs::hard_link(&from, &to).await.is_err() {
-            tokio::fs::copy(&from, &to).await.map_err(|error| layout.refused(format!("blob `{text}`: {error}")))?;
+            tokio::fs::copy(&from, &to)
+                .await
+                .map_err(|error| layout.refused(format!("blob `{text}`: {error}")))?;
         }
         self.store.link_blob(name, &digest).await.map_err(|error| layout.refused(error))
     }

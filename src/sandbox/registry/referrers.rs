@@ -1,4 +1,5 @@
-//! Makes the index of what refers to a manifest; it never lists what was not pushed with that subject.
+//! Makes the index of what refers to a manifest; it never lists what was not pushed with that
+//! subject.
 
 use axum::http::header::{CONTENT_TYPE, HeaderName, LINK};
 use axum::http::{HeaderValue, Method};
@@ -36,7 +37,13 @@ pub(super) fn descriptor(digest: &Digest, manifest: &Manifest, document: &Value)
 }
 
 impl Registry {
-    pub(super) async fn referrers(&self, method: &Method, name: &Name, digest: &Digest, asked: &Asked) -> Result<Response, RegistryError> {
+    pub(super) async fn referrers(
+        &self,
+        method: &Method,
+        name: &Name,
+        digest: &Digest,
+        asked: &Asked,
+    ) -> Result<Response, RegistryError> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return Err(RegistryError::Unsupported);
         }
@@ -46,20 +53,33 @@ impl Registry {
         let stored = self.store.referrers(name, digest).await?;
         let all = stored.iter().filter_map(|bytes| serde_json::from_slice::<Value>(bytes).ok());
         let filter = asked.artifact_type.as_deref().filter(|_| self.manners.filters);
-        let wanted = |descriptor: &Value| filter.is_none_or(|wanted| descriptor["artifactType"] == wanted);
-        let after = |descriptor: &Value| asked.last.as_deref().is_none_or(|last| descriptor["digest"].as_str() > Some(last));
+        let wanted =
+            |descriptor: &Value| filter.is_none_or(|wanted| descriptor["artifactType"] == wanted);
+        let after = |descriptor: &Value| {
+            asked.last.as_deref().is_none_or(|last| descriptor["digest"].as_str() > Some(last))
+        };
         let mut manifests: Vec<Value> = all.filter(wanted).filter(after).collect();
         let more = manifests.len() > self.manners.page;
         manifests.truncate(self.manners.page);
-        let last = manifests.last().and_then(|end| end["digest"].as_str()).filter(|_| more).map(str::to_owned);
+        let last = manifests
+            .last()
+            .and_then(|end| end["digest"].as_str())
+            .filter(|_| more)
+            .map(str::to_owned);
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
         let mut response = ([(CONTENT_TYPE, INDEX)], index.to_string()).into_response();
         if let Some(last) = last {
-            let next = format!("</v2/{}/referrers/{}?last={last}>; rel=\"next\"", name.as_str(), digest.as_str());
+            let next = format!(
+                "</v2/{}/referrers/{}?last={last}>; rel=\"next\"",
+                name.as_str(),
+                digest.as_str()
+            );
             response.headers_mut().extend(next.parse::<HeaderValue>().map(|value| (LINK, value)));
         }
         if filter.is_some() {
-            response.headers_mut().insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+            response
+                .headers_mut()
+                .insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
         }
         Ok(response)
     }

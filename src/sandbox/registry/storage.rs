@@ -1,5 +1,6 @@
-//! Makes the storage that some registries send their clients to for blobs: another host, a signed URL. It never serves a request that
-//! carries a login as well, which S3 refuses, and which would mean that credentials travelled to a host they were not given for.
+//! Makes the storage that some registries send their clients to for blobs: another host, a signed
+//! URL. It never serves a request that carries a login as well, which S3 refuses, and which would
+//! mean that credentials travelled to a host they were not given for.
 
 use std::sync::Arc;
 
@@ -21,8 +22,13 @@ impl Registry {
     }
 
     pub(super) fn sent_to_storage(&self, status: u16, name: &Name, digest: &Digest) -> Response {
-        let location = format!("http://{}/{}/{}?signature=0f1e", self.storage, name.as_str(), digest.as_str());
-        (StatusCode::from_u16(status).unwrap_or(StatusCode::TEMPORARY_REDIRECT), [(LOCATION, location)]).into_response()
+        let location =
+            format!("http://{}/{}/{}?signature=0f1e", self.storage, name.as_str(), digest.as_str());
+        (
+            StatusCode::from_u16(status).unwrap_or(StatusCode::TEMPORARY_REDIRECT),
+            [(LOCATION, location)],
+        )
+            .into_response()
     }
 
     /// A `Location` as this registry writes it.
@@ -51,5 +57,7 @@ async fn found(registry: &Registry, request: &Parts) -> Result<Response, Registr
     let path = request.uri.path().trim_start_matches('/');
     let unknown = || RegistryError::NameUnknown { name: path.to_owned() };
     let (name, digest) = path.rsplit_once('/').ok_or_else(unknown)?;
-    registry.read_blob(&request.method, &Name::parse(name)?, &Digest::parse(digest)?, &request.headers).await
+    registry
+        .read_blob(&request.method, &Name::parse(name)?, &Digest::parse(digest)?, &request.headers)
+        .await
 }

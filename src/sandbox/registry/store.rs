@@ -1,4 +1,5 @@
-//! Makes and finds the registry's files: shared blobs, and per repository its links, manifests, tags and referrers; it never shows a half-written one.
+//! Makes and finds the registry's files: shared blobs, and per repository its links, manifests,
+//! tags and referrers; it never shows a half-written one.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -57,17 +58,29 @@ impl Store {
     }
 
     /// Makes a stored blob visible in a repository.
-    pub(super) async fn link_blob(&self, name: &Name, digest: &Digest) -> Result<(), RegistryError> {
+    pub(super) async fn link_blob(
+        &self,
+        name: &Name,
+        digest: &Digest,
+    ) -> Result<(), RegistryError> {
         self.write(&self.in_repository(name, BLOB_LINKS).join(digest.hex()), b"").await
     }
 
-    pub(super) async fn unlink_blob(&self, name: &Name, digest: &Digest) -> Result<(), RegistryError> {
+    pub(super) async fn unlink_blob(
+        &self,
+        name: &Name,
+        digest: &Digest,
+    ) -> Result<(), RegistryError> {
         let link = self.in_repository(name, BLOB_LINKS).join(digest.hex());
         let unknown = || RegistryError::BlobUnknown { digest: digest.as_str().to_owned() };
         remove(&link).await?.then_some(()).ok_or_else(unknown)
     }
 
-    pub(super) async fn manifest(&self, name: &Name, digest: &Digest) -> Result<Option<Manifest>, RegistryError> {
+    pub(super) async fn manifest(
+        &self,
+        name: &Name,
+        digest: &Digest,
+    ) -> Result<Option<Manifest>, RegistryError> {
         let path = self.in_repository(name, MANIFESTS).join(digest.hex());
         let Some(bytes) = read(&path).await? else {
             return Ok(None);
@@ -76,14 +89,23 @@ impl Store {
         Ok(Some(Manifest { bytes, media_type: String::from_utf8_lossy(&media_type).into_owned() }))
     }
 
-    pub(super) async fn put_manifest(&self, name: &Name, digest: &Digest, manifest: &Manifest) -> Result<(), RegistryError> {
+    pub(super) async fn put_manifest(
+        &self,
+        name: &Name,
+        digest: &Digest,
+        manifest: &Manifest,
+    ) -> Result<(), RegistryError> {
         let path = self.in_repository(name, MANIFESTS).join(digest.hex());
         // The type first: a manifest that is visible has one.
         self.write(&path.with_extension("type"), manifest.media_type.as_bytes()).await?;
         self.write(&path, &manifest.bytes).await
     }
 
-    pub(super) async fn remove_manifest(&self, name: &Name, digest: &Digest) -> Result<bool, RegistryError> {
+    pub(super) async fn remove_manifest(
+        &self,
+        name: &Name,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
         let path = self.in_repository(name, MANIFESTS).join(digest.hex());
         let removed = remove(&path).await?;
         remove(&path.with_extension("type")).await?;
@@ -95,12 +117,21 @@ impl Store {
         Ok(removed)
     }
 
-    pub(super) async fn tag(&self, name: &Name, tag: &str) -> Result<Option<Digest>, RegistryError> {
+    pub(super) async fn tag(
+        &self,
+        name: &Name,
+        tag: &str,
+    ) -> Result<Option<Digest>, RegistryError> {
         let text = read(&self.in_repository(name, TAGS).join(tag)).await?;
         text.map(|text| Digest::parse(&String::from_utf8_lossy(&text))).transpose()
     }
 
-    pub(super) async fn put_tag(&self, name: &Name, tag: &str, digest: &Digest) -> Result<(), RegistryError> {
+    pub(super) async fn put_tag(
+        &self,
+        name: &Name,
+        tag: &str,
+        digest: &Digest,
+    ) -> Result<(), RegistryError> {
         self.write(&self.in_repository(name, TAGS).join(tag), digest.as_str().as_bytes()).await
     }
 
@@ -124,12 +155,21 @@ impl Store {
         self.write(&path, descriptor).await
     }
 
-    pub(super) async fn remove_referrer(&self, name: &Name, subject: &Digest, referrer: &Digest) -> Result<bool, RegistryError> {
+    pub(super) async fn remove_referrer(
+        &self,
+        name: &Name,
+        subject: &Digest,
+        referrer: &Digest,
+    ) -> Result<bool, RegistryError> {
         remove(&self.in_repository(name, REFERRERS).join(subject.hex()).join(referrer.hex())).await
     }
 
     /// The descriptors of what refers to `subject`, in the order of their digests.
-    pub(super) async fn referrers(&self, name: &Name, subject: &Digest) -> Result<Vec<Vec<u8>>, RegistryError> {
+    pub(super) async fn referrers(
+        &self,
+        name: &Name,
+        subject: &Digest,
+    ) -> Result<Vec<Vec<u8>>, RegistryError> {
         let folder = self.in_repository(name, REFERRERS).join(subject.hex());
         let mut descriptors = Vec::new();
         for file in file_names(&folder).await? {
@@ -138,13 +178,24 @@ impl Store {
         Ok(descriptors)
     }
 
-    pub(super) async fn referrer_digests(&self, name: &Name, subject: &Digest) -> Result<Vec<Digest>, RegistryError> {
+    pub(super) async fn referrer_digests(
+        &self,
+        name: &Name,
+        subject: &Digest,
+    ) -> Result<Vec<Digest>, RegistryError> {
         let folder = self.in_repository(name, REFERRERS).join(subject.hex());
-        file_names(&folder).await?.iter().map(|hex| Digest::parse(&format!("sha256:{hex}"))).collect()
+        file_names(&folder)
+            .await?
+            .iter()
+            .map(|hex| Digest::parse(&format!("sha256:{hex}")))
+            .collect()
     }
 
     /// Every manifest of a repository and when it was put, the newest first.
-    pub(super) async fn manifests(&self, name: &Name) -> Result<Vec<(Digest, std::time::SystemTime)>, RegistryError> {
+    pub(super) async fn manifests(
+        &self,
+        name: &Name,
+    ) -> Result<Vec<(Digest, std::time::SystemTime)>, RegistryError> {
         let folder = self.in_repository(name, MANIFESTS);
         let mut found = Vec::new();
         for file in file_names(&folder).await? {
@@ -156,7 +207,8 @@ impl Store {
     }
 
     async fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
-        let id = keys::random_hex(16).map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
+        let id = keys::random_hex(16)
+            .map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
         let temporary = self.upload_path(&id);
         tokio::fs::write(&temporary, bytes).await?;
         if let Some(parent) = path.parent() {

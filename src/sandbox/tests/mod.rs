@@ -50,7 +50,14 @@ impl World {
 
     fn fault(&self, service: Service, method: &'static str, path_contains: &str, effect: Effect) {
         let path_contains = path_contains.to_owned();
-        self.sandbox.faults().add(Fault { service, method: Some(method), path_contains, skip: 0, times: 1, effect });
+        self.sandbox.faults().add(Fault {
+            service,
+            method: Some(method),
+            path_contains,
+            skip: 0,
+            times: 1,
+            effect,
+        });
     }
 }
 
@@ -62,7 +69,9 @@ async fn the_written_environment_is_the_one_returned() {
         assert!(text.contains(&format!("export {name}='{value}'\n")), "{name}");
     }
     let issuer = world.variable("SIGSTORE_ISSUER");
-    assert!(world.variable("ACTIONS_ID_TOKEN_REQUEST_URL").starts_with(&format!("{issuer}/token?")));
+    assert!(
+        world.variable("ACTIONS_ID_TOKEN_REQUEST_URL").starts_with(&format!("{issuer}/token?"))
+    );
     assert_eq!(world.variable("SUPPLY_ACTION_REGISTRY"), world.sandbox.registry());
 }
 
@@ -72,8 +81,14 @@ async fn every_request_is_remembered_without_headers() {
     world.token().await;
     let seen = world.sandbox.requests();
     let [request] = seen.as_slice() else { panic!("{seen:?}") };
-    assert_eq!((request.service, request.method.as_str(), request.path.as_str()), (Service::Oidc, "GET", "/token"));
-    assert_eq!((request.query.as_deref(), request.status), (Some("api-version=2.0&audience=sigstore"), 200));
+    assert_eq!(
+        (request.service, request.method.as_str(), request.path.as_str()),
+        (Service::Oidc, "GET", "/token")
+    );
+    assert_eq!(
+        (request.query.as_deref(), request.status),
+        (Some("api-version=2.0&audience=sigstore"), 200)
+    );
 }
 
 #[tokio::test]
@@ -81,14 +96,16 @@ async fn a_token_needs_the_request_token() {
     let world = World::new().await;
     let url = world.variable("ACTIONS_ID_TOKEN_REQUEST_URL");
     for authorization in ["", "bearer wrong", "basic x"] {
-        let answer = world.client.get(&url).header("Authorization", authorization).send().await.unwrap();
+        let answer =
+            world.client.get(&url).header("Authorization", authorization).send().await.unwrap();
         assert_eq!(answer.status(), 401, "{authorization}");
     }
 }
 
 #[tokio::test]
 async fn latency_is_added_to_every_answer() {
-    let world = World::configured(|config| config.latency = std::time::Duration::from_millis(60)).await;
+    let world =
+        World::configured(|config| config.latency = std::time::Duration::from_millis(60)).await;
     let before = std::time::Instant::now();
     world.token().await;
     assert!(before.elapsed().as_millis() >= 60);
@@ -103,9 +120,20 @@ async fn the_github_api_keeps_attestations_by_subject() {
     let url = format!("{api}/repos/example/hello/attestations");
     let body = serde_json::json!({"bundle": {"dsseEnvelope": {"payload": encoded}}});
     assert_eq!(world.client.post(&url).json(&body).send().await.unwrap().status(), 201);
-    assert_eq!(world.client.post(&url).json(&serde_json::json!({"bundle": {}})).send().await.unwrap().status(), 422);
+    assert_eq!(
+        world
+            .client
+            .post(&url)
+            .json(&serde_json::json!({"bundle": {}}))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        422
+    );
     for (digest, expected) in [("sha256:ab", 1), ("sha256:cd", 0)] {
-        let found: Value = world.client.get(format!("{url}/{digest}")).send().await.unwrap().json().await.unwrap();
+        let found: Value =
+            world.client.get(format!("{url}/{digest}")).send().await.unwrap().json().await.unwrap();
         assert_eq!(found["attestations"].as_array().unwrap().len(), expected, "{digest}");
     }
 }

@@ -1,4 +1,5 @@
-//! Makes requests that the distribution specification answers; it never relies on a client library's opinion of it.
+//! Makes requests that the distribution specification answers; it never relies on a client
+//! library's opinion of it.
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -13,10 +14,21 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 impl World {
-    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let url = format!("http://{}{path}", self.sandbox.registry());
         let request = self.client.request(method, url).body(body.to_owned());
-        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
+        headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value))
+            .send()
+            .await
+            .unwrap()
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -52,7 +64,8 @@ impl World {
 
 fn referring(image: &str, artifact_type: &str) -> String {
     let mut document: Value = serde_json::from_str(image).unwrap();
-    document["subject"] = json!({"mediaType": IMAGE, "digest": digest(image.as_bytes()), "size": image.len()});
+    document["subject"] =
+        json!({"mediaType": IMAGE, "digest": digest(image.as_bytes()), "size": image.len()});
     document["artifactType"] = artifact_type.into();
     document["annotations"] = json!({"note": "copied"});
     document.to_string()
@@ -80,7 +93,10 @@ async fn uploads_continue_where_they_are_and_end_with_their_digest() {
     assert_eq!(world.ask(Method::PUT, &path, &[], "world").await.status(), 201);
     let blob = format!("/v2/a/b/blobs/{}", digest(b"helloworld"));
     let tail = world.ask(Method::GET, &blob, &[("range", "bytes=5-")], "").await;
-    assert_eq!((tail.status().as_u16(), header(&tail, "content-range")), (206, "bytes 5-9/10".to_owned()));
+    assert_eq!(
+        (tail.status().as_u16(), header(&tail, "content-range")),
+        (206, "bytes 5-9/10".to_owned())
+    );
     assert_eq!(tail.text().await.unwrap(), "world");
     assert_eq!(header(&world.ask(Method::HEAD, &blob, &[], "").await, "content-length"), "10");
 }
@@ -115,7 +131,10 @@ async fn manifests_keep_their_bytes_and_need_their_parts() {
     assert_eq!(lacking.status(), 404);
     assert!(lacking.text().await.unwrap().contains("MANIFEST_BLOB_UNKNOWN"));
     let put = world.put_manifest("a/b", "v1", &image).await;
-    assert_eq!((put.status().as_u16(), header(&put, "docker-content-digest")), (201, digest(image.as_bytes())));
+    assert_eq!(
+        (put.status().as_u16(), header(&put, "docker-content-digest")),
+        (201, digest(image.as_bytes()))
+    );
     for reference in ["v1", &digest(image.as_bytes())] {
         let got = world.get(&format!("/v2/a/b/manifests/{reference}")).await;
         assert_eq!(header(&got, "content-type"), IMAGE);
@@ -131,7 +150,9 @@ async fn a_stale_if_match_does_not_move_a_tag() {
     let world = World::new().await;
     let image = world.image("a/b").await;
     world.put_manifest("a/b", "v1", &image).await;
-    for (etag, expected) in [("\"sha256:stale\"", 412), (&*format!("\"{}\"", digest(image.as_bytes())), 201)] {
+    for (etag, expected) in
+        [("\"sha256:stale\"", 412), (&*format!("\"{}\"", digest(image.as_bytes())), 201)]
+    {
         let headers = [("content-type", IMAGE), ("if-match", etag)];
         let put = world.ask(Method::PUT, "/v2/a/b/manifests/v1", &headers, &image).await;
         assert_eq!(put.status(), expected, "{etag}");
@@ -147,7 +168,9 @@ async fn referrers_are_listed_filtered_and_removed() {
     let reference = digest(evidence.as_bytes());
     let put = world.put_manifest("a/b", &reference, &evidence).await;
     assert_eq!(header(&put, "oci-subject"), digest(image.as_bytes()));
-    for (filter, expected) in [("", 1), ("?artifactType=application/x", 1), ("?artifactType=other", 0)] {
+    for (filter, expected) in
+        [("", 1), ("?artifactType=application/x", 1), ("?artifactType=other", 0)]
+    {
         let listed = world.get(&format!("{path}{filter}")).await;
         assert_eq!(header(&listed, "oci-filters-applied").is_empty(), filter.is_empty());
         let listed: Value = listed.json().await.unwrap();
@@ -159,7 +182,8 @@ async fn referrers_are_listed_filtered_and_removed() {
         "artifactType": "application/x", "annotations": {"note": "copied"},
     });
     assert_eq!(listed["manifests"][0], expected);
-    let removed = world.ask(Method::DELETE, &format!("/v2/a/b/manifests/{reference}"), &[], "").await;
+    let removed =
+        world.ask(Method::DELETE, &format!("/v2/a/b/manifests/{reference}"), &[], "").await;
     assert_eq!(removed.status(), 202);
     let listed: Value = world.get(&path).await.json().await.unwrap();
     assert_eq!(listed["manifests"], json!([]));
@@ -200,7 +224,13 @@ async fn tags_are_listed_in_pages() {
 #[tokio::test]
 async fn paths_never_leave_the_registry() {
     let world = World::new().await;
-    for path in ["/v2/a%2f..%2f..%2fb/manifests/x", "/v2/A/manifests/x", "/v2/a/manifests/.hidden", "/v2/a/blobs/sha256:..", "/v2/a/b"] {
+    for path in [
+        "/v2/a%2f..%2f..%2fb/manifests/x",
+        "/v2/A/manifests/x",
+        "/v2/a/manifests/.hidden",
+        "/v2/a/blobs/sha256:..",
+        "/v2/a/b",
+    ] {
         let status = world.get(path).await.status();
         assert!(status.is_client_error(), "{path}: {status}");
     }
@@ -208,15 +238,19 @@ async fn paths_never_leave_the_registry() {
 
 #[tokio::test]
 async fn a_login_is_a_challenge_a_token_and_its_scope() {
-    let world = World::configured(|config| config.registry_login = Some(("robot".into(), "secret".into()))).await;
+    let world =
+        World::configured(|config| config.registry_login = Some(("robot".into(), "secret".into())))
+            .await;
     let host = world.sandbox.registry().to_owned();
     for method in [Method::POST, Method::HEAD] {
-        let path = if method == Method::POST { "/v2/o/r/blobs/uploads/" } else { "/v2/o/r/manifests/x" };
+        let path =
+            if method == Method::POST { "/v2/o/r/blobs/uploads/" } else { "/v2/o/r/manifests/x" };
         let refused = world.ask(method.clone(), path, &[], "").await;
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
         let actions = if method == Method::POST { "pull,push" } else { "pull" };
         let scope = format!("repository:o/r:{actions}");
-        let expected = format!("Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"{scope}\"");
+        let expected =
+            format!("Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"{scope}\"");
         assert_eq!(header(&refused, "www-authenticate"), expected);
     }
     let path = "/token?service=x&scope=repository:o/r:pull,push";
@@ -225,13 +259,17 @@ async fn a_login_is_a_challenge_a_token_and_its_scope() {
     let given: Value = world.ask(Method::GET, path, &basic, "").await.json().await.unwrap();
     let form = "grant_type=password&username=robot&password=secret&scope=repository%3Ao%2Fr%3Apull";
     let form_type = [("content-type", "application/x-www-form-urlencoded")];
-    let exchanged: Value = world.ask(Method::POST, "/token", &form_type, form).await.json().await.unwrap();
-    for (token, repository, expected) in
-        [(&given["token"], "o/r", 202), (&given["token"], "o/other", 401), (&exchanged["access_token"], "o/r", 401)]
-    {
+    let exchanged: Value =
+        world.ask(Method::POST, "/token", &form_type, form).await.json().await.unwrap();
+    for (token, repository, expected) in [
+        (&given["token"], "o/r", 202),
+        (&given["token"], "o/other", 401),
+        (&exchanged["access_token"], "o/r", 401),
+    ] {
         let bearer = format!("Bearer {}", token.as_str().unwrap());
         let path = format!("/v2/{repository}/blobs/uploads/");
-        let status = world.ask(Method::POST, &path, &[("authorization", &bearer)], "").await.status();
+        let status =
+            world.ask(Method::POST, &path, &[("authorization", &bearer)], "").await.status();
         assert_eq!(status, expected, "{repository}");
     }
 }
@@ -266,13 +304,19 @@ async fn a_layout_is_preloaded_under_its_name() {
     let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": IMAGE, "digest": keep(&image), "annotations": named}]});
     std::fs::write(layout.path().join("index.json"), index.to_string()).unwrap();
     let world = World::configured(|config| config.preload.push(layout.path().to_owned())).await;
-    assert_eq!(world.get("/v2/library/busybox/manifests/latest").await.text().await.unwrap(), image);
+    assert_eq!(
+        world.get("/v2/library/busybox/manifests/latest").await.text().await.unwrap(),
+        image
+    );
     let layer = format!("/v2/library/busybox/blobs/{}", digest(b"layer"));
     assert_eq!(world.get(&layer).await.text().await.unwrap(), "layer");
 }
 
 /// A layout on disk of these documents; gives the blobs' folder and the index' digest.
-fn layout_of(folder: &std::path::Path, more: impl FnOnce(&dyn Fn(&[u8]) -> String) -> Vec<Value>) -> std::path::PathBuf {
+fn layout_of(
+    folder: &std::path::Path,
+    more: impl FnOnce(&dyn Fn(&[u8]) -> String) -> Vec<Value>,
+) -> std::path::PathBuf {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let keep = |content: &[u8]| {
@@ -281,7 +325,11 @@ fn layout_of(folder: &std::path::Path, more: impl FnOnce(&dyn Fn(&[u8]) -> Strin
         digest
     };
     let entries = more(&keep);
-    std::fs::write(folder.join("index.json"), json!({ "schemaVersion": 2, "manifests": entries }).to_string()).unwrap();
+    std::fs::write(
+        folder.join("index.json"),
+        json!({ "schemaVersion": 2, "manifests": entries }).to_string(),
+    )
+    .unwrap();
     blobs
 }
 
@@ -302,17 +350,23 @@ async fn a_strangers_layout_names_no_other_file_and_costs_no_more_than_it_holds(
     };
     let secret = tempfile::tempdir().unwrap();
     std::fs::write(secret.path().join("secret"), "secret").unwrap();
-    let at = |blobs: &std::path::Path, content: &[u8]| blobs.join(digest(content).strip_prefix("sha256:").unwrap());
+    let at = |blobs: &std::path::Path, content: &[u8]| {
+        blobs.join(digest(content).strip_prefix("sha256:").unwrap())
+    };
     // A layer that is a link to somebody else's file.
     let folder = tempfile::tempdir().unwrap();
     let layer = digest(b"secret");
-    let blobs = layout_of(folder.path(), |keep| vec![json!({"mediaType": IMAGE, "digest": keep(image(keep, &layer).as_bytes())})]);
+    let blobs = layout_of(folder.path(), |keep| {
+        vec![json!({"mediaType": IMAGE, "digest": keep(image(keep, &layer).as_bytes())})]
+    });
     std::os::unix::fs::symlink(secret.path().join("secret"), at(&blobs, b"secret")).unwrap();
     let said = refusal(folder.path()).await;
     assert!(said.contains("is a symbolic link"), "{said}");
     // A pipe that nobody writes to.
     std::fs::remove_file(at(&blobs, b"secret")).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(at(&blobs, b"secret")).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo").arg(at(&blobs, b"secret")).status().unwrap().success()
+    );
     let said = refusal(folder.path()).await;
     assert!(said.contains("neither a file nor a folder"), "{said}");
     // What is not there.

@@ -1,4 +1,5 @@
-//! Makes signatures with the sigstore crates against the embedded services and judges them with sigstore-verify; it never skips a check.
+//! Makes signatures with the sigstore crates against the embedded services and judges them with
+//! sigstore-verify; it never skips a check.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -39,8 +40,11 @@ async fn signed(world: &World, artifact: &[u8]) -> anyhow::Result<Bundle> {
     let issued = fulcio.create_signing_certificate(&token, &key).await?;
     let certificate = issued.leaf_certificate().clone();
     let signature = key.sign(&proposed::pre_authentication_encoding(IN_TOTO, &payload))?;
-    let envelope =
-        DsseEnvelope::new(IN_TOTO.to_owned(), PayloadBytes::new(payload), DsseSignature::new(signature.clone(), KeyId::default()));
+    let envelope = DsseEnvelope::new(
+        IN_TOTO.to_owned(),
+        PayloadBytes::new(payload),
+        DsseSignature::new(signature.clone(), KeyId::default()),
+    );
     let rekor = RekorClient::new(address(world, "rekorTlogUrls"))?;
     let entry = rekor.create_dsse_entry(DsseEntry::new(&envelope, &certificate)?).await?;
     let authority = TimestampClient::new(address(world, "tsaUrls"))?;
@@ -56,7 +60,9 @@ fn verified(world: &World, artifact: &[u8], bundle: &Bundle, identity: &str) -> 
     let policy = VerificationPolicy::new(identity, world.variable("SIGSTORE_ISSUER"));
     match Verifier::new(&root).unwrap().verify(artifact, bundle, &policy) {
         Ok(result) => {
-            assert!(result.sct_verified() && result.tlog_verified() && result.certificate_verified());
+            assert!(
+                result.sct_verified() && result.tlog_verified() && result.certificate_verified()
+            );
             assert!(!result.verified_timestamps().is_empty());
             true
         }
@@ -83,7 +89,8 @@ async fn what_the_services_issue_verifies_and_nothing_else_does() {
 async fn a_restart_keeps_keys_issuer_and_log() {
     let world = World::new().await;
     signed(&world, b"before").await.unwrap();
-    let (root, issuer) = (std::fs::read(world.sandbox.trusted_root()).unwrap(), world.variable("SIGSTORE_ISSUER"));
+    let (root, issuer) =
+        (std::fs::read(world.sandbox.trusted_root()).unwrap(), world.variable("SIGSTORE_ISSUER"));
     let world = world.restarted(|_| {}).await;
     assert_eq!(std::fs::read(world.sandbox.trusted_root()).unwrap(), root);
     assert_eq!(world.variable("SIGSTORE_ISSUER"), issuer);
@@ -110,9 +117,13 @@ async fn no_certificate_for_expired_or_foreign_tokens() {
 async fn every_fault_reaches_the_client_once() {
     let world = World::new().await;
     for service in [Service::Fulcio, Service::Rekor, Service::Timestamp] {
-        for effect in
-            [Effect::Status(503), Effect::StatusRetryAfter(429, 1), Effect::Body(b"{}".to_vec()), Effect::Drop, Effect::LoseAnswer]
-        {
+        for effect in [
+            Effect::Status(503),
+            Effect::StatusRetryAfter(429, 1),
+            Effect::Body(b"{}".to_vec()),
+            Effect::Drop,
+            Effect::LoseAnswer,
+        ] {
             world.fault(service, "POST", "/api/", effect.clone());
             assert!(signed(&world, b"x").await.is_err(), "{service:?} {effect:?}");
             assert!(signed(&world, b"x").await.is_ok(), "{service:?} {effect:?}");
@@ -141,14 +152,27 @@ async fn the_log_answers_a_repeated_entry_with_its_place() {
     let repeated = post().await.unwrap();
     assert_eq!(repeated.status(), 409);
     let location = repeated.headers()["location"].to_str().unwrap().to_owned();
-    let found: Value = world.client.get(format!("{base}{location}")).send().await.unwrap().json().await.unwrap();
+    let found: Value =
+        world.client.get(format!("{base}{location}")).send().await.unwrap().json().await.unwrap();
     let (uuid, first) = created.as_object().unwrap().iter().next().unwrap();
     assert_eq!(uuid.len(), 80);
     assert_eq!(found[uuid]["body"], first["body"]);
     let index = &first["logIndex"];
-    let by_index: Value =
-        world.client.get(format!("{base}/api/v1/log/entries?logIndex={index}")).send().await.unwrap().json().await.unwrap();
+    let by_index: Value = world
+        .client
+        .get(format!("{base}/api/v1/log/entries?logIndex={index}"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(by_index[uuid]["body"], first["body"]);
-    let absent = world.client.get(format!("{base}/api/v1/log/entries/{}", "0".repeat(64))).send().await.unwrap();
+    let absent = world
+        .client
+        .get(format!("{base}/api/v1/log/entries/{}", "0".repeat(64)))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(absent.status(), 404);
 }

@@ -1,4 +1,5 @@
-//! Files in a folder or in a tar archive on disk, by name. It unpacks nothing, and reaches nothing outside of either.
+//! Files in a folder or in a tar archive on disk, by name. It unpacks nothing, and reaches nothing
+//! outside of either.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -92,7 +93,8 @@ impl Archive {
                 "the archive itself is compressed; uncompress it first, for example with `gunzip` or `unzstd`".to_owned(),
             ));
         }
-        let mut archive = Self { path: path.to_owned(), places: BTreeMap::new(), links: Links::default() };
+        let mut archive =
+            Self { path: path.to_owned(), places: BTreeMap::new(), links: Links::default() };
         let mut tar = Tar::new(Seeking(BufReader::new(file)));
         loop {
             let entry = match tar.next() {
@@ -112,8 +114,12 @@ impl Archive {
                 }
                 Kind::File => drop(archive.places.insert(name, (start, entry.size))),
                 // Docker saves a layer that is there twice as a link to the first.
-                Kind::SymbolicLink => archive.links.insert(&name, &String::from_utf8_lossy(&entry.link)),
-                Kind::HardLink => archive.links.insert(&name, &format!("/{}", String::from_utf8_lossy(&entry.link))),
+                Kind::SymbolicLink => {
+                    archive.links.insert(&name, &String::from_utf8_lossy(&entry.link))
+                }
+                Kind::HardLink => archive
+                    .links
+                    .insert(&name, &format!("/{}", String::from_utf8_lossy(&entry.link))),
                 Kind::Directory | Kind::Other => {}
             }
             if archive.places.len() > MOST_ENTRIES {

@@ -1,4 +1,5 @@
-//! Images on disk: an OCI layout in a folder or a tar archive, and what `docker save` writes. It changes nothing there.
+//! Images on disk: an OCI layout in a folder or a tar archive, and what `docker save` writes. It
+//! changes nothing there.
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>.
 
@@ -29,9 +30,13 @@ impl Blobs for Local {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
         let path = match (self.paths.get(&blob.diff_id), &blob.digest) {
             (Some(path), _) => path.clone(),
-            (None, digest) => blob_path(digest.as_deref().unwrap_or_default()).map_err(io::Error::other)?,
+            (None, digest) => {
+                blob_path(digest.as_deref().unwrap_or_default()).map_err(io::Error::other)?
+            }
         };
-        self.files.open(&path)?.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no `{path}`")))
+        self.files
+            .open(&path)?
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no `{path}`")))
     }
 }
 
@@ -60,7 +65,11 @@ fn blob_path(digest: &str) -> Result<String, SbomError> {
 }
 
 /// An OCI layout in a folder; `name` says which image, where there are several.
-pub fn layout(folder: &Path, name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+pub fn layout(
+    folder: &Path,
+    name: Option<&str>,
+    wanted: Option<&Platform>,
+) -> Result<Local, SbomError> {
     let files = Box::new(Folder(folder.to_owned()));
     match files.read(INDEX)? {
         Some(index) => from_layout(files, &index, name, wanted),
@@ -69,7 +78,11 @@ pub fn layout(folder: &Path, name: Option<&str>, wanted: Option<&Platform>) -> R
 }
 
 /// What `docker save`, `buildx --output type=docker` or `type=oci` wrote.
-pub fn archive(path: &Path, name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+pub fn archive(
+    path: &Path,
+    name: Option<&str>,
+    wanted: Option<&Platform>,
+) -> Result<Local, SbomError> {
     let files = Box::new(Archive::open(path)?);
     // Newer archives are both; the layout names digests.
     if let Some(index) = files.read(INDEX)? {
@@ -77,7 +90,10 @@ pub fn archive(path: &Path, name: Option<&str>, wanted: Option<&Platform>) -> Re
     }
     match files.read("manifest.json")? {
         Some(manifest) => from_docker(files, &manifest, name, wanted),
-        None => bad(format!("`{}` is no saved image: it has neither `{INDEX}` nor `manifest.json`", path.display())),
+        None => bad(format!(
+            "`{}` is no saved image: it has neither `{INDEX}` nor `manifest.json`",
+            path.display()
+        )),
     }
 }
 
@@ -94,7 +110,8 @@ impl Entry {
     }
 }
 
-/// The images of a layout in a folder, those of this name or digest if one is given; one image may have several names.
+/// The images of a layout in a folder, those of this name or digest if one is given; one image may
+/// have several names.
 pub fn images_of(folder: &Path, name: Option<&str>) -> Result<Vec<Entry>, SbomError> {
     let files = Folder(folder.to_owned());
     match files.read(INDEX)? {
@@ -104,19 +121,28 @@ pub fn images_of(folder: &Path, name: Option<&str>) -> Result<Vec<Entry>, SbomEr
 }
 
 fn entries(files: &dyn Files, index: &[u8], name: Option<&str>) -> Result<Vec<Entry>, SbomError> {
-    let index = Index::local(index).or_else(|why| bad(format!("`{INDEX}` cannot be understood: {why}")))?;
-    let names = |entry: &Descriptor| NAMES.iter().filter_map(|key| entry.annotations.get(*key).cloned()).collect::<Vec<_>>();
-    let is_named =
-        |entry: &&Descriptor| name.is_none_or(|name| names(entry).iter().any(|known| known == name) || entry.digest.as_str() == name);
+    let index =
+        Index::local(index).or_else(|why| bad(format!("`{INDEX}` cannot be understood: {why}")))?;
+    let names = |entry: &Descriptor| {
+        NAMES.iter().filter_map(|key| entry.annotations.get(*key).cloned()).collect::<Vec<_>>()
+    };
+    let is_named = |entry: &&Descriptor| {
+        name.is_none_or(|name| {
+            names(entry).iter().any(|known| known == name) || entry.digest.as_str() == name
+        })
+    };
     let mut entries: Vec<Entry> = Vec::new();
     for descriptor in index.manifests.iter().filter(is_named) {
         match entries.iter_mut().find(|entry| entry.descriptor.digest == descriptor.digest) {
             Some(known) => known.names.extend(names(descriptor)),
-            None => entries.push(Entry { descriptor: descriptor.clone(), names: names(descriptor) }),
+            None => {
+                entries.push(Entry { descriptor: descriptor.clone(), names: names(descriptor) })
+            }
         }
     }
     if let (true, Some(name)) = (entries.is_empty(), name) {
-        let told: Vec<String> = index.manifests.iter().flat_map(names).map(|name| format!("`{name}`")).collect();
+        let told: Vec<String> =
+            index.manifests.iter().flat_map(names).map(|name| format!("`{name}`")).collect();
         return bad(format!(
             "there is no image named `{name}` in the layout; there are {}",
             if told.is_empty() { "no names".to_owned() } else { told.join(", ") }
@@ -132,12 +158,21 @@ fn entries(files: &dyn Files, index: &[u8], name: Option<&str>) -> Result<Vec<En
     Ok(entries)
 }
 
-fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
+fn from_layout(
+    files: Box<dyn Files>,
+    index: &[u8],
+    name: Option<&str>,
+    wanted: Option<&Platform>,
+) -> Result<Local, SbomError> {
     let entries = entries(&*files, index, name)?;
     let known = entries.first().and_then(|entry| entry.names.first().cloned());
     if entries.len() > 1 && entries.iter().all(|entry| entry.descriptor.platform.is_none()) {
-        let told: Vec<String> = entries.iter().map(|entry| format!("`{}`", entry.shown())).collect();
-        return bad(format!("the layout holds several images; name one of them after its path and a colon: {}", told.join(", ")));
+        let told: Vec<String> =
+            entries.iter().map(|entry| format!("`{}`", entry.shown())).collect();
+        return bad(format!(
+            "the layout holds several images; name one of them after its path and a colon: {}",
+            told.join(", ")
+        ));
     }
     let entries: Vec<Descriptor> = entries.into_iter().map(|entry| entry.descriptor).collect();
     let image = find(&Layout(&*files), &Start::Entry(choose(&entries, wanted)?), wanted)?;
@@ -148,35 +183,72 @@ fn from_layout(files: Box<dyn Files>, index: &[u8], name: Option<&str>, wanted: 
 fn is_artifact(files: &dyn Files, entry: &Descriptor) -> bool {
     let bytes = blob_path(entry.digest.as_str()).and_then(|path| files.read(&path)).ok().flatten();
     match bytes.map(|bytes| Document::read(&bytes, &entry.media_type)) {
-        Some(Ok(Document::Image(manifest))) => ![OCI_CONFIG, DOCKER_CONFIG].contains(&manifest.config.media_type.as_str()),
+        Some(Ok(Document::Image(manifest))) => {
+            ![OCI_CONFIG, DOCKER_CONFIG].contains(&manifest.config.media_type.as_str())
+        }
         _ => false,
     }
 }
 
-/// `sha256-<hex>`, as registries without referrers and cosign name what is about a digest; with nothing, `.sig`, `.att` or `.sbom` behind it.
+/// `sha256-<hex>`, as registries without referrers and cosign name what is about a digest; with
+/// nothing, `.sig`, `.att` or `.sbom` behind it.
 fn names_a_digest(name: &str) -> bool {
     let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
     let Some(rest) = tag.strip_prefix("sha256-") else { return false };
     let (hex, ending) = rest.split_at_checked(64).unwrap_or(("", rest));
-    !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) && ["", ".sig", ".att", ".sbom"].contains(&ending)
+    !hex.is_empty()
+        && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && ["", ".sig", ".att", ".sbom"].contains(&ending)
 }
 
-fn from_docker(files: Box<dyn Files>, manifest: &[u8], name: Option<&str>, wanted: Option<&Platform>) -> Result<Local, SbomError> {
-    let saved = Saved::read(manifest).or_else(|why| bad(format!("`manifest.json` cannot be understood: {why}")))?;
+fn from_docker(
+    files: Box<dyn Files>,
+    manifest: &[u8],
+    name: Option<&str>,
+    wanted: Option<&Platform>,
+) -> Result<Local, SbomError> {
+    let saved = Saved::read(manifest)
+        .or_else(|why| bad(format!("`manifest.json` cannot be understood: {why}")))?;
     let tags = |saved: &Saved| saved.repo_tags.clone();
-    let chosen: Vec<&Saved> = saved.iter().filter(|saved| name.is_none_or(|name| tags(saved).iter().any(|tag| tag == name))).collect();
+    let chosen: Vec<&Saved> = saved
+        .iter()
+        .filter(|saved| name.is_none_or(|name| tags(saved).iter().any(|tag| tag == name)))
+        .collect();
     let saved = match chosen.as_slice() {
         [only] => *only,
-        [] => return bad(format!("there is no image named `{}` in the archive", name.unwrap_or_default())),
+        [] => {
+            return bad(format!(
+                "there is no image named `{}` in the archive",
+                name.unwrap_or_default()
+            ));
+        }
         several => {
-            let told: Vec<String> = several.iter().flat_map(|saved| tags(saved)).map(|tag| format!("`{tag}`")).collect();
-            return bad(format!("the archive holds several images; name one of them after its path and a colon: {}", told.join(", ")));
+            let told: Vec<String> = several
+                .iter()
+                .flat_map(|saved| tags(saved))
+                .map(|tag| format!("`{tag}`"))
+                .collect();
+            return bad(format!(
+                "the archive holds several images; name one of them after its path and a colon: {}",
+                told.join(", ")
+            ));
         }
     };
-    let Some(bytes) = files.read(&saved.config)? else { return bad(format!("there is no `{}` in the archive", saved.config)) };
+    let Some(bytes) = files.read(&saved.config)? else {
+        return bad(format!("there is no `{}` in the archive", saved.config));
+    };
     let config = config(&bytes, &saved.config)?;
-    let layers: Vec<Blob> = config.diff_ids.iter().map(|diff_id| Blob { digest: None, size: None, diff_id: diff_id.to_string() }).collect();
+    let layers: Vec<Blob> = config
+        .diff_ids
+        .iter()
+        .map(|diff_id| Blob { digest: None, size: None, diff_id: diff_id.to_string() })
+        .collect();
     let image = from_config(&config, layers, saved.layers.len(), wanted)?;
-    let paths = image.layers.iter().map(|layer| layer.diff_id.clone()).zip(saved.layers.iter().cloned()).collect();
+    let paths = image
+        .layers
+        .iter()
+        .map(|layer| layer.diff_id.clone())
+        .zip(saved.layers.iter().cloned())
+        .collect();
     Ok(Local { image, name: tags(saved).into_iter().next(), files, paths })
 }

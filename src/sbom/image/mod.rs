@@ -1,5 +1,5 @@
-//! An image as its index, manifest and config describe it → its layers for one platform. It believes no manifest whose bytes do not hash to the
-//! digest it was asked for by.
+//! An image as its index, manifest and config describe it → its layers for one platform. It
+//! believes no manifest whose bytes do not hash to the digest it was asked for by.
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/spec.md>.
 
@@ -22,7 +22,8 @@ pub use local::{Entry, Local, archive, images_of, layout};
 
 /// Manifests and configs are not larger anywhere.
 pub const MOST: usize = 8 << 20;
-/// Who distributes the image: <https://github.com/opencontainers/image-spec/blob/main/annotations.md>.
+/// Who distributes the image:
+/// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>.
 pub const VENDOR: &str = "org.opencontainers.image.vendor";
 /// An index in an index is usual in layouts.
 const DEEPEST: usize = 4;
@@ -59,14 +60,16 @@ impl Platform {
     }
 
     fn is_met_by(&self, other: &Self) -> bool {
-        let variant = self.variant.is_none() || self.variant == other.variant || other.variant.is_none();
+        let variant =
+            self.variant.is_none() || self.variant == other.variant || other.variant.is_none();
         self.os == other.os && self.architecture == other.architecture && variant
     }
 }
 
 /// Where manifests, configs and layers are.
 pub trait Store: Blobs {
-    /// A manifest of at most [`MOST`] bytes, and what it was served as, where it was served; it is checked by who asks.
+    /// A manifest of at most [`MOST`] bytes, and what it was served as, where it was served; it is
+    /// checked by who asks.
     fn manifest(&self, digest: &str) -> Result<(Vec<u8>, Option<String>), SbomError>;
 
     /// A config, of at most [`MOST`] bytes; it is checked by who asks.
@@ -89,7 +92,12 @@ pub struct Image {
 impl Image {
     /// What a document says of it.
     pub fn about(&self, name: String) -> About {
-        About { name, digest: self.digest.clone(), supplier: self.vendor.clone(), created: self.created.unwrap_or_default() }
+        About {
+            name,
+            digest: self.digest.clone(),
+            supplier: self.vendor.clone(),
+            created: self.created.unwrap_or_default(),
+        }
     }
 }
 
@@ -106,7 +114,11 @@ pub enum Start<'a> {
 }
 
 /// Follows a digest to the image for the wanted platform.
-pub fn find(store: &dyn Store, start: &Start<'_>, wanted: Option<&Platform>) -> Result<Image, SbomError> {
+pub fn find(
+    store: &dyn Store,
+    start: &Start<'_>,
+    wanted: Option<&Platform>,
+) -> Result<Image, SbomError> {
     let (mut digest, mut entry) = match start {
         Start::Digest(digest) => ((*digest).to_owned(), None),
         Start::Entry(entry) => (entry.digest.to_string(), Some((*entry).clone())),
@@ -124,32 +136,54 @@ pub fn find(store: &dyn Store, start: &Start<'_>, wanted: Option<&Platform>) -> 
 }
 
 /// A manifest that is what its digest, who serves it and the entry that names it say.
-fn manifest(store: &dyn Store, digest: &str, entry: Option<&Descriptor>) -> Result<Document, SbomError> {
+fn manifest(
+    store: &dyn Store,
+    digest: &str,
+    entry: Option<&Descriptor>,
+) -> Result<Document, SbomError> {
     let hex = hex_of(digest)?;
     if let Some(entry) = entry.filter(|entry| entry.size > MOST as u64) {
-        return bad(format!("`{digest}` has `{}` bytes, more than any manifest or config", entry.size));
+        return bad(format!(
+            "`{digest}` has `{}` bytes, more than any manifest or config",
+            entry.size
+        ));
     }
     let (bytes, served) = store.manifest(digest)?;
     hashes(&bytes, digest, hex)?;
     let said = match (served, entry) {
         (Some(served), Some(entry)) if served != entry.media_type => {
             let (served, said) = (oci::shown(&served), oci::shown(&entry.media_type));
-            return bad(format!("`{digest}` is served as `{served}`, and the index says that it is `{said}`"));
+            return bad(format!(
+                "`{digest}` is served as `{served}`, and the index says that it is `{said}`"
+            ));
         }
         (_, Some(entry)) if entry.size != bytes.len() as u64 => {
-            return bad(format!("the index says that `{digest}` has {} bytes; it has {}", entry.size, bytes.len()));
+            return bad(format!(
+                "the index says that `{digest}` has {} bytes; it has {}",
+                entry.size,
+                bytes.len()
+            ));
         }
         (_, Some(entry)) => entry.media_type.clone(),
         (Some(served), None) => served,
         (None, None) => return bad(format!("nobody says what `{digest}` is")),
     };
-    Document::read(&bytes, &said).or_else(|why| bad(format!("`{digest}` cannot be understood: {why}")))
+    Document::read(&bytes, &said)
+        .or_else(|why| bad(format!("`{digest}` cannot be understood: {why}")))
 }
 
-fn image(store: &dyn Store, digest: &str, manifest: &ImageManifest, wanted: Option<&Platform>) -> Result<Image, SbomError> {
+fn image(
+    store: &dyn Store,
+    digest: &str,
+    manifest: &ImageManifest,
+    wanted: Option<&Platform>,
+) -> Result<Image, SbomError> {
     let pointer = &manifest.config;
     if pointer.size > MOST as u64 {
-        return bad(format!("`{}` has `{}` bytes, more than any manifest or config", pointer.digest, pointer.size));
+        return bad(format!(
+            "`{}` has `{}` bytes, more than any manifest or config",
+            pointer.digest, pointer.size
+        ));
     }
     let bytes = store.config(pointer)?;
     hashes(&bytes, pointer.digest.as_str(), hex_of(pointer.digest.as_str())?)?;
@@ -168,29 +202,45 @@ fn config(bytes: &[u8], name: &str) -> Result<Config, SbomError> {
 }
 
 /// `count` is how many layers the manifest lists.
-fn from_config(config: &Config, layers: Vec<Blob>, count: usize, wanted: Option<&Platform>) -> Result<Image, SbomError> {
+fn from_config(
+    config: &Config,
+    layers: Vec<Blob>,
+    count: usize,
+    wanted: Option<&Platform>,
+) -> Result<Image, SbomError> {
     let platform = Platform::of(&config.platform);
     if let Some(wanted) = wanted.filter(|wanted| !wanted.is_met_by(&platform)) {
         return bad(format!("the image is for `{platform}`, not for `{wanted}`"));
     }
     if config.diff_ids.len() != count {
-        return bad(format!("the manifest lists `{count}` layers, the config `{}`", config.diff_ids.len()));
+        return bad(format!(
+            "the manifest lists `{count}` layers, the config `{}`",
+            config.diff_ids.len()
+        ));
     }
     let created = config.created.as_deref().and_then(oci::created);
-    let vendor = config.labels.get(VENDOR).map(|vendor| vendor.trim()).filter(|vendor| !vendor.is_empty());
+    let vendor =
+        config.labels.get(VENDOR).map(|vendor| vendor.trim()).filter(|vendor| !vendor.is_empty());
     Ok(Image { digest: None, platform, created, vendor: vendor.map(str::to_owned), layers })
 }
 
 /// The entry for the wanted platform; without a wish the only one, or else this machine's.
-fn choose<'a>(entries: &'a [Descriptor], wanted: Option<&Platform>) -> Result<&'a Descriptor, SbomError> {
+fn choose<'a>(
+    entries: &'a [Descriptor],
+    wanted: Option<&Platform>,
+) -> Result<&'a Descriptor, SbomError> {
     // BuildKit's attestations are entries for no platform.
-    let is_image = |entry: &&Descriptor| entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown");
+    let is_image = |entry: &&Descriptor| {
+        entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
+    };
     let images: Vec<&Descriptor> = entries.iter().filter(is_image).collect();
     let host = Platform::host();
     let platform = |entry: &Descriptor| entry.platform.as_ref().map(Platform::of);
     // Of a platform and its variant, the one that is spelled as the wish.
     let meets = |wanted: &Platform| {
-        let found = |is: &dyn Fn(&Platform) -> bool| images.iter().copied().find(|entry| platform(entry).is_some_and(|found| is(&found)));
+        let found = |is: &dyn Fn(&Platform) -> bool| {
+            images.iter().copied().find(|entry| platform(entry).is_some_and(|found| is(&found)))
+        };
         found(&|found| found == wanted).or_else(|| found(&|found| wanted.is_met_by(found)))
     };
     let found = match (wanted, images.as_slice()) {
@@ -203,26 +253,41 @@ fn choose<'a>(entries: &'a [Descriptor], wanted: Option<&Platform>) -> Result<&'
     if let Some(found) = found {
         return Ok(found);
     }
-    let mut told: Vec<String> = images.iter().filter_map(|entry| platform(entry)).map(|platform| format!("`{platform}`")).collect();
+    let mut told: Vec<String> = images
+        .iter()
+        .filter_map(|entry| platform(entry))
+        .map(|platform| format!("`{platform}`"))
+        .collect();
     told.dedup();
     let told = if told.is_empty() { "none that is named".to_owned() } else { told.join(", ") };
     match wanted {
         Some(wanted) => bad(format!("there is no image for `{wanted}`; there are {told}")),
-        None => bad(format!("there is no image for this machine's platform, `{host}`; there are {told}: choose one with `--platform`")),
+        None => bad(format!(
+            "there is no image for this machine's platform, `{host}`; there are {told}: choose one with `--platform`"
+        )),
     }
 }
 
 /// The hash is computed here, apart from the code that fetches.
 fn hashes(bytes: &[u8], digest: &str, wanted: &str) -> Result<(), SbomError> {
     let found = hex::encode(Sha256::digest(bytes));
-    if found == wanted { Ok(()) } else { bad(format!("`{digest}` does not hash to its digest: the bytes read are `sha256:{found}`")) }
+    if found == wanted {
+        Ok(())
+    } else {
+        bad(format!("`{digest}` does not hash to its digest: the bytes read are `sha256:{found}`"))
+    }
 }
 
 /// The digits of a SHA-256 digest, which are safe as a file's name.
 fn hex_of(digest: &str) -> Result<&str, SbomError> {
     let digits = digest.strip_prefix("sha256:").filter(|digits| digits.len() == 64);
-    let lower = |digits: &&str| digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    digits.filter(lower).map_or_else(|| bad(format!("`{digest}` is no SHA-256 digest, and others are not understood here")), Ok)
+    let lower = |digits: &&str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    digits.filter(lower).map_or_else(
+        || bad(format!("`{digest}` is no SHA-256 digest, and others are not understood here")),
+        Ok,
+    )
 }
 
 /// How many threads there are for layers.

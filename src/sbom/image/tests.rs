@@ -47,7 +47,11 @@ fn manifest(root: &Path, architecture: &str, name: &str) -> Value {
     let layers = [layer(name)];
     let config = put(root, &config(architecture, &layers), CONFIG);
     let layers: Vec<Value> = layers.iter().map(|layer| put(root, layer, LAYER)).collect();
-    put(root, json!({ "schemaVersion": 2, "config": config, "layers": layers }).to_string().as_bytes(), MANIFEST)
+    put(
+        root,
+        json!({ "schemaVersion": 2, "config": config, "layers": layers }).to_string().as_bytes(),
+        MANIFEST,
+    )
 }
 
 fn with(mut pointer: Value, key: &str, value: Value) -> Value {
@@ -56,11 +60,19 @@ fn with(mut pointer: Value, key: &str, value: Value) -> Value {
 }
 
 fn for_platform(root: &Path, architecture: &str) -> Value {
-    with(manifest(root, architecture, architecture), "platform", json!({ "os": "linux", "architecture": architecture }))
+    with(
+        manifest(root, architecture, architecture),
+        "platform",
+        json!({ "os": "linux", "architecture": architecture }),
+    )
 }
 
 fn index(root: &Path, manifests: &[Value]) {
-    fs::write(root.join("index.json"), json!({ "schemaVersion": 2, "manifests": manifests }).to_string()).unwrap();
+    fs::write(
+        root.join("index.json"),
+        json!({ "schemaVersion": 2, "manifests": manifests }).to_string(),
+    )
+    .unwrap();
 }
 
 fn platform(architecture: &str) -> Platform {
@@ -68,9 +80,21 @@ fn platform(architecture: &str) -> Platform {
 }
 
 fn packages(local: &Local) -> Vec<String> {
-    let reading = Reading { blobs: local, threads: 1, cache: None, watcher: &Unwatched, files: false, diff_ids: false };
-    let collected = collect(std::slice::from_ref(&local.image.layers), &reading).unwrap().pop().unwrap();
-    crate::sbom::catalog::Catalog::from_collected(collected).packages.into_iter().map(|listed| listed.package.name).collect()
+    let reading = Reading {
+        blobs: local,
+        threads: 1,
+        cache: None,
+        watcher: &Unwatched,
+        files: false,
+        diff_ids: false,
+    };
+    let collected =
+        collect(std::slice::from_ref(&local.image.layers), &reading).unwrap().pop().unwrap();
+    crate::sbom::catalog::Catalog::from_collected(collected)
+        .packages
+        .into_iter()
+        .map(|listed| listed.package.name)
+        .collect()
 }
 
 fn refused(outcome: Result<Local, SbomError>, expected: &str) {
@@ -82,20 +106,40 @@ fn refused(outcome: Result<Local, SbomError>, expected: &str) {
 fn the_platform_is_chosen_and_attestations_are_none() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let attestation = with(manifest(root, "unknown", "x"), "platform", json!({ "os": "unknown", "architecture": "unknown" }));
+    let attestation = with(
+        manifest(root, "unknown", "x"),
+        "platform",
+        json!({ "os": "unknown", "architecture": "unknown" }),
+    );
     let inner = json!({ "schemaVersion": 2, "manifests": [for_platform(root, "arm64"), for_platform(root, "s390x"), attestation] });
     let inner = put(root, inner.to_string().as_bytes(), INDEX);
-    index(root, &[with(inner, "annotations", json!({ "io.containerd.image.name": "ghcr.io/o/app:v1" }))]);
+    index(
+        root,
+        &[with(inner, "annotations", json!({ "io.containerd.image.name": "ghcr.io/o/app:v1" }))],
+    );
     let local = layout(root, None, Some(&platform("s390x"))).unwrap();
-    assert_eq!((packages(&local), local.name.as_deref()), (vec!["s390x".to_owned()], Some("ghcr.io/o/app:v1")));
+    assert_eq!(
+        (packages(&local), local.name.as_deref()),
+        (vec!["s390x".to_owned()], Some("ghcr.io/o/app:v1"))
+    );
     assert_eq!(local.image.created.unwrap().to_string(), "2026-01-02T03:04:05Z");
-    refused(layout(root, None, Some(&platform("mips"))), "there is no image for `linux/mips`; there are `linux/arm64`, `linux/s390x`");
+    refused(
+        layout(root, None, Some(&platform("mips"))),
+        "there is no image for `linux/mips`; there are `linux/arm64`, `linux/s390x`",
+    );
     assert!(layout(root, Some("ghcr.io/o/app:v1"), Some(&platform("arm64"))).is_ok());
-    refused(layout(root, Some("other"), None), "no image named `other` in the layout; there are `ghcr.io/o/app:v1`");
+    refused(
+        layout(root, Some("other"), None),
+        "no image named `other` in the layout; there are `ghcr.io/o/app:v1`",
+    );
     index(root, &[for_platform(root, "s390x"), for_platform(root, "mips")]);
     refused(layout(root, None, None), "choose one with `--platform`");
     index(root, &[for_platform(root, "s390x")]);
-    assert_eq!(packages(&layout(root, None, None).unwrap()), ["s390x"], "the only one needs no wish");
+    assert_eq!(
+        packages(&layout(root, None, None).unwrap()),
+        ["s390x"],
+        "the only one needs no wish"
+    );
 }
 
 #[test]
@@ -109,8 +153,14 @@ fn what_does_not_hash_or_fit_is_refused() {
     refused(layout(root, None, None), "does not hash to its digest");
     fs::remove_file(path).unwrap();
     refused(layout(root, None, None), "there is no `blobs/sha256/");
-    index(root, &[json!({ "mediaType": MANIFEST, "digest": "sha256:../../../../etc/passwd", "size": 1 })]);
-    refused(layout(root, None, None), "is `sha256:../../../../etc/passwd`, which is not `sha256:` and 64");
+    index(
+        root,
+        &[json!({ "mediaType": MANIFEST, "digest": "sha256:../../../../etc/passwd", "size": 1 })],
+    );
+    refused(
+        layout(root, None, None),
+        "is `sha256:../../../../etc/passwd`, which is not `sha256:` and 64",
+    );
     let two = [layer("a"), layer("b")];
     let short = json!({ "schemaVersion": 2, "config": put(root, &config("amd64", &two), CONFIG), "layers": [put(root, &two[0], LAYER)] });
     let pointer = put(root, short.to_string().as_bytes(), MANIFEST);
@@ -151,7 +201,12 @@ fn saved(path: &Path) {
     add("2/layer.tar", &layers[1]);
     add("c.json", &config("amd64", &layers));
     let names = ["1/layer.tar", "2/layer.tar", "3/layer.tar"];
-    add("manifest.json", json!([{ "Config": "c.json", "RepoTags": ["ghcr.io/o/app:v1"], "Layers": names }]).to_string().as_bytes());
+    add(
+        "manifest.json",
+        json!([{ "Config": "c.json", "RepoTags": ["ghcr.io/o/app:v1"], "Layers": names }])
+            .to_string()
+            .as_bytes(),
+    );
     let mut header = ::tar::Header::new_gnu();
     header.set_entry_type(::tar::EntryType::Symlink);
     header.set_size(0);
@@ -165,9 +220,15 @@ fn saved_archives_are_read_in_both_forms() {
     let path = folder.path().join("old.tar");
     saved(&path);
     let local = archive(&path, None, None).unwrap();
-    assert_eq!((packages(&local), local.name.as_deref(), &local.image.digest), (vec!["b".to_owned()], Some("ghcr.io/o/app:v1"), &None));
+    assert_eq!(
+        (packages(&local), local.name.as_deref(), &local.image.digest),
+        (vec!["b".to_owned()], Some("ghcr.io/o/app:v1"), &None)
+    );
     refused(archive(&path, Some("ghcr.io/o/app:v2"), None), "no image named `ghcr.io/o/app:v2`");
-    refused(archive(&path, None, Some(&platform("arm64"))), "is for `linux/amd64`, not for `linux/arm64`");
+    refused(
+        archive(&path, None, Some(&platform("arm64"))),
+        "is for `linux/amd64`, not for `linux/arm64`",
+    );
 
     let root = folder.path().join("layout");
     fs::create_dir(&root).unwrap();
@@ -203,10 +264,22 @@ fn what_others_read_otherwise_is_refused() {
     let root = folder.path();
     let (good, evil) = (manifest(root, "amd64", "good"), manifest(root, "amd64", "evil"));
     let texts = [
-        (format!(r#"{{"schemaVersion":2,"manifests":[{good}],"Manifests":[{evil}]}}"#), "`Manifests` is read as `manifests`"),
-        (format!(r#"{{"schemaVersion":2,"manifests":[{good}],"manifests":[{evil}]}}"#), "`manifests` stands in it twice"),
-        (format!(r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","manifests":[{good}]}}"#), "says itself that it is"),
-        (format!(r#"{{"schemaVersion":2,"manifests":[{good}]}} {{}}"#), "no JSON that every program reads alike"),
+        (
+            format!(r#"{{"schemaVersion":2,"manifests":[{good}],"Manifests":[{evil}]}}"#),
+            "`Manifests` is read as `manifests`",
+        ),
+        (
+            format!(r#"{{"schemaVersion":2,"manifests":[{good}],"manifests":[{evil}]}}"#),
+            "`manifests` stands in it twice",
+        ),
+        (
+            format!(r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","manifests":[{good}]}}"#),
+            "says itself that it is",
+        ),
+        (
+            format!(r#"{{"schemaVersion":2,"manifests":[{good}]}} {{}}"#),
+            "no JSON that every program reads alike",
+        ),
     ];
     for (text, why) in texts {
         fs::write(root.join("index.json"), text).unwrap();
@@ -214,19 +287,33 @@ fn what_others_read_otherwise_is_refused() {
     }
     let inner = |text: String, kind: &str| put(root, text.as_bytes(), kind);
     let layers = [layer("good")];
-    let (made, listed) = (put(root, &config("amd64", &layers), CONFIG), put(root, &layers[0], LAYER));
-    let odd = String::from_utf8(config("amd64", &layers)).unwrap().replace(r#""os""#, r#""OS":"windows","os""#);
+    let (made, listed) =
+        (put(root, &config("amd64", &layers), CONFIG), put(root, &layers[0], LAYER));
+    let odd = String::from_utf8(config("amd64", &layers))
+        .unwrap()
+        .replace(r#""os""#, r#""OS":"windows","os""#);
     let odd = put(root, odd.as_bytes(), CONFIG);
     for (pointer, why) in [
         (
-            inner(format!(r#"{{"schemaVersion":2,"config":{made},"layers":[{listed}],"Layers":[]}}"#), MANIFEST),
+            inner(
+                format!(r#"{{"schemaVersion":2,"config":{made},"layers":[{listed}],"Layers":[]}}"#),
+                MANIFEST,
+            ),
             "`Layers` is read as `layers`",
         ),
         (
-            inner(format!(r#"{{"schemaVersion":2,"config":{made},"layers":[{listed}],"manifests":[]}}"#), MANIFEST),
+            inner(
+                format!(
+                    r#"{{"schemaVersion":2,"config":{made},"layers":[{listed}],"manifests":[]}}"#
+                ),
+                MANIFEST,
+            ),
             "a document of another kind",
         ),
-        (inner(format!(r#"{{"schemaVersion":2,"config":{odd},"layers":[{listed}]}}"#), MANIFEST), "`OS` is read as `os`"),
+        (
+            inner(format!(r#"{{"schemaVersion":2,"config":{odd},"layers":[{listed}]}}"#), MANIFEST),
+            "`OS` is read as `os`",
+        ),
         (with(good.clone(), "mediaType", json!(INDEX)), "a document of another kind"),
         (with(good.clone(), "size", json!(7)), "has 7 bytes"),
     ] {

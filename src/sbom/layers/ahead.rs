@@ -1,5 +1,6 @@
-//! Inflates a layer some buffers ahead of who reads it, in a thread of its own as soon as one is free. It never takes more threads than there are,
-//! and gives the same bytes and the same errors as without one.
+//! Inflates a layer some buffers ahead of who reads it, in a thread of its own as soon as one is
+//! free. It never takes more threads than there are, and gives the same bytes and the same errors
+//! as without one.
 //!
 //! To inflate takes longer than all else, so the other thread hashes for both.
 
@@ -13,10 +14,12 @@ use sha2::{Digest as _, Sha256};
 use super::deflate::{Buffer, Damage};
 use super::inflate::{Inflated, named};
 
-/// Buffers that go round between both threads; enough that none waits while the other is at a large file.
+/// Buffers that go round between both threads; enough that none waits while the other is at a large
+/// file.
 const BUFFERS: usize = 32;
 
-/// How many threads may still start. A layer takes one to be read, and a second one where no other layer waits for it.
+/// How many threads may still start. A layer takes one to be read, and a second one where no other
+/// layer waits for it.
 #[derive(Debug)]
 pub(super) struct Threads(AtomicUsize);
 
@@ -28,7 +31,9 @@ impl Threads {
     /// As many as are free, up to `most`.
     pub(super) fn take(&self, most: usize) -> usize {
         let taken = |free: usize| Some(free.saturating_sub(most));
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).map_or(0, |free| free.min(most))
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
+            .map_or(0, |free| free.min(most))
     }
 
     pub(super) fn give_back(&self) {
@@ -70,8 +75,18 @@ enum Piece {
 }
 
 impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
-    pub(super) fn new(inflated: Inflated<R>, scope: &'scope Scope<'scope, 'env>, threads: &'env Threads) -> Self {
-        Self { scope, threads, is_plain: inflated.is_plain(), side: Side::Here(inflated), was_asked: false }
+    pub(super) fn new(
+        inflated: Inflated<R>,
+        scope: &'scope Scope<'scope, 'env>,
+        threads: &'env Threads,
+    ) -> Self {
+        Self {
+            scope,
+            threads,
+            is_plain: inflated.is_plain(),
+            side: Side::Here(inflated),
+            was_asked: false,
+        }
     }
 
     pub(super) fn is_plain(&self) -> bool {
@@ -83,7 +98,9 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
         // A layer of one buffer is not worth a thread.
         if matches!(self.side, Side::Here(_)) && self.was_asked && self.threads.take(1) == 1 {
             self.side = match std::mem::replace(&mut self.side, Side::Between) {
-                Side::Here(inflated) => Side::Ahead(Ahead::start(inflated, self.scope, self.threads)),
+                Side::Here(inflated) => {
+                    Side::Ahead(Ahead::start(inflated, self.scope, self.threads))
+                }
                 other => other,
             };
         }
@@ -98,7 +115,9 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
     /// Size and digest of the compressed bytes, however little sense they make inside.
     pub(super) fn drained(self) -> io::Result<(u64, String)> {
         match self.side {
-            Side::Here(inflated) => inflated.drained().map(|(size, hasher)| (size, named(hasher.unwrap_or_default()))),
+            Side::Here(inflated) => {
+                inflated.drained().map(|(size, hasher)| (size, named(hasher.unwrap_or_default())))
+            }
             Side::Ahead(ahead) => ahead.drained(),
             Side::Between => Err(io::ErrorKind::UnexpectedEof.into()),
         }
@@ -106,10 +125,15 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
 }
 
 impl<'scope> Ahead<'scope> {
-    fn start<'env, R: Read + Send + 'scope>(mut inflated: Inflated<R>, scope: &'scope Scope<'scope, 'env>, threads: &'env Threads) -> Self {
+    fn start<'env, R: Read + Send + 'scope>(
+        mut inflated: Inflated<R>,
+        scope: &'scope Scope<'scope, 'env>,
+        threads: &'env Threads,
+    ) -> Self {
         let (empty, to_fill) = channel::<Buffer>();
         let (hashed, to_copy) = channel::<Vec<u8>>();
-        // One for both, so that neither waits for what the other cannot send. Its bound holds back compressed bytes; the others are bounded by their number.
+        // One for both, so that neither waits for what the other cannot send. Its bound holds back
+        // compressed bytes; the others are bounded by their number.
         let (filled, pieces) = sync_channel(2 * BUFFERS);
         for _ in 1..BUFFERS {
             let _ = empty.send(Buffer::default());
@@ -166,7 +190,11 @@ impl<'scope> Ahead<'scope> {
 }
 
 /// Until the end, the first error, or nobody reads on; then to the end of the compressed bytes.
-fn inflate<R: Read>(mut inflated: Inflated<R>, to_fill: &Receiver<Buffer>, filled: &SyncSender<Piece>) -> io::Result<u64> {
+fn inflate<R: Read>(
+    mut inflated: Inflated<R>,
+    to_fill: &Receiver<Buffer>,
+    filled: &SyncSender<Piece>,
+) -> io::Result<u64> {
     while let Ok(mut buffer) = to_fill.recv() {
         let outcome = inflated.fill(&mut buffer);
         let goes_on = matches!(outcome, Ok(1..));
@@ -189,12 +217,23 @@ mod tests {
     use crate::sbom::layers::stream::Stream;
 
     /// Everything a reader sees of a layer: how far it came, how it ended, and what the bytes were.
-    fn seen(layer: impl Read + Send, threads: usize, most: u64) -> (u64, Result<(), String>, (u64, String)) {
+    fn seen(
+        layer: impl Read + Send,
+        threads: usize,
+        most: u64,
+    ) -> (u64, Result<(), String>, (u64, String)) {
         let threads = Threads::new(threads);
         std::thread::scope(|scope| {
-            let mut stream = Stream::new(Supply::new(Inflated::new(layer, None).unwrap(), scope, &threads), true);
+            let mut stream = Stream::new(
+                Supply::new(Inflated::new(layer, None).unwrap(), scope, &threads),
+                true,
+            );
             let mut bytes = Vec::new();
-            let outcome = (&mut stream).take(most).read_to_end(&mut bytes).map(drop).map_err(|error| error.to_string());
+            let outcome = (&mut stream)
+                .take(most)
+                .read_to_end(&mut bytes)
+                .map(drop)
+                .map_err(|error| error.to_string());
             assert!(outcome.is_ok() || stream.fill_buf().is_err(), "an error is no end");
             (bytes.len() as u64, outcome, stream.drained().unwrap())
         })
@@ -212,7 +251,9 @@ mod tests {
 
     #[test]
     fn a_thread_of_its_own_changes_neither_bytes_nor_errors_and_is_given_back() {
-        let text: Vec<u8> = (0..3_000_000_u32).flat_map(|number| (number.wrapping_mul(2_654_435_761) >> 20).to_le_bytes()).collect();
+        let text: Vec<u8> = (0..3_000_000_u32)
+            .flat_map(|number| (number.wrapping_mul(2_654_435_761) >> 20).to_le_bytes())
+            .collect();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&text).unwrap();
         let whole = encoder.finish().unwrap();
@@ -228,11 +269,17 @@ mod tests {
             assert_eq!(alone.1.is_ok(), is_read, "{:?}", alone.1);
             assert_eq!(alone.2.0, layer.len() as u64);
             assert_eq!(seen(layer, 1, most), alone);
-            assert_eq!([0, 1].map(|threads| seen(Interrupted(layer, false), threads, most)), [alone.clone(), alone]);
+            assert_eq!(
+                [0, 1].map(|threads| seen(Interrupted(layer, false), threads, most)),
+                [alone.clone(), alone]
+            );
         }
         let threads = Threads::new(2);
         let sums = std::thread::scope(|scope| {
-            let stream = Stream::new(Supply::new(Inflated::new(&whole[..], None).unwrap(), scope, &threads), true);
+            let stream = Stream::new(
+                Supply::new(Inflated::new(&whole[..], None).unwrap(), scope, &threads),
+                true,
+            );
             stream.finish().unwrap()
         });
         assert_eq!(sums.size, whole.len() as u64);

@@ -1,5 +1,6 @@
-//! What layers held, kept in a directory for later runs: an image on the same base reads only what is new. It believes no entry that is not whole,
-//! nor, where it has a key, one that was written without it; and a run without it gives the same bytes.
+//! What layers held, kept in a directory for later runs: an image on the same base reads only what
+//! is new. It believes no entry that is not whole, nor, where it has a key, one that was written
+//! without it; and a run without it gives the same bytes.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -38,7 +39,8 @@ pub(super) enum Known {
     Distrusted,
 }
 
-/// A layer is another one when its compressed bytes are others: that those inflate to the diffID was seen of these alone.
+/// A layer is another one when its compressed bytes are others: that those inflate to the diffID
+/// was seen of these alone.
 #[derive(Serialize, Deserialize)]
 struct Kept<L> {
     cataloger: String,
@@ -50,20 +52,30 @@ struct Kept<L> {
 
 impl<L> Kept<L> {
     fn is_of(&self, cataloger: &str, blob: &Blob) -> bool {
-        self.cataloger == cataloger && self.digest == blob.digest && self.size == blob.size && self.diff_id == blob.diff_id
+        self.cataloger == cataloger
+            && self.digest == blob.digest
+            && self.size == blob.size
+            && self.diff_id == blob.diff_id
     }
 }
 
 impl Cache {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        let table: String =
-            MATCHERS.iter().map(|matcher| format!("{}\n{}\n", matcher.name, matcher.looks_for.unwrap_or_default())).collect();
+        let table: String = MATCHERS
+            .iter()
+            .map(|matcher| format!("{}\n{}\n", matcher.name, matcher.looks_for.unwrap_or_default()))
+            .collect();
         let table = hex::encode(Sha256::digest(table));
-        let cataloger = format!("{}-{REVISION}-{}", env!("CARGO_PKG_VERSION"), table.get(..16).unwrap_or_default());
+        let cataloger = format!(
+            "{}-{REVISION}-{}",
+            env!("CARGO_PKG_VERSION"),
+            table.get(..16).unwrap_or_default()
+        );
         Self { folder: folder.into(), cataloger, key: None }
     }
 
-    /// Of layers whose files have checksums, where that is asked for: they are kept beside those without.
+    /// Of layers whose files have checksums, where that is asked for: they are kept beside those
+    /// without.
     pub fn with_files(mut self, files: bool) -> Self {
         if files {
             self.cataloger.push_str("-files");
@@ -84,7 +96,12 @@ impl Cache {
     /// What an entry is about, on lines, none of which can hold another.
     fn subject(&self, blob: &Blob) -> String {
         let size = blob.size.map(|size| size.to_string()).unwrap_or_default();
-        format!("sbom-cache\n{}\n{}\n{size}\n{}\n", self.cataloger, blob.digest.as_deref().unwrap_or_default(), blob.diff_id)
+        format!(
+            "sbom-cache\n{}\n{}\n{size}\n{}\n",
+            self.cataloger,
+            blob.digest.as_deref().unwrap_or_default(),
+            blob.diff_id
+        )
     }
 
     fn path(&self, blob: &Blob) -> PathBuf {
@@ -104,7 +121,9 @@ impl Cache {
     fn is_sealed(&self, blob: &Blob, body: &str, seal: &str) -> bool {
         let Some(key) = &self.key else { return seal == self.seal(blob, body) };
         let tag = seal.strip_prefix("hmac-sha256:").and_then(|tag| hex::decode(tag).ok());
-        tag.is_some_and(|tag| hmac::verify(key, (self.subject(blob) + body).as_bytes(), &tag).is_ok())
+        tag.is_some_and(|tag| {
+            hmac::verify(key, (self.subject(blob) + body).as_bytes(), &tag).is_ok()
+        })
     }
 
     /// What is kept of a layer. It follows no link out of the directory.
@@ -116,8 +135,11 @@ impl Cache {
             _ => return Known::Distrusted,
         }
         let mut text = String::new();
-        let read = fs::File::open(&path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
-        let Some((seal, body)) = text.split_once('\n').filter(|_| read.is_ok()) else { return Known::Distrusted };
+        let read =
+            fs::File::open(&path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
+        let Some((seal, body)) = text.split_once('\n').filter(|_| read.is_ok()) else {
+            return Known::Distrusted;
+        };
         if !self.is_sealed(blob, body, seal) {
             return Known::Distrusted;
         }
@@ -130,8 +152,17 @@ impl Cache {
     /// Keeps a layer. Whoever reads meanwhile sees the old entry or the new one.
     pub(super) fn put(&self, blob: &Blob, layer: &Layer) -> std::io::Result<()> {
         let Blob { digest, size, diff_id } = blob.clone();
-        let body = serde_json::to_string(&Kept { cataloger: self.cataloger.clone(), digest, size, diff_id, layer })?;
-        debug_assert!(serde_json::from_str::<Kept<Layer>>(&body).is_ok_and(|read| read.layer == *layer), "what is kept must be readable");
+        let body = serde_json::to_string(&Kept {
+            cataloger: self.cataloger.clone(),
+            digest,
+            size,
+            diff_id,
+            layer,
+        })?;
+        debug_assert!(
+            serde_json::from_str::<Kept<Layer>>(&body).is_ok_and(|read| read.layer == *layer),
+            "what is kept must be readable"
+        );
         fs::create_dir_all(&self.folder)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(format!("{}\n{body}", self.seal(blob, &body)).as_bytes())?;
@@ -145,7 +176,11 @@ mod tests {
     use super::*;
 
     fn blob(digest: &str, diff_id: &str) -> Blob {
-        Blob { digest: Some(format!("sha256:{digest}")), size: Some(7), diff_id: format!("sha256:{diff_id}") }
+        Blob {
+            digest: Some(format!("sha256:{digest}")),
+            size: Some(7),
+            diff_id: format!("sha256:{diff_id}"),
+        }
     }
 
     fn layer(name: &str) -> Layer {
@@ -181,7 +216,10 @@ mod tests {
             format!("{}\n{body}", others.seal(&one, body)),
             format!("{}\n{body}", older.seal(&one, body)),
             format!("{}\n{body}", cache.seal(&two, body)),
-            format!("{}\n{body}", seal.to_uppercase().replace("HMAC-SHA256", "hmac-sha256").replace('0', "1")),
+            format!(
+                "{}\n{body}",
+                seal.to_uppercase().replace("HMAC-SHA256", "hmac-sha256").replace('0', "1")
+            ),
             format!("hmac-sha256:\n{body}"),
             format!("\n{body}"),
             body.to_owned(),
@@ -202,6 +240,9 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), cache.path(&one)).unwrap();
         assert_eq!(cache.get(&one), Known::Distrusted);
         cache.put(&one, &layer("new")).unwrap();
-        assert_eq!((cache.get(&one), fs::read_to_string(folder.path().join("elsewhere")).unwrap()), (known("new"), whole));
+        assert_eq!(
+            (cache.get(&one), fs::read_to_string(folder.path().join("elsewhere")).unwrap()),
+            (known("new"), whole)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A compressed layer as the bytes it stands for, its own hashed on the way. It never inflates without end.
+//! A compressed layer as the bytes it stands for, its own hashed on the way. It never inflates
+//! without end.
 
 use std::io::{self, BufReader, Read};
 
@@ -58,7 +59,8 @@ struct Hashed<R> {
 const TELLING: usize = 4;
 
 impl<R: Read> Hashed<R> {
-    /// The first bytes, which come again when it is read: all of them, however few a source gives at once.
+    /// The first bytes, which come again when it is read: all of them, however few a source gives
+    /// at once.
     fn start(&mut self) -> io::Result<&[u8]> {
         while self.start.len() < TELLING {
             let mut bytes = [0; TELLING];
@@ -66,7 +68,9 @@ impl<R: Read> Hashed<R> {
             if read == 0 {
                 break;
             }
-            self.start.extend(bytes.iter().skip(self.start.len()).take(read).copied().collect::<Vec<_>>());
+            self.start.extend(
+                bytes.iter().skip(self.start.len()).take(read).copied().collect::<Vec<_>>(),
+            );
         }
         Ok(&self.start)
     }
@@ -79,7 +83,10 @@ impl<R: Read> Hashed<R> {
                 // Whoever reads ahead ends with the first error.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Told apart from what a decoder finds wrong.
-                outcome => break outcome.map_err(|error| io::Error::new(error.kind(), Unreadable(error)))?,
+                outcome => {
+                    break outcome
+                        .map_err(|error| io::Error::new(error.kind(), Unreadable(error)))?;
+                }
             }
         };
         let bytes = bytes.get(..read).unwrap_or_default();
@@ -116,14 +123,23 @@ pub(super) struct Inflated<R: Read> {
 }
 
 impl<R: Read> Inflated<R> {
-    /// `size` is what the manifest promises. The compression is told by the first bytes, as media types are not always right.
+    /// `size` is what the manifest promises. The compression is told by the first bytes, as media
+    /// types are not always right.
     pub(super) fn new(layer: R, size: Option<u64>) -> io::Result<Self> {
         let most = size.map_or(MOST, |size| size.saturating_add(1)).min(MOST);
-        let mut layer = Hashed { inner: layer, start: Vec::new(), sum: Sum::Here(Sha256::new()), read: 0, most };
+        let mut layer = Hashed {
+            inner: layer,
+            start: Vec::new(),
+            sum: Sum::Here(Sha256::new()),
+            read: 0,
+            most,
+        };
         let buffered = |layer| BufReader::with_capacity(INPUT, layer);
         let decoder = match layer.start()? {
             [0x1f, 0x8b, ..] => Decoder::Gzip(Gzip::new(&[], layer)),
-            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Decoder::Zstd(zstd::Decoder::with_buffer(buffered(layer))?),
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
+                Decoder::Zstd(zstd::Decoder::with_buffer(buffered(layer))?)
+            }
             _ => Decoder::Plain(buffered(layer)),
         };
         Ok(Self { decoder, total: 0 })
@@ -165,12 +181,16 @@ impl<R: Read> Inflated<R> {
         self.total = self.total.saturating_add(read as u64);
         let compressed = self.compressed().read;
         if self.total > MOST || (self.total > FREE && self.total / RATIO > compressed) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, Endless(self.total, compressed)));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                Endless(self.total, compressed),
+            ));
         }
         Ok(read)
     }
 
-    /// Size and hash of the compressed bytes, however little sense they make inside; no hash if somebody else makes it.
+    /// Size and hash of the compressed bytes, however little sense they make inside; no hash if
+    /// somebody else makes it.
     pub(super) fn drained(self) -> io::Result<(u64, Option<Sha256>)> {
         // What decoders still hold is hashed already.
         let compressed = match self.decoder {
@@ -221,13 +241,21 @@ mod tests {
 
     #[test]
     fn a_compression_is_told_however_little_a_source_gives_at_once() {
-        let text: Vec<u8> = (0..2_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let text: Vec<u8> = (0..2_000_u32)
+            .flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes())
+            .collect();
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&text).unwrap();
-        let layers = [(encoder.finish().unwrap(), &text[..]), (zstd::encode_all(&text[..], 1).unwrap(), &text), (text.clone(), &text)];
-        let short = [(Vec::new(), &b""[..]), (b"\x1f".to_vec(), b"\x1f"), (b"abc".to_vec(), b"abc")];
+        let layers = [
+            (encoder.finish().unwrap(), &text[..]),
+            (zstd::encode_all(&text[..], 1).unwrap(), &text),
+            (text.clone(), &text),
+        ];
+        let short =
+            [(Vec::new(), &b""[..]), (b"\x1f".to_vec(), b"\x1f"), (b"abc".to_vec(), b"abc")];
         for (layer, expected) in layers.into_iter().chain(short) {
-            let told = (expected.to_vec(), layer.len() as u64, named(Sha256::new_with_prefix(&layer)));
+            let told =
+                (expected.to_vec(), layer.len() as u64, named(Sha256::new_with_prefix(&layer)));
             assert_eq!(inflated(&layer[..]), told);
             assert_eq!(inflated(Dribble(&layer)), told);
         }

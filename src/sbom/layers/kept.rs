@@ -1,5 +1,6 @@
-//! One file of a stream, held in memory as far as matchers need it. It holds no machine code and no debug data of large executables, never more
-//! than is agreed for all threads together, and says so when a byte is asked for that it does not hold.
+//! One file of a stream, held in memory as far as matchers need it. It holds no machine code and no
+//! debug data of large executables, never more than is agreed for all threads together, and says so
+//! when a byte is asked for that it does not hold.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -19,7 +20,8 @@ const MOST_DATA: u64 = 24 << 20;
 /// Around the section headers, and behind what gets loaded, are the names of sections.
 const MARGIN: u64 = 1 << 20;
 
-/// Memory that threads share for files; who wants more than there is waits, and holds nothing meanwhile.
+/// Memory that threads share for files; who wants more than there is waits, and holds nothing
+/// meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     taken: Mutex<u64>,
@@ -29,7 +31,8 @@ pub(super) struct Ledger {
     pub(super) files: bool,
 }
 
-/// Chunks that were used before: the kernel takes longer to give a new one than it takes to be filled.
+/// Chunks that were used before: the kernel takes longer to give a new one than it takes to be
+/// filled.
 #[derive(Debug, Default)]
 pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
 
@@ -164,7 +167,8 @@ impl Kept {
             }
             let end = at + piece.length as u64;
             let is_last = end > gaps.tail.unwrap_or(size.saturating_sub(MARGIN));
-            let (spent, most) = if gaps.is_data(at, end) { (&mut held_data, MOST_DATA) } else { (&mut held, MOST) };
+            let (spent, most) =
+                if gaps.is_data(at, end) { (&mut held_data, MOST_DATA) } else { (&mut held, MOST) };
             if !gaps.cover(at, end) && (*spent < most || is_last) {
                 *spent += piece.length as u64;
                 kept.pieces.push(piece);
@@ -199,18 +203,33 @@ impl Gaps {
     fn of_elf<Elf: FileHeader<Endian = Endianness>>(start: &[u8], size: u64) -> Option<Self> {
         let header = Elf::parse(start).ok()?;
         let endian = header.endian().ok()?;
-        let loaded: Vec<_> = header.program_headers(endian, start).ok()?.iter().filter(|one| one.p_type(endian) == elf::PT_LOAD).collect();
+        let loaded: Vec<_> = header
+            .program_headers(endian, start)
+            .ok()?
+            .iter()
+            .filter(|one| one.p_type(endian) == elf::PT_LOAD)
+            .collect();
         let range = |one: &Elf::ProgramHeader| {
             let (offset, length) = one.file_range(endian);
             (offset, offset.saturating_add(length).min(size))
         };
-        let flags = |one: &Elf::ProgramHeader| one.p_flags(endian).0 & (elf::PF_R.0 | elf::PF_W.0 | elf::PF_X.0);
+        let flags = |one: &Elf::ProgramHeader| {
+            one.p_flags(endian).0 & (elf::PF_R.0 | elf::PF_W.0 | elf::PF_X.0)
+        };
         // A linker that makes a segment of constants puts none between the machine code.
         let separates = loaded.iter().any(|one| flags(one) == elf::PF_R.0);
-        let code = loaded.iter().filter(|one| separates && flags(one) & elf::PF_X.0 != 0).map(|one| range(one));
-        let data = loaded.iter().filter(|one| flags(one) == elf::PF_R.0 | elf::PF_W.0).map(|one| range(one)).collect();
+        let code = loaded
+            .iter()
+            .filter(|one| separates && flags(one) & elf::PF_X.0 != 0)
+            .map(|one| range(one));
+        let data = loaded
+            .iter()
+            .filter(|one| flags(one) == elf::PF_R.0 | elf::PF_W.0)
+            .map(|one| range(one))
+            .collect();
         // The first page has the headers.
-        let mut gaps: Vec<(u64, u64)> = code.map(|(from, to)| (from.max(CHUNK as u64), to)).collect();
+        let mut gaps: Vec<(u64, u64)> =
+            code.map(|(from, to)| (from.max(CHUNK as u64), to)).collect();
         let end = loaded.iter().map(|one| range(one).1).max()?.saturating_add(MARGIN);
         // Most linkers put the section headers last; Go's puts them first, and their names last.
         let headers: u64 = header.e_shoff(endian).into();
@@ -236,7 +255,11 @@ impl Gaps {
 }
 
 /// Where the names of sections are, if the headers of sections are at the start.
-fn names_of<Elf: FileHeader<Endian = Endianness>>(header: &Elf, endian: Endianness, start: &[u8]) -> Option<(u64, u64)> {
+fn names_of<Elf: FileHeader<Endian = Endianness>>(
+    header: &Elf,
+    endian: Endianness,
+    start: &[u8],
+) -> Option<(u64, u64)> {
     let headers = header.section_headers(endian, start).ok()?;
     let names = headers.get(usize::try_from(header.shstrndx(endian, start).ok()?).ok()?)?;
     let (offset, size) = (names.sh_offset(endian).into(), names.sh_size(endian).into());
@@ -262,7 +285,9 @@ impl Read for Reader {
         }
         let after = self.kept.pieces.partition_point(|piece| piece.at <= self.at);
         let here = after.checked_sub(1).and_then(|index| self.kept.pieces.get(index));
-        let rest = here.and_then(|piece| piece.bytes().get(usize::try_from(self.at - piece.at).ok()?..)).filter(|rest| !rest.is_empty());
+        let rest = here
+            .and_then(|piece| piece.bytes().get(usize::try_from(self.at - piece.at).ok()?..))
+            .filter(|rest| !rest.is_empty());
         let Some(rest) = rest else { return Err(io::Error::other(NotKept)) };
         let length = rest.len().min(bytes.len());
         if let (Some(to), Some(from)) = (bytes.get_mut(..length), rest.get(..length)) {
@@ -292,12 +317,17 @@ mod tests {
     fn keep(bytes: &[u8]) -> Kept {
         let ledger = Ledger::default();
         let mut seen = 0;
-        let (kept, _share) = Kept::executable(&mut &bytes[..], bytes.len() as u64, &ledger, |chunk| seen += chunk.len()).unwrap();
+        let (kept, _share) =
+            Kept::executable(&mut &bytes[..], bytes.len() as u64, &ledger, |chunk| {
+                seen += chunk.len()
+            })
+            .unwrap();
         assert_eq!(seen, bytes.len(), "every byte is shown");
         kept
     }
 
-    /// A 64-bit ELF of constants, code, data and debug data, 20 MiB each, whose section headers are at the end.
+    /// A 64-bit ELF of constants, code, data and debug data, 20 MiB each, whose section headers are
+    /// at the end.
     fn large() -> Vec<u8> {
         const PART: u64 = 20 << 20;
         let mut file = b"\x7fELF\x02\x01\x01".to_vec();
@@ -311,7 +341,10 @@ mod tests {
         }
         for part in 0..4 {
             file.resize(usize::try_from(part * PART).unwrap().max(file.len()), 0);
-            file.resize(usize::try_from((part + 1) * PART).unwrap(), u8::try_from(part + 1).unwrap());
+            file.resize(
+                usize::try_from((part + 1) * PART).unwrap(),
+                u8::try_from(part + 1).unwrap(),
+            );
         }
         file.extend([9; 100]);
         file
@@ -329,7 +362,9 @@ mod tests {
             reader.read_exact(&mut byte).map(|()| byte[0])
         };
         const MIB: u64 = 1 << 20;
-        for (at, expected) in [(3 * MIB, 1), (50 * MIB, 3), (60 * MIB + 1, 4), (80 * MIB - 1, 4), (80 * MIB + 50, 9)] {
+        for (at, expected) in
+            [(3 * MIB, 1), (50 * MIB, 3), (60 * MIB + 1, 4), (80 * MIB - 1, 4), (80 * MIB + 50, 9)]
+        {
             assert_eq!(byte(at).unwrap(), expected, "{at}");
         }
         for at in [30 * MIB, 70 * MIB] {
@@ -340,7 +375,10 @@ mod tests {
 
     #[test]
     fn small_ones_are_held_whole_and_shapeless_ones_up_to_the_limit() {
-        assert_eq!(keep(&large()[..1 << 20]).pieces.iter().map(|piece| piece.length).sum::<usize>(), 1 << 20);
+        assert_eq!(
+            keep(&large()[..1 << 20]).pieces.iter().map(|piece| piece.length).sum::<usize>(),
+            1 << 20
+        );
         let shapeless = [b"MZ".to_vec(), vec![7; 90 << 20]].concat();
         let held = keep(&shapeless).pieces.iter().map(|piece| piece.length as u64).sum::<u64>();
         assert!((MOST..=MOST + 2 * MARGIN).contains(&held), "{held}");

@@ -1,5 +1,5 @@
-//! Layers in their order → what a program inside the image sees. It reads nothing itself: where a layer must be read once more because of
-//! another one, it asks for that.
+//! Layers in their order → what a program inside the image sees. It reads nothing itself: where a
+//! layer must be read once more because of another one, it asks for that.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -35,7 +35,11 @@ struct Stack {
 }
 
 /// Stacks the layers. `names` are their diffIDs.
-pub(super) fn merge(layers: Vec<Arc<Layer>>, names: &[Arc<str>], again: &mut Again<'_>) -> Result<Collected, SbomError> {
+pub(super) fn merge(
+    layers: Vec<Arc<Layer>>,
+    names: &[Arc<str>],
+    again: &mut Again<'_>,
+) -> Result<Collected, SbomError> {
     let mut stack = Stack::default();
     for (place, layer) in layers.into_iter().enumerate() {
         stack.add(place, layer, names, again)?;
@@ -45,7 +49,8 @@ pub(super) fn merge(layers: Vec<Arc<Layer>>, names: &[Arc<str>], again: &mut Aga
     for (path, held) in stack.facts {
         if !held.told.facts.packages.is_empty() {
             collected.newest = collected.newest.max(Some(held.told.modified));
-            let layers = held.origins.iter().filter_map(|place| names.get(*place).cloned()).collect();
+            let layers =
+                held.origins.iter().filter_map(|place| names.get(*place).cloned()).collect();
             collected.layers.insert(path.clone(), layers);
         }
         collected.facts.insert(path, held.told.facts);
@@ -74,7 +79,8 @@ impl<'a> Cover<'a> {
         }
     }
 
-    /// Whether what is below at this path does not show. `hashes` are those of everything it lies in and then its own.
+    /// Whether what is below at this path does not show. `hashes` are those of everything it lies
+    /// in and then its own.
     fn hides(&self, hashes: &[u64], is_link: bool) -> bool {
         let Some((own, above)) = hashes.split_last() else { return false };
         self.takes_away(hashes)
@@ -88,18 +94,32 @@ impl<'a> Cover<'a> {
     /// As `hides`, but only what the layer takes away before it adds anything.
     fn takes_away(&self, hashes: &[u64]) -> bool {
         let above = hashes.split_last().map(|(_, above)| above).unwrap_or_default();
-        self.everything || hashes.iter().any(|part| self.whiteouts.contains(part)) || above.iter().any(|part| self.opaque.contains(part))
+        self.everything
+            || hashes.iter().any(|part| self.whiteouts.contains(part))
+            || above.iter().any(|part| self.opaque.contains(part))
     }
 }
 
 impl Stack {
-    fn add(&mut self, place: usize, mut layer: Arc<Layer>, names: &[Arc<str>], again: &mut Again<'_>) -> Result<(), SbomError> {
+    fn add(
+        &mut self,
+        place: usize,
+        mut layer: Arc<Layer>,
+        names: &[Arc<str>],
+        again: &mut Again<'_>,
+    ) -> Result<(), SbomError> {
         let ahead = self.links_under(&layer, |cover, hashes| cover.takes_away(hashes));
         let passes = |path: &str| ahead.resolve(path).as_deref() != Some(path);
-        let is_through_links = |target: &String| target.rsplit_once('/').is_some_and(|(directory, _)| passes(directory));
-        if !ahead.is_empty() && (layer.implied.iter().any(|path| passes(path)) || layer.hard.values().any(is_through_links)) {
+        let is_through_links = |target: &String| {
+            target.rsplit_once('/').is_some_and(|(directory, _)| passes(directory))
+        };
+        if !ahead.is_empty()
+            && (layer.implied.iter().any(|path| passes(path))
+                || layer.hard.values().any(is_through_links))
+        {
             // Some of its entries lie elsewhere than they say.
-            layer = Arc::new(again(place, &Context { links: ahead.clone(), ..Context::default() })?);
+            layer =
+                Arc::new(again(place, &Context { links: ahead.clone(), ..Context::default() })?);
             self.passed.push(ahead);
         } else {
             self.passed.push(Links::default());
@@ -107,7 +127,8 @@ impl Stack {
         let links = self.links_under(&layer, |cover, hashes| cover.hides(hashes, true));
         let linked = self.hard_links(&layer, names.get(place), again)?;
         let cover = Cover::of(&layer);
-        let before: BTreeMap<String, Held> = self.facts.extract_if(.., |_, held| cover.hides(&held.hashes, false)).collect();
+        let before: BTreeMap<String, Held> =
+            self.facts.extract_if(.., |_, held| cover.hides(&held.hashes, false)).collect();
         self.links = links;
         for (path, target) in layer.links.iter() {
             self.links.insert(path, target);
@@ -115,12 +136,20 @@ impl Stack {
         for (path, file) in linked {
             match file {
                 Lower::Link(target) => self.links.insert(&path, &target),
-                Lower::File(told, origins) => drop(self.facts.insert(path.clone(), Held { told: *told, origins, hashes: hashes(&path) })),
+                Lower::File(told, origins) => drop(
+                    self.facts
+                        .insert(path.clone(), Held { told: *told, origins, hashes: hashes(&path) }),
+                ),
             }
         }
         let mut known = Hashes::default();
-        self.link_hashes =
-            self.links.iter().map(|(path, _)| (path.to_owned(), self.link_hashes.remove(path).unwrap_or_else(|| known.of(path)))).collect();
+        self.link_hashes = self
+            .links
+            .iter()
+            .map(|(path, _)| {
+                (path.to_owned(), self.link_hashes.remove(path).unwrap_or_else(|| known.of(path)))
+            })
+            .collect();
         // No other image has the layer as a rule; then nothing is copied.
         let facts = match Arc::get_mut(&mut layer) {
             Some(layer) => std::mem::take(&mut layer.facts),
@@ -145,28 +174,43 @@ impl Stack {
     }
 
     /// What a layer's hard links to files below are, as those are before the layer is added.
-    fn hard_links(&self, layer: &Layer, name: Option<&Arc<str>>, again: &mut Again<'_>) -> Result<Vec<(String, Lower)>, SbomError> {
+    fn hard_links(
+        &self,
+        layer: &Layer,
+        name: Option<&Arc<str>>,
+        again: &mut Again<'_>,
+    ) -> Result<Vec<(String, Lower)>, SbomError> {
         let mut found = Vec::new();
         let mut asked: BTreeMap<usize, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for (path, target) in &layer.hard {
             let (parent, base) = target.rsplit_once('/').unwrap_or(("", target));
-            let target = self.links.resolve(parent).map_or_else(|| target.clone(), |parent| paths::join(&parent, base));
+            let target = self
+                .links
+                .resolve(parent)
+                .map_or_else(|| target.clone(), |parent| paths::join(&parent, base));
             if let Some(link) = self.links.get(&target) {
                 found.push((path.clone(), Lower::Link(link.to_owned())));
                 continue;
             }
             let Some(owner) = self.owner(&target) else {
                 let layer = name.map(ToString::to_string).unwrap_or_default();
-                return Err(SbomError::BadLayer { layer, reason: format!("`{path}` is a hard link to `{target}`, which is not there") });
+                return Err(SbomError::BadLayer {
+                    layer,
+                    reason: format!("`{path}` is a hard link to `{target}`, which is not there"),
+                });
             };
-            // What lies where other file systems are mounted is none of the image's, and was not read.
+            // What lies where other file systems are mounted is none of the image's, and was not
+            // read.
             if is_mounted(path) {
                 continue;
             }
             if !are_read_alike(path, &target) || is_mounted(&target) {
                 asked.entry(owner).or_default().entry(target).or_default().insert(path.clone());
             } else if let Some(held) = self.facts.get(&target) {
-                found.push((path.clone(), Lower::File(Box::new(renamed(&held.told, &target, path)), held.origins.clone())));
+                found.push((
+                    path.clone(),
+                    Lower::File(Box::new(renamed(&held.told, &target, path)), held.origins.clone()),
+                ));
             }
         }
         for (owner, told_as) in asked {
@@ -203,20 +247,31 @@ impl Stack {
     fn add_aliases(&mut self, again: &mut Again<'_>) -> Result<(), SbomError> {
         let mut asked: BTreeMap<usize, Context> = BTreeMap::new();
         for (path, _) in self.links.iter().filter(|(path, _)| matching_path(path).is_some()) {
-            let Some(real) = self.links.resolve(path).filter(|real| matching_path(real).is_none()) else { continue };
+            let Some(real) = self.links.resolve(path).filter(|real| matching_path(real).is_none())
+            else {
+                continue;
+            };
             if let Some(owner) = self.owner(&real) {
                 let context = asked.entry(owner).or_insert_with(|| self.context_of(owner));
                 context.told_as.entry(real).or_default().insert(path.to_owned());
             }
         }
         for directory in DIRECTORIES {
-            let Some(real) = self.links.resolve(directory).filter(|real| real != directory && is_unusual(directory, real)) else {
+            let Some(real) = self
+                .links
+                .resolve(directory)
+                .filter(|real| real != directory && is_unusual(directory, real))
+            else {
                 continue;
             };
             let inside = hash(&real);
             for (place, layer) in self.layers.iter().enumerate() {
                 if layer.directories.contains(inside) || layer.implied.contains(&real) {
-                    asked.entry(place).or_insert_with(|| self.context_of(place)).directories.push((real.clone(), (*directory).to_owned()));
+                    asked
+                        .entry(place)
+                        .or_insert_with(|| self.context_of(place))
+                        .directories
+                        .push((real.clone(), (*directory).to_owned()));
                 }
             }
         }
@@ -238,7 +293,9 @@ impl Stack {
 
 /// Whether a path lies below a mount point.
 fn is_mounted(path: &str) -> bool {
-    NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')))
+    NOT_FILES
+        .iter()
+        .any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')))
 }
 
 /// What a hard link leads to.
@@ -249,11 +306,24 @@ enum Lower {
 
 /// Whether files that are looked for in `directory` would be missed in `real`.
 fn is_unusual(directory: &str, real: &str) -> bool {
-    const NAMES: [&str; 8] = ["status", "installed", "Packages", "Packages.db", "rpmdb.sqlite", "rpmdb.sqlite-wal", "any", "any.md5sums"];
-    NAMES.iter().any(|name| matching_path(&paths::join(directory, name)).is_some() && matching_path(&paths::join(real, name)).is_none())
+    const NAMES: [&str; 8] = [
+        "status",
+        "installed",
+        "Packages",
+        "Packages.db",
+        "rpmdb.sqlite",
+        "rpmdb.sqlite-wal",
+        "any",
+        "any.md5sums",
+    ];
+    NAMES.iter().any(|name| {
+        matching_path(&paths::join(directory, name)).is_some()
+            && matching_path(&paths::join(real, name)).is_none()
+    })
 }
 
-/// Which layer brought each package: where the file was already below with that package in it, the one that brought it there.
+/// Which layer brought each package: where the file was already below with that package in it, the
+/// one that brought it there.
 fn origins(told: &Told, place: usize, before: Option<&Held>) -> Vec<usize> {
     type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
     fn key(package: &Package) -> Key<'_> {
@@ -264,5 +334,9 @@ fn origins(told: &Told, place: usize, before: Option<&Held>) -> Vec<usize> {
         .flat_map(|held| held.told.facts.packages.iter().zip(&held.origins))
         .map(|(found, origin)| (key(&found.package), *origin))
         .collect();
-    told.facts.packages.iter().map(|found| known.get(&key(&found.package)).copied().unwrap_or(place)).collect()
+    told.facts
+        .packages
+        .iter()
+        .map(|found| known.get(&key(&found.package)).copied().unwrap_or(place))
+        .collect()
 }

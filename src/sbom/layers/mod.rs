@@ -1,5 +1,6 @@
-//! Layers of an image, as a registry or an archive has them, to the facts a root file system would give: each is read once, front to back, several
-//! at a time. Nothing is unpacked to disk, and a layer that is not what its digest says gives no SBOM.
+//! Layers of an image, as a registry or an archive has them, to the facts a root file system would
+//! give: each is read once, front to back, several at a time. Nothing is unpacked to disk, and a
+//! layer that is not what its digest says gives no SBOM.
 //!
 //! Specification: <https://github.com/opencontainers/image-spec/blob/main/layer.md>.
 
@@ -77,10 +78,12 @@ pub struct Reading<'a> {
     pub threads: usize,
     pub cache: Option<&'a Cache>,
     pub watcher: &'a dyn Watcher,
-    /// Whether the files of packages are asked for; then the cache must be one of [`Cache::with_files`].
+    /// Whether the files of packages are asked for; then the cache must be one of
+    /// [`Cache::with_files`].
     pub files: bool,
-    /// Whether every layer must inflate to its diffID. Without this only what the cache keeps must, and a layer that has no other digest: the digest
-    /// of the compressed bytes binds the inflated ones already, and container runtimes check diffIDs once more when they unpack.
+    /// Whether every layer must inflate to its diffID. Without this only what the cache keeps must,
+    /// and a layer that has no other digest: the digest of the compressed bytes binds the inflated
+    /// ones already, and container runtimes check diffIDs once more when they unpack.
     pub diff_ids: bool,
 }
 
@@ -98,7 +101,10 @@ struct Shared {
 
 /// The facts of each image, whose layers come lowest first; a layer of several images is read once.
 pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collected>, SbomError> {
-    let shared = Shared { ledger: Ledger::new(reading.files), threads: Threads::new(reading.threads.max(1)) };
+    let shared = Shared {
+        ledger: Ledger::new(reading.files),
+        threads: Threads::new(reading.threads.max(1)),
+    };
     let unique: BTreeSet<&Blob> = images.iter().flatten().collect();
     let mut waiting: Vec<&Blob> = unique.into_iter().collect();
     // The largest first, or its thread is the last to end.
@@ -112,10 +118,18 @@ pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collec
         *left -= 1;
         if *left == 0 { layers.remove(blob) } else { layers.get(blob).cloned() }
     };
-    images.iter().map(|image| stacked(image, image.iter().filter_map(&mut take).collect(), reading, &shared)).collect()
+    images
+        .iter()
+        .map(|image| stacked(image, image.iter().filter_map(&mut take).collect(), reading, &shared))
+        .collect()
 }
 
-fn stacked(image: &[Blob], stack: Vec<Arc<Layer>>, reading: &Reading<'_>, shared: &Shared) -> Result<Collected, SbomError> {
+fn stacked(
+    image: &[Blob],
+    stack: Vec<Arc<Layer>>,
+    reading: &Reading<'_>,
+    shared: &Shared,
+) -> Result<Collected, SbomError> {
     let names: Vec<Arc<str>> = image.iter().map(|blob| Arc::from(blob.diff_id.as_str())).collect();
     let mut again = |place: usize, context: &Context| match image.get(place) {
         Some(blob) => read(blob, context, reading, shared),
@@ -125,7 +139,11 @@ fn stacked(image: &[Blob], stack: Vec<Arc<Layer>>, reading: &Reading<'_>, shared
 }
 
 /// Every layer. The first in the list that fails tells why there is none of them.
-fn read_all<'a>(waiting: &[&'a Blob], reading: &Reading<'_>, shared: &Shared) -> Result<BTreeMap<&'a Blob, Arc<Layer>>, SbomError> {
+fn read_all<'a>(
+    waiting: &[&'a Blob],
+    reading: &Reading<'_>,
+    shared: &Shared,
+) -> Result<BTreeMap<&'a Blob, Arc<Layer>>, SbomError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let outcomes: Mutex<BTreeMap<usize, Result<Layer, SbomError>>> = Mutex::default();
     let work = || {
@@ -167,14 +185,23 @@ fn known_or_read(blob: &Blob, reading: &Reading<'_>, shared: &Shared) -> Result<
     }
     let layer = read(blob, &Context::default(), reading, shared)?;
     if let Some(cache) = reading.cache {
-        cache.put(blob, &layer).map_err(|source| SbomError::Cache { path: cache.folder().display().to_string(), source })?;
+        cache.put(blob, &layer).map_err(|source| SbomError::Cache {
+            path: cache.folder().display().to_string(),
+            source,
+        })?;
     }
     reading.watcher.done(blob, false);
     Ok(layer)
 }
 
-/// Reads a layer, and once more where it has names of files before it is known which files they are of.
-fn read(blob: &Blob, context: &Context, reading: &Reading<'_>, shared: &Shared) -> Result<Layer, SbomError> {
+/// Reads a layer, and once more where it has names of files before it is known which files they are
+/// of.
+fn read(
+    blob: &Blob,
+    context: &Context,
+    reading: &Reading<'_>,
+    shared: &Shared,
+) -> Result<Layer, SbomError> {
     let (layer, complete) = read_once(blob, context, reading, shared)?;
     if complete.told_as == context.told_as {
         return Ok(layer);
@@ -182,25 +209,39 @@ fn read(blob: &Blob, context: &Context, reading: &Reading<'_>, shared: &Shared) 
     read_once(blob, &complete, reading, shared).map(|(layer, _)| layer)
 }
 
-fn read_once(blob: &Blob, context: &Context, reading: &Reading<'_>, shared: &Shared) -> Result<(Layer, Context), SbomError> {
+fn read_once(
+    blob: &Blob,
+    context: &Context,
+    reading: &Reading<'_>,
+    shared: &Shared,
+) -> Result<(Layer, Context), SbomError> {
     let name = || blob.name().to_owned();
     let unreadable = |source| SbomError::UnreadableLayer { layer: name(), source };
     let bad = |reason: String| SbomError::BadLayer { layer: name(), reason };
     let opened = reading.blobs.open(blob).map_err(unreadable)?;
     let watched = Watched { inner: opened, watcher: reading.watcher };
-    let inflated = Inflated::new(watched, blob.size).map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
+    let inflated = Inflated::new(watched, blob.size)
+        .map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
     std::thread::scope(|scope| {
-        let mut tar = Tar::new(Stream::new(Supply::new(inflated, scope, &shared.threads), reading.needs_diff_id(blob)));
+        let mut tar = Tar::new(Stream::new(
+            Supply::new(inflated, scope, &shared.threads),
+            reading.needs_diff_id(blob),
+        ));
         let outcome = scan::scan(&mut tar, context, &shared.ledger);
         let stream = tar.into_inner();
         match outcome {
             Ok(found) => {
-                let sums = stream.finish().map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
+                let sums = stream
+                    .finish()
+                    .map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
                 if let Some(reason) = mismatch(blob, sums.size, &sums.digest) {
                     return Err(bad(reason));
                 }
                 if let Some(diff_id) = sums.diff_id.filter(|diff_id| *diff_id != blob.diff_id) {
-                    return Err(bad(format!("inflates to other bytes than the image says: `{diff_id}` instead of `{}`", blob.diff_id)));
+                    return Err(bad(format!(
+                        "inflates to other bytes than the image says: `{diff_id}` instead of `{}`",
+                        blob.diff_id
+                    )));
                 }
                 Ok(found)
             }
@@ -213,7 +254,8 @@ fn read_once(blob: &Blob, context: &Context, reading: &Reading<'_>, shared: &Sha
                     return Err(error);
                 }
                 // Whatever is wrong inside, that the bytes are others than promised says more.
-                let reason = stream.drained().ok().and_then(|(size, digest)| mismatch(blob, size, &digest));
+                let reason =
+                    stream.drained().ok().and_then(|(size, digest)| mismatch(blob, size, &digest));
                 Err(reason.map_or(error, bad))
             }
         }
@@ -226,17 +268,25 @@ fn mismatch(blob: &Blob, size: u64, digest: &str) -> Option<String> {
             let told = if size > promised { "more".to_owned() } else { format!("only `{size}`") };
             Some(format!("does not have the `{promised}` bytes that the image says, but {told}"))
         }
-        (Some(promised), _) if promised != digest => Some(format!("does not hash to its digest: the bytes read are `{digest}`")),
+        (Some(promised), _) if promised != digest => {
+            Some(format!("does not hash to its digest: the bytes read are `{digest}`"))
+        }
         _ => None,
     }
 }
 
-fn trouble(found: Trouble, bad: &dyn Fn(String) -> SbomError, unreadable: &dyn Fn(io::Error) -> SbomError) -> SbomError {
+fn trouble(
+    found: Trouble,
+    bad: &dyn Fn(String) -> SbomError,
+    unreadable: &dyn Fn(io::Error) -> SbomError,
+) -> SbomError {
     match found {
         Trouble::Malformed(reason) => bad(format!("cannot be used: {reason}")),
         Trouble::Read(error) => match Unreadable::of(error) {
             Ok(error) => unreadable(error),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => bad("ends too early".to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                bad("ends too early".to_owned())
+            }
             Err(error) => bad(format!("is damaged: {error}")),
         },
     }

@@ -1,4 +1,5 @@
-//! Paths inside an image: cleaned, taken apart, and told apart by hashes where there are too many to keep. It never lets one leave the image.
+//! Paths inside an image: cleaned, taken apart, and told apart by hashes where there are too many
+//! to keep. It never lets one leave the image.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +28,9 @@ pub(super) fn clean(path: &[u8]) -> Result<Option<String>, Trouble> {
     for part in path.split(|byte| *byte == b'/') {
         match part {
             b"" | b"." => {}
-            b".." if parts.pop().is_none() => return malformed(format!("`{}` lies outside of the image", shown())),
+            b".." if parts.pop().is_none() => {
+                return malformed(format!("`{}` lies outside of the image", shown()));
+            }
             b".." => {}
             part => parts.push(part),
         }
@@ -106,7 +109,10 @@ impl<'de> Deserialize<'de> for Paths {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = STANDARD.decode(text).map_err(serde::de::Error::custom)?;
-        Ok(bytes.chunks_exact(8).map(|chunk| chunk.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))).collect())
+        Ok(bytes
+            .chunks_exact(8)
+            .map(|chunk| chunk.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
+            .collect())
     }
 }
 
@@ -116,13 +122,17 @@ mod tests {
 
     #[test]
     fn paths_stay_in_the_image() {
-        let check = |path: &[u8], expected: Option<&str>| assert_eq!(clean(path).unwrap().as_deref(), expected, "{path:?}");
+        let check = |path: &[u8], expected: Option<&str>| {
+            assert_eq!(clean(path).unwrap().as_deref(), expected, "{path:?}")
+        };
         check(b"./usr//bin/.", Some("usr/bin"));
         check(b"/etc/passwd", Some("etc/passwd"));
         check(b"a/../b", Some("b"));
         check(b"./", None);
         check(b"bad\xff", Some("bad\\xff"));
-        assert!(matches!(clean(b"a/../../b"), Err(Trouble::Malformed(reason)) if reason == "`a/../../b` lies outside of the image"));
+        assert!(
+            matches!(clean(b"a/../../b"), Err(Trouble::Malformed(reason)) if reason == "`a/../../b` lies outside of the image")
+        );
         assert!(clean(&[b'a'; LONGEST + 1]).is_err());
     }
 

@@ -1,5 +1,6 @@
-//! One layer → the packages and links in it, and what it replaces and takes away below. It knows no other layer, so that what it finds holds
-//! wherever the layer is used again, and it refuses what no container runtime could unpack.
+//! One layer → the packages and links in it, and what it replaces and takes away below. It knows no
+//! other layer, so that what it finds holds wherever the layer is used again, and it refuses what
+//! no container runtime could unpack.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read};
@@ -11,7 +12,9 @@ use super::kept::{Kept, Ledger, Reader};
 use super::paths::{self, Paths, hash};
 use super::tar::{Entry, Forward, Kind, Tar, Trouble, malformed};
 use crate::sbom::SbomError;
-use crate::sbom::collect::{Collected, SMALLEST_EXECUTABLE, are_read_alike, is_opened, matching_path, scanner};
+use crate::sbom::collect::{
+    Collected, SMALLEST_EXECUTABLE, are_read_alike, is_opened, matching_path, scanner,
+};
 use crate::sbom::matchers::{Facts, MATCHERS, Scanner, Wants};
 use crate::sbom::source::rootfs::NOT_FILES;
 use crate::sbom::source::{Contents, File, Links, Visitor as _, printable};
@@ -47,7 +50,8 @@ pub(super) struct Layer {
     pub(super) whiteouts: BTreeSet<String>,
     /// Directories of which nothing shows that lower layers have in them.
     pub(super) opaque: BTreeSet<String>,
-    /// Directories that something lies in, but that are no entry of their own: below, each may be a link.
+    /// Directories that something lies in, but that are no entry of their own: below, each may be a
+    /// link.
     pub(super) implied: BTreeSet<String>,
     /// Everything that is no directory.
     pub(super) files: Paths,
@@ -81,13 +85,22 @@ impl<T: Into<Trouble>> From<T> for Failure {
     }
 }
 
-/// Reads a layer to its end. Names that could not be told at once come back too: with them in the context, a second reading is complete.
-pub(super) fn scan<R: Forward>(tar: &mut Tar<R>, context: &Context, ledger: &Ledger) -> Result<(Layer, Context), Failure> {
+/// Reads a layer to its end. Names that could not be told at once come back too: with them in the
+/// context, a second reading is complete.
+pub(super) fn scan<R: Forward>(
+    tar: &mut Tar<R>,
+    context: &Context,
+    ledger: &Ledger,
+) -> Result<(Layer, Context), Failure> {
     let mut scan = Scan::new(context, ledger);
     let mut entries = 0_usize;
     while let Some(entry) = tar.next()? {
         entries += 1;
-        if entries > MOST_ENTRIES || scan.names > MOST_NAMES || scan.packages > MOST_PACKAGES || scan.replaced > MOST_REPLACED {
+        if entries > MOST_ENTRIES
+            || scan.names > MOST_NAMES
+            || scan.packages > MOST_PACKAGES
+            || scan.replaced > MOST_REPLACED
+        {
             return Ok(malformed("it has more entries, names or packages than any image")?);
         }
         scan.entry(&entry, tar)?;
@@ -141,9 +154,15 @@ impl<'a> Scan<'a> {
 
     fn finished(mut self) -> (Layer, Context) {
         let is_directory = |path: &u64| self.nodes.get(path) == Some(&true);
-        self.layer.implied = self.parents.iter().filter(|(path, _)| !is_directory(path)).map(|(_, name)| name.clone()).collect();
+        self.layer.implied = self
+            .parents
+            .iter()
+            .filter(|(path, _)| !is_directory(path))
+            .map(|(_, name)| name.clone())
+            .collect();
         self.layer.implied.append(&mut self.passed);
-        let (directories, files): (Vec<_>, Vec<_>) = self.nodes.into_iter().partition(|(_, is_directory)| *is_directory);
+        let (directories, files): (Vec<_>, Vec<_>) =
+            self.nodes.into_iter().partition(|(_, is_directory)| *is_directory);
         self.layer.files = files.into_iter().map(|(path, _)| path).collect();
         self.layer.directories = directories.into_iter().map(|(path, _)| path).collect();
         let mut context = self.context.clone();
@@ -168,7 +187,9 @@ impl<'a> Scan<'a> {
             // Other such names are notes that AUFS made for itself.
             if !hidden.starts_with(MARK) {
                 if hidden.is_empty() || hidden == "." || hidden == ".." {
-                    return Ok(malformed(format!("`{path}` takes away nothing that could be there"))?);
+                    return Ok(malformed(format!(
+                        "`{path}` takes away nothing that could be there"
+                    ))?);
                 }
                 self.names += path.len();
                 let hidden = paths::join(parent, hidden);
@@ -193,7 +214,9 @@ impl<'a> Scan<'a> {
                 self.replace(&path);
                 let target = printable(&entry.link);
                 if target.len() > paths::LONGEST {
-                    return Ok(malformed(format!("`{path}` is a link to a longer name than any file has"))?);
+                    return Ok(malformed(format!(
+                        "`{path}` is a link to a longer name than any file has"
+                    ))?);
                 }
                 if is_file {
                     self.link(&path, &target);
@@ -237,7 +260,9 @@ impl<'a> Scan<'a> {
         } else {
             Some(parent.to_owned())
         };
-        let Some(real) = real else { return Ok(malformed(format!("`{path}` passes through links that never end"))?) };
+        let Some(real) = real else {
+            return Ok(malformed(format!("`{path}` passes through links that never end"))?);
+        };
         let place = paths::join(&real, name);
         self.last = Some((parent.to_owned(), real));
         Ok(place)
@@ -282,13 +307,15 @@ impl<'a> Scan<'a> {
     /// Makes room for something that is no directory.
     fn replace(&mut self, path: &str) {
         let key = hash(path);
-        let (known, is_parent) = (self.nodes.insert(key, false), self.parents.remove(&key).is_some());
+        let (known, is_parent) =
+            (self.nodes.insert(key, false), self.parents.remove(&key).is_some());
         if known == Some(true) || is_parent {
             self.replaced += 1;
             if known.is_none() {
                 self.passed.insert(path.to_owned());
             }
-            let below = |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+            let below =
+                |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
             self.layer.facts.retain(|other, _| !below(other));
             self.layer.hard.retain(|other, _| !below(other));
             self.layer.links.retain(|other| !below(other));
@@ -299,7 +326,8 @@ impl<'a> Scan<'a> {
         self.forget(path, known);
     }
 
-    /// Everything that was told under this path. `known` says whether this layer had something there, and whether it was a directory.
+    /// Everything that was told under this path. `known` says whether this layer had something
+    /// there, and whether it was a directory.
     fn forget(&mut self, path: &str, known: Option<bool>) {
         if known == Some(false) {
             self.layer.facts.remove(path);
@@ -319,7 +347,10 @@ impl<'a> Scan<'a> {
         let Some(target) = target.filter(|target| target != path) else {
             return Ok(malformed(format!("`{path}` is a hard link to itself or to nothing"))?);
         };
-        let (facts, link) = (self.layer.facts.get(&target).cloned(), self.layer.links.get(&target).map(str::to_owned));
+        let (facts, link) = (
+            self.layer.facts.get(&target).cloned(),
+            self.layer.links.get(&target).map(str::to_owned),
+        );
         let lower = self.layer.hard.get(&target).cloned();
         let node = self.nodes.get(&hash(&target)).copied();
         let base = self.bases.get(&target).unwrap_or(&target).clone();
@@ -333,7 +364,11 @@ impl<'a> Scan<'a> {
             self.bases.insert(path.to_owned(), base.clone());
         }
         match (node, link, lower) {
-            (Some(true), ..) => return Ok(malformed(format!("`{path}` is a hard link to the directory `{target}`"))?),
+            (Some(true), ..) => {
+                return Ok(malformed(format!(
+                    "`{path}` is a hard link to the directory `{target}`"
+                ))?);
+            }
             (_, _, Some(lower)) => drop(self.layer.hard.insert(path.to_owned(), lower)),
             (None, ..) => drop(self.layer.hard.insert(path.to_owned(), target)),
             (Some(false), Some(link), _) => self.link(path, &link),
@@ -354,14 +389,28 @@ impl<'a> Scan<'a> {
 
     /// Names that the context gives to a file.
     fn further_names(&self, path: &str) -> Vec<String> {
-        let mut names: Vec<String> = self.context.told_as.get(path).into_iter().flatten().cloned().collect();
+        let mut names: Vec<String> =
+            self.context.told_as.get(path).into_iter().flatten().cloned().collect();
         let (parent, base) = path.rsplit_once('/').unwrap_or(("", path));
-        let elsewhere = self.context.directories.iter().filter(|(real, _)| real == parent).map(|(_, alias)| paths::join(alias, base));
-        names.extend(elsewhere.filter(|name| matching_path(name).is_some() && matching_path(path).is_none()));
+        let elsewhere = self
+            .context
+            .directories
+            .iter()
+            .filter(|(real, _)| real == parent)
+            .map(|(_, alias)| paths::join(alias, base));
+        names.extend(
+            elsewhere.filter(|name| matching_path(name).is_some() && matching_path(path).is_none()),
+        );
         names
     }
 
-    fn file<R: Forward>(&mut self, path: &str, is_file: bool, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Failure> {
+    fn file<R: Forward>(
+        &mut self,
+        path: &str,
+        is_file: bool,
+        entry: &Entry,
+        tar: &mut Tar<R>,
+    ) -> Result<(), Failure> {
         let mut names: Vec<String> = if is_file { vec![path.to_owned()] } else { Vec::new() };
         names.extend(self.further_names(path));
         if names.is_empty() {
@@ -385,31 +434,50 @@ impl<'a> Scan<'a> {
 
 /// Whether a file of this name is one of the image's, and not one of a mounted file system.
 fn is_file(path: &str) -> bool {
-    !NOT_FILES.iter().any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')))
+    !NOT_FILES
+        .iter()
+        .any(|directory| path.strip_prefix(directory).is_some_and(|below| below.starts_with('/')))
 }
 
 /// What one file tells under each of its names.
-fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &Ledger) -> Result<Vec<(String, Facts)>, Failure> {
+fn read<R: Forward>(
+    names: &[String],
+    entry: &Entry,
+    tar: &mut Tar<R>,
+    ledger: &Ledger,
+) -> Result<Vec<(String, Facts)>, Failure> {
     let (mut has_path, mut whole) = (false, false);
     for wants in names.iter().filter_map(|name| matching_path(name)) {
         has_path = true;
         whole |= matches!(wants, Wants::Path { cap, .. } if entry.size <= *cap);
     }
     let opened = names.iter().any(|name| is_opened(name));
-    let mut scanners: Vec<Option<Box<dyn Scanner>>> = names.iter().map(|name| scanner(name, ledger.files)).collect();
-    let told = |sentence: &dyn Fn(&str) -> String| Ok(names.iter().map(|name| (name.clone(), Facts::warning(sentence(name)))).collect());
+    let mut scanners: Vec<Option<Box<dyn Scanner>>> =
+        names.iter().map(|name| scanner(name, ledger.files)).collect();
+    let told = |sentence: &dyn Fn(&str) -> String| {
+        Ok(names.iter().map(|name| (name.clone(), Facts::warning(sentence(name)))).collect())
+    };
     let could_be_executable = entry.size >= SMALLEST_EXECUTABLE;
     let is_scanned = scanners.iter().any(Option::is_some);
     if !(has_path || opened || is_scanned || could_be_executable) {
         return Ok(Vec::new());
     }
     if entry.is_sparse && entry.size > LARGEST_SPARSE && !has_path {
-        return told(&|name| format!("`{name}` is a sparse file of `{}` bytes and was not read", entry.size));
+        return told(&|name| {
+            format!("`{name}` is a sparse file of `{}` bytes and was not read", entry.size)
+        });
     }
     if opened && entry.size > LARGEST_ARCHIVE {
-        return told(&|name| format!("`{name}` is not listed: it has `{}` bytes, which are too many to hold in memory", entry.size));
+        return told(&|name| {
+            format!(
+                "`{name}` is not listed: it has `{}` bytes, which are too many to hold in memory",
+                entry.size
+            )
+        });
     }
-    let feed = |piece: &[u8], scanners: &mut Vec<Option<Box<dyn Scanner>>>| scanners.iter_mut().flatten().for_each(|one| one.feed(piece));
+    let feed = |piece: &[u8], scanners: &mut Vec<Option<Box<dyn Scanner>>>| {
+        scanners.iter_mut().flatten().for_each(|one| one.feed(piece))
+    };
     let (kept, _share) = if opened || whole {
         let share = ledger.take(entry.size);
         let kept = Kept::whole(tar, entry.size, ledger)?;
@@ -421,7 +489,9 @@ fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &
         let length = usize::try_from(entry.size).map_or(start.len(), |size| size.min(start.len()));
         let start = start.get_mut(..length).unwrap_or_default();
         tar.read_exact(start)?;
-        let is_executable = MATCHERS.iter().any(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(start)));
+        let is_executable = MATCHERS
+            .iter()
+            .any(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(start)));
         let mut rest = io::Cursor::new(&*start).chain(tar);
         if is_executable {
             Kept::executable(&mut rest, entry.size, ledger, |piece| feed(piece, &mut scanners))?
@@ -443,10 +513,17 @@ fn read<R: Forward>(names: &[String], entry: &Entry, tar: &mut Tar<R>, ledger: &
     let mut found = Vec::with_capacity(names.len());
     for (name, scanner) in names.iter().zip(scanners) {
         // What is held whole can be scanned when its turn comes.
-        let scanned = if opened || whole { None } else { scanner.map(|mut scanner| scanner.finish()) };
+        let scanned =
+            if opened || whole { None } else { scanner.map(|mut scanner| scanner.finish()) };
         let mut open = || Ok(Box::new(Reader::new(kept.clone())) as Box<dyn Contents>);
         let mut collected = Collected { files: ledger.files, ..Collected::default() };
-        let file = File { path: name, size: entry.size, modified: entry.modified, open: &mut open, scanned };
+        let file = File {
+            path: name,
+            size: entry.size,
+            modified: entry.modified,
+            open: &mut open,
+            scanned,
+        };
         collected.file(file).map_err(Failure::Contents)?;
         found.extend(collected.facts);
     }

@@ -1,4 +1,5 @@
-//! The map of a sparse file: which of its bytes are stored. It never trusts one whose pieces overlap or do not sum up.
+//! The map of a sparse file: which of its bytes are stored. It never trusts one whose pieces
+//! overlap or do not sum up.
 
 use super::tar::{Trouble, malformed};
 
@@ -31,7 +32,9 @@ impl Map {
         let (mut pieces, mut end, mut sum) = (Vec::with_capacity(pairs.len()), 0, 0_u64);
         for (start, length) in pairs {
             let stop = start.checked_add(length).filter(|stop| start >= end && *stop <= size);
-            let Some(stop) = stop else { return malformed("a sparse file has pieces that overlap or lie outside of it") };
+            let Some(stop) = stop else {
+                return malformed("a sparse file has pieces that overlap or lie outside of it");
+            };
             pieces.push((start, stop));
             (end, sum) = (stop, sum.saturating_add(length));
         }

@@ -1,4 +1,5 @@
-//! The bytes a layer stands for as a reader, hashed on the way if that is asked for. It never believes a layer; it tells what the bytes were.
+//! The bytes a layer stands for as a reader, hashed on the way if that is asked for. It never
+//! believes a layer; it tells what the bytes were.
 
 use std::io::{self, BufRead, Read};
 

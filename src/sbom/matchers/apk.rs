@@ -1,4 +1,5 @@
-//! Packages of Alpine, Wolfi and Chainguard, from apk's `installed` database. It keeps no file that it lists but those of well-known programs.
+//! Packages of Alpine, Wolfi and Chainguard, from apk's `installed` database. It keeps no file that
+//! it lists but those of well-known programs.
 
 use super::owned::{Owned, Owner};
 use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path};
@@ -24,7 +25,9 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         if !line.trim_end().is_empty() {
             match line.split_at_checked(2) {
                 Some(("F:", path)) => directory = path,
-                Some(("R:", file)) if super::binary::is_candidate(file) => facts.owns.push(format!("{}{directory}/{file}", root_of(scope))),
+                Some(("R:", file)) if super::binary::is_candidate(file) => {
+                    facts.owns.push(format!("{}{directory}/{file}", root_of(scope)))
+                }
                 _ => {}
             }
             if !entry.accept(index + 1, line) {
@@ -38,7 +41,9 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
             (0, _) => {}
             (_, Some(found)) => facts.packages.push(found),
             (line, None) => {
-                facts.warn(format!("the entry at line {line} of `{path}` is not listed: it has no name or version"));
+                facts.warn(format!(
+                    "the entry at line {line} of `{path}` is not listed: it has no name or version"
+                ));
             }
         }
     }
@@ -55,11 +60,14 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
 pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
     let text = String::from_utf8_lossy(bytes);
     let scope = path.strip_suffix(INSTALLED).unwrap_or(path);
-    let (mut lists, mut entry, mut directory, mut paths) = (Vec::new(), Entry::default(), "", Vec::new());
+    let (mut lists, mut entry, mut directory, mut paths) =
+        (Vec::new(), Entry::default(), "", Vec::new());
     for (index, line) in text.lines().chain([""]).enumerate() {
         match line.split_at_checked(2) {
             Some(("F:", path)) => directory = path,
-            Some(("R:", file)) if directory.is_empty() => paths.push(format!("{}{file}", root_of(scope))),
+            Some(("R:", file)) if directory.is_empty() => {
+                paths.push(format!("{}{file}", root_of(scope)))
+            }
             Some(("R:", file)) => paths.push(format!("{}{directory}/{file}", root_of(scope))),
             _ => {}
         }
@@ -70,8 +78,18 @@ pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
         let (entry, paths) = (std::mem::take(&mut entry), std::mem::take(&mut paths));
         if !paths.is_empty() && !entry.name.is_empty() {
             let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-            let (name, arch, version) = (entry.name.to_owned(), told(entry.arch), told(entry.version));
-            lists.push(Owned { owner: Owner::Named { ecosystem: Ecosystem::Apk, scope: scope.to_owned(), name, arch, version }, paths });
+            let (name, arch, version) =
+                (entry.name.to_owned(), told(entry.arch), told(entry.version));
+            lists.push(Owned {
+                owner: Owner::Named {
+                    ecosystem: Ecosystem::Apk,
+                    scope: scope.to_owned(),
+                    name,
+                    arch,
+                    version,
+                },
+                paths,
+            });
         }
     }
     lists
@@ -104,7 +122,9 @@ impl<'a> Entry<'a> {
         if self.line == 0 {
             self.line = number;
         }
-        let Some((key, value)) = line.split_once(':').filter(|(key, _)| key.len() == 1) else { return false };
+        let Some((key, value)) = line.split_once(':').filter(|(key, _)| key.len() == 1) else {
+            return false;
+        };
         let value = value.trim();
         match key {
             "P" => self.name = value,
@@ -130,7 +150,9 @@ impl<'a> Entry<'a> {
         let package = Package {
             version: given(self.version),
             arch: given(self.arch),
-            upstream: given(self.origin).filter(|origin| origin != self.name).map(|name| Upstream { name, version: None }),
+            upstream: given(self.origin)
+                .filter(|origin| origin != self.name)
+                .map(|name| Upstream { name, version: None }),
             supplier: Supplier::from_maintainer(self.maintainer),
             licence: Licence::from_field(self.licence),
             notes: given(self.commit)
@@ -173,13 +195,24 @@ mod tests {
         assert!(facts.warnings.is_empty(), "{:?}", facts.warnings);
         assert_eq!(facts.owns, ["bin/busybox"]);
         let [layout, busybox] = &facts.packages[..] else { panic!("two packages") };
-        assert_eq!((layout.package.name.as_str(), layout.package.version.as_deref()), ("alpine-baselayout", Some("3.4.3-r1")));
+        assert_eq!(
+            (layout.package.name.as_str(), layout.package.version.as_deref()),
+            ("alpine-baselayout", Some("3.4.3-r1"))
+        );
         assert_eq!(layout.package.upstream, None, "the origin has the same name");
         assert_eq!(layout.package.licence, Licence::Expression("GPL-2.0-only".into()));
-        assert_eq!(layout.package.notes, ["Built from commit 65502ca9379dd29d1ac4b0bf0dcf03a3dd1b324a of the packaging repository."]);
+        assert_eq!(
+            layout.package.notes,
+            [
+                "Built from commit 65502ca9379dd29d1ac4b0bf0dcf03a3dd1b324a of the packaging repository."
+            ]
+        );
         let needs: Vec<&str> = layout.requires.iter().map(|need| need[0].name.as_str()).collect();
         assert_eq!(needs, ["alpine-baselayout-data", "/bin/sh", "so:libc.musl-x86_64.so.1"]);
-        assert_eq!(busybox.package.upstream, Some(Upstream { name: "busybox".into(), version: None }));
+        assert_eq!(
+            busybox.package.upstream,
+            Some(Upstream { name: "busybox".into(), version: None })
+        );
         assert_eq!(busybox.package.licence, Licence::Named("MIT BSD".into()));
         assert_eq!(busybox.provides, ["/bin/sh", "cmd:sh"]);
     }

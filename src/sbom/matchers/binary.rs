@@ -1,4 +1,5 @@
-//! Programs that were copied or compiled into the image, by the version text inside them. It runs none of them, and lists none that a distribution's package owns.
+//! Programs that were copied or compiled into the image, by the version text inside them. It runs
+//! none of them, and lists none that a distribution's package owns.
 
 use regex::bytes::Regex;
 
@@ -10,28 +11,55 @@ struct Class {
     package: &'static str,
     /// File names; `*` stands for anything.
     files: &'static [&'static str],
-    /// The first that matches tells the version in its group; `{}` is the version in the file's name.
+    /// The first that matches tells the version in its group; `{}` is the version in the file's
+    /// name.
     patterns: &'static [&'static str],
 }
 
 const CLASSES: &[Class] = &[
-    Class { package: "node", files: &["node"], patterns: &[r"node\.js/v(\d+\.\d+\.\d+)", r"\x00(?:node )?v([0-6]\.\d+\.\d+)\x00"] },
+    Class {
+        package: "node",
+        files: &["node"],
+        patterns: &[r"node\.js/v(\d+\.\d+\.\d+)", r"\x00(?:node )?v([0-6]\.\d+\.\d+)\x00"],
+    },
     Class {
         package: "python",
         files: &["python*.*", "libpython*.*.so*"],
         // Linkers may let the text be the end of another one, such as that of a path.
-        patterns: &[r"\x00({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00", r"[^\d.]({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00"],
+        patterns: &[
+            r"\x00({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00",
+            r"[^\d.]({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00",
+        ],
     },
     Class {
         package: "redis",
         files: &["redis-server"],
         // Version, host and time of the build follow each other without a gap.
-        patterns: &[r"[^\d](\d+\.\d+\.\d+)(?:buildkitsandbox|[0-9a-f]{12})-\d{10}", r"Redis version (\d+\.\d+\.\d+)"],
+        patterns: &[
+            r"[^\d](\d+\.\d+\.\d+)(?:buildkitsandbox|[0-9a-f]{12})-\d{10}",
+            r"Redis version (\d+\.\d+\.\d+)",
+        ],
     },
-    Class { package: "valkey", files: &["valkey-server"], patterns: &[r"[^\d](\d+\.\d+\.\d+)(?:buildkitsandbox|[0-9a-f]{12})-\d{10}"] },
-    Class { package: "memcached", files: &["memcached"], patterns: &[r"memcached (\d+\.\d+\.\d+)"] },
-    Class { package: "nginx", files: &["nginx"], patterns: &[r"nginx(?: version: [^/\x00]{1,40})?/(\d+\.\d+\.\d+)"] },
-    Class { package: "httpd", files: &["httpd", "apache2"], patterns: &[r"Apache/(\d+\.\d+\.\d+)"] },
+    Class {
+        package: "valkey",
+        files: &["valkey-server"],
+        patterns: &[r"[^\d](\d+\.\d+\.\d+)(?:buildkitsandbox|[0-9a-f]{12})-\d{10}"],
+    },
+    Class {
+        package: "memcached",
+        files: &["memcached"],
+        patterns: &[r"memcached (\d+\.\d+\.\d+)"],
+    },
+    Class {
+        package: "nginx",
+        files: &["nginx"],
+        patterns: &[r"nginx(?: version: [^/\x00]{1,40})?/(\d+\.\d+\.\d+)"],
+    },
+    Class {
+        package: "httpd",
+        files: &["httpd", "apache2"],
+        patterns: &[r"Apache/(\d+\.\d+\.\d+)"],
+    },
     Class {
         package: "haproxy",
         files: &["haproxy"],
@@ -41,8 +69,16 @@ const CLASSES: &[Class] = &[
             r"\x00(\d+\.\d+(?:\.|-dev)\d+)-[0-9a-f]{7,10}\x00",
         ],
     },
-    Class { package: "postgresql", files: &["postgres"], patterns: &[r"PostgreSQL (\d+(?:\.\d+){0,2}(?:(?:alpha|beta|rc)\d+)?)[ \x00]"] },
-    Class { package: "mariadb", files: &["mariadb", "mariadbd", "mysql", "mysqld"], patterns: &[r"[^\d.](\d+\.\d+\.\d+)-MariaDB"] },
+    Class {
+        package: "postgresql",
+        files: &["postgres"],
+        patterns: &[r"PostgreSQL (\d+(?:\.\d+){0,2}(?:(?:alpha|beta|rc)\d+)?)[ \x00]"],
+    },
+    Class {
+        package: "mariadb",
+        files: &["mariadb", "mariadbd", "mysql", "mysqld"],
+        patterns: &[r"[^\d.](\d+\.\d+\.\d+)-MariaDB"],
+    },
     Class {
         package: "mysql",
         files: &["mysql", "mysqld"],
@@ -53,11 +89,31 @@ const CLASSES: &[Class] = &[
         files: &["openssl", "libcrypto*.so*"],
         patterns: &[r"\x00OpenSSL (\d+\.\d+\.\d+(?:[a-z]{1,2}|-(?:alpha|beta|rc)\d+)?) "],
     },
-    Class { package: "perl", files: &["perl", "perl5.*"], patterns: &[r"/lib/perl5?/(5\.\d+\.\d+)"] },
-    Class { package: "ruby", files: &["ruby", "libruby.so*"], patterns: &[r"ruby (\d+\.\d+\.\d+(?:(?:p|preview|rc|dev)\d*)?) \("] },
-    Class { package: "php-cli", files: &["php"], patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"] },
-    Class { package: "php-fpm", files: &["php-fpm*"], patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"] },
-    Class { package: "libphp", files: &["libphp*.so"], patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"] },
+    Class {
+        package: "perl",
+        files: &["perl", "perl5.*"],
+        patterns: &[r"/lib/perl5?/(5\.\d+\.\d+)"],
+    },
+    Class {
+        package: "ruby",
+        files: &["ruby", "libruby.so*"],
+        patterns: &[r"ruby (\d+\.\d+\.\d+(?:(?:p|preview|rc|dev)\d*)?) \("],
+    },
+    Class {
+        package: "php-cli",
+        files: &["php"],
+        patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
+    },
+    Class {
+        package: "php-fpm",
+        files: &["php-fpm*"],
+        patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
+    },
+    Class {
+        package: "libphp",
+        files: &["libphp*.so"],
+        patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
+    },
     Class { package: "busybox", files: &["busybox"], patterns: &[r"BusyBox v(\d+\.\d+\.\d+)"] },
 ];
 
@@ -84,7 +140,9 @@ fn is_like(name: &str, pattern: &str) -> bool {
         return false;
     }
     let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
     let mut ends = !pattern.contains('*') && rest.is_empty();
     for part in parts {
         match rest.find(part) {
@@ -98,7 +156,8 @@ fn is_like(name: &str, pattern: &str) -> bool {
 
 pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
     let searches = classes(path).map(|class| {
-        let patterns: Vec<Regex> = class.patterns.iter().filter_map(|pattern| compiled(path, pattern)).collect();
+        let patterns: Vec<Regex> =
+            class.patterns.iter().filter_map(|pattern| compiled(path, pattern)).collect();
         (class.package, vec![None; patterns.len()], patterns)
     });
     Box::new(Search {
@@ -112,7 +171,9 @@ pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
 
 /// Whether a file tells the same under both names.
 pub(super) fn are_alike(one: &str, other: &str) -> bool {
-    let by_name = |path: &str| classes(path).any(|class| class.patterns.iter().any(|pattern| pattern.contains("{}")));
+    let by_name = |path: &str| {
+        classes(path).any(|class| class.patterns.iter().any(|pattern| pattern.contains("{}")))
+    };
     let names = |path| classes(path).map(|class| class.package).collect::<Vec<_>>();
     names(one) == names(other) && (!by_name(one) || version_in_name(one) == version_in_name(other))
 }
@@ -144,7 +205,8 @@ const MOST: u64 = 1 << 30;
 /// The package of a class, what each pattern found, and the patterns.
 type ForClass = (&'static str, Vec<Option<String>>, Vec<Regex>);
 
-/// Window by window, so that the size of a program does not matter to memory. The better pattern wins over the earlier place.
+/// Window by window, so that the size of a program does not matter to memory. The better pattern
+/// wins over the earlier place.
 struct Search {
     path: String,
     searches: Vec<ForClass>,
@@ -157,12 +219,17 @@ struct Search {
 impl Search {
     fn look(&mut self, is_last: bool) {
         for (_, found, patterns) in &mut self.searches {
-            for (pattern, version) in patterns.iter().zip(found).filter(|(_, version)| version.is_none()) {
+            for (pattern, version) in
+                patterns.iter().zip(found).filter(|(_, version)| version.is_none())
+            {
                 let captures = pattern.captures(&self.window);
                 // What touches the end may go on in the next window, which holds all of it again.
-                let whole = captures.filter(|captures| is_last || captures.get(0).is_some_and(|all| all.end() < self.window.len()));
+                let whole = captures.filter(|captures| {
+                    is_last || captures.get(0).is_some_and(|all| all.end() < self.window.len())
+                });
                 let matched = whole.and_then(|captures| captures.get(1));
-                *version = matched.map(|matched| String::from_utf8_lossy(matched.as_bytes()).into_owned());
+                *version =
+                    matched.map(|matched| String::from_utf8_lossy(matched.as_bytes()).into_owned());
             }
         }
         self.window.drain(..self.window.len().saturating_sub(OVERLAP));
@@ -185,14 +252,30 @@ impl Scanner for Search {
     }
 
     fn is_done(&self) -> bool {
-        self.spent > MOST || self.searches.first().is_none_or(|(_, found, _)| found.first().is_none_or(Option::is_some))
+        self.spent > MOST
+            || self
+                .searches
+                .first()
+                .is_none_or(|(_, found, _)| found.first().is_none_or(Option::is_some))
     }
 
     fn finish(&mut self) -> Facts {
         self.look(true);
-        let found = self.searches.iter().find_map(|(package, found, _)| Some((package, found.iter().flatten().next()?)));
-        let package = found.map(|(name, version)| Package { version: Some(version.clone()), ..Package::named(Ecosystem::Generic, *name) });
-        Facts { packages: package.map(|package| Found::alone(package, self.path.as_str())).into_iter().collect(), ..Facts::default() }
+        let found = self
+            .searches
+            .iter()
+            .find_map(|(package, found, _)| Some((package, found.iter().flatten().next()?)));
+        let package = found.map(|(name, version)| Package {
+            version: Some(version.clone()),
+            ..Package::named(Ecosystem::Generic, *name)
+        });
+        Facts {
+            packages: package
+                .map(|package| Found::alone(package, self.path.as_str()))
+                .into_iter()
+                .collect(),
+            ..Facts::default()
+        }
     }
 }
 
@@ -204,7 +287,10 @@ pub(super) fn is_text(path: &str) -> bool {
 pub(super) fn read_text(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let text = String::from_utf8_lossy(bytes);
     let package = if path.ends_with("VERSION") { go(&text) } else { java(path, &text) };
-    Ok(Facts { packages: package.map(|package| Found::alone(package, parent(path))).into_iter().collect(), ..Facts::default() })
+    Ok(Facts {
+        packages: package.map(|package| Found::alone(package, parent(path))).into_iter().collect(),
+        ..Facts::default()
+    })
 }
 
 fn is_version(text: &str) -> bool {
@@ -214,19 +300,23 @@ fn is_version(text: &str) -> bool {
 }
 
 fn go(text: &str) -> Option<Package> {
-    let version = text.lines().next()?.trim().strip_prefix("go").filter(|version| is_version(version))?;
+    let version =
+        text.lines().next()?.trim().strip_prefix("go").filter(|version| is_version(version))?;
     Some(Package { version: Some(version.to_owned()), ..Package::named(Ecosystem::Generic, "go") })
 }
 
 fn java(path: &str, text: &str) -> Option<Package> {
     let value = |key: &str| {
         let mut pairs = text.lines().filter_map(|line| line.split_once('='));
-        pairs.find(|(name, _)| *name == key).map(|(_, value)| value.trim().trim_matches('"').to_owned())
+        pairs
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value.trim().trim_matches('"').to_owned())
     };
     let version = value("JAVA_RUNTIME_VERSION").or_else(|| value("JAVA_VERSION"))?;
     // Oracle names its own builds so, and calls everybody else's OpenJDK.
     let oracle = value("BUILD_TYPE").as_deref() == Some("commercial");
-    let is_jre = value("IMAGE_TYPE").as_deref() == Some("JRE") || parent(path).trim_end_matches('/').ends_with("jre");
+    let is_jre = value("IMAGE_TYPE").as_deref() == Some("JRE")
+        || parent(path).trim_end_matches('/').ends_with("jre");
     let name = match (oracle, is_jre) {
         (false, _) => "oracle/openjdk",
         (true, true) => "oracle/jre",
@@ -234,7 +324,9 @@ fn java(path: &str, text: &str) -> Option<Package> {
     };
     is_version(&version).then(|| Package {
         version: Some(version.clone()),
-        supplier: value("IMPLEMENTOR").filter(|name| name != "N/A").and_then(|name| Supplier::organization(&name)),
+        supplier: value("IMPLEMENTOR")
+            .filter(|name| name != "N/A")
+            .and_then(|name| Supplier::organization(&name)),
         ..Package::named(Ecosystem::Generic, name)
     })
 }
@@ -255,7 +347,11 @@ mod tests {
     fn every_pattern_is_valid_and_has_a_group() {
         for class in CLASSES {
             for pattern in class.patterns {
-                assert_eq!(compiled("python3.1", pattern).map(|pattern| pattern.captures_len()), Some(2), "{pattern}");
+                assert_eq!(
+                    compiled("python3.1", pattern).map(|pattern| pattern.captures_len()),
+                    Some(2),
+                    "{pattern}"
+                );
             }
         }
     }
@@ -271,22 +367,46 @@ mod tests {
         check("usr/local/lib/libpython3.11.so.1.0", "\x003.11.6\0", Some("python@3.11.6"));
         check("opt/lib/libpython3.8.so", "/versions/3.8.18\0lib/", Some("python@3.8.18"));
         check("usr/local/bin/python3.13", "\x003.13.0rc2\0", Some("python@3.13.0rc2"));
-        check("usr/local/bin/redis-server", "%s\x007.2.3buildkitsandbox-1702957741000000000\0", Some("redis@7.2.3"));
-        check("usr/local/bin/redis-server", "\x004.0.11841ce7054bd9-1542359302000000000", Some("redis@4.0.11"));
-        check("usr/local/bin/valkey-server", "\x008.0.1buildkitsandbox-1702957741000000000\0", Some("valkey@8.0.1"));
+        check(
+            "usr/local/bin/redis-server",
+            "%s\x007.2.3buildkitsandbox-1702957741000000000\0",
+            Some("redis@7.2.3"),
+        );
+        check(
+            "usr/local/bin/redis-server",
+            "\x004.0.11841ce7054bd9-1542359302000000000",
+            Some("redis@4.0.11"),
+        );
+        check(
+            "usr/local/bin/valkey-server",
+            "\x008.0.1buildkitsandbox-1702957741000000000\0",
+            Some("valkey@8.0.1"),
+        );
         check("usr/sbin/nginx", "\0nginx version: nginx/1.25.3\0", Some("nginx@1.25.3"));
         check("usr/sbin/nginx", "\0nginx version: openresty/1.21.4\0", Some("nginx@1.21.4"));
-        check("usr/lib/postgresql/15/bin/postgres", "\0PostgreSQL 15.5 (Debian)\0", Some("postgresql@15.5"));
+        check(
+            "usr/lib/postgresql/15/bin/postgres",
+            "\0PostgreSQL 15.5 (Debian)\0",
+            Some("postgresql@15.5"),
+        );
         check("usr/sbin/mysqld", "/pb2/build/mysql-8.0.35/sql/x.cc", Some("mysql@8.0.35"));
         check("usr/bin/mysql", "mysql-\0\x0010.11.6-MariaDB\0", Some("mariadb@10.11.6"));
         check("usr/bin/openssl", "\0OpenSSL 1.1.1w  11 Sep 2023\0", Some("openssl@1.1.1w"));
         check("usr/lib/libcrypto.so.3", "\0OpenSSL 3.1.4 24 Oct 2023\0", Some("openssl@3.1.4"));
         check("usr/local/bin/perl", "/usr/local/lib/perl5/5.38.0/x86_64", Some("perl@5.38.0"));
-        check("usr/local/bin/ruby", "ruby 3.2.2 (2023-03-30 revision e51014f9c0) [x86_64-linux]", Some("ruby@3.2.2"));
+        check(
+            "usr/local/bin/ruby",
+            "ruby 3.2.2 (2023-03-30 revision e51014f9c0) [x86_64-linux]",
+            Some("ruby@3.2.2"),
+        );
         check("usr/local/bin/php", "X-Powered-By: PHP/8.2.13", Some("php-cli@8.2.13"));
         check("usr/local/sbin/php-fpm", "X-Powered-By: PHP/8.3.0RC1", Some("php-fpm@8.3.0RC1"));
         check("usr/local/apache2/bin/httpd", "Apache/2.4.58 (Unix)", Some("httpd@2.4.58"));
-        check("usr/local/sbin/haproxy", "HAProxy version 2.8.3-86e043a, released 2023/09/07", Some("haproxy@2.8.3"));
+        check(
+            "usr/local/sbin/haproxy",
+            "HAProxy version 2.8.3-86e043a, released 2023/09/07",
+            Some("haproxy@2.8.3"),
+        );
         check("bin/busybox", "BusyBox v1.36.1 (2023)", Some("busybox@1.36.1"));
         check("usr/local/bin/node", "nothing", None);
         check("usr/local/bin/other", "node.js/v20.9.0", None);
@@ -316,14 +436,26 @@ mod tests {
     #[test]
     fn go_and_java_describe_themselves() {
         let check = |path: &str, text: &str, expected: Option<&str>| {
-            let found = read_text(path, text.as_bytes()).unwrap().packages.pop().map(|found| crate::sbom::purl::of(&found.package, None));
+            let found = read_text(path, text.as_bytes())
+                .unwrap()
+                .packages
+                .pop()
+                .map(|found| crate::sbom::purl::of(&found.package, None));
             assert_eq!(found.as_deref(), expected, "{path}");
         };
-        check("usr/local/go/VERSION", "go1.21.3\ntime 2023-10-09T17:04:35Z\n", Some("pkg:generic/go@1.21.3"));
+        check(
+            "usr/local/go/VERSION",
+            "go1.21.3\ntime 2023-10-09T17:04:35Z\n",
+            Some("pkg:generic/go@1.21.3"),
+        );
         check("opt/x/go/VERSION", "devel +abc\n", None);
         let temurin = "IMPLEMENTOR=\"Eclipse Adoptium\"\nIMAGE_TYPE=\"JRE\"\nJAVA_RUNTIME_VERSION=\"17.0.9+9\"\nJAVA_VERSION=\"17.0.9\"\n";
         check("opt/java/openjdk/release", temurin, Some("pkg:generic/oracle/openjdk@17.0.9%2B9"));
-        check("opt/jdk/release", "JAVA_VERSION=\"21.0.1\"\nBUILD_TYPE=\"commercial\"\n", Some("pkg:generic/oracle/jdk@21.0.1"));
+        check(
+            "opt/jdk/release",
+            "JAVA_VERSION=\"21.0.1\"\nBUILD_TYPE=\"commercial\"\n",
+            Some("pkg:generic/oracle/jdk@21.0.1"),
+        );
         check("etc/release", "DISTRIB_ID=Ubuntu\n", None);
     }
 

@@ -1,4 +1,5 @@
-//! Reading foreign executables within limits. It never forgets that the disk failed, and never holds the whole file.
+//! Reading foreign executables within limits. It never forgets that the disk failed, and never
+//! holds the whole file.
 
 use std::cell::Cell;
 use std::io::{self, SeekFrom};
@@ -9,8 +10,15 @@ use object::read::{ReadCache, ReadCacheOps, ReadRef};
 use crate::sbom::source::Contents;
 
 /// What `parse` makes of the file; errors are those of reading.
-pub(super) fn bounded<T>(contents: &mut dyn Contents, parse: impl FnOnce(&Bounded<'_>) -> Option<T>) -> io::Result<Option<T>> {
-    let bounded = Bounded { cache: ReadCache::new(Watched { contents, error: None }), spent: Cell::new(0), names: Cell::default() };
+pub(super) fn bounded<T>(
+    contents: &mut dyn Contents,
+    parse: impl FnOnce(&Bounded<'_>) -> Option<T>,
+) -> io::Result<Option<T>> {
+    let bounded = Bounded {
+        cache: ReadCache::new(Watched { contents, error: None }),
+        spent: Cell::new(0),
+        names: Cell::default(),
+    };
     let parsed = parse(&bounded);
     match bounded.cache.into_inner().error {
         Some(error) => Err(error),
@@ -40,7 +48,8 @@ pub(super) struct Bounded<'contents> {
 const LARGEST_NAMES: u64 = 64 << 10;
 
 impl Bounded<'_> {
-    /// The rest of a table of names, which are asked for one after another: it is read once, or the cache has an entry for each.
+    /// The rest of a table of names, which are asked for one after another: it is read once, or the
+    /// cache has an entry for each.
     fn names(&self, range: &Range<u64>) -> Option<&[u8]> {
         let (mut start, end) = self.names.get();
         if end != range.end || start > range.start {
@@ -69,7 +78,9 @@ impl<'data> ReadRef<'data> for &'data Bounded<'_> {
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
         match self.names(&range) {
-            Some(names) => memchr::memchr(delimiter, names).and_then(|length| names.get(..length)).ok_or(()),
+            Some(names) => {
+                memchr::memchr(delimiter, names).and_then(|length| names.get(..length)).ok_or(())
+            }
             None => (&self.cache).read_bytes_at_until(range, delimiter),
         }
     }

@@ -1,4 +1,5 @@
-//! Rust crates, from what cargo-auditable has the linker put into an executable. It never guesses crates from strings.
+//! Rust crates, from what cargo-auditable has the linker put into an executable. It never guesses
+//! crates from strings.
 
 use std::io::{self, Read as _};
 
@@ -44,8 +45,11 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
     if !read_at(contents, 0, &mut start)? {
         return Ok(Facts::default());
     }
-    let Some((offset, size)) = bounded(contents, |data| section(data, start))? else { return Ok(Facts::default()) };
-    let untold = |reason: &str| Facts::warning(format!("the crates of `{path}` are not listed: {reason}"));
+    let Some((offset, size)) = bounded(contents, |data| section(data, start))? else {
+        return Ok(Facts::default());
+    };
+    let untold =
+        |reason: &str| Facts::warning(format!("the crates of `{path}` are not listed: {reason}"));
     if size > MOST_COMPRESSED {
         return Ok(untold("its `.dep-v0` section is too large"));
     }
@@ -55,7 +59,10 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
     }
     let mut json = Vec::new();
     // One byte more than allowed tells that there is more.
-    match flate2::read::ZlibDecoder::new(compressed.as_slice()).take(MOST + 1).read_to_end(&mut json) {
+    match flate2::read::ZlibDecoder::new(compressed.as_slice())
+        .take(MOST + 1)
+        .read_to_end(&mut json)
+    {
         Ok(_) if json.len() as u64 <= MOST => {}
         Ok(_) => return Ok(untold("its `.dep-v0` section is too large")),
         Err(_) => return Ok(untold("its `.dep-v0` section is damaged")),
@@ -67,12 +74,20 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
 }
 
 fn packages(path: &str, audit: &Audit) -> Vec<Found> {
-    let linked = audit.packages.iter().enumerate().filter(|(_, linked)| linked.kind.as_deref() != Some("build"));
+    let linked = audit
+        .packages
+        .iter()
+        .enumerate()
+        .filter(|(_, linked)| linked.kind.as_deref() != Some("build"));
     linked
         .map(|(index, linked)| Found {
             // Two versions of a crate may be in one executable, so needs are met by position.
             provides: vec![position(index)],
-            requires: linked.dependencies.iter().map(|needed| vec![Need::named(position(*needed))]).collect(),
+            requires: linked
+                .dependencies
+                .iter()
+                .map(|needed| vec![Need::named(position(*needed))])
+                .collect(),
             ..Found::alone(package(linked), path)
         })
         .collect()
@@ -88,7 +103,11 @@ fn package(linked: &Crate) -> Package {
         "local" => vec!["Built from a local source, not from crates.io.".to_owned()],
         other => vec![format!("Its source is of the kind {other}, not crates.io.")],
     };
-    Package { version: Some(linked.version.clone()), notes, ..Package::named(Ecosystem::Cargo, linked.name.as_str()) }
+    Package {
+        version: Some(linked.version.clone()),
+        notes,
+        ..Package::named(Ecosystem::Cargo, linked.name.as_str())
+    }
 }
 
 /// Offset and size of the section.
@@ -101,7 +120,9 @@ fn section(data: &Bounded<'_>, start: [u8; 4]) -> Option<(u64, u64)> {
             pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC => pe_section::<pe::ImageNtHeaders32>(data),
             _ => pe_section::<pe::ImageNtHeaders64>(data),
         },
-        ([0xfe, 0xed, 0xfa, 0xce] | [0xce, 0xfa, 0xed, 0xfe], _) => macho_section::<macho::MachHeader32<Endianness>>(data),
+        ([0xfe, 0xed, 0xfa, 0xce] | [0xce, 0xfa, 0xed, 0xfe], _) => {
+            macho_section::<macho::MachHeader32<Endianness>>(data)
+        }
         _ => macho_section::<macho::MachHeader64<Endianness>>(data),
     }
 }
@@ -110,7 +131,9 @@ fn elf_section<Elf: FileHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Opti
     let header = Elf::parse(data).ok()?;
     let endian = header.endian().ok()?;
     let sections = header.sections(endian, data).ok()?;
-    let named = sections.iter().find(|section| sections.section_name(endian, section).is_ok_and(|name| name == SECTION));
+    let named = sections
+        .iter()
+        .find(|section| sections.section_name(endian, section).is_ok_and(|name| name == SECTION));
     named?.file_range(endian)
 }
 
@@ -129,8 +152,15 @@ fn macho_section<Mach: MachHeader<Endian = Endianness>>(data: &Bounded<'_>) -> O
     let endian = header.endian().ok()?;
     let mut commands = header.load_commands(endian, data, 0).ok()?;
     while let Some(command) = commands.next().ok()? {
-        let Ok(Some((segment, section_data))) = Mach::Segment::from_command(command) else { continue };
-        if let Some(named) = segment.sections(endian, section_data).ok()?.iter().find(|section| section.name() == SECTION) {
+        let Ok(Some((segment, section_data))) = Mach::Segment::from_command(command) else {
+            continue;
+        };
+        if let Some(named) = segment
+            .sections(endian, section_data)
+            .ok()?
+            .iter()
+            .find(|section| section.name() == SECTION)
+        {
             return Some((named.offset(endian).into(), named.size(endian).into()));
         }
     }
@@ -150,7 +180,8 @@ pub(in crate::sbom) mod tests {
         {"name":"rand","version":"0.8.5","source":"git","dependencies":[2]}]}"#;
 
     fn compressed(text: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut encoder =
+            flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(text).unwrap();
         encoder.finish().unwrap()
     }
@@ -204,8 +235,14 @@ pub(in crate::sbom) mod tests {
         let catalog = crate::sbom::catalog::Catalog::from_collected(collected);
         let purls: Vec<&str> = catalog.packages.iter().map(|listed| listed.purl.as_str()).collect();
         assert_eq!(purls, ["pkg:cargo/app@0.1.0", "pkg:cargo/rand@0.7.3", "pkg:cargo/rand@0.8.5"]);
-        assert_eq!(catalog.dependencies.iter().copied().collect::<Vec<_>>(), [(0, 1), (0, 2), (2, 1)]);
-        assert_eq!(catalog.packages[2].package.notes, ["Its source is of the kind git, not crates.io."]);
+        assert_eq!(
+            catalog.dependencies.iter().copied().collect::<Vec<_>>(),
+            [(0, 1), (0, 2), (2, 1)]
+        );
+        assert_eq!(
+            catalog.packages[2].package.notes,
+            ["Its source is of the kind git, not crates.io."]
+        );
     }
 
     #[test]

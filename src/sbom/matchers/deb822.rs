@@ -1,4 +1,5 @@
-//! Stanzas of `Field: value` lines, as Debian's control files have them. It knows no field and judges no value.
+//! Stanzas of `Field: value` lines, as Debian's control files have them. It knows no field and
+//! judges no value.
 
 /// Fields until the next blank line.
 #[derive(Debug, Default)]
@@ -11,14 +12,21 @@ pub(crate) struct Stanza<'a> {
 }
 
 impl<'a> Stanza<'a> {
-    /// The value of the first such field, whatever its case; continuation lines follow after `\n`, without their first blank.
+    /// The value of the first such field, whatever its case; continuation lines follow after `\n`,
+    /// without their first blank.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The values of all such fields, in order.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.fields.iter().filter(move |(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     fn is_empty(&self) -> bool {
@@ -30,7 +38,9 @@ impl<'a> Stanza<'a> {
             self.line = number;
         }
         let continuation = line.strip_prefix([' ', '\t']);
-        let field = line.split_once(':').filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace));
+        let field = line
+            .split_once(':')
+            .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace));
         match (continuation, self.fields.last_mut(), field) {
             (Some(more), Some((_, value)), _) => {
                 value.push('\n');
@@ -70,7 +80,10 @@ mod tests {
         let stanzas: Vec<Stanza<'_>> = stanzas(text).collect();
         assert_eq!(stanzas.len(), 2);
         assert_eq!(stanzas[0].get("description"), Some("short\nlong\n.\nlonger"));
-        assert_eq!((stanzas[0].get("Version"), stanzas[0].get("absent"), stanzas[0].line), (Some("1"), None, 3));
+        assert_eq!(
+            (stanzas[0].get("Version"), stanzas[0].get("absent"), stanzas[0].line),
+            (Some("1"), None, 3)
+        );
         assert_eq!((stanzas[1].get("Package"), stanzas[1].bad_line), (Some("b"), Some(12)));
     }
 

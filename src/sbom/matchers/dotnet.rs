@@ -32,13 +32,15 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     Ok(Facts { packages, ..Facts::default() })
 }
 
-/// Keys are `name/version`. Projects are the application's own; what is `reference` is known by a file name only.
+/// Keys are `name/version`. Projects are the application's own; what is `reference` is known by a
+/// file name only.
 fn package(key: &str, library: &Value) -> Option<Package> {
     let kind = library.get("type").and_then(Value::as_str)?.to_ascii_lowercase();
     if !["package", "runtimepack", "project"].contains(&kind.as_str()) {
         return None;
     }
-    let (name, version) = key.split_once('/').filter(|(name, version)| !name.is_empty() && !version.is_empty())?;
+    let (name, version) =
+        key.split_once('/').filter(|(name, version)| !name.is_empty() && !version.is_empty())?;
     // The runtime's packs are published under their name without this mark.
     let name = name.strip_prefix("runtimepack.").unwrap_or(name);
     Some(Package { version: Some(version.to_owned()), ..Package::named(Ecosystem::Nuget, name) })
@@ -49,8 +51,10 @@ fn needs(manifest: &Value) -> BTreeMap<&str, BTreeSet<String>> {
     let mut needs: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let targets = manifest.get("targets").and_then(Value::as_object).into_iter().flatten();
     for (key, library) in targets.filter_map(|(_, target)| target.as_object()).flatten() {
-        let dependencies = library.get("dependencies").and_then(Value::as_object).into_iter().flatten();
-        let keys = dependencies.filter_map(|(name, version)| Some(format!("{name}/{}", version.as_str()?)));
+        let dependencies =
+            library.get("dependencies").and_then(Value::as_object).into_iter().flatten();
+        let keys = dependencies
+            .filter_map(|(name, version)| Some(format!("{name}/{}", version.as_str()?)));
         needs.entry(key).or_default().extend(keys);
     }
     needs
@@ -74,11 +78,16 @@ mod tests {
     fn libraries_become_packages_that_need_each_other() {
         assert!(is_manifest("app/App.deps.json") && !is_manifest("app/deps.json"));
         let mut collected = crate::sbom::collect::Collected::default();
-        collected.facts.insert("app/App.deps.json".into(), read("app/App.deps.json", APP.as_bytes()).unwrap());
+        collected
+            .facts
+            .insert("app/App.deps.json".into(), read("app/App.deps.json", APP.as_bytes()).unwrap());
         let catalog = crate::sbom::catalog::Catalog::from_collected(collected);
         let purls: Vec<&str> = catalog.packages.iter().map(|listed| listed.purl.as_str()).collect();
-        let expected =
-            ["pkg:nuget/App@1.0.0", "pkg:nuget/Microsoft.NETCore.App.Runtime.linux-x64@8.0.0", "pkg:nuget/Newtonsoft.Json@13.0.3"];
+        let expected = [
+            "pkg:nuget/App@1.0.0",
+            "pkg:nuget/Microsoft.NETCore.App.Runtime.linux-x64@8.0.0",
+            "pkg:nuget/Newtonsoft.Json@13.0.3",
+        ];
         assert_eq!(purls, expected);
         assert_eq!(catalog.dependencies.iter().copied().collect::<Vec<_>>(), [(0, 2)]);
     }
@@ -86,7 +95,12 @@ mod tests {
     #[test]
     fn what_is_malformed_is_told() {
         assert_eq!(read("a.deps.json", b"{").unwrap().warnings.len(), 1);
-        for text in ["[]", "{}", r#"{"libraries":[]}"#, r#"{"libraries":{"a":{"type":"package"},"/1":{"type":"package"},"b/1":1}}"#] {
+        for text in [
+            "[]",
+            "{}",
+            r#"{"libraries":[]}"#,
+            r#"{"libraries":{"a":{"type":"package"},"/1":{"type":"package"},"b/1":1}}"#,
+        ] {
             assert_eq!(read("a.deps.json", text.as_bytes()), Ok(Facts::default()), "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! Packages that dpkg has unpacked, from `status` and from distroless images' `status.d`. It never lists what was removed.
+//! Packages that dpkg has unpacked, from `status` and from distroless images' `status.d`. It never
+//! lists what was removed.
 
 use super::deb822::{Stanza, stanzas};
 use super::owned::{Owned, Owner};
@@ -27,14 +28,18 @@ fn is_fragment(path: &str) -> bool {
         ".prerm",
         ".postrm",
     ];
-    parent(path).strip_suffix('/').is_some_and(|directory| ends_with_path(directory, "lib/dpkg/status.d"))
+    parent(path)
+        .strip_suffix('/')
+        .is_some_and(|directory| ends_with_path(directory, "lib/dpkg/status.d"))
         && !OTHERS.iter().any(|suffix| path.ends_with(suffix))
 }
 
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     match (entries(path, bytes), is_fragment(path)) {
         // Whatever else lies in `status.d` does not make the rest of it worthless.
-        (Err(Malformed(reason)), true) => Ok(Facts::warning(format!("`{path}` is not listed: {reason}"))),
+        (Err(Malformed(reason)), true) => {
+            Ok(Facts::warning(format!("`{path}` is not listed: {reason}")))
+        }
         (facts, _) => facts,
     }
 }
@@ -59,7 +64,10 @@ fn entries(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
                 }
             }
             Entry::Absent => understood += 1,
-            Entry::Bad(what) => facts.warn(format!("the entry at line {} of `{path}` is not listed: {what}", stanza.line)),
+            Entry::Bad(what) => facts.warn(format!(
+                "the entry at line {} of `{path}` is not listed: {what}",
+                stanza.line
+            )),
         }
     }
     if understood == 0 && !facts.warnings.is_empty() {
@@ -82,21 +90,36 @@ pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
         Some(entry) => Owner::ToldBy(entry.to_owned()),
         None => {
             let file = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".list");
-            let (name, arch) = file.split_once(':').map_or((file, None), |(name, arch)| (name, Some(arch.to_owned())));
-            Owner::Named { ecosystem: Ecosystem::Deb, scope: root_of(path).to_owned(), name: name.to_owned(), arch, version: None }
+            let (name, arch) = file
+                .split_once(':')
+                .map_or((file, None), |(name, arch)| (name, Some(arch.to_owned())));
+            Owner::Named {
+                ecosystem: Ecosystem::Deb,
+                scope: root_of(path).to_owned(),
+                name: name.to_owned(),
+                arch,
+                version: None,
+            }
         }
     };
-    vec![Owned { owner, paths: files(&text).map(|file| format!("{}{file}", root_of(path))).collect() }]
+    vec![Owned {
+        owner,
+        paths: files(&text).map(|file| format!("{}{file}", root_of(path))).collect(),
+    }]
 }
 
 /// In checksum files the name follows after two blanks.
 fn files(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(|line| line.split_once("  ").map_or(line, |(_, file)| file).trim_start_matches('/'))
+    text.lines()
+        .map(|line| line.split_once("  ").map_or(line, |(_, file)| file).trim_start_matches('/'))
 }
 
 pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let text = String::from_utf8_lossy(bytes);
-    let owns = files(&text).filter(|file| super::binary::is_candidate(file)).map(|file| format!("{}{file}", root_of(path))).collect();
+    let owns = files(&text)
+        .filter(|file| super::binary::is_candidate(file))
+        .map(|file| format!("{}{file}", root_of(path)))
+        .collect();
     Ok(Facts { owns, ..Facts::default() })
 }
 
@@ -123,7 +146,8 @@ fn entry(path: &str, stanza: &Stanza<'_>) -> Entry {
         supplier: field("Maintainer").and_then(Supplier::from_maintainer),
         ..Package::named(Ecosystem::Deb, name)
     };
-    let requires = ["Pre-Depends", "Depends"].iter().filter_map(|name| field(name)).flat_map(needs).collect();
+    let requires =
+        ["Pre-Depends", "Depends"].iter().filter_map(|name| field(name)).flat_map(needs).collect();
     let root = root_of(path);
     Entry::Installed(Box::new(Found {
         scope: root.to_owned(),
@@ -136,8 +160,8 @@ fn entry(path: &str, stanza: &Stanza<'_>) -> Entry {
     }))
 }
 
-/// `Status: want flag state`. Without one, as in `status.d`, the entry is there because the package is.
-/// Unpacked but unconfigured packages have all their files in the image, so they count.
+/// `Status: want flag state`. Without one, as in `status.d`, the entry is there because the package
+/// is. Unpacked but unconfigured packages have all their files in the image, so they count.
 fn is_unpacked(status: Option<&str>) -> bool {
     let state = status.map(|status| status.split_whitespace().nth(2).unwrap_or_default());
     !matches!(state, Some("not-installed" | "config-files" | "half-installed" | ""))
@@ -154,20 +178,24 @@ fn upstream(source: &str) -> Upstream {
     match source.split_once('(') {
         Some((name, version)) => Upstream {
             name: name.trim().to_owned(),
-            version: Some(version.trim_end_matches(')').trim().to_owned()).filter(|version| !version.is_empty()),
+            version: Some(version.trim_end_matches(')').trim().to_owned())
+                .filter(|version| !version.is_empty()),
         },
         None => Upstream { name: source.trim().to_owned(), version: None },
     }
 }
 
-/// `a (>= 1) | b:any, c:amd64` as alternatives of names; versions hold already, or dpkg would not have installed it.
+/// `a (>= 1) | b:any, c:amd64` as alternatives of names; versions hold already, or dpkg would not
+/// have installed it.
 fn needs(field: &str) -> Vec<Vec<Need>> {
     let alternatives = |clause: &str| clause.split('|').filter_map(need).collect::<Vec<_>>();
     field.split(',').map(alternatives).filter(|alternatives| !alternatives.is_empty()).collect()
 }
 
 fn need(alternative: &str) -> Option<Need> {
-    let name = alternative.split(|letter: char| letter.is_whitespace() || "([<".contains(letter)).find(|word| !word.is_empty())?;
+    let name = alternative
+        .split(|letter: char| letter.is_whitespace() || "([<".contains(letter))
+        .find(|word| !word.is_empty())?;
     let (name, arch) = name.split_once(':').map_or((name, None), |(name, arch)| (name, Some(arch)));
     let arch = arch.filter(|arch| !matches!(*arch, "any" | "native")).map(str::to_owned);
     (!name.is_empty()).then(|| Need { name: name.to_owned(), arch })
@@ -191,11 +219,20 @@ mod tests {
         let found = &facts.packages[0];
         assert_eq!(found.package.version.as_deref(), Some("2.36-9+deb12u10"));
         assert_eq!(found.package.arch.as_deref(), Some("amd64"));
-        assert_eq!(found.package.upstream, Some(Upstream { name: "glibc".into(), version: Some("2.36-9".into()) }));
+        assert_eq!(
+            found.package.upstream,
+            Some(Upstream { name: "glibc".into(), version: Some("2.36-9".into()) })
+        );
         assert_eq!(found.provides, ["libc-abi", "virtual"]);
-        let requires: Vec<Vec<&str>> =
-            found.requires.iter().map(|need| need.iter().map(|alternative| alternative.name.as_str()).collect()).collect();
-        assert_eq!(requires, [vec!["init-system-helpers"], vec!["libgcc-s1"], vec!["libcrypt1", "foo"], vec!["bar"]]);
+        let requires: Vec<Vec<&str>> = found
+            .requires
+            .iter()
+            .map(|need| need.iter().map(|alternative| alternative.name.as_str()).collect())
+            .collect();
+        assert_eq!(
+            requires,
+            [vec!["init-system-helpers"], vec!["libgcc-s1"], vec!["libcrypt1", "foo"], vec!["bar"]]
+        );
         assert_eq!(found.requires[3][0].arch.as_deref(), Some("arm64"));
         assert_eq!(found.licence_at.as_deref(), Some("usr/share/doc/libc6/copyright"));
         assert!(facts.warnings.is_empty());
@@ -203,17 +240,30 @@ mod tests {
 
     #[test]
     fn lists_tell_who_owns_programs() {
-        assert!(is_list("var/lib/dpkg/info/perl-base.list") && !is_list("var/lib/dpkg/info/perl-base.md5sums"));
+        assert!(
+            is_list("var/lib/dpkg/info/perl-base.list")
+                && !is_list("var/lib/dpkg/info/perl-base.md5sums")
+        );
         let owns = |path: &str, text: &str| read_list(path, text.as_bytes()).unwrap().owns;
-        assert_eq!(owns("var/lib/dpkg/info/perl-base.list", "/.\n/usr\n/usr/bin/perl\n/usr/bin/other\n"), ["usr/bin/perl"]);
-        assert_eq!(owns("r/var/lib/dpkg/status.d/openssl.md5sums", "0123  usr/bin/openssl\n"), ["r/usr/bin/openssl"]);
+        assert_eq!(
+            owns("var/lib/dpkg/info/perl-base.list", "/.\n/usr\n/usr/bin/perl\n/usr/bin/other\n"),
+            ["usr/bin/perl"]
+        );
+        assert_eq!(
+            owns("r/var/lib/dpkg/status.d/openssl.md5sums", "0123  usr/bin/openssl\n"),
+            ["r/usr/bin/openssl"]
+        );
     }
 
     #[test]
     fn only_unpacked_packages_count() {
         let check = |status: &str, expected: bool| {
             let text = format!("Package: a\n{status}Version: 1\n");
-            assert_eq!(!read("var/lib/dpkg/status", text.as_bytes()).unwrap().packages.is_empty(), expected, "{status}");
+            assert_eq!(
+                !read("var/lib/dpkg/status", text.as_bytes()).unwrap().packages.is_empty(),
+                expected,
+                "{status}"
+            );
         };
         check("Status: install ok installed\n", true);
         check("Status: hold ok installed\n", true);
@@ -227,7 +277,11 @@ mod tests {
 
     #[test]
     fn a_bad_stanza_is_told_and_the_rest_is_listed() {
-        let facts = read("var/lib/dpkg/status", format!("Package: broken\n\nnonsense\n\n{LIBC}").as_bytes()).unwrap();
+        let facts = read(
+            "var/lib/dpkg/status",
+            format!("Package: broken\n\nnonsense\n\n{LIBC}").as_bytes(),
+        )
+        .unwrap();
         assert_eq!(names(&facts), ["libc6"]);
         assert_eq!(
             facts.warnings,
@@ -242,16 +296,25 @@ mod tests {
     #[test]
     fn what_is_no_database_is_malformed_and_an_empty_one_is_empty() {
         assert_eq!(read("p", b"Package: a\0\n"), Err(Malformed("it contains null bytes".into())));
-        assert_eq!(read("p", b"hello\nworld\n"), Err(Malformed("it has no entry for any package".into())));
+        assert_eq!(
+            read("p", b"hello\nworld\n"),
+            Err(Malformed("it has no entry for any package".into()))
+        );
         assert_eq!(read("p", b"\n \n"), Ok(Facts::default()));
         let beside = read("var/lib/dpkg/status.d/README", b"hello\n").unwrap();
-        assert_eq!(beside.warnings, ["`var/lib/dpkg/status.d/README` is not listed: it has no entry for any package"]);
+        assert_eq!(
+            beside.warnings,
+            ["`var/lib/dpkg/status.d/README` is not listed: it has no entry for any package"]
+        );
     }
 
     #[test]
     fn a_hostile_database_is_refused_before_it_fills_the_memory() {
         let many = "Package:a\nVersion:1\n\n".repeat(MOST_PACKAGES + 1);
-        assert_eq!(read("p", many.as_bytes()), Err(Malformed("it lists more than 200000 packages".into())));
+        assert_eq!(
+            read("p", many.as_bytes()),
+            Err(Malformed("it lists more than 200000 packages".into()))
+        );
         let bad = read("p", format!("{LIBC}\n{}", "x\n\n".repeat(1000)).as_bytes()).unwrap();
         assert_eq!((bad.packages.len(), bad.warnings.len()), (1, 21));
     }
@@ -268,7 +331,11 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_do_not_hide_a_package() {
-        let facts = read("var/lib/dpkg/status", b"Package: a\nVersion: 1\nMaintainer: J\xf6rg <j@x.example>\n").unwrap();
+        let facts = read(
+            "var/lib/dpkg/status",
+            b"Package: a\nVersion: 1\nMaintainer: J\xf6rg <j@x.example>\n",
+        )
+        .unwrap();
         assert_eq!(names(&facts), ["a"]);
     }
 }

@@ -1,11 +1,13 @@
-//! Ruby gems, from the specifications that RubyGems writes. It runs no Ruby: only plain values are understood.
+//! Ruby gems, from the specifications that RubyGems writes. It runs no Ruby: only plain values are
+//! understood.
 
 use super::{Facts, Malformed, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier};
 
 pub(super) fn is_specification(path: &str) -> bool {
-    path.ends_with(".gemspec") && path.split('/').rev().skip(1).any(|directory| directory == "specifications")
+    path.ends_with(".gemspec")
+        && path.split('/').rev().skip(1).any(|directory| directory == "specifications")
 }
 
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
@@ -18,10 +20,17 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
 
 fn gem(path: &str, text: &str) -> Option<Found> {
     let values = |field: &str| assigned(text, field).map(strings).unwrap_or_default();
-    let one = |field: &str| values(field).into_iter().next().filter(|value| !value.is_empty() && !value.contains(char::is_whitespace));
+    let one = |field: &str| {
+        values(field)
+            .into_iter()
+            .next()
+            .filter(|value| !value.is_empty() && !value.contains(char::is_whitespace))
+    };
     let (name, version) = (one("name")?, one("version")?);
     // RubyGems' own spelling; `ruby` is for gems that run everywhere.
-    let platform = one("platform").filter(|platform| platform != "ruby").or_else(|| platform_in_stub(text, &name, &version));
+    let platform = one("platform")
+        .filter(|platform| platform != "ruby")
+        .or_else(|| platform_in_stub(text, &name, &version));
     let mut licences = values("licenses");
     licences.extend(values("license"));
     let authors = values("authors");
@@ -32,9 +41,14 @@ fn gem(path: &str, text: &str) -> Option<Found> {
         qualifiers: platform.map(|platform| ("platform", platform)).into_iter().collect(),
         ..Package::named(Ecosystem::Gem, name)
     };
-    let needed = text.lines().filter(|line| ["add_runtime_dependency(", "add_dependency("].iter().any(|call| line.contains(call)));
+    let needed = text.lines().filter(|line| {
+        ["add_runtime_dependency(", "add_dependency("].iter().any(|call| line.contains(call))
+    });
     let names = needed.filter_map(|line| strings(line).into_iter().next());
-    Some(Found { requires: names.map(|name| vec![Need::named(name)]).collect(), ..Found::alone(package, scope(path)) })
+    Some(Found {
+        requires: names.map(|name| vec![Need::named(name)]).collect(),
+        ..Found::alone(package, scope(path))
+    })
 }
 
 /// Default gems are one directory below the others, and meet their needs.
@@ -48,7 +62,10 @@ fn assigned<'a>(text: &'a str, field: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (object, rest) = line.trim_start().split_once('.')?;
         let value = rest.strip_prefix(field)?.trim_start().strip_prefix('=')?;
-        object.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_').then_some(value)
+        object
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+            .then_some(value)
     })
 }
 
@@ -80,7 +97,9 @@ fn strings(line: &str) -> Vec<String> {
 fn platform_in_stub(text: &str, name: &str, version: &str) -> Option<String> {
     let stub = text.lines().take(5).find_map(|line| line.strip_prefix("# stub: "))?;
     match stub.split_whitespace().collect::<Vec<_>>()[..] {
-        [stub_name, stub_version, platform, ..] if stub_name == name && stub_version == version && platform != "ruby" => {
+        [stub_name, stub_version, platform, ..]
+            if stub_name == name && stub_version == version && platform != "ruby" =>
+        {
             Some(platform.to_owned())
         }
         _ => None,
@@ -100,10 +119,18 @@ mod tests {
     #[test]
     fn a_specification_becomes_a_package() {
         let path = "usr/lib/ruby/gems/3.2.0/specifications/nokogiri-1.15.4-x86_64-linux.gemspec";
-        assert!(is_specification(path) && !is_specification("usr/lib/ruby/gems/3.2.0/gems/nokogiri-1.15.4/nokogiri.gemspec"));
+        assert!(
+            is_specification(path)
+                && !is_specification(
+                    "usr/lib/ruby/gems/3.2.0/gems/nokogiri-1.15.4/nokogiri.gemspec"
+                )
+        );
         let facts = read(path, NOKOGIRI.as_bytes()).unwrap();
         let found = &facts.packages[0];
-        assert_eq!(crate::sbom::purl::of(&found.package, None), "pkg:gem/nokogiri@1.15.4?platform=x86_64-linux");
+        assert_eq!(
+            crate::sbom::purl::of(&found.package, None),
+            "pkg:gem/nokogiri@1.15.4?platform=x86_64-linux"
+        );
         assert_eq!(found.package.licence, Licence::Expression("MIT".into()));
         assert_eq!(found.package.supplier.as_ref().unwrap().to_spdx(), "Person: Mike Dalessio");
         assert_eq!(found.requires, [vec![Need::named("racc")]]);
@@ -113,13 +140,21 @@ mod tests {
     fn what_is_computed_is_not_guessed() {
         let check = |text: &str, expected: Option<&str>| {
             let facts = read("specifications/a.gemspec", text.as_bytes()).unwrap();
-            let told = facts.packages.first().map(|found| crate::sbom::purl::of(&found.package, None));
-            assert_eq!((told.as_deref(), facts.warnings.len()), (expected, usize::from(expected.is_none())), "{text}");
+            let told =
+                facts.packages.first().map(|found| crate::sbom::purl::of(&found.package, None));
+            assert_eq!(
+                (told.as_deref(), facts.warnings.len()),
+                (expected, usize::from(expected.is_none())),
+                "{text}"
+            );
         };
         check("spec.name = 'a'\nspec.version = '1'\n", Some("pkg:gem/a@1"));
         check("s.name = 'a'\ns.version = A::VERSION\n", None);
         check("s.name = \"a\ns.version = '1'\n", None);
-        check("# stub: a 1 java lib\ns.name = %q<a>\ns.version = '1'\n", Some("pkg:gem/a@1?platform=java"));
+        check(
+            "# stub: a 1 java lib\ns.name = %q<a>\ns.version = '1'\n",
+            Some("pkg:gem/a@1?platform=java"),
+        );
         check("", None);
     }
 }

@@ -1,4 +1,5 @@
-//! Java packages, from archives and the archives inside them. It reads what builds wrote down, and never looks at classes.
+//! Java packages, from archives and the archives inside them. It reads what builds wrote down, and
+//! never looks at classes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, SeekFrom};
@@ -11,7 +12,8 @@ use crate::sbom::licence::Licence;
 use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, Supplier};
 use crate::sbom::source::Contents;
 
-const SUFFIXES: [&str; 10] = [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg"];
+const SUFFIXES: [&str; 10] =
+    [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg"];
 /// The manifest attribute that states a group, if any does.
 const GROUP: &str = "Group-Id";
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
@@ -19,7 +21,8 @@ const MANIFEST: &str = "META-INF/MANIFEST.MF";
 const VENDORS: [&str; 2] = ["Implementation-Vendor", "Bundle-Vendor"];
 const COMMONS: &str = "org.apache.commons";
 
-/// Archives in archives in archives are real; more than that is an attack, as is one that holds itself.
+/// Archives in archives in archives are real; more than that is an attack, as is one that holds
+/// itself.
 const DEEPEST: usize = 4;
 /// Of one archive inside another, which is held in memory.
 const LARGEST_INNER: u64 = 64 << 20;
@@ -53,7 +56,12 @@ type Coordinates = (String, String, String);
 impl Walk<'_> {
     /// `name` is the path of the outermost archive and of those inside, joined by `!/`.
     fn archive(&mut self, name: &str, contents: &mut dyn Contents, depth: usize) -> io::Result<()> {
-        let wanted = |member: &str| member == MANIFEST || is_coordinates(member) || project(member).is_some() || is_archive(member);
+        let wanted = |member: &str| {
+            member == MANIFEST
+                || is_coordinates(member)
+                || project(member).is_some()
+                || is_archive(member)
+        };
         let found = match members(contents, MOST_MEMBERS, &wanted)? {
             Ok(found) => found,
             Err(problem) => {
@@ -64,7 +72,8 @@ impl Walk<'_> {
         let mut manifest = BTreeMap::new();
         let mut coordinates: Vec<Coordinates> = Vec::new();
         let mut projects = Vec::new();
-        let (inner, texts): (Vec<_>, Vec<_>) = found.into_iter().partition(|member| is_archive(&member.name));
+        let (inner, texts): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|member| is_archive(&member.name));
         for member in texts {
             if let Some((group, artifact)) = project(&member.name) {
                 projects.push((group.to_owned(), artifact.to_owned(), member));
@@ -94,7 +103,9 @@ impl Walk<'_> {
         for member in inner {
             let inner_name = format!("{name}!/{}", member.name);
             if depth + 1 == DEEPEST {
-                self.facts.warn(format!("`{inner_name}` is not listed: it is too deep inside other archives"));
+                self.facts.warn(format!(
+                    "`{inner_name}` is not listed: it is too deep inside other archives"
+                ));
                 continue;
             }
             match self.inflated(contents, &member, LARGEST_INNER)? {
@@ -105,7 +116,12 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn inflated(&mut self, contents: &mut dyn Contents, member: &super::zip::Member, most: u64) -> io::Result<Result<Vec<u8>, Problem>> {
+    fn inflated(
+        &mut self,
+        contents: &mut dyn Contents,
+        member: &super::zip::Member,
+        most: u64,
+    ) -> io::Result<Result<Vec<u8>, Problem>> {
         let inflated = bytes(contents, member, most.min(self.left))?;
         // What was too large has been inflated up to the limit all the same.
         let spent = inflated.as_ref().map_or(most, |bytes| bytes.len() as u64);
@@ -117,15 +133,31 @@ impl Walk<'_> {
         self.facts.warn(format!("`{name}` is not listed: {}", problem.as_str()));
     }
 
-    fn packages(&mut self, name: &str, manifest: &BTreeMap<String, String>, coordinates: Vec<Coordinates>, checksum: Option<&str>) {
+    fn packages(
+        &mut self,
+        name: &str,
+        manifest: &BTreeMap<String, String>,
+        coordinates: Vec<Coordinates>,
+        checksum: Option<&str>,
+    ) {
         let stem = stem(name);
         // Of what is shaded in, the version is another than the archive's own.
         let single = matches!(&coordinates[..], [(_, _, version)] if agrees(version, manifest));
-        let is_main = |artifact: &str| single || stem == artifact || stem.strip_prefix(artifact).is_some_and(|rest| rest.starts_with('-'));
+        let is_main = |artifact: &str| {
+            single
+                || stem == artifact
+                || stem.strip_prefix(artifact).is_some_and(|rest| rest.starts_with('-'))
+        };
         // With `a` and `a-b` inside `a-b-1.jar`, the longer name is the archive's own.
-        let main = coordinates.iter().filter(|(_, artifact, _)| is_main(artifact)).max_by_key(|(_, artifact, _)| artifact.len()).cloned();
+        let main = coordinates
+            .iter()
+            .filter(|(_, artifact, _)| is_main(artifact))
+            .max_by_key(|(_, artifact, _)| artifact.len())
+            .cloned();
         let own = match &main {
-            Some((group, artifact, version)) => Some((format!("{group}:{artifact}"), version.clone())),
+            Some((group, artifact, version)) => {
+                Some((format!("{group}:{artifact}"), version.clone()))
+            }
             None => from_repository(name).or_else(|| from_manifest(stem, manifest)),
         };
         let is_guess = main.is_none() && from_repository(name).is_none();
@@ -133,15 +165,25 @@ impl Walk<'_> {
             let mut package = Package {
                 version: Some(version),
                 is_guess,
-                supplier: VENDORS.iter().find_map(|key| manifest.get(*key)).and_then(|vendor| Supplier::organization(vendor)),
-                licence: manifest.get("Bundle-License").map_or(Licence::Unknown, |licence| bundle_licence(licence)),
+                supplier: VENDORS
+                    .iter()
+                    .find_map(|key| manifest.get(*key))
+                    .and_then(|vendor| Supplier::organization(vendor)),
+                licence: manifest
+                    .get("Bundle-License")
+                    .map_or(Licence::Unknown, |licence| bundle_licence(licence)),
                 ..Package::named(Ecosystem::Maven, name)
             };
             package.add_checksum(Algorithm::Sha1, checksum);
             self.push(package);
         }
-        for (group, artifact, version) in coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref()) {
-            self.push(Package { version: Some(version), ..Package::named(Ecosystem::Maven, format!("{group}:{artifact}")) });
+        for (group, artifact, version) in
+            coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref())
+        {
+            self.push(Package {
+                version: Some(version),
+                ..Package::named(Ecosystem::Maven, format!("{group}:{artifact}"))
+            });
         }
     }
 
@@ -178,7 +220,8 @@ fn project(member: &str) -> Option<(&str, &str)> {
     place.split_once('/').filter(|(group, artifact)| is_word(group) && is_word(artifact))
 }
 
-/// The project's `<organization><name>` in its `pom.xml`; that of a developer is plain text, and of another kind.
+/// The project's `<organization><name>` in its `pom.xml`; that of a developer is plain text, and of
+/// another kind.
 fn organization(pom: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(pom);
     let name = text.split("<organization>").skip(1).find_map(|rest| {
@@ -188,9 +231,11 @@ fn organization(pom: &[u8]) -> Option<String> {
         (!before.contains("<!--")).then(|| name.split("</name>").next()).flatten()
     })?;
     let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    let name = plain.iter().fold(name.to_owned(), |name, (written, meant)| name.replace(written, meant));
+    let name =
+        plain.iter().fold(name.to_owned(), |name, (written, meant)| name.replace(written, meant));
     let words: Vec<&str> = name.split_whitespace().collect();
-    Some(words.join(" ")).filter(|name| !name.is_empty() && name.len() <= 200 && !name.contains(['$', '<', '>']))
+    Some(words.join(" "))
+        .filter(|name| !name.is_empty() && name.len() <= 200 && !name.contains(['$', '<', '>']))
 }
 
 /// What a package is called whose archive is called so, and states no group.
@@ -206,10 +251,13 @@ fn stem(name: &str) -> &str {
 
 /// In a Maven repository the directories are group, artifact and version.
 pub fn from_repository(name: &str) -> Option<(String, String)> {
-    let (_, inside) = ["maven-repo/", ".m2/repository/"].iter().find_map(|root| name.split_once(root))?;
+    let (_, inside) =
+        ["maven-repo/", ".m2/repository/"].iter().find_map(|root| name.split_once(root))?;
     let parts: Vec<&str> = inside.split('/').collect();
     match &parts[..] {
-        [group @ .., artifact, version, file] if !group.is_empty() && stem(file) == format!("{artifact}-{version}") => {
+        [group @ .., artifact, version, file]
+            if !group.is_empty() && stem(file) == format!("{artifact}-{version}") =>
+        {
             Some((format!("{}:{artifact}", group.join(".")), (*version).to_owned()))
         }
         _ => None,
@@ -217,19 +265,25 @@ pub fn from_repository(name: &str) -> Option<(String, String)> {
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 256 && !text.contains(|letter: char| letter.is_whitespace() || "${}:/".contains(letter))
+    !text.is_empty()
+        && text.len() <= 256
+        && !text.contains(|letter: char| letter.is_whitespace() || "${}:/".contains(letter))
 }
 
 fn from_properties(text: &[u8]) -> Option<Coordinates> {
     let text = String::from_utf8_lossy(text);
     let value = |key: &str| {
         let mut pairs = text.lines().filter_map(|line| line.split_once(['=', ':']));
-        pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned()).filter(|value| is_word(value))
+        pairs
+            .find(|(name, _)| name.trim() == key)
+            .map(|(_, value)| value.trim().to_owned())
+            .filter(|value| is_word(value))
     };
     Some((value("groupId")?, value("artifactId")?, value("version")?))
 }
 
-/// The attributes before the first empty line; a line that starts with a blank continues the one before.
+/// The attributes before the first empty line; a line that starts with a blank continues the one
+/// before.
 fn main_attributes(text: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(text);
     let mut attributes: Vec<(String, String)> = Vec::new();
@@ -237,62 +291,89 @@ fn main_attributes(text: &[u8]) -> BTreeMap<String, String> {
         match (line.strip_prefix(' '), attributes.last_mut()) {
             (Some(more), Some((_, value))) => value.push_str(more),
             (Some(_), None) => {}
-            (None, _) => attributes.extend(line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))),
+            (None, _) => attributes.extend(
+                line.split_once(':')
+                    .map(|(name, value)| (name.to_owned(), value.trim().to_owned())),
+            ),
         }
     }
     attributes.into_iter().collect()
 }
 
-/// Without Maven's own files: the name from the file or the manifest, a group only where the manifest states one.
+/// Without Maven's own files: the name from the file or the manifest, a group only where the
+/// manifest states one.
 fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<(String, String)> {
-    let value =
-        |key: &str| manifest.get(key).map(|value| value.split(';').next().unwrap_or_default().trim()).filter(|value| is_word(value));
+    let value = |key: &str| {
+        manifest
+            .get(key)
+            .map(|value| value.split(';').next().unwrap_or_default().trim())
+            .filter(|value| is_word(value))
+    };
     let (named, versioned) = split_version(stem);
     let version = versioned.or_else(|| {
-        ["Implementation-Version", "Plugin-Version", "Bundle-Version", "Specification-Version"].iter().find_map(|key| value(key))
+        ["Implementation-Version", "Plugin-Version", "Bundle-Version", "Specification-Version"]
+            .iter()
+            .find_map(|key| value(key))
     })?;
     let name = value("Short-Name").unwrap_or(named);
     let told = || group_of_symbol(value("Bundle-SymbolicName")?, name);
     let of_module = || group_without_last(value("Automatic-Module-Name")?, name);
-    let group = value(GROUP).or_else(told).or_else(|| value("Implementation-Vendor-Id")).or_else(of_module);
+    let group =
+        value(GROUP).or_else(told).or_else(|| value("Implementation-Vendor-Id")).or_else(of_module);
     // Eclipse names files by symbolic name, in which the group is not marked.
-    is_word(name).then(|| (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned()))
+    is_word(name).then(|| {
+        (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned())
+    })
 }
 
-/// The group in a symbolic name, which OSGi's tools make of group and artifact in one of these ways. Of Apache Commons, old parts and new ones
-/// have like names and unlike groups, so none of theirs is guessed.
+/// The group in a symbolic name, which OSGi's tools make of group and artifact in one of these
+/// ways. Of Apache Commons, old parts and new ones have like names and unlike groups, so none of
+/// theirs is guessed.
 fn group_of_symbol<'a>(symbol: &'a str, artifact: &str) -> Option<&'a str> {
     let joined = symbol.strip_suffix(artifact).and_then(|start| start.strip_suffix('.'));
     // `com.opencsv` is no artifact of a group `com`.
     let joined = joined.map(|group| if group.contains('.') { group } else { symbol });
-    let joined = joined.filter(|group| *group != COMMONS).or_else(|| group_without_last(symbol, artifact));
-    // Kotlin's part for Java machines of `com.squareup.okio` is `okio-jvm`, and of `com.squareup.okhttp3` it is `okhttp-jvm`.
+    let joined =
+        joined.filter(|group| *group != COMMONS).or_else(|| group_without_last(symbol, artifact));
+    // Kotlin's part for Java machines of `com.squareup.okio` is `okio-jvm`, and of
+    // `com.squareup.okhttp3` it is `okhttp-jvm`.
     let of_kotlin = || {
-        let last = symbol.rsplit_once('.')?.1.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        let last =
+            symbol.rsplit_once('.')?.1.trim_end_matches(|letter: char| letter.is_ascii_digit());
         artifact.strip_suffix("-jvm").filter(|name| *name == last).map(|_| symbol)
     };
     joined.or_else(of_kotlin)
 }
 
-/// The group where what the artifact has in common with its end is written once: `maven-core` of `org.apache.maven` is `org.apache.maven.core`.
+/// The group where what the artifact has in common with its end is written once: `maven-core` of
+/// `org.apache.maven` is `org.apache.maven.core`.
 fn group_without_last<'a>(symbol: &'a str, artifact: &str) -> Option<&'a str> {
     let dotted = artifact.replace(['-', '_'], ".");
     let plain = symbol.replace(['-', '_'], ".");
-    let groups = symbol.match_indices('.').filter_map(|(at, _)| symbol.get(..at)).filter(|group| group.contains('.') && *group != COMMONS);
+    let groups = symbol
+        .match_indices('.')
+        .filter_map(|(at, _)| symbol.get(..at))
+        .filter(|group| group.contains('.') && *group != COMMONS);
     let is_written_once = |group: &&str| {
         let last = group.rsplit('.').next().unwrap_or_default();
         let rest = plain.get(group.len()..).unwrap_or_default();
         dotted.strip_prefix(last) == Some(rest)
     };
     // Names of modules need not start with a domain; groups do.
-    groups.rev().find(is_written_once).filter(|group| group.find('.').is_some_and(|length| (2..=4).contains(&length)))
+    groups
+        .rev()
+        .find(is_written_once)
+        .filter(|group| group.find('.').is_some_and(|length| (2..=4).contains(&length)))
 }
 
-/// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File names have other numbers in them as well.
+/// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File
+/// names have other numbers in them as well.
 fn agrees(version: &str, manifest: &BTreeMap<String, String>) -> bool {
     let keys = ["Implementation-Version", "Plugin-Version", "Bundle-Version"];
-    let stated: Vec<&str> = keys.iter().filter_map(|key| manifest.get(*key)).map(|value| value.trim()).collect();
-    stated.is_empty() || stated.iter().any(|stated| stated.starts_with(version) || version.starts_with(stated))
+    let stated: Vec<&str> =
+        keys.iter().filter_map(|key| manifest.get(*key)).map(|value| value.trim()).collect();
+    stated.is_empty()
+        || stated.iter().any(|stated| stated.starts_with(version) || version.starts_with(stated))
 }
 
 /// `guava-31.1-jre` or, as Eclipse writes it, `org.eclipse.osgi_3.18.0`.
@@ -305,170 +386,24 @@ fn split_version(stem: &str) -> (&str, Option<&str>) {
 /// Often an address instead of a name.
 fn bundle_licence(field: &str) -> Licence {
     let first = field.split([';', ',']).next().unwrap_or_default().trim().trim_matches('"');
-    let address = first.trim_start_matches("https://").trim_start_matches("http://").trim_start_matches("www.");
+    let address = first
+        .trim_start_matches("https://")
+        .trim_start_matches("http://")
+        .trim_start_matches("www.");
     match address {
-        "apache.org/licenses/LICENSE-2.0.txt" | "apache.org/licenses/LICENSE-2.0" | "apache.org/licenses/LICENSE-2.0.html" => {
-            Licence::Expression("Apache-2.0".into())
+        "apache.org/licenses/LICENSE-2.0.txt"
+        | "apache.org/licenses/LICENSE-2.0"
+        | "apache.org/licenses/LICENSE-2.0.html" => Licence::Expression("Apache-2.0".into()),
+        "opensource.org/licenses/MIT" | "opensource.org/licenses/mit-license.php" => {
+            Licence::Expression("MIT".into())
         }
-        "opensource.org/licenses/MIT" | "opensource.org/licenses/mit-license.php" => Licence::Expression("MIT".into()),
-        "eclipse.org/legal/epl-2.0" | "eclipse.org/legal/epl-2.0/" => Licence::Expression("EPL-2.0".into()),
+        "eclipse.org/legal/epl-2.0" | "eclipse.org/legal/epl-2.0/" => {
+            Licence::Expression("EPL-2.0".into())
+        }
         "" => Licence::Unknown,
         _ => Licence::from_field(field),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::zip::tests::archive;
-    use super::*;
-
-    fn properties(group: &str, artifact: &str, version: &str) -> (String, Vec<u8>) {
-        let text = format!("#Created by Apache Maven 3.8.6\nversion={version}\r\ngroupId={group}\nartifactId={artifact}\n");
-        (format!("META-INF/maven/{group}/{artifact}/pom.properties"), text.into_bytes())
-    }
-
-    fn jar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
-        archive(&members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>())
-    }
-
-    fn facts(path: &str, bytes: Vec<u8>) -> Facts {
-        read(path, &mut Cursor::new(bytes)).unwrap()
-    }
-
-    fn purls(facts: &Facts) -> Vec<String> {
-        facts.packages.iter().map(|found| crate::sbom::purl::of(&found.package, None)).collect()
-    }
-
-    #[test]
-    fn archives_are_known_by_name() {
-        for path in ["a.jar", "opt/b.WAR", "x/y.hpi", "z.lpkg"] {
-            assert!(is_archive(path), "{path}");
-        }
-        assert!(!is_archive("a.zip") && !is_archive("jar") && !is_archive("ä.é"));
-    }
-
-    #[test]
-    fn coordinates_manifest_and_file_name_tell_in_this_order() {
-        let check = |path: &str, members: &[(String, Vec<u8>)], expected: &[&str]| {
-            let facts = facts(path, jar(members));
-            assert_eq!(purls(&facts), expected, "{path}");
-        };
-        let manifest = |text: &str| (MANIFEST.to_owned(), text.as_bytes().to_vec());
-        let lang = properties("org.apache.commons", "commons-lang3", "3.12.0");
-        check("lib/commons-lang3-3.12.0.jar", &[lang], &["pkg:maven/org.apache.commons/commons-lang3@3.12.0"]);
-        let shaded = properties("com.google.guava", "guava", "31.1-jre");
-        let parent = properties("org.x", "app", "1");
-        let own = properties("org.x", "app-cli", "1");
-        check(
-            "app-cli-1.jar",
-            &[shaded.clone(), parent.clone(), own],
-            &["pkg:maven/org.x/app-cli@1", "pkg:maven/com.google.guava/guava@31.1-jre", "pkg:maven/org.x/app@1"],
-        );
-        let unrelated = manifest("Manifest-Version: 1.0\r\nImplementation-Version: 7\r\n\r\nName: x\r\nBundle-Version: 9\r\n");
-        let both = ["pkg:maven/tool@7", "pkg:maven/com.google.guava/guava@31.1-jre", "pkg:maven/org.x/app@1"];
-        check("tool.jar", &[shaded, parent, unrelated], &both);
-        check("jsr305-3.0.2.jar", &[], &["pkg:maven/jsr305@3.0.2"]);
-        let (shaded, version) = (properties("cglib", "cglib", "3.2.9"), "Bundle-Version: 4.2.3\n");
-        check("guice.jar", &[shaded, manifest(version)], &["pkg:maven/guice@4.2.3", "pkg:maven/cglib/cglib@3.2.9"]);
-        let own = properties("org.apache.maven", "maven-core", "3.8");
-        check("maven3-core.jar", &[own, manifest("Bundle-Version: 3.8.0\n")], &["pkg:maven/org.apache.maven/maven-core@3.8"]);
-        let bundle =
-            manifest("Bundle-SymbolicName: com.fasterxml.jackson.core.jackson-annot\n ations;singleton:=true\nBundle-Version: 2.14.0\n");
-        check("jackson-annotations.jar", &[bundle], &["pkg:maven/com.fasterxml.jackson.core/jackson-annotations@2.14.0"]);
-        check(
-            "git.hpi",
-            &[manifest("Group-Id: org.jenkins-ci.plugins\nShort-Name: git\nPlugin-Version: 5.2.1\n")],
-            &["pkg:maven/org.jenkins-ci.plugins/git@5.2.1"],
-        );
-        check("org.eclipse.osgi_3.18.0.v2022.jar", &[], &["pkg:maven/org.eclipse.osgi@3.18.0.v2022"]);
-        let project = ("META-INF/maven/com.example/lib-a/pom.xml".to_owned(), b"<project/>".to_vec());
-        check("lib-a-2.0.jar", &[project], &["pkg:maven/com.example/lib-a@2.0"]);
-        check("usr/share/maven-repo/org/jsr-305/jsr305/0.1/jsr305-0.1.jar", &[], &["pkg:maven/org.jsr-305/jsr305@0.1"]);
-        check("app.jar", &[], &[]);
-        check("app.jar", &[properties("${project.groupId}", "a", "1")], &[]);
-    }
-
-    #[test]
-    fn symbolic_names_tell_groups_as_far_as_they_can() {
-        let check = |artifact: &str, symbol: &str, module: &str, expected: &str| {
-            let text = format!("Bundle-SymbolicName: {symbol};singleton:=true\nAutomatic-Module-Name: {module}\n");
-            let facts = facts(&format!("lib/{artifact}-1.jar"), jar(&[(MANIFEST.into(), text.into_bytes())]));
-            assert_eq!(purls(&facts), [format!("pkg:maven/{expected}@1")], "{symbol} {module}");
-        };
-        // Coordinates as at Maven Central.
-        check("jackson-core", "com.fasterxml.jackson.core.jackson-core", "", "com.fasterxml.jackson.core/jackson-core");
-        check("freemarker", "org.freemarker.freemarker", "freemarker", "org.freemarker/freemarker");
-        check("jsoup", "org.jsoup", "org.jsoup", "org.jsoup/jsoup");
-        check("maven-core", "org.apache.maven.core", "", "org.apache.maven/maven-core");
-        check("jetty-util-ajax", "org.eclipse.jetty.util.ajax", "", "org.eclipse.jetty/jetty-util-ajax");
-        check("okhttp-jvm", "com.squareup.okhttp3", "okhttp3", "com.squareup.okhttp3/okhttp-jvm");
-        check("okio-jvm", "com.squareup.okio", "okio", "com.squareup.okio/okio-jvm");
-        check("allure-model", "", "io.qameta.allure.model", "io.qameta.allure/allure-model");
-        // What would be guessed is wrong.
-        check("commons-io", "org.apache.commons.commons-io", "org.apache.commons.io", "commons-io");
-        check("converter-jackson", "", "retrofit2.converter.jackson", "converter-jackson");
-        check("guice-no-aop", "com.google.inject", "com.google.guice", "guice-no-aop");
-        check("log4j-over-slf4j", "", "org.apache.log4j", "log4j-over-slf4j");
-        check("é", "é", ".é-é..", "%C3%A9");
-    }
-
-    #[test]
-    fn manifests_state_licence_and_supplier() {
-        let text =
-            "Bundle-License: https://www.apache.org/licenses/LICENSE-2.0.txt\nImplementation-Vendor: The Apache Software Foundation\n";
-        let found = facts("a-1.jar", jar(&[(MANIFEST.into(), text.into())])).packages.remove(0).package;
-        assert_eq!(found.licence, Licence::Expression("Apache-2.0".into()));
-        assert_eq!(found.supplier.unwrap().to_spdx(), "Organization: The Apache Software Foundation");
-    }
-
-    #[test]
-    fn where_the_manifest_states_no_vendor_the_projects_organization_is_the_supplier() {
-        let check = |pom: &str, manifest: &str, expected: Option<&str>| {
-            let own = ("META-INF/maven/g/a/pom.xml".to_owned(), format!("<project>{pom}</project>").into_bytes());
-            let other = ("META-INF/maven/h/b/pom.xml".to_owned(), b"<organization><name>Other</name></organization>".to_vec());
-            let bytes = jar(&[other, own, properties("g", "a", "1"), (MANIFEST.into(), manifest.into())]);
-            let package = facts("a-1.jar", bytes).packages.remove(0).package;
-            assert_eq!((package.name.as_str(), package.supplier.map(|found| found.to_spdx()).as_deref()), ("g:a", expected), "{pom}");
-        };
-        check("<organization>\n <url>x</url><name>R&amp;D\n Ltd</name></organization>", "", Some("Organization: RandD Ltd"));
-        check("<organization><name>O</name></organization>", "Bundle-Vendor: V\n", Some("Organization: V"));
-        check("<developers><developer><name>D</name><organization>E</organization></developer></developers>", "", None);
-        check("<organization><name>${who}</name></organization>", "", None);
-        check("<name>A</name>", "", None);
-    }
-
-    #[test]
-    fn an_archive_has_the_checksum_of_its_bytes_and_what_is_shaded_into_it_none() {
-        // From `sha1sum` of the same bytes.
-        assert_eq!(checksum(&mut Cursor::new(b"abc".to_vec())).unwrap().as_deref(), Some("a9993e364706816aba3e25717850c26c9cd0d89d"));
-        let bytes = jar(&[properties("org.x", "app", "1"), properties("org.y", "shaded", "2")]);
-        let whole = checksum(&mut Cursor::new(bytes.clone())).unwrap().unwrap();
-        let found = facts("app-1.jar", bytes).packages;
-        let of = |at: usize| found[at].package.common_checksums().collect::<Vec<_>>();
-        assert_eq!((of(0), of(1)), (vec![(Algorithm::Sha1, whole.as_str())], vec![]));
-    }
-
-    #[test]
-    fn archives_in_archives_are_read_down_to_a_limit() {
-        let mut inner = jar(&[properties("g", "deep", "1")]);
-        for name in ["BOOT-INF/lib/c-3.jar", "b-2.jar"] {
-            inner = jar(&[(name.to_owned(), inner)]);
-        }
-        let found = facts("app.war", inner.clone());
-        assert_eq!(purls(&found), ["pkg:maven/b@2", "pkg:maven/g/deep@1"]);
-        let told = facts("app.war", jar(&[("y.jar".into(), jar(&[("x.jar".into(), inner)]))]));
-        assert_eq!(
-            told.warnings,
-            ["`app.war!/y.jar!/x.jar!/b-2.jar!/BOOT-INF/lib/c-3.jar` is not listed: it is too deep inside other archives"]
-        );
-    }
-
-    #[test]
-    fn bombs_and_damage_are_told() {
-        let huge = vec![b' '; usize::try_from(LARGEST_TEXT).unwrap() + 1];
-        let told = facts("a-1.jar", jar(&[(MANIFEST.into(), huge)]));
-        assert_eq!(told.warnings, ["`a-1.jar!/META-INF/MANIFEST.MF` is not listed: it is too large"]);
-        assert_eq!(purls(&told), ["pkg:maven/a@1"]);
-        assert_eq!(facts("a-1.jar", b"not a zip".to_vec()).warnings, ["`a-1.jar` is not listed: it is no zip archive"]);
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! The table of matchers: which files tell about packages, and which function reads each. No matcher opens a file or knows another.
+//! The table of matchers: which files tell about packages, and which function reads each. No
+//! matcher opens a file or knows another.
 
 use std::io;
 
@@ -43,11 +44,20 @@ pub struct Matcher {
 #[derive(Debug)]
 pub enum Wants {
     /// By path; read as a whole.
-    Path { matches: fn(&str) -> bool, cap: u64, oversize: Oversize, read: fn(&str, &[u8]) -> Result<Facts, Malformed> },
+    Path {
+        matches: fn(&str) -> bool,
+        cap: u64,
+        oversize: Oversize,
+        read: fn(&str, &[u8]) -> Result<Facts, Malformed>,
+    },
     /// By path; read here and there. An error is one of input, not of format.
     Opened { matches: fn(&str) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
     /// By path; looked through from front to back, whatever its size. Two paths may be alike to it.
-    Scanned { matches: fn(&str) -> bool, scanner: fn(&str) -> Box<dyn Scanner>, alike: fn(&str, &str) -> bool },
+    Scanned {
+        matches: fn(&str) -> bool,
+        scanner: fn(&str) -> Box<dyn Scanner>,
+        alike: fn(&str, &str) -> bool,
+    },
     /// By the first four bytes; read here and there. An error is one of input, not of format.
     Magic { matches: fn(&[u8]) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
 }
@@ -127,54 +137,103 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "dpkg",
         looks_for: Some("Debian packages in **/lib/dpkg/status and **/lib/dpkg/status.d/*"),
-        wants: Wants::Path { matches: dpkg::is_database, cap: 64 * MIB, oversize: Oversize::Refuse, read: dpkg::read },
+        wants: Wants::Path {
+            matches: dpkg::is_database,
+            cap: 64 * MIB,
+            oversize: Oversize::Refuse,
+            read: dpkg::read,
+        },
     },
     Matcher {
         name: "apk",
         looks_for: Some("Alpine packages in **/lib/apk/db/installed"),
-        wants: Wants::Path { matches: apk::is_database, cap: 64 * MIB, oversize: Oversize::Refuse, read: apk::read },
+        wants: Wants::Path {
+            matches: apk::is_database,
+            cap: 64 * MIB,
+            oversize: Oversize::Refuse,
+            read: apk::read,
+        },
     },
     Matcher {
         name: "rpm",
         looks_for: Some(
             "rpm packages in **/{var/lib,usr/share,usr/lib/sysimage}/rpm/{rpmdb.sqlite,Packages.db,Packages} and **/var/lib/rpmmanifest/container-manifest-2",
         ),
-        wants: Wants::Path { matches: rpm::is_database, cap: 512 * MIB, oversize: Oversize::Refuse, read: rpm::read },
+        wants: Wants::Path {
+            matches: rpm::is_database,
+            cap: 512 * MIB,
+            oversize: Oversize::Refuse,
+            read: rpm::read,
+        },
     },
     Matcher {
         name: "npm",
         looks_for: Some("Node packages in **/package.json with a name and a version"),
-        wants: Wants::Path { matches: npm::is_manifest, cap: 4 * MIB, oversize: Oversize::Warn, read: npm::read },
+        wants: Wants::Path {
+            matches: npm::is_manifest,
+            cap: 4 * MIB,
+            oversize: Oversize::Warn,
+            read: npm::read,
+        },
     },
     Matcher {
         name: "python",
-        looks_for: Some("Python packages in **/*.dist-info/METADATA, **/*.egg-info/PKG-INFO and **/*.egg-info"),
-        wants: Wants::Path { matches: python::is_metadata, cap: 16 * MIB, oversize: Oversize::Warn, read: python::read },
+        looks_for: Some(
+            "Python packages in **/*.dist-info/METADATA, **/*.egg-info/PKG-INFO and **/*.egg-info",
+        ),
+        wants: Wants::Path {
+            matches: python::is_metadata,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: python::read,
+        },
     },
     Matcher {
         name: "conda",
         looks_for: Some("Conda packages in **/conda-meta/*.json"),
-        wants: Wants::Path { matches: python::is_conda_record, cap: 16 * MIB, oversize: Oversize::Warn, read: python::read_conda },
+        wants: Wants::Path {
+            matches: python::is_conda_record,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: python::read_conda,
+        },
     },
     Matcher {
         name: "java",
-        looks_for: Some("Java packages in jar, war, ear and similar archives, and in archives inside of them"),
+        looks_for: Some(
+            "Java packages in jar, war, ear and similar archives, and in archives inside of them",
+        ),
         wants: Wants::Opened { matches: java::is_archive, read: java::read },
     },
     Matcher {
         name: "gem",
         looks_for: Some("Ruby gems in **/specifications/**/*.gemspec"),
-        wants: Wants::Path { matches: gem::is_specification, cap: 4 * MIB, oversize: Oversize::Warn, read: gem::read },
+        wants: Wants::Path {
+            matches: gem::is_specification,
+            cap: 4 * MIB,
+            oversize: Oversize::Warn,
+            read: gem::read,
+        },
     },
     Matcher {
         name: "composer",
         looks_for: Some("PHP packages in **/composer/installed.json"),
-        wants: Wants::Path { matches: composer::is_record, cap: 16 * MIB, oversize: Oversize::Warn, read: composer::read },
+        wants: Wants::Path {
+            matches: composer::is_record,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: composer::read,
+        },
     },
     Matcher {
         name: "dotnet",
         looks_for: Some(".NET packages in **/*.deps.json"),
-        wants: Wants::Path { matches: dotnet::is_manifest, cap: 16 * MIB, oversize: Oversize::Warn, read: dotnet::read },
+        wants: Wants::Path {
+            matches: dotnet::is_manifest,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: dotnet::read,
+        },
     },
     Matcher {
         name: "go-buildinfo",
@@ -183,7 +242,9 @@ pub const MATCHERS: &[Matcher] = &[
     },
     Matcher {
         name: "cargo-auditable",
-        looks_for: Some("Rust crates in the .dep-v0 section of executables built with cargo-auditable"),
+        looks_for: Some(
+            "Rust crates in the .dep-v0 section of executables built with cargo-auditable",
+        ),
         wants: Wants::Magic { matches: golang::is_executable, read: cargo::read },
     },
     Matcher {
@@ -191,33 +252,63 @@ pub const MATCHERS: &[Matcher] = &[
         looks_for: Some(
             "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php and busybox by the version text inside them, where no distribution package owns the file",
         ),
-        wants: Wants::Scanned { matches: binary::is_program, scanner: binary::scanner, alike: binary::are_alike },
+        wants: Wants::Scanned {
+            matches: binary::is_program,
+            scanner: binary::scanner,
+            alike: binary::are_alike,
+        },
     },
     Matcher {
         name: "runtime",
         looks_for: Some("Go toolchains in **/go/VERSION and Java runtimes in **/release"),
-        wants: Wants::Path { matches: binary::is_text, cap: MIB, oversize: Oversize::Warn, read: binary::read_text },
+        wants: Wants::Path {
+            matches: binary::is_text,
+            cap: MIB,
+            oversize: Oversize::Warn,
+            read: binary::read_text,
+        },
     },
     Matcher {
         name: "dpkg-files",
         looks_for: None,
-        wants: Wants::Path { matches: dpkg::is_list, cap: 64 * MIB, oversize: Oversize::Warn, read: dpkg::read_list },
+        wants: Wants::Path {
+            matches: dpkg::is_list,
+            cap: 64 * MIB,
+            oversize: Oversize::Warn,
+            read: dpkg::read_list,
+        },
     },
     Matcher {
         name: "os-release",
         looks_for: None,
-        wants: Wants::Path { matches: os_release::is_release, cap: MIB, oversize: Oversize::Refuse, read: os_release::read },
+        wants: Wants::Path {
+            matches: os_release::is_release,
+            cap: MIB,
+            oversize: Oversize::Refuse,
+            read: os_release::read,
+        },
     },
     Matcher {
         name: "copyright",
         looks_for: None,
-        wants: Wants::Path { matches: copyright::is_copyright, cap: 16 * MIB, oversize: Oversize::Warn, read: copyright::read },
+        wants: Wants::Path {
+            matches: copyright::is_copyright,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: copyright::read,
+        },
     },
 ];
 
 /// Usual places of databases, for images that keep them elsewhere and link there.
-pub const DIRECTORIES: &[&str] =
-    &["var/lib/dpkg", "var/lib/dpkg/status.d", "lib/apk/db", "usr/lib/apk/db", "var/lib/rpm", "usr/lib/sysimage/rpm"];
+pub const DIRECTORIES: &[&str] = &[
+    "var/lib/dpkg",
+    "var/lib/dpkg/status.d",
+    "lib/apk/db",
+    "usr/lib/apk/db",
+    "var/lib/rpm",
+    "usr/lib/sysimage/rpm",
+];
 
 /// Whether `path` is `tail`, or is below some directory as `tail`.
 fn ends_with_path(path: &str, tail: &str) -> bool {
@@ -237,7 +328,9 @@ mod tests {
     #[test]
     fn each_path_has_its_matcher() {
         let check = |path: &str, expected: Option<&str>| {
-            let found = MATCHERS.iter().find(|matcher| matches!(&matcher.wants, Wants::Path { matches, .. } if matches(path)));
+            let found = MATCHERS.iter().find(
+                |matcher| matches!(&matcher.wants, Wants::Path { matches, .. } if matches(path)),
+            );
             assert_eq!(found.map(|matcher| matcher.name), expected, "{path}");
         };
         check("var/lib/dpkg/status", Some("dpkg"));
@@ -271,7 +364,11 @@ mod tests {
     /// JSON of any shape, with the keys that matchers know.
     fn json() -> impl Strategy<Value = serde_json::Value> {
         use serde_json::{Value, json};
-        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), "(a/1|[a-zé@/.1]{0,5})".prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            "(a/1|[a-zé@/.1]{0,5})".prop_map(Value::from)
+        ];
         leaf.prop_recursive(4, 40, 5, |inner| {
             let keys =
                 "(name|version|license|licenses|author|authors|packages|libraries|targets|type|dependencies|depends|channel|require|a/1)";
@@ -294,7 +391,10 @@ mod tests {
             Just("Version: 1\n".to_owned()),
             Just("Status: install ok installed\n".to_owned()),
             Just("P:a\nV:1\n".to_owned()),
-            Just("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n".to_owned()),
+            Just(
+                "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+                    .to_owned()
+            ),
             "[A-Za-z-]{0,9}:.{0,20}\n",
             "\\{\"(name|version|license)\":\"[a-z0-9.]{0,6}\",?",
             "(Depends|Provides|Source|License|Maintainer|D|p|m|L|ID): ?.{0,40}\n",
@@ -304,7 +404,8 @@ mod tests {
             "(Name|Version|Author|Requires-Dist): .{0,9}\n",
             ".{0,12}",
         ];
-        let text = proptest::collection::vec(words, 0..20).prop_map(|lines| lines.concat().into_bytes());
+        let text =
+            proptest::collection::vec(words, 0..20).prop_map(|lines| lines.concat().into_bytes());
         prop_oneof![text, proptest::collection::vec(any::<u8>(), 0..300)]
     }
 

@@ -1,4 +1,5 @@
-//! Node packages, from the `package.json` that each one has. It never reads lock files: what they name need not be there.
+//! Node packages, from the `package.json` that each one has. It never reads lock files: what they
+//! name need not be there.
 
 use serde_json::Value;
 
@@ -10,14 +11,18 @@ pub(super) fn is_manifest(path: &str) -> bool {
     path == "package.json" || path.ends_with("/package.json")
 }
 
-/// Most that have no name and version only set options for a directory; others belong to a package's own tests.
+/// Most that have no name and version only set options for a directory; others belong to a
+/// package's own tests.
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     if is_test_data(path) {
         return Ok(Facts::default());
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match (serde_json::from_slice::<Value>(bytes), is_installed(path)) {
-        (Ok(manifest), _) => Ok(Facts { packages: package(path, &manifest).into_iter().collect(), ..Facts::default() }),
+        (Ok(manifest), _) => Ok(Facts {
+            packages: package(path, &manifest).into_iter().collect(),
+            ..Facts::default()
+        }),
         (Err(error), true) => Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
         (Err(_), false) => Ok(Facts::default()),
     }
@@ -35,7 +40,8 @@ fn is_installed(path: &str) -> bool {
 
 /// A manifest that an installed package carries for its own tests; nothing runs it.
 fn is_test_data(path: &str) -> bool {
-    const DIRECTORIES: [&str; 6] = ["test", "tests", "__tests__", "fixtures", "__fixtures__", "testdata"];
+    const DIRECTORIES: [&str; 6] =
+        ["test", "tests", "__tests__", "fixtures", "__fixtures__", "testdata"];
     let Some((_, inside)) = parent(path).rsplit_once("node_modules/") else { return false };
     let depth = if inside.starts_with('@') { 2 } else { 1 };
     inside.split('/').skip(depth).any(|directory| DIRECTORIES.contains(&directory))
@@ -43,7 +49,8 @@ fn is_test_data(path: &str) -> bool {
 
 fn package(path: &str, manifest: &Value) -> Option<Found> {
     let name = manifest.get("name")?.as_str().filter(|name| is_name(name))?;
-    let version = manifest.get("version")?.as_str().map(str::trim).filter(|version| is_version(version))?;
+    let version =
+        manifest.get("version")?.as_str().map(str::trim).filter(|version| is_version(version))?;
     let package = Package {
         version: Some(version.to_owned()),
         supplier: supplier(manifest),
@@ -55,7 +62,12 @@ fn package(path: &str, manifest: &Value) -> Option<Found> {
 
 /// What npm lets install; old names may have capitals.
 fn is_name(name: &str) -> bool {
-    let plain = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._~!'()*".contains(letter));
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "-._~!'()*".contains(letter))
+    };
     let bare = match name.strip_prefix('@').map(|scoped| scoped.split_once('/')) {
         None => name,
         Some(Some((scope, bare))) if plain(scope) => bare,
@@ -66,12 +78,16 @@ fn is_name(name: &str) -> bool {
 
 fn is_version(version: &str) -> bool {
     let bare = version.trim_start_matches(['v', '=']);
-    bare.starts_with(|letter: char| letter.is_ascii_digit()) && version.len() <= 256 && !version.contains(char::is_whitespace)
+    bare.starts_with(|letter: char| letter.is_ascii_digit())
+        && version.len() <= 256
+        && !version.contains(char::is_whitespace)
 }
 
 /// Whom the manifest names as its author or publisher; those who only contributed supply nothing.
 fn supplier(manifest: &Value) -> Option<Supplier> {
-    let named = ["author", "publisher", "authors", "maintainers"].iter().filter_map(|key| manifest.get(key));
+    let named = ["author", "publisher", "authors", "maintainers"]
+        .iter()
+        .filter_map(|key| manifest.get(key));
     named.filter_map(|named| author(named.get(0).unwrap_or(named))).next()
 }
 
@@ -86,13 +102,16 @@ fn author(author: &Value) -> Option<Supplier> {
 
 /// An expression; in old manifests an object, or several of which one may choose.
 fn licence(manifest: &Value) -> Licence {
-    let one = |value: &Value| value.as_str().or_else(|| value.get("type")?.as_str()).map(str::to_owned);
+    let one =
+        |value: &Value| value.as_str().or_else(|| value.get("type")?.as_str()).map(str::to_owned);
     match (manifest.get("license"), manifest.get("licenses")) {
         (Some(Value::Array(choice)), _) | (None, Some(Value::Array(choice))) => {
             let names: Vec<String> = choice.iter().filter_map(one).collect();
             Licence::from_field(&names.join(" OR "))
         }
-        (Some(licence), _) | (None, Some(licence)) => one(licence).map_or(Licence::Unknown, |licence| Licence::from_field(&licence)),
+        (Some(licence), _) | (None, Some(licence)) => {
+            one(licence).map_or(Licence::Unknown, |licence| Licence::from_field(&licence))
+        }
         (None, None) => Licence::Unknown,
     }
 }
@@ -103,20 +122,38 @@ mod tests {
 
     fn found(path: &str, text: &str) -> Option<(String, String)> {
         let facts = read(path, text.as_bytes()).unwrap();
-        facts.packages.into_iter().next().map(|found| (found.package.name, found.package.version.unwrap()))
+        facts
+            .packages
+            .into_iter()
+            .next()
+            .map(|found| (found.package.name, found.package.version.unwrap()))
     }
 
     #[test]
     fn the_supplier_is_an_author_a_publisher_or_a_maintainer_and_no_contributor() {
         let check = |named: &str, expected: Option<&str>| {
             let text = format!(r#"{{"name":"a","version":"1",{named}}}"#);
-            let package = read("node_modules/a/package.json", text.as_bytes()).unwrap().packages.remove(0).package;
-            assert_eq!(package.supplier.map(|supplier| supplier.to_spdx()).as_deref(), expected, "{named}");
+            let package = read("node_modules/a/package.json", text.as_bytes())
+                .unwrap()
+                .packages
+                .remove(0)
+                .package;
+            assert_eq!(
+                package.supplier.map(|supplier| supplier.to_spdx()).as_deref(),
+                expected,
+                "{named}"
+            );
         };
         check(r#""author":"A <a@b.example>","publisher":"P""#, Some("Person: A (a@b.example)"));
         check(r#""author":"","publisher":{"name":"The P Team"}"#, Some("Organization: The P Team"));
-        check(r#""authors":["B (https://b.example)","C"],"maintainers":[{"name":"M"}]"#, Some("Person: B"));
-        check(r#""author":[],"maintainers":[{"name":"M","email":"m@b.example","web":"x"}]"#, Some("Person: M (m@b.example)"));
+        check(
+            r#""authors":["B (https://b.example)","C"],"maintainers":[{"name":"M"}]"#,
+            Some("Person: B"),
+        );
+        check(
+            r#""author":[],"maintainers":[{"name":"M","email":"m@b.example","web":"x"}]"#,
+            Some("Person: M (m@b.example)"),
+        );
         check(r#""contributors":[{"name":"C"}],"maintainers":{}"#, None);
         check(r#""author":7,"maintainers":[[]]"#, None);
     }
@@ -127,7 +164,10 @@ mod tests {
             "dependencies":{"debug":"^4.1.0"}}"#;
         let facts = read("app/node_modules/@babel/core/package.json", text.as_bytes()).unwrap();
         let package = &facts.packages[0].package;
-        assert_eq!((package.name.as_str(), package.version.as_deref()), ("@babel/core", Some("7.23.2")));
+        assert_eq!(
+            (package.name.as_str(), package.version.as_deref()),
+            ("@babel/core", Some("7.23.2"))
+        );
         assert_eq!(package.supplier.as_ref().unwrap().to_spdx(), "Organization: The Babel Team");
         assert_eq!(package.licence, Licence::Expression("MIT".into()));
     }
@@ -135,7 +175,11 @@ mod tests {
     #[test]
     fn only_real_packages_count() {
         let check = |path: &str, text: &str, expected: Option<&str>| {
-            assert_eq!(found(path, text).map(|(name, version)| format!("{name}@{version}")).as_deref(), expected, "{path} {text}");
+            assert_eq!(
+                found(path, text).map(|(name, version)| format!("{name}@{version}")).as_deref(),
+                expected,
+                "{path} {text}"
+            );
         };
         let a = r#"{"name":"a","version":"1.0.0"}"#;
         check("app/package.json", a, Some("a@1.0.0"));
@@ -167,13 +211,29 @@ mod tests {
         let check = |fields: &str, licence: Licence, supplier: Option<&str>| {
             let text = format!(r#"{{"name":"a","version":"1.0.0",{fields}}}"#);
             let package = read("package.json", text.as_bytes()).unwrap().packages.remove(0).package;
-            assert_eq!((package.licence, package.supplier.map(|supplier| supplier.to_spdx()).as_deref()), (licence, supplier), "{fields}");
+            assert_eq!(
+                (package.licence, package.supplier.map(|supplier| supplier.to_spdx()).as_deref()),
+                (licence, supplier),
+                "{fields}"
+            );
         };
         check(r#""license":{"type":"MIT","url":"u"}"#, Licence::Expression("MIT".into()), None);
-        check(r#""licenses":[{"type":"MIT"},{"type":"ISC"}]"#, Licence::Expression("MIT OR ISC".into()), None);
+        check(
+            r#""licenses":[{"type":"MIT"},{"type":"ISC"}]"#,
+            Licence::Expression("MIT OR ISC".into()),
+            None,
+        );
         check(r#""license":"SEE LICENSE IN x""#, Licence::Named("SEE LICENSE IN x".into()), None);
-        check(r#""author":{"name":"A B","email":"a@b.example"}"#, Licence::Unknown, Some("Person: A B (a@b.example)"));
-        check(r#""author":"A <a@b.example> (http://a)""#, Licence::Unknown, Some("Person: A (a@b.example)"));
+        check(
+            r#""author":{"name":"A B","email":"a@b.example"}"#,
+            Licence::Unknown,
+            Some("Person: A B (a@b.example)"),
+        );
+        check(
+            r#""author":"A <a@b.example> (http://a)""#,
+            Licence::Unknown,
+            Some("Person: A (a@b.example)"),
+        );
         check(r#""author":7,"license":7"#, Licence::Unknown, None);
     }
 }

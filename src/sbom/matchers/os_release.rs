@@ -1,4 +1,5 @@
-//! The distribution, from `os-release`. It runs no shell: only plain and quoted values are understood.
+//! The distribution, from `os-release`. It runs no shell: only plain and quoted values are
+//! understood.
 
 use super::{Facts, Malformed};
 
@@ -35,12 +36,16 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let value = |key: &str| {
         let mut assigned = text.lines().filter_map(|line| line.trim().split_once('='));
         // As in a shell, the last assignment counts.
-        assigned.rfind(|(name, _)| *name == key).map(|(_, value)| unquoted(value)).filter(|value| !value.is_empty())
+        assigned
+            .rfind(|(name, _)| *name == key)
+            .map(|(_, value)| unquoted(value))
+            .filter(|value| !value.is_empty())
     };
     match value("ID") {
         Some(id) => {
             let version = value("VERSION_ID").or_else(|| value("VERSION_CODENAME"));
-            let release = Release { id: id.to_ascii_lowercase(), version, name: value("PRETTY_NAME") };
+            let release =
+                Release { id: id.to_ascii_lowercase(), version, name: value("PRETTY_NAME") };
             Ok(Facts { release: Some(release), ..Facts::default() })
         }
         None => Ok(Facts::warning(format!("`{path}` has no `ID`"))),
@@ -49,7 +54,8 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
 
 fn unquoted(value: &str) -> String {
     let value = value.trim();
-    let inner = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    let inner =
+        ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
     let mut text = String::new();
     let mut letters = inner.unwrap_or(value).chars();
     while let Some(letter) = letters.next() {
@@ -71,9 +77,16 @@ mod tests {
         let check = |text: &str, expected: Option<(&str, &str)>| {
             let release = read("etc/os-release", text.as_bytes()).unwrap().release;
             let expected = expected.map(|(id, distro)| (id.to_owned(), distro.to_owned()));
-            assert_eq!(release.map(|release| (release.id.clone(), release.distro())), expected, "{text}");
+            assert_eq!(
+                release.map(|release| (release.id.clone(), release.distro())),
+                expected,
+                "{text}"
+            );
         };
-        check("ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n", Some(("debian", "debian-12")));
+        check(
+            "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n",
+            Some(("debian", "debian-12")),
+        );
         check("ID=alpine\nVERSION_ID=3.20.3\n", Some(("alpine", "alpine-3.20.3")));
         check("ID='Ubuntu'\nVERSION_ID=24.04", Some(("ubuntu", "ubuntu-24.04")));
         check("ID=debian\nVERSION_CODENAME=sid\n", Some(("debian", "debian-sid")));

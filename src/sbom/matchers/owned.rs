@@ -1,5 +1,6 @@
-//! Which files belong to which package, by the package managers' own lists, and the checksum of every file. It is used only where files are asked
-//! for, and takes no list's word for a checksum: each is made of the bytes that are there.
+//! Which files belong to which package, by the package managers' own lists, and the checksum of
+//! every file. It is used only where files are asked for, and takes no list's word for a checksum:
+//! each is made of the bytes that are there.
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde::{Deserialize, Serialize};
@@ -11,15 +12,23 @@ use crate::sbom::package::Ecosystem;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owned {
     pub owner: Owner,
-    /// From the root, or from the directory of a [`Owner::Beside`]; directories and links may be among them.
+    /// From the root, or from the directory of a [`Owner::Beside`]; directories and links may be
+    /// among them.
     pub paths: Vec<String>,
 }
 
 /// Whose a list is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
-    /// The package of that name in a database, of that architecture and version where they are told.
-    Named { ecosystem: Ecosystem, scope: String, name: String, arch: Option<String>, version: Option<String> },
+    /// The package of that name in a database, of that architecture and version where they are
+    /// told.
+    Named {
+        ecosystem: Ecosystem,
+        scope: String,
+        name: String,
+        arch: Option<String>,
+        version: Option<String>,
+    },
     /// The package that this file tells of.
     ToldBy(String),
     /// The Python package whose metadata lies beside the list.
@@ -45,7 +54,8 @@ pub fn add(path: &str, bytes: &[u8], facts: &mut Facts) {
 
 /// What looks through every other file, and lets `inner` see it too.
 pub fn scanner(path: &str, inner: Option<Box<dyn Scanner>>) -> Box<dyn Scanner> {
-    let record = is_record(path).then(|| Record { path: path.to_owned(), bytes: Vec::new(), length: 0 });
+    let record =
+        is_record(path).then(|| Record { path: path.to_owned(), bytes: Vec::new(), length: 0 });
     Box::new(Sum { context: Context::new(&SHA1_FOR_LEGACY_USE_ONLY), record, inner })
 }
 
@@ -89,7 +99,10 @@ impl Scanner for Sum {
                 return facts;
             }
             let text = String::from_utf8_lossy(&bytes);
-            facts.owned.push(Owned { owner: Owner::Beside, paths: text.lines().filter_map(first_field).collect() });
+            facts.owned.push(Owned {
+                owner: Owner::Beside,
+                paths: text.lines().filter_map(first_field).collect(),
+            });
         }
         facts
     }
@@ -97,7 +110,8 @@ impl Scanner for Sum {
 
 /// `x.dist-info/RECORD`: <https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file>.
 fn is_record(path: &str) -> bool {
-    path.ends_with("/RECORD") && parent(path).trim_end_matches('/').to_ascii_lowercase().ends_with(".dist-info")
+    path.ends_with("/RECORD")
+        && parent(path).trim_end_matches('/').to_ascii_lowercase().ends_with(".dist-info")
 }
 
 /// Of a line of CSV; a quote inside quotes is doubled.
@@ -112,7 +126,8 @@ fn first_field(line: &str) -> Option<String> {
     Some(field).filter(|field| !field.is_empty())
 }
 
-/// For a list that lies beside its package's metadata: that file, and the directory from which its paths go.
+/// For a list that lies beside its package's metadata: that file, and the directory from which its
+/// paths go.
 pub fn beside(path: &str) -> (String, &str) {
     let directory = parent(path);
     (format!("{directory}METADATA"), parent(directory.trim_end_matches('/')))
@@ -143,8 +158,14 @@ mod tests {
     #[test]
     fn every_file_has_the_checksum_of_its_bytes() {
         // From `sha1sum`.
-        assert_eq!(scanned("a", b"abc").sum.as_deref(), Some("a9993e364706816aba3e25717850c26c9cd0d89d"));
-        assert_eq!(scanned("a", b"").sum.as_deref(), Some("da39a3ee5e6b4b0d3255bfef95601890afd80709"));
+        assert_eq!(
+            scanned("a", b"abc").sum.as_deref(),
+            Some("a9993e364706816aba3e25717850c26c9cd0d89d")
+        );
+        assert_eq!(
+            scanned("a", b"").sum.as_deref(),
+            Some("da39a3ee5e6b4b0d3255bfef95601890afd80709")
+        );
         let mut facts = Facts::default();
         add("a", b"abc", &mut facts);
         assert_eq!((facts.sum, facts.owned), (scanned("a", b"abc").sum, Vec::new()));
@@ -154,9 +175,15 @@ mod tests {
     fn pythons_records_are_lists_beside_their_metadata() {
         let path = "opt/site-packages/a-1.dist-info/RECORD";
         let facts = scanned(path, b"a/__init__.py,sha256=x,3\n../../bin/a,,\n\"a/b,\"\"c\"\".py\",,\na-1.dist-info/RECORD,,\n,,\n");
-        assert_eq!(facts.owned[0].paths, ["a/__init__.py", "../../bin/a", "a/b,\"c\".py", "a-1.dist-info/RECORD"]);
+        assert_eq!(
+            facts.owned[0].paths,
+            ["a/__init__.py", "../../bin/a", "a/b,\"c\".py", "a-1.dist-info/RECORD"]
+        );
         assert_eq!(facts.owned[0].owner, Owner::Beside);
-        assert_eq!(beside(path), ("opt/site-packages/a-1.dist-info/METADATA".to_owned(), "opt/site-packages/"));
+        assert_eq!(
+            beside(path),
+            ("opt/site-packages/a-1.dist-info/METADATA".to_owned(), "opt/site-packages/")
+        );
         assert!(scanned("opt/RECORD", b"a,,\n").owned.is_empty());
     }
 
@@ -167,17 +194,27 @@ mod tests {
             add(path, bytes, &mut facts);
             facts.owned
         };
-        let named = |ecosystem, scope: &str, name: &str, arch: Option<&str>, paths: &[&str]| Owned {
-            owner: Owner::Named { ecosystem, scope: scope.into(), name: name.into(), arch: arch.map(str::to_owned), version: None },
-            paths: paths.iter().map(ToString::to_string).collect(),
-        };
+        let named =
+            |ecosystem, scope: &str, name: &str, arch: Option<&str>, paths: &[&str]| Owned {
+                owner: Owner::Named {
+                    ecosystem,
+                    scope: scope.into(),
+                    name: name.into(),
+                    arch: arch.map(str::to_owned),
+                    version: None,
+                },
+                paths: paths.iter().map(ToString::to_string).collect(),
+            };
         let list = b"/.\n/usr\n/usr/bin/x\n".as_slice();
         assert_eq!(
             of("r/var/lib/dpkg/info/libc6:amd64.list", list),
             [named(Ecosystem::Deb, "r/", "libc6", Some("amd64"), &["r/.", "r/usr", "r/usr/bin/x"])]
         );
         let sums = of("var/lib/dpkg/status.d/tzdata.md5sums", b"0123  usr/share/zoneinfo/UTC\n");
-        let expected = Owned { owner: Owner::ToldBy("var/lib/dpkg/status.d/tzdata".into()), paths: vec!["usr/share/zoneinfo/UTC".into()] };
+        let expected = Owned {
+            owner: Owner::ToldBy("var/lib/dpkg/status.d/tzdata".into()),
+            paths: vec!["usr/share/zoneinfo/UTC".into()],
+        };
         assert_eq!(sums, [expected]);
         let installed = b"P:a\nV:1\nA:x86_64\nF:\nR:root\nF:usr/bin\nR:a\nZ:Q1x\n\nP:b\nV:2\n\n";
         let mut of_a = named(Ecosystem::Apk, "", "a", Some("x86_64"), &["root", "usr/bin/a"]);

@@ -1,4 +1,5 @@
-//! Python packages, from the metadata that installers leave, and Conda's own records. It never reads requirement or lock files.
+//! Python packages, from the metadata that installers leave, and Conda's own records. It never
+//! reads requirement or lock files.
 
 use serde_json::Value;
 
@@ -7,9 +8,13 @@ use super::{Facts, Malformed, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Algorithm, Ecosystem, Found, Need, Package, Supplier};
 
-/// `x.dist-info/METADATA`, `x.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO` in an unpacked egg, or a file `x.egg-info`.
+/// `x.dist-info/METADATA`, `x.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO` in an unpacked egg, or a file
+/// `x.egg-info`.
 pub(super) fn is_metadata(path: &str) -> bool {
-    let (directory, name) = (parent(path).trim_end_matches('/').to_ascii_lowercase(), path.rsplit('/').next().unwrap_or_default());
+    let (directory, name) = (
+        parent(path).trim_end_matches('/').to_ascii_lowercase(),
+        path.rsplit('/').next().unwrap_or_default(),
+    );
     match name {
         "METADATA" => directory.ends_with(".dist-info"),
         "PKG-INFO" => directory.ends_with(".egg-info") || directory.ends_with(".egg/egg-info"),
@@ -22,8 +27,13 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let text = String::from_utf8_lossy(head(bytes));
     let Some(head) = stanzas(&text).next() else { return Ok(untold(path)) };
     let field = |name| head.get(name).map(str::trim).filter(|value| is_given(value));
-    let (Some(name), Some(version)) = (field("Name"), field("Version")) else { return Ok(untold(path)) };
-    if normal(name).is_empty() || name.contains(char::is_whitespace) || version.contains(char::is_whitespace) {
+    let (Some(name), Some(version)) = (field("Name"), field("Version")) else {
+        return Ok(untold(path));
+    };
+    if normal(name).is_empty()
+        || name.contains(char::is_whitespace)
+        || version.contains(char::is_whitespace)
+    {
         return Ok(untold(path));
     }
     let package = Package {
@@ -46,7 +56,8 @@ fn untold(path: &str) -> Facts {
 
 /// Everything before the first empty line.
 fn head(bytes: &[u8]) -> &[u8] {
-    let ends = [b"\n\n".as_slice(), b"\n\r\n"].map(|end| bytes.windows(end.len()).position(|window| window == end));
+    let ends = [b"\n\n".as_slice(), b"\n\r\n"]
+        .map(|end| bytes.windows(end.len()).position(|window| window == end));
     let end = ends.into_iter().flatten().min().unwrap_or(bytes.len());
     bytes.get(..end).unwrap_or(bytes)
 }
@@ -68,36 +79,44 @@ fn site(path: &str) -> &str {
 /// The author's mail may be `Name <mail>, Name <mail>`, with or without a name in its own field.
 fn supplier(head: &Stanza<'_>) -> Option<Supplier> {
     let field = |name| head.get(name).map(str::trim).filter(|value| is_given(value));
-    [("Author", "Author-email"), ("Maintainer", "Maintainer-email")].into_iter().find_map(|(name, mail)| {
-        let first = |value: &str| {
-            let mut quoted = false;
-            let ends = |letter: char| {
-                quoted ^= letter == '"';
-                letter == ',' && !quoted
+    [("Author", "Author-email"), ("Maintainer", "Maintainer-email")].into_iter().find_map(
+        |(name, mail)| {
+            let first = |value: &str| {
+                let mut quoted = false;
+                let ends = |letter: char| {
+                    quoted ^= letter == '"';
+                    letter == ',' && !quoted
+                };
+                value.split(ends).next().unwrap_or_default().trim().to_owned()
             };
-            value.split(ends).next().unwrap_or_default().trim().to_owned()
-        };
-        let text = match (field(name), field(mail).map(first)) {
-            (None, None) => return None,
-            (Some(name), None) => name.to_owned(),
-            (_, Some(mail)) if mail.contains('<') => mail,
-            (name, Some(mail)) => format!("{} <{mail}>", name.unwrap_or_default()),
-        };
-        Supplier::from_maintainer(&text)
-    })
+            let text = match (field(name), field(mail).map(first)) {
+                (None, None) => return None,
+                (Some(name), None) => name.to_owned(),
+                (_, Some(mail)) if mail.contains('<') => mail,
+                (name, Some(mail)) => format!("{} <{mail}>", name.unwrap_or_default()),
+            };
+            Supplier::from_maintainer(&text)
+        },
+    )
 }
 
-/// `License-Expression` is one; `License` may be a name or the whole text, and classifiers are names of families.
+/// `License-Expression` is one; `License` may be a name or the whole text, and classifiers are
+/// names of families.
 fn licence(head: &Stanza<'_>) -> Licence {
     const LONGEST_NAME: usize = 120;
     let field = |name| head.get(name).map(str::trim).filter(|value| is_given(value));
     if let Some(expression) = field("License-Expression") {
         return Licence::from_field(expression);
     }
-    if let Some(name) = field("License").filter(|name| name.len() <= LONGEST_NAME && !name.contains('\n')) {
+    if let Some(name) =
+        field("License").filter(|name| name.len() <= LONGEST_NAME && !name.contains('\n'))
+    {
         return Licence::from_field(name);
     }
-    let classified: Vec<&str> = head.all("Classifier").filter_map(|classifier| classifier.trim().strip_prefix("License :: ")).collect();
+    let classified: Vec<&str> = head
+        .all("Classifier")
+        .filter_map(|classifier| classifier.trim().strip_prefix("License :: "))
+        .collect();
     match &classified[..] {
         [one] => from_classifier(one),
         _ => Licence::Unknown,
@@ -117,12 +136,16 @@ fn from_classifier(classifier: &str) -> Licence {
     Licence::Expression(expression.to_owned())
 }
 
-/// `name[extra] (>=1)`; with a marker after `;` it is needed only under conditions that nothing here can judge.
+/// `name[extra] (>=1)`; with a marker after `;` it is needed only under conditions that nothing
+/// here can judge.
 fn need(requirement: &str) -> Option<Need> {
     if requirement.contains(';') {
         return None;
     }
-    let name = requirement.trim().split(|letter: char| !letter.is_ascii_alphanumeric() && !"-_.".contains(letter)).next()?;
+    let name = requirement
+        .trim()
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && !"-_.".contains(letter))
+        .next()?;
     (!name.is_empty()).then(|| Need::named(normal(name)))
 }
 
@@ -143,7 +166,9 @@ pub(super) fn read_conda(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         Err(error) => return Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
     };
     let text = |key: &str| record.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let (Some(name), Some(version)) = (text("name"), text("version")) else { return Ok(Facts::default()) };
+    let (Some(name), Some(version)) = (text("name"), text("version")) else {
+        return Ok(Facts::default());
+    };
     let channel = text("channel").map(|channel| {
         let parts: Vec<&str> = channel.trim_end_matches('/').rsplit('/').collect();
         // The last part of a channel's address may be the platform.
@@ -154,14 +179,28 @@ pub(super) fn read_conda(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let mut package = Package {
         version: Some(version.to_owned()),
         licence: text("license").map_or(Licence::Unknown, Licence::from_field),
-        qualifiers: vec![("build", given("build")), ("channel", channel.unwrap_or_default()), ("subdir", given("subdir"))],
+        qualifiers: vec![
+            ("build", given("build")),
+            ("channel", channel.unwrap_or_default()),
+            ("subdir", given("subdir")),
+        ],
         ..Package::named(Ecosystem::Conda, name)
     };
     package.add_checksum(Algorithm::Md5, text("md5"));
     package.add_checksum(Algorithm::Sha256, text("sha256"));
-    let depends = record.get("depends").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let needs = depends.filter_map(|depend| depend.split_whitespace().next()).map(|name| vec![Need::named(name)]);
-    Ok(Facts { packages: vec![Found { requires: needs.collect(), ..Found::alone(package, parent(path)) }], ..Facts::default() })
+    let depends = record
+        .get("depends")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    let needs = depends
+        .filter_map(|depend| depend.split_whitespace().next())
+        .map(|name| vec![Need::named(name)]);
+    Ok(Facts {
+        packages: vec![Found { requires: needs.collect(), ..Found::alone(package, parent(path)) }],
+        ..Facts::default()
+    })
 }
 
 #[cfg(test)]
@@ -176,11 +215,21 @@ mod tests {
 
     #[test]
     fn metadata_becomes_a_package() {
-        let facts = read("usr/lib/python3/site-packages/requests-2.31.0.dist-info/METADATA", REQUESTS.as_bytes()).unwrap();
+        let facts = read(
+            "usr/lib/python3/site-packages/requests-2.31.0.dist-info/METADATA",
+            REQUESTS.as_bytes(),
+        )
+        .unwrap();
         let found = &facts.packages[0];
-        assert_eq!((found.package.name.as_str(), found.package.version.as_deref()), ("requests", Some("2.31.0")));
+        assert_eq!(
+            (found.package.name.as_str(), found.package.version.as_deref()),
+            ("requests", Some("2.31.0"))
+        );
         assert_eq!(found.package.licence, Licence::Named("Apache 2.0".into()));
-        assert_eq!(found.package.supplier.as_ref().unwrap().to_spdx(), "Person: Kenneth Reitz (me@kennethreitz.org)");
+        assert_eq!(
+            found.package.supplier.as_ref().unwrap().to_spdx(),
+            "Person: Kenneth Reitz (me@kennethreitz.org)"
+        );
         assert_eq!(found.scope, "usr/lib/python3/site-packages/");
         let needs: Vec<&str> = found.requires.iter().map(|need| need[0].name.as_str()).collect();
         assert_eq!(needs, ["charset-normalizer", "zope-interface"]);
@@ -207,10 +256,19 @@ mod tests {
             let facts = read("a.egg-info", text.as_bytes()).unwrap();
             assert_eq!(facts.packages[0].package.licence, expected, "{fields}");
         };
-        check("License: x\nLicense-Expression: MIT OR Apache-2.0\n", Licence::Expression("MIT OR Apache-2.0".into()));
+        check(
+            "License: x\nLicense-Expression: MIT OR Apache-2.0\n",
+            Licence::Expression("MIT OR Apache-2.0".into()),
+        );
         check("License: MIT\n", Licence::Expression("MIT".into()));
-        check("License: UNKNOWN\nClassifier: License :: Public Domain\n", Licence::Named("Public Domain".into()));
-        check("Classifier: License :: OSI Approved :: MIT License\n", Licence::Expression("MIT".into()));
+        check(
+            "License: UNKNOWN\nClassifier: License :: Public Domain\n",
+            Licence::Named("Public Domain".into()),
+        );
+        check(
+            "Classifier: License :: OSI Approved :: MIT License\n",
+            Licence::Expression("MIT".into()),
+        );
         check("License: Permission is\n granted\n", Licence::Unknown);
         check("Classifier: License :: A\nClassifier: License :: B\n", Licence::Unknown);
     }
@@ -219,12 +277,26 @@ mod tests {
     fn the_author_may_be_in_the_mail() {
         let check = |fields: &str, expected: Option<&str>| {
             let text = format!("Name: a\nVersion: 1\n{fields}");
-            let supplier = read("a.egg-info", text.as_bytes()).unwrap().packages.remove(0).package.supplier;
-            assert_eq!(supplier.map(|supplier| supplier.to_spdx()).as_deref(), expected, "{fields}");
+            let supplier =
+                read("a.egg-info", text.as_bytes()).unwrap().packages.remove(0).package.supplier;
+            assert_eq!(
+                supplier.map(|supplier| supplier.to_spdx()).as_deref(),
+                expected,
+                "{fields}"
+            );
         };
-        check("Author-email: A B <a@b.example>, C <c@b.example>\n", Some("Person: A B (a@b.example)"));
-        check("Author: A\nAuthor-email: A Long <a@b.example>\n", Some("Person: A Long (a@b.example)"));
-        check("Author-email: \"A, B\" <a@b.example>, C <c@b.example>\n", Some("Person: A, B (a@b.example)"));
+        check(
+            "Author-email: A B <a@b.example>, C <c@b.example>\n",
+            Some("Person: A B (a@b.example)"),
+        );
+        check(
+            "Author: A\nAuthor-email: A Long <a@b.example>\n",
+            Some("Person: A Long (a@b.example)"),
+        );
+        check(
+            "Author-email: \"A, B\" <a@b.example>, C <c@b.example>\n",
+            Some("Person: A, B (a@b.example)"),
+        );
         check("Author: UNKNOWN\nMaintainer: The x team\n", Some("Organization: The x team"));
         check("", None);
     }
@@ -247,9 +319,10 @@ mod tests {
     #[test]
     fn needs_are_met_in_one_directory() {
         let mut collected = Collected::default();
-        for (path, text) in
-            [("s/a.dist-info/METADATA", "Name: a\nVersion: 1\nRequires-Dist: B.c\n"), ("s/b.egg-info", "Name: b_C\nVersion: 2\n")]
-        {
+        for (path, text) in [
+            ("s/a.dist-info/METADATA", "Name: a\nVersion: 1\nRequires-Dist: B.c\n"),
+            ("s/b.egg-info", "Name: b_C\nVersion: 2\n"),
+        ] {
             collected.facts.insert(path.into(), read(path, text.as_bytes()).unwrap());
         }
         let catalog = crate::sbom::catalog::Catalog::from_collected(collected);
@@ -261,14 +334,22 @@ mod tests {
     fn conda_records_become_packages() {
         let text = r#"{"name":"openssl","version":"3.1.0","build":"hd590300_1","subdir":"linux-64","license":"Apache-2.0","md5":"too short",
             "sha256":"F2CA1BB6C7E907D06DAFE4687E579FCE76B37E4E93B7605022DA52E6CCC26FD2","channel":"https://conda.anaconda.org/conda-forge/linux-64","depends":["ca-certificates","libgcc-ng >=12"]}"#;
-        assert!(is_conda_record("opt/conda/conda-meta/openssl-3.1.0.json") && !is_conda_record("opt/meta/x.json"));
-        let facts = read_conda("opt/conda/conda-meta/openssl-3.1.0-hd590300_1.json", text.as_bytes()).unwrap();
+        assert!(
+            is_conda_record("opt/conda/conda-meta/openssl-3.1.0.json")
+                && !is_conda_record("opt/meta/x.json")
+        );
+        let facts =
+            read_conda("opt/conda/conda-meta/openssl-3.1.0-hd590300_1.json", text.as_bytes())
+                .unwrap();
         let found = &facts.packages[0];
         let purl = "pkg:conda/openssl@3.1.0?build=hd590300_1&channel=conda-forge&subdir=linux-64";
         assert_eq!(crate::sbom::purl::of(&found.package, None), purl);
         assert_eq!(found.requires.len(), 2);
         let checksum = "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2";
-        assert_eq!(found.package.common_checksums().collect::<Vec<_>>(), [(Algorithm::Sha256, checksum)]);
+        assert_eq!(
+            found.package.common_checksums().collect::<Vec<_>>(),
+            [(Algorithm::Sha256, checksum)]
+        );
         assert_eq!(read_conda("conda-meta/x.json", b"{").unwrap().warnings.len(), 1);
         assert_eq!(read_conda("conda-meta/x.json", b"[]"), Ok(Facts::default()));
     }

@@ -1,4 +1,5 @@
-//! The members of a zip archive that are asked for. It never holds the whole directory, and never inflates beyond a limit.
+//! The members of a zip archive that are asked for. It never holds the whole directory, and never
+//! inflates beyond a limit.
 
 use std::io::{self, Read as _, SeekFrom};
 
@@ -41,7 +42,8 @@ const MOST_DIRECTORY: u64 = 256 << 20;
 const END: u64 = 22;
 const ENTRY: usize = 46;
 
-/// Where the directory is, and what must be added to every offset because something precedes the archive.
+/// Where the directory is, and what must be added to every offset because something precedes the
+/// archive.
 struct Directory {
     start: u64,
     size: u64,
@@ -49,11 +51,20 @@ struct Directory {
 }
 
 fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
-    bytes.get(at..at + length).unwrap_or_default().iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    bytes
+        .get(at..at + length)
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The members whose names are wanted, in the directory's order, at most `most` of them.
-pub(super) fn members(contents: &mut dyn Contents, most: usize, wanted: &dyn Fn(&str) -> bool) -> Outcome<Vec<Member>> {
+pub(super) fn members(
+    contents: &mut dyn Contents,
+    most: usize,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Outcome<Vec<Member>> {
     let Some(directory) = directory(contents)? else { return Ok(Err(Problem::NoArchive)) };
     if directory.size > MOST_DIRECTORY {
         return Ok(Err(Problem::TooLarge));
@@ -70,10 +81,13 @@ pub(super) fn members(contents: &mut dyn Contents, most: usize, wanted: &dyn Fn(
         if !entry.starts_with(b"PK\x01\x02") {
             break;
         }
-        let lengths = [28, 30, 32].map(|at| usize::try_from(number(&entry, at, 2)).unwrap_or_default());
+        let lengths =
+            [28, 30, 32].map(|at| usize::try_from(number(&entry, at, 2)).unwrap_or_default());
         let mut rest = vec![0; lengths.iter().sum()];
         match entries.read_exact(&mut rest) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Err(Problem::Damaged)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(Err(Problem::Damaged));
+            }
             outcome => outcome?,
         }
         let (name, rest) = rest.split_at(lengths[0]);
@@ -83,7 +97,12 @@ pub(super) fn members(contents: &mut dyn Contents, most: usize, wanted: &dyn Fn(
                 return Ok(Err(Problem::TooLarge));
             }
             let (compressed, header) = places(&entry, rest.get(..lengths[1]).unwrap_or_default());
-            found.push(Member { name, method: number(&entry, 10, 2) as u16, compressed, header: header.saturating_add(directory.shift) });
+            found.push(Member {
+                name,
+                method: number(&entry, 10, 2) as u16,
+                compressed,
+                header: header.saturating_add(directory.shift),
+            });
         }
     }
     Ok(Ok(found))
@@ -92,9 +111,11 @@ pub(super) fn members(contents: &mut dyn Contents, most: usize, wanted: &dyn Fn(
 /// Compressed size and offset of the header; what does not fit in 32 bits is in a zip64 field.
 fn places(entry: &[u8], mut extra: &[u8]) -> (u64, u64) {
     const FULL: u64 = 0xffff_ffff;
-    let (size, mut compressed, mut header) = (number(entry, 24, 4), number(entry, 20, 4), number(entry, 42, 4));
+    let (size, mut compressed, mut header) =
+        (number(entry, 24, 4), number(entry, 20, 4), number(entry, 42, 4));
     while extra.len() >= 4 {
-        let (kind, length) = (number(extra, 0, 2), usize::try_from(number(extra, 2, 2)).unwrap_or_default());
+        let (kind, length) =
+            (number(extra, 0, 2), usize::try_from(number(extra, 2, 2)).unwrap_or_default());
         if kind == 1 {
             let mut at = if size == FULL { 12 } else { 4 };
             for value in [&mut compressed, &mut header] {
@@ -118,7 +139,11 @@ fn directory(contents: &mut dyn Contents) -> io::Result<Option<Directory>> {
         return Ok(None);
     }
     let last = tail.len().checked_sub(END as usize);
-    let Some(at) = last.and_then(|last| (0..=last).rev().find(|at| tail[*at..].starts_with(b"PK\x05\x06"))) else { return Ok(None) };
+    let Some(at) =
+        last.and_then(|last| (0..=last).rev().find(|at| tail[*at..].starts_with(b"PK\x05\x06")))
+    else {
+        return Ok(None);
+    };
     let (end, mut place) = (&tail[at..], start + at as u64);
     let (mut size, mut offset) = (number(end, 12, 4), number(end, 16, 4));
     let mut locator = [0; 20];
@@ -129,9 +154,11 @@ fn directory(contents: &mut dyn Contents) -> io::Result<Option<Directory>> {
         && read_at(contents, number(&locator, 8, 8), &mut wide)?
         && wide.starts_with(b"PK\x06\x06")
     {
-        (size, offset, place) = (number(&wide, 40, 8), number(&wide, 48, 8), number(&locator, 8, 8));
+        (size, offset, place) =
+            (number(&wide, 40, 8), number(&wide, 48, 8), number(&locator, 8, 8));
     }
-    // The directory ends where the end record starts, so a shell script in front of the archive shows as a distance.
+    // The directory ends where the end record starts, so a shell script in front of the archive
+    // shows as a distance.
     let Some(start) = place.checked_sub(size) else { return Ok(None) };
     Ok(start.checked_sub(offset).map(|shift| Directory { start, size, shift }))
 }
@@ -150,15 +177,21 @@ pub(super) fn bytes(contents: &mut dyn Contents, member: &Member, most: u64) -> 
     let mut bytes = Vec::new();
     // One byte more than allowed tells that there is more.
     let outcome = match member.method {
-        STORED => io::BufReader::new(compressed).take(most.saturating_add(1)).read_to_end(&mut bytes),
-        DEFLATED => flate2::read::DeflateDecoder::new(compressed).take(most.saturating_add(1)).read_to_end(&mut bytes),
+        STORED => {
+            io::BufReader::new(compressed).take(most.saturating_add(1)).read_to_end(&mut bytes)
+        }
+        DEFLATED => flate2::read::DeflateDecoder::new(compressed)
+            .take(most.saturating_add(1))
+            .read_to_end(&mut bytes),
         _ => return Ok(Err(Problem::Unknown)),
     };
     match outcome {
         Ok(_) if bytes.len() as u64 > most => Ok(Err(Problem::TooLarge)),
         Ok(_) => Ok(Ok(bytes)),
         Err(error) => match error.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => Ok(Err(Problem::Damaged)),
+            io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::UnexpectedEof => Ok(Err(Problem::Damaged)),
             _ => Err(error),
         },
     }
@@ -204,7 +237,8 @@ pub(super) mod tests {
     }
 
     fn deflated(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut encoder =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
     }
@@ -215,7 +249,10 @@ pub(super) mod tests {
         file.extend(archive(&[("a", b"alpha"), ("b", b"beta"), ("c.jar", b"inner")]));
         let mut file = Cursor::new(file);
         let found = members(&mut file, 9, &|name| name != "a").unwrap().unwrap();
-        assert_eq!(found.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["b", "c.jar"]);
+        assert_eq!(
+            found.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(),
+            ["b", "c.jar"]
+        );
         assert_eq!(bytes(&mut file, &found[0], 9).unwrap(), Ok(b"beta".to_vec()));
         assert_eq!(bytes(&mut file, &found[1], 9).unwrap(), Ok(b"inner".to_vec()));
         assert_eq!(bytes(&mut file, &found[0], 3).unwrap(), Err(Problem::TooLarge));
@@ -225,7 +262,10 @@ pub(super) mod tests {
     #[test]
     fn what_is_no_archive_is_told() {
         for text in [b"".as_slice(), b"PK", b"PK\x05\x06", &[0; 70_000]] {
-            assert_eq!(members(&mut Cursor::new(text), 9, &|_| true).unwrap(), Err(Problem::NoArchive));
+            assert_eq!(
+                members(&mut Cursor::new(text), 9, &|_| true).unwrap(),
+                Err(Problem::NoArchive)
+            );
         }
     }
 

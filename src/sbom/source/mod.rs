@@ -1,4 +1,5 @@
-//! Where files come from, and symbolic links among them. It never looks into a file: that is for matchers.
+//! Where files come from, and symbolic links among them. It never looks into a file: that is for
+//! matchers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Seek};
@@ -10,7 +11,8 @@ pub mod rootfs;
 
 /// Files and links of one image, told in any order.
 ///
-/// A source pushes, so that one which can be read only once, front to back, fits as well as a directory.
+/// A source pushes, so that one which can be read only once, front to back, fits as well as a
+/// directory.
 pub trait Source {
     fn visit(&self, visitor: &mut dyn Visitor) -> Result<(), SbomError>;
 }
@@ -32,11 +34,13 @@ pub struct File<'a> {
     /// Seconds since 1970.
     pub modified: i64,
     pub open: &'a mut dyn FnMut() -> io::Result<Box<dyn Contents>>,
-    /// What [`Wants::Scanned`](super::matchers::Wants::Scanned) matchers found, where the source had to read it before it is told.
+    /// What [`Wants::Scanned`](super::matchers::Wants::Scanned) matchers found, where the source
+    /// had to read it before it is told.
     pub scanned: Option<Facts>,
 }
 
-/// Asked for a byte that a source did not keep, because the file is so large and the byte tells nothing as a rule.
+/// Asked for a byte that a source did not keep, because the file is so large and the byte tells
+/// nothing as a rule.
 #[derive(Debug, thiserror::Error)]
 #[error("this part of a large file was not kept in memory")]
 pub struct NotKept;
@@ -46,7 +50,8 @@ pub trait Contents: Read + Seek {}
 
 impl<T: Read + Seek> Contents for T {}
 
-/// The name as text; bytes that are not UTF-8 are written `\xff`, so that different names stay different.
+/// The name as text; bytes that are not UTF-8 are written `\xff`, so that different names stay
+/// different.
 pub(super) fn printable(name: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(name) {
         return text.to_owned();
@@ -81,7 +86,11 @@ impl Links {
     /// Those of a directory for which this is so.
     pub fn remove_below(&mut self, directory: &str, is_so: impl Fn(&str) -> bool) {
         let first = if directory.is_empty() { String::new() } else { format!("{directory}/") };
-        let below = self.0.range(first.clone()..).map(|(path, _)| path).take_while(|path| path.starts_with(&first));
+        let below = self
+            .0
+            .range(first.clone()..)
+            .map(|(path, _)| path)
+            .take_while(|path| path.starts_with(&first));
         for path in below.filter(|path| is_so(path)).cloned().collect::<Vec<_>>() {
             self.0.remove(&path);
         }
@@ -99,8 +108,8 @@ impl Links {
         self.0.iter().map(|(path, target)| (path.as_str(), target.as_str()))
     }
 
-    /// The path that a program inside the image would reach: absolute targets start at the root and `..` stops there.
-    /// Nothing for links that never end.
+    /// The path that a program inside the image would reach: absolute targets start at the root and
+    /// `..` stops there. Nothing for links that never end.
     pub fn resolve(&self, path: &str) -> Option<String> {
         // Linux gives up after as many.
         const HOPS: usize = 40;
@@ -154,7 +163,9 @@ mod tests {
         ] {
             links.insert(path, target);
         }
-        let check = |path: &str, expected: Option<&str>| assert_eq!(links.resolve(path).as_deref(), expected, "{path}");
+        let check = |path: &str, expected: Option<&str>| {
+            assert_eq!(links.resolve(path).as_deref(), expected, "{path}")
+        };
         check("etc/os-release", Some("usr/lib/os-release"));
         check("lib/apk/db/installed", Some("usr/lib/apk/db/installed"));
         check("up", Some("etc/passwd"));

@@ -1,4 +1,5 @@
-//! A directory that is the root of an image. It never leaves that directory, never follows a link while walking and never skips what it cannot read.
+//! A directory that is the root of an image. It never leaves that directory, never follows a link
+//! while walking and never skips what it cannot read.
 
 use std::fs;
 use std::io;
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use super::{Contents, File, Links, Source, Visitor, printable};
 use crate::sbom::SbomError;
 
-/// File systems of a running machine; in an image they are mount points, and on a host they never end.
+/// File systems of a running machine; in an image they are mount points, and on a host they never
+/// end.
 pub(in crate::sbom) const NOT_FILES: [&str; 3] = ["proc", "sys", "dev"];
 
 /// A mounted or unpacked root file system.
@@ -32,9 +34,11 @@ impl Source for Rootfs {
             for entry in self.entries(&directory)? {
                 let relative = directory.join(entry.file_name());
                 let path = printable(relative.as_os_str().as_bytes());
-                let kind = entry.file_type().map_err(|source| self.unreadable(&relative, source))?;
+                let kind =
+                    entry.file_type().map_err(|source| self.unreadable(&relative, source))?;
                 if kind.is_symlink() {
-                    let target = fs::read_link(entry.path()).map_err(|source| self.unreadable(&relative, source))?;
+                    let target = fs::read_link(entry.path())
+                        .map_err(|source| self.unreadable(&relative, source))?;
                     let target = printable(target.as_os_str().as_bytes());
                     visitor.link(&path, &target);
                     links.insert(&path, &target);
@@ -62,12 +66,23 @@ impl Rootfs {
         Ok(entries)
     }
 
-    /// `path` is what the file is called, `real` where it is; they differ only where a link leads to it.
+    /// `path` is what the file is called, `real` where it is; they differ only where a link leads
+    /// to it.
     fn tell(&self, visitor: &mut dyn Visitor, path: &str, real: &Path) -> Result<(), SbomError> {
         let full = self.root.join(real);
-        let metadata = fs::symlink_metadata(&full).map_err(|source| self.unreadable(real, source))?;
-        let mut open = || fs::File::open(&full).map(|file| Box::new(io::BufReader::new(file)) as Box<dyn Contents>);
-        visitor.file(File { path, size: metadata.len(), modified: metadata.mtime(), open: &mut open, scanned: None })
+        let metadata =
+            fs::symlink_metadata(&full).map_err(|source| self.unreadable(real, source))?;
+        let mut open = || {
+            fs::File::open(&full)
+                .map(|file| Box::new(io::BufReader::new(file)) as Box<dyn Contents>)
+        };
+        visitor.file(File {
+            path,
+            size: metadata.len(),
+            modified: metadata.mtime(),
+            open: &mut open,
+            scanned: None,
+        })
     }
 
     /// A database that is itself a link to a file with another name.
@@ -83,8 +98,11 @@ impl Rootfs {
     /// Databases in a directory that is reached through a link from its usual place.
     fn visit_directories(&self, links: &Links, visitor: &mut dyn Visitor) -> Result<(), SbomError> {
         for directory in visitor.directories() {
-            let Some(real) = links.resolve(directory).filter(|real| real != directory) else { continue };
-            if !fs::symlink_metadata(self.root.join(&real)).is_ok_and(|metadata| metadata.is_dir()) {
+            let Some(real) = links.resolve(directory).filter(|real| real != directory) else {
+                continue;
+            };
+            if !fs::symlink_metadata(self.root.join(&real)).is_ok_and(|metadata| metadata.is_dir())
+            {
                 continue;
             }
             for entry in self.entries(Path::new(&real))? {
@@ -99,17 +117,32 @@ impl Rootfs {
     }
 
     /// `real` is resolved, so no part of it is a link.
-    fn tell_if_file(&self, visitor: &mut dyn Visitor, path: &str, real: &str) -> Result<(), SbomError> {
+    fn tell_if_file(
+        &self,
+        visitor: &mut dyn Visitor,
+        path: &str,
+        real: &str,
+    ) -> Result<(), SbomError> {
         match fs::symlink_metadata(self.root.join(real)) {
             Ok(metadata) if metadata.is_file() => self.tell(visitor, path, Path::new(real)),
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(self.unreadable(Path::new(real), error)),
         }
     }
 
     fn unreadable(&self, relative: &Path, source: io::Error) -> SbomError {
-        SbomError::Unreadable { path: printable(self.root.join(relative).as_os_str().as_bytes()), source }
+        SbomError::Unreadable {
+            path: printable(self.root.join(relative).as_os_str().as_bytes()),
+            source,
+        }
     }
 }
 
@@ -178,12 +211,18 @@ mod tests {
         write(root.path(), "usr/share/state/status", "moved");
         fs::create_dir_all(root.path().join("var/lib")).unwrap();
         symlink("/usr/share/state", root.path().join("var/lib/dpkg")).unwrap();
-        assert_eq!(seen(root.path()).files, ["usr/share/state/status=moved", "var/lib/dpkg/status=moved"]);
+        assert_eq!(
+            seen(root.path()).files,
+            ["usr/share/state/status=moved", "var/lib/dpkg/status=moved"]
+        );
 
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "var/lib/dpkg/status-real", "here");
         symlink("status-real", root.path().join("var/lib/dpkg/status")).unwrap();
-        assert_eq!(seen(root.path()).files, ["var/lib/dpkg/status-real=here", "var/lib/dpkg/status=here"]);
+        assert_eq!(
+            seen(root.path()).files,
+            ["var/lib/dpkg/status-real=here", "var/lib/dpkg/status=here"]
+        );
 
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "x/lib/dpkg/status", "own");

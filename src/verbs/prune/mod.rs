@@ -1,5 +1,6 @@
-//! `supply-action prune REPOSITORY`: takes away what no name leads to any more, and leaves every image that is kept whole, with its
-//! evidence. Without `--delete` it deletes nothing, and with it nothing either while anything is unknown.
+//! `supply-action prune REPOSITORY`: takes away what no name leads to any more, and leaves every
+//! image that is kept whole, with its evidence. Without `--delete` it deletes nothing, and with it
+//! nothing either while anything is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,13 +34,16 @@ pub struct Arguments {
     /// Keep this many of the newest images, also those that have no name any more
     #[arg(long, value_name = "N", default_value_t = 10)]
     keep: usize,
-    /// Keep what was pushed or signed less than this ago, such as 36h or 7d, as it may belong to a publication that goes on
+    /// Keep what was pushed or signed less than this ago, such as 36h or 7d, as it may belong to a
+    /// publication that goes on
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = duration)]
     older_than: SignedDuration,
-    /// Delete evidence about what is not in the repository as well; not where it is kept for images elsewhere (COSIGN_REPOSITORY)
+    /// Delete evidence about what is not in the repository as well; not where it is kept for images
+    /// elsewhere (COSIGN_REPOSITORY)
     #[arg(long)]
     orphans: bool,
-    /// The repository is a package of the GitHub server at GITHUB_API_URL, though its registry is none of the known names
+    /// The repository is a package of the GitHub server at GITHUB_API_URL, though its registry is
+    /// none of the known names
     #[arg(long)]
     github_packages: bool,
     /// Reach the registry over plain HTTP
@@ -70,7 +74,8 @@ Exit codes: 0 done, 1 nothing or not all was deleted, 2 the arguments are wrong"
 fn duration(text: &str) -> Result<SignedDuration, String> {
     let wrong = || format!("`{text}` is no time, such as `36h` or `7d`");
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
-    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    let duration =
+        span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     if duration.is_negative() { Err(wrong()) } else { Ok(duration) }
 }
 
@@ -100,8 +105,10 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let rules = Rules { keep, younger_than: older_than, orphans, now: Timestamp::now() };
     let decision = retention::decide(&found.items, &rules);
     if found.names.is_empty() && !decision.deleted.is_empty() {
-        return Err(anyhow::anyhow!("nothing was deleted: no name stands in `{repository}`, so nothing says what is in use"))
-            .hint("if nothing is, delete the repository; else put a name on what is");
+        return Err(anyhow::anyhow!(
+            "nothing was deleted: no name stands in `{repository}`, so nothing says what is in use"
+        ))
+        .hint("if nothing is, delete the repository; else put a name on what is");
     }
     let mut outcome = Outcome { found, decision, deleted: None };
     if !arguments.delete {
@@ -109,46 +116,75 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
         return Ok(());
     }
     still_so(&registry, repository, &outcome).await.context("nothing was deleted")?;
-    let (deleted, failed) = delete(&registry, packages.as_ref(), repository, &outcome, report).await;
+    let (deleted, failed) =
+        delete(&registry, packages.as_ref(), repository, &outcome, report).await;
     outcome.deleted = Some(deleted);
     outcome.tell(arguments, report);
     let Err(error) = failed else { return Ok(()) };
     let all = outcome.decision.deleted.len();
-    let consequence = if deleted == 0 { "nothing was deleted".to_owned() } else { format!("{deleted} of {all} manifests were deleted") };
-    Err(error.context(consequence)).hint("what is left goes at the next run; all that is kept is whole")
+    let consequence = if deleted == 0 {
+        "nothing was deleted".to_owned()
+    } else {
+        format!("{deleted} of {all} manifests were deleted")
+    };
+    Err(error.context(consequence))
+        .hint("what is left goes at the next run; all that is kept is whole")
 }
 
 /// The registry, and GitHub where the packages are its.
-async fn outside(arguments: &Arguments, env: &Environment) -> anyhow::Result<(Registry, Option<Packages>)> {
+async fn outside(
+    arguments: &Arguments,
+    env: &Environment,
+) -> anyhow::Result<(Registry, Option<Packages>)> {
     let (repository, mut context) = (&arguments.repository, Context::new(env));
     if arguments.allow_http_registry {
         context.network.plain = Plain::of([repository.registry().to_owned()]);
     }
-    let api = packages::api_of(repository.registry(), &context).or_else(|| arguments.github_packages.then(|| context.api_url.clone()));
-    let token = ["GITHUB_TOKEN", "GH_TOKEN"].iter().find_map(|name| env.get(*name).filter(|value| !value.is_empty()));
+    let api = packages::api_of(repository.registry(), &context)
+        .or_else(|| arguments.github_packages.then(|| context.api_url.clone()));
+    let token = ["GITHUB_TOKEN", "GH_TOKEN"]
+        .iter()
+        .find_map(|name| env.get(*name).filter(|value| !value.is_empty()));
     let token = token.map(|token| SecretString::from(token.clone()));
-    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &context, token: None };
+    let asked = Asked {
+        logins: &[],
+        images: std::slice::from_ref(repository),
+        env,
+        context: &context,
+        token: None,
+    };
     let mut credentials = login::stored_credentials(&asked)?;
-    let Some(api) = api else { return Ok((Registry::new(line(&context.network)?, credentials), None)) };
+    let Some(api) = api else {
+        return Ok((Registry::new(line(&context.network)?, credentials), None));
+    };
     let Some(token) = token else {
         return Err(anyhow::anyhow!("there is no `GITHUB_TOKEN`, without which GitHub does not say what `{repository}` holds")).hint(
             "set `GITHUB_TOKEN` or `GH_TOKEN`: in a workflow `${{ github.token }}` with \"permissions: packages: write\", elsewhere a \
              classic token with `read:packages` and `delete:packages`",
         );
     };
-    if credentials.get(repository.registry()).is_none() && packages::api_of(repository.registry(), &context).is_some() {
+    if credentials.get(repository.registry()).is_none()
+        && packages::api_of(repository.registry(), &context).is_some()
+    {
         credentials.add(repository.registry(), "token", Secret::Password(token.clone()));
         let own = repository.registry().strip_prefix("containers.").unwrap_or("github.com");
         credentials.bind(token.clone(), Server::of(&format!("https://{own}")));
     }
-    let packages = Packages::of(repository, &api, &context, &token).await.context("GitHub's packages cannot be read")?;
+    let packages = Packages::of(repository, &api, &context, &token)
+        .await
+        .context("GitHub's packages cannot be read")?;
     Ok((Registry::new(line(&context.network)?, credentials), Some(packages)))
 }
 
 /// Every name of the repository, and what it names now.
-async fn names(registry: &Registry, repository: &Repository) -> anyhow::Result<BTreeMap<Tag, Digest>> {
+async fn names(
+    registry: &Registry,
+    repository: &Repository,
+) -> anyhow::Result<BTreeMap<Tag, Digest>> {
     use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-    let Some(names) = registry.names(repository).await.remedied()? else { bail!("there is no repository `{repository}`") };
+    let Some(names) = registry.names(repository).await.remedied()? else {
+        bail!("there is no repository `{repository}`")
+    };
     let resolved = names.into_iter().map(|name| async {
         match registry.tagged(repository, &name).await.remedied()? {
             Some(manifest) => Ok(Some((name, manifest.descriptor.digest))),
@@ -156,17 +192,23 @@ async fn names(registry: &Registry, repository: &Repository) -> anyhow::Result<B
             None => bail!("`{repository}:{name}` is listed, and the registry does not give it"),
         }
     });
-    let resolved: Vec<Option<(Tag, Digest)>> = stream::iter(resolved).buffer_unordered(16).try_collect().await?;
+    let resolved: Vec<Option<(Tag, Digest)>> =
+        stream::iter(resolved).buffer_unordered(16).try_collect().await?;
     Ok(resolved.into_iter().flatten().collect())
 }
 
-async fn find(registry: &Registry, packages: Option<&Packages>, repository: &Repository) -> anyhow::Result<Found> {
-    let versions = match packages {
-        Some(packages) => {
-            Some(packages.versions().await.map_err(|why| anyhow::anyhow!("GitHub did not list the package's versions: {why}"))?)
-        }
-        None => None,
-    };
+async fn find(
+    registry: &Registry,
+    packages: Option<&Packages>,
+    repository: &Repository,
+) -> anyhow::Result<Found> {
+    let versions =
+        match packages {
+            Some(packages) => Some(packages.versions().await.map_err(|why| {
+                anyhow::anyhow!("GitHub did not list the package's versions: {why}")
+            })?),
+            None => None,
+        };
     let mut all = names(registry, repository).await?;
     // Both say what has a name: one of them may be behind.
     for version in versions.iter().flatten() {
@@ -174,16 +216,21 @@ async fn find(registry: &Registry, packages: Option<&Packages>, repository: &Rep
             all.entry(tag.clone()).or_insert_with(|| version.digest.clone());
         }
     }
-    let listed: BTreeSet<Digest> = versions.iter().flatten().map(|version| version.digest.clone()).collect();
+    let listed: BTreeSet<Digest> =
+        versions.iter().flatten().map(|version| version.digest.clone()).collect();
     let about = all.keys().filter_map(|tag| digest_name(tag).map(|(about, _)| about));
-    let roots: BTreeSet<Digest> = listed.iter().cloned().chain(all.values().cloned()).chain(about).collect();
+    let roots: BTreeSet<Digest> =
+        listed.iter().cloned().chain(all.values().cloned()).chain(about).collect();
     let tags: BTreeSet<Tag> = all.keys().cloned().collect();
     let closure = closure::walk(registry, repository, roots, &tags).await.remedied()?;
     if let Some(gone) = listed.iter().find(|digest| closure.missing.contains(*digest)) {
         return Err(anyhow::anyhow!("GitHub lists `{gone}`, and its registry does not have it"))
-            .hint("run again in a while; if it stays so, delete this version on the package's page");
+            .hint(
+                "run again in a while; if it stays so, delete this version on the package's page",
+            );
     }
-    let times = versions.iter().flatten().map(|version| (version.digest.clone(), version.time)).collect();
+    let times =
+        versions.iter().flatten().map(|version| (version.digest.clone(), version.time)).collect();
     let mut items = items::of(&closure, &all, &times);
     // What either of both names has a name, whatever the other says that the name is on.
     for version in versions.iter().flatten() {
@@ -191,18 +238,25 @@ async fn find(registry: &Registry, packages: Option<&Packages>, repository: &Rep
         items.entry(version.digest.clone()).and_modify(|item| item.names.extend(names));
     }
     let names = all.into_iter().filter(|(tag, _)| digest_name(tag).is_none()).collect();
-    let versions = versions.map(|versions| versions.into_iter().map(|version| (version.digest, version.id)).collect());
+    let versions = versions
+        .map(|versions| versions.into_iter().map(|version| (version.digest, version.id)).collect());
     Ok(Found { items, names, versions })
 }
 
 /// Looks again before anything goes: whatever got a name meanwhile is in use.
-async fn still_so(registry: &Registry, repository: &Repository, outcome: &Outcome) -> anyhow::Result<()> {
+async fn still_so(
+    registry: &Registry,
+    repository: &Repository,
+    outcome: &Outcome,
+) -> anyhow::Result<()> {
     let going: BTreeSet<&Digest> = outcome.decision.deleted.iter().collect();
     let now = names(registry, repository).await?;
-    let named = now.iter().find(|(tag, digest)| digest_name(tag).is_none() && going.contains(digest));
+    let named =
+        now.iter().find(|(tag, digest)| digest_name(tag).is_none() && going.contains(digest));
     match named {
         Some((tag, digest)) => {
-            Err(anyhow::anyhow!("`{tag}` was put on `{digest}` meanwhile, which had no name")).hint("run again when nothing is published")
+            Err(anyhow::anyhow!("`{tag}` was put on `{digest}` meanwhile, which had no name"))
+                .hint("run again when nothing is published")
         }
         None => Ok(()),
     }

@@ -21,12 +21,26 @@ impl Outcome {
     /// Bytes of what goes and of the blobs that nothing else names.
     fn freed(&self) -> u64 {
         let blobs = |goes: bool| -> BTreeMap<&Digest, u64> {
-            let items = self.found.items.iter().filter(move |(digest, _)| self.decision.kept.contains_key(*digest) != goes);
-            items.flat_map(|(_, item)| item.blobs.iter().map(|(digest, size)| (digest, *size))).collect()
+            let items = self
+                .found
+                .items
+                .iter()
+                .filter(move |(digest, _)| self.decision.kept.contains_key(*digest) != goes);
+            items
+                .flat_map(|(_, item)| item.blobs.iter().map(|(digest, size)| (digest, *size)))
+                .collect()
         };
         let stays = blobs(false);
-        let going = blobs(true).into_iter().filter(|(digest, _)| !stays.contains_key(digest)).map(|(_, size)| size);
-        let own = self.decision.deleted.iter().filter_map(|digest| self.found.items.get(digest)).map(|item| item.size);
+        let going = blobs(true)
+            .into_iter()
+            .filter(|(digest, _)| !stays.contains_key(digest))
+            .map(|(_, size)| size);
+        let own = self
+            .decision
+            .deleted
+            .iter()
+            .filter_map(|digest| self.found.items.get(digest))
+            .map(|item| item.size);
         going.chain(own).sum()
     }
 
@@ -42,8 +56,15 @@ impl Outcome {
             } else {
                 "would go"
             };
-            let time = item.time.map_or_else(|| "no time known".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M").to_string());
-            lines.push(format!("{verb:<9} {:<9} {time:<16} {digest}{}", what(item), digest_names(item)));
+            let time = item.time.map_or_else(
+                || "no time known".to_owned(),
+                |time| time.strftime("%Y-%m-%d %H:%M").to_string(),
+            );
+            lines.push(format!(
+                "{verb:<9} {:<9} {time:<16} {digest}{}",
+                what(item),
+                digest_names(item)
+            ));
         }
         let mut counted: BTreeMap<Why, usize> = BTreeMap::new();
         for (digest, why) in &self.decision.kept {
@@ -57,9 +78,17 @@ impl Outcome {
         let (kept, going) = (self.decision.kept.len(), self.decision.deleted.len());
         lines.push(match self.deleted {
             None => {
-                format!("{} would be deleted ({}), {kept} stay; nothing was deleted: add --delete", manifests(going), size(self.freed()))
+                format!(
+                    "{} would be deleted ({}), {kept} stay; nothing was deleted: add --delete",
+                    manifests(going),
+                    size(self.freed())
+                )
             }
-            Some(deleted) => format!("{} deleted ({} with all of {going}), {kept} kept", manifests(deleted), size(self.freed())),
+            Some(deleted) => format!(
+                "{} deleted ({} with all of {going}), {kept} kept",
+                manifests(deleted),
+                size(self.freed())
+            ),
         });
         if self.found.versions.is_none() {
             lines.push("found is what names and names that are digests lead to: a registry lists no others".to_owned());
@@ -115,9 +144,16 @@ fn what(item: &Item) -> &'static str {
 }
 
 fn digest_names(item: &Item) -> String {
-    let names: BTreeSet<String> =
-        item.digest_names.iter().map(|tag| tag.as_str().split_once('.').map_or("list", |(_, suffix)| suffix).to_owned()).collect();
-    if names.is_empty() { String::new() } else { format!("  ({})", names.into_iter().collect::<Vec<_>>().join(", ")) }
+    let names: BTreeSet<String> = item
+        .digest_names
+        .iter()
+        .map(|tag| tag.as_str().split_once('.').map_or("list", |(_, suffix)| suffix).to_owned())
+        .collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("  ({})", names.into_iter().collect::<Vec<_>>().join(", "))
+    }
 }
 
 fn word(why: Why) -> &'static str {
@@ -138,7 +174,10 @@ fn reason(why: Why, arguments: &Arguments) -> String {
         Why::Newest => format!("among the newest {}", arguments.keep),
         Why::Young => "too young, or with evidence that is".to_owned(),
         Why::TimeUnknown => "of which nobody knows when they came: no evidence says it".to_owned(),
-        Why::Orphan => "about something that is not here (--orphans, if nothing elsewhere needs them)".to_owned(),
+        Why::Orphan => {
+            "about something that is not here (--orphans, if nothing elsewhere needs them)"
+                .to_owned()
+        }
         Why::Scanner => "SBOM scanner that a build may be using".to_owned(),
         Why::Part => "part of what is kept".to_owned(),
     }

@@ -1,4 +1,5 @@
-//! `supply-action rehearse`: the pipeline of `publish`, unchanged, against the embedded sandbox; ends with everything on disk.
+//! `supply-action rehearse`: the pipeline of `publish`, unchanged, against the embedded sandbox;
+//! ends with everything on disk.
 
 mod offline;
 mod play;
@@ -44,7 +45,8 @@ pub struct Rehearse {
     /// Dockerfile, if it is not in the context
     #[arg(short, long)]
     pub file: Option<PathBuf>,
-    /// Platforms to build, separated by commas; by default linux/amd64,linux/arm64, or what the workflow says
+    /// Platforms to build, separated by commas; by default linux/amd64,linux/arm64, or what the
+    /// workflow says
     #[arg(long)]
     pub platforms: Option<String>,
     /// Tags to put at the end, separated by commas; by default those of a push of tag v1.2.3
@@ -56,16 +58,19 @@ pub struct Rehearse {
     /// An input of action.yml as NAME=VALUE, which wins over the options here
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = crate::verbs::input)]
     pub inputs: Vec<(String, String)>,
-    /// Which of the actions to rehearse; merge builds each platform by itself first, and bake takes the folder's bake files
+    /// Which of the actions to rehearse; merge builds each platform by itself first, and bake takes
+    /// the folder's bake files
     #[arg(long, value_enum, default_value_t)]
     pub action: Which,
-    /// The workflow whose step is to be rehearsed: its inputs, with what can be known of its expressions
+    /// The workflow whose step is to be rehearsed: its inputs, with what can be known of its
+    /// expressions
     #[arg(long, value_name = "FILE")]
     pub workflow: Option<PathBuf>,
     /// Which step of the workflow, as JOB/ID, JOB or ID; by default the one that uses this action
     #[arg(long, value_name = "STEP", requires = "workflow")]
     pub step: Option<String>,
-    /// The ref to play; by default refs/tags/v1.2.3 for a push or a release, refs/pull/1/merge for a pull request, else refs/heads/main
+    /// The ref to play; by default refs/tags/v1.2.3 for a push or a release, refs/pull/1/merge for
+    /// a pull request, else refs/heads/main
     #[arg(long = "ref")]
     pub git_ref: Option<String>,
     /// The event to play, such as pull_request
@@ -74,7 +79,8 @@ pub struct Rehearse {
     /// The payload of the event, as JSON
     #[arg(long, value_name = "FILE")]
     pub event: Option<PathBuf>,
-    /// Where evidence, image and bundles are kept; by default `rehearsal`, or a folder outside of the context where that would lie in it
+    /// Where evidence, image and bundles are kept; by default `rehearsal`, or a folder outside of
+    /// the context where that would lie in it
     #[arg(short, long)]
     pub out: Option<PathBuf>,
     /// BuildKit's address; without it, Docker's buildx is used
@@ -93,7 +99,10 @@ pub struct Rehearse {
 
 pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let out = place(arguments, env).context("nothing was rehearsed")?;
-    let state = tempfile::Builder::new().prefix("supply-action-sandbox-").tempdir().context("no folder for the sandbox")?;
+    let state = tempfile::Builder::new()
+        .prefix("supply-action-sandbox-")
+        .tempdir()
+        .context("no folder for the sandbox")?;
     let mut config = sandbox::Config::new(state.path().to_owned());
     config.registry_port = arguments.registry_port;
     config.preload = arguments.preload.clone();
@@ -112,7 +121,9 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
         None => sandbox::Claims::of(&format!("example/{name}"), &git_ref, &arguments.event_name),
     };
     let whose = config.claims.repository.clone();
-    let world = sandbox::start(config).await.context("nothing was rehearsed: the sandbox could not start")?;
+    let world = sandbox::start(config)
+        .await
+        .context("nothing was rehearsed: the sandbox could not start")?;
     report.say(&format!(
         "rehearsing {} in `{whose}`: `{}` against a registry ({}) and a Sigstore on this machine; nothing leaves it",
         match arguments.event_name.as_str() {
@@ -146,13 +157,24 @@ fn played_ref(arguments: &Rehearse) -> String {
     arguments.git_ref.clone().unwrap_or_else(|| usual.to_owned())
 }
 
-async fn rehearse(arguments: &Rehearse, out: &Path, env: &Environment, world: &Sandbox, report: &Report) -> anyhow::Result<()> {
+async fn rehearse(
+    arguments: &Rehearse,
+    out: &Path,
+    env: &Environment,
+    world: &Sandbox,
+    report: &Report,
+) -> anyhow::Result<()> {
     let root = world.trusted_root();
     match play::play(arguments, env, world, report).await? {
         Played::Nothing => {}
         Played::One(published) => {
             report.stage("keep", keep(out, root, &published)).await?;
-            for line in summary::picture::picture(&published, &report.stages(), report.elapsed(), report.width()) {
+            for line in summary::picture::picture(
+                &published,
+                &report.stages(),
+                report.elapsed(),
+                report.width(),
+            ) {
                 report.say(&line);
             }
             say_kept(out, &published, report);
@@ -173,13 +195,19 @@ fn say_kept(out: &Path, published: &Published, report: &Report) {
     let shown = out.display();
     report.say(&format!("evidence:   {shown}/evidence.json"));
     report.say(&format!("image:      {shown}/image (OCI layout with every bundle)"));
-    report.say(&format!("bundles:    {shown}/bundles, to be checked with {shown}/trusted_root.json"));
-    let check = summary::commands::of_layout(&format!("{shown}/image"), &published.evidence, &out.join("trusted_root.json"));
+    report
+        .say(&format!("bundles:    {shown}/bundles, to be checked with {shown}/trusted_root.json"));
+    let check = summary::commands::of_layout(
+        &format!("{shown}/image"),
+        &published.evidence,
+        &out.join("trusted_root.json"),
+    );
     report.say(&format!("check it:   {check}"));
     report.say(&format!("or with cosign 3: sh {shown}/verify.sh"));
 }
 
-/// Where results are kept. What lies in the context is sent to the next build and becomes part of its image.
+/// Where results are kept. What lies in the context is sent to the next build and becomes part of
+/// its image.
 fn place(arguments: &Rehearse, env: &Environment) -> anyhow::Result<PathBuf> {
     let context = &arguments.context;
     let asked = arguments.out.clone().unwrap_or_else(|| PathBuf::from("rehearsal"));
@@ -188,23 +216,33 @@ fn place(arguments: &Rehearse, env: &Environment) -> anyhow::Result<PathBuf> {
     }
     if arguments.out.is_some() {
         let (asked, context) = (asked.display(), context.display());
-        let message = format!("`--out {asked}` lies in the context `{context}`, so the next build would send it");
-        return Err(WithExit { code: exit::BAD_INPUT, message }).hint("name a folder outside of the context, or add it to `.dockerignore`");
+        let message = format!(
+            "`--out {asked}` lies in the context `{context}`, so the next build would send it"
+        );
+        return Err(WithExit { code: exit::BAD_INPUT, message })
+            .hint("name a folder outside of the context, or add it to `.dockerignore`");
     }
-    let home = |name: &str, below: &str| env.get(name).filter(|path| !path.is_empty()).map(|path| Path::new(path).join(below));
-    let state = home("XDG_STATE_HOME", "").or_else(|| home("HOME", ".local/state")).unwrap_or_else(std::env::temp_dir);
+    let home = |name: &str, below: &str| {
+        env.get(name).filter(|path| !path.is_empty()).map(|path| Path::new(path).join(below))
+    };
+    let state = home("XDG_STATE_HOME", "")
+        .or_else(|| home("HOME", ".local/state"))
+        .unwrap_or_else(std::env::temp_dir);
     Ok(state.join("supply-action/rehearsals").join(name_of(context)))
 }
 
 /// Whether a path lies in a folder, links followed as far as the path exists.
 fn lies_in(path: &Path, folder: &Path) -> bool {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let real = absolute.ancestors().find_map(|there| Some(there.canonicalize().ok()?.join(absolute.strip_prefix(there).ok()?)));
+    let real = absolute.ancestors().find_map(|there| {
+        Some(there.canonicalize().ok()?.join(absolute.strip_prefix(there).ok()?))
+    });
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     real.is_some_and(|real| real.starts_with(folder))
 }
 
-/// Whether `.dockerignore` names the path as it is. A pattern that might match it does not count: the safe answer is that it does not.
+/// Whether `.dockerignore` names the path as it is. A pattern that might match it does not count:
+/// the safe answer is that it does not.
 fn is_ignored(path: &Path, context: &Path) -> bool {
     let Ok(lines) = fs::read_to_string(context.join(".dockerignore")) else { return false };
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -226,7 +264,12 @@ fn name_of(context: &Path) -> String {
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
         .collect();
-    let name = name.trim_matches('-').split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+    let name = name
+        .trim_matches('-')
+        .split('-')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-");
     if name.is_empty() { "app".to_owned() } else { name }
 }
 
@@ -236,27 +279,50 @@ async fn keep(out: &Path, root: &Path, published: &Published) -> anyhow::Result<
     // Of an earlier rehearsal nothing may be left that looks like this one's.
     for old in [out.join("image"), bundles.clone()] {
         if old.exists() {
-            fs::remove_dir_all(&old).with_context(|| format!("`{}` is in the way", old.display()))?;
+            fs::remove_dir_all(&old)
+                .with_context(|| format!("`{}` is in the way", old.display()))?;
         }
     }
     let here = Path::new("");
     let made = Folder::make(out, here).and_then(|folder| {
-        [&bundles, &out.join("image")].map(|below| Folder::make(below, here)).into_iter().collect::<Result<Vec<_>, _>>().map(|_| folder)
+        [&bundles, &out.join("image")]
+            .map(|below| Folder::make(below, here))
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()
+            .map(|_| folder)
     });
     let folder = made.remedied().with_context(|| format!("`{}` cannot be made", out.display()))?;
-    let registry = Registry::new(crate::github::network::Network::default().client()?, Credentials::default());
+    let registry =
+        Registry::new(crate::github::network::Network::default().client()?, Credentials::default());
     let names: Vec<String> = published.names.iter().map(|name| name.tag.to_string()).collect();
     let image = &published.images[0];
-    let subjects: Vec<Digest> = published.evidence.subjects.iter().map(|subject| subject.digest.clone()).collect();
+    let subjects: Vec<Digest> =
+        published.evidence.subjects.iter().map(|subject| subject.digest.clone()).collect();
     crate::verbs::layout::write(&registry, image, &names, &subjects, &out.join("image")).await?;
-    folder.write(Path::new("evidence.json"), serde_json::to_string_pretty(&summary::evidence(published))?.as_bytes()).remedied()?;
+    folder
+        .write(
+            Path::new("evidence.json"),
+            serde_json::to_string_pretty(&summary::evidence(published))?.as_bytes(),
+        )
+        .remedied()?;
     folder.write(Path::new("trusted_root.json"), &fs::read(root)?).remedied()?;
     let checks = evidence_dir::evidence_files(published, Format::Bundle);
     for check in &checks {
-        fs::copy(out.join("image/blobs/sha256").join(check.statement.bundle.hex()), bundles.join(bundle_file(check)))?;
+        fs::copy(
+            out.join("image/blobs/sha256").join(check.statement.bundle.hex()),
+            bundles.join(bundle_file(check)),
+        )?;
     }
     folder.write(Path::new("verify.sh"), script(published, &checks).as_bytes()).remedied()?;
-    Ok(((), format!("{} and {} in `{}`", "the image", crate::verbs::release::plural(checks.len(), "bundle"), out.display())))
+    Ok((
+        (),
+        format!(
+            "{} and {} in `{}`",
+            "the image",
+            crate::verbs::release::plural(checks.len(), "bundle"),
+            out.display()
+        ),
+    ))
 }
 
 fn bundle_file(file: &EvidenceFile<'_>) -> String {
@@ -314,9 +380,17 @@ mod tests {
         std::os::unix::fs::symlink(&context, &link).unwrap();
         let env = Environment::from([("HOME".to_owned(), home.path().display().to_string())]);
         let place = |out: Option<&Path>| place(&asked(&context, out), &env);
-        for inside in [context.join("rehearsal"), context.join("a/b"), link.join("rehearsal"), context.join("../Web App/x")] {
+        for inside in [
+            context.join("rehearsal"),
+            context.join("a/b"),
+            link.join("rehearsal"),
+            context.join("../Web App/x"),
+        ] {
             let error = place(Some(&inside)).unwrap_err();
-            assert!(crate::error::message(&error).contains("the next build would send it"), "{inside:?}");
+            assert!(
+                crate::error::message(&error).contains("the next build would send it"),
+                "{inside:?}"
+            );
             assert_eq!(crate::error::hints(&error).len(), 1);
         }
         let outside = folder.path().join("rehearsal");
@@ -325,7 +399,10 @@ mod tests {
         assert_eq!(place(None).unwrap(), Path::new("rehearsal"));
         let here = std::env::current_dir().unwrap();
         let kept = super::place(&asked(&here, None), &env).unwrap();
-        assert_eq!(kept, home.path().join(".local/state/supply-action/rehearsals").join(name_of(&here)));
+        assert_eq!(
+            kept,
+            home.path().join(".local/state/supply-action/rehearsals").join(name_of(&here))
+        );
         fs::write(context.join(".dockerignore"), "*.md\n/rehearsal/\n").unwrap();
         assert_eq!(place(Some(&context.join("rehearsal"))).unwrap(), context.join("rehearsal"));
         fs::write(context.join(".dockerignore"), "rehearsal\n!rehearsal/image\n").unwrap();

@@ -1,4 +1,5 @@
-//! The inputs of a release → those of its rehearsal: what reaches beyond this machine is moved to the sandbox or left out, and said. Pure.
+//! The inputs of a release → those of its rehearsal: what reaches beyond this machine is moved to
+//! the sandbox or left out, and said. Pure.
 
 use crate::build::bake::Definition;
 use crate::github::Environment;
@@ -27,7 +28,9 @@ const OF_THE_WORLD: [&str; 13] = [
 /// Whether a rehearsal has no use for an input; why, for the one who set it.
 pub(super) fn left_out(name: &str) -> Option<String> {
     let name = name.to_uppercase().replace('_', "-");
-    OF_THE_WORLD.contains(&name.as_str()).then(|| format!("input `{}` is left out: {NOWHERE_ELSE}", name.to_lowercase()))
+    OF_THE_WORLD
+        .contains(&name.as_str())
+        .then(|| format!("input `{}` is left out: {NOWHERE_ELSE}", name.to_lowercase()))
 }
 
 /// Moves names to the sandbox's registry, and remembers what it says of it.
@@ -50,7 +53,8 @@ impl Mover<'_> {
 /// Moves every name of the image to the sandbox's registry, and says so.
 pub(super) fn moved(inputs: &mut Inputs, registry: &str) -> anyhow::Result<Vec<String>> {
     let mut mover = Mover { registry, notices: Vec::new() };
-    inputs.metadata.images = metadata::renamed_images(&inputs.metadata.images, &mut |name| mover.moved(name))?;
+    inputs.metadata.images =
+        metadata::renamed_images(&inputs.metadata.images, &mut |name| mover.moved(name))?;
     for reference in &mut inputs.metadata.references {
         let moved = mover.moved(&reference.image);
         reference.text = reference.text.replacen(&reference.image, &moved, 1);
@@ -63,7 +67,9 @@ pub(super) fn moved(inputs: &mut Inputs, registry: &str) -> anyhow::Result<Vec<S
 pub(super) fn moved_definition(definition: &mut Definition, registry: &str) -> Vec<String> {
     let mut mover = Mover { registry, notices: Vec::new() };
     let without_caches = definition.move_names(&mut |name| mover.moved(name));
-    let told = without_caches.iter().map(|target| format!("the caches of target `{target}` are left out: {NOWHERE_ELSE}"));
+    let told = without_caches
+        .iter()
+        .map(|target| format!("the caches of target `{target}` are left out: {NOWHERE_ELSE}"));
     mover.notices.into_iter().chain(told).collect()
 }
 
@@ -75,10 +81,16 @@ fn path_of(name: &str) -> &str {
     }
 }
 
-/// The variables of a run without the inputs of the user's shell, and without what a rehearsal must not use.
+/// The variables of a run without the inputs of the user's shell, and without what a rehearsal must
+/// not use.
 pub(super) fn without_the_world(env: &Environment, key: &str) -> Environment {
-    let is_of_a_run = |name: &str| ["INPUT_", "GITHUB_", "ACTIONS_", key].iter().any(|prefix| name.starts_with(prefix));
-    env.iter().filter(|(name, _)| !is_of_a_run(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let is_of_a_run = |name: &str| {
+        ["INPUT_", "GITHUB_", "ACTIONS_", key].iter().any(|prefix| name.starts_with(prefix))
+    };
+    env.iter()
+        .filter(|(name, _)| !is_of_a_run(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -102,7 +114,10 @@ mod tests {
     #[test]
     fn what_reaches_out_is_left_out_however_it_is_spelt() {
         for name in ["cache-to", "CACHE_TO", "Registry-Auth", "signing-config"] {
-            assert!(left_out(name).unwrap().ends_with("reaches nothing beyond this machine"), "{name}");
+            assert!(
+                left_out(name).unwrap().ends_with("reaches nothing beyond this machine"),
+                "{name}"
+            );
         }
         assert_eq!(left_out("tags"), None);
     }

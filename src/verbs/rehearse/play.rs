@@ -1,4 +1,5 @@
-//! A rehearsal's run: the inputs of a step, or of the command line, given to the action that they are for. It pushes to the sandbox alone.
+//! A rehearsal's run: the inputs of a step, or of the command line, given to the action that they
+//! are for. It pushes to the sandbox alone.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -40,7 +41,12 @@ struct Given<'a> {
     of_legs: Vec<(String, String)>,
 }
 
-pub(super) async fn play(arguments: &Rehearse, env: &Environment, world: &Sandbox, report: &Report) -> anyhow::Result<Played> {
+pub(super) async fn play(
+    arguments: &Rehearse,
+    env: &Environment,
+    world: &Sandbox,
+    report: &Report,
+) -> anyhow::Result<Played> {
     let (given, notices) = given(arguments, env, world).context(NOTHING)?;
     notices.iter().for_each(|notice| report.notice(notice));
     match given.action {
@@ -50,7 +56,11 @@ pub(super) async fn play(arguments: &Rehearse, env: &Environment, world: &Sandbo
     }
 }
 
-fn given<'a>(arguments: &'a Rehearse, env: &Environment, world: &'a Sandbox) -> anyhow::Result<(Given<'a>, Vec<String>)> {
+fn given<'a>(
+    arguments: &'a Rehearse,
+    env: &Environment,
+    world: &'a Sandbox,
+) -> anyhow::Result<(Given<'a>, Vec<String>)> {
     // A key's real signatures are not for rehearsals.
     let mut made = offline::without_the_world(env, signing_key::KEY);
     made.extend(world.environment());
@@ -63,7 +73,8 @@ fn given<'a>(arguments: &'a Rehearse, env: &Environment, world: &'a Sandbox) -> 
         notices.extend(step.notices);
         step.inputs
     };
-    let (mut inputs, mut of_legs, mut action) = (Vec::new(), Vec::new(), action_of(arguments.action));
+    let (mut inputs, mut of_legs, mut action) =
+        (Vec::new(), Vec::new(), action_of(arguments.action));
     if let Some(file) = &arguments.workflow {
         let workflow = Workflow::open(file)?;
         let step = workflow.step(arguments.step.as_deref(), &made)?;
@@ -99,10 +110,13 @@ fn action_of(which: Which) -> Action {
 }
 
 impl Given<'_> {
-    /// The variables of a step with these inputs, and the sandbox's services in place of Sigstore's.
+    /// The variables of a step with these inputs, and the sandbox's services in place of
+    /// Sigstore's.
     fn step(&self, inputs: impl IntoIterator<Item = (String, String)>) -> Environment {
         let mut env = self.env.clone();
-        let mut set = |name: &str, value: String| drop(env.insert(format!("INPUT_{}", name.to_uppercase()), value));
+        let mut set = |name: &str, value: String| {
+            drop(env.insert(format!("INPUT_{}", name.to_uppercase()), value))
+        };
         let mut driver = String::new();
         for (name, value) in inputs {
             if name.eq_ignore_ascii_case("driver-opts") {
@@ -123,7 +137,8 @@ impl Given<'_> {
     fn builder(&self, driver: &str) -> (&'static str, String) {
         match &self.arguments.builder_endpoint {
             Some(endpoint) => ("builder-endpoint", endpoint.clone()),
-            // A builder in Docker sees this machine's loopback, where the registry is, only on the host's network.
+            // A builder in Docker sees this machine's loopback, where the registry is, only on the
+            // host's network.
             None => ("driver-opts", format!("{driver}\nnetwork=host").trim_start().to_owned()),
         }
     }
@@ -135,8 +150,14 @@ impl Given<'_> {
     /// What the image is called where neither the workflow nor an input says it.
     fn named(&self) -> Option<(String, String)> {
         // Whole references in `tags` name the image as well.
-        let unnamed = self.arguments.workflow.is_none() && !self.is_given("images") && !self.is_given("tags");
-        unnamed.then(|| ("images".to_owned(), format!("{}/{}", self.world.registry(), name_of(&self.arguments.context))))
+        let unnamed =
+            self.arguments.workflow.is_none() && !self.is_given("images") && !self.is_given("tags");
+        unnamed.then(|| {
+            (
+                "images".to_owned(),
+                format!("{}/{}", self.world.registry(), name_of(&self.arguments.context)),
+            )
+        })
     }
 
     fn tags(&self) -> Option<(String, String)> {
@@ -147,7 +168,8 @@ impl Given<'_> {
     /// What is built, by the options of the command line.
     fn built(&self) -> Vec<(String, String)> {
         let (arguments, with_workflow) = (self.arguments, self.arguments.workflow.is_some());
-        let args = Some(arguments.build_args.join("\n")).filter(|args| !with_workflow || !args.is_empty());
+        let args =
+            Some(arguments.build_args.join("\n")).filter(|args| !with_workflow || !args.is_empty());
         [
             ("context", Some(arguments.context.display().to_string())),
             ("build-args", args),
@@ -160,15 +182,23 @@ impl Given<'_> {
 
     fn platforms(&self) -> Option<(String, String)> {
         let usual = || (self.arguments.workflow.is_none()).then(|| PLATFORMS.to_owned());
-        self.arguments.platforms.clone().or_else(usual).map(|platforms| ("platforms".to_owned(), platforms))
+        self.arguments
+            .platforms
+            .clone()
+            .or_else(usual)
+            .map(|platforms| ("platforms".to_owned(), platforms))
     }
 
-    /// A step's own context is a folder beside this one; of a repository elsewhere, the folder of the command line plays the part.
+    /// A step's own context is a folder beside this one; of a repository elsewhere, the folder of
+    /// the command line plays the part.
     fn here(&self, inputs: &[(String, String)], report: &Report) -> Vec<(String, String)> {
         let stays = |(name, value): &&(String, String)| {
             let is_remote = name.eq_ignore_ascii_case("context") && is_remote(value);
             if is_remote {
-                report.notice(&format!("`{}` plays the context `{value}`", self.arguments.context.display()));
+                report.notice(&format!(
+                    "`{}` plays the context `{value}`",
+                    self.arguments.context.display()
+                ));
             }
             !is_remote
         };
@@ -178,35 +208,50 @@ impl Given<'_> {
     /// A rehearsal pushes to the sandbox alone, whatever the inputs say.
     fn stays_here(&self, images: &[Repository]) -> anyhow::Result<()> {
         let elsewhere = images.iter().find(|image| image.registry() != self.world.registry());
-        elsewhere.map_or(Ok(()), |image| Err(anyhow::anyhow!("{NOTHING}: `{image}` lies at no registry of the rehearsal")))
+        elsewhere.map_or(Ok(()), |image| {
+            Err(anyhow::anyhow!("{NOTHING}: `{image}` lies at no registry of the rehearsal"))
+        })
     }
 }
 
 fn is_remote(context: &str) -> bool {
-    context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/") || context.contains("{{defaultContext}}")
+    context.contains("://")
+        || context.starts_with("git@")
+        || context.starts_with("github.com/")
+        || context.contains("{{defaultContext}}")
 }
 
-async fn planned(given: &Given<'_>, env: &Environment, report: &Report) -> anyhow::Result<(Context, Inputs, Plan)> {
+async fn planned(
+    given: &Given<'_>,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<(Context, Inputs, Plan)> {
     let context = Context::new(env);
     let mut inputs = Inputs::read(env, &context).context(NOTHING)?;
     for notice in offline::moved(&mut inputs, given.world.registry()).context(NOTHING)? {
         report.notice(&notice);
     }
-    let facts = facts::gather(&context, env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref)).await.context(NOTHING)?;
+    let facts =
+        facts::gather(&context, env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref))
+            .await
+            .context(NOTHING)?;
     let plan = plan::plan(&inputs, &context, env, &facts).context(NOTHING)?;
     verbs::publish::say_plan(&plan.words(), plan.about(), report);
     Ok((context, inputs, plan))
 }
 
 async fn publish(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
-    let told = given.named().into_iter().chain(given.tags()).chain(given.platforms()).chain(given.built());
+    let told =
+        given.named().into_iter().chain(given.tags()).chain(given.platforms()).chain(given.built());
     let env = given.step(told.chain(given.here(&given.inputs, report)));
     let (context, inputs, plan) = planned(given, &env, report).await?;
     match plan {
         Plan::Publish(plan) => {
             given.stays_here(&plan.release.images())?;
             let published = verbs::publish::publish(&env, &context, &inputs, &plan, report).await;
-            published.map(|published| Played::One(Box::new(published))).context("the release would fail: nothing was tagged")
+            published
+                .map(|published| Played::One(Box::new(published)))
+                .context("the release would fail: nothing was tagged")
         }
         Plan::BuildOnly(plan) => {
             verbs::publish::build_only(&env, &context, &inputs, &plan, report).await?;
@@ -215,8 +260,13 @@ async fn publish(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
         }
         Plan::Push(plan) => {
             given.stays_here(&plan.images)?;
-            let built = verbs::publish::push(&env, &context, &inputs, &plan, report).await.context("the job would fail")?;
-            report.say(&format!("the job would hand on `{}` for the action `merge` to publish", built.root().digest));
+            let built = verbs::publish::push(&env, &context, &inputs, &plan, report)
+                .await
+                .context("the job would fail")?;
+            report.say(&format!(
+                "the job would hand on `{}` for the action `merge` to publish",
+                built.root().digest
+            ));
             Ok(Played::Nothing)
         }
     }
@@ -225,25 +275,45 @@ async fn publish(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
 /// Each platform is built as by a job of its own; then what they hand on is merged.
 async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
     const HANDED_ON: [&str; 2] = ["digests", "digest-files"];
-    let of_merge: Vec<(String, String)> =
-        given.inputs.iter().filter(|(name, _)| !HANDED_ON.contains(&name.to_lowercase().as_str())).cloned().collect();
-    let said = of_merge.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("platforms")).map(|(_, platforms)| platforms.clone());
-    let platforms = given.arguments.platforms.clone().or(said).unwrap_or_else(|| PLATFORMS.to_owned());
+    let of_merge: Vec<(String, String)> = given
+        .inputs
+        .iter()
+        .filter(|(name, _)| !HANDED_ON.contains(&name.to_lowercase().as_str()))
+        .cloned()
+        .collect();
+    let said = of_merge
+        .iter()
+        .rfind(|(name, _)| name.eq_ignore_ascii_case("platforms"))
+        .map(|(_, platforms)| platforms.clone());
+    let platforms =
+        given.arguments.platforms.clone().or(said).unwrap_or_else(|| PLATFORMS.to_owned());
     let mut digests = serde_json::Map::new();
-    let of_all = |name: &str| ["images", "registry"].iter().any(|shared| name.eq_ignore_ascii_case(shared));
-    let shared: Vec<(String, String)> = of_merge.iter().filter(|(name, _)| of_all(name)).cloned().collect();
-    for platform in platforms.split([',', '\n']).map(str::trim).filter(|platform| !platform.is_empty()) {
-        let own =
-            [("platforms", platform), ("push-by-digest", "true"), ("outputs", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let told = given.named().into_iter().chain(given.built()).chain(given.here(&given.of_legs, report)).chain(shared.clone());
+    let of_all =
+        |name: &str| ["images", "registry"].iter().any(|shared| name.eq_ignore_ascii_case(shared));
+    let shared: Vec<(String, String)> =
+        of_merge.iter().filter(|(name, _)| of_all(name)).cloned().collect();
+    for platform in
+        platforms.split([',', '\n']).map(str::trim).filter(|platform| !platform.is_empty())
+    {
+        let own = [("platforms", platform), ("push-by-digest", "true"), ("outputs", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let told = given
+            .named()
+            .into_iter()
+            .chain(given.built())
+            .chain(given.here(&given.of_legs, report))
+            .chain(shared.clone());
         let mut env = given.step(told.chain(own));
-        let of_legs = given.of_legs.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("driver-opts"));
+        let of_legs =
+            given.of_legs.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("driver-opts"));
         let (name, value) = given.builder(of_legs.map_or("", |(_, value)| value));
         env.insert(format!("INPUT_{}", name.to_uppercase()), value);
         let (context, inputs, plan) = planned(given, &env, report).await?;
         let Plan::Push(plan) = plan else { anyhow::bail!("{NOTHING}: {}", plan.about().reason) };
         given.stays_here(&plan.images)?;
-        let built = verbs::publish::push(&env, &context, &inputs, &plan, report).await.context("a job would fail")?;
+        let built = verbs::publish::push(&env, &context, &inputs, &plan, report)
+            .await
+            .context("a job would fail")?;
         digests.insert(platform.to_owned(), built.root().digest.to_string().into());
     }
     let handed_on = ("digests".to_owned(), json!(digests).to_string());
@@ -252,7 +322,14 @@ async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
     let context = Context::new(&env);
     let mut inputs = Inputs::of(Action::Merge, &env, &context).context(NOTHING)?;
     offline::moved(&mut inputs, given.world.registry()).context(NOTHING)?;
-    let facts = facts::gather(&context, &env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref)).await.context(NOTHING)?;
+    let facts = facts::gather(
+        &context,
+        &env,
+        None,
+        inputs.wanted(jiff::Timestamp::now(), &context.git_ref),
+    )
+    .await
+    .context(NOTHING)?;
     let plan = plan::merge::plan(&inputs, &context, &env, &facts).context(NOTHING)?;
     verbs::publish::say_plan(&plan.words(), plan.about(), report);
     match plan {
@@ -263,7 +340,9 @@ async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
         plan::merge::Plan::Merge(plan) => {
             given.stays_here(&plan.release.images())?;
             let merged = verbs::merge::publish(&env, &context, &inputs, &plan, report).await;
-            merged.map(|(published, _)| Played::One(Box::new(published))).context("the release would fail: nothing was tagged")
+            merged
+                .map(|(published, _)| Played::One(Box::new(published)))
+                .context("the release would fail: nothing was tagged")
         }
     }
 }
@@ -280,14 +359,20 @@ async fn bake(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
     let of_folder = |(name, value): &&(String, String)| {
         let is_source = name.eq_ignore_ascii_case("source");
         if is_source {
-            report.notice(&format!("`{}` plays the source `{value}`", given.arguments.context.display()));
+            report.notice(&format!(
+                "`{}` plays the source `{value}`",
+                given.arguments.context.display()
+            ));
         }
         !is_source
     };
     let env = given.step(given.inputs.iter().filter(of_folder).cloned().chain([source]));
     let registry = given.world.registry();
-    let mut moved = |definition: &mut crate::build::bake::Definition| offline::moved_definition(definition, registry);
+    let mut moved = |definition: &mut crate::build::bake::Definition| {
+        offline::moved_definition(definition, registry)
+    };
     let only = verbs::bake::Only { registry, moved: &mut moved };
-    let published = verbs::bake::release(&env, report, Some(only)).await.context("the release would fail")?;
+    let published =
+        verbs::bake::release(&env, report, Some(only)).await.context("the release would fail")?;
     Ok(if published.is_empty() { Played::Nothing } else { Played::Several(published) })
 }

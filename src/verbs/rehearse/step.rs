@@ -1,4 +1,5 @@
-//! A workflow file → what its step would tell this action, as far as a rehearsal can know it; and what it cannot. It runs nothing of the file.
+//! A workflow file → what its step would tell this action, as far as a rehearsal can know it; and
+//! what it cannot. It runs nothing of the file.
 //!
 //! Specification: <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax>.
 
@@ -32,16 +33,23 @@ pub(super) struct Workflow {
 impl Workflow {
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
         let shown = file.display().to_string();
-        let wrong = |why: String| WithExit { code: exit::BAD_INPUT, message: format!("`--workflow {shown}` {why}") };
-        let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-        let document = serde_saphyr::from_str(&text).map_err(|error| wrong(format!("is no workflow: {error}")))?;
+        let wrong = |why: String| WithExit {
+            code: exit::BAD_INPUT,
+            message: format!("`--workflow {shown}` {why}"),
+        };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let document = serde_saphyr::from_str(&text)
+            .map_err(|error| wrong(format!("is no workflow: {error}")))?;
         Ok(Self { shown, document })
     }
 
     /// The one step that uses this action, or the one that `wanted` names.
     pub(super) fn step(&self, wanted: Option<&str>, env: &Environment) -> anyhow::Result<Step> {
         let steps = steps(&self.document);
-        let listed = |steps: &[&Found<'_>]| steps.iter().map(|step| format!("`{}`", step.name)).collect::<Vec<_>>().join(", ");
+        let listed = |steps: &[&Found<'_>]| {
+            steps.iter().map(|step| format!("`{}`", step.name)).collect::<Vec<_>>().join(", ")
+        };
         let is_meant = |step: &&Found<'_>| match wanted {
             Some(wanted) => wanted == step.name || wanted == step.job || Some(wanted) == step.id,
             None => step.action.is_some(),
@@ -54,10 +62,14 @@ impl Workflow {
                 format!("`--step {wanted}`: `{shown}` has no such step"),
                 format!("its steps are {}", listed(&steps.iter().collect::<Vec<_>>())),
             ),
-            ([], None) => (format!("no step of `{shown}` uses this action"), "name the one that does with `--step JOB/ID`".to_owned()),
-            (several, _) => {
-                (format!("several steps of `{shown}` use this action: {}", listed(several)), "name one with `--step JOB/ID`".to_owned())
-            }
+            ([], None) => (
+                format!("no step of `{shown}` uses this action"),
+                "name the one that does with `--step JOB/ID`".to_owned(),
+            ),
+            (several, _) => (
+                format!("several steps of `{shown}` use this action: {}", listed(several)),
+                "name one with `--step JOB/ID`".to_owned(),
+            ),
         };
         Err(WithExit { code: exit::BAD_INPUT, message }).hint(hint)
     }
@@ -66,7 +78,10 @@ impl Workflow {
     pub(super) fn legs(&self, env: &Environment) -> Option<Step> {
         let steps = steps(&self.document);
         let mut building = steps.iter().filter(|step| step.action == Some(Action::Publish));
-        building.next().filter(|_| building.next().is_none()).map(|step| filled(&self.document, step, env))
+        building
+            .next()
+            .filter(|_| building.next().is_none())
+            .map(|step| filled(&self.document, step, env))
     }
 }
 
@@ -128,18 +143,28 @@ fn filled(workflow: &Value, found: &Found<'_>, env: &Environment) -> Step {
         match expanded(&text, &contexts) {
             Ok(value) => inputs.push((name.clone(), value)),
             Err(error @ Unvalued::Unknown(_)) => {
-                notices.push(format!("input `{name}` is left out: {error}; `--input {name}=…` says what it would be"));
+                notices.push(format!(
+                    "input `{name}` is left out: {error}; `--input {name}=…` says what it would be"
+                ));
             }
             Err(error) => notices.push(format!("input `{name}` is left out: {error}")),
         }
     }
-    let condition = found.definition["if"].as_str().map(|condition| condition.trim().trim_start_matches("${{").trim_end_matches("}}"));
+    let condition = found.definition["if"]
+        .as_str()
+        .map(|condition| condition.trim().trim_start_matches("${{").trim_end_matches("}}"));
     if let Some(condition) = condition
-        && evaluated(condition, &contexts).is_ok_and(|value| value == json!(false) || value == json!(""))
+        && evaluated(condition, &contexts)
+            .is_ok_and(|value| value == json!(false) || value == json!(""))
     {
         notices.push(format!("the workflow would not run this step: `if: {}`", condition.trim()));
     }
-    Step { action: found.action.unwrap_or(Action::Publish), name: found.name.clone(), inputs, notices }
+    Step {
+        action: found.action.unwrap_or(Action::Publish),
+        name: found.name.clone(),
+        inputs,
+        notices,
+    }
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -154,7 +179,11 @@ fn text(value: &Value) -> Option<String> {
 /// Those whose values are known.
 fn variables(definition: &Value, contexts: &Map<String, Value>) -> Vec<(String, Value)> {
     let pairs = definition.as_object().into_iter().flatten();
-    pairs.filter_map(|(name, value)| Some((name.clone(), expanded(&text(value)?, contexts).ok()?.into()))).collect()
+    pairs
+        .filter_map(|(name, value)| {
+            Some((name.clone(), expanded(&text(value)?, contexts).ok()?.into()))
+        })
+        .collect()
 }
 
 /// `github`, as the variables of the run say it.
@@ -180,11 +209,20 @@ fn github(env: &Environment) -> Value {
         "sha",
         "workflow",
     ];
-    let known =
-        NAMES.iter().filter_map(|name| Some(((*name).to_owned(), env.get(&format!("GITHUB_{}", name.to_uppercase()))?.clone().into())));
+    let known = NAMES.iter().filter_map(|name| {
+        Some((
+            (*name).to_owned(),
+            env.get(&format!("GITHUB_{}", name.to_uppercase()))?.clone().into(),
+        ))
+    });
     let mut known: Map<String, Value> = known.collect();
-    known.insert("ref_protected".to_owned(), (env.get("GITHUB_REF_PROTECTED").map(String::as_str) == Some("true")).into());
-    let event = env.get("GITHUB_EVENT_PATH").and_then(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok());
+    known.insert(
+        "ref_protected".to_owned(),
+        (env.get("GITHUB_REF_PROTECTED").map(String::as_str) == Some("true")).into(),
+    );
+    let event = env
+        .get("GITHUB_EVENT_PATH")
+        .and_then(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok());
     known.extend(event.map(|event| ("event".to_owned(), event)));
     Value::Object(known)
 }
@@ -213,14 +251,21 @@ fn inputs(workflow: &Value) -> Value {
 fn leg(matrix: &Value, contexts: &Map<String, Value>) -> Option<Value> {
     let value = |value: &Value| match value.as_str() {
         Some(text) if text.trim_start().starts_with("${{") => {
-            evaluated(text.trim().trim_start_matches("${{").trim_end_matches("}}"), contexts).unwrap_or_default()
+            evaluated(text.trim().trim_start_matches("${{").trim_end_matches("}}"), contexts)
+                .unwrap_or_default()
         }
         _ => value.clone(),
     };
     let matrix = value(matrix);
-    let axes = matrix.as_object()?.iter().filter(|(name, _)| !["include", "exclude"].contains(&name.as_str()));
-    let mut leg: Map<String, Value> =
-        axes.filter_map(|(name, values)| Some((name.clone(), value(values).as_array()?.first()?.clone()))).collect();
+    let axes = matrix
+        .as_object()?
+        .iter()
+        .filter(|(name, _)| !["include", "exclude"].contains(&name.as_str()));
+    let mut leg: Map<String, Value> = axes
+        .filter_map(|(name, values)| {
+            Some((name.clone(), value(values).as_array()?.first()?.clone()))
+        })
+        .collect();
     let included: Vec<Value> = value(&matrix["include"]).as_array().cloned().unwrap_or_default();
     if leg.is_empty() {
         leg = included.first()?.as_object()?.clone();
@@ -306,17 +351,24 @@ jobs:
             // A step's variables see those of the workflow and the job, not one another.
             ("images", "ghcr.io/octo/app"),
             ("platforms", "linux/amd64"),
-            ("tags", "type=raw,value=v1.2.3-slim\ntype=raw,value=main,enable={{is_default_branch}}\n"),
+            (
+                "tags",
+                "type=raw,value=v1.2.3-slim\ntype=raw,value=main,enable={{is_default_branch}}\n",
+            ),
             ("build-args", "RUNNER=intel yes-always"),
             ("push", "true"),
             ("no-cache", "false"),
             ("flavor", ""),
         ];
-        let mut inputs: Vec<(&str, &str)> = step.inputs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut inputs: Vec<(&str, &str)> =
+            step.inputs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut expected = expected.to_vec();
         inputs.sort_unstable();
         expected.sort_unstable();
-        assert_eq!((inputs, step.action, step.name.as_str()), (expected, Action::Publish, "publish/image"));
+        assert_eq!(
+            (inputs, step.action, step.name.as_str()),
+            (expected, Action::Publish, "publish/image")
+        );
         let told = step.notices.join("\n");
         for expected in [
             "input `password` is left out: `secrets.TOKEN` is not known here; `--input password=…` says",
@@ -335,9 +387,18 @@ jobs:
         assert!(step(WORKFLOW, None).unwrap_err().contains("several steps of"));
         assert_eq!(step(WORKFLOW, Some("publish/2")).unwrap().action, Action::Bake);
         assert!(step(WORKFLOW, Some("nobody")).unwrap_err().contains("has no such step"));
-        assert!(step("jobs: { a: { steps: [{ uses: x/y@v1 }] } }", None).unwrap_err().contains("uses this action"));
+        assert!(
+            step("jobs: { a: { steps: [{ uses: x/y@v1 }] } }", None)
+                .unwrap_err()
+                .contains("uses this action")
+        );
         assert!(step("jobs: [", None).unwrap_err().contains("is no workflow"));
         assert_eq!(step("jobs: { a: { steps: [{ uses: ./ }] } }", None).unwrap().name, "a/0");
-        assert_eq!(step("jobs: { a: { steps: [{ uses: o/supply-action/merge@v1 }] } }", Some("a")).unwrap().action, Action::Merge);
+        assert_eq!(
+            step("jobs: { a: { steps: [{ uses: o/supply-action/merge@v1 }] } }", Some("a"))
+                .unwrap()
+                .action,
+            Action::Merge
+        );
     }
 }

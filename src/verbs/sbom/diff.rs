@@ -1,4 +1,5 @@
-//! `supply-action sbom diff`: which packages came, went or changed their version between two images, or SBOMs of anybody's. It reads only.
+//! `supply-action sbom diff`: which packages came, went or changed their version between two
+//! images, or SBOMs of anybody's. It reads only.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,8 @@ pub(super) struct Arguments {
     /// The platform of images that are for several; without it this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
-    /// Keep what each layer of an image held in this directory, and do not read again the layers that are known there
+    /// Keep what each layer of an image held in this directory, and do not read again the layers
+    /// that are known there
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Print what differs as JSON, for machines
@@ -60,8 +62,13 @@ impl FromStr for Side {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let path = Path::new(text);
-        let is_document = if path.is_file() { is_json(path) } else { path.extension().is_some_and(|extension| extension == "json") };
-        let what = if is_document { What::Document(path.to_owned()) } else { What::Image(text.parse()?) };
+        let is_document = if path.is_file() {
+            is_json(path)
+        } else {
+            path.extension().is_some_and(|extension| extension == "json")
+        };
+        let what =
+            if is_document { What::Document(path.to_owned()) } else { What::Image(text.parse()?) };
         Ok(Self { name: text.to_owned(), what })
     }
 }
@@ -86,9 +93,17 @@ An image is read as by `supply-action sbom`, whose help says how it is named.
 
 Exit codes: 0 done, 1 they differ (with --exit-code), 1 an image cannot be read, 2 a document cannot";
 
-pub(super) async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
-    let how =
-        How { platform: arguments.platform.clone(), cache: arguments.cache.clone().map(Cache::new), threads: threads(), files: false };
+pub(super) async fn run(
+    arguments: &Arguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
+    let how = How {
+        platform: arguments.platform.clone(),
+        cache: arguments.cache.clone().map(Cache::new),
+        threads: threads(),
+        files: false,
+    };
     let before = packages(&arguments.before, &how, env, report).await?;
     let found = diff(&before, &packages(&arguments.after, &how, env, report).await?);
     if arguments.json {
@@ -107,13 +122,26 @@ pub(super) async fn run(arguments: &Arguments, env: &Environment, report: &Repor
 
 fn differ(found: &Diff, arguments: &Arguments) -> String {
     let packages = found.added.len() + found.removed.len() + found.changed.len();
-    format!("`{}` and `{}` differ in {packages} packages", arguments.before.name, arguments.after.name)
+    format!(
+        "`{}` and `{}` differ in {packages} packages",
+        arguments.before.name, arguments.after.name
+    )
 }
 
-async fn packages(side: &Side, how: &How, env: &Environment, report: &Report) -> anyhow::Result<Vec<Entry>> {
-    let refused = |why: String| WithExit { code: exit::BAD_INPUT, message: format!("nothing was compared: `{}`: {why}", side.name) };
+async fn packages(
+    side: &Side,
+    how: &How,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<Vec<Entry>> {
+    let refused = |why: String| WithExit {
+        code: exit::BAD_INPUT,
+        message: format!("nothing was compared: `{}`: {why}", side.name),
+    };
     let bytes = match &side.what {
-        What::Document(file) => std::fs::read(file).map_err(|error| refused(format!("it cannot be read: {error}")))?,
+        What::Document(file) => {
+            std::fs::read(file).map_err(|error| refused(format!("it cannot be read: {error}")))?
+        }
         What::Image(subject) => {
             let (catalog, about) = of(subject, how, env, report).await?;
             spdx::document(&catalog, &about).into_bytes()

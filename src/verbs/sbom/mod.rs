@@ -1,5 +1,5 @@
-//! `supply-action sbom IMAGE`: what an image contains, from wherever it is. It unpacks nothing to disk, and writes no document unless every layer
-//! was what its digest says.
+//! `supply-action sbom IMAGE`: what an image contains, from wherever it is. It unpacks nothing to
+//! disk, and writes no document unless every layer was what its digest says.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -44,22 +44,26 @@ pub struct Arguments {
     /// Where to; without it, to standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Keep what each layer held in this directory, and do not read again the layers that are known there
+    /// Keep what each layer held in this directory, and do not read again the layers that are known
+    /// there
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
-    /// The image's name in the document; without it, the name it has in the registry, the layout or the archive
+    /// The image's name in the document; without it, the name it has in the registry, the layout or
+    /// the archive
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Which files are listed beside the packages, each with its SHA-1
     #[arg(long, value_enum, default_value_t = Files::None)]
     pub files: Files,
-    /// Who supplies the image, for the document; without it, the vendor that the image's labels name
+    /// Who supplies the image, for the document; without it, the vendor that the image's labels
+    /// name
     #[arg(long, value_name = "NAME")]
     pub supplier: Option<String>,
     /// Layers that are read at once; without it, as many as there are processors
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
-    /// A path, if there is such a file or directory, or else a name in a registry: name:tag, name@sha256:…, name for name:latest
+    /// A path, if there is such a file or directory, or else a name in a registry: name:tag,
+    /// name@sha256:…, name for name:latest
     #[arg(value_name = "IMAGE", required = true)]
     pub image: Option<Subject>,
 }
@@ -141,7 +145,9 @@ impl FromStr for Subject {
             ("dir", 'd'),
         ];
         for (word, kind) in forced {
-            let Some(rest) = text.strip_prefix(word).and_then(|rest| rest.strip_prefix(':')) else { continue };
+            let Some(rest) = text.strip_prefix(word).and_then(|rest| rest.strip_prefix(':')) else {
+                continue;
+            };
             return match kind {
                 // `docker://name` is how skopeo calls it; `docker:27` is an image.
                 '/' if word == "docker" && !rest.starts_with("//") => break,
@@ -170,7 +176,9 @@ fn is_layout(path: &Path) -> bool {
 fn split(text: &str) -> (PathBuf, Option<String>) {
     let colons = text.match_indices(':').map(|(at, _)| at);
     let parts = colons.filter_map(|at| Some((text.get(..at)?, text.get(at + 1..)?)));
-    match parts.into_iter().find(|(path, name)| !Path::new(text).exists() && !name.is_empty() && Path::new(path).exists()) {
+    match parts.into_iter().find(|(path, name)| {
+        !Path::new(text).exists() && !name.is_empty() && Path::new(path).exists()
+    }) {
         Some((path, name)) => (path.into(), Some(name.to_owned())),
         None => (text.into(), None),
     }
@@ -185,7 +193,10 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let epoch = sboms::epoch(env)?;
     let how = How {
         platform: arguments.platform.clone(),
-        cache: arguments.cache.clone().map(|folder| Cache::new(folder).with_files(arguments.files == Files::Owned)),
+        cache: arguments
+            .cache
+            .clone()
+            .map(|folder| Cache::new(folder).with_files(arguments.files == Files::Owned)),
         files: arguments.files == Files::Owned,
         threads: arguments.threads.map_or_else(image::threads, usize::from),
     };
@@ -204,12 +215,19 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     std::mem::forget(catalog);
     match &arguments.output {
         Some(file) => {
-            files::write_named(file, format!("{text}\n").as_bytes())
-                .remedied()
-                .with_context(|| format!("no sbom was written: `{}` cannot be written", file.display()))?;
-            report.say(&format!("{} in {}: {} bytes", super::release::plural(packages, "package"), file.display(), text.len() + 1));
+            files::write_named(file, format!("{text}\n").as_bytes()).remedied().with_context(
+                || format!("no sbom was written: `{}` cannot be written", file.display()),
+            )?;
+            report.say(&format!(
+                "{} in {}: {} bytes",
+                super::release::plural(packages, "package"),
+                file.display(),
+                text.len() + 1
+            ));
         }
-        None if arguments.format == Format::Table => report.answer(&text.lines().map(str::to_owned).collect::<Vec<_>>()),
+        None if arguments.format == Format::Table => {
+            report.answer(&text.lines().map(str::to_owned).collect::<Vec<_>>())
+        }
         None => report.json(&text),
     }
     Ok(())
@@ -231,7 +249,12 @@ impl How {
     }
 
     /// The catalog of these layers; called where threads may wait.
-    fn catalog(&self, layers: Vec<Blob>, blobs: &dyn layers::Blobs, progress: &Progress) -> anyhow::Result<Catalog> {
+    fn catalog(
+        &self,
+        layers: Vec<Blob>,
+        blobs: &dyn layers::Blobs,
+        progress: &Progress,
+    ) -> anyhow::Result<Catalog> {
         progress.expect(&layers);
         let reading = layers::Reading {
             blobs,
@@ -247,7 +270,12 @@ impl How {
 }
 
 /// What an image holds, wherever it is, and what is known about it.
-async fn of(subject: &Subject, how: &How, env: &Environment, report: &Report) -> anyhow::Result<(Catalog, About)> {
+async fn of(
+    subject: &Subject,
+    how: &How,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<(Catalog, About)> {
     match subject {
         Subject::Registry(wanted) => {
             let (registry, image) = found(wanted, env).await?;
@@ -260,7 +288,12 @@ async fn of(subject: &Subject, how: &How, env: &Environment, report: &Report) ->
 }
 
 /// The catalog of an image in a registry, for one platform, and what is known about it.
-async fn of_image(registry: &Registry, image: &ImageRef, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
+async fn of_image(
+    registry: &Registry,
+    image: &ImageRef,
+    how: &How,
+    report: &Report,
+) -> anyhow::Result<(Catalog, About)> {
     let (how, name, digest) = (how.clone(), image.repository.to_string(), image.digest.clone());
     let progress = Arc::new(Progress::default());
     let watched = progress.clone();
@@ -283,14 +316,24 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
         Wanted::Tag(repository, _) => repository,
     };
     let context = Context::new(env);
-    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &context, token: None };
-    let registry =
-        Registry::new(crate::verbs::release::line(&context.network)?, login::stored_credentials(&asked).context("no sbom was written")?);
+    let asked = Asked {
+        logins: &[],
+        images: std::slice::from_ref(repository),
+        env,
+        context: &context,
+        token: None,
+    };
+    let registry = Registry::new(
+        crate::verbs::release::line(&context.network)?,
+        login::stored_credentials(&asked).context("no sbom was written")?,
+    );
     let image = match wanted {
         Wanted::Digest(image) => image.clone(),
         Wanted::Tag(repository, tag) => {
-            let named = registry.tagged(repository, tag).await.remedied().context("no sbom was written")?;
-            let named = named.with_context(|| format!("no sbom was written: there is no `{repository}:{tag}`"));
+            let named =
+                registry.tagged(repository, tag).await.remedied().context("no sbom was written")?;
+            let named = named
+                .with_context(|| format!("no sbom was written: there is no `{repository}:{tag}`"));
             let named = named.hint("a path on this machine is looked at only if it exists; see `supply-action sbom --help`")?;
             repository.at(&named.descriptor.digest)
         }
@@ -298,7 +341,11 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
     Ok((registry, image))
 }
 
-async fn of_local(subject: Subject, how: &How, report: &Report) -> anyhow::Result<(Catalog, About)> {
+async fn of_local(
+    subject: Subject,
+    how: &How,
+    report: &Report,
+) -> anyhow::Result<(Catalog, About)> {
     let how = how.clone();
     let progress = Arc::new(Progress::default());
     let watched = progress.clone();
@@ -309,24 +356,45 @@ async fn of_local(subject: Subject, how: &How, report: &Report) -> anyhow::Resul
     .await
 }
 
-fn read_local(subject: &Subject, how: &How, progress: &Progress) -> anyhow::Result<(Catalog, About)> {
+fn read_local(
+    subject: &Subject,
+    how: &How,
+    progress: &Progress,
+) -> anyhow::Result<(Catalog, About)> {
     match subject {
-        Subject::Layout(path, name) => saved(image::layout(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress),
-        Subject::Archive(path, name) => saved(image::archive(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress),
+        Subject::Layout(path, name) => {
+            saved(image::layout(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress)
+        }
+        Subject::Archive(path, name) => saved(
+            image::archive(path, name.as_deref(), how.wanted().as_ref())?,
+            path,
+            how,
+            progress,
+        ),
         Subject::Directory(path) => {
             let catalog = Catalog::with(&Rootfs::new(path), how.files)?;
-            let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-            let about = About { name: stem(path), created: newest.unwrap_or_default(), ..About::default() };
+            let newest =
+                catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+            let about =
+                About { name: stem(path), created: newest.unwrap_or_default(), ..About::default() };
             Ok((catalog, about))
         }
-        Subject::Registry(_) => anyhow::bail!("no sbom was written: a registry is not on this machine"),
+        Subject::Registry(_) => {
+            anyhow::bail!("no sbom was written: a registry is not on this machine")
+        }
     }
 }
 
-fn saved(local: Local, path: &Path, how: &How, progress: &Progress) -> anyhow::Result<(Catalog, About)> {
+fn saved(
+    local: Local,
+    path: &Path,
+    how: &How,
+    progress: &Progress,
+) -> anyhow::Result<(Catalog, About)> {
     let catalog = how.catalog(local.image.layers.clone(), &local, progress)?;
     // A name alone, such as `latest`, tells less than the file does.
-    let name = local.name.filter(|name| name.contains('/')).map(|name| repository_of(&name).to_owned());
+    let name =
+        local.name.filter(|name| name.contains('/')).map(|name| repository_of(&name).to_owned());
     Ok((catalog, local.image.about(name.unwrap_or_else(|| stem(path)))))
 }
 
@@ -372,15 +440,20 @@ mod tests {
         check("debian:12", "registry");
         check("docker:27", "registry");
         check("docker://ghcr.io/o/app", "registry");
-        check("registry:localhost:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000000", "registry");
+        check(
+            "registry:localhost:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "registry",
+        );
         check("./none", "`./none` is not there");
     }
 
     #[test]
     fn a_name_loses_its_tag() {
-        for (name, expected) in
-            [("ghcr.io/o/app:v1", "ghcr.io/o/app"), ("localhost:5000/app", "localhost:5000/app"), ("a/b@sha256:00", "a/b")]
-        {
+        for (name, expected) in [
+            ("ghcr.io/o/app:v1", "ghcr.io/o/app"),
+            ("localhost:5000/app", "localhost:5000/app"),
+            ("a/b@sha256:00", "a/b"),
+        ] {
             assert_eq!(repository_of(name), expected);
         }
     }

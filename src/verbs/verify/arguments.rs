@@ -8,7 +8,9 @@ use clap::{ArgGroup, Args};
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::oci::Allowed;
 use crate::verify::policy::{Format, Need, Part, Requirements};
-use crate::verify::signer::{RepositoryId, Runner, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger};
+use crate::verify::signer::{
+    RepositoryId, Runner, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger,
+};
 
 /// What `verify` is asked.
 #[derive(Debug, Args)]
@@ -19,7 +21,8 @@ use crate::verify::signer::{RepositoryId, Runner, SourceCommit, SourceRef, Sourc
 )]
 pub struct Arguments {
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Who must have signed every part, exactly: a workflow as https://github.com/OWNER/REPO/PATH@REF, or an e-mail address
+    /// Who must have signed every part, exactly: a workflow as
+    /// https://github.com/OWNER/REPO/PATH@REF, or an e-mail address
     #[arg(long, value_name = "ID", group = "signer")]
     pub certificate_identity: Option<String>,
     /// As --certificate-identity, as a pattern for the whole of it (we put ^(?:…)$ around)
@@ -28,20 +31,22 @@ pub struct Arguments {
     /// The signer's public key in PEM, in place of an identity
     #[arg(long, value_name = "PEM_FILE", group = "signer")]
     pub key: Option<PathBuf>,
-    /// Accept what the key signed without an entry in a transparency log: whoever ever had the key may have signed it, at any time and unseen
+    /// Accept what the key signed without an entry in a transparency log: whoever ever had the key
+    /// may have signed it, at any time and unseen
     #[arg(long, requires = "key", conflicts_with_all = ["certificate_identity", "certificate_identity_regexp", "repo"])]
     pub insecure_ignore_tlog: bool,
-    /// The repository whose image it is, as OWNER/NAME on github.com or as a URL: one of its workflows must have signed, in one of its
-    /// runs, and its server must have vouched for it. With an identity beside it, that one must have signed, in a run of this repository
+    /// The repository whose image it is, as OWNER/NAME on github.com or as a URL: one of its
+    /// workflows must have signed, in one of its runs, and its server must have vouched for it.
+    /// With an identity beside it, that one must have signed, in a run of this repository
     #[arg(short = 'R', long, value_name = "REPOSITORY", conflicts_with_all = ["key", "source_repository"])]
     pub repo: Option<SourceRepository>,
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Who must have vouched for the signer, exactly [default: https://token.actions.githubusercontent.com, or with --repo whoever does
-    /// so for its server]
+    /// Who must have vouched for the signer, exactly [default:
+    /// https://token.actions.githubusercontent.com, or with --repo whoever does so for its server]
     #[arg(long, value_name = "URL")]
     pub certificate_oidc_issuer: Option<String>,
-    /// The repository whose run must have signed, as OWNER/NAME on github.com or as a URL: demanded where the workflow that signed
-    /// is another repository's, as that signs for whoever calls it
+    /// The repository whose run must have signed, as OWNER/NAME on github.com or as a URL: demanded
+    /// where the workflow that signed is another repository's, as that signs for whoever calls it
     #[arg(long, value_name = "REPOSITORY", conflicts_with = "key")]
     pub source_repository: Option<SourceRepository>,
     /// The same by its number, which does not pass to another repository of the name
@@ -62,20 +67,23 @@ pub struct Arguments {
     /// Whom to believe; without it the public-good instance, as this program knows it
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
-    /// What a part must have, as PART=KIND,KIND: parts are index, platforms and attestations, kinds are signature, sbom (SPDX or CycloneDX),
-    /// provenance (SLSA, of version 1 or 0.2) or a predicate type
+    /// What a part must have, as PART=KIND,KIND: parts are index, platforms and attestations, kinds
+    /// are signature, sbom (SPDX or CycloneDX), provenance (SLSA, of version 1 or 0.2) or a
+    /// predicate type
     #[arg(long, value_name = "PART=KINDS", default_values = ["index=signature,provenance", "platforms=signature"])]
     pub require: Vec<Required>,
     /// A platform that must be there
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Vec<Platform>,
-    /// The formats in each of which everything must be, bundle or legacy; without it, each statement may be in either
+    /// The formats in each of which everything must be, bundle or legacy; without it, each
+    /// statement may be in either
     #[arg(long, value_delimiter = ',', value_name = "FORMATS")]
     pub signature_formats: Vec<Format>,
     /// Accept layers that name addresses outside of the registry, and say so
     #[arg(long)]
     pub allow_foreign_layers: bool,
-    /// Accept entries of the index of this artifact type, which are neither images nor attestations, and say so
+    /// Accept entries of the index of this artifact type, which are neither images nor
+    /// attestations, and say so
     #[arg(long, value_name = "TYPE")]
     pub allow_index_entries: Vec<String>,
     /// Reach the image's registry over plain HTTP
@@ -84,8 +92,8 @@ pub struct Arguments {
     /// Print what was found as JSON, for machines
     #[arg(long)]
     pub json: bool,
-    /// An image on disk in place of one in a registry: an OCI layout in a folder, as DIR, DIR:NAME or DIR@sha256:…, of which every blob is
-    /// hashed
+    /// An image on disk in place of one in a registry: an OCI layout in a folder, as DIR, DIR:NAME
+    /// or DIR@sha256:…, of which every blob is hashed
     #[arg(long, value_name = "DIR")]
     pub layout: Option<String>,
     /// The image: name@sha256:…, name:tag, or name for name:latest
@@ -133,9 +141,17 @@ impl Arguments {
     /// What is asked of each part. Both formats are read unless some are named.
     pub(super) fn requirements(&self) -> Requirements {
         let of = |part: Part| -> Vec<Need> {
-            self.require.iter().filter(|required| required.part == part).flat_map(|required| required.needs.clone()).collect()
+            self.require
+                .iter()
+                .filter(|required| required.part == part)
+                .flat_map(|required| required.needs.clone())
+                .collect()
         };
-        let formats = if self.signature_formats.is_empty() { &[Format::Bundle, Format::Legacy][..] } else { &self.signature_formats };
+        let formats = if self.signature_formats.is_empty() {
+            &[Format::Bundle, Format::Legacy][..]
+        } else {
+            &self.signature_formats
+        };
         Requirements {
             platforms: self.platform.clone(),
             index: of(Part::Index),
@@ -169,9 +185,15 @@ impl FromStr for Required {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (part, kinds) =
-            text.split_once('=').ok_or_else(|| format!("`{text}` is not PART=KINDS, such as `platforms=signature,sbom`"))?;
-        let needs = kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty()).map(str::parse).collect::<Result<_, _>>()?;
+        let (part, kinds) = text.split_once('=').ok_or_else(|| {
+            format!("`{text}` is not PART=KINDS, such as `platforms=signature,sbom`")
+        })?;
+        let needs = kinds
+            .split(',')
+            .map(str::trim)
+            .filter(|kind| !kind.is_empty())
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
         Ok(Self { part: part.trim().parse()?, needs, text: text.to_owned() })
     }
 }
@@ -204,12 +226,19 @@ impl FromStr for Wanted {
             // As everybody reads it: the digest says which image, and the tag what it was called.
             let (name, tag) = tagged(name);
             tag.map(str::parse::<Tag>).transpose().map_err(|error| error.to_string())?;
-            return format!("{name}@{digest}").parse().map(Self::Digest).map_err(|error: crate::image::ImageError| error.to_string());
+            return format!("{name}@{digest}")
+                .parse()
+                .map(Self::Digest)
+                .map_err(|error: crate::image::ImageError| error.to_string());
         }
         let (name, tag) = tagged(text);
         let tag = tag.unwrap_or("latest");
-        let name: Repository = name.parse().map_err(|error: crate::image::ImageError| error.to_string())?;
-        Ok(Self::Tag(name, tag.parse().map_err(|error: crate::image::ImageError| error.to_string())?))
+        let name: Repository =
+            name.parse().map_err(|error: crate::image::ImageError| error.to_string())?;
+        Ok(Self::Tag(
+            name,
+            tag.parse().map_err(|error: crate::image::ImageError| error.to_string())?,
+        ))
     }
 }
 
@@ -237,17 +266,34 @@ mod tests {
             };
             assert_eq!(named, read, "{text}");
         }
-        for text in ["", "[::1]:5000", "a:", "a:v1:v2", "a@sha256:00", &format!("a:v 1@{digest}"), &format!("a@{digest}@{digest}")] {
+        for text in [
+            "",
+            "[::1]:5000",
+            "a:",
+            "a:v1:v2",
+            "a@sha256:00",
+            &format!("a:v 1@{digest}"),
+            &format!("a@{digest}@{digest}"),
+        ] {
             assert!(text.parse::<Wanted>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn what_is_required_is_a_word_or_a_predicate_type() {
-        let required: Required = "platforms=signature, sbom,https://example.com/scan/v1".parse().unwrap();
+        let required: Required =
+            "platforms=signature, sbom,https://example.com/scan/v1".parse().unwrap();
         assert_eq!(required.needs.len(), 3);
-        assert!(required.needs[1].is_met_by("https://cyclonedx.org/bom") && required.needs[1].is_met_by("https://spdx.dev/Document/v2.3"));
-        for other in ["https://spdx.dev/DocumentX", "https://spdx.dev/Document/", "https://cyclonedx.org/bomb", "https://spdx.dev"] {
+        assert!(
+            required.needs[1].is_met_by("https://cyclonedx.org/bom")
+                && required.needs[1].is_met_by("https://spdx.dev/Document/v2.3")
+        );
+        for other in [
+            "https://spdx.dev/DocumentX",
+            "https://spdx.dev/Document/",
+            "https://cyclonedx.org/bomb",
+            "https://spdx.dev",
+        ] {
             assert!(!required.needs[1].is_met_by(other), "{other}");
         }
         for wrong in ["signature", "index=Signature", "images=signature", "index=sbom;provenance"] {

@@ -1,5 +1,5 @@
-//! `supply-action verify IMAGE`: the gate of the pipeline as a command, for any image in a registry. It only reads, and believes only what it
-//! fetched and hashed.
+//! `supply-action verify IMAGE`: the gate of the pipeline as a command, for any image in a
+//! registry. It only reads, and believes only what it fetched and hashed.
 
 mod arguments;
 mod told;
@@ -45,7 +45,11 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     }
 }
 
-async fn checked(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<Found> {
+async fn checked(
+    arguments: &Arguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<Found> {
     let Some(layout) = &arguments.layout else {
         let wanted = arguments.image.as_ref().context("nothing was verified: no image is named")?;
         return of_wanted(arguments, wanted, env, report).await;
@@ -57,15 +61,29 @@ async fn checked(arguments: &Arguments, env: &Environment, report: &Report) -> a
 }
 
 /// An image on disk: as one in a registry, and every blob of it.
-async fn of_layout(arguments: &Arguments, served: &ServedLayout, env: &Environment, report: &Report) -> anyhow::Result<Found> {
-    let mut found = of_wanted(arguments, &Wanted::Digest(served.image.clone()), env, report).await?;
+async fn of_layout(
+    arguments: &Arguments,
+    served: &ServedLayout,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<Found> {
+    let mut found =
+        of_wanted(arguments, &Wanted::Digest(served.image.clone()), env, report).await?;
     let registry = Registry::new(line(&Context::new(env).network)?, Credentials::default());
-    let blobs = served.whole(&registry).await.with_context(|| format!("`{}` is not verified", served.shown))?;
+    let blobs = served
+        .whole(&registry)
+        .await
+        .with_context(|| format!("`{}` is not verified", served.shown))?;
     found.layout = Some(Layout { shown: served.shown.clone(), blobs });
     Ok(found)
 }
 
-async fn of_wanted(arguments: &Arguments, wanted: &Wanted, env: &Environment, report: &Report) -> anyhow::Result<Found> {
+async fn of_wanted(
+    arguments: &Arguments,
+    wanted: &Wanted,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<Found> {
     let whose = Whose::of(arguments)?;
     let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
     let verifier = if arguments.insecure_ignore_tlog { verifier.ignoring_logs() } else { verifier };
@@ -74,50 +92,95 @@ async fn of_wanted(arguments: &Arguments, wanted: &Wanted, env: &Environment, re
     if arguments.allow_http_registry {
         context.network.plain = Plain::of([repository.registry().to_owned()]);
     }
-    let asked = Asked { logins: &[], images: std::slice::from_ref(repository), env, context: &context, token: None };
-    let credentials = login::stored_credentials(&asked).map_err(told::unknown).context("nothing was verified")?;
+    let asked = Asked {
+        logins: &[],
+        images: std::slice::from_ref(repository),
+        env,
+        context: &context,
+        token: None,
+    };
+    let credentials =
+        login::stored_credentials(&asked).map_err(told::unknown).context("nothing was verified")?;
     let registry = Registry::new(line(&context.network)?, credentials);
     let image = match wanted {
         Wanted::Digest(image) => image.clone(),
         Wanted::Tag(repository, tag) => named(&registry, repository, tag).await?,
     };
     let not_verified = || format!("`{image}` is not verified");
-    let whole = if arguments.signature_formats.is_empty() { verify::Wanted::WhatCanBeRead } else { verify::Wanted::All };
-    let carried = Carried::read(&registry, &verifier, &image, &arguments.requirements(), whose.key(), whole).await;
+    let whole = if arguments.signature_formats.is_empty() {
+        verify::Wanted::WhatCanBeRead
+    } else {
+        verify::Wanted::All
+    };
+    let carried =
+        Carried::read(&registry, &verifier, &image, &arguments.requirements(), whose.key(), whole)
+            .await;
     say_elsewhere(&registry, report).await;
     let carried = carried.with_context(not_verified)?;
     judged(arguments, &whose, &registry, carried).await.with_context(not_verified)
 }
 
 /// What a tag names now.
-async fn named(registry: &Registry, repository: &Repository, tag: &Tag) -> anyhow::Result<ImageRef> {
-    let named = registry.tagged(repository, tag).await.remedied().context("nothing was verified")?;
-    let named = named.with_context(|| format!("nothing was verified: there is no `{repository}:{tag}`"))?;
+async fn named(
+    registry: &Registry,
+    repository: &Repository,
+    tag: &Tag,
+) -> anyhow::Result<ImageRef> {
+    let named =
+        registry.tagged(repository, tag).await.remedied().context("nothing was verified")?;
+    let named =
+        named.with_context(|| format!("nothing was verified: there is no `{repository}:{tag}`"))?;
     Ok(repository.at(&named.descriptor.digest))
 }
 
 /// Every part must be by one signer, so each who may be is tried for the whole image.
-async fn judged(arguments: &Arguments, whose: &Whose, registry: &Registry, mut carried: Carried) -> anyhow::Result<Found> {
+async fn judged(
+    arguments: &Arguments,
+    whose: &Whose,
+    registry: &Registry,
+    mut carried: Carried,
+) -> anyhow::Result<Found> {
     let claims = carried.claims();
-    let policy = |signer| Policy { signer: SignerPolicy { signer, source: arguments.source() }, requirements: arguments.requirements() };
-    let among = if arguments.signature_formats.is_empty() { Among::Any } else { Among::Each(&arguments.signature_formats) };
+    let policy = |signer| Policy {
+        signer: SignerPolicy { signer, source: arguments.source() },
+        requirements: arguments.requirements(),
+    };
+    let among = if arguments.signature_formats.is_empty() {
+        Among::Any
+    } else {
+        Among::Each(&arguments.signature_formats)
+    };
     let mut refused: Option<(Policy, Reasons)> = None;
     for signer in whose.signers(&claims) {
         let policy = policy(signer);
         match carried.judged(&policy, among) {
             Ok(evidence) => {
                 let formats = told::formats(arguments, &carried, &policy);
-                let (artifact, ignores_log) = (carried.artifact().map(str::to_owned), arguments.insecure_ignore_tlog);
-                return Ok(Found { image: carried.verified(evidence)?, formats, ignores_log, artifact, layout: None });
+                let (artifact, ignores_log) =
+                    (carried.artifact().map(str::to_owned), arguments.insecure_ignore_tlog);
+                return Ok(Found {
+                    image: carried.verified(evidence)?,
+                    formats,
+                    ignores_log,
+                    artifact,
+                    layout: None,
+                });
             }
             // Who lacks least is most likely who was meant.
-            Err(reasons) if refused.as_ref().is_none_or(|(_, known)| reasons.parts() < known.parts()) => refused = Some((policy, reasons)),
+            Err(reasons)
+                if refused.as_ref().is_none_or(|(_, known)| reasons.parts() < known.parts()) =>
+            {
+                refused = Some((policy, reasons))
+            }
             Err(_) => {}
         }
     }
     if let Some((format, error)) = carried.unread() {
-        return Err(error.context(format!("what it has as {} could not be read", told::name(format))));
+        return Err(
+            error.context(format!("what it has as {} could not be read", told::name(format)))
+        );
     }
     let unsigned = carried.unsigned(registry).await;
-    Err(told::Refusal { whose, claims: &claims, carried: &carried, refused, unsigned: &unsigned }.error())
+    Err(told::Refusal { whose, claims: &claims, carried: &carried, refused, unsigned: &unsigned }
+        .error())
 }

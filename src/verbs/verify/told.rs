@@ -1,4 +1,5 @@
-//! What `verify` found, or why it refuses and what the person who verifies can do → text and JSON. It never speaks to who publishes.
+//! What `verify` found, or why it refuses and what the person who verifies can do → text and JSON.
+//! It never speaks to who publishes.
 
 use serde_json::{Value, json};
 
@@ -30,13 +31,22 @@ pub(super) struct Layout {
 }
 
 /// Of each format that was read why it is not enough by itself.
-pub(super) fn formats(arguments: &Arguments, carried: &Carried, policy: &Policy) -> Vec<(Format, Option<String>)> {
+pub(super) fn formats(
+    arguments: &Arguments,
+    carried: &Carried,
+    policy: &Policy,
+) -> Vec<(Format, Option<String>)> {
     let of = |format: Format| {
         if !arguments.signature_formats.is_empty() {
             return (format, None);
         }
         let unread = || carried.why_unread(format).map(|why| format!("could not be read: {why}"));
-        (format, unread().or_else(|| carried.judged(policy, Among::Each(&[format])).err().map(|reasons| reasons.text())))
+        (
+            format,
+            unread().or_else(|| {
+                carried.judged(policy, Among::Each(&[format])).err().map(|reasons| reasons.text())
+            }),
+        )
     };
     policy.requirements.formats.iter().copied().map(of).collect()
 }
@@ -57,7 +67,9 @@ impl Found {
 
     /// What was verified: an image in a registry, or one on disk.
     fn shown(&self) -> String {
-        self.layout.as_ref().map_or_else(|| self.image.image().to_string(), |layout| layout.shown.clone())
+        self.layout
+            .as_ref()
+            .map_or_else(|| self.image.image().to_string(), |layout| layout.shown.clone())
     }
 
     pub(super) fn json(&self) -> Value {
@@ -65,7 +77,10 @@ impl Found {
             .formats
             .iter()
             .filter_map(|(format, why)| {
-                Some((json!(format).as_str()?.to_owned(), why.as_ref().map_or(json!("verified"), |why| json!(why))))
+                Some((
+                    json!(format).as_str()?.to_owned(),
+                    why.as_ref().map_or(json!("verified"), |why| json!(why)),
+                ))
             })
             .collect();
         let evidence = self.image.evidence();
@@ -78,14 +93,21 @@ impl Found {
 
     pub(super) fn lines(&self) -> Vec<String> {
         let evidence = self.image.evidence();
-        let mut lines = vec![format!("verified   {}", self.shown()), format!("signed by  {}", evidence.signer)];
-        lines.extend(self.layout.as_ref().map(|layout| format!("layout     every one of its {} blobs hashes to its digest", layout.blobs)));
+        let mut lines =
+            vec![format!("verified   {}", self.shown()), format!("signed by  {}", evidence.signer)];
+        lines.extend(self.layout.as_ref().map(|layout| {
+            format!("layout     every one of its {} blobs hashes to its digest", layout.blobs)
+        }));
         lines.extend(self.artifact.as_ref().map(|kind| format!("artifact   {kind}, and no image")));
         if let Signer::Keyless { issuer, .. } = &evidence.signer {
             lines.push(format!("issuer     {issuer}"));
         }
         for source in &evidence.sources {
-            lines.extend(said(source, evidence).into_iter().map(|(name, value)| format!("{name:<10} {value}")));
+            lines.extend(
+                said(source, evidence)
+                    .into_iter()
+                    .map(|(name, value)| format!("{name:<10} {value}")),
+            );
         }
         for (format, why) in &self.formats {
             let name = if *format == Format::Bundle { "bundles" } else { "legacy" };
@@ -95,7 +117,10 @@ impl Found {
             lines.push("together   verified: what one format lacks, the other has".to_owned());
         }
         if self.ignores_log && self.unlogged() > 0 {
-            lines.push(format!("no log     {} without an entry in a log, as was asked for", self.unlogged()));
+            lines.push(format!(
+                "no log     {} without an entry in a log, as was asked for",
+                self.unlogged()
+            ));
         }
         lines.extend(self.image.told().iter().map(|told| format!("allowed    {told}")));
         lines.push(String::new());
@@ -120,11 +145,20 @@ impl Refusal<'_> {
         let inventory = self.carried.inventory(self.unsigned);
         let message = match &self.refused {
             Some((_, reasons)) => format!("{}; {inventory}", reasons.text()),
-            None if self.claims.is_empty() => format!("no signature is by {}; {inventory}", self.whose),
+            None if self.claims.is_empty() => {
+                format!("no signature is by {}; {inventory}", self.whose)
+            }
             None => {
-                let claims: Vec<String> =
-                    self.claims.iter().map(|Claim { identity, issuer, .. }| format!("`{identity}` ({issuer})")).collect();
-                format!("no signature is by {}; it claims to be by {}", self.whose, claims.join(", "))
+                let claims: Vec<String> = self
+                    .claims
+                    .iter()
+                    .map(|Claim { identity, issuer, .. }| format!("`{identity}` ({issuer})"))
+                    .collect();
+                format!(
+                    "no signature is by {}; it claims to be by {}",
+                    self.whose,
+                    claims.join(", ")
+                )
             }
         };
         self.hints().into_iter().rev().fold(anyhow::anyhow!(message), error::with_hint)
@@ -140,13 +174,23 @@ impl Refusal<'_> {
             hints.extend_from_slice(reasons.remedies());
             let has = self.carried.has_for(policy);
             if !has.is_empty() {
-                let asks: Vec<String> =
-                    has.iter().map(|(part, kinds)| format!("--require {}={}", part_name(*part), kinds.join(","))).collect();
-                hints.push(format!("if what it has is enough for you, ask for that: {}", asks.join(" ")));
+                let asks: Vec<String> = has
+                    .iter()
+                    .map(|(part, kinds)| {
+                        format!("--require {}={}", part_name(*part), kinds.join(","))
+                    })
+                    .collect();
+                hints.push(format!(
+                    "if what it has is enough for you, ask for that: {}",
+                    asks.join(" ")
+                ));
             }
         }
         if self.carried.wants_key() && self.whose.key().is_none() {
-            hints.push("a key signed something of it: give its public half with `--key cosign.pub`".to_owned());
+            hints.push(
+                "a key signed something of it: give its public half with `--key cosign.pub`"
+                    .to_owned(),
+            );
         }
         if self.carried.wants_no_log() {
             hints.push(
@@ -185,16 +229,23 @@ fn part_name(part: Part) -> &'static str {
 /// A failure that leaves open whether the image is verified.
 pub(super) fn unknown(error: anyhow::Error) -> anyhow::Error {
     let hints = error::hints(&error);
-    let told = anyhow::Error::new(WithExit { code: exit::UNKNOWN, message: error::message(&error) });
+    let told =
+        anyhow::Error::new(WithExit { code: exit::UNKNOWN, message: error::message(&error) });
     hints.into_iter().rev().fold(told, error::with_hint)
 }
 
-/// A failure as somebody is told who only reads. Where the registry gave no answer, nothing was found out.
+/// A failure as somebody is told who only reads. Where the registry gave no answer, nothing was
+/// found out.
 pub(super) fn for_reader(error: anyhow::Error) -> anyhow::Error {
-    let Some(cause) = error.chain().find_map(|link| link.downcast_ref::<RegistryError>()) else { return error };
+    let Some(cause) = error.chain().find_map(|link| link.downcast_ref::<RegistryError>()) else {
+        return error;
+    };
     let message = error::message(&error);
     let told = if cause.is_no_answer() {
-        anyhow::Error::new(WithExit { code: exit::UNKNOWN, message: format!("it could not be found out: {message}") })
+        anyhow::Error::new(WithExit {
+            code: exit::UNKNOWN,
+            message: format!("it could not be found out: {message}"),
+        })
     } else {
         anyhow::anyhow!(message)
     };

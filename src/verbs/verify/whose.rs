@@ -1,4 +1,5 @@
-//! Whose signature is asked for, and who of those that signed an image it may be. Pure but for the key, which is read from its file.
+//! Whose signature is asked for, and who of those that signed an image it may be. Pure but for the
+//! key, which is read from its file.
 
 use sigstore_types::DerPublicKey;
 
@@ -34,7 +35,11 @@ impl Whose {
         if let Some(file) = &arguments.key {
             return Ok(Self::Key(crate::verbs::verify_bundle::public_key(file)?));
         }
-        let name = match (&arguments.certificate_identity, &arguments.certificate_identity_regexp, &arguments.repo) {
+        let name = match (
+            &arguments.certificate_identity,
+            &arguments.certificate_identity_regexp,
+            &arguments.repo,
+        ) {
             (Some(identity), ..) => Name::Exact(identity.clone()),
             (None, None, Some(repository)) => Name::WorkflowOf(repository.clone()),
             (None, pattern, _) => {
@@ -65,11 +70,21 @@ impl Whose {
                 vec![Signer::Keyless { identity: identity.clone(), issuer: issuer.clone() }]
             }
             Self::Name { name, issuer } => {
-                let meant = claims.iter().filter(|claim| claim.issuer == *issuer && name.is(&claim.identity));
+                let meant = claims
+                    .iter()
+                    .filter(|claim| claim.issuer == *issuer && name.is(&claim.identity));
                 // Who signed nothing that holds makes no image pass; one of them tells why.
-                let (holding, others): (Vec<&Claim>, Vec<&Claim>) = meant.partition(|claim| claim.holds);
-                let tried = if holding.is_empty() { others.into_iter().take(1).collect() } else { holding };
-                tried.into_iter().map(|claim| Signer::Keyless { identity: claim.identity.clone(), issuer: issuer.clone() }).collect()
+                let (holding, others): (Vec<&Claim>, Vec<&Claim>) =
+                    meant.partition(|claim| claim.holds);
+                let tried =
+                    if holding.is_empty() { others.into_iter().take(1).collect() } else { holding };
+                tried
+                    .into_iter()
+                    .map(|claim| Signer::Keyless {
+                        identity: claim.identity.clone(),
+                        issuer: issuer.clone(),
+                    })
+                    .collect()
             }
         }
     }
@@ -93,7 +108,9 @@ impl Name {
         match self {
             Self::Exact(wanted) => wanted == identity,
             Self::Pattern(pattern) => pattern.matches(identity),
-            Self::WorkflowOf(repository) => repository_of_workflow(identity).is_some_and(|of| repository.is(of)),
+            Self::WorkflowOf(repository) => {
+                repository_of_workflow(identity).is_some_and(|of| repository.is(of))
+            }
         }
     }
 }
@@ -107,10 +124,15 @@ impl std::fmt::Display for Whose {
                 Name::Pattern(pattern) => {
                     // As it was given: what stands around it is ours.
                     let pattern = pattern.to_string();
-                    let given = pattern.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$")).unwrap_or(&pattern);
+                    let given = pattern
+                        .strip_prefix("^(?:")
+                        .and_then(|rest| rest.strip_suffix(")$"))
+                        .unwrap_or(&pattern);
                     write!(formatter, "`{given}` of `{issuer}`")
                 }
-                Name::WorkflowOf(repository) => write!(formatter, "a workflow of `{repository}`, of `{issuer}`"),
+                Name::WorkflowOf(repository) => {
+                    write!(formatter, "a workflow of `{repository}`, of `{issuer}`")
+                }
             },
         }
     }
@@ -138,12 +160,18 @@ mod tests {
     }
 
     fn of(repository: &str) -> Whose {
-        Whose::Name { name: Name::WorkflowOf(repository.parse().unwrap()), issuer: ISSUER.to_owned() }
+        Whose::Name {
+            name: Name::WorkflowOf(repository.parse().unwrap()),
+            issuer: ISSUER.to_owned(),
+        }
     }
 
     #[test]
     fn a_repository_stands_for_all_its_workflows_and_for_no_others() {
-        let ours = ["Octo/App/.github/workflows/release.yml@refs/tags/v1", "octo/app/.github/workflows/x.yml@refs/heads/main"];
+        let ours = [
+            "Octo/App/.github/workflows/release.yml@refs/tags/v1",
+            "octo/app/.github/workflows/x.yml@refs/heads/main",
+        ];
         let others = [
             "octo/app2/.github/workflows/release.yml@refs/tags/v1",
             "octo/app-evil/.github/workflows/release.yml@refs/tags/v1",
@@ -160,19 +188,34 @@ mod tests {
         }
         for (identity, issuer) in [
             ("https://git.example.com/octo/app/.github/workflows/x.yml@refs/heads/main", ISSUER),
-            ("https://github.com/octo/app/.github/workflows/x.yml@refs/heads/main", "https://git.example.com/_services/token"),
-            ("https://github.com/octo/app/.github/workflows/x.yml@refs/heads/main", "https://token.actions.githubusercontent.com/octo"),
+            (
+                "https://github.com/octo/app/.github/workflows/x.yml@refs/heads/main",
+                "https://git.example.com/_services/token",
+            ),
+            (
+                "https://github.com/octo/app/.github/workflows/x.yml@refs/heads/main",
+                "https://token.actions.githubusercontent.com/octo",
+            ),
             ("octo/app", ISSUER),
         ] {
-            assert!(of("octo/app").signers(&[claim(identity, issuer, true)]).is_empty(), "{identity}");
+            assert!(
+                of("octo/app").signers(&[claim(identity, issuer, true)]).is_empty(),
+                "{identity}"
+            );
         }
     }
 
     #[test]
     fn only_an_issuer_that_really_vouched_is_named() {
         let identity = "https://github.com/octo/app/.github/workflows/x.yml@refs/heads/main";
-        let (own, enterprise) = (claim(identity, ISSUER, true), claim(identity, "https://i/octo", true));
-        let claims = [own, enterprise, claim(identity, "https://claimed", false), claim("https://x", "https://i/x", true)];
+        let (own, enterprise) =
+            (claim(identity, ISSUER, true), claim(identity, "https://i/octo", true));
+        let claims = [
+            own,
+            enterprise,
+            claim(identity, "https://claimed", false),
+            claim("https://x", "https://i/x", true),
+        ];
         assert_eq!(of("octo/app").other_issuers(&claims), ["https://i/octo"]);
     }
 
@@ -185,7 +228,11 @@ mod tests {
             ("https://git.example.com/octo/app", Some("https://git.example.com/_services/token")),
             ("http://git.example.com/octo/app", None),
         ] {
-            assert_eq!(issuer_of(&repository.parse().unwrap()).ok().as_deref(), issuer, "{repository}");
+            assert_eq!(
+                issuer_of(&repository.parse().unwrap()).ok().as_deref(),
+                issuer,
+                "{repository}"
+            );
         }
     }
 }

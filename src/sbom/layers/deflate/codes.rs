@@ -1,5 +1,6 @@
-//! Huffman codes of a block as tables, one look into which says what comes next and how many bits it takes. It never accepts a code that gives bits two
-//! meanings, or leaves some without one where zlib does not.
+//! Huffman codes of a block as tables, one look into which says what comes next and how many bits
+//! it takes. It never accepts a code that gives bits two meanings, or leaves some without one where
+//! zlib does not.
 
 /// What a look into a table finds:
 ///
@@ -19,14 +20,16 @@ pub(super) const END: Entry = 1 << 13;
 /// Bits without a meaning.
 pub(super) const UNUSED: Entry = SPECIAL | 1;
 
-/// Bits of the first look. With fewer, more codes need a second one; with more, the tables leave the first cache.
+/// Bits of the first look. With fewer, more codes need a second one; with more, the tables leave
+/// the first cache.
 pub(super) const LITERAL_BITS: u32 = 11;
 pub(super) const DISTANCE_BITS: u32 = 9;
 pub(super) const LENGTH_BITS: u32 = 7;
 const LITERALS: usize = 1 << LITERAL_BITS;
 const DISTANCES: usize = 1 << DISTANCE_BITS;
 const LONGEST: usize = 15;
-/// Two codes at least begin with the same bits where they are longer than the first look, and all of them may need as many bits as the longest.
+/// Two codes at least begin with the same bits where they are longer than the first look, and all
+/// of them may need as many bits as the longest.
 const LONGER_LITERALS: usize = (288 / 2) << (LONGEST as u32 - LITERAL_BITS);
 const LONGER_DISTANCES: usize = (32 / 2) << (LONGEST as u32 - DISTANCE_BITS);
 
@@ -37,7 +40,10 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new() -> Self {
-        Self { literals: [UNUSED; LITERALS + LONGER_LITERALS], distances: [UNUSED; DISTANCES + LONGER_DISTANCES] }
+        Self {
+            literals: [UNUSED; LITERALS + LONGER_LITERALS],
+            distances: [UNUSED; DISTANCES + LONGER_DISTANCES],
+        }
     }
 
     #[inline(always)]
@@ -73,7 +79,8 @@ impl Tables {
 /// Of the code that lengths of codes are in, none of which is longer than the look.
 pub(super) fn of_lengths(lengths: &[u8; 19]) -> Option<[Entry; 1 << LENGTH_BITS]> {
     if lengths.iter().all(|length| *length == 0) {
-        // As zlib has it: each bit is a length of none. No block comes of it, but the end may come first.
+        // As zlib has it: each bit is a length of none. No block comes of it, but the end may come
+        // first.
         return Some([1; 1 << LENGTH_BITS]);
     }
     let mut table = [UNUSED; 1 << LENGTH_BITS];
@@ -124,7 +131,8 @@ static OF_LENGTHS: [Entry; 19] = {
     all
 };
 
-/// Symbols in the order of their codes, how many codes have each length, and how many codes of the longest are left over.
+/// Symbols in the order of their codes, how many codes have each length, and how many codes of the
+/// longest are left over.
 struct Sorted {
     symbols: [u16; 320],
     counts: [u16; LONGEST + 1],
@@ -168,8 +176,15 @@ impl Sorted {
     }
 }
 
-/// Codes are read from their first bit on, which is the lowest of the bits that are looked at: so they are counted up from the other end.
-fn set(table: &mut [Entry], root: u32, meanings: &[Entry], lengths: &[u8], may_be_one: bool) -> bool {
+/// Codes are read from their first bit on, which is the lowest of the bits that are looked at: so
+/// they are counted up from the other end.
+fn set(
+    table: &mut [Entry],
+    root: u32,
+    meanings: &[Entry],
+    lengths: &[u8],
+    may_be_one: bool,
+) -> bool {
     let Some(sorted) = Sorted::new(lengths) else { return false };
     if !sorted.is_complete && (sorted.longest > 1 || !may_be_one) {
         return false;
@@ -211,7 +226,8 @@ fn set(table: &mut [Entry], root: u32, meanings: &[Entry], lengths: &[u8], may_b
             }
             let entry = entry(length);
             let places = table.get_mut(part..end).unwrap_or_default();
-            for place in places.iter_mut().skip(code >> root).step_by(1 << (length - root as usize)) {
+            for place in places.iter_mut().skip(code >> root).step_by(1 << (length - root as usize))
+            {
                 *place = entry;
             }
             code = after(code, length);

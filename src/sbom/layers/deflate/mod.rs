@@ -1,8 +1,10 @@
-//! What gzip compressed, member after member, checked against its CRC-32 and its size: into buffers that hold what may be repeated in front. It never
-//! panics, and never gives bytes that the format does not say.
+//! What gzip compressed, member after member, checked against its CRC-32 and its size: into buffers
+//! that hold what may be repeated in front. It never panics, and never gives bytes that the format
+//! does not say.
 //!
-//! Layers are mostly programs, whose literals take eight bits and more: so one look decodes one symbol, and what is spared are branches. It takes an
-//! eighth less time than zlib-rs through flate2, a third of that for the checksum, and inflating is most of what an SBOM costs.
+//! Layers are mostly programs, whose literals take eight bits and more: so one look decodes one
+//! symbol, and what is spared are branches. It takes an eighth less time than zlib-rs through
+//! flate2, a third of that for the checksum, and inflating is most of what an SBOM costs.
 //!
 //! Specification: <https://www.rfc-editor.org/rfc/rfc1951>, <https://www.rfc-editor.org/rfc/rfc1952>.
 
@@ -24,7 +26,8 @@ pub(super) const HISTORY: usize = 32 << 10;
 pub(super) const INPUT: usize = 128 << 10;
 /// From here on a buffer is full.
 const FULL: usize = HISTORY + (224 << 10);
-/// The longest repeat is of 258 bytes; what is copied in passing, and literals before it, are fewer than as many again.
+/// The longest repeat is of 258 bytes; what is copied in passing, and literals before it, are fewer
+/// than as many again.
 const WHOLE: usize = FULL + 512;
 /// No name or comment in a header is longer.
 const LONGEST_NAME: u32 = 65535;
@@ -137,7 +140,8 @@ impl<R: Read> Gzip<R> {
         self.source.into_reader()
     }
 
-    /// Puts what comes next into the buffer, and says how much it is; nothing at the end. Of damaged bytes, those before the damage come first.
+    /// Puts what comes next into the buffer, and says how much it is; nothing at the end. Of
+    /// damaged bytes, those before the damage come first.
     pub(super) fn fill(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         if let State::Broken(error) = &mut self.state {
             return Err(std::mem::replace(error, Damage::Before.into()));
@@ -308,7 +312,8 @@ impl<R: Read> Gzip<R> {
 
     fn set_dynamic(&mut self) -> io::Result<()> {
         let counts = self.source.take(14)? as usize;
-        let (literals, distances, codes) = ((counts & 31) + 257, (counts >> 5 & 31) + 1, (counts >> 10) + 4);
+        let (literals, distances, codes) =
+            ((counts & 31) + 257, (counts >> 5 & 31) + 1, (counts >> 10) + 4);
         if literals > 286 || distances > 30 {
             return Err(Damage::Lengths.into());
         }
@@ -333,13 +338,18 @@ impl<R: Read> Gzip<R> {
             if self.source.is_overrun() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let length = length.filter(|_| at + repeated <= literals + distances).ok_or(Damage::Lengths)?;
+            let length =
+                length.filter(|_| at + repeated <= literals + distances).ok_or(Damage::Lengths)?;
             lengths.get_mut(at..at + repeated).unwrap_or_default().fill(length);
             (at, last) = (at + repeated, Some(length));
         }
-        let (of_literals, of_distances) = lengths.get(..literals + distances).unwrap_or_default().split_at(literals);
+        let (of_literals, of_distances) =
+            lengths.get(..literals + distances).unwrap_or_default().split_at(literals);
         let has_end = lengths[256] != 0;
-        if !has_end || !self.tables.set_literals(of_literals) || !self.tables.set_distances(of_distances) {
+        if !has_end
+            || !self.tables.set_literals(of_literals)
+            || !self.tables.set_distances(of_distances)
+        {
             return Err(Damage::Lengths.into());
         }
         Ok(())

@@ -1,5 +1,6 @@
-//! Compressed bytes as bits, lowest first. It never reads on before what it has is used up, and never takes bits that are not there for data: behind the
-//! end come zeros, and that they were used is told.
+//! Compressed bytes as bits, lowest first. It never reads on before what it has is used up, and
+//! never takes bits that are not there for data: behind the end come zeros, and that they were used
+//! is told.
 
 use std::io::{self, Read};
 
@@ -12,7 +13,8 @@ const AHEAD: usize = 64;
 const KEPT: usize = 8;
 pub(super) const WHOLE: usize = INPUT + AHEAD;
 
-/// Bits that were taken out of the bytes. Those above `count` are the next ones as well, as far as there are any.
+/// Bits that were taken out of the bytes. Those above `count` are the next ones as well, as far as
+/// there are any.
 #[derive(Clone, Copy)]
 pub(super) struct Bits {
     pub(super) bits: u64,
@@ -23,7 +25,8 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    /// At least 56 bits afterwards, without a branch: whole bytes that were there already are read again.
+    /// At least 56 bits afterwards, without a branch: whole bytes that were there already are read
+    /// again.
     #[inline(always)]
     pub(super) fn refill(&mut self, bytes: &[u8; WHOLE]) {
         let word = match bytes.get(self.at..) {
@@ -55,13 +58,20 @@ pub(super) struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    /// `start` was read already; what does not fit is never left out, so it must be [`INPUT`] bytes at most.
+    /// `start` was read already; what does not fit is never left out, so it must be [`INPUT`] bytes
+    /// at most.
     pub(super) fn new(start: &[u8], reader: R) -> Self {
         let mut bytes = Box::new([0; WHOLE]);
         for (to, from) in bytes.iter_mut().zip(start) {
             *to = *from;
         }
-        Self { reader, bytes, taken: Bits { bits: 0, count: 0, at: 0 }, end: start.len().min(WHOLE), is_at_end: false }
+        Self {
+            reader,
+            bytes,
+            taken: Bits { bits: 0, count: 0, at: 0 },
+            end: start.len().min(WHOLE),
+            is_at_end: false,
+        }
     }
 
     pub(super) fn reader(&self) -> &R {
@@ -97,7 +107,8 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
-    /// What bits are of, and how far one may go on to take them without a look ahead; of the last, one at a time.
+    /// What bits are of, and how far one may go on to take them without a look ahead; of the last,
+    /// one at a time.
     pub(super) fn window(&self) -> (&[u8; WHOLE], usize) {
         let most = self.end.saturating_sub(AHEAD / 4);
         (&self.bytes, if self.is_at_end { most.max(self.taken.at) } else { most })
@@ -132,7 +143,8 @@ impl<R: Read> Source<R> {
 
     /// Leaves out the bits up to the next byte.
     pub(super) fn align(&mut self) {
-        self.taken = Bits { bits: 0, count: 0, at: self.taken.at.saturating_sub(self.taken.whole_bytes()) };
+        self.taken =
+            Bits { bits: 0, count: 0, at: self.taken.at.saturating_sub(self.taken.whole_bytes()) };
     }
 
     /// Whole bytes, as many as there are and fit; only between bytes.

@@ -1,5 +1,5 @@
-//! Literals and repeats of a block, one after another: where nearly all the time goes. It never writes behind the buffer, and never repeats what was
-//! not there.
+//! Literals and repeats of a block, one after another: where nearly all the time goes. It never
+//! writes behind the buffer, and never repeats what was not there.
 
 use std::io;
 
@@ -38,7 +38,8 @@ impl Output<'_> {
         }
     }
 
-    /// Copies more than asked for, so that it need not ask how much; what is too much is written over.
+    /// Copies more than asked for, so that it need not ask how much; what is too much is written
+    /// over.
     #[inline(always)]
     fn repeat(&mut self, mut distance: usize, length: usize) {
         let (mut from, mut to) = (self.at - distance, self.at);
@@ -71,7 +72,8 @@ impl Output<'_> {
 /// The least length or distance, and what the extra bits add.
 #[inline(always)]
 fn value(entry: Entry, bits: u64) -> usize {
-    (entry >> 16) as usize + ((bits as u32 & !(u32::MAX << (entry & 31))) >> (entry >> 8 & 31)) as usize
+    (entry >> 16) as usize
+        + ((bits as u32 & !(u32::MAX << (entry & 31))) >> (entry >> 8 & 31)) as usize
 }
 
 /// Puts one, and looks at what comes next.
@@ -84,10 +86,16 @@ fn literal(tables: &Tables, entry: Entry, bits: &mut Bits, out: &mut Output<'_>)
 
 /// Until the block ends, the output is full or `most` of the input is passed.
 ///
-/// A refill gives 56 bits. Four literals of the first look take 44, and 11 are left for the next look. A repeat takes 48, or 44 if its length needs no
-/// second look, so one literal may come before.
+/// A refill gives 56 bits. Four literals of the first look take 44, and 11 are left for the next
+/// look. A repeat takes 48, or 44 if its length needs no second look, so one literal may come
+/// before.
 #[inline(never)]
-pub(super) fn decode(tables: &Tables, (input, most): (&[u8; INPUT], usize), bits: &mut Bits, output: &mut Output<'_>) -> io::Result<Stop> {
+pub(super) fn decode(
+    tables: &Tables,
+    (input, most): (&[u8; INPUT], usize),
+    bits: &mut Bits,
+    output: &mut Output<'_>,
+) -> io::Result<Stop> {
     let mut now = *bits;
     let mut out = Output { bytes: &mut *output.bytes, ..*output };
     let outcome = symbols(tables, (input, most), &mut now, &mut out);
@@ -97,14 +105,20 @@ pub(super) fn decode(tables: &Tables, (input, most): (&[u8; INPUT], usize), bits
 }
 
 #[inline(always)]
-fn symbols(tables: &Tables, (input, most): (&[u8; INPUT], usize), bits: &mut Bits, out: &mut Output<'_>) -> io::Result<Stop> {
+fn symbols(
+    tables: &Tables,
+    (input, most): (&[u8; INPUT], usize),
+    bits: &mut Bits,
+    out: &mut Output<'_>,
+) -> io::Result<Stop> {
     bits.refill(input);
     let mut entry = tables.literal(bits.bits);
     loop {
         if out.at >= FULL {
             return Ok(Stop::Full);
         }
-        // Written out, so that each has a branch of its own: what one guesses right, another does not.
+        // Written out, so that each has a branch of its own: what one guesses right, another does
+        // not.
         if entry & LITERAL != 0 {
             entry = literal(tables, entry, bits, out);
             if entry & LITERAL != 0 {

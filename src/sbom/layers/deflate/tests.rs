@@ -1,4 +1,5 @@
-//! Every stream as flate2 has it: the same bytes, the same end, and both refuse or neither. It never asks for the same words of refusal.
+//! Every stream as flate2 has it: the same bytes, the same end, and both refuse or neither. It
+//! never asks for the same words of refusal.
 
 use std::io::Write as _;
 
@@ -44,7 +45,13 @@ fn theirs(compressed: &[u8]) -> Seen {
     let mut seen = Vec::new();
     let outcome = MultiGzDecoder::new(compressed).read_to_end(&mut seen);
     // Damage is damage.
-    let kind = |error: io::Error| if error.kind() == io::ErrorKind::UnexpectedEof { error.kind() } else { io::ErrorKind::InvalidData };
+    let kind = |error: io::Error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            error.kind()
+        } else {
+            io::ErrorKind::InvalidData
+        }
+    };
     (seen, outcome.map(drop).map_err(kind))
 }
 
@@ -98,15 +105,24 @@ impl Bits {
     /// A member of these bits, which is said to inflate to these bytes.
     fn member(self, plain: &[u8]) -> Vec<u8> {
         let mut member = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-        member.extend(self.0.chunks(8).map(|bits| bits.iter().rev().fold(0_u8, |byte, bit| byte << 1 | u8::from(*bit))));
+        member.extend(
+            self.0
+                .chunks(8)
+                .map(|bits| bits.iter().rev().fold(0_u8, |byte, bit| byte << 1 | u8::from(*bit))),
+        );
         member.extend(crc32fast::hash(plain).to_le_bytes());
         member.extend((plain.len() as u32).to_le_bytes());
         member
     }
 
-    /// The start of a last dynamic block: lengths of codes for literals and lengths, then for distances, each written with five bits.
+    /// The start of a last dynamic block: lengths of codes for literals and lengths, then for
+    /// distances, each written with five bits.
     fn dynamic(literals: &[u32], distances: &[u32]) -> Self {
-        let mut bits = Self::default().put(0b101, 3).put(literals.len() as u32 - 257, 5).put(distances.len() as u32 - 1, 5).put(15, 4);
+        let mut bits = Self::default()
+            .put(0b101, 3)
+            .put(literals.len() as u32 - 257, 5)
+            .put(distances.len() as u32 - 1, 5)
+            .put(15, 4);
         // All lengths from 0 to 15 get a code of four bits.
         for symbol in ORDER {
             bits = bits.put(if symbol < 16 { 4 } else { 0 }, 3);
@@ -128,9 +144,11 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         proptest::collection::vec(any::<u8>(), 0..600),
         proptest::collection::vec(b'a'..b'e', 0..3000),
         (any::<u8>(), 0..5000_usize).prop_map(|(byte, length)| vec![byte; length]),
-        (proptest::collection::vec(any::<u8>(), 1..40), 1..400_usize).prop_map(|(bytes, times)| bytes.repeat(times)),
+        (proptest::collection::vec(any::<u8>(), 1..40), 1..400_usize)
+            .prop_map(|(bytes, times)| bytes.repeat(times)),
     ];
-    (proptest::collection::vec(part, 0..8), 1..30_usize).prop_map(|(parts, times)| parts.concat().repeat(times))
+    (proptest::collection::vec(part, 0..8), 1..30_usize)
+        .prop_map(|(parts, times)| parts.concat().repeat(times))
 }
 
 proptest! {
@@ -184,33 +202,38 @@ proptest! {
     }
 }
 
-/// Lengths of a complete code, the symbols in any order, with one for 256 where there is such a symbol.
+/// Lengths of a complete code, the symbols in any order, with one for 256 where there is such a
+/// symbol.
 fn complete(symbols: usize) -> impl Strategy<Value = Vec<u32>> {
     let splits = proptest::collection::vec(any::<prop::sample::Index>(), symbols / 3..symbols - 1);
-    (splits, Just((0..symbols).collect::<Vec<_>>()).prop_shuffle()).prop_map(move |(splits, order)| {
-        let mut codes = vec![1, 1];
-        for split in splits {
-            let place = split.index(codes.len());
-            if codes[place] < 15 {
-                codes[place] += 1;
-                codes.push(codes[place]);
+    (splits, Just((0..symbols).collect::<Vec<_>>()).prop_shuffle()).prop_map(
+        move |(splits, order)| {
+            let mut codes = vec![1, 1];
+            for split in splits {
+                let place = split.index(codes.len());
+                if codes[place] < 15 {
+                    codes[place] += 1;
+                    codes.push(codes[place]);
+                }
             }
-        }
-        let mut lengths = vec![0; symbols];
-        for (symbol, length) in order.iter().zip(codes) {
-            lengths[*symbol] = length;
-        }
-        if symbols > 256 && lengths[256] == 0 {
-            let other = lengths.iter().position(|length| *length > 0).unwrap();
-            lengths.swap(256, other);
-        }
-        lengths
-    })
+            let mut lengths = vec![0; symbols];
+            for (symbol, length) in order.iter().zip(codes) {
+                lengths[*symbol] = length;
+            }
+            if symbols > 256 && lengths[256] == 0 {
+                let other = lengths.iter().position(|length| *length > 0).unwrap();
+                lengths.swap(256, other);
+            }
+            lengths
+        },
+    )
 }
 
 #[test]
 fn a_small_stream_is_read_however_it_is_split_and_refused_wherever_it_ends() {
-    let text = b"a text, a text, and one more text: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".repeat(3);
+    let text =
+        b"a text, a text, and one more text: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+            .repeat(3);
     for level in [0, 1, 9] {
         let mut whole = gzip(&text, level);
         whole.extend(gzip(b"more", level));
@@ -219,24 +242,53 @@ fn a_small_stream_is_read_however_it_is_split_and_refused_wherever_it_ends() {
             assert_eq!(check_split(&whole, at, &[1]), Ok(()));
             // Between members as well, but there it is whole.
             let is_whole = at == gzip(&text, level).len();
-            assert_eq!(check(&whole[..at]), if is_whole { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof) }, "{at}");
+            assert_eq!(
+                check(&whole[..at]),
+                if is_whole { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof) },
+                "{at}"
+            );
         }
     }
 }
 
 #[test]
 fn repeats_reach_back_as_far_as_there_is_something_and_no_further() {
-    let start: Vec<u8> = (0..400_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    for before in [1, 2, 15, 16, 17, 32_767, 32_768, 32_769, FULL - HISTORY - 1, FULL - HISTORY, FULL - HISTORY + 1, 300_000] {
-        for (symbol, extra, least, distance) in
-            [(0, 0, 1, 1), (1, 0, 2, 2), (3, 0, 4, 4), (7, 2, 13, 15), (7, 2, 13, 16), (29, 13, 24_577, 24_577), (29, 13, 24_577, 32_768)]
-        {
+    let start: Vec<u8> =
+        (0..400_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for before in [
+        1,
+        2,
+        15,
+        16,
+        17,
+        32_767,
+        32_768,
+        32_769,
+        FULL - HISTORY - 1,
+        FULL - HISTORY,
+        FULL - HISTORY + 1,
+        300_000,
+    ] {
+        for (symbol, extra, least, distance) in [
+            (0, 0, 1, 1),
+            (1, 0, 2, 2),
+            (3, 0, 4, 4),
+            (7, 2, 13, 15),
+            (7, 2, 13, 16),
+            (29, 13, 24_577, 24_577),
+            (29, 13, 24_577, 32_768),
+        ] {
             let mut bits = Bits::default();
             for part in start[..before].chunks(65_535) {
                 bits = bits.stored(part);
             }
             // 258 bytes, with fixed codes.
-            let bits = bits.put(0b011, 3).code(0b1100_0101, 8).code(symbol, 5).put(distance as u32 - least, extra).put(0, 7);
+            let bits = bits
+                .put(0b011, 3)
+                .code(0b1100_0101, 8)
+                .code(symbol, 5)
+                .put(distance as u32 - least, extra)
+                .put(0, 7);
             let mut plain = start[..before].to_vec();
             for _ in 0..258 {
                 plain.extend(plain.len().checked_sub(distance).map(|from| plain[from]));
@@ -266,7 +318,8 @@ fn codes_that_leave_bits_without_a_meaning_are_refused_but_for_a_single_one() {
         (&lengths(&[(97, 2), (256, 1)]), &[0], 0, b"", refused),
         (&lengths(&[(97, 1), (98, 1), (256, 1)]), &[0], 0, b"", refused),
     ] {
-        let bits = Bits::dynamic(literals, distances).code(code, if literals == &end_only { 1 } else { 2 });
+        let bits = Bits::dynamic(literals, distances)
+            .code(code, if literals == &end_only { 1 } else { 2 });
         assert_eq!(check(&bits.member(plain)), expected, "{distances:?} {code:b}");
     }
 }
@@ -300,7 +353,10 @@ fn headers_are_read_and_refused_as_others_do() {
     summed[3] = 2;
     let sum = crc32fast::hash(&summed).to_le_bytes();
     assert_eq!(check(&[&summed, &sum[..2], &plain[10..]].concat()), Ok(()));
-    assert_eq!(check(&[&summed, &sum[2..], &plain[10..]].concat()), Err(io::ErrorKind::InvalidData));
+    assert_eq!(
+        check(&[&summed, &sum[2..], &plain[10..]].concat()),
+        Err(io::ErrorKind::InvalidData)
+    );
 }
 
 #[test]
@@ -320,8 +376,19 @@ fn behind_a_member_only_another_one_may_come() {
     assert_eq!(check(&[&member[..], &reaches_back].concat()), Err(io::ErrorKind::InvalidData));
     // In another buffer than its start, too.
     let first = gzip(&vec![b'a'; FULL - HISTORY - 10], 6);
-    for (extra, repeated, expected) in [(3, b"bbb", Ok(())), (4, b"abb", Err(io::ErrorKind::InvalidData))] {
-        let repeat = Bits::default().stored(&[b'b'; 20]).put(0b011, 3).code(1, 7).code(8, 5).put(extra, 3).put(0, 7);
-        assert_eq!(check(&[&first[..], &repeat.member(&[&[b'b'; 20][..], repeated].concat())].concat()), expected);
+    for (extra, repeated, expected) in
+        [(3, b"bbb", Ok(())), (4, b"abb", Err(io::ErrorKind::InvalidData))]
+    {
+        let repeat = Bits::default()
+            .stored(&[b'b'; 20])
+            .put(0b011, 3)
+            .code(1, 7)
+            .code(8, 5)
+            .put(extra, 3)
+            .put(0, 7);
+        assert_eq!(
+            check(&[&first[..], &repeat.member(&[&[b'b'; 20][..], repeated].concat())].concat()),
+            expected
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Streams that archive/tar of Go 1.26 read, with what it read of each: where one dialect meets another, and where numbers, names and ends are odd.
+//! Streams that archive/tar of Go 1.26 read, with what it read of each: where one dialect meets
+//! another, and where numbers, names and ends are odd.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +15,8 @@ struct Case {
     size: usize,
     /// What is not zero, in hexadecimal digits by its place.
     set: BTreeMap<String, String>,
-    /// What Go reads, an entry each; entries of a type that container runtimes refuse count as refusals.
+    /// What Go reads, an entry each; entries of a type that container runtimes refuse count as
+    /// refusals.
     entries: Vec<String>,
 }
 
@@ -22,7 +24,11 @@ fn shown(name: &[u8]) -> String {
     let mut text = String::new();
     for byte in name {
         let is_plain = matches!(byte, 0x20..0x7f) && !b"\\\"".contains(byte);
-        let _ = if is_plain { write!(text, "{}", char::from(*byte)) } else { write!(text, "\\x{byte:02x}") };
+        let _ = if is_plain {
+            write!(text, "{}", char::from(*byte))
+        } else {
+            write!(text, "\\x{byte:02x}")
+        };
     }
     format!("\"{text}\"")
 }
@@ -50,8 +56,10 @@ fn read(bytes: Vec<u8>) -> Result<Vec<String>, Trouble> {
 
 #[test]
 fn every_stream_is_read_as_go_reads_it() {
-    let cases: Vec<Case> =
-        serde_json::from_slice(&std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tar/go.json")).unwrap()).unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(
+        &std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tar/go.json")).unwrap(),
+    )
+    .unwrap();
     let mut differing = Vec::new();
     for case in cases {
         let mut bytes = vec![0; case.size];

@@ -1,5 +1,6 @@
-//! One block of a tar stream → what the header in it says, read as Go's archive/tar reads it, and so as container runtimes do. It never takes a
-//! number for another one that a runtime would read or refuse.
+//! One block of a tar stream → what the header in it says, read as Go's archive/tar reads it, and
+//! so as container runtimes do. It never takes a number for another one that a runtime would read
+//! or refuse.
 //!
 //! Reference: <https://cs.opensource.google/go/go/+/refs/tags/go1.26.0:src/archive/tar/reader.go>.
 
@@ -32,7 +33,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Every number must be readable, whether it matters here or not: a runtime unpacks nothing where one is not.
+    /// Every number must be readable, whether it matters here or not: a runtime unpacks nothing
+    /// where one is not.
     pub(super) fn parse(block: &Block) -> Result<Self, Trouble> {
         if !sums_up(block) {
             return malformed("it is no tar archive, or is damaged: a header does not sum up");
@@ -45,7 +47,14 @@ impl Header {
         let prefix = dialect.prefix(block)?;
         let name = until_zero(&block[..100]);
         let path = if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() };
-        Ok(Self { flag: block[156], path, link: until_zero(&block[157..257]).to_vec(), size, modified, dialect })
+        Ok(Self {
+            flag: block[156],
+            path,
+            link: until_zero(&block[157..257]).to_vec(),
+            size,
+            modified,
+            dialect,
+        })
     }
 
     /// Whether old GNU's list of a sparse file's pieces can be in the block.
@@ -84,7 +93,9 @@ impl Dialect {
             }
             // GNU has times there. Where those are none, an old Go wrote the block, and a path.
             Self::Gnu => {
-                let are_times = [345..357, 357..369].into_iter().all(|time| block[time.start] == 0 || number(&block[time]).is_ok());
+                let are_times = [345..357, 357..369]
+                    .into_iter()
+                    .all(|time| block[time.start] == 0 || number(&block[time]).is_ok());
                 let prefix = until_zero(&block[POSIX]);
                 Ok(if !are_times && prefix.is_ascii() { prefix } else { &[] })
             }
@@ -99,7 +110,10 @@ pub(super) fn until_zero(bytes: &[u8]) -> &[u8] {
 /// Whether the block's sum is the one that it names; some programs took bytes for signed.
 fn sums_up(block: &Block) -> bool {
     let sum = |of: fn(u8) -> i64| {
-        let bytes = block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
+        let bytes = block
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
         bytes.map(of).sum::<i64>()
     };
     let told = octal(&block[148..156]);
@@ -108,10 +122,14 @@ fn sums_up(block: &Block) -> bool {
 
 /// Octal digits, or base 256 where the first bit is set.
 pub(super) fn number(field: &[u8]) -> Result<i64, Trouble> {
-    let Some((first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) else { return octal(field) };
+    let Some((first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) else {
+        return octal(field);
+    };
     let negative = first & 0x40 != 0;
     let start = i128::from(first & 0x3f) - if negative { 0x40 } else { 0 };
-    let value = rest.iter().try_fold(start, |value, byte| value.checked_mul(256)?.checked_add(i128::from(*byte)));
+    let value = rest
+        .iter()
+        .try_fold(start, |value, byte| value.checked_mul(256)?.checked_add(i128::from(*byte)));
     value.and_then(|value| i64::try_from(value).ok()).map_or_else(unreadable, Ok)
 }
 

@@ -1,5 +1,6 @@
-//! Entries of a tar stream, one after another: ustar, GNU and PAX, sparse files too. Where dialects meet in one entry it takes what Go's
-//! archive/tar takes, with which containerd, Docker and Podman unpack layers. It never seeks back, and never holds more of an entry than its names.
+//! Entries of a tar stream, one after another: ustar, GNU and PAX, sparse files too. Where dialects
+//! meet in one entry it takes what Go's archive/tar takes, with which containerd, Docker and Podman
+//! unpack layers. It never seeks back, and never holds more of an entry than its names.
 //!
 //! Format: <https://www.gnu.org/software/tar/manual/html_node/Standard.html>, <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html>.
 
@@ -106,23 +107,39 @@ impl<R: Forward> Tar<R> {
                     records = self.metadata(header.size)?;
                     pax::check(&records)?;
                 }
-                // Of the whole archive, such as the commit it was made from. To runtimes it is an entry, which ends what went before it,
-                // and of which they make nothing but room where it would lie.
+                // Of the whole archive, such as the commit it was made from. To runtimes it is an
+                // entry, which ends what went before it, and of which they make nothing but room
+                // where it would lie.
                 b'g' => {
-                    let path = Pax::parse(&self.metadata(header.size)?)?.path.unwrap_or(header.path);
+                    let path =
+                        Pax::parse(&self.metadata(header.size)?)?.path.unwrap_or(header.path);
                     let modified = header.modified;
-                    return Ok(Some(Entry { path, kind: Kind::Other, link: Vec::new(), size: 0, is_sparse: false, modified }));
+                    return Ok(Some(Entry {
+                        path,
+                        kind: Kind::Other,
+                        link: Vec::new(),
+                        size: 0,
+                        is_sparse: false,
+                        modified,
+                    }));
                 }
                 _ => return self.entry(&block, header, Pax::parse(&records)?, long).map(Some),
             }
         }
     }
 
-    fn entry(&mut self, block: &Block, header: Header, pax: Pax, long: Long) -> Result<Entry, Trouble> {
+    fn entry(
+        &mut self,
+        block: &Block,
+        header: Header,
+        pax: Pax,
+        long: Long,
+    ) -> Result<Entry, Trouble> {
         let either = |long: Vec<u8>, pax: Option<Vec<u8>>, own: &[u8]| {
             if long.is_empty() { pax.unwrap_or_else(|| own.to_vec()) } else { long }
         };
-        let (mut path, link) = (either(long.path, pax.path, &header.path), either(long.link, pax.link, &header.link));
+        let (mut path, link) =
+            (either(long.path, pax.path, &header.path), either(long.link, pax.link, &header.link));
         let kind = match header.flag {
             // Before POSIX, a slash at the end made a directory.
             0 if path.ends_with(b"/") => Kind::Directory,
@@ -131,7 +148,12 @@ impl<R: Forward> Tar<R> {
             b'2' => Kind::SymbolicLink,
             b'5' => Kind::Directory,
             b'3' | b'4' | b'6' => Kind::Other,
-            other => return malformed(format!("it has an entry of the unknown type `{}`", char::from(other).escape_default())),
+            other => {
+                return malformed(format!(
+                    "it has an entry of the unknown type `{}`",
+                    char::from(other).escape_default()
+                ));
+            }
         };
         // Without the records, too, a size must be possible where there may be contents.
         if kind == Kind::File || header.flag == 0 {
@@ -143,7 +165,9 @@ impl<R: Forward> Tar<R> {
         self.map = match (header.flag, pax.sparse) {
             (b'S', _) => self.gnu_map(block, &header, stored)?,
             (_, None) => Map::whole(stored),
-            (_, Some(_)) if kind != Kind::File => return malformed("it has a sparse file that is none"),
+            (_, Some(_)) if kind != Kind::File => {
+                return malformed("it has a sparse file that is none");
+            }
             (_, Some(sparse)) => {
                 path = sparse.path.unwrap_or(path);
                 let size = sparse.size.map_or(Ok(stored), size_of)?;
@@ -154,7 +178,14 @@ impl<R: Forward> Tar<R> {
             }
         };
         let modified = pax.modified.unwrap_or(header.modified);
-        Ok(Entry { path, kind, link, size: self.map.size(), is_sparse: self.map.has_holes(), modified })
+        Ok(Entry {
+            path,
+            kind,
+            link,
+            size: self.map.size(),
+            is_sparse: self.map.has_holes(),
+            modified,
+        })
     }
 
     /// The old GNU form: four pairs in the header, and more in blocks behind it.
@@ -185,22 +216,36 @@ impl<R: Forward> Tar<R> {
         Map::new(pairs, size, stored)
     }
 
-    /// The PAX form 1.0: numbers on lines of their own, as many as the first one says pairs, in blocks in front of the contents.
+    /// The PAX form 1.0: numbers on lines of their own, as many as the first one says pairs, in
+    /// blocks in front of the contents.
     fn map_in_contents(&mut self, size: u64, stored: u64) -> Result<Map, Trouble> {
         let (mut text, mut lines) = (Vec::new(), 0);
         self.read_lines(&mut text, &mut lines, 1, stored)?;
         let first = until_line_feed(&text);
         let numbers = piece(first)?.checked_mul(2).and_then(|numbers| numbers.checked_add(1));
-        let Some(wanted) = numbers else { return malformed("a sparse file has more pieces than any real one") };
+        let Some(wanted) = numbers else {
+            return malformed("a sparse file has more pieces than any real one");
+        };
         self.read_lines(&mut text, &mut lines, wanted, stored)?;
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let numbers: Vec<u64> = text.split(|byte| *byte == b'\n').take(wanted).skip(1).map(piece).collect::<Result<_, _>>()?;
+        let numbers: Vec<u64> = text
+            .split(|byte| *byte == b'\n')
+            .take(wanted)
+            .skip(1)
+            .map(piece)
+            .collect::<Result<_, _>>()?;
         let pairs = numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
         Map::new(pairs, size, stored - text.len() as u64)
     }
 
     /// Blocks of the contents, until there are so many lines.
-    fn read_lines(&mut self, text: &mut Vec<u8>, lines: &mut u64, wanted: u64, stored: u64) -> Result<(), Trouble> {
+    fn read_lines(
+        &mut self,
+        text: &mut Vec<u8>,
+        lines: &mut u64,
+        wanted: u64,
+        stored: u64,
+    ) -> Result<(), Trouble> {
         while *lines < wanted {
             if text.len() as u64 + BLOCK as u64 > stored.min(MOST_METADATA) {
                 return malformed("a sparse file has no list of its pieces");
@@ -212,7 +257,8 @@ impl<R: Forward> Tar<R> {
         Ok(())
     }
 
-    /// The block behind the current entry; nothing at the end, which is two empty blocks, or no byte more. One may break off in the padding.
+    /// The block behind the current entry; nothing at the end, which is two empty blocks, or no
+    /// byte more. One may break off in the padding.
     fn next_block(&mut self) -> Result<Option<Block>, Trouble> {
         if !self.pass_rest()? || self.reader.fill_buf()?.is_empty() {
             return Ok(None);

@@ -1,5 +1,6 @@
-//! PAX records → what they say of the next entry, read as Go's archive/tar reads them. The last of several with one name counts, and an empty one
-//! is as none. It never trusts a list of a sparse file's pieces; who uses it does the sums.
+//! PAX records → what they say of the next entry, read as Go's archive/tar reads them. The last of
+//! several with one name counts, and an empty one is as none. It never trusts a list of a sparse
+//! file's pieces; who uses it does the sums.
 
 use std::collections::BTreeMap;
 
@@ -52,8 +53,11 @@ impl Pax {
 impl Sparse {
     /// A version that nobody knows makes no sparse file, but an ordinary one.
     fn of(records: &Records<'_>) -> Result<Option<Self>, Trouble> {
-        let told = |key: &str| records.get(format!("GNU.sparse.{key}").as_bytes()).filter(|value| !value.is_empty());
-        let in_contents = match (told("major").map(Vec::as_slice), told("minor").map(Vec::as_slice)) {
+        let told = |key: &str| {
+            records.get(format!("GNU.sparse.{key}").as_bytes()).filter(|value| !value.is_empty())
+        };
+        let in_contents = match (told("major").map(Vec::as_slice), told("minor").map(Vec::as_slice))
+        {
             (Some(b"0"), Some(b"0" | b"1")) => false,
             (Some(b"1"), Some(b"0")) => true,
             (None, None) if told("map").is_some() => false,
@@ -79,12 +83,16 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Trouble> {
 fn records(mut bytes: &[u8]) -> Result<Records<'_>, Trouble> {
     let (mut records, mut pieces) = (Records::new(), Vec::new());
     while !bytes.is_empty() {
-        let Some((key, value, rest)) = record(bytes) else { return malformed("it has PAX records that cannot be read") };
+        let Some((key, value, rest)) = record(bytes) else {
+            return malformed("it has PAX records that cannot be read");
+        };
         bytes = rest;
         match key {
             // The form 0.0 has a pair of records for each piece.
             b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
-                if (key == b"GNU.sparse.offset") != pieces.len().is_multiple_of(2) || value.contains(&b',') {
+                if (key == b"GNU.sparse.offset") != pieces.len().is_multiple_of(2)
+                    || value.contains(&b',')
+                {
                     return malformed("a sparse file has a list of pieces that cannot be read");
                 }
                 pieces.push(value);
@@ -101,7 +109,11 @@ fn records(mut bytes: &[u8]) -> Result<Records<'_>, Trouble> {
 fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     const SHORTEST: usize = 5;
     let blank = bytes.iter().position(|byte| *byte == b' ')?;
-    let length: usize = std::str::from_utf8(bytes.get(..blank)?).ok()?.parse().ok().filter(|length| *length >= SHORTEST)?;
+    let length: usize = std::str::from_utf8(bytes.get(..blank)?)
+        .ok()?
+        .parse()
+        .ok()
+        .filter(|length| *length >= SHORTEST)?;
     let record = bytes.get(blank + 1..length)?.strip_suffix(b"\n")?;
     let equals = record.iter().position(|byte| *byte == b'=')?;
     let (key, value) = (record.get(..equals)?, record.get(equals + 1..)?);
@@ -131,8 +143,11 @@ fn seconds(value: &[u8]) -> Result<i64, Trouble> {
 
 /// As many pairs of offset and length as were told.
 fn pieces(count: i64, map: &[u8]) -> Result<Vec<(u64, u64)>, Trouble> {
-    let numbers: Vec<u64> =
-        if map.is_empty() { Vec::new() } else { map.split(|byte| *byte == b',').map(piece).collect::<Result<_, _>>()? };
+    let numbers: Vec<u64> = if map.is_empty() {
+        Vec::new()
+    } else {
+        map.split(|byte| *byte == b',').map(piece).collect::<Result<_, _>>()?
+    };
     if i64::try_from(numbers.len()).ok() != count.checked_mul(2) {
         return malformed("a sparse file has a list of pieces that cannot be read");
     }
@@ -141,6 +156,9 @@ fn pieces(count: i64, map: &[u8]) -> Result<Vec<(u64, u64)>, Trouble> {
 
 /// An offset or a length.
 pub(super) fn piece(text: &[u8]) -> Result<u64, Trouble> {
-    let read = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok()).and_then(|value| u64::try_from(value).ok());
+    let read = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<i64>().ok())
+        .and_then(|value| u64::try_from(value).ok());
     read.map_or_else(|| malformed("a sparse file has a list of pieces that cannot be read"), Ok)
 }

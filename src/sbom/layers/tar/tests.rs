@@ -9,11 +9,22 @@ use super::*;
 impl Forward for io::Cursor<Vec<u8>> {}
 
 /// A header with its checksum, and the contents.
-pub(in crate::sbom::layers) fn entry(flag: u8, name: &[u8], size: &[u8], contents: &[u8]) -> Vec<u8> {
+pub(in crate::sbom::layers) fn entry(
+    flag: u8,
+    name: &[u8],
+    size: &[u8],
+    contents: &[u8],
+) -> Vec<u8> {
     with_header(flag, name, size, contents, |_| {})
 }
 
-fn with_header(flag: u8, name: &[u8], size: &[u8], contents: &[u8], change: impl Fn(&mut [u8])) -> Vec<u8> {
+fn with_header(
+    flag: u8,
+    name: &[u8],
+    size: &[u8],
+    contents: &[u8],
+    change: impl Fn(&mut [u8]),
+) -> Vec<u8> {
     let mut block = vec![0; BLOCK];
     block[..name.len()].copy_from_slice(name);
     block[124..124 + size.len()].copy_from_slice(size);
@@ -39,7 +50,8 @@ fn whole(flag: u8, name: &[u8], contents: &[u8]) -> Vec<u8> {
 
 fn record(key: &str, value: &str) -> String {
     let rest = format!(" {key}={value}\n");
-    let length = (1..).find(|length: &usize| length.to_string().len() + rest.len() == *length).unwrap();
+    let length =
+        (1..).find(|length: &usize| length.to_string().len() + rest.len() == *length).unwrap();
     format!("{length}{rest}")
 }
 
@@ -57,7 +69,12 @@ fn read(bytes: Vec<u8>) -> Result<Vec<Seen>, String> {
     while let Some(entry) = tar.next().map_err(told)? {
         let mut contents = Vec::new();
         (&mut tar).take(40).read_to_end(&mut contents).map_err(|error| told(error.into()))?;
-        found.push((String::from_utf8_lossy(&entry.path).into_owned(), entry.kind, entry.size, contents));
+        found.push((
+            String::from_utf8_lossy(&entry.path).into_owned(),
+            entry.kind,
+            entry.size,
+            contents,
+        ));
     }
     Ok(found)
 }
@@ -71,13 +88,38 @@ fn names_and_sizes_of_every_dialect_are_read() {
     };
     check(whole(b'0', b"a", b"x"), "a", b"x");
     check(whole(0, b"a", b""), "a", b"");
-    check(with_header(b'0', b"b", &octal(1), b"x", |block| block[345..348].copy_from_slice(b"dir")), "dir/b", b"x");
+    check(
+        with_header(b'0', b"b", &octal(1), b"x", |block| block[345..348].copy_from_slice(b"dir")),
+        "dir/b",
+        b"x",
+    );
     let long = "n".repeat(300);
-    check([whole(b'L', b"././@LongLink", format!("{long}\0").as_bytes()), whole(b'0', b"cut", b"x")].concat(), &long, b"x");
-    check([whole(b'x', b"pax", record("path", &long).as_bytes()), whole(b'0', b"cut", b"x")].concat(), &long, b"x");
-    check([whole(b'x', b"pax", record("size", "3").as_bytes()), entry(b'0', b"a", b"0", b"xyz")].concat(), "a", b"xyz");
-    let global = read([whole(b'g', b"pax", record("comment", "x").as_bytes()), whole(b'0', b"a", b"x")].concat()).unwrap();
-    assert_eq!((global[0].1, global[1].0.as_str()), (Kind::Other, "a"), "runtimes make nothing of it");
+    check(
+        [whole(b'L', b"././@LongLink", format!("{long}\0").as_bytes()), whole(b'0', b"cut", b"x")]
+            .concat(),
+        &long,
+        b"x",
+    );
+    check(
+        [whole(b'x', b"pax", record("path", &long).as_bytes()), whole(b'0', b"cut", b"x")].concat(),
+        &long,
+        b"x",
+    );
+    check(
+        [whole(b'x', b"pax", record("size", "3").as_bytes()), entry(b'0', b"a", b"0", b"xyz")]
+            .concat(),
+        "a",
+        b"xyz",
+    );
+    let global = read(
+        [whole(b'g', b"pax", record("comment", "x").as_bytes()), whole(b'0', b"a", b"x")].concat(),
+    )
+    .unwrap();
+    assert_eq!(
+        (global[0].1, global[1].0.as_str()),
+        (Kind::Other, "a"),
+        "runtimes make nothing of it"
+    );
     check(entry(b'0', b"a", &[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], b"xy"), "a", b"xy");
     check(entry(b'2', b"link", &octal(9), b""), "link", b"");
     assert_eq!(read(whole(0, b"dir/", b"")).unwrap()[0].1, Kind::Directory);
@@ -98,22 +140,51 @@ fn sparse_files_have_their_holes() {
         }
         block[483..494].copy_from_slice(&octal(12));
     }));
-    let pax =
-        |records: &[(&str, &str)]| whole(b'x', b"p", records.iter().map(|(key, value)| record(key, value)).collect::<String>().as_bytes());
+    let pax = |records: &[(&str, &str)]| {
+        whole(
+            b'x',
+            b"p",
+            records.iter().map(|(key, value)| record(key, value)).collect::<String>().as_bytes(),
+        )
+    };
     check(
-        [pax(&[("GNU.sparse.size", "12"), ("GNU.sparse.numblocks", "2"), ("GNU.sparse.map", "0,2,10,2")]), whole(b'0', b"s", b"abcd")]
-            .concat(),
+        [
+            pax(&[
+                ("GNU.sparse.size", "12"),
+                ("GNU.sparse.numblocks", "2"),
+                ("GNU.sparse.map", "0,2,10,2"),
+            ]),
+            whole(b'0', b"s", b"abcd"),
+        ]
+        .concat(),
     );
-    let pairs = [("GNU.sparse.offset", "0"), ("GNU.sparse.numbytes", "2"), ("GNU.sparse.offset", "10"), ("GNU.sparse.numbytes", "2")];
+    let pairs = [
+        ("GNU.sparse.offset", "0"),
+        ("GNU.sparse.numbytes", "2"),
+        ("GNU.sparse.offset", "10"),
+        ("GNU.sparse.numbytes", "2"),
+    ];
     check(
-        [pax(&[[("GNU.sparse.size", "12"), ("GNU.sparse.numblocks", "2")].as_slice(), &pairs].concat()), whole(b'0', b"s", b"abcd")]
-            .concat(),
+        [
+            pax(&[[("GNU.sparse.size", "12"), ("GNU.sparse.numblocks", "2")].as_slice(), &pairs]
+                .concat()),
+            whole(b'0', b"s", b"abcd"),
+        ]
+        .concat(),
     );
     let mut stored = b"2\n0\n2\n10\n2\n".to_vec();
     stored.resize(BLOCK, 0);
     stored.extend(b"abcd");
     check(
-        [pax(&[("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "12")]), whole(b'0', b"s", &stored)].concat(),
+        [
+            pax(&[
+                ("GNU.sparse.major", "1"),
+                ("GNU.sparse.minor", "0"),
+                ("GNU.sparse.realsize", "12"),
+            ]),
+            whole(b'0', b"s", &stored),
+        ]
+        .concat(),
     );
 }
 
@@ -125,18 +196,31 @@ fn what_makes_no_sense_is_refused() {
     damaged[0] = b'b';
     check(damaged, "it is no tar archive, or is damaged: a header does not sum up");
     check(entry(b'0', b"a", b"00000002000", b"short"), "UnexpectedEof");
-    check(entry(b'L', b"a", b"00077777777", b""), "an entry has a longer name than any file system allows");
+    check(
+        entry(b'L', b"a", b"00077777777", b""),
+        "an entry has a longer name than any file system allows",
+    );
     check(entry(b'?', b"a", b"", b""), "it has an entry of the unknown type `?`");
     check(entry(b'0', b"a", &[0xff; 12], b""), "a header has a negative size");
     check(
         entry(b'0', b"a", &[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], b""),
         "a header has a number that cannot be read",
     );
-    check(entry(b'0', b"a", &[0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], b""), "UnexpectedEof");
-    check([whole(b'x', b"p", b"99 path=a\n"), whole(b'0', b"a", b"")].concat(), "it has PAX records that cannot be read");
+    check(
+        entry(b'0', b"a", &[0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], b""),
+        "UnexpectedEof",
+    );
+    check(
+        [whole(b'x', b"p", b"99 path=a\n"), whole(b'0', b"a", b"")].concat(),
+        "it has PAX records that cannot be read",
+    );
     let map = |text: &str| {
         let count = (text.matches(',').count() / 2 + 1).to_string();
-        let records = [record("GNU.sparse.size", "12"), record("GNU.sparse.numblocks", &count), record("GNU.sparse.map", text)];
+        let records = [
+            record("GNU.sparse.size", "12"),
+            record("GNU.sparse.numblocks", &count),
+            record("GNU.sparse.map", text),
+        ];
         [whole(b'x', b"p", records.concat().as_bytes()), whole(b'0', b"s", b"abcd")].concat()
     };
     check(map("0,2,1,2"), "a sparse file has pieces that overlap or lie outside of it");

@@ -1,4 +1,5 @@
-//! Files that packages own, of layers as of the root file system that a container runtime would make of them; each checksum is made once more here.
+//! Files that packages own, of layers as of the root file system that a container runtime would
+//! make of them; each checksum is made once more here.
 
 use serde_json::Value;
 
@@ -6,9 +7,32 @@ use super::*;
 
 /// A database that says it brought every file of which a random layer may be made.
 fn of_everything() -> String {
-    let names = ["status", "package.json", "node", "tool", "lib", "app", "installed", "dpkg", "etc/os-release", "real"];
-    let directories = ["", "lib", "usr/lib", "var/lib/dpkg", "app", "app/node_modules/a", "opt/state", "lib/apk/db", "proc"];
-    let list = |directory: &&str| format!("F:{directory}\n{}", names.map(|name| format!("R:{name}\n")).concat());
+    let names = [
+        "status",
+        "package.json",
+        "node",
+        "tool",
+        "lib",
+        "app",
+        "installed",
+        "dpkg",
+        "etc/os-release",
+        "real",
+    ];
+    let directories = [
+        "",
+        "lib",
+        "usr/lib",
+        "var/lib/dpkg",
+        "app",
+        "app/node_modules/a",
+        "opt/state",
+        "lib/apk/db",
+        "proc",
+    ];
+    let list = |directory: &&str| {
+        format!("F:{directory}\n{}", names.map(|name| format!("R:{name}\n")).concat())
+    };
     format!("P:all\nV:1\n{}", directories.iter().map(list).collect::<String>())
 }
 
@@ -25,7 +49,8 @@ proptest! {
         match (rootfs, layers) {
             (Ok(rootfs), Ok(layers)) => {
                 for (path, sum) in &layers.files {
-                    // Where it is an absolute link, it leads elsewhere on this machine; that both say the same is checked below.
+                    // Where it is an absolute link, it leads elsewhere on this machine; that both
+                    // say the same is checked below.
                     let Ok(bytes) = fs::read(root.path().join(path)) else { continue };
                     prop_assert_eq!(sum, &hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &bytes)));
                 }
@@ -48,7 +73,10 @@ fn packages_own_what_their_lists_name_and_what_is_there() {
                 "var/lib/dpkg/status",
                 "Package: base\nVersion: 1\nArchitecture: amd64\n\nPackage: other\nVersion: 1\nArchitecture: amd64\n",
             ),
-            file("var/lib/dpkg/info/base:amd64.list", "/.\n/bin\n/bin/tool\n/bin/link\n/usr/share/doc/base/gone\n/usr/bin/later\n"),
+            file(
+                "var/lib/dpkg/info/base:amd64.list",
+                "/.\n/bin\n/bin/tool\n/bin/link\n/usr/share/doc/base/gone\n/usr/bin/later\n",
+            ),
             file("var/lib/dpkg/info/other.list", "/usr/bin/tool\n"),
             file("usr/bin/tool", "abc"),
             file("usr/bin/later", "old"),
@@ -59,7 +87,11 @@ fn packages_own_what_their_lists_name_and_what_is_there() {
             file("opt/lib/site-packages/a/__init__.py", ""),
             file("opt/lib/site-packages/nobodys.py", ""),
         ],
-        vec![Whiteout("usr/share/doc/base/gone".into()), Hard("opt/bin/a".into(), "usr/bin/tool".into()), file("usr/bin/later", "abc")],
+        vec![
+            Whiteout("usr/share/doc/base/gone".into()),
+            Hard("opt/bin/a".into(), "usr/bin/tool".into()),
+            file("usr/bin/later", "abc"),
+        ],
     ];
     let root = unpacked(&image).unwrap();
     let catalog = without_layers(layered_with(&image, true).unwrap());
@@ -71,44 +103,82 @@ fn packages_own_what_their_lists_name_and_what_is_there() {
     assert_eq!(owned("base"), ["usr/bin/later", "usr/bin/tool"]);
     assert_eq!(owned("other"), ["usr/bin/tool"]);
     let site = "opt/lib/site-packages";
-    assert_eq!(owned("a"), ["opt/bin/a".to_owned(), format!("{site}/a-1.dist-info/METADATA"), format!("{site}/a/__init__.py")]);
+    assert_eq!(
+        owned("a"),
+        [
+            "opt/bin/a".to_owned(),
+            format!("{site}/a-1.dist-info/METADATA"),
+            format!("{site}/a/__init__.py")
+        ]
+    );
     let abc = "a9993e364706816aba3e25717850c26c9cd0d89d";
-    assert_eq!(["usr/bin/later", "usr/bin/tool", "opt/bin/a"].map(|path| catalog.files[path].as_str()), [abc; 3]);
+    assert_eq!(
+        ["usr/bin/later", "usr/bin/tool", "opt/bin/a"].map(|path| catalog.files[path].as_str()),
+        [abc; 3]
+    );
     assert_eq!(catalog.files.len(), 5);
-    let document: Value = serde_json::from_str(&crate::sbom::spdx::document(&catalog, &Default::default())).unwrap();
+    let document: Value =
+        serde_json::from_str(&crate::sbom::spdx::document(&catalog, &Default::default())).unwrap();
     assert_eq!(document["files"][3]["fileName"], "./usr/bin/later");
-    let other = document["packages"].as_array().unwrap().iter().find(|package| package["name"] == "other").unwrap();
+    let other = document["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|package| package["name"] == "other")
+        .unwrap();
     // From `printf a9993e364706816aba3e25717850c26c9cd0d89d | sha1sum`.
-    assert_eq!(other["packageVerificationCode"]["packageVerificationCodeValue"], "9ef2bdeea2b1bae79b9ddb930427d0b2c880bdac");
-    assert_eq!(without_layers(layered(&image).unwrap()).files.len(), 0, "only where they are asked for");
+    assert_eq!(
+        other["packageVerificationCode"]["packageVerificationCodeValue"],
+        "9ef2bdeea2b1bae79b9ddb930427d0b2c880bdac"
+    );
+    assert_eq!(
+        without_layers(layered(&image).unwrap()).files.len(),
+        0,
+        "only where they are asked for"
+    );
 }
 
 #[test]
 fn layers_with_files_are_kept_beside_those_without() {
     let folder = tempfile::tempdir().unwrap();
     let cache = |files| Cache::new(folder.path()).with_files(files);
-    let layer = tar_of(&[file("lib/apk/db/installed", "P:a\nV:1\nF:bin\nR:a\n"), file("bin/a", "abc")]);
+    let layer =
+        tar_of(&[file("lib/apk/db/installed", "P:a\nV:1\nF:bin\nR:a\n"), file("bin/a", "abc")]);
     let mut memory = Memory::default();
     let image = [memory.add(&layer, gzip(&layer))];
     for (files, opened) in [(false, 1), (true, 2), (true, 2), (false, 2)] {
         memory.files = files;
-        let catalog = Catalog::from_collected(memory.collect(&image, 1, Some(&cache(files))).unwrap());
-        assert_eq!((catalog.files.len(), memory.opened.lock().unwrap().len()), (usize::from(files), opened));
+        let catalog =
+            Catalog::from_collected(memory.collect(&image, 1, Some(&cache(files))).unwrap());
+        assert_eq!(
+            (catalog.files.len(), memory.opened.lock().unwrap().len()),
+            (usize::from(files), opened)
+        );
     }
 }
 
 #[test]
 fn hard_links_of_another_layer_into_and_out_of_mount_points_are_as_the_root_file_system_has_them() {
     let database = || file("lib/apk/db/installed", of_everything());
-    let inward = [vec![file("opt/state/real", "abc")], vec![Hard("proc/status".into(), "opt/state/real".into()), database()]];
-    let outward = [vec![file("proc/real", "abc")], vec![Hard("app/real".into(), "proc/real".into()), database()]];
+    let inward = [
+        vec![file("opt/state/real", "abc")],
+        vec![Hard("proc/status".into(), "opt/state/real".into()), database()],
+    ];
+    let outward = [
+        vec![file("proc/real", "abc")],
+        vec![Hard("app/real".into(), "proc/real".into()), database()],
+    ];
     for (image, expected) in [(inward, "opt/state/real"), (outward, "app/real")] {
         let root = unpacked(&image).unwrap();
         let catalog = without_layers(layered_with(&image, true).unwrap());
         assert_eq!(catalog, Catalog::with(&Rootfs::new(root.path()), true).unwrap());
         assert_eq!(
             catalog.files.keys().collect::<Vec<_>>(),
-            if expected < "lib" { [expected, "lib/apk/db/installed"] } else { ["lib/apk/db/installed", expected] }
+            if expected < "lib" {
+                [expected, "lib/apk/db/installed"]
+            } else {
+                ["lib/apk/db/installed", expected]
+            }
         );
     }
 }

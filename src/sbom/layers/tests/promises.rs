@@ -25,7 +25,11 @@ fn a_diff_id_is_checked_where_it_is_asked_for_and_wherever_something_rests_on_it
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(folder.path().join("cache"));
     let wrong = |blob: &mut Blob| blob.diff_id = sum(b"other");
-    let is_refused = |memory: &Memory, blob: &Blob, cache: Option<&Cache>| match memory.collect(std::slice::from_ref(blob), 2, cache) {
+    let is_refused = |memory: &Memory, blob: &Blob, cache: Option<&Cache>| match memory.collect(
+        std::slice::from_ref(blob),
+        2,
+        cache,
+    ) {
         Ok(_) => false,
         Err(error) => error.to_string().contains("inflates to other bytes than the image says"),
     };
@@ -46,13 +50,26 @@ fn a_diff_id_is_checked_where_it_is_asked_for_and_wherever_something_rests_on_it
 #[test]
 fn layers_that_claim_the_same_diff_id_are_each_read() {
     let mut memory = Memory::default();
-    let honest = memory.add(&tar_of(&[file("app/package.json", npm("a"))]), gzip(&tar_of(&[file("app/package.json", npm("a"))])));
+    let honest = memory.add(
+        &tar_of(&[file("app/package.json", npm("a"))]),
+        gzip(&tar_of(&[file("app/package.json", npm("a"))])),
+    );
     let other = gzip(&tar_of(&[file("app/package.json", npm("b"))]));
     let liar = Blob { digest: Some(sum(&other)), size: Some(other.len() as u64), ..honest.clone() };
     memory.by_digest.insert(sum(&other), other);
-    let reading = Reading { blobs: &memory, threads: 1, cache: None, watcher: &Unwatched, files: false, diff_ids: false };
+    let reading = Reading {
+        blobs: &memory,
+        threads: 1,
+        cache: None,
+        watcher: &Unwatched,
+        files: false,
+        diff_ids: false,
+    };
     let found = collect(&[vec![honest], vec![liar]], &reading).unwrap();
-    let names: Vec<_> = found.iter().map(|one| one.facts["app/package.json"].packages[0].package.name.as_str()).collect();
+    let names: Vec<_> = found
+        .iter()
+        .map(|one| one.facts["app/package.json"].packages[0].package.name.as_str())
+        .collect();
     assert_eq!(names, ["a", "b"]);
 }
 
@@ -61,10 +78,22 @@ fn a_layer_that_is_not_what_was_promised_gives_no_sbom() {
     let plain = tar_of(&[file("app/package.json", npm("a"))]);
     let zeros = format!("sha256:{}", "0".repeat(64));
     let check = |told: String, expected: &str| assert!(told.contains(expected), "{told}");
-    check(refused(&plain, gzip(&plain), |blob| blob.digest = Some(zeros.clone())), "does not hash to its digest");
-    check(refused(&plain, gzip(&plain), |blob| blob.diff_id = zeros.clone()), "inflates to other bytes than the image says");
-    check(refused(&plain, gzip(&plain), |blob| blob.size = Some(9999)), "does not have the `9999` bytes that the image says, but only");
-    check(refused(&plain, gzip(&plain), |blob| blob.size = Some(20)), "does not have the `20` bytes that the image says, but more");
+    check(
+        refused(&plain, gzip(&plain), |blob| blob.digest = Some(zeros.clone())),
+        "does not hash to its digest",
+    );
+    check(
+        refused(&plain, gzip(&plain), |blob| blob.diff_id = zeros.clone()),
+        "inflates to other bytes than the image says",
+    );
+    check(
+        refused(&plain, gzip(&plain), |blob| blob.size = Some(9999)),
+        "does not have the `9999` bytes that the image says, but only",
+    );
+    check(
+        refused(&plain, gzip(&plain), |blob| blob.size = Some(20)),
+        "does not have the `20` bytes that the image says, but more",
+    );
     let short = gzip(&plain);
     check(refused(&plain, short[..short.len() - 9].to_vec(), |_| {}), "ends too early");
     let mut damaged = gzip(&plain);
@@ -74,7 +103,10 @@ fn a_layer_that_is_not_what_was_promised_gives_no_sbom() {
     check(refused(b"no tar", b"no tar".to_vec(), |_| {}), "ends too early");
     let malformed = tar_of(&[file("var/lib/dpkg/status", "?")]);
     check(refused(&malformed, malformed.clone(), |_| {}), "`var/lib/dpkg/status` is malformed");
-    check(refused(&malformed, malformed.clone(), |blob| blob.digest = Some(zeros.clone())), "does not hash to its digest");
+    check(
+        refused(&malformed, malformed.clone(), |blob| blob.digest = Some(zeros.clone())),
+        "does not hash to its digest",
+    );
     let mut cut = zstd::encode_all(plain.as_slice(), 1).unwrap();
     cut.truncate(cut.len() - 4);
     check(refused(&plain, cut, |_| {}), "ends too early");

@@ -1,4 +1,5 @@
-//! The Go build information inside an ELF, PE or Mach-O file. It reads headers and the few places that matter, never the whole file.
+//! The Go build information inside an ELF, PE or Mach-O file. It reads headers and the few places
+//! that matter, never the whole file.
 
 use std::io::{self, Read as _, SeekFrom};
 use std::ops::Range;
@@ -13,7 +14,8 @@ use object::{Endianness, elf, macho, pe};
 use crate::sbom::matchers::bounded::{Bounded, bounded, read_at};
 use crate::sbom::source::Contents;
 
-/// See Go's debug/buildinfo: the magic, pointer size, flags, then either two pointers or, from byte 32 on, two strings.
+/// See Go's debug/buildinfo: the magic, pointer size, flags, then either two pointers or, from byte
+/// 32 on, two strings.
 const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
 const HEADER: usize = 32;
 
@@ -34,7 +36,8 @@ pub(super) enum Search {
 
 /// Judges a file by its first four bytes.
 pub(in crate::sbom::matchers) fn is_executable(start: &[u8]) -> bool {
-    const MACHO: [&[u8]; 4] = [b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"];
+    const MACHO: [&[u8]; 4] =
+        [b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"];
     start.starts_with(b"\x7fELF") || start.starts_with(b"MZ") || MACHO.contains(&start)
 }
 
@@ -95,7 +98,9 @@ fn parse(data: &Bounded<'_>, start: [u8; 4]) -> Option<Layout> {
             pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC => pe_layout::<pe::ImageNtHeaders32>(data),
             _ => pe_layout::<pe::ImageNtHeaders64>(data),
         },
-        ([0xfe, 0xed, 0xfa, 0xce] | [0xce, 0xfa, 0xed, 0xfe], _) => macho_layout::<macho::MachHeader32<Endianness>>(data),
+        ([0xfe, 0xed, 0xfa, 0xce] | [0xce, 0xfa, 0xed, 0xfe], _) => {
+            macho_layout::<macho::MachHeader32<Endianness>>(data)
+        }
         _ => macho_layout::<macho::MachHeader64<Endianness>>(data),
     }
 }
@@ -141,7 +146,10 @@ fn pe_layout<Pe: ImageNtHeaders>(data: &Bounded<'_>) -> Option<Layout> {
         if section.characteristics.get(object::LittleEndian).0 & WRITABLE_DATA == WRITABLE_DATA {
             layout.data.push(file.clone());
         }
-        layout.loaded.push((base.saturating_add(section.virtual_address.get(object::LittleEndian).into()), file));
+        layout.loaded.push((
+            base.saturating_add(section.virtual_address.get(object::LittleEndian).into()),
+            file,
+        ));
     }
     Some(layout)
 }
@@ -152,7 +160,9 @@ fn macho_layout<Mach: MachHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Op
     let mut layout = Layout::default();
     let mut commands = header.load_commands(endian, data, 0).ok()?;
     while let Some(command) = commands.next().ok()? {
-        let Ok(Some((segment, section_data))) = Mach::Segment::from_command(command) else { continue };
+        let Ok(Some((segment, section_data))) = Mach::Segment::from_command(command) else {
+            continue;
+        };
         let (offset, size) = segment.file_range(endian);
         let Some(file) = range(offset, size) else { continue };
         if segment.name() == b"__DATA" {
@@ -161,7 +171,9 @@ fn macho_layout<Mach: MachHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Op
         layout.loaded.push((segment.vmaddr(endian).into(), file));
         for section in segment.sections(endian, section_data).ok()? {
             if section.name() == b"__go_buildinfo" {
-                layout.marked.extend(range(u64::from(section.offset(endian)), section.size(endian).into()));
+                layout
+                    .marked
+                    .extend(range(u64::from(section.offset(endian)), section.size(endian).into()));
             }
         }
     }
@@ -174,7 +186,12 @@ fn scan(contents: &mut dyn Contents, layout: &Layout) -> io::Result<Search> {
     const MOST: u64 = 256 << 20;
     const WINDOW: usize = 64 << 10;
     // Most programs have less.
-    let largest = layout.data.iter().map(|data| data.end.saturating_sub(data.start)).max().unwrap_or_default();
+    let largest = layout
+        .data
+        .iter()
+        .map(|data| data.end.saturating_sub(data.start))
+        .max()
+        .unwrap_or_default();
     let mut window = vec![0; WINDOW.min(usize::try_from(largest).unwrap_or(WINDOW)) + MAGIC.len()];
     let mut spent = 0_u64;
     for data in &layout.data {
@@ -247,17 +264,34 @@ fn inline_string(contents: &mut dyn Contents, mut at: u64) -> io::Result<Option<
 }
 
 /// Go 1.17 and earlier: pointers to string headers, which are a pointer and a length.
-fn pointed_strings(contents: &mut dyn Contents, layout: &Layout, header: &[u8; HEADER]) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+fn pointed_strings(
+    contents: &mut dyn Contents,
+    layout: &Layout,
+    header: &[u8; HEADER],
+) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let size = usize::from(header[14]);
     if size != 4 && size != 8 {
         return Ok(None);
     }
     let big_endian = header[15] & 1 != 0;
-    let Some(version) = pointed_string(contents, layout, word(&header[16..16 + size], big_endian), size, big_endian)? else {
+    let Some(version) = pointed_string(
+        contents,
+        layout,
+        word(&header[16..16 + size], big_endian),
+        size,
+        big_endian,
+    )?
+    else {
         return Ok(None);
     };
     // Without modules, as before Go 1.13 or outside of one, the second pointer leads nowhere.
-    let modules = pointed_string(contents, layout, word(&header[16 + size..16 + 2 * size], big_endian), size, big_endian)?;
+    let modules = pointed_string(
+        contents,
+        layout,
+        word(&header[16 + size..16 + 2 * size], big_endian),
+        size,
+        big_endian,
+    )?;
     Ok(Some((version, modules.unwrap_or_default())))
 }
 
@@ -299,7 +333,11 @@ fn string(contents: &mut dyn Contents, at: u64, length: u64) -> io::Result<Optio
 
 /// The module lines stand between two marks of 16 bytes each.
 fn without_sentinels(modules: &[u8]) -> String {
-    let inner = modules.len().checked_sub(16).and_then(|end| modules.get(16..end)).filter(|inner| inner.last() == Some(&b'\n'));
+    let inner = modules
+        .len()
+        .checked_sub(16)
+        .and_then(|end| modules.get(16..end))
+        .filter(|inner| inner.last() == Some(&b'\n'));
     String::from_utf8_lossy(inner.unwrap_or_default()).into_owned()
 }
 
@@ -369,25 +407,70 @@ mod tests {
             let half = |value: usize| self.bytes(value as u64, 2);
             let int = |value: usize| self.bytes(value as u64, 4);
             let word = |value: usize| self.word(value as u64);
-            let (header, program_header, section_header) = if self.wide { (64, 56, 64) } else { (52, 32, 40) };
-            let (class, order) = (if self.wide { 2 } else { 1 }, if self.big_endian { 2 } else { 1 });
+            let (header, program_header, section_header) =
+                if self.wide { (64, 56, 64) } else { (52, 32, 40) };
+            let (class, order) =
+                (if self.wide { 2 } else { 1 }, if self.big_endian { 2 } else { 1 });
             let mut file = vec![0x7f, b'E', b'L', b'F', class, order, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             file.extend([half(2), half(0), int(1), word(0), word(header)].concat());
             file.extend(word(if self.sections { sections_at } else { 0 }));
-            file.extend([int(0), half(header), half(program_header), half(1), half(section_header)].concat());
-            file.extend(if self.sections { [half(3), half(2)] } else { [half(0), half(0)] }.concat());
+            file.extend(
+                [int(0), half(header), half(program_header), half(1), half(section_header)]
+                    .concat(),
+            );
+            file.extend(
+                if self.sections { [half(3), half(2)] } else { [half(0), half(0)] }.concat(),
+            );
             let (address, size) = (word(BASE as usize + DATA), word(data.len()));
             if self.wide {
-                file.extend([int(1), int(6), word(DATA), address.clone(), address, size.clone(), size, word(1)].concat());
+                file.extend(
+                    [
+                        int(1),
+                        int(6),
+                        word(DATA),
+                        address.clone(),
+                        address,
+                        size.clone(),
+                        size,
+                        word(1),
+                    ]
+                    .concat(),
+                );
             } else {
-                file.extend([int(1), word(DATA), address.clone(), address, size.clone(), size, int(6), word(1)].concat());
+                file.extend(
+                    [
+                        int(1),
+                        word(DATA),
+                        address.clone(),
+                        address,
+                        size.clone(),
+                        size,
+                        int(6),
+                        word(1),
+                    ]
+                    .concat(),
+                );
             }
             file.resize(DATA, 0);
             file.extend(data);
             file.extend(names);
             file.extend(vec![0; section_header]);
             for (name, at, size) in [(1, DATA + 32, info.len()), (15, names_at, names.len())] {
-                file.extend([int(name), int(1), word(0), word(0), word(at), word(size), int(0), int(0), word(1), word(0)].concat());
+                file.extend(
+                    [
+                        int(name),
+                        int(1),
+                        word(0),
+                        word(0),
+                        word(at),
+                        word(size),
+                        int(0),
+                        int(0),
+                        word(1),
+                        word(0),
+                    ]
+                    .concat(),
+                );
             }
             file
         }
@@ -395,7 +478,12 @@ mod tests {
 
     fn shapes() -> Vec<Shape> {
         let flag = |number: u8, bit: u8| number & bit != 0;
-        let shape = |n| Shape { wide: flag(n, 1), big_endian: flag(n, 2), inline: flag(n, 4), sections: flag(n, 8) };
+        let shape = |n| Shape {
+            wide: flag(n, 1),
+            big_endian: flag(n, 2),
+            inline: flag(n, 4),
+            sections: flag(n, 8),
+        };
         (0..16).map(shape).collect()
     }
 
@@ -416,7 +504,10 @@ mod tests {
     fn a_marked_section_that_makes_no_sense_is_told() {
         let mut file = Shape { wide: true, big_endian: false, inline: true, sections: true }.elf();
         file[DATA + 32 + HEADER] = 0xff;
-        assert_eq!(search(&file), Search::Broken("the section for build information has none that can be read"));
+        assert_eq!(
+            search(&file),
+            Search::Broken("the section for build information has none that can be read")
+        );
     }
 
     #[test]
@@ -435,7 +526,11 @@ mod tests {
         struct Failing(Cursor<Vec<u8>>);
         impl io::Read for Failing {
             fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-                if self.0.position() >= 64 { Err(io::Error::other("bad sector")) } else { io::Read::read(&mut self.0, bytes) }
+                if self.0.position() >= 64 {
+                    Err(io::Error::other("bad sector"))
+                } else {
+                    io::Read::read(&mut self.0, bytes)
+                }
             }
         }
         impl io::Seek for Failing {

@@ -1,4 +1,5 @@
-//! Go modules, from the build information that the Go linker leaves in executables. It never guesses the version of a main module.
+//! Go modules, from the build information that the Go linker leaves in executables. It never
+//! guesses the version of a main module.
 
 use std::io;
 
@@ -14,11 +15,17 @@ pub(super) use executable::is_executable;
 pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
     // More than any program has; a hostile one must not fill the memory.
     const MOST_LINES: usize = 100_000;
-    let unlisted = |reason| Facts::warning(format!("the Go modules of `{path}`, if it has any, are not listed: {reason}"));
+    let unlisted = |reason| {
+        Facts::warning(format!(
+            "the Go modules of `{path}`, if it has any, are not listed: {reason}"
+        ))
+    };
     Ok(match executable::build_info(contents)? {
         Search::Absent => Facts::default(),
         Search::Broken(reason) => unlisted(reason),
-        Search::Present(info) if info.modules.lines().count() > MOST_LINES => unlisted("they are more than any program has"),
+        Search::Present(info) if info.modules.lines().count() > MOST_LINES => {
+            unlisted("they are more than any program has")
+        }
         Search::Present(info) => Facts { packages: modules(path, &info), ..Facts::default() },
     })
 }
@@ -39,17 +46,26 @@ impl<'a> Module<'a> {
 
     /// `None` for `(devel)` and for nothing at all.
     fn known_version(&self) -> Option<String> {
-        Some(self.version).filter(|version| !version.is_empty() && *version != "(devel)").map(str::to_owned)
+        Some(self.version)
+            .filter(|version| !version.is_empty() && *version != "(devel)")
+            .map(str::to_owned)
     }
 
     /// A replacement by a directory of the builder's machine.
     fn is_local(&self) -> bool {
-        self.path.starts_with("./") || self.path.starts_with("../") || self.path.starts_with('/') || matches!(self.path, "." | "..")
+        self.path.starts_with("./")
+            || self.path.starts_with("../")
+            || self.path.starts_with('/')
+            || matches!(self.path, "." | "..")
     }
 
     fn package(&self) -> Package {
         let sum = (!self.sum.is_empty()).then(|| format!("The go.sum hash is {}.", self.sum));
-        Package { version: self.known_version(), notes: sum.into_iter().collect(), ..Package::named(Ecosystem::Golang, self.path) }
+        Package {
+            version: self.known_version(),
+            notes: sum.into_iter().collect(),
+            ..Package::named(Ecosystem::Golang, self.path)
+        }
     }
 }
 
@@ -79,7 +95,8 @@ fn modules(path: &str, info: &BuildInfo) -> Vec<Found> {
         }
     }
     packages.push(standard_library(&info.version));
-    let requires: Vec<Vec<Need>> = packages.iter().map(|package| vec![Need::named(package.name.as_str())]).collect();
+    let requires: Vec<Vec<Need>> =
+        packages.iter().map(|package| vec![Need::named(package.name.as_str())]).collect();
     let mut found: Vec<Found> = packages.into_iter().map(|package| found(path, package)).collect();
     if let Some(mut main) = main {
         if main.version.is_none() {
@@ -90,7 +107,8 @@ fn modules(path: &str, info: &BuildInfo) -> Vec<Found> {
     found
 }
 
-/// What is compiled in is the replacement; of a local one nothing is known but that it is not the original.
+/// What is compiled in is the replacement; of a local one nothing is known but that it is not the
+/// original.
 fn replace(replaced: &mut Package, by: &Module<'_>) {
     if by.is_local() {
         replaced.version = None;
@@ -105,23 +123,36 @@ fn replace(replaced: &mut Package, by: &Module<'_>) {
 /// `go1.26.8 X:experiment` is the standard library 1.26.8; a development build has no version.
 fn standard_library(go_version: &str) -> Package {
     let number = go_version.strip_prefix("go").unwrap_or_default();
-    let length = number.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.').unwrap_or(number.len());
+    let length = number
+        .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.')
+        .unwrap_or(number.len());
     let number = &number[..length];
-    let version = number.starts_with(|letter: char| letter.is_ascii_digit()).then(|| number.to_owned());
+    let version =
+        number.starts_with(|letter: char| letter.is_ascii_digit()).then(|| number.to_owned());
     let notes = vec![format!("Compiled by {}.", go_version.trim())];
     Package { version, notes, ..Package::named(Ecosystem::Golang, "stdlib") }
 }
 
 /// A pseudo-version would need to know the tag before the revision, so the revision stays a remark.
 fn revision(modules: &str) -> Option<String> {
-    let setting = |key: &str| modules.lines().find_map(|line| line.strip_prefix("build\t")?.strip_prefix(key)?.strip_prefix('='));
+    let setting = |key: &str| {
+        modules
+            .lines()
+            .find_map(|line| line.strip_prefix("build\t")?.strip_prefix(key)?.strip_prefix('='))
+    };
     let revision = setting("vcs.revision")?;
     let modified = if setting("vcs.modified") == Some("true") { ", with changes" } else { "" };
     Some(format!("Built from revision {revision}{modified}."))
 }
 
 fn found(path: &str, package: Package) -> Found {
-    Found { package, scope: path.to_owned(), provides: Vec::new(), requires: Vec::new(), licence_at: None }
+    Found {
+        package,
+        scope: path.to_owned(),
+        provides: Vec::new(),
+        requires: Vec::new(),
+        licence_at: None,
+    }
 }
 
 #[cfg(test)]
@@ -139,8 +170,10 @@ mod tests {
     #[test]
     fn modules_are_listed_as_they_were_compiled() {
         let found = found_in("go1.26.8 X:rangefunc", MODULES);
-        let listed: Vec<(&str, Option<&str>)> =
-            found.iter().map(|found| (found.package.name.as_str(), found.package.version.as_deref())).collect();
+        let listed: Vec<(&str, Option<&str>)> = found
+            .iter()
+            .map(|found| (found.package.name.as_str(), found.package.version.as_deref()))
+            .collect();
         assert_eq!(
             listed,
             [
@@ -152,7 +185,10 @@ mod tests {
             ]
         );
         assert_eq!(found[0].package.notes, ["The go.sum hash is h1:abc=."]);
-        assert_eq!(found[1].package.notes, ["The go.sum hash is h1:def=.", "Replaces example.com/old."]);
+        assert_eq!(
+            found[1].package.notes,
+            ["The go.sum hash is h1:def=.", "Replaces example.com/old."]
+        );
         assert_eq!(found[2].package.notes, ["Replaced by the local directory `./local`."]);
         assert_eq!(found[4].package.notes, ["Built from revision 0123abcd, with changes."]);
         assert_eq!(found[4].requires.len(), 4, "the main module needs all others");

@@ -1,4 +1,5 @@
-//! Berkeley DB's hash file `Packages`, as RHEL 8, Amazon Linux 2 and older have it. It reads pages in order and no page twice as often as there are pages.
+//! Berkeley DB's hash file `Packages`, as RHEL 8, Amazon Linux 2 and older have it. It reads pages
+//! in order and no page twice as often as there are pages.
 
 use super::{Malformed, slice, word};
 
@@ -28,10 +29,15 @@ pub(super) fn is_database(bytes: &[u8]) -> bool {
     is_big_endian(bytes).is_some()
 }
 
-pub(super) fn blobs(bytes: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>) -> Result<(), Malformed> {
+pub(super) fn blobs(
+    bytes: &[u8],
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let damaged = || Malformed("its pages make no sense".into());
     let big_endian = is_big_endian(bytes).ok_or_else(damaged)?;
-    let size = word(bytes, 20, big_endian).and_then(|size| usize::try_from(size).ok()).ok_or_else(damaged)?;
+    let size = word(bytes, 20, big_endian)
+        .and_then(|size| usize::try_from(size).ok())
+        .ok_or_else(damaged)?;
     if !(512..=65536).contains(&size) || !size.is_power_of_two() {
         return Err(damaged());
     }
@@ -66,7 +72,11 @@ impl Pages<'_> {
         let mut number = first;
         while number != 0 {
             self.left = self.left.checked_sub(1)?;
-            let page = slice(self.bytes, usize::try_from(number).ok()?.checked_mul(self.size)?, self.size)?;
+            let page = slice(
+                self.bytes,
+                usize::try_from(number).ok()?.checked_mul(self.size)?,
+                self.size,
+            )?;
             if page.get(25) != Some(&OVERFLOW) {
                 return None;
             }

@@ -1,4 +1,5 @@
-//! One package's header as rpm stores it: an index of tags, then their data. It trusts no offset and no count.
+//! One package's header as rpm stores it: an index of tags, then their data. It trusts no offset
+//! and no count.
 
 use super::{slice, word};
 
@@ -37,9 +38,14 @@ impl<'a> Header<'a> {
 
     /// Kind, number of values and the data from the first of them on.
     fn find(&self, tag: u32) -> Option<(u32, usize, &'a [u8])> {
-        let entry = self.index.chunks_exact(ENTRY).find(|entry| word(entry, 0, true) == Some(tag))?;
+        let entry =
+            self.index.chunks_exact(ENTRY).find(|entry| word(entry, 0, true) == Some(tag))?;
         let offset = usize::try_from(word(entry, 8, true)?).ok()?;
-        Some((word(entry, 4, true)?, usize::try_from(word(entry, 12, true)?).ok()?, self.data.get(offset..)?))
+        Some((
+            word(entry, 4, true)?,
+            usize::try_from(word(entry, 12, true)?).ok()?,
+            self.data.get(offset..)?,
+        ))
     }
 
     pub(super) fn texts(&self, tag: u32) -> impl Iterator<Item = String> + use<'a> {
@@ -48,7 +54,8 @@ impl<'a> Header<'a> {
             _ => (0, [].as_slice()),
         };
         // `count` may be anything, but the data ends.
-        let ended = data.split_inclusive(|byte| *byte == 0).filter_map(|text| text.strip_suffix(b"\0"));
+        let ended =
+            data.split_inclusive(|byte| *byte == 0).filter_map(|text| text.strip_suffix(b"\0"));
         ended.take(count).map(|text| String::from_utf8_lossy(text).into_owned())
     }
 
@@ -71,9 +78,11 @@ impl<'a> Header<'a> {
     /// The files of the package, without the first `/`.
     pub(super) fn files(&self) -> impl Iterator<Item = String> + use<'a> {
         let directories: Vec<String> = self.texts(DIRECTORY_NAMES).collect();
-        self.texts(BASE_NAMES).zip(self.numbers(DIRECTORY_INDICES)).filter_map(move |(base, index)| {
-            let directory = directories.get(usize::try_from(index).ok()?)?;
-            Some(format!("{}{base}", directory.trim_start_matches('/')))
-        })
+        self.texts(BASE_NAMES).zip(self.numbers(DIRECTORY_INDICES)).filter_map(
+            move |(base, index)| {
+                let directory = directories.get(usize::try_from(index).ok()?)?;
+                Some(format!("{}{base}", directory.trim_start_matches('/')))
+            },
+        )
     }
 }

@@ -1,4 +1,5 @@
-//! Packages that rpm has installed, from any of its three databases and from Azure Linux's manifest. It never runs rpm and checks no signature.
+//! Packages that rpm has installed, from any of its three databases and from Azure Linux's
+//! manifest. It never runs rpm and checks no signature.
 
 use super::owned::{Owned, Owner};
 use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
@@ -18,15 +19,19 @@ const MOST_RELATIONS: usize = 2_000_000;
 const JOURNAL: &str = "rpmdb.sqlite-wal";
 
 pub(super) fn is_database(path: &str) -> bool {
-    let (directory, name) = (parent(path).trim_end_matches('/'), path.rsplit('/').next().unwrap_or_default());
+    let (directory, name) =
+        (parent(path).trim_end_matches('/'), path.rsplit('/').next().unwrap_or_default());
     let known = ["Packages", "Packages.db", "rpmdb.sqlite", JOURNAL].contains(&name);
-    (known && DIRECTORIES.iter().any(|tail| ends_with_path(directory, tail))) || ends_with_path(path, MANIFEST)
+    (known && DIRECTORIES.iter().any(|tail| ends_with_path(directory, tail)))
+        || ends_with_path(path, MANIFEST)
 }
 
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     if path.ends_with(JOURNAL) {
         // An rpm that ended properly has moved it all into the database.
-        let sentence = || Facts::warning(format!("`{path}` holds changes to the rpm database that were not read"));
+        let sentence = || {
+            Facts::warning(format!("`{path}` holds changes to the rpm database that were not read"))
+        };
         return Ok(if bytes.is_empty() { Facts::default() } else { sentence() });
     }
     let mut facts = Facts::default();
@@ -61,7 +66,9 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
                 facts.packages.push(found);
             }
             Some((None, _)) => {}
-            None => facts.warn(format!("entry {told} of `{path}` is not listed: its header is damaged")),
+            None => {
+                facts.warn(format!("entry {told} of `{path}` is not listed: its header is damaged"))
+            }
         }
         Ok(())
     };
@@ -72,7 +79,10 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     Ok(facts)
 }
 
-fn blobs(bytes: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>) -> Result<(), Malformed> {
+fn blobs(
+    bytes: &[u8],
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     match () {
         () if sqlite::is_database(bytes) => sqlite::blobs(bytes, visit),
         () if ndb::is_database(bytes) => ndb::blobs(bytes, visit),
@@ -89,7 +99,9 @@ pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
         if visited > bytes.len() {
             return Err(Malformed(String::new()));
         }
-        if let Some((Some(found), header)) = Header::parse(blob).and_then(|header| Some((entry(path, &header)?, header))) {
+        if let Some((Some(found), header)) =
+            Header::parse(blob).and_then(|header| Some((entry(path, &header)?, header)))
+        {
             let Package { ecosystem, name, arch, version, .. } = found.package;
             lists.push(Owned {
                 owner: Owner::Named { ecosystem, scope: path.to_owned(), name, arch, version },
@@ -103,7 +115,8 @@ pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
     lists
 }
 
-/// Nothing where the header makes no sense; an inner nothing for keys, which rpm keeps like packages.
+/// Nothing where the header makes no sense; an inner nothing for keys, which rpm keeps like
+/// packages.
 fn entry(path: &str, header: &Header<'_>) -> Option<Option<Found>> {
     let name = header.text(header::NAME)?;
     let (version, release) = (header.text(header::VERSION)?, header.text(header::RELEASE)?);
@@ -111,7 +124,9 @@ fn entry(path: &str, header: &Header<'_>) -> Option<Option<Found>> {
         return Some(None);
     }
     let epoch = header.number(header::EPOCH);
-    let label = header.text(header::MODULE).map(|label| ("rpmmod", label.split(':').take(2).collect::<Vec<_>>().join(":")));
+    let label = header
+        .text(header::MODULE)
+        .map(|label| ("rpmmod", label.split(':').take(2).collect::<Vec<_>>().join(":")));
     let package = Package {
         version: Some(match epoch {
             Some(epoch) => format!("{epoch}:{version}-{release}"),
@@ -120,12 +135,20 @@ fn entry(path: &str, header: &Header<'_>) -> Option<Option<Found>> {
         arch: header.text(header::ARCH),
         upstream: header.text(header::SOURCE).map(|name| Upstream { name, version: None }),
         supplier: header.text(header::VENDOR).and_then(|vendor| Supplier::organization(&vendor)),
-        licence: header.text(header::LICENCE).map_or(Licence::Unknown, |licence| Licence::from_field(&licence)),
-        qualifiers: epoch.map(|epoch| ("epoch", epoch.to_string())).into_iter().chain(label).collect(),
+        licence: header
+            .text(header::LICENCE)
+            .map_or(Licence::Unknown, |licence| Licence::from_field(&licence)),
+        qualifiers: epoch
+            .map(|epoch| ("epoch", epoch.to_string()))
+            .into_iter()
+            .chain(label)
+            .collect(),
         ..Package::named(Ecosystem::Rpm, name)
     };
     // `rpmlib(…)` is rpm itself, and conditions in brackets say more than a name.
-    let needed = header.texts(header::REQUIRES).filter(|need| !need.starts_with("rpmlib(") && !need.starts_with('('));
+    let needed = header
+        .texts(header::REQUIRES)
+        .filter(|need| !need.starts_with("rpmlib(") && !need.starts_with('('));
     let mut requires: Vec<String> = needed.collect();
     requires.sort();
     requires.dedup();
@@ -136,10 +159,12 @@ fn entry(path: &str, header: &Header<'_>) -> Option<Option<Found>> {
     }))
 }
 
-/// Name, version and release, times, vendor, epoch, size, architecture, epoch number, source; separated by tabs.
+/// Name, version and release, times, vendor, epoch, size, architecture, epoch number, source;
+/// separated by tabs.
 fn from_manifest(line: &str) -> Option<Package> {
     let fields: Vec<&str> = line.split('\t').collect();
-    let field = |at: usize| fields.get(at).copied().filter(|text| !text.is_empty() && *text != "(none)");
+    let field =
+        |at: usize| fields.get(at).copied().filter(|text| !text.is_empty() && *text != "(none)");
     let (name, version) = (field(0)?, field(1)?);
     let epoch = field(8).or(field(5)).filter(|epoch| *epoch != "0");
     Some(Package {

@@ -1,4 +1,5 @@
-//! rpm's own database `Packages.db`, as SUSE uses it: slots, then blobs. It never follows a slot out of the file.
+//! rpm's own database `Packages.db`, as SUSE uses it: slots, then blobs. It never follows a slot
+//! out of the file.
 
 use super::{Malformed, slice, word};
 
@@ -11,7 +12,10 @@ pub(super) fn is_database(bytes: &[u8]) -> bool {
 }
 
 /// See <https://github.com/rpm-software-management/rpm/blob/rpm-4.17.0-release/lib/backend/ndb/rpmpkg.c>.
-pub(super) fn blobs(bytes: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>) -> Result<(), Malformed> {
+pub(super) fn blobs(
+    bytes: &[u8],
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let cut = || Malformed("it is cut off".into());
     let field = |at| word(bytes, at, false).ok_or_else(cut);
     if field(4)? != 0 {
@@ -24,7 +28,10 @@ pub(super) fn blobs(bytes: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<(), Mal
         if !slot.starts_with(b"Slot") {
             return Err(Malformed("it has a slot that is none".into()));
         }
-        let (Some(package @ 1..), Some(block)) = (word(slot, 4, false), word(slot, 8, false)) else { continue };
+        let (Some(package @ 1..), Some(block)) = (word(slot, 4, false), word(slot, 8, false))
+        else {
+            continue;
+        };
         let at = usize::try_from(block).unwrap_or(usize::MAX).checked_mul(SLOT).ok_or_else(cut)?;
         let head = slice(bytes, at, SLOT).ok_or_else(cut)?;
         if !head.starts_with(b"BlbS") || word(head, 4, false) != Some(package) {

@@ -1,4 +1,5 @@
-//! The one table that matters of an SQLite file `rpmdb.sqlite`. It executes nothing, and reads no page more often than there are pages.
+//! The one table that matters of an SQLite file `rpmdb.sqlite`. It executes nothing, and reads no
+//! page more often than there are pages.
 //!
 //! See <https://www.sqlite.org/fileformat2.html>.
 
@@ -36,7 +37,8 @@ pub(super) fn blobs(bytes: &[u8], visit: Visit<'_>) -> Result<(), Malformed> {
     if !(512..=65536).contains(&size) || !size.is_power_of_two() || size - reserved < 480 {
         return Err(damaged());
     }
-    let mut pages = Pages { bytes, size, usable: size - reserved, left: 2 * (bytes.len() / size) + 1 };
+    let mut pages =
+        Pages { bytes, size, usable: size - reserved, left: 2 * (bytes.len() / size) + 1 };
     let mut root = None;
     pages.table(1, 0, &mut |record| {
         let columns = columns(record).unwrap_or_default();
@@ -48,7 +50,9 @@ pub(super) fn blobs(bytes: &[u8], visit: Visit<'_>) -> Result<(), Malformed> {
         }
         Ok(())
     })?;
-    let root = root.and_then(|root| usize::try_from(root).ok()).ok_or_else(|| Malformed("it has no table `Packages`".into()))?;
+    let root = root
+        .and_then(|root| usize::try_from(root).ok())
+        .ok_or_else(|| Malformed("it has no table `Packages`".into()))?;
     pages.table(root, 0, &mut |record| match columns(record).as_deref() {
         Some([_, blob, ..]) => visit(blob),
         _ => visit(&[]),
@@ -61,7 +65,8 @@ impl<'a> Pages<'a> {
         let damaged = || Malformed("its pages make no sense".into());
         let page = self.page(number).filter(|_| depth < DEEPEST).ok_or_else(damaged)?;
         let start = if number == 1 { FILE_HEADER } else { 0 };
-        let half = |at: usize| Some(usize::from(u16::from_be_bytes(slice(page, at, 2)?.try_into().ok()?)));
+        let half =
+            |at: usize| Some(usize::from(u16::from_be_bytes(slice(page, at, 2)?.try_into().ok()?)));
         let kind = *page.get(start).ok_or_else(damaged)?;
         let cells = half(start + 3).ok_or_else(damaged)?;
         let pointers = start + if kind == INTERIOR { 12 } else { 8 };
@@ -69,10 +74,13 @@ impl<'a> Pages<'a> {
             let place = half(pointers + 2 * cell).ok_or_else(damaged)?;
             match kind {
                 LEAF => {
-                    let record = self.record(page.get(place..).ok_or_else(damaged)?).ok_or_else(damaged)?;
+                    let record =
+                        self.record(page.get(place..).ok_or_else(damaged)?).ok_or_else(damaged)?;
                     visit(&record)?;
                 }
-                INTERIOR => self.table(child(page, place).ok_or_else(damaged)?, depth + 1, visit)?,
+                INTERIOR => {
+                    self.table(child(page, place).ok_or_else(damaged)?, depth + 1, visit)?
+                }
                 _ => return Err(damaged()),
             }
         }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 fn header(texts: &[(u32, &[&str])], epoch: Option<u32>) -> Vec<u8> {
     let (mut index, mut data) = (Vec::new(), Vec::new());
     let mut entry = |tag: u32, kind: u32, count: usize, bytes: Vec<u8>| {
-        for number in [tag, kind, u32::try_from(data.len()).unwrap(), u32::try_from(count).unwrap()] {
+        for number in [tag, kind, u32::try_from(data.len()).unwrap(), u32::try_from(count).unwrap()]
+        {
             index.extend(number.to_be_bytes());
         }
         data.extend(bytes);
@@ -24,7 +25,8 @@ fn header(texts: &[(u32, &[&str])], epoch: Option<u32>) -> Vec<u8> {
     entry(1116, 4, 2, [0_u32.to_be_bytes(), 1_u32.to_be_bytes()].concat());
     entry(1117, 8, 2, b"redis-server\0x\0".to_vec());
     entry(1118, 8, 2, b"/usr/bin/\0/etc/\0".to_vec());
-    let count = |bytes: &[u8], size: usize| u32::try_from(bytes.len() / size).unwrap().to_be_bytes();
+    let count =
+        |bytes: &[u8], size: usize| u32::try_from(bytes.len() / size).unwrap().to_be_bytes();
     [count(&index, 16).to_vec(), count(&data, 1).to_vec(), index, data].concat()
 }
 
@@ -38,19 +40,29 @@ fn dbus() -> Vec<u8> {
         (header::LICENCE, &["(GPLv2+ or AFL) and GPLv2+"]),
         (header::SOURCE, &["dbus-1.12.20-8.el9.src.rpm"]),
         (header::PROVIDES, &["dbus", "dbus(x86-64)"]),
-        (header::REQUIRES, &["rpmlib(CompressedFileNames)", "(systemd if filesystem)", "libc.so.6(GLIBC_2.4)(64bit)"]),
+        (
+            header::REQUIRES,
+            &[
+                "rpmlib(CompressedFileNames)",
+                "(systemd if filesystem)",
+                "libc.so.6(GLIBC_2.4)(64bit)",
+            ],
+        ),
     ];
     header(&texts, Some(1))
 }
 
 fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
-    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let words =
+        |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
     let mut file = [b"RpmP".to_vec(), words(&[0, 1, 1, 0, 0, 0, 0])].concat();
     let mut tail = Vec::new();
     for (number, blob) in (1..).zip(blobs) {
         let block = u32::try_from((4096 + tail.len()) / 16).unwrap();
         file.extend([b"Slot".to_vec(), words(&[number, block, 1])].concat());
-        tail.extend([b"BlbS".to_vec(), words(&[number, 0, u32::try_from(blob.len()).unwrap()])].concat());
+        tail.extend(
+            [b"BlbS".to_vec(), words(&[number, 0, u32::try_from(blob.len()).unwrap()])].concat(),
+        );
         tail.extend(blob);
         tail.resize(tail.len().next_multiple_of(16), 0);
     }
@@ -69,8 +81,12 @@ fn bdb(blobs: &[Vec<u8>], big_endian: bool) -> Vec<u8> {
         let bytes = u32::try_from(number).unwrap().to_le_bytes().to_vec();
         if big_endian { bytes.into_iter().rev().collect() } else { bytes }
     };
-    let half = |number: usize| if big_endian { word(number)[2..].to_vec() } else { word(number)[..2].to_vec() };
-    let put = |page: &mut Vec<u8>, at: usize, bytes: Vec<u8>| page[at..at + bytes.len()].copy_from_slice(&bytes);
+    let half = |number: usize| {
+        if big_endian { word(number)[2..].to_vec() } else { word(number)[..2].to_vec() }
+    };
+    let put = |page: &mut Vec<u8>, at: usize, bytes: Vec<u8>| {
+        page[at..at + bytes.len()].copy_from_slice(&bytes)
+    };
     let mut pages = vec![vec![0; SIZE], vec![0; SIZE]];
     put(&mut pages[0], 12, word(0x0006_1561));
     put(&mut pages[0], 20, word(SIZE));
@@ -105,9 +121,15 @@ fn purls(path: &str, bytes: &[u8]) -> Vec<String> {
 
 #[test]
 fn a_header_becomes_a_package() {
-    let key = header(&[(header::NAME, &["gpg-pubkey"]), (header::VERSION, &["1"]), (header::RELEASE, &["2"])], None);
+    let key = header(
+        &[(header::NAME, &["gpg-pubkey"]), (header::VERSION, &["1"]), (header::RELEASE, &["2"])],
+        None,
+    );
     let facts = read("usr/lib/sysimage/rpm/Packages.db", &ndb(&[dbus(), key])).unwrap();
-    assert_eq!((facts.packages.len(), facts.owns.join(" ")), (1, "usr/bin/redis-server".to_owned()));
+    assert_eq!(
+        (facts.packages.len(), facts.owns.join(" ")),
+        (1, "usr/bin/redis-server".to_owned())
+    );
     let found = &facts.packages[0];
     let purl = "pkg:rpm/dbus@1.12.20-8.el9?arch=x86_64&epoch=1&upstream=dbus-1.12.20-8.el9.src.rpm";
     assert_eq!(crate::sbom::purl::of(&found.package, None), purl);
@@ -132,10 +154,17 @@ fn databases_are_known_by_their_place() {
 #[test]
 fn an_sqlite_database_is_read_over_all_its_pages() {
     let facts = read("var/lib/rpm/rpmdb.sqlite", SQLITE).unwrap();
-    let told: Vec<_> = facts.packages.iter().map(|found| (found.package.name.clone(), found.provides.len())).collect();
+    let told: Vec<_> = facts
+        .packages
+        .iter()
+        .map(|found| (found.package.name.clone(), found.provides.len()))
+        .collect();
     let expected: Vec<_> = (1..9).map(|number| (format!("pkg{number}"), number * 20 + 1)).collect();
     assert_eq!(told, expected);
-    assert_eq!(purls("var/lib/rpm/rpmdb.sqlite", SQLITE)[7], "pkg:rpm/pkg8@8.0-1.el9?arch=x86_64&upstream=pkg8-8.0-1.el9.src.rpm");
+    assert_eq!(
+        purls("var/lib/rpm/rpmdb.sqlite", SQLITE)[7],
+        "pkg:rpm/pkg8@8.0-1.el9?arch=x86_64&upstream=pkg8-8.0-1.el9.src.rpm"
+    );
 }
 
 #[test]
@@ -160,7 +189,10 @@ fn damage_is_told_or_refused() {
     let path = "var/lib/rpm/Packages.db";
     assert_eq!(read(path, b"nonsense"), Err(Malformed("it is none of rpm's databases".into())));
     assert_eq!(read(path, b""), Ok(Facts::default()));
-    assert_eq!(read(path, &ndb(&[vec![0xff; 40]])), Err(Malformed("none of its headers can be read".into())));
+    assert_eq!(
+        read(path, &ndb(&[vec![0xff; 40]])),
+        Err(Malformed("none of its headers can be read".into()))
+    );
     assert_eq!(read(path, &ndb(&[dbus()])[..4400]).unwrap_err(), Malformed("it is cut off".into()));
     assert_eq!(
         read(path, &ndb(&[dbus(), vec![]])).unwrap().warnings,
@@ -171,7 +203,11 @@ fn damage_is_told_or_refused() {
 }
 
 /// The file with some bytes changed and its end cut off.
-fn spoiled(file: &[u8], changes: &[(prop::sample::Index, u8)], end: prop::sample::Index) -> Vec<u8> {
+fn spoiled(
+    file: &[u8],
+    changes: &[(prop::sample::Index, u8)],
+    end: prop::sample::Index,
+) -> Vec<u8> {
     let mut file = file.to_vec();
     for (place, value) in changes {
         let place = place.index(file.len());
@@ -197,8 +233,8 @@ proptest! {
     }
 }
 
-/// Made by Berkeley DB's own `db5.3_load`, and by the layout of rpm's NDB, of the first headers that rpm wrote to SQLite. The first byte is for the
-/// fuzz target.
+/// Made by Berkeley DB's own `db5.3_load`, and by the layout of rpm's NDB, of the first headers
+/// that rpm wrote to SQLite. The first byte is for the fuzz target.
 #[test]
 fn what_other_programs_wrote_holds_the_same_headers_as_rpms_own() {
     let seeds: [(&str, &[u8]); 3] = [
@@ -206,7 +242,8 @@ fn what_other_programs_wrote_holds_the_same_headers_as_rpms_own() {
         ("var/lib/rpm/Packages", include_bytes!("../../../../fuzz/seeds/sbom/bdb-big-endian")),
         ("usr/lib/sysimage/rpm/Packages.db", include_bytes!("../../../../fuzz/seeds/sbom/ndb")),
     ];
-    let expected: Vec<String> = purls("var/lib/rpm/rpmdb.sqlite", SQLITE).into_iter().take(3).collect();
+    let expected: Vec<String> =
+        purls("var/lib/rpm/rpmdb.sqlite", SQLITE).into_iter().take(3).collect();
     for (path, seed) in seeds {
         let mut found = purls(path, &seed[1..]);
         found.sort();

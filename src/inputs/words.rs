@@ -1,0 +1,319 @@
+//! One input's text → its value: switches, words of a list, keys and annotations. What is wrong
+//! goes to the problems.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::digests;
+use super::lists;
+use super::outputs;
+use super::problems::Problems;
+use super::raw::Raw;
+use super::{BuildSource, Merged, MergedSbom, MetadataContext, OnTagConflict, Wish};
+use crate::build::flags::BuildTexts;
+use crate::command;
+use crate::github::Environment;
+use crate::image::Platform;
+use crate::image::spelling::Spelling;
+use crate::oci::Allowed;
+use crate::sbom::foreign;
+use crate::sigstore::tuf::Mirror;
+use crate::trigger::Push;
+
+pub(super) fn on_tag_conflict(text: Option<&str>, problems: &mut Problems) -> OnTagConflict {
+    match text {
+        None | Some("fail") => OnTagConflict::Fail,
+        Some("overwrite") => OnTagConflict::Overwrite,
+        Some(other) => {
+            problems.say(
+                "on-tag-conflict",
+                format_args!("`{other}` is neither `fail` nor `overwrite`"),
+            );
+            OnTagConflict::Fail
+        }
+    }
+}
+
+pub(super) fn metadata_context(text: Option<&str>, problems: &mut Problems) -> MetadataContext {
+    match text.map(str::trim) {
+        None | Some("workflow") => MetadataContext::Workflow,
+        Some("git") => MetadataContext::Git,
+        Some(other) => {
+            problems
+                .say("metadata-context", format_args!("`{other}` is neither `workflow` nor `git`"));
+            MetadataContext::Workflow
+        }
+    }
+}
+
+pub(super) fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
+    let files = raw.digest_files.as_deref().map(|folder| Path::new(folder.trim()));
+    Merged {
+        claims: digests::claims(raw.digests.as_deref(), files, problems),
+        sbom: merged_sbom(raw, problems),
+        provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
+        check_runners: problems.switch("check-runners", raw.check_runners.as_deref(), false),
+        build_source: match raw.build_source.as_deref().map(str::trim) {
+            None => BuildSource::Run,
+            Some("any") => BuildSource::Any,
+            Some(uri) if uri.contains("://") => BuildSource::Uri(uri.to_owned()),
+            Some(other) => {
+                problems
+                    .say("build-source", format_args!("`{other}` is neither `any` nor an address such as `https://github.com/octo/app`"));
+                BuildSource::Run
+            }
+        },
+    }
+}
+
+pub(super) fn allowed(raw: &Raw, problems: &mut Problems) -> Allowed {
+    let index_entries = lists::words(raw.allow_index_entries.as_deref().unwrap_or_default());
+    for kind in index_entries.iter().filter(|kind| !kind.contains('/')) {
+        problems.say(
+            "allow-index-entries",
+            format_args!("`{kind}` is not an artifact type such as `application/vnd.amazon.soci.index.v1+json`"),
+        );
+    }
+    let foreign_layers =
+        problems.switch("allow-foreign-layers", raw.allow_foreign_layers.as_deref(), false);
+    Allowed { foreign_layers, index_entries, artifacts: false }
+}
+
+pub(super) fn build_env(
+    text: Option<&str>,
+    env: &Environment,
+    notices: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Vec<String> {
+    let names = lists::words(text.unwrap_or_default());
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    for name in names.iter().filter(|name| !is_name(name)) {
+        problems.say("build-env", format_args!("`{name}` is not the name of a variable"));
+    }
+    for name in names.iter().filter(|name| command::is_ours(name)) {
+        problems.say("build-env", format_args!("no build gets `{name}`: it would sign, log in or ask for tokens in the name of this job"));
+    }
+    let unset = names.iter().filter(|name| !env.contains_key(*name));
+    notices.extend(
+        unset.map(|name| format!("input `build-env` names `{name}`, which this job does not set")),
+    );
+    names
+}
+
+/// Short keys can be guessed by whoever may write the cache.
+pub(super) fn sbom_cache_key(raw: &Raw, problems: &mut Problems) -> Option<SecretString> {
+    const SHORTEST: usize = 16;
+    let key = raw.sbom_cache_key.clone()?;
+    if raw.sbom_cache.is_none() {
+        problems.say(
+            "sbom-cache-key",
+            "it authenticates the entries of `sbom-cache`, which is not set",
+        );
+    }
+    if key.expose_secret().trim().len() < SHORTEST {
+        problems.say(
+            "sbom-cache-key",
+            format_args!("it is shorter than {SHORTEST} characters; use a random secret"),
+        );
+    }
+    Some(key)
+}
+
+pub(super) fn sbom_files(text: Option<&str>, problems: &mut Problems) -> bool {
+    match text.map(str::trim) {
+        None | Some("none") => false,
+        Some("owned") => true,
+        Some(other) => {
+            problems.say("sbom-files", format_args!("`{other}` is neither `none` nor `owned`"));
+            false
+        }
+    }
+}
+
+pub(super) fn sbom_format(text: Option<&str>, problems: &mut Problems) -> Option<foreign::Format> {
+    match text.map(str::trim)? {
+        "spdx" => Some(foreign::Format::Spdx),
+        "cyclonedx" => Some(foreign::Format::CycloneDx),
+        other => {
+            problems
+                .say("sbom-format", format_args!("`{other}` is neither `spdx` nor `cyclonedx`"));
+            None
+        }
+    }
+}
+
+pub(super) fn merged_sbom(raw: &Raw, problems: &mut Problems) -> MergedSbom {
+    let is_cyclonedx = raw.sbom_format.as_deref().map(str::trim) == Some("cyclonedx");
+    let sbom = match raw.sbom.as_deref().map(str::trim) {
+        Some(text) if text.eq_ignore_ascii_case("registry") => MergedSbom::Registry,
+        Some(text) => match lists::boolean(text) {
+            Some(true) => MergedSbom::Built,
+            Some(false) => MergedSbom::Off,
+            None => {
+                problems
+                    .say("sbom", format_args!("`{text}` is none of `true`, `registry`, `false`"));
+                MergedSbom::Built
+            }
+        },
+        None => MergedSbom::Built,
+    };
+    // What a build makes is SPDX.
+    if is_cyclonedx && sbom == MergedSbom::Built { MergedSbom::Registry } else { sbom }
+}
+
+pub(super) fn mirror(raw: &Raw, problems: &mut Problems) -> Option<Mirror> {
+    let Some(url) = raw.tuf_mirror.as_deref().map(str::trim) else {
+        if raw.tuf_root.is_some() {
+            problems
+                .say("tuf-root", "it says where trust in `tuf-mirror` begins, which is not set");
+        }
+        return None;
+    };
+    if !["https://", "http://"]
+        .iter()
+        .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+    {
+        problems.say(
+            "tuf-mirror",
+            format_args!("`{url}` is not an address that begins with https:// or http://"),
+        );
+    }
+    if raw.trusted_root.is_some() && raw.signing_config.is_some() {
+        problems.say(
+            "tuf-mirror",
+            "beside both `trusted-root` and `signing-config` nothing is left to fetch",
+        );
+    }
+    Some(Mirror {
+        url: url.to_owned(),
+        root: raw.tuf_root.as_deref().map(|file| PathBuf::from(file.trim())),
+    })
+}
+
+pub(super) fn build_texts(
+    raw: &Raw,
+    platforms: &[Platform],
+    problems: &mut Problems,
+) -> BuildTexts {
+    let text = |value: &Option<String>| value.as_deref().unwrap_or_default().trim().to_owned();
+    let listed: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    BuildTexts {
+        add_hosts: text(&raw.add_hosts),
+        allow: text(&raw.allow),
+        attests: text(&raw.attests),
+        build_args: text(&raw.build_args),
+        build_contexts: text(&raw.build_contexts),
+        cache_from: text(&raw.cache_from),
+        cache_to: text(&raw.cache_to),
+        call: text(&raw.call),
+        cgroup_parent: text(&raw.cgroup_parent),
+        context: text(&raw.context),
+        file: text(&raw.file),
+        github_token: raw.github_token.clone(),
+        load: problems.switch("load", raw.load.as_deref(), false),
+        network: text(&raw.network),
+        no_cache: problems.switch("no-cache", raw.no_cache.as_deref(), false),
+        no_cache_filters: text(&raw.no_cache_filters),
+        outputs: text(&raw.outputs),
+        platforms: listed.join(","),
+        provenance: text(&raw.provenance),
+        pull: problems.switch("pull", raw.pull.as_deref(), false),
+        sbom: text(&raw.sbom),
+        secret_envs: text(&raw.secret_envs),
+        secret_files: text(&raw.secret_files),
+        secrets: raw.secrets.clone(),
+        shm_size: text(&raw.shm_size),
+        ssh: text(&raw.ssh),
+        target: text(&raw.target),
+        ulimit: text(&raw.ulimit),
+        // Both are completed by the plan.
+        labels: String::new(),
+        annotations: String::new(),
+    }
+}
+
+/// `KEY=VALUE`, one a line, as `cosign sign -a` takes them one a flag.
+pub(super) fn annotations(text: &str, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut annotations = BTreeMap::new();
+    for line in lists::lines(text) {
+        match lists::key_value(&line) {
+            Some((key, _)) if annotations.contains_key(key) => {
+                problems.say("signature-annotations", format_args!("`{key}` stands there twice"))
+            }
+            Some((key, value)) => drop(annotations.insert(key.to_owned(), value.trim().to_owned())),
+            None => {
+                problems.say("signature-annotations", format_args!("`{line}` is not KEY=VALUE"))
+            }
+        }
+    }
+    annotations
+}
+
+/// `push=false` of an image's output is no less than `push: false`.
+pub(super) fn push(
+    text: Option<&str>,
+    asked: &outputs::Asked,
+    problems: &mut Problems,
+    notices: &mut Vec<String>,
+) -> Push {
+    match (wish("push", text, problems), asked.holds_back) {
+        (Wish::Always, true) => {
+            problems
+                .say("outputs", "`push=false` stands beside `push: true`; leave one of them out");
+            Push::Never
+        }
+        (Wish::Auto, true) => {
+            notices.push("input `outputs`: `push=false` is understood as `push: false`".to_owned());
+            Push::Never
+        }
+        (Wish::Never, _) => Push::Never,
+        (Wish::Auto, false) => Push::Auto,
+        (Wish::Always, false) => Push::Always,
+    }
+}
+
+/// A platform that nothing is called is a slip; one that only we do not know is the builder's to
+/// decide.
+pub(super) fn spelt(platforms: &[Platform], problems: &mut Problems, notices: &mut Vec<String>) {
+    for platform in platforms {
+        match platform.spelling() {
+            Spelling::Known => {}
+            Spelling::Slip(meant) => problems.say(
+                "platforms",
+                format_args!("no platform is called `{platform}`; did you mean `{meant}`?"),
+            ),
+            Spelling::Unknown => notices.push(format!(
+                "input `platforms`: nothing known is called `{platform}`; the builder decides"
+            )),
+        }
+    }
+}
+
+/// `auto`, or a switch.
+pub(super) fn wish(input: &str, text: Option<&str>, problems: &mut Problems) -> Wish {
+    match text.map(str::trim) {
+        None | Some("auto") => Wish::Auto,
+        Some(text) => match lists::boolean(text) {
+            Some(true) => Wish::Always,
+            Some(false) => Wish::Never,
+            None => {
+                problems.say(input, format_args!("`{text}` is none of `auto`, `true`, `false`"));
+                Wish::Auto
+            }
+        },
+    }
+}
+
+pub(super) fn unique<T: PartialEq>(values: Vec<T>) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::new();
+    for value in values {
+        if !kept.contains(&value) {
+            kept.push(value);
+        }
+    }
+    kept
+}
