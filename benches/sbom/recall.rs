@@ -147,6 +147,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 }
 
 /// Prints the comparison; gives the bars.
+#[expect(clippy::too_many_lines, reason = "one comparison, group by group")]
 pub(crate) fn judged(
     ours: &Document,
     syft: &Document,

@@ -142,7 +142,7 @@ fn joined(folder: &str, path: &str) -> String {
         match part {
             Component::Normal(part) => parts.extend(part.to_str()),
             Component::ParentDir if parts.last().is_some_and(|last| *last != "..") => {
-                drop(parts.pop())
+                parts.pop();
             }
             Component::ParentDir => parts.push(".."),
             Component::CurDir | Component::RootDir | Component::Prefix(_) => {}

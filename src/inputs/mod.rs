@@ -19,19 +19,17 @@ pub mod signing_key;
 mod words;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use crate::build::builder::Builder;
 use crate::build::flags::BuildTexts;
-use crate::command;
 use crate::github::facts::Wanted;
 use crate::github::network::Network;
 use crate::github::server::Server;
 use crate::github::{Context, Environment};
 use crate::image::Platform;
-use crate::image::spelling::Spelling;
 use crate::metadata;
 use crate::metadata::line::{self, Reading};
 use crate::metadata::sanitised;
@@ -50,7 +48,7 @@ use self::problems::Problems;
 use self::raw::Raw;
 pub use self::secrets::secret_texts;
 use self::words::{
-    allowed, annotations, build_env, build_texts, merged, merged_sbom, metadata_context, mirror,
+    allowed, annotations, build_env, build_texts, merged, metadata_context, mirror,
     on_tag_conflict, push, sbom_cache_key, sbom_files, sbom_format, spelt, unique, wish,
 };
 
@@ -283,6 +281,7 @@ impl Inputs {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one line an input")]
 fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
     let mut notices = names::unknown(action, env, &mut problems);

@@ -14,6 +14,8 @@ mod views;
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use crate::attest::sboms::Written;
 use crate::build::caches;
 use crate::build::flags::{self, Flags};
@@ -28,7 +30,7 @@ use crate::provenance::Asked;
 use crate::publish::Name;
 use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event};
-use crate::verify::policy::{Format, Part, Requirements};
+use crate::verify::policy::{Format, Requirements};
 
 use self::names::Lines;
 use self::sbom::Sbom;

@@ -74,7 +74,7 @@ pub fn of(
             Kind::Root => {}
             Kind::Config | Kind::Layer => drop(item.blobs.insert(digest, part.descriptor.size)),
             Kind::Entry | Kind::Referrer | Kind::ReferrerList | Kind::Attached => {
-                drop(item.parts.insert(digest))
+                item.parts.insert(digest);
             }
         }
     }

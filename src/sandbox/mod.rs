@@ -169,6 +169,7 @@ impl Drop for Sandbox {
 }
 
 /// Returns when the files are written and every service listens.
+#[expect(clippy::too_many_lines, reason = "one line for each file and service that starts")]
 pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     let keys_dir = config.dir.join("keys");
     let rekor_dir = config.dir.join("rekor");

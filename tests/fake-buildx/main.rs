@@ -29,6 +29,7 @@ const BASE: [(&str, &str); 4] = [
 ];
 
 #[tokio::main(flavor = "current_thread")]
+#[expect(clippy::too_many_lines, reason = "one line a flag")]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mode = std::env::var("FAKE_BUILDX").unwrap_or_default();

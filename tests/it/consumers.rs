@@ -239,6 +239,7 @@ async fn the_issuer_that_vouched_is_named_with_how_to_ask_for_it() {
 const SHARED: &str = "org/supply-action/.github/workflows/publish.yml@refs/tags/v1";
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn a_repository_is_its_own_workflow_in_its_own_run_unless_another_signer_is_named() {
     let mut world = World::new().await;
     let mut image = async |repository: &str, workflow: Option<&str>, content: &str, tag: &str| {
@@ -558,6 +559,7 @@ async fn keyless(world: &World, statement: &str) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn what_a_key_signed_without_a_log_holds_when_that_is_asked_for_and_never_else() {
     let world = World::new().await;
     let run = published(&world, &[]).await;
@@ -665,6 +667,7 @@ async fn what_a_key_signed_without_a_log_holds_when_that_is_asked_for_and_never_
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn artifacts_that_are_no_images_are_verified() {
     let world = World::new().await;
     let (identity, _) = world.identity();

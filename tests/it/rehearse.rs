@@ -225,6 +225,7 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn what_a_rehearsal_left_on_disk_is_verified_as_one_in_a_registry() {
     let world = World::new().await;
     let (context, out) = (world.folder.path().join("context"), world.folder.path().join("kept"));

@@ -2,7 +2,10 @@
 
 use super::*;
 
-fn accounted(entries: &[String], allowed: &Allowed) -> Result<entries::Accounted, Objection> {
+fn accounted(
+    entries: &[String],
+    allowed: &Allowed,
+) -> Result<crate::oci::entries::Accounted, Objection> {
     let text = index(entries);
     account(
         &Document::read(text.as_bytes(), OCI_INDEX)
@@ -97,6 +100,7 @@ fn a_platform_is_spelled_as_everybody_spells_it_and_has_one_image() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_entry_of_an_index_is_accounted_for() {
     let amd = || entry('a', "linux/amd64");
     let of_type = |letter: char, kind: &str| {
@@ -289,6 +293,7 @@ fn listed(text: &str) -> Descriptor {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn attestations_are_statements_about_one_image_and_nothing_else() {
     let statement =
         |letter: char| format!("{{{}}}", pointer("application/vnd.in-toto+json", letter));
@@ -316,7 +321,7 @@ fn attestations_are_statements_about_one_image_and_nothing_else() {
             bytes.len()
         )
     };
-    let artifact = format!(r#""artifactType":"{}","#, entries::BUILDKIT_STATEMENTS);
+    let artifact = format!(r#""artifactType":"{}","#, crate::oci::entries::BUILDKIT_STATEMENTS);
     let subject = |letter: char, size: u64| {
         format!(
             r#""subject":{{"mediaType":"{IMAGE}","digest":"{}","size":{size}}},"#,
@@ -399,6 +404,7 @@ fn attestations_are_statements_about_one_image_and_nothing_else() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn an_image_is_what_its_entry_its_manifest_and_its_config_say() {
     let target = |platform: &str| Target {
         platform: platform.parse().unwrap(),

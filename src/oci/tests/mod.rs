@@ -110,6 +110,7 @@ fn honest_documents_are_read() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_two_programs_read_as_two_things_is_refused() {
     let good = index(&[entry('a', "linux/amd64")]);
     let of_index = |from: &str, to: &str| {

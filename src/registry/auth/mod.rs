@@ -234,6 +234,7 @@ impl Tokens {
         why
     }
 
+    #[expect(clippy::too_many_lines, reason = "one exchange, whose steps share what was refused")]
     async fn exchange(
         &self,
         challenge: &BTreeMap<String, String>,

@@ -364,9 +364,15 @@ async fn a_strangers_layout_names_no_other_file_and_costs_no_more_than_it_holds(
     assert!(said.contains("is a symbolic link"), "{said}");
     // A pipe that nobody writes to.
     std::fs::remove_file(at(&blobs, b"secret")).unwrap();
-    assert!(
-        std::process::Command::new("mkfifo").arg(at(&blobs, b"secret")).status().unwrap().success()
-    );
+    let mode = rustix::fs::Mode::RUSR;
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        at(&blobs, b"secret"),
+        rustix::fs::FileType::Fifo,
+        mode,
+        0,
+    )
+    .unwrap();
     let said = refusal(folder.path()).await;
     assert!(said.contains("neither a file nor a folder"), "{said}");
     // What is not there.

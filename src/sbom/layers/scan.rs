@@ -440,6 +440,7 @@ fn is_file(path: &str) -> bool {
 }
 
 /// What one file tells under each of its names.
+#[expect(clippy::too_many_lines, reason = "one file, read once, for all of its names")]
 fn read<R: Forward>(
     names: &[String],
     entry: &Entry,
