@@ -366,8 +366,8 @@ pub fn attestations(
         .filter(|subject| (&subject.digest, subject.size) != (&image.digest, image.size))
     {
         return wrong(format!(
-            "about `{}` by their subject, and about `{}` by the index",
-            subject.digest, image.digest
+            "about `{}` of {} bytes by their subject, and about `{}` of {} by the index",
+            subject.digest, subject.size, image.digest, image.size
         ));
     }
     if has_no_config(manifest) && manifest.config.urls.is_empty() {

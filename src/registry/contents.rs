@@ -148,20 +148,10 @@ impl Contents {
             });
         };
         let of_images = images.iter().map(|entry| async move {
-            let attestations = async {
-                match &entry.attestations {
-                    Some(attestations) => {
-                        self::attestations(registry, image, attestations, entry).await.map(drop)
-                    }
-                    None => Ok(()),
-                }
-            };
-            let ((fetched, told), ()) = futures_util::try_join!(
-                self::image(registry, image, entry, allowed),
-                attestations
-            )?;
+            let (fetched, told, _) = with_attestations(registry, image, entry, allowed).await?;
             Ok((told, (entry.descriptor.digest.clone(), size(&fetched.image))))
         });
+        // In order, so that of several faults the same one is told each time.
         let of_images: Vec<(Vec<String>, (Digest, u64))> =
             stream::iter(of_images).buffered(CONCURRENCY).try_collect().await?;
         let of_others = others.iter().map(|entry| other(registry, image, entry));
@@ -211,6 +201,26 @@ pub async fn image(
     let fetched = fetched(registry, index, &entry.descriptor).await?;
     let (_, told) = looked_at(registry, index, &fetched, Some(&entry.target), allowed).await?;
     Ok((fetched, told))
+}
+
+/// The image that an entry names, what was allowed of it, and its attestations. Of two faults the
+/// image's is told, whichever answer comes first.
+pub async fn with_attestations(
+    registry: &Registry,
+    index: &ImageRef,
+    entry: &ImageEntry,
+    allowed: &Allowed,
+) -> Result<(Fetched, Vec<String>, Option<Fetched>), RegistryError> {
+    let attestations = async {
+        match &entry.attestations {
+            Some(listed) => attestations(registry, index, listed, entry).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (image, attestations) =
+        futures_util::join!(image(registry, index, entry, allowed), attestations);
+    let (fetched, told) = image?;
+    Ok((fetched, told, attestations?))
 }
 
 /// An image that was fetched: what it is for, and what was allowed of it.

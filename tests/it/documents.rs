@@ -757,3 +757,22 @@ async fn what_a_hostile_builder_pushes_gets_no_name() {
         "nothing was signed"
     );
 }
+
+#[tokio::test]
+async fn every_platform_that_lacks_something_is_told_in_one_order() {
+    let world = World::new().await;
+    let pusher = Pusher::new(&world);
+    let mut bare = Vec::new();
+    for platform in ["linux/amd64", "linux/arm64"] {
+        bare.push(pusher.image(platform, "", &json!({})).await);
+    }
+    let digest = pusher.index(&bare).await;
+    for round in 0..6 {
+        let run = merged(&world, std::slice::from_ref(&digest), "linux/amd64,linux/arm64", &[]);
+        let Run { code, log, .. } = run.await;
+        let of = |platform: &str| log.find(&format!("the image of `{platform}`")).unwrap();
+        assert_eq!(code, Some(1), "{log}");
+        assert!(of("linux/amd64") < of("linux/arm64"), "round {round}: {log}");
+    }
+    assert_eq!(world.tags().await.len(), 0);
+}

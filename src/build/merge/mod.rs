@@ -8,7 +8,7 @@ mod provenance;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -115,13 +115,7 @@ impl Parts {
                 claims.iter().filter(|claim| claim.digest == *digest).collect();
             root(registry, &home.at(digest), &claims, wanted).await
         });
-        let mut problems = Problems::default();
-        let roots: Vec<Root> = futures_util::future::join_all(read)
-            .await
-            .into_iter()
-            .filter_map(|root| problems.take(root))
-            .collect();
-        problems.into_result()?;
+        let roots = whole(join_all(read).await)?;
         let annotations = annotations(&roots, wanted.annotations)?;
         let only = match roots.as_slice() {
             // What one job pushed whole stays as it is.
@@ -319,8 +313,8 @@ impl Pushed<'_> {
         let accounted = contents::account(index, image, self.wanted.allowed)
             .remedied()
             .with_context(|| self.refused())?;
-        let images =
-            try_join_all(accounted.images.iter().map(|entry| self.of_entry(entry, &raw))).await?;
+        let images = accounted.images.iter().map(|entry| self.of_entry(entry, &raw));
+        let images = whole(join_all(images).await)?;
         let others = accounted.others.iter().map(async |entry| {
             let (fetched, _) = contents::other(registry, image, entry)
                 .await
@@ -328,7 +322,7 @@ impl Pushed<'_> {
                 .with_context(|| self.refused())?;
             anyhow::Ok((raw(entry)?, fetched.manifest))
         });
-        let others = try_join_all(others).await?;
+        let others = whole(join_all(others).await)?;
         Ok(Root { images, others, annotations: index.annotations.clone(), manifest })
     }
 
@@ -340,21 +334,11 @@ impl Pushed<'_> {
         raw: &impl Fn(&Descriptor) -> anyhow::Result<Box<RawValue>>,
     ) -> anyhow::Result<Image> {
         let Self { registry, image, wanted, .. } = self;
-        let attestations = async {
-            match &entry.attestations {
-                Some(listed) => contents::attestations(registry, image, listed, entry)
-                    .await
-                    .map(|found| Some((listed, found))),
-                None => Ok(None),
-            }
-        };
-        let looked_at = futures_util::try_join!(
-            contents::image(registry, image, entry, wanted.allowed),
-            attestations
-        );
-        let ((fetched, _), attestations) = looked_at.remedied().with_context(|| self.refused())?;
+        let looked_at = contents::with_attestations(registry, image, entry, wanted.allowed);
+        let (fetched, _, attestations) =
+            looked_at.await.remedied().with_context(|| self.refused())?;
         let (mut statements, mut is_of_this_run) = (Vec::new(), false);
-        if let Some((_, found)) = &attestations {
+        if let Some(found) = &attestations {
             statements.extend(
                 found
                     .image
@@ -371,8 +355,12 @@ impl Pushed<'_> {
             );
             is_of_this_run = checked.await.with_context(|| self.refused())?;
         }
-        let attestations = attestations
+        let attestations = entry
+            .attestations
+            .iter()
+            .zip(attestations)
             .map(|(listed, found)| anyhow::Ok((raw(listed)?, found.manifest)))
+            .next()
             .transpose()?;
         let (entry, target) = (raw(&entry.descriptor)?, entry.target.clone());
         let made = Image {
@@ -386,6 +374,13 @@ impl Pushed<'_> {
         has_statements(&made, &statements, wanted)?;
         Ok(made)
     }
+}
+
+/// All of them, or everything that is wrong with any, in their order.
+fn whole<T>(results: Vec<anyhow::Result<T>>) -> anyhow::Result<Vec<T>> {
+    let mut problems = Problems::default();
+    let good = results.into_iter().filter_map(|result| problems.take(result)).collect();
+    problems.into_result().map(|()| good)
 }
 
 /// What the gate will ask for must be there, before anything is put or signed.

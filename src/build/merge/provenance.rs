@@ -2,7 +2,7 @@
 //! publish, while nothing is merged or signed yet. It reads no SBOM.
 
 use anyhow::Context as _;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::PREDICATE_TYPE;
 use crate::error::OrRemedy as _;
@@ -35,7 +35,8 @@ pub(super) async fn check(
             format!("the provenance that came with `{target}` (`{image}`) is not taken")
         })
     });
-    let read = try_join_all(read).await?;
+    // The first in their order, whichever answer comes first.
+    let read = join_all(read).await.into_iter().collect::<anyhow::Result<Vec<bool>>>()?;
     Ok(!read.is_empty() && read.into_iter().all(|is_of_run| is_of_run))
 }
 
