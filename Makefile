@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom check fuzz cold clean
+.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom check docs fuzz cold clean
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
@@ -62,6 +62,10 @@ check: ## formatting, lints and documentation; warnings are errors
 	$(call step,cargo fmt,cargo fmt --check && cargo fmt --manifest-path fuzz/Cargo.toml --check)
 	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets --test oracles --test e2e -- -D warnings)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)
+
+docs: ## renew the pages of docs/reference that are made of action.yml and --help
+	$(call step,setting up,tools/setup check)
+	$(call step,renewing docs,RENEW_DOCS=1 cargo test $(CARGO_TARGET) --quiet --test it reference::)
 
 fuzz: ## feed every reader of foreign bytes made-up input for FUZZ_SECONDS each (20 by default; TARGETS=NAME for one)
 	$(call step,fuzzing,tools/fuzz $(TARGETS))

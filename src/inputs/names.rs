@@ -177,7 +177,7 @@ pub const BAKE: &[&str] = &[
 ];
 
 /// Inputs of the actions that this one replaces: what they are called here, or why they are not
-/// needed. The migration table in the README is checked against it.
+/// needed. The table in `docs/migration.md` is checked against it.
 const FORMER: [(&str, Former); 20] = [
     ("dockerfile", Former::Meant("file")),
     ("docker-file", Former::Meant("file")),

@@ -34,6 +34,19 @@ pub(crate) fn published(ended: &Ended, below: &str, tags: &[&str]) -> String {
 }
 
 #[test]
+fn the_first_workflow_publishes_a_push_and_a_version_and_builds_a_pull_request() {
+    let ended = Workflow::example("start", "push", "refs/heads/main").run();
+    published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    let ended = Workflow::example("start", "push", "refs/tags/v1.2.3").run();
+    published(&ended, "", &["latest", "sha-COMMIT", "v1", "v1.2", "v1.2.3"]);
+    let ended = Workflow::example("start", "pull_request", "refs/pull/7/merge")
+        .payload("number", json!(7))
+        .run();
+    assert!(ended.success && ended.tags("").is_empty(), "{}", ended.log);
+    assert!(ended.log.contains("2 platforms built, nothing pushed"), "{}", ended.log);
+}
+
+#[test]
 fn a_push_to_main_is_published_and_deployed_by_digest() {
     let ended = Workflow::example("push", "push", "refs/heads/main").run();
     let digest = published(&ended, "", &["latest", "main", "sha-COMMIT"]);

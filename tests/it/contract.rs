@@ -1,10 +1,12 @@
 //! One list of inputs and outputs: what `action.yml` declares is what the program reads and writes,
-//! and what the README shows.
+//! and what workflows and documents say of them. `reference.rs` has the pages that are made of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+
+use crate::markdown::{documents, read};
 
 #[derive(Deserialize)]
 struct Action {
@@ -26,10 +28,6 @@ struct Runs {
     image: String,
     #[serde(default)]
     args: Vec<String>,
-}
-
-fn read(file: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }
 
 fn action() -> Action {
@@ -55,29 +53,6 @@ fn read_by_the_program() -> Vec<String> {
         .collect();
     fields.sort();
     fields
-}
-
-/// The text between `<!-- NAME -->` and `<!-- /NAME -->` of the README.
-fn section(name: &str) -> String {
-    let readme = read("README.md");
-    let after = readme
-        .split(&format!("<!-- {name} -->\n"))
-        .nth(1)
-        .unwrap_or_else(|| panic!("README.md has no section {name}"));
-    after.split(&format!("<!-- /{name} -->")).next().unwrap().to_owned()
-}
-
-fn table<'a>(head: &str, rows: impl IntoIterator<Item = (&'a String, &'a Described)>) -> String {
-    let mut text = head.to_owned();
-    for (name, row) in rows {
-        let default = row
-            .default
-            .as_deref()
-            .map(|default| format!(" Default `{default}`."))
-            .unwrap_or_default();
-        text.push_str(&format!("| `{name}` | {}{default} |\n", row.description.trim()));
-    }
-    text
 }
 
 #[test]
@@ -226,36 +201,6 @@ fn the_program_writes_exactly_the_outputs_that_are_declared() {
 }
 
 #[test]
-fn the_readme_shows_what_is_declared() {
-    let action = action();
-    let inputs = table("| input | meaning |\n|---|---|\n", &action.inputs);
-    let outputs = table("| output | meaning |\n|---|---|\n", &action.outputs);
-    for (name, other) in [("merge-inputs", merge()), ("bake-inputs", bake())] {
-        let (same, own): (Vec<_>, Vec<_>) =
-            other.inputs.iter().partition(|(name, row)| action.inputs.get(*name) == Some(row));
-        let same: Vec<String> = same.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let shown = format!(
-            "{}\nAs above: {}.\n",
-            table("| input | meaning |\n|---|---|\n", own),
-            same.join(", ")
-        );
-        assert_eq!(section(name), shown, "put this between the markers of README.md:\n{shown}");
-    }
-    let of_bake = table("| output | meaning |\n|---|---|\n", &bake().outputs);
-    assert_eq!(
-        section("bake-outputs"),
-        of_bake,
-        "put this between the markers of README.md:\n{of_bake}"
-    );
-    assert_eq!(section("inputs"), inputs, "put this between the markers of README.md:\n{inputs}");
-    assert_eq!(
-        section("outputs"),
-        outputs,
-        "put this between the markers of README.md:\n{outputs}"
-    );
-}
-
-#[test]
 fn the_container_runs_the_program_with_nothing_between() {
     let action = action();
     assert_eq!((action.runs.using.as_str(), action.runs.image.as_str()), ("docker", "Dockerfile"));
@@ -267,66 +212,13 @@ fn the_container_runs_the_program_with_nothing_between() {
     );
 }
 
-#[test]
-fn the_documents_are_short_and_name_the_two_commands() {
-    let readme = read("README.md");
-    assert!(readme.contains("make rehearse") && readme.contains("make test"));
-    assert!(read("ARCHITECTURE.md").lines().count() <= 150);
-}
-
-#[test]
-fn the_readme_lists_every_exit_code_and_only_variables_that_are_read() {
-    use supply_action::error::exit;
-    let readme = read("README.md");
-    let codes =
-        readme.split("| exit code | meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
-    let mut listed: Vec<u8> = codes
-        .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
-        .flat_map(|cell| cell.split(", ").map(|code| code.parse().unwrap()))
-        .collect();
-    listed.sort_unstable();
-    assert_eq!(
-        listed,
-        [
-            0,
-            exit::FAILED,
-            exit::BAD_INPUT,
-            exit::PARTLY_PUBLISHED,
-            exit::UNKNOWN,
-            exit::INTERRUPTED,
-            exit::TERMINATED
-        ]
-    );
-    for (variable, reader) in [
-        ("BUILDX", "src/build/buildx.rs"),
-        ("SUPPLY_ACTION_BUILDER", "src/verbs/rehearse/mod.rs"),
-        ("SUPPLY_ACTION_BUILDER", "src/inputs/mod.rs"),
-        ("SUPPLY_ACTION_SCANNER", "src/verbs/publish.rs"),
-    ] {
-        assert!(
-            readme.contains(&format!("| `{variable}` |"))
-                && read(reader).contains(&format!("\"{variable}\"")),
-            "{variable} {reader}"
-        );
-    }
-}
-
 /// A path or a command in backticks that is gone is how documents rot.
 #[test]
 fn what_the_documents_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let makefile = read("Makefile");
-    for document in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "docs/security.md",
-        "docs/retention.md",
-        "docs/verify.md",
-    ] {
-        for word in read(document).split('`').skip(1).step_by(2) {
+    for document in documents() {
+        for word in read(&document).split('`').skip(1).step_by(2) {
             let is_path = ["tests/", "src/", "tools/", "examples/"]
                 .iter()
                 .any(|folder| word.starts_with(folder));
@@ -720,10 +612,10 @@ fn the_reusable_workflows_take_every_input_but_those_with_a_reason() {
 }
 
 /// A called job that asks for more than its caller may do fails at the start, whatever its `if`:
-/// the README says what each file asks for.
+/// a page says what each file asks for.
 #[test]
-fn the_readme_lists_the_rights_of_each_reusable_workflow_and_the_examples_grant_them() {
-    let readme = read("README.md");
+fn a_page_lists_the_permissions_of_each_reusable_workflow_and_the_examples_grant_them() {
+    let page = read("docs/native-runners.md");
     for name in REUSABLE {
         let workflow = workflow(name);
         let mut rights: Vec<String> = workflow["jobs"]
@@ -738,8 +630,8 @@ fn the_readme_lists_the_rights_of_each_reusable_workflow_and_the_examples_grant_
         assert!(workflow["permissions"].as_object().unwrap().is_empty(), "{name}");
         let listed: Vec<String> = rights.iter().map(|right| format!("`{right}`")).collect();
         assert!(
-            readme.contains(&format!("| `{name}` | {} |", listed.join(", "))),
-            "README.md lacks | `{name}` | {} |",
+            page.contains(&format!("| `{name}` | {} |", listed.join(", "))),
+            "docs/native-runners.md lacks | `{name}` | {} |",
             listed.join(", ")
         );
         for example in [

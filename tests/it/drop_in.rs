@@ -81,16 +81,8 @@ fn planned(output: &Output) -> Value {
 }
 
 #[tokio::test]
-async fn every_migration_step_of_the_readme_gives_the_same_plan() {
-    let readme =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let table = readme
-        .split("<!-- migration -->\n")
-        .nth(1)
-        .unwrap()
-        .split("<!-- /migration -->")
-        .next()
-        .unwrap();
+async fn every_migration_step_gives_the_same_plan() {
+    let table = crate::markdown::section("docs/migration.md", "migration");
     let rows: Vec<(&str, &str)> = table
         .lines()
         .skip(2)

@@ -51,7 +51,7 @@ async fn a_rehearsal_plays_the_release_it_is_asked_for_and_keeps_it_outside_of_t
 }
 
 /// A clone of a repository at GitHub, with one commit on `main`.
-fn clone(folder: &std::path::Path) -> String {
+pub(crate) fn clone(folder: &std::path::Path) -> String {
     let git = |arguments: &[&str]| {
         let output =
             std::process::Command::new("git").current_dir(folder).args(arguments).output().unwrap();

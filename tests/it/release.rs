@@ -27,6 +27,8 @@ impl Clone {
             "tools/release-commit",
             ".github/workflows",
             "examples/workflows",
+            "README.md",
+            "docs",
         ];
         for name in copied {
             let to = clone.checkout().join(name);
@@ -184,6 +186,14 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
     assert_eq!((named.len(), version), (40, "v1.2.3"));
     assert!(clone.git(&["show", &format!("{named}:action.yml")]).contains(IMAGE));
     assert!(clone.git(&["rev-list", &commit]).lines().any(|line| line == named));
+    // Pages name the same commit, wherever a step is to be copied, and are else as they were.
+    for page in ["README.md", "docs/getting-started.md", "docs/migration.md"] {
+        let text = clone.git(&["show", &format!("{commit}:{page}")]);
+        assert!(text.contains(&format!("- uses: org/supply-action@{named} # v1.2.3\n")), "{page}");
+        assert!(!text.contains("- uses: org/supply-action@v1\n"), "{page}");
+        let lines = |text: &str| text.lines().count();
+        assert_eq!(lines(&text), lines(&clone.git(&["show", &format!("{head}:{page}")])), "{page}");
+    }
     // So does what calls the reusable workflow, whose jobs name their actions in full, too.
     let workflow = clone.git(&["show", &format!("{named}:.github/workflows/publish.yml")]);
     assert!(
@@ -193,7 +203,8 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
     // Nothing else changed, the checkout is as it was, and the same release gives the same commit.
     for file in clone.git(&["diff", "--name-only", &head, &commit]).lines() {
         assert!(
-            file.ends_with("action.yml") || file.contains("workflows/") || file == "Dockerfile",
+            ["action.yml", "Dockerfile", ".md"].iter().any(|end| file.ends_with(end))
+                || file.contains("workflows/"),
             "{file}"
         );
     }
