@@ -65,7 +65,7 @@ check: ## formatting, lints and documentation; warnings are errors
 
 docs: ## renew the pages of docs/reference that are made of action.yml and --help
 	$(call step,setting up,tools/setup check)
-	$(call step,renewing docs,RENEW_DOCS=1 cargo test $(CARGO_TARGET) --quiet --test it reference::)
+	$(call step,renewing docs,RENEW_DOCS=1 cargo test $(CARGO_TARGET) --quiet --test it contract::reference::)
 
 fuzz: ## feed every reader of foreign bytes made-up input for FUZZ_SECONDS each (20 by default; TARGETS=NAME for one)
 	$(call step,fuzzing,tools/fuzz $(TARGETS))

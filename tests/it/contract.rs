@@ -1,5 +1,10 @@
 //! One list of inputs and outputs: what `action.yml` declares is what the program reads and writes,
-//! and what workflows and documents say of them. `reference.rs` has the pages that are made of it.
+//! and what workflows and documents say of them. `contract/` holds the pages
+//! to it.
+
+mod pages;
+mod reference;
+mod snippets;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -90,7 +90,7 @@ fn evaluated(text: &str) -> String {
                     .to_string()
             }
             "needs.build.outputs.digest" => format!("sha256:{}", "1".repeat(64)),
-            "vars.CORPORATE_CA" => include_str!("../fixtures/ca.pem").to_owned(),
+            "vars.CORPORATE_CA" => include_str!("../../fixtures/ca.pem").to_owned(),
             "github.ref_name" => "v1.2.3".to_owned(),
             known if known.starts_with("secrets.") || known.starts_with("vars.") => {
                 "a secret of this repository".to_owned()
@@ -148,9 +148,9 @@ async fn every_step_is_taken_by_its_action() {
                 continue;
             }
             let (action, declared): (Action, &[&str]) = match name {
-                "" => (Action::Publish, &names::NAMES),
-                "/merge" => (Action::Merge, &names::MERGE),
-                "/bake" => (Action::Bake, &names::BAKE),
+                "" => (Action::Publish, names::NAMES),
+                "/merge" => (Action::Merge, names::MERGE),
+                "/bake" => (Action::Bake, names::BAKE),
                 other => panic!("{place}: there is no action `{other}`"),
             };
             for name in with.keys() {
