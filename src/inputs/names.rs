@@ -3,7 +3,7 @@
 use super::{Action, Problems};
 use crate::github::Environment;
 
-/// The inputs of `action.yml`; `tests/it/contract.rs` compares the two, and the fields that are
+/// The inputs of `action.yml`; `tests/it/contract/mod.rs` compares the two, and the fields that are
 /// read.
 pub const NAMES: &[&str] = &[
     "add-hosts",
