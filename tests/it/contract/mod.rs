@@ -1,6 +1,5 @@
 //! One list of inputs and outputs: what `action.yml` declares is what the program reads and writes,
-//! and what workflows and documents say of them. the modules below hold the pages
-//! to it.
+//! and what workflows and documents say of them. The modules below hold the pages to it.
 
 mod pages;
 mod reference;
