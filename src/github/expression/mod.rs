@@ -3,7 +3,11 @@
 //!
 //! Specification: <https://docs.github.com/en/actions/reference/workflows-and-actions/expressions>.
 
+mod number;
+
 use serde_json::{Map, Value};
+
+use self::number::{number, parsed, written};
 
 /// Why an expression has no value here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,7 +68,7 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Bool(value) => value.to_string(),
-        Value::Number(number) => number.to_string(),
+        Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), written),
         Value::String(text) => text.clone(),
         Value::Array(_) => "Array".to_owned(),
         Value::Object(_) => "Object".to_owned(),
@@ -78,17 +82,6 @@ fn is_true(value: &Value) -> bool {
         Value::Number(number) => number.as_f64().is_some_and(|number| number != 0.0),
         Value::String(text) => !text.is_empty(),
         Value::Array(_) | Value::Object(_) => true,
-    }
-}
-
-fn number(value: &Value) -> f64 {
-    match value {
-        Value::Null => 0.0,
-        Value::Bool(value) => f64::from(u8::from(*value)),
-        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN),
-        Value::String(text) if text.trim().is_empty() => 0.0,
-        Value::String(text) => text.trim().parse().unwrap_or(f64::NAN),
-        Value::Array(_) | Value::Object(_) => f64::NAN,
     }
 }
 
@@ -118,6 +111,9 @@ impl Token {
     }
 }
 
+/// What ends a number; a `-` does not, as in `1e-3`.
+const ENDS: [char; 11] = ['(', ')', '[', ']', ',', '!', '>', '<', '=', '&', '|'];
+
 /// Longer ones first.
 const SIGNS: [&str; 16] =
     ["||", "&&", "==", "!=", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ".", ",", "*"];
@@ -137,7 +133,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                         !letter.is_ascii_alphanumeric() && letter != '_' && letter != '-'
                     })
                     .unwrap_or(rest.len());
+                let is_property = tokens.last() == Some(&Token::Sign("."));
                 tokens.push(match &rest[..length] {
+                    name if is_property => Token::Name(name.to_owned()),
                     "true" => Token::Literal(true.into()),
                     "false" => Token::Literal(false.into()),
                     "null" => Token::Literal(Value::Null),
@@ -145,13 +143,14 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 });
                 length
             }
-            '0'..='9' | '-' | '+' => {
-                let length = rest[1..]
-                    .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.')
-                    .map_or(rest.len(), |end| end + 1);
-                let value: f64 = rest[..length]
-                    .parse()
-                    .map_err(|_| format!("`{}` is no number", &rest[..length]))?;
+            '0'..='9' | '-' | '+' | '.' if first != '.' || begins_a_value(tokens.last()) => {
+                let length = rest
+                    .find(|letter: char| letter.is_whitespace() || ENDS.contains(&letter))
+                    .unwrap_or(rest.len());
+                // JSON holds no infinity.
+                let value = parsed(&rest[..length])
+                    .filter(|value| value.is_finite())
+                    .ok_or_else(|| format!("`{}` is no number", &rest[..length]))?;
                 // Whole numbers are written without a point.
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -180,6 +179,15 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
         rest = rest[length..].trim_start();
     }
     Ok(tokens)
+}
+
+/// Whether a value comes behind this token, so that `.5` is a number there.
+fn begins_a_value(last: Option<&Token>) -> bool {
+    match last {
+        None => true,
+        Some(Token::Sign(sign)) => ![")", "]", ".", "*"].contains(sign),
+        Some(Token::Literal(_) | Token::Name(_)) => false,
+    }
 }
 
 /// `'it''s'` and how long it is.
@@ -487,6 +495,15 @@ mod tests {
             ("matrix.list[9]", json!(null)),
             ("'it''s'", json!("it's")),
             ("-1.5", json!(-1.5)),
+            ("0xff", json!(255)),
+            ("1e3", json!(1000)),
+            ("-5", json!(-5)),
+            (".5", json!(0.5)),
+            ("!.5 || -.5", json!(-0.5)),
+            ("matrix.list[.5e1]", json!(null)),
+            ("'0x1F' == 31 && '1e2' == 100", json!(true)),
+            ("'inf' == 0 || 'nan' == 0", json!(false)),
+            ("fromJSON('{\"true\":1}').true", json!(1)),
             ("'A' == 'a' && 'x' || 'y'", json!("x")),
             ("env.EMPTY || 'other'", json!("other")),
             (
@@ -542,7 +559,10 @@ mod tests {
             ("system('x')", "is no function"),
             ("format('{1}', 'a')", "is not given"),
             ("1 @ 2", "`@` is not expected"),
-            ("12ab", "is no number"),
+            ("12ab", "`12ab` is no number"),
+            ("1e999", "is no number"),
+            ("1-2", "`1-2` is no number"),
+            ("'a'.5", "a name is missing behind `.`"),
         ] {
             assert!(evaluated(text, &contexts()).unwrap_err().to_string().contains(why), "{text}");
         }
@@ -568,6 +588,7 @@ mod tests {
             "type=raw,enable={{is_default_branch}}"
         );
         assert_eq!(expand("${{ null }}${{ true }}${{ matrix.list }}").unwrap(), "trueArray");
+        assert_eq!(expand("${{ 0xff }} ${{ 1e20 }} ${{ 1.50 }}").unwrap(), "255 1E+20 1.5");
         assert!(expand("${{ env.IMAGE").unwrap_err().to_string().contains("no `}}`"));
         assert_eq!(expand("v${{ secrets.X }}"), Err(Unvalued::Unknown("secrets.X".to_owned())));
     }
