@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{WithExit, exit, exit_code};
+use crate::error::{WithExit, exit, exit_code, with_hint};
 use crate::github::Environment;
 use crate::report::{Report, log};
 use crate::verbs;
@@ -109,11 +109,19 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
         verb,
         Verb::Publish { .. } | Verb::Merge { .. } | Verb::Bake { .. } | Verb::Verify(_)
     );
+    // What a signal may leave half done, which who sent it cannot see.
+    let unfinished = match &verb {
+        Verb::Prune(arguments) => arguments.unfinished(),
+        _ => None,
+    };
     let result = runtime.block_on(async {
         // Dropping the verb's future ends its child programs and removes its private files.
         tokio::select! {
             result = dispatch(verb, &env, &report) => result,
-            ended = signalled() => if report.is_serving() { Ok(()) } else { Err(ended.into()) },
+            ended = signalled() => match report.is_serving() {
+                true => Ok(()),
+                false => Err(unfinished.into_iter().map(str::to_owned).fold(ended.into(), with_hint)),
+            },
         }
     });
     // A blocking task that still runs must not keep a terminated process alive.

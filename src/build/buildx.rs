@@ -13,7 +13,7 @@ use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::progress::Progress;
 use super::source::{Remote, TOKEN_VARIABLE};
 use super::{BuiltImage, Expected, emulation, failure, late, variables, withheld};
-use crate::command::{Output, Program, Variables, find};
+use crate::command::{Failed, Output, Program, Variables, find};
 use crate::error::Remedy as _;
 use crate::github::Environment;
 use crate::github::network::Network;
@@ -71,9 +71,7 @@ impl Buildx {
         credentials: &Credentials,
         builder: &Builder,
     ) -> anyhow::Result<Self> {
-        let (path, leading) = locate(place.env)?;
-        let mut program = Program::new(path, leading, place.variables());
-        program = logged_in(program, credentials, place.private)?;
+        let mut program = logged_in(located(place).await?, credentials, place.private)?;
         // A big provenance in the metadata file would be read by nobody: evidence comes from the
         // registry.
         program = program.with_env("BUILDX_METADATA_PROVENANCE", Path::new("disabled"));
@@ -456,16 +454,37 @@ pub async fn print_bake(
         return Err(anyhow::anyhow!("input `source`: there is no folder `{}`", folder.display()))
             .hint("in a workflow the repository is there only after `actions/checkout`; leave `source` out to build its commit without");
     }
-    let (path, leading) = locate(place.env)?;
     let mut arguments = vec!["bake".to_owned(), "--print".to_owned()];
     arguments.extend(asked.iter().cloned());
-    let program = Program::new(path, leading, place.variables()).in_folder(folder);
-    let printed = program.capture(&arguments).await.context("the bake files cannot be read").hint(
-        "check the repository out first, or leave `source` out to have its commit fetched; files of other names are named with `files`, relative to \
-         `source`",
-    )?;
+    let program = located(place).await?.in_folder(folder);
+    let printed = match program.capture(&arguments).await {
+        Ok(printed) => printed,
+        Err(error) => {
+            let is_missing = says_that_a_file_is_missing(&error);
+            let error = error.context("the bake files cannot be read");
+            // What is wrong in a file, buildx says itself.
+            return if is_missing { Err(error).hint(missing_bake_file(folder)) } else { Err(error) };
+        }
+    };
     withheld::refuse(&program, &arguments, &printed, place.env).await?;
     Definition::read(&printed)
+}
+
+fn says_that_a_file_is_missing(error: &anyhow::Error) -> bool {
+    let said = error.downcast_ref::<Failed>().map(|failed| failed.said.join("\n"));
+    said.is_some_and(|said| {
+        ["couldn't find a bake definition", "no such file or directory"]
+            .iter()
+            .any(|words| said.contains(words))
+    })
+}
+
+fn missing_bake_file(folder: &Path) -> String {
+    format!(
+        "bake files are looked for in `{}`, as `source` says; those of other names are named with `files`, relative to it. In a workflow the \
+         repository is there only after `actions/checkout`; without `source`, the commit of the run is fetched",
+        folder.display()
+    )
 }
 
 /// Where Docker listens: `DOCKER_HOST` if it is a socket, else the usual place, which runners mount
@@ -474,6 +493,20 @@ fn docker_socket(env: &Environment) -> PathBuf {
     let named = env.get("DOCKER_HOST").and_then(|host| host.strip_prefix("unix://"));
     PathBuf::from(named.unwrap_or("/var/run/docker.sock"))
 }
+
+/// buildx, as far as it is here: Docker without the plugin takes `buildx` for a word it does not
+/// know, whatever it is asked.
+async fn located(place: &Place<'_>) -> anyhow::Result<Program> {
+    let (path, leading) = locate(place.env)?;
+    let program = Program::new(path, leading, place.variables());
+    if !leading.is_empty() {
+        let asked = program.capture(&["version".to_owned()]).await;
+        asked.context("Docker has no plugin `buildx`").hint(INSTALL)?;
+    }
+    Ok(program)
+}
+
+const INSTALL: &str = "install docker buildx, or name it with the environment variable BUILDX";
 
 /// `BUILDX`, else `buildx` as a program of its own, else Docker's plugin.
 fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str])> {
@@ -486,7 +519,7 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
     match find("docker", env) {
         Some(docker) => Ok((docker, &["buildx"])),
         None => Err(anyhow::anyhow!("`buildx` is not installed"))
-            .hint("install docker buildx, or name it with the environment variable BUILDX"),
+            .hint(INSTALL),
     }
 }
 

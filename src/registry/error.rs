@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 
-use crate::error::Remedied;
+use crate::error::{self, Remedied};
 use crate::github::network::certificate_remedy;
 use crate::image::Digest;
 
@@ -68,6 +68,11 @@ impl RegistryError {
             Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
                 "log in with `docker login`; an image that is not public, or not there, is often answered so"
             }
+            Self::Refused { request, status: StatusCode::FORBIDDEN, .. }
+                if request.starts_with("DELETE ") =>
+            {
+                "the login lacks the right to delete here"
+            }
             Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
                 "the login lacks the right to read here; for ghcr.io it needs \"packages: read\", and a private package must let this repository or person in"
             }
@@ -119,6 +124,18 @@ impl RegistryError {
         };
         Some(format!("{status} at {host} {part}"))
     }
+}
+
+/// The same failure, told to somebody who publishes nothing: with other remedies, where it is a
+/// registry's.
+pub fn for_reader(error: anyhow::Error) -> anyhow::Error {
+    let Some(cause) = error.chain().find_map(|link| link.downcast_ref::<RegistryError>()) else {
+        return error;
+    };
+    let publishers = cause.remedy();
+    let others = error::hints(&error).into_iter().filter(|hint| Some(hint) != publishers.as_ref());
+    let hints = cause.remedy_for_reader().into_iter().chain(others);
+    hints.fold(anyhow::anyhow!(error::message(&error)), error::with_hint)
 }
 
 impl Remedied for RegistryError {

@@ -297,11 +297,18 @@ async fn an_end_half_way_leaves_what_is_kept_whole_and_says_how_far_it_came() {
     let pruned = published.prune(&all).await;
     assert!(pruned.code == Some(1) && pruned.log.contains("3 of"), "{}", pruned.log);
     assert_eq!(count(&pruned.told, "deleted"), 3);
+    // The images went first, and what was about them is an orphan from now on.
+    for words in ["hint: the login lacks the right to delete here", "run again with `--orphans`"] {
+        assert!(pruned.log.contains(words), "`{words}` is missing in {}", pruned.log);
+    }
     assert!(
         published.verifies(&published.second).await
             && !published.manifests().contains(&published.first)
     );
     published.world.sandbox.faults().clear();
+    let without = published.prune(&all).await;
+    let kept = without.told["kept"].as_array().unwrap();
+    assert!(kept.iter().any(|item| item["why"] == "orphan"), "{}", without.told);
     let again = published.prune(&[&all[..], &["--orphans"]].concat()).await;
     assert!(again.code == Some(0) && published.verifies(&published.second).await, "{}", again.log);
 }

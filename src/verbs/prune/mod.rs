@@ -18,7 +18,7 @@ use crate::github::{Context, Environment};
 use crate::image::{Digest, Repository, Tag};
 use crate::login::{self, Asked};
 use crate::registry::names::{Removal, digest_name};
-use crate::registry::{Registry, Secret, closure};
+use crate::registry::{Registry, Secret, closure, for_reader};
 use crate::report::Report;
 use crate::retention::{self, Decision, Items, Rules, items};
 
@@ -53,7 +53,7 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     /// The repository, without a tag
-    #[arg(value_name = "REPOSITORY")]
+    #[arg(value_name = "REPOSITORY", value_parser = repository)]
     repository: Repository,
 }
 
@@ -70,6 +70,11 @@ What would go, and then doing it:
 Let no publication run meanwhile: give both workflows one `concurrency` group.
 
 Exit codes: 0 done, 1 nothing or not all was deleted, 2 the arguments are wrong";
+
+/// Owners are written as GitHub shows them, and registries know small letters alone.
+fn repository(text: &str) -> Result<Repository, String> {
+    text.to_lowercase().parse().map_err(|error: crate::image::ImageError| error.to_string())
+}
 
 fn duration(text: &str) -> Result<SignedDuration, String> {
     let wrong = || format!("`{text}` is no time, such as `36h` or `7d`");
@@ -96,6 +101,14 @@ struct Outcome {
 }
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+    pruned(arguments, env, report).await.map_err(for_reader)
+}
+
+async fn pruned(
+    arguments: &Arguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
     let (registry, packages) = outside(arguments, env).await.context("nothing was deleted")?;
     let repository = &arguments.repository;
     let found = find(&registry, packages.as_ref(), repository).await;
@@ -127,8 +140,30 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     } else {
         format!("{deleted} of {all} manifests were deleted")
     };
-    Err(error.context(consequence))
-        .hint("what is left goes at the next run; all that is kept is whole")
+    Err(error.context(consequence)).hint(outcome.remedy(deleted))
+}
+
+impl Outcome {
+    /// What to do about the rest, once so many were deleted.
+    fn remedy(&self, deleted: usize) -> &'static str {
+        let (gone, left) = self.decision.deleted.split_at(deleted);
+        let about = |digest: &Digest| self.found.items.get(digest)?.about.as_ref();
+        match left.iter().filter_map(about).any(|about| gone.contains(about)) {
+            true => {
+                "run again with `--orphans`: evidence of images that went is left, and stays without it; all that is kept is whole"
+            }
+            false => "what is left goes at the next run; all that is kept is whole",
+        }
+    }
+}
+
+impl Arguments {
+    /// What a signal may leave half done.
+    pub fn unfinished(&self) -> Option<&'static str> {
+        self.delete.then_some(
+            "if it had begun to delete, run again with `--orphans`: evidence of images that went may be left; all that is kept is whole",
+        )
+    }
 }
 
 /// The registry, and GitHub where the packages are its.
@@ -304,6 +339,12 @@ fn manifests(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_is_read_as_github_shows_it() {
+        assert_eq!(repository("ghcr.io/Octo/App").unwrap().to_string(), "ghcr.io/octo/app");
+        assert!(repository("ghcr.io/octo/app:v1").unwrap_err().contains("carries a tag"));
+    }
 
     #[test]
     fn times_are_read_as_people_write_them() {

@@ -278,10 +278,10 @@ async fn of(
 ) -> anyhow::Result<(Catalog, About)> {
     match subject {
         Subject::Registry(wanted) => {
-            let (registry, image) = found(wanted, env).await?;
+            let (registry, image) = found(wanted, env).await.map_err(registry::for_reader)?;
             let read = of_image(&registry, &image, how, report).await;
             say_elsewhere(&registry, report).await;
-            read
+            read.map_err(registry::for_reader)
         }
         local => of_local(local.clone(), how, report).await,
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::arguments::Arguments;
 use super::whose::Whose;
 use crate::error::{self, WithExit, exit};
-use crate::registry::RegistryError;
+use crate::registry::{self, RegistryError};
 use crate::sigstore::verifier::Signer;
 use crate::summary::source::said;
 use crate::verify::policy::{Among, Format, Part, Policy};
@@ -231,25 +231,16 @@ pub(super) fn unknown(error: anyhow::Error) -> anyhow::Error {
     let hints = error::hints(&error);
     let told =
         anyhow::Error::new(WithExit { code: exit::UNKNOWN, message: error::message(&error) });
-    hints.into_iter().rev().fold(told, error::with_hint)
+    hints.into_iter().fold(told, error::with_hint)
 }
 
 /// A failure as somebody is told who only reads. Where the registry gave no answer, nothing was
 /// found out.
 pub(super) fn for_reader(error: anyhow::Error) -> anyhow::Error {
-    let Some(cause) = error.chain().find_map(|link| link.downcast_ref::<RegistryError>()) else {
-        return error;
-    };
-    let message = error::message(&error);
-    let told = if cause.is_no_answer() {
-        anyhow::Error::new(WithExit {
-            code: exit::UNKNOWN,
-            message: format!("it could not be found out: {message}"),
-        })
-    } else {
-        anyhow::anyhow!(message)
-    };
-    cause.remedy_for_reader().into_iter().fold(told, error::with_hint)
+    let cause = error.chain().find_map(|link| link.downcast_ref::<RegistryError>());
+    let is_unknown = cause.is_some_and(RegistryError::is_no_answer);
+    let told = registry::for_reader(error);
+    if is_unknown { unknown(told.context("it could not be found out")) } else { told }
 }
 
 /// A refusal for machines.
