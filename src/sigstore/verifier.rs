@@ -1,6 +1,8 @@
 //! The check of one bundle: cryptography by `sigstore-verify`, then issuer and identity, then what
 //! the statement says. It gets bytes and a policy and never fetches anything.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
@@ -80,6 +82,8 @@ fn named<S: serde::Serializer>(public: &DerPublicKey, serializer: S) -> Result<S
 pub struct CheckedStatement {
     pub predicate_type: String,
     pub predicate: Value,
+    /// What the statement says of its subject.
+    pub annotations: BTreeMap<String, String>,
     /// Of the statement's bytes.
     pub payload: Digest,
     pub signed: Signed,
@@ -196,6 +200,7 @@ impl BundleVerifier {
         Ok(CheckedStatement {
             predicate_type: statement.predicate_type,
             predicate: statement.predicate,
+            annotations: annotations(envelope.payload.as_bytes(), subject),
             payload: Digest::of(envelope.payload.as_bytes()),
             signed,
         })
@@ -375,6 +380,15 @@ fn named_by_certificate(
         Source::of(certificate.as_bytes(), identity.as_str()).map_err(BundleError::Refused)?;
     let issuer = verified.issuer().unwrap_or_default().to_owned();
     Ok((Signer::Keyless { identity: identity.as_str().to_owned(), issuer }, source))
+}
+
+/// The texts that a statement adds to this subject.
+fn annotations(statement: &[u8], subject: &Digest) -> BTreeMap<String, String> {
+    let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
+    let subjects = statement["subject"].as_array().into_iter().flatten();
+    let about = subjects.filter(|about| about["digest"]["sha256"] == subject.hex());
+    let annotations = about.filter_map(|about| about["annotations"].as_object()).flatten();
+    annotations.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// Identity and issuer that a bundle's certificate names. Nothing is checked.

@@ -251,6 +251,7 @@ mod tests {
             commit: None,
             build: None,
             payload: digest.clone(),
+            annotations: Default::default(),
             signer: signer.clone(),
             source: Some(source.clone()),
         };

@@ -17,7 +17,7 @@ use crate::github::api::Api;
 use crate::github::facts::Visibility;
 use crate::github::network::Network;
 use crate::github::{Context, Environment};
-use crate::image::ImageRef;
+use crate::image::{ImageRef, Repository};
 use crate::inputs::{Inputs, OnTagConflict};
 use crate::login::{self, Asked};
 use crate::oci::Allowed;
@@ -127,7 +127,15 @@ impl Ready {
 impl Run<'_> {
     /// Logins, and what they serve for.
     pub async fn outside(&self) -> anyhow::Result<(Outside, Credentials)> {
-        let images = self.release.images();
+        self.outside_with(&[]).await
+    }
+
+    /// The same, where these repositories are read as well.
+    pub async fn outside_with(
+        &self,
+        read: &[Repository],
+    ) -> anyhow::Result<(Outside, Credentials)> {
+        let images = [&self.release.images(), read].concat();
         let asked = Asked {
             logins: &self.inputs.registry_auth,
             images: &images,
@@ -219,6 +227,13 @@ impl Run<'_> {
         for image in verified.iter().filter_map(|images| images.first()) {
             self.report.notice(&format!(
                 "`{}` is kept: an earlier run of this commit published it, and its evidence is complete; nothing is built (`on-tag-conflict: overwrite` builds anew)",
+                image.image()
+            ));
+        }
+        let differs = |image: &&VerifiedImage| !image.is_signed_with(&outside.annotations);
+        for image in verified.iter().flatten().filter(differs) {
+            self.report.notice(&format!(
+                "input `signature-annotations` changes nothing: `{}` keeps its signatures, which say otherwise (`on-tag-conflict: overwrite` signs anew)",
                 image.image()
             ));
         }

@@ -355,6 +355,7 @@ fn check_layer(
         is_public: signed.is_public,
         packages: None,
         payload: Digest::of(bytes),
+        annotations: legacy::annotations(bytes),
         signer: signed.by,
         source: signed.source,
     };
@@ -383,6 +384,7 @@ fn statement(
         signed_at: checked.signed.at,
         logged: checked.signed.logged,
         payload: checked.payload,
+        annotations: checked.annotations,
         signer: checked.signed.by,
         source: checked.signed.source,
     }

@@ -283,6 +283,7 @@ mod tests {
             commit: None,
             build: None,
             payload: bundle.clone(),
+            annotations: Default::default(),
             bundle,
             signer: signer(),
             source: Some(Source { repository: Some(repository.to_owned()), ..Source::default() }),

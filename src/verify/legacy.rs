@@ -147,6 +147,13 @@ pub fn is_about(payload: &[u8], subject: &Digest) -> bool {
             == Some("cosign container image signature")
 }
 
+/// What a payload says of the image beside that.
+pub fn annotations(payload: &[u8]) -> BTreeMap<String, String> {
+    let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let said = payload["optional"].as_object().into_iter().flatten();
+    said.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
 /// The payload cosign signs, in its order of fields. Docker Hub's name is spelt as cosign and
 /// containers/image spell it.
 pub fn payload(

@@ -12,6 +12,8 @@ pub mod policy;
 pub mod signer;
 pub mod standing;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
@@ -62,6 +64,14 @@ impl VerifiedImage {
     /// How large the layers of each image are, as they are fetched.
     pub fn sizes(&self) -> &[(Digest, u64)] {
         &self.sizes
+    }
+
+    /// Whether each of its parts has a signature that says this of it and no more.
+    pub fn is_signed_with(&self, annotations: &BTreeMap<String, String>) -> bool {
+        self.evidence.subjects.iter().all(|subject| {
+            subject.signatures.is_empty()
+                || subject.signatures.iter().any(|statement| statement.annotations == *annotations)
+        })
     }
 
     /// The commits that the verified provenances name.
@@ -142,6 +152,9 @@ pub struct Statement {
     /// Of the bytes that were signed.
     #[serde(skip)]
     pub payload: Digest,
+    /// What it says of its subject, as `cosign sign -a` does.
+    #[serde(skip)]
+    pub annotations: BTreeMap<String, String>,
     /// Whom the certificate names, or the key.
     #[serde(skip)]
     pub signer: Signer,

@@ -431,8 +431,15 @@ async fn what_signatures_say_beside_their_subject_stands_in_both_formats() {
         world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count()
     };
     let before = signed(&world);
-    assert_eq!(world.publish().await.code, Some(0));
-    assert_eq!(signed(&world), before);
+    let same = world.publish().await;
+    assert!(same.code == Some(0) && signed(&world) == before, "{}", same.log);
+    let told = "input `signature-annotations` changes nothing";
+    assert!(!same.log.contains(told), "{}", same.log);
+    for other in ["build=8", ""] {
+        let run = world.set("INPUT_SIGNATURE-ANNOTATIONS", other).publish().await;
+        assert!(run.code == Some(0) && run.log.contains(told), "{other}: {}", run.log);
+        assert_eq!(signed(&world), before, "{other}");
+    }
     let run = world
         .set("INPUT_SIGNATURE-ANNOTATIONS", "build=8")
         .set("INPUT_ON-TAG-CONFLICT", "overwrite")
