@@ -117,6 +117,28 @@ pub fn kept_of_images<T: AsRef<str>>(
     kept
 }
 
+/// Attributes that change nothing where the image is pushed by digest.
+const NEEDLESS: [&str; 6] =
+    ["unpack", "store", "dangling-name-prefix", "buildinfo", "registry.insecure", "tar"];
+
+/// Why an attribute of an image's output can be none, with what was meant.
+pub fn misspelt(output: &str) -> Option<String> {
+    const ALIKE: f64 = 0.84;
+    let fields = if is_image(output) { fields(output) } else { Vec::new() };
+    let known = || KEPT.iter().chain(&OURS).chain(&NEEDLESS).copied();
+    let slip = |key: &str| {
+        let alike = known().map(|known| (strsim::jaro_winkler(key, known), known));
+        alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|one, other| one.0.total_cmp(&other.0))
+    };
+    let strange = |key: &&str| !known().any(|known| known == *key) && !is_users(key);
+    let (key, (_, meant)) = fields
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .filter(strange)
+        .find_map(|key| Some((key, slip(key)?)))?;
+    Some(format!("an image has no attribute `{key}`, in `{output}`; did you mean `{meant}`?"))
+}
+
 /// Attributes of an image's output that change nothing.
 pub fn unheeded(output: &str) -> Vec<String> {
     let fields = if is_image(output) { fields(output) } else { Vec::new() };
@@ -150,6 +172,27 @@ mod tests {
             (switch(outputs[0], "push"), switch(outputs[0], "push-by-digest")),
             (Some(true), None)
         );
+    }
+
+    #[test]
+    fn a_misspelt_attribute_is_told_with_what_was_meant() {
+        for (output, meant) in [
+            ("type=image,compresion=zstd", "did you mean `compression`?"),
+            ("type=image,force-compresion=true,push=true", "did you mean `force-compression`?"),
+            ("type=registry,rewrite-timestamps=true", "did you mean `rewrite-timestamp`?"),
+            ("type=image,push-by-digst=true", "did you mean `push-by-digest`?"),
+        ] {
+            assert!(misspelt(output).unwrap().contains(meant), "{output}");
+        }
+        for right in [
+            "type=image,unpack=true,store=false,buildinfo=true",
+            "type=image,annotation-index.x=y,compression-level=3",
+            "type=local,dest=x,compresion=zstd",
+            "type=image,some-new-thing=1",
+            "out",
+        ] {
+            assert_eq!(misspelt(right), None, "{right}");
+        }
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub(super) fn names_and_tags(
     let given = raw.tags.clone().unwrap_or_default();
     let entries = metadata::entries("tags", &given).unwrap_or_default(); // what cannot be read is reported with the rest of the metadata
     told(&entries, problems, notices);
+    for (input, text) in [("labels", &raw.labels), ("annotations", &raw.annotations)] {
+        let text = text.as_deref().unwrap_or_default();
+        notices.extend(metadata::strange(text).into_iter().map(|name| {
+            format!("input `{input}`: there is no `{{{{{name}}}}}`, so nothing stands in its place")
+        }));
+    }
     let items: Vec<(&str, Item)> =
         entries.iter().flat_map(|entry| items(entry)).map(|text| (text, item(text))).collect();
     let whole: Vec<&Reference> = items
@@ -109,11 +115,11 @@ fn put_as(text: &str, tag: &str) -> String {
 
 /// What counts for nothing in the rules.
 fn told(entries: &[String], problems: &mut Problems, notices: &mut Vec<String>) {
-    for remark in entries
-        .iter()
-        .filter(|entry| entry.contains('='))
-        .flat_map(|entry| metadata::remarks(entry))
-    {
+    let of_entry = |entry: &String| match entry.contains('=') {
+        true => metadata::remarks(entry),
+        false => items(entry).flat_map(metadata::remarks_of_item).collect(),
+    };
+    for remark in entries.iter().flat_map(of_entry) {
         match remark {
             Remark::Wrong(why) => problems.say("tags", why),
             Remark::Unused(what) => notices.push(format!("input `tags`: {what}")),

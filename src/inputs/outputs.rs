@@ -18,7 +18,7 @@ pub(super) fn asked(text: &str, problems: &mut Problems, notices: &mut Vec<Strin
     let lines = lists::lines_with_quotes(text);
     let mut asked = Asked::default();
     for output in &lines {
-        if let Some(why) = outputs::wrong(output) {
+        if let Some(why) = outputs::wrong(output).or_else(|| outputs::misspelt(output)) {
             problems.say("outputs", why);
         }
         for attribute in outputs::unheeded(output) {

@@ -183,6 +183,25 @@ fn reason(error: &RenderError) -> String {
     }
 }
 
+/// The values that a template names: `branch` of `v{{branch}}`, and nothing of what has arguments or
+/// is a block.
+pub(super) fn names(template: &str) -> Vec<&str> {
+    let expressions = template.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
+    let word = |inner: &str| {
+        let start = inner.find(|letter: char| !"{&~ \t".contains(letter))?;
+        let word = inner.get(start..)?.trim_end_matches(['~', ' ', '\t']);
+        Some((start, word.len()))
+    };
+    let is_name = |word: &&str| {
+        word.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    expressions
+        .filter_map(|inner| word(inner).and_then(|(start, length)| inner.get(start..start + length)))
+        .filter(is_name)
+        .collect()
+}
+
 /// Whether a pattern is `{{raw}}` and nothing else.
 pub(super) fn is_raw(pattern: &str) -> bool {
     let Ok(template) = Template::compile(pattern) else { return false };

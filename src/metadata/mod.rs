@@ -23,7 +23,7 @@ use crate::github::Environment;
 use crate::inputs::csv::CsvError;
 
 pub use self::arguments::Arguments;
-pub use self::remarks::{Remark, remarks};
+pub use self::remarks::{Remark, remarks, remarks_of_item, strange};
 pub use self::rules::entries;
 pub use self::version::{Made, sanitised};
 

@@ -30,6 +30,22 @@ const OWN: [(&str, &[&str]); 8] = [
 const EMPTY_IS_NOTHING: [&str; 5] = ["value", "pattern", "match", "branch", "group"];
 /// How alike two names must be for one to be a slip of the other.
 const ALIKE: f64 = 0.8;
+/// What expressions may name in most places, the dates among them.
+const GLOBALS: [&str; 8] = [
+    "branch",
+    "tag",
+    "sha",
+    "base_ref",
+    "is_default_branch",
+    "is_not_default_branch",
+    "date",
+    "commit_date",
+];
+/// The same in the patterns of versions.
+const OF_VERSIONS: [&str; 7] =
+    ["raw", "version", "major", "minor", "patch", "prerelease", "build"];
+/// Words of the language of expressions.
+const LANGUAGE: [&str; 2] = ["else", "this"];
 
 /// What is to be told about one entry of `tags`; what is wrong by the rules of
 /// docker/metadata-action is told elsewhere.
@@ -48,7 +64,9 @@ pub fn remarks(entry: &str) -> Vec<Remark> {
     for (key, value) in &pairs {
         if !known().any(|known| known == key) {
             remarks.push(unknown(key, kind, entry, known().copied()));
-        } else if value.is_empty() && EMPTY_IS_NOTHING.contains(&key.as_str()) {
+            continue;
+        }
+        if value.is_empty() && EMPTY_IS_NOTHING.contains(&key.as_str()) {
             let instead = match (key.as_str(), kind) {
                 ("value", "semver" | "pep440" | "match") => "the Git tag is read instead",
                 ("branch", _) => "the default branch is taken instead",
@@ -59,8 +77,53 @@ pub fn remarks(entry: &str) -> Vec<Remark> {
         } else if key == "value" && kind == "raw" {
             remarks.extend(raw(value));
         }
+        remarks.extend(strange_names(key, kind, value, entry));
     }
     remarks
+}
+
+/// Names in expressions that nothing has: in their place stands nothing, and `v{{verison}}` is `v`.
+fn strange_names(key: &str, kind: &str, value: &str, entry: &str) -> Vec<Remark> {
+    let known: &[&str] = match (kind, key) {
+        ("semver" | "pep440", "pattern") => &OF_VERSIONS,
+        ("match", "pattern") | ("edge", "branch") | (_, "type") => return Vec::new(), // as they stand
+        _ => &GLOBALS,
+    };
+    let told = |name: &str| {
+        let near = known
+            .iter()
+            .chain(&OF_VERSIONS)
+            .map(|known| (strsim::jaro_winkler(name, known), known))
+            .filter(|(alike, _)| *alike >= ALIKE)
+            .max_by(|one, other| one.0.total_cmp(&other.0));
+        match near {
+            Some((_, meant)) if !known.contains(meant) => Remark::Wrong(format!(
+                "`{{{{{meant}}}}}` is known in the pattern of a version alone, in `{entry}`; write `type=semver,pattern={}`",
+                value.rsplit([':', '/']).next().unwrap_or_default().replace(name, meant)
+            )),
+            Some((_, meant)) => Remark::Wrong(format!(
+                "there is no `{{{{{name}}}}}`, in `{entry}`; did you mean `{{{{{meant}}}}}`?"
+            )),
+            _ => Remark::Unused(format!(
+                "there is no `{{{{{name}}}}}`, in `{entry}`, so nothing stands in its place"
+            )),
+        }
+    };
+    let names = super::expression::names(value).into_iter();
+    names.filter(|name| !known.contains(name) && !LANGUAGE.contains(name)).map(told).collect()
+}
+
+/// Names in expressions of `labels` and `annotations` that nothing has.
+pub fn strange(text: &str) -> Vec<&str> {
+    let is_known = |name: &&str| {
+        GLOBALS.contains(name) || LANGUAGE.contains(name) || *name == "version"
+    };
+    super::expression::names(text).into_iter().filter(|name| !is_known(name)).collect()
+}
+
+/// The same of an item that is no rule: a tag as it is, or a whole reference.
+pub fn remarks_of_item(item: &str) -> Vec<Remark> {
+    strange_names("value", "raw", item, item)
 }
 
 fn unknown(
@@ -109,6 +172,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_labels_name_and_nothing_has_is_known() {
+        assert_eq!(
+            strange("a={{verison}}\nb={{version}} {{branch}} {{ .Values.x }} {{date 'YYYY'}}"),
+            ["verison"]
+        );
+        assert!(
+            matches!(remarks_of_item("r.io/a:v{{verison}}").as_slice(), [Remark::Wrong(said)] if said.contains("pattern=v{{version}}"))
+                && matches!(remarks_of_item("v{{version}}").as_slice(), [Remark::Wrong(_)])
+                && remarks_of_item("{{branch}}-{{date 'YYYY'}}").is_empty()
+        );
+    }
+
+    #[test]
     fn a_misspelt_attribute_is_wrong_and_a_strange_one_is_told() {
         for (entry, told) in [
             ("type=semver,pattern=v{{version}},enabled=false", "there is no attribute `enabled`"),
@@ -118,6 +194,11 @@ mod tests {
             ("type=sha,fromat=long", "did you mean `format`?"),
             ("value=x,prio=1", "did you mean `priority`?"),
             ("type=raw,value=ghcr.io/octo/app:1.0", "write `value=1.0`"),
+            ("type=semver,pattern=v{{verison}}", "did you mean `{{version}}`?"),
+            ("type=raw,value=b-{{brnch}}", "did you mean `{{branch}}`?"),
+            ("type=raw,value=v{{version}}", "write `type=semver,pattern=v{{version}}`"),
+            ("type=sha,prefix={{{ banch }}}-", "did you mean `{{branch}}`?"),
+            ("type=raw,value=x,enable={{is_default_brach}}", "`{{is_default_branch}}`?"),
         ] {
             let remarks = remarks(entry);
             assert!(
@@ -127,6 +208,7 @@ mod tests {
         }
         for (entry, told) in [
             ("type=raw,value=x,color=blue", "there is no attribute `color`"),
+            ("type=raw,value=x-{{actor}}", "nothing stands in its place"),
             ("type=sha,pattern=x", "`type=sha` has no attribute `pattern`"),
             ("type=semver,pattern={{version}},value=", "the Git tag is read instead"),
             ("type=raw,value=", "the rule gives no name by it"),
@@ -149,6 +231,11 @@ mod tests {
             "type=edge,branch=dev,enable=true,priority=1",
             "type=nope,x=y",
             "type=raw,value=b:{{branch}}",
+            "type=semver,pattern={{major}}.{{minor}}-{{raw}}",
+            "type=schedule,pattern={{date 'YYYYMMDD' tz='UTC'}}",
+            "type=raw,value={{#if is_default_branch}}a{{else}}b{{/if}}",
+            "type=match,pattern=v{{x}}",
+            "type=raw,value={{~branch~}}-{{& tag}}-{{{sha}}}",
         ] {
             assert_eq!(remarks(entry), [], "{entry}");
         }

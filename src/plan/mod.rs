@@ -1,6 +1,7 @@
 //! Inputs, run and facts → `Plan`: every decision before anything is done. Pure, but that a user's
 //! own SBOM is read and checked; stages contain no "if push".
 
+mod attributes;
 pub mod bake;
 pub mod forward;
 mod loaded;
@@ -541,8 +542,10 @@ fn build(
     let mut flags = flags::flags(&texts, &facts)
         .map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })?;
     told::provenance_version(inputs, &flags)?;
+    let strange = attributes::told(inputs, &flags)?;
     caches::complete(&mut flags, env);
     let mut notices = std::mem::take(&mut flags.notices);
+    notices.extend(strange);
     notices.extend(flags.told_passwords());
     notices.extend(texts::expressions(metadata));
     if inputs.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {
