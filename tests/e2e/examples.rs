@@ -2,9 +2,12 @@
 //! what the workflow was told reached later jobs.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
+use supply_action::image::Digest;
+use supply_action::sandbox::{Sandbox, Service};
 
 use crate::workflow::{Ended, Workflow};
 use crate::world::{copy, git, planned, root, world};
@@ -259,11 +262,65 @@ fn the_workflow_that_lets_its_caller_choose_publishes_and_claims_nothing() {
         Workflow::of_file(file, "push", "refs/heads/main").called("publish-custom.yml").run();
     published(&ended, "", &["latest", "main", "sha-COMMIT"]);
     assert!(ended.log.contains("mirror.example:127.0.0.1"), "{}", ended.log);
+    // Both jobs that build and the one that publishes.
+    let told = ended.log.matches("`registry.example:5000` is reached over plain HTTP").count();
+    assert!(told >= 3, "{told}: {}", ended.log);
     assert!(
         !ended.summary.contains("build level") && !ended.summary.contains("SLSA"),
         "{}",
         ended.summary
     );
+}
+
+/// Where the sandbox keeps the manifests of the example's repository.
+fn manifests(sandbox: &Sandbox) -> PathBuf {
+    let folder = sandbox.trusted_root().parent().unwrap();
+    folder.join("registry/repositories/example/hello/_manifests")
+}
+
+/// 25 images of more than a day, an hour apart; a name stands on the oldest alone.
+fn old_images(sandbox: &Sandbox) {
+    let folder = manifests(sandbox);
+    let tags = folder.parent().unwrap().join("_tags");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&tags).unwrap();
+    let kind = "application/vnd.oci.image.index.v1+json";
+    for number in 0..25 {
+        let text = json!({ "schemaVersion": 2, "mediaType": kind, "manifests": [], "annotations": { "number": number.to_string() } });
+        let text = text.to_string();
+        let digest = Digest::of(text.as_bytes());
+        let file = folder.join(digest.hex());
+        std::fs::write(file.with_extension("type"), kind).unwrap();
+        std::fs::write(&file, text).unwrap();
+        let age = Duration::from_secs((30 + number) * 3600);
+        let file = std::fs::File::options().write(true).open(&file).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        std::fs::write(tags.join("latest"), digest.as_str()).unwrap();
+    }
+}
+
+#[test]
+fn what_no_name_leads_to_is_pruned_on_schedule_and_only_told_by_hand() {
+    for (event, inputs, left, said) in [
+        ("workflow_dispatch", json!({ "delete": "false" }), 25, "4 manifests would be deleted"),
+        ("workflow_dispatch", json!({ "delete": "true" }), 21, "4 manifests deleted"),
+        ("schedule", json!(null), 21, "4 manifests deleted"),
+    ] {
+        let ended = Workflow::example("prune", event, "refs/heads/main")
+            .payload("inputs", inputs)
+            .after(old_images)
+            // The name of GitHub's registry says where its packages are listed and deleted.
+            .replacing("args: prune", "args: prune --github-packages")
+            .run();
+        assert!(ended.success && ended.log.contains(said), "{event}: {}", ended.log);
+        let files = std::fs::read_dir(manifests(&ended.sandbox)).unwrap();
+        let held = files.filter(|file| file.as_ref().unwrap().path().extension().is_none()).count();
+        assert_eq!((held, ended.tags("")), (left, vec!["latest".to_owned()]), "{}", ended.log);
+        let requests = ended.sandbox.requests();
+        let deleted = requests.iter().filter(|request| request.method == "DELETE");
+        assert!(deleted.clone().all(|request| request.service == Service::GitHub));
+        assert_eq!(deleted.count(), 25 - left, "{event}");
+    }
 }
 
 /// None is only for show.

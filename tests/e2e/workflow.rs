@@ -38,6 +38,8 @@ pub(crate) struct Workflow {
     names_builder: bool,
     called: Option<&'static str>,
     prepare: Option<fn(&Path)>,
+    fill: Option<fn(&Sandbox)>,
+    replaced: Vec<(&'static str, &'static str)>,
     faults: Vec<Fault>,
 }
 
@@ -64,6 +66,8 @@ impl Workflow {
             names_builder: true,
             called: None,
             prepare: None,
+            fill: None,
+            replaced: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -102,6 +106,18 @@ impl Workflow {
         self
     }
 
+    /// Puts something into the registry before the run.
+    pub(crate) fn after(mut self, fill: fn(&Sandbox)) -> Self {
+        self.fill = Some(fill);
+        self
+    }
+
+    /// Tells the run what the registry's name would tell it at GitHub.
+    pub(crate) fn replacing(mut self, text: &'static str, by: &'static str) -> Self {
+        self.replaced.push((text, by));
+        self
+    }
+
     pub(crate) fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
@@ -120,11 +136,18 @@ impl Workflow {
         let identity = config.claims.identity();
         let sandbox = start(config);
         self.faults.iter().for_each(|fault| sandbox.faults().add(fault.clone()));
+        if let Some(fill) = self.fill {
+            fill(&sandbox);
+        }
         // What is published at ghcr.io goes to the sandbox; nothing else changes of an example, or
         // of what started it.
         let file = checkout.join(".github/workflows").join(name);
         let here = |text: &str| text.replace("ghcr.io/", &format!("{}/", sandbox.registry()));
-        std::fs::write(&file, written_out(&here(&text), &planned())).unwrap();
+        let told = self.replaced.iter().fold(text.clone(), |text, (from, to)| {
+            assert!(text.contains(from), "{from} is not in {text}");
+            text.replace(from, to)
+        });
+        std::fs::write(&file, written_out(&here(&told), &planned())).unwrap();
         std::fs::write(folder.path().join("event.json"), here(&self.payload.to_string())).unwrap();
         let may_sign = text.contains("id-token: write");
         let (success, log) = run(&mut self.act(folder.path(), &file, &sandbox, may_sign));

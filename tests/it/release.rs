@@ -194,6 +194,9 @@ fn a_release_commit_runs_the_published_image_and_names_itself_in_full() {
         let lines = |text: &str| text.lines().count();
         assert_eq!(lines(&text), lines(&clone.git(&["show", &format!("{head}:{page}")])), "{page}");
     }
+    // What runs a verb of the image names it by digest.
+    let prune = clone.git(&["show", &format!("{commit}:examples/workflows/prune.yml")]);
+    assert!(prune.contains(&format!("      - uses: docker://{IMAGE} # v1.2.3\n")), "{prune}");
     // So does what calls the reusable workflow, whose jobs name their actions in full, too.
     let workflow = clone.git(&["show", &format!("{named}:.github/workflows/publish.yml")]);
     assert!(
