@@ -381,7 +381,7 @@ impl World {
         }
         commands.push(attest(
             "slsaprovenance1",
-            provenance::predicate(&workflow, &[]),
+            provenance::predicate(&workflow, &[], &[]),
             &pushed.root,
         ));
         commands

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use self::provenance::Foreign;
 use self::sboms::Sboms;
 use crate::build::BuiltImage;
+use crate::build::merge::Taken;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
 use crate::provenance::Terms;
@@ -94,7 +95,10 @@ pub async fn accept(
         .platforms
         .iter()
         .zip(&stated)
-        .flat_map(|(part, stated)| Foreign::of(part, &stated.origins))
+        .flat_map(|(part, stated)| match stated.origins.as_slice() {
+            [] if parts.is_taken(part) => vec![Foreign::unknown(part)],
+            origins => Foreign::of(part, origins),
+        })
         .collect();
     let listed = stated.iter().map(|stated| stated.listed).collect();
     let mut drafts: Vec<Draft> = stated.into_iter().flat_map(|stated| stated.drafts).collect();
@@ -130,7 +134,7 @@ pub async fn draft(
         &parts.repository,
         &root,
         SLSA_PROVENANCE,
-        &provenance::predicate(workflow, &foreign).to_string(),
+        &provenance::predicate(workflow, &parts.taken, &foreign).to_string(),
     )?;
     drafts.push(Draft { subject: root, predicate_type: SLSA_PROVENANCE.to_owned(), statement });
     Ok(drafts)
@@ -142,6 +146,7 @@ pub struct Parts {
     repository: Repository,
     root: Descriptor,
     platforms: Vec<PlatformImage>,
+    taken: Vec<Taken>,
 }
 
 impl Parts {
@@ -150,7 +155,16 @@ impl Parts {
             repository: built.repositories()[0].clone(),
             root: built.root().clone(),
             platforms: built.platforms().to_vec(),
+            taken: built.taken().to_vec(),
         }
+    }
+
+    /// Whether no job of this run handed it on.
+    fn is_taken(&self, part: &PlatformImage) -> bool {
+        self.taken
+            .iter()
+            .flat_map(|taken| &taken.platforms)
+            .any(|platform| platform.is(&part.platform))
     }
 }
 

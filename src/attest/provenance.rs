@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::build::merge::Taken;
 use crate::github::Context;
 use crate::metadata::line::Version;
-use crate::provenance::{Origin, Resource};
+use crate::provenance::{OF_IMAGE, Origin, Resource};
 use crate::registry::contents::PlatformImage;
 
 /// An image that was built from something else than this run's commit, or from nobody knows what.
@@ -36,6 +37,15 @@ impl Foreign {
                 source,
             })
             .collect()
+    }
+
+    /// One of which no build says anything.
+    pub(super) fn unknown(part: &PlatformImage) -> Self {
+        Self {
+            platform: part.platform.to_string(),
+            digest: part.descriptor.digest.hex().to_owned(),
+            source: None,
+        }
     }
 
     /// As a resource of the workflow's provenance.
@@ -85,15 +95,37 @@ impl Workflow {
     }
 }
 
+/// An image that was not built here, as a resource: what its tag named, by digest.
+fn resource(taken: &Taken) -> Value {
+    json!({ "name": taken.name(), "uri": address(taken), "digest": { "sha256": taken.digest.hex() } })
+}
+
+/// Reference: <https://github.com/package-url/purl-spec/blob/main/types-doc/oci-definition.md>.
+fn address(taken: &Taken) -> String {
+    let repository = taken.source.repository.to_string();
+    let name = repository.rsplit('/').next().unwrap_or_default();
+    let escaped: String = repository
+        .bytes()
+        .map(|byte| match byte {
+            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    let tag = taken.source.tag.as_ref().map(|tag| format!("&tag={tag}")).unwrap_or_default();
+    format!("{OF_IMAGE}{name}@{}?repository_url={escaped}{tag}", taken.digest)
+}
+
 /// The predicate of type `https://slsa.dev/provenance/v1`.
-pub fn predicate(workflow: &Workflow, foreign: &[Foreign]) -> Value {
+pub fn predicate(workflow: &Workflow, taken: &[Taken], foreign: &[Foreign]) -> Value {
     let run = &workflow.context;
     let repository = run.repository.as_deref().unwrap_or_default();
     let home = format!("{}/{repository}", run.server_url);
     let own =
         json!({ "uri": format!("git+{home}@{}", run.git_ref), "digest": { "gitCommit": run.sha } });
     let dependencies: Vec<Value> =
-        std::iter::once(own).chain(foreign.iter().map(Foreign::resource)).collect();
+        std::iter::once(own).chain(taken.iter().map(resource)).chain(foreign.iter().map(Foreign::resource)).collect();
     let mut predicate = json!({
         "buildDefinition": {
             "buildType": "https://actions.github.io/buildtypes/workflow/v1",
@@ -148,7 +180,18 @@ mod tests {
         workflow
             .versions
             .extend([("v1".to_owned(), Version::within("v1.2.3", "v1.2.3", Scheme::Any))]);
-        let made = predicate(&workflow, &[]);
+        let digest = crate::image::Digest::of(b"image");
+        let image = |text: &str| Taken {
+            source: crate::inputs::source_images::SourceImage {
+                repository: "registry.lan:5000/octo/app".parse().unwrap(),
+                tag: text.parse().ok(),
+                digest: None,
+            },
+            digest: digest.clone(),
+            platforms: Vec::new(),
+        };
+        let made = predicate(&workflow, &[image("v1-arm64"), image("")], &[]);
+        let whole = format!("pkg:oci/app@{digest}?repository_url=registry.lan%3A5000%2Focto%2Fapp");
         for (pointer, value) in [
             ("/buildDefinition/externalParameters/workflow/path", ".github/workflows/release.yml"),
             ("/buildDefinition/externalParameters/workflow/repository", "https://github.com/o/r"),
@@ -157,6 +200,13 @@ mod tests {
                 "git+https://github.com/o/r@refs/tags/v1",
             ),
             ("/buildDefinition/resolvedDependencies/0/digest/gitCommit", "abc"),
+            ("/buildDefinition/resolvedDependencies/1/uri", &format!("{whole}&tag=v1-arm64")),
+            (
+                "/buildDefinition/resolvedDependencies/1/name",
+                "registry.lan:5000/octo/app:v1-arm64",
+            ),
+            ("/buildDefinition/resolvedDependencies/1/digest/sha256", digest.hex()),
+            ("/buildDefinition/resolvedDependencies/2/uri", &whole),
             (
                 "/runDetails/builder/id",
                 "https://github.com/org/shared/.github/workflows/build.yml@refs/tags/v3",

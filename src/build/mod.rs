@@ -22,6 +22,7 @@ mod withheld;
 
 use anyhow::bail;
 
+use self::merge::Taken;
 use self::progress::Work;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, ImageRef, Platform, Repository};
@@ -41,6 +42,8 @@ pub struct BuiltImage {
     platforms: Vec<PlatformImage>,
     /// How it was built, as far as the builder showed it.
     work: Vec<Work>,
+    /// What it was made of that no job of this run built.
+    taken: Vec<Taken>,
 }
 
 /// What an image must be for.
@@ -75,12 +78,22 @@ impl BuiltImage {
             root: contents.root.descriptor,
             platforms: contents.platforms,
             work: Vec::new(),
+            taken: Vec::new(),
         })
     }
 
     fn made_by(mut self, work: Vec<Work>) -> Self {
         self.work = work;
         self
+    }
+
+    fn made_of(mut self, taken: Vec<Taken>) -> Self {
+        self.taken = taken;
+        self
+    }
+
+    pub fn taken(&self) -> &[Taken] {
+        &self.taken
     }
 
     pub fn work(&self) -> &[Work] {

@@ -138,7 +138,7 @@ impl Reader<'_> {
             }
             Err(error) => self.problems.say(
                 "digests",
-                format_args!("{by}: {error}; a tag may move, so only digests are merged"),
+                format_args!("{by}: {error}; a tag may move, so only digests are handed on; `source-images` takes tags"),
             ),
         }
     }

@@ -15,6 +15,7 @@ mod problems;
 mod raw;
 mod references;
 mod secrets;
+pub mod source_images;
 pub mod signing_key;
 mod words;
 
@@ -47,6 +48,7 @@ use self::named::names_and_tags;
 use self::problems::Problems;
 use self::raw::Raw;
 pub use self::secrets::secret_texts;
+use self::source_images::SourceImage;
 use self::words::{
     allowed, annotations, build_env, build_texts, merged, metadata_context, mirror,
     on_tag_conflict, push, sbom_cache_key, sbom_files, sbom_format, spelt, unique, wish,
@@ -115,6 +117,8 @@ pub struct Inputs {
 #[derive(Debug, Default)]
 pub struct Merged {
     pub claims: Vec<Claim>,
+    /// Images that no job of this run hands on.
+    pub sources: Vec<SourceImage>,
     pub sbom: MergedSbom,
     /// Whether each platform must come with a provenance of its build.
     pub provenance: bool,

@@ -121,6 +121,7 @@ pub const MERGE: &[&str] = &[
     "signature-annotations",
     "signature-formats",
     "signing-config",
+    "source-images",
     "tags",
     "trusted-root",
     "tuf-mirror",

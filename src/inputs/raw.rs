@@ -53,6 +53,7 @@ pub(super) struct Raw {
     pub(super) targets: Option<String>,
     pub(super) vars: Option<String>,
     pub(super) source: Option<String>,
+    pub(super) source_images: Option<String>,
     pub(super) push: Option<String>,
     pub(super) push_by_digest: Option<String>,
     pub(super) digest_files: Option<String>,

@@ -11,6 +11,7 @@ use super::lists;
 use super::outputs;
 use super::problems::Problems;
 use super::raw::Raw;
+use super::source_images::source_images;
 use super::{BuildSource, Merged, MergedSbom, MetadataContext, OnTagConflict, Wish};
 use crate::build::flags::BuildTexts;
 use crate::command;
@@ -52,6 +53,7 @@ pub(super) fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
     let files = raw.digest_files.as_deref().map(|folder| Path::new(folder.trim()));
     Merged {
         claims: digests::claims(raw.digests.as_deref(), files, problems),
+        sources: source_images(raw.source_images.as_deref().unwrap_or_default(), problems),
         sbom: merged_sbom(raw, problems),
         provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
         check_runners: problems.switch("check-runners", raw.check_runners.as_deref(), false),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::shown::{Words, joined, listed};
-use super::told::{Goal, unused_evidence_dir};
+use super::told::{Goal, unserved, unused_evidence_dir};
 use super::{
     About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier,
     unauthenticated_cache,
@@ -14,6 +14,8 @@ use crate::error::Remedy as _;
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
 use crate::inputs::digests::Claim;
+use crate::inputs::source_images::SourceImage;
+use crate::image::Repository;
 use crate::inputs::{BuildSource, Inputs, Merged, MergedSbom};
 use crate::metadata;
 use crate::provenance::Asked;
@@ -32,6 +34,8 @@ pub enum Plan {
 pub struct Merge {
     pub release: Release,
     pub claims: Vec<Claim>,
+    /// Images that no job of this run hands on.
+    pub sources: Vec<SourceImage>,
     /// What each image must come with: predicate types of BuildKit's statements.
     pub statements: Vec<&'static str>,
     /// Whether the SBOMs are made here, of the layers.
@@ -54,10 +58,11 @@ pub fn plan(
         outline.about.notices.extend(unused_evidence_dir(inputs, Goal::Check));
         return Ok(Plan::Nothing(Box::new(outline.nothing())));
     }
-    let claims = inputs.merge.claims.clone();
-    if claims.is_empty() {
+    let (claims, sources) = (inputs.merge.claims.clone(), inputs.merge.sources.clone());
+    if claims.is_empty() && sources.is_empty() {
         return refuse("inputs `digests` and `digest-files`: no job handed on a digest, so there is nothing to merge")
-            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step");
+            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step")
+            .hint("images that others built, or that have tags, are named with `source-images`");
     }
     some_image(&outline.images)?;
     for claim in &claims {
@@ -70,7 +75,7 @@ pub fn plan(
                 claim.by,
                 joined(&outline.images)
             ))
-            .hint("give merge and the jobs that build the same `images`");
+            .hint("give merge and the jobs that build the same `images`; an image of another repository is named with `source-images`");
         }
     }
     if inputs.platforms.is_empty() {
@@ -79,6 +84,13 @@ pub fn plan(
                 .to_owned(),
         );
     }
+    let beside: Vec<Repository> = outline
+        .images
+        .iter()
+        .chain(sources.iter().map(|source| &source.repository))
+        .cloned()
+        .collect();
+    outline.about.notices.extend(unserved(&inputs.registry_auth, &beside, &[]));
     let annotations = annotations(inputs, env, &outline)?;
     let Merged { sbom, provenance, .. } = inputs.merge;
     let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_PROVENANCE)];
@@ -116,6 +128,7 @@ pub fn plan(
             Plan::Merge(Box::new(Merge {
                 release,
                 claims,
+                sources,
                 statements,
                 sboms_of_layers,
                 written,
@@ -182,6 +195,10 @@ impl Plan {
             }
         ));
         short.push(format!("Needs:      {}", joined(&plan.release.permissions())));
+        let sources = plan.sources.iter().map(|source| match source.digest {
+            Some(_) => source.to_string(),
+            None => format!("{source}, by what it names when the run begins"),
+        });
         let parts: Vec<String> = plan
             .claims
             .iter()
@@ -189,6 +206,7 @@ impl Plan {
                 Some(platform) => format!("{} for {platform} ({})", claim.digest, claim.by),
                 None => format!("{} ({})", claim.digest, claim.by),
             })
+            .chain(sources)
             .collect();
         let mut rest = Vec::new();
         listed(&mut rest, "Parts:", &parts);

@@ -47,6 +47,9 @@ pub struct Resource {
     pub digest: BTreeMap<String, String>,
 }
 
+/// How the address of an image begins, of whatever registry.
+pub const OF_IMAGE: &str = "pkg:oci/";
+
 /// What kind of thing a resource is, as its address says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -58,7 +61,7 @@ pub enum Kind {
 
 impl Resource {
     pub fn kind(&self) -> Kind {
-        if ["pkg:docker/", "pkg:oci/"].iter().any(|start| self.uri.starts_with(start)) {
+        if ["pkg:docker/", OF_IMAGE].iter().any(|start| self.uri.starts_with(start)) {
             return Kind::Image;
         }
         Git::of(&self.uri).map_or(Kind::Other, Kind::Git)

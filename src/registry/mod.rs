@@ -7,6 +7,7 @@ mod auth;
 mod buffers;
 pub mod closure;
 pub mod contents;
+pub mod copy;
 mod download;
 mod error;
 pub mod exchange;
@@ -27,7 +28,7 @@ use reqwest::{Method, StatusCode};
 
 pub use self::auth::{Credentials, Secret};
 pub use self::download::Download;
-pub use self::error::RegistryError;
+pub use self::error::{RegistryError, for_reader};
 use self::manifest::{Descriptor, Manifest};
 pub use self::referrers::Artifact;
 pub use self::transport::Line;

@@ -51,41 +51,28 @@ impl Registry {
         bytes: &bytes::Bytes,
         blob: &Descriptor,
     ) -> Result<()> {
-        let none = bytes::Bytes::new();
-        let path = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
-        let access = Access::PushFrom(from.clone());
-        let answer = self
-            .transport
-            .send(Method::POST, repository, &path, access, |request| whole(request, &none))
-            .await?
-            .success()
-            .await?;
+        let answer = self.ask_to_mount(from, repository, blob).await?;
         if answer.status == StatusCode::CREATED {
             return Ok(());
         }
         self.put_blob_at(place_of(&answer, repository)?, repository, bytes, blob).await
     }
 
-    /// As `mount_blob` for a blob whose bytes are not at hand; says whether it is there then.
-    pub async fn mount(
+    /// Asks for a blob of another repository of the registry without its bytes. 201: it is there;
+    /// 202: they are wanted.
+    pub(super) async fn ask_to_mount(
         &self,
         from: &Repository,
         repository: &Repository,
         blob: &Descriptor,
-    ) -> Result<bool> {
-        if self.has_blob(repository, blob).await? {
-            return Ok(true);
-        }
+    ) -> Result<Answer> {
         let none = bytes::Bytes::new();
         let path = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
         let access = Access::PushFrom(from.clone());
-        let answer = self
+        let mounting = self
             .transport
-            .send(Method::POST, repository, &path, access, |request| whole(request, &none))
-            .await?
-            .success()
-            .await?;
-        Ok(answer.status == StatusCode::CREATED)
+            .send(Method::POST, repository, &path, access, |request| whole(request, &none));
+        mounting.await?.success().await
     }
 
     /// Uploads an artifact's blobs. They have no name and refer to nothing, so this may run before

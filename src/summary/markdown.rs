@@ -1,6 +1,7 @@
 //! `Published` → the job summary: what was published, its evidence as a table, how to check it.
 //! Pure. It lets no text of others become Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::report::text::visible;
 use crate::report::{Stage, seconds};
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
+use crate::verify::built::Built;
 use crate::verify::policy::{CYCLONEDX, Part, SLSA_PROVENANCE, SPDX};
 use crate::verify::{Evidence, Statement};
 
@@ -80,13 +82,10 @@ fn section(published: &Published, commands: &[Command], run: &Run<'_>) -> String
     {
         let _ = writeln!(text, "| package | {} |", linked(code(repository), Some(page)));
     }
-    let statements = published.evidence.subjects.iter().flat_map(|subject| &subject.attestations);
-    let mut foreign: Vec<&String> = statements
-        .flat_map(|statement| statement.build.iter().flat_map(|build| &build.foreign))
-        .collect();
-    foreign.sort();
-    foreign.dedup();
-    for source in foreign {
+    for name in named_by_builds(&published.evidence, |build| &build.taken) {
+        let _ = writeln!(text, "| taken from | {} |", code(name));
+    }
+    for source in named_by_builds(&published.evidence, |build| &build.foreign) {
         let _ = writeln!(text, "| ⚠️ built from elsewhere | {} |", code(source));
     }
     for kept in &published.kept {
@@ -120,6 +119,12 @@ fn section(published: &Published, commands: &[Command], run: &Run<'_>) -> String
         fenced("sh", &script(published, commands))
     );
     text
+}
+
+/// What provenances of builds name, each once.
+fn named_by_builds(evidence: &Evidence, of: impl Fn(&Built) -> &Vec<String>) -> BTreeSet<&String> {
+    let statements = evidence.subjects.iter().flat_map(|subject| &subject.attestations);
+    statements.filter_map(|statement| statement.build.as_ref()).flat_map(of).collect()
 }
 
 /// What `verify` found of an image.
@@ -212,7 +217,7 @@ fn platforms(published: &Published) -> String {
 }
 
 /// `812 B`, `3.4 MB`: as registries count.
-fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     let unit = units.iter().find(|(size, _)| count >= *size);
     unit.map_or_else(

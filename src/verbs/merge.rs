@@ -1,16 +1,16 @@
-//! `supply-action merge`: digests that several jobs pushed → one image, published by the stages of
-//! `publish`. It builds nothing.
+//! `supply-action merge`: digests that several jobs pushed, and images that are named → one image,
+//! published by the stages of `publish`. It builds nothing.
 
 use anyhow::Context as _;
 
 use super::ending;
 use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata};
 use super::publish::say_plan;
-use super::release::{Outside, Run, plural, with_consequence};
+use super::release::{Run, line, plural, say_elsewhere, with_consequence};
 use super::trust;
 use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
-use crate::build::merge::{Parts, Wanted};
+use crate::build::merge::{Named, Parts, Registries, Wanted};
 use crate::error::Remedy as _;
 use crate::github::api::Api;
 use crate::github::runners::{self, Verdict};
@@ -18,12 +18,14 @@ use crate::github::{Context, Environment, facts, workflow};
 use crate::inputs::{Action, BuildSource, Inputs, secret_texts};
 use crate::plan::Target;
 use crate::plan::merge::{Merge, Plan, plan};
+use crate::image::Repository;
 use crate::preflight::Problems;
 use crate::provenance::{self, Terms};
 use crate::publish::Published;
+use crate::registry::Registry;
 use crate::report::Report;
 use crate::sigstore::identity::UnverifiedClaims;
-use crate::summary::{self, level::Signing};
+use crate::summary::{self, level::Signing, markdown};
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
@@ -69,7 +71,12 @@ pub(super) async fn publish(
     report: &Report,
 ) -> anyhow::Result<(Published, Option<Level>)> {
     let run = Run { env, context, inputs, release: &plan.release, report };
-    let (outside, _) = run.outside().await?;
+    let of_sources: Vec<Repository> =
+        plan.sources.iter().map(|source| source.repository.clone()).collect();
+    let (outside, credentials) = run.outside_with(&of_sources).await?;
+    // Of what is only read, a login may have no right but to read.
+    let reader = Registry::new(line(&inputs.network)?, credentials);
+    let registries = Registries { published: &outside.registry, read: &reader };
     let Some(Target { images, requirements, asked, .. }) = plan.release.targets.first() else {
         anyhow::bail!("the plan names no image")
     };
@@ -82,7 +89,8 @@ pub(super) async fn publish(
         allowed: &inputs.allowed,
         terms: &terms,
     };
-    let read = Parts::read(&outside.registry, images, &plan.claims, &wanted);
+    let named = Named { claims: &plan.claims, sources: &plan.sources };
+    let read = Parts::read(registries, images, &named, &wanted);
     let mut problems = Problems::default();
     let verdict = match inputs.merge.check_runners {
         true => problems.take(hosted(context, inputs).await),
@@ -98,7 +106,9 @@ pub(super) async fn publish(
     } else {
         Sboms::Build
     };
-    let (ready, parts) = report.stage("preflight", run.preflight(&outside, problems, read)).await?;
+    let found = report.stage("preflight", run.preflight(&outside, problems, read)).await;
+    say_elsewhere(&reader, report).await;
+    let (ready, parts) = found?;
     let level = verdict.map(|verdict| level(&verdict, ready.claims(), context)).transpose()?;
     if ready.is_published() {
         let published =
@@ -111,7 +121,10 @@ pub(super) async fn publish(
     if inputs.merge.build_source != BuildSource::Run && parts.are_of_this_run() {
         report.notice("input `build-source` changes nothing: every image was built from the commit of this run");
     }
-    let built = report.stage("merge", merge(&outside, parts)).await?;
+    for taken in parts.taken() {
+        report.notice(&taken.shown(images));
+    }
+    let built = report.stage("merge", merge(registries, parts)).await?;
     let published = run.conclude(&outside, ready, built, &sboms).await?;
     Ok((published, level))
 }
@@ -169,9 +182,18 @@ fn tell(level: &Level, context: &Context, report: &Report) -> anyhow::Result<()>
 }
 
 /// Makes one image of the parts.
-async fn merge(outside: &Outside, parts: Parts) -> anyhow::Result<(BuiltImage, String)> {
+async fn merge(
+    registries: Registries<'_>,
+    parts: Parts,
+) -> anyhow::Result<(BuiltImage, String)> {
     let platforms = plural(parts.platforms().len(), "platform");
-    let built = parts.merge(&outside.registry).await?;
-    let outcome = format!("{} for {platforms}", built.root().digest);
+    let (built, moved) = parts.merge(registries).await?;
+    let mut outcome = format!("{} for {platforms}", built.root().digest);
+    if moved.manifests > 0 {
+        outcome.push_str(&format!(", {} moved", plural(moved.manifests, "manifest")));
+    }
+    if moved.bytes > 0 {
+        outcome.push_str(&format!("; {} sent", markdown::bytes(moved.bytes)));
+    }
     Ok((built, outcome))
 }

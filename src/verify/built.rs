@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::oci::shown;
-use crate::provenance::{Provenance, Resource, is_provenance};
+use crate::provenance::{OF_IMAGE, Provenance, Resource, is_provenance};
 use crate::verify::policy::{CYCLONEDX, SPDX};
 
 /// What the provenance of a build says, or that of a workflow of builds which were not its own.
@@ -22,6 +22,9 @@ pub struct Built {
     /// What a workflow names as built from another source than its own commit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
+    /// The images that it took as they were, by their names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<String>,
 }
 
 impl Built {
@@ -32,10 +35,13 @@ impl Built {
         }
         let built = match Provenance::read(predicate_type, &predicate.to_string()) {
             Ok(Provenance { builder, source, materials, .. }) => {
-                Self { builder, source, materials, foreign: Vec::new() }
+                Self { builder, source, materials, ..Self::default() }
             }
             // That of a workflow has its own commit first.
-            Err(_) => Self { foreign: others(predicate), ..Self::default() },
+            Err(_) => {
+                let (taken, foreign) = others(predicate);
+                Self { taken, foreign, ..Self::default() }
+            }
         };
         (built != Self::default()).then_some(built)
     }
@@ -64,13 +70,24 @@ pub(super) fn packages(predicate_type: &str, predicate: &Value) -> Option<usize>
     }
 }
 
-fn others(predicate: &Value) -> Vec<String> {
+/// Images that were taken, and all else.
+fn others(predicate: &Value) -> (Vec<String>, Vec<String>) {
     let dependencies =
         predicate.pointer("/buildDefinition/resolvedDependencies").and_then(Value::as_array);
     let others = dependencies.into_iter().flatten().skip(1);
-    let names = others.filter_map(|other| other["uri"].as_str().or(other["name"].as_str()));
+    let is_image =
+        |other: &&Value| other["uri"].as_str().is_some_and(|uri| uri.starts_with(OF_IMAGE));
+    let (images, others): (Vec<&Value>, Vec<&Value>) = others.partition(is_image);
     // Whoever built it chose the words, and they come to stand in a table.
-    names.map(|name| shown(name).replace('|', "%7C")).collect()
+    let told = |name: &str| shown(name).replace('|', "%7C");
+    (
+        images.into_iter().filter_map(|image| image["name"].as_str()).map(told).collect(),
+        others
+            .into_iter()
+            .filter_map(|other| other["uri"].as_str().or(other["name"].as_str()))
+            .map(told)
+            .collect(),
+    )
 }
 
 #[cfg(test)]

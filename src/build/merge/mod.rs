@@ -1,9 +1,12 @@
-//! Digests that several jobs pushed → `BuiltImage`: one index over all their images and
-//! attestations, as one build would have made it. It believes no job: every manifest is fetched and
-//! hashed, every platform read from the image's own config. It never changes an entry.
+//! Digests that several jobs pushed, and images that are named → `BuiltImage`: one index over all
+//! their images and attestations, as one build would have made it. It believes no job: every
+//! manifest is fetched and hashed, every platform read from the image's own config. It never changes
+//! an entry.
 
 mod index;
+mod moved;
 mod provenance;
+mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +16,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::index::{described, written};
+pub use self::moved::Moved;
+pub use self::taken::Taken;
 use super::{BuiltImage, Expected};
-use crate::error::{OrRemedy as _, Remedy as _};
+use crate::error::{OrRemedy as _, Remedy as _, with_hint};
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::inputs::digests::Claim;
+use crate::inputs::source_images::SourceImage;
 use crate::oci::entries::ImageEntry;
 use crate::oci::{Allowed, Document, Index, Target};
 use crate::preflight::Problems;
@@ -27,6 +33,21 @@ use crate::registry::manifest::{Descriptor, Manifest};
 
 /// What a layer of an attestation manifest states.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
+/// What is to be merged.
+pub struct Named<'a> {
+    /// Who says that which digest is the image of which platform.
+    pub claims: &'a [Claim],
+    pub sources: &'a [SourceImage],
+}
+
+/// Who is asked: for what is published to, and for what is only read, where the login may be none
+/// that pushes.
+#[derive(Clone, Copy)]
+pub struct Registries<'a> {
+    pub published: &'a Registry,
+    pub read: &'a Registry,
+}
 
 /// What the merged image must be.
 pub struct Wanted<'a> {
@@ -49,6 +70,7 @@ pub struct Parts {
     index: Manifest,
     images: Vec<Image>,
     others: Vec<Other>,
+    taken: Vec<Taken>,
     wanted: Vec<Platform>,
     allowed: Allowed,
 }
@@ -60,7 +82,8 @@ struct Image {
     entry: Box<RawValue>,
     manifest: Manifest,
     attestations: Option<(Box<RawValue>, Manifest)>,
-    by: String,
+    home: Repository,
+    by: By,
     /// Whether its provenance names the commit of this run.
     is_of_this_run: bool,
 }
@@ -77,6 +100,14 @@ impl Image {
     }
 }
 
+/// Who gave an image.
+#[derive(Debug, Clone)]
+struct By {
+    /// A job, or the image itself, for people.
+    name: String,
+    is_job: bool,
+}
+
 /// What one digest names.
 struct Root {
     manifest: Manifest,
@@ -87,7 +118,12 @@ struct Root {
 }
 
 /// An entry of a kind of its own.
-type Other = (Box<RawValue>, Manifest);
+#[derive(Debug)]
+struct Other {
+    entry: Box<RawValue>,
+    manifest: Manifest,
+    home: Repository,
+}
 
 /// An index with its entries to the byte.
 #[derive(Deserialize)]
@@ -97,25 +133,34 @@ struct Entries<'a> {
 }
 
 impl Parts {
-    /// Fetches and checks what the claims are about. Everything that is wrong is told at once.
+    /// Fetches and checks what the claims are about, and the images that are named. Everything that
+    /// is wrong is told at once.
     pub async fn read(
-        registry: &Registry,
+        registries: Registries<'_>,
         to: &[Repository],
-        claims: &[Claim],
+        named: &Named<'_>,
         wanted: &Wanted<'_>,
     ) -> anyhow::Result<Self> {
         let Some(home) = to.first() else {
             bail!("there is no repository to read the images from")
         };
-        let mut digests: Vec<&Digest> = claims.iter().map(|claim| &claim.digest).collect();
-        digests.sort();
-        digests.dedup();
-        let read = digests.into_iter().map(async |digest| {
-            let claims: Vec<&Claim> =
-                claims.iter().filter(|claim| claim.digest == *digest).collect();
-            root(registry, &home.at(digest), &claims, wanted).await
-        });
+        let sources = taken::pinned(registries.read, named.sources).await?;
+        let mut given = of_jobs(registries.published, home, named.claims);
+        for (source, digest) in &sources {
+            if !given.iter().any(|given| given.image.digest == *digest) {
+                given.push(Given::of_source(registries.read, source, digest));
+            }
+        }
+        let read = given.iter().map(|given| root(given, wanted));
         let roots = whole(join_all(read).await)?;
+        let taken = sources
+            .into_iter()
+            .map(|(source, digest)| Taken {
+                source: source.clone(),
+                platforms: platforms_of(&roots, &digest),
+                digest,
+            })
+            .collect();
         let annotations = annotations(&roots, wanted.annotations)?;
         let only = match roots.as_slice() {
             // What one job pushed whole stays as it is.
@@ -127,17 +172,17 @@ impl Parts {
             images.extend(root.images);
             others.extend(root.others);
         }
-        let images = in_order(images, wanted.platforms)?;
+        let images = in_order(images, wanted.platforms, named)?;
         // Two jobs may have put the same beside their images.
         let mut seen = BTreeSet::new();
-        others.retain(|(_, manifest)| seen.insert(manifest.descriptor.digest.clone()));
+        others.retain(|other| seen.insert(other.manifest.descriptor.digest.clone()));
         let index = match only {
             Some(whole) => whole,
             None => {
                 let of_images = images.iter().map(|image| &*image.entry);
                 let of_attestations =
                     images.iter().filter_map(|image| Some(&*image.attestations.as_ref()?.0));
-                let beside = others.iter().map(|(entry, _)| &**entry);
+                let beside = others.iter().map(|other| &*other.entry);
                 written(
                     &of_images.chain(of_attestations).chain(beside).collect::<Vec<_>>(),
                     &annotations,
@@ -150,6 +195,7 @@ impl Parts {
             index,
             images,
             others,
+            taken,
             wanted: platforms,
             allowed: wanted.allowed.clone(),
         })
@@ -159,78 +205,113 @@ impl Parts {
         &self.wanted
     }
 
+    /// The images that no job of this run handed on.
+    pub fn taken(&self) -> &[Taken] {
+        &self.taken
+    }
+
     /// Whether every image names the commit of this run as its source.
     pub fn are_of_this_run(&self) -> bool {
         self.images.iter().all(|image| image.is_of_this_run)
     }
 
-    /// Puts the index under its digest into every repository, and reads it back.
-    pub async fn merge(self, registry: &Registry) -> anyhow::Result<BuiltImage> {
-        try_join_all(self.repositories.iter().map(|repository| self.put(registry, repository)))
-            .await?;
+    /// Moves what lies elsewhere, puts the index under its digest into every repository, and reads
+    /// it back.
+    pub async fn merge(self, registries: Registries<'_>) -> anyhow::Result<(BuiltImage, Moved)> {
+        let put = self.repositories.iter().map(|repository| self.put(registries, repository));
+        let mut moved = Moved::default();
+        try_join_all(put).await?.into_iter().for_each(|one| moved += one);
         let expected = Expected { platforms: &self.wanted, allowed: &self.allowed };
-        BuiltImage::confirm(registry, &self.repositories, &self.index.descriptor.digest, &expected)
-            .await
-            .context("what was merged cannot be confirmed")
+        let digest = &self.index.descriptor.digest;
+        let built =
+            BuiltImage::confirm(registries.published, &self.repositories, digest, &expected)
+                .await
+                .context("what was merged cannot be confirmed")?;
+        Ok((built.made_of(self.taken), moved))
     }
 
-    async fn put(&self, registry: &Registry, repository: &Repository) -> anyhow::Result<()> {
-        if self.repositories.first() != Some(repository) {
-            let manifests = self.images.iter().flat_map(|image| {
-                std::iter::once(&image.manifest)
-                    .chain(image.attestations.as_ref().map(|(_, manifest)| manifest))
-            });
-            // An attestation manifest refers to its image, which must be there before.
-            for manifest in manifests.chain(self.others.iter().map(|(_, manifest)| manifest)) {
-                self.supply(registry, repository, manifest).await?;
+    async fn put(
+        &self,
+        registries: Registries<'_>,
+        repository: &Repository,
+    ) -> anyhow::Result<Moved> {
+        // An attestation manifest refers to its image, which must be there before.
+        let manifests = self.images.iter().flat_map(|image| {
+            std::iter::once(&image.manifest)
+                .chain(image.attestations.as_ref().map(|(_, manifest)| manifest))
+                .map(|manifest| (&image.home, manifest))
+        });
+        let others = self.others.iter().map(|other| (&other.home, &other.manifest));
+        let mut moved = Moved::default();
+        for (home, manifest) in manifests.chain(others) {
+            if home != repository {
+                moved += moved::supply(registries, home, repository, manifest).await?;
             }
         }
-        registry.put_manifest(repository, &self.index).await.remedied().map(drop)
+        registries.published.put_manifest(repository, &self.index).await.remedied()?;
+        Ok(moved)
+    }
+}
+
+fn platforms_of(roots: &[Root], digest: &Digest) -> Vec<Platform> {
+    let root = roots.iter().find(|root| root.manifest.descriptor.digest == *digest);
+    root.into_iter()
+        .flat_map(|root| root.images.iter().map(|image| image.platform().clone()))
+        .collect()
+}
+
+/// One digest that is to be read.
+struct Given<'a> {
+    registry: &'a Registry,
+    image: ImageRef,
+    by: By,
+    /// What is said of it; nothing of an image that is named.
+    claims: Vec<&'a Claim>,
+}
+
+/// What jobs handed on, each digest once.
+fn of_jobs<'a>(
+    registry: &'a Registry,
+    home: &Repository,
+    claims: &'a [Claim],
+) -> Vec<Given<'a>> {
+    let mut digests: Vec<&Digest> = claims.iter().map(|claim| &claim.digest).collect();
+    digests.sort();
+    digests.dedup();
+    let given = digests.into_iter().map(|digest| {
+        let claims: Vec<&Claim> = claims.iter().filter(|claim| claim.digest == *digest).collect();
+        let name = claims.first().map(|claim| claim.by.clone()).unwrap_or_default();
+        Given { registry, image: home.at(digest), by: By { name, is_job: true }, claims }
+    });
+    given.collect()
+}
+
+impl<'a> Given<'a> {
+    fn of_source(registry: &'a Registry, source: &SourceImage, digest: &Digest) -> Self {
+        let by = By { name: format!("`{source}`"), is_job: false };
+        Self { registry, image: source.at(digest), by, claims: Vec::new() }
     }
 
-    /// A manifest of the first repository in another, its blobs mounted.
-    async fn supply(
-        &self,
-        registry: &Registry,
-        repository: &Repository,
-        manifest: &Manifest,
-    ) -> anyhow::Result<()> {
-        let image = repository.at(&manifest.descriptor.digest);
-        if registry.manifest(&image).await.remedied()?.is_some() {
-            return Ok(());
+    fn absent(&self) -> anyhow::Error {
+        let Self { image, by, .. } = self;
+        match by.is_job {
+            true => with_hint(
+                anyhow::anyhow!("`{image}` ({}) is not in the registry", by.name),
+                "give merge and the jobs that build the same `images`, and hand on the digests of this very run",
+            ),
+            false => with_hint(
+                anyhow::anyhow!("input `source-images`: `{image}` is not in the registry"),
+                "check its name and its digest",
+            ),
         }
-        let home = &self.repositories[0];
-        let missing = || {
-            Err(anyhow::anyhow!("`{image}` is not there, and `{}` does not mount it from `{home}`", repository.registry()))
-                .hint("let every job that builds push to every image: give it the `images` that merge has")
-        };
-        if home.registry() != repository.registry() {
-            return missing();
-        }
-        let part = manifest.image().context("a manifest that was read before")?;
-        let blobs: Vec<&Descriptor> = std::iter::once(&part.config).chain(&part.layers).collect();
-        let mounted =
-            try_join_all(blobs.into_iter().map(|blob| registry.mount(home, repository, blob)))
-                .await
-                .remedied()?;
-        if mounted.contains(&false) {
-            return missing();
-        }
-        registry.put_manifest(repository, manifest).await.remedied().map(drop)
     }
 }
 
 /// Reads one digest and holds every claim about it against what is there.
-async fn root(
-    registry: &Registry,
-    image: &ImageRef,
-    claims: &[&Claim],
-    wanted: &Wanted<'_>,
-) -> anyhow::Result<Root> {
-    let by = claims.iter().map(|claim| claim.by.as_str()).next().unwrap_or_default();
+async fn root(given: &Given<'_>, wanted: &Wanted<'_>) -> anyhow::Result<Root> {
+    let Given { registry, image, by, claims } = given;
     let Some(manifest) = registry.manifest(image).await.remedied()? else {
-        return Err(anyhow::anyhow!("`{image}` ({by}) is not in the registry"))
-            .hint("give merge and the jobs that build the same `images`, and hand on the digests of this very run");
+        return Err(given.absent());
     };
     let pushed = Pushed { registry, image, by, wanted };
     let root =
@@ -259,8 +340,8 @@ async fn root(
             claim.platform.as_ref().is_some_and(|claimed| !claimed.is(image.platform()))
         })
     };
-    if images.iter().any(unnamed) {
-        bail!("`{image}` ({by}) holds {}, which is more than was said of it", there());
+    if !claims.is_empty() && images.iter().any(unnamed) {
+        bail!("`{image}` ({}) holds {}, which is more than was said of it", by.name, there());
     }
     Ok(root)
 }
@@ -269,13 +350,16 @@ async fn root(
 struct Pushed<'a> {
     registry: &'a Registry,
     image: &'a ImageRef,
-    by: &'a str,
+    by: &'a By,
     wanted: &'a Wanted<'a>,
 }
 
 impl Pushed<'_> {
     fn refused(&self) -> String {
-        format!("what {} handed on is not merged", self.by)
+        match self.by.is_job {
+            true => format!("what {} handed on is not merged", self.by.name),
+            false => format!("{} is not merged", self.by.name),
+        }
     }
 
     /// The image of a job that pushed neither attestations nor a second platform.
@@ -290,7 +374,8 @@ impl Pushed<'_> {
             target,
             manifest: manifest.clone(),
             attestations: None,
-            by: self.by.to_owned(),
+            home: self.image.repository.clone(),
+            by: self.by.clone(),
             is_of_this_run: false,
         };
         has_statements(&made, &[], self.wanted)?;
@@ -320,7 +405,8 @@ impl Pushed<'_> {
                 .await
                 .remedied()
                 .with_context(|| self.refused())?;
-            anyhow::Ok((raw(entry)?, fetched.manifest))
+            let home = image.repository.clone();
+            anyhow::Ok(Other { entry: raw(entry)?, manifest: fetched.manifest, home })
         });
         let others = whole(join_all(others).await)?;
         Ok(Root { images, others, annotations: index.annotations.clone(), manifest })
@@ -368,7 +454,8 @@ impl Pushed<'_> {
             entry,
             manifest: fetched.manifest,
             attestations,
-            by: self.by.to_owned(),
+            home: image.repository.clone(),
+            by: self.by.clone(),
             is_of_this_run,
         };
         has_statements(&made, &statements, wanted)?;
@@ -394,8 +481,18 @@ fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyho
     if missing.is_empty() {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the image of `{}` ({}) was pushed without {}", image.target, image.by, missing.join(" and ")))
-        .hint("let the jobs make SBOM and provenance, as this action does by itself, and hand on the output `digests`; or set `sbom: false`, `provenance: false`")
+    let lacks = anyhow::anyhow!("the image of `{}` ({}) was pushed without {}", image.target, image.by.name, missing.join(" and "));
+    Err(match image.by.is_job {
+        true => with_hint(
+            lacks,
+            "let the jobs make SBOM and provenance, as this action does by itself, and hand on the output `digests`; or set `sbom: registry`, \
+             which makes SBOMs here, or `sbom: false`, and `provenance: false`",
+        ),
+        false => with_hint(
+            lacks,
+            "`sbom: registry` makes SBOMs here, of its layers; `provenance: false` takes it without one, and `build-source` says where it is from",
+        ),
+    })
 }
 
 /// What the jobs wrote on their indexes is kept; what is given here wins.
@@ -422,7 +519,11 @@ fn annotations(
 
 /// Each platform once, none missing and none too many; in the order that was asked for, as a build
 /// has it, or by name.
-fn in_order(mut images: Vec<Image>, wanted: &[Platform]) -> anyhow::Result<Vec<Image>> {
+fn in_order(
+    mut images: Vec<Image>,
+    wanted: &[Platform],
+    named: &Named<'_>,
+) -> anyhow::Result<Vec<Image>> {
     images.sort_by(|one, other| one.target.cmp(&other.target));
     let mut problems = Problems::default();
     for pair in images.windows(2) {
@@ -434,8 +535,8 @@ fn in_order(mut images: Vec<Image>, wanted: &[Platform]) -> anyhow::Result<Vec<I
             problems.add(anyhow::anyhow!(
                 "there are two images of `{}`: `{first}` ({}) and `{second}` ({})",
                 one.target,
-                one.by,
-                other.by
+                one.by.name,
+                other.by.name
             ));
         }
     }
@@ -443,19 +544,34 @@ fn in_order(mut images: Vec<Image>, wanted: &[Platform]) -> anyhow::Result<Vec<I
     for wanted in
         wanted.iter().filter(|wanted| !images.iter().any(|image| wanted.is(image.platform())))
     {
-        let missing = Err::<(), _>(anyhow::anyhow!(
-            "no job pushed an image of `{wanted}`, which `platforms` lists"
-        ));
-        problems.take(missing.hint("the legs of a matrix overwrite one another's outputs: give each its own, such as `digests-arm64`"));
+        problems.add(missing(wanted, named));
     }
     for image in images.iter().filter(|image| !wanted.is_empty() && place(image).is_none()) {
+        let gave = if image.by.is_job { "pushed" } else { "is" };
         problems.add(anyhow::anyhow!(
-            "{} pushed an image of `{}`, which `platforms` does not list",
-            image.by,
+            "{} {gave} an image of `{}`, which `platforms` does not list",
+            image.by.name,
             image.target
         ));
     }
     problems.into_result()?;
     images.sort_by_key(place);
     Ok(images)
+}
+
+fn missing(wanted: &Platform, named: &Named<'_>) -> anyhow::Error {
+    let of_jobs = "no job pushed an image of";
+    let of_sources = "none of `source-images` is an image of";
+    let (who, remedy) = match (named.claims.is_empty(), named.sources.is_empty()) {
+        (true, _) => (of_sources, "name it there, by a tag or a digest"),
+        (_, true) => (
+            of_jobs,
+            "the legs of a matrix overwrite one another's outputs: give each its own, such as `digests-arm64`",
+        ),
+        _ => (
+            "no job pushed, and none of `source-images` is, an image of",
+            "name it in `source-images`, or let a job hand it on",
+        ),
+    };
+    with_hint(anyhow::anyhow!("{who} `{wanted}`, which `platforms` lists"), remedy)
 }

@@ -9,7 +9,7 @@ use crate::metadata;
 const NOWHERE_ELSE: &str = "a rehearsal reaches nothing beyond this machine";
 
 /// Inputs that are the sandbox's to answer, or that name what a rehearsal does not reach.
-const OF_THE_WORLD: [&str; 13] = [
+const OF_THE_WORLD: [&str; 14] = [
     "CACHE-FROM",
     "CACHE-TO",
     "CHECK-RUNNERS",
@@ -18,6 +18,7 @@ const OF_THE_WORLD: [&str; 13] = [
     "REGISTRY",
     "REGISTRY-AUTH",
     "SIGNING-CONFIG",
+    "SOURCE-IMAGES",
     "TRUSTED-ROOT",
     "TUF-MIRROR",
     "TUF-ROOT",

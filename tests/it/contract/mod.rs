@@ -95,7 +95,8 @@ fn merge_shares_its_inputs_and_outputs_with_publish() {
             "platforms",
             "provenance",
             "push",
-            "sbom"
+            "sbom",
+            "source-images"
         ]
     );
     let left_out: Vec<&String> =
@@ -364,8 +365,7 @@ const OF_MERGE: &str = "of what is published, which the job that merges does";
 const OF_DIGESTS: &str = "digests are handed on as outputs of the jobs";
 const JOBS_TOKEN: &str = "by default the job's own token, with the job's own permissions";
 const REACHES_IN: &str = "with it a caller reaches what is built, and the build level would be claimed for what it chose";
-const OWN_NETWORK: &str =
-    "for a network of one's own, where the action itself is used; these jobs reach public services";
+const OWN_NETWORK: &str = "these jobs run on runners of GitHub's, between which and a registry stands nothing of one's own; publish-custom.yml takes it";
 const NO_CLAIM: &str = "the workflow claims no build level";
 
 /// Inputs of the action which the jobs that build are given by no workflow.
@@ -378,7 +378,6 @@ const NOT_OF_BUILDS: &[(&str, &str)] = &[
     ("builder", OWN_BUILDER),
     ("builder-endpoint", OWN_BUILDER),
     ("buildkitd-config", NO_FILES),
-    ("ca-certificates", OWN_NETWORK),
     ("call", "it builds nothing, so there would be nothing to merge"),
     ("cleanup", OWN_BUILDER),
     ("digest-files", OF_DIGESTS),
@@ -386,7 +385,6 @@ const NOT_OF_BUILDS: &[(&str, &str)] = &[
     ("evidence-dir", OF_MERGE),
     ("github-attestations", OF_MERGE),
     ("github-token", JOBS_TOKEN),
-    ("http-registries", OWN_NETWORK),
     ("keep-state", OWN_BUILDER),
     ("load", OF_A_STEP),
     ("metadata-context", NO_FILES),
@@ -421,10 +419,12 @@ const NOT_OF_STRICT_BUILDS: &[(&str, &str)] = &[
     ("build-contexts", REACHES_IN),
     ("buildkitd-config-inline", REACHES_IN),
     ("buildkitd-flags", REACHES_IN),
+    ("ca-certificates", OWN_NETWORK),
     ("cache-from", REACHES_IN),
     ("cache-to", REACHES_IN),
     ("cgroup-parent", REACHES_IN),
     ("driver-opts", REACHES_IN),
+    ("http-registries", OWN_NETWORK),
     ("network", REACHES_IN),
 ];
 
@@ -433,11 +433,9 @@ const NOT_OF_MERGE: &[(&str, &str)] = &[
     ("allow-foreign-layers", OWN_IMAGES),
     ("allow-index-entries", OWN_IMAGES),
     ("build-source", OWN_IMAGES),
-    ("ca-certificates", OWN_NETWORK),
     ("digest-files", OF_DIGESTS),
     ("evidence-dir", NO_FILES),
     ("github-token", JOBS_TOKEN),
-    ("http-registries", OWN_NETWORK),
     ("metadata-context", NO_FILES),
     ("sbom-cache", NO_FILES),
     ("sbom-cache-key", NO_FILES),
@@ -445,6 +443,7 @@ const NOT_OF_MERGE: &[(&str, &str)] = &[
     ("sep-tags", "the workflow's own output `tags` has one a line"),
     ("sign", ALWAYS),
     ("signing-config", NO_FILES),
+    ("source-images", OWN_IMAGES),
     ("trusted-root", NO_FILES),
     ("tuf-root", NO_FILES),
 ];
@@ -589,10 +588,12 @@ fn the_strict_workflow_builds_on_runners_of_githubs_alone() {
 #[test]
 fn the_reusable_workflows_take_every_input_but_those_with_a_reason() {
     let strict_builds = [NOT_OF_BUILDS, NOT_OF_STRICT_BUILDS].concat();
+    let networks = [("ca-certificates", OWN_NETWORK), ("http-registries", OWN_NETWORK)];
+    let strict_merge = [NOT_OF_MERGE, &networks].concat();
     let custom_merge = [NOT_OF_MERGE, &[("check-runners", NO_CLAIM)]].concat();
     for (name, job, declared, left_out) in [
         ("publish.yml", "build", action().inputs, strict_builds.as_slice()),
-        ("publish.yml", "publish", merge().inputs, NOT_OF_MERGE),
+        ("publish.yml", "publish", merge().inputs, strict_merge.as_slice()),
         ("publish-custom.yml", "build", action().inputs, NOT_OF_BUILDS),
         ("publish-custom.yml", "publish", merge().inputs, custom_merge.as_slice()),
     ] {
