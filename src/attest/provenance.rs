@@ -124,8 +124,10 @@ pub fn predicate(workflow: &Workflow, taken: &[Taken], foreign: &[Foreign]) -> V
     let home = format!("{}/{repository}", run.server_url);
     let own =
         json!({ "uri": format!("git+{home}@{}", run.git_ref), "digest": { "gitCommit": run.sha } });
-    let dependencies: Vec<Value> =
-        std::iter::once(own).chain(taken.iter().map(resource)).chain(foreign.iter().map(Foreign::resource)).collect();
+    let dependencies: Vec<Value> = std::iter::once(own)
+        .chain(taken.iter().map(resource))
+        .chain(foreign.iter().map(Foreign::resource))
+        .collect();
     let mut predicate = json!({
         "buildDefinition": {
             "buildType": "https://actions.github.io/buildtypes/workflow/v1",
@@ -201,10 +203,7 @@ mod tests {
             ),
             ("/buildDefinition/resolvedDependencies/0/digest/gitCommit", "abc"),
             ("/buildDefinition/resolvedDependencies/1/uri", &format!("{whole}&tag=v1-arm64")),
-            (
-                "/buildDefinition/resolvedDependencies/1/name",
-                "registry.lan:5000/octo/app:v1-arm64",
-            ),
+            ("/buildDefinition/resolvedDependencies/1/name", "registry.lan:5000/octo/app:v1-arm64"),
             ("/buildDefinition/resolvedDependencies/1/digest/sha256", digest.hex()),
             ("/buildDefinition/resolvedDependencies/2/uri", &whole),
             (

@@ -463,7 +463,11 @@ pub async fn print_bake(
             let is_missing = says_that_a_file_is_missing(&error);
             let error = error.context("the bake files cannot be read");
             // What is wrong in a file, buildx says itself.
-            return if is_missing { Err(error).hint(missing_bake_file(folder)) } else { Err(error) };
+            return if is_missing {
+                Err(error).hint(missing_bake_file(folder))
+            } else {
+                Err(error)
+            };
         }
     };
     withheld::refuse(&program, &arguments, &printed, place.env).await?;
@@ -518,8 +522,7 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
     }
     match find("docker", env) {
         Some(docker) => Ok((docker, &["buildx"])),
-        None => Err(anyhow::anyhow!("`buildx` is not installed"))
-            .hint(INSTALL),
+        None => Err(anyhow::anyhow!("`buildx` is not installed")).hint(INSTALL),
     }
 }
 

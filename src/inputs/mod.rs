@@ -15,8 +15,8 @@ mod problems;
 mod raw;
 mod references;
 mod secrets;
-pub mod source_images;
 pub mod signing_key;
+pub mod source_images;
 mod words;
 
 use std::collections::BTreeMap;

@@ -75,7 +75,9 @@ fn read(text: &str) -> Result<SourceImage, String> {
         ));
     }
     let tag = match (tag, digest) {
-        (Some(tag), _) => Some(tag.parse().map_err(|error: crate::image::ImageError| error.to_string())?),
+        (Some(tag), _) => {
+            Some(tag.parse().map_err(|error: crate::image::ImageError| error.to_string())?)
+        }
         (None, Some(_)) => None,
         (None, None) => "latest".parse().ok(),
     };
@@ -107,7 +109,8 @@ mod tests {
             assert_eq!(problems.said, Vec::<String>::new(), "{text}");
             assert_eq!(images.iter().map(ToString::to_string).collect::<Vec<_>>(), [read]);
         }
-        let several = source_images("r.io/a:1, r.io/a:1\n# no\nr.io/b:1,", &mut Problems::default());
+        let several =
+            source_images("r.io/a:1, r.io/a:1\n# no\nr.io/b:1,", &mut Problems::default());
         assert_eq!(several.len(), 2);
     }
 

@@ -197,7 +197,9 @@ pub(super) fn names(template: &str) -> Vec<&str> {
             && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     expressions
-        .filter_map(|inner| word(inner).and_then(|(start, length)| inner.get(start..start + length)))
+        .filter_map(|inner| {
+            word(inner).and_then(|(start, length)| inner.get(start..start + length))
+        })
         .filter(is_name)
         .collect()
 }

@@ -42,8 +42,7 @@ const GLOBALS: [&str; 8] = [
     "commit_date",
 ];
 /// The same in the patterns of versions.
-const OF_VERSIONS: [&str; 7] =
-    ["raw", "version", "major", "minor", "patch", "prerelease", "build"];
+const OF_VERSIONS: [&str; 7] = ["raw", "version", "major", "minor", "patch", "prerelease", "build"];
 /// Words of the language of expressions.
 const LANGUAGE: [&str; 2] = ["else", "this"];
 
@@ -115,9 +114,8 @@ fn strange_names(key: &str, kind: &str, value: &str, entry: &str) -> Vec<Remark>
 
 /// Names in expressions of `labels` and `annotations` that nothing has.
 pub fn strange(text: &str) -> Vec<&str> {
-    let is_known = |name: &&str| {
-        GLOBALS.contains(name) || LANGUAGE.contains(name) || *name == "version"
-    };
+    let is_known =
+        |name: &&str| GLOBALS.contains(name) || LANGUAGE.contains(name) || *name == "version";
     super::expression::names(text).into_iter().filter(|name| !is_known(name)).collect()
 }
 

@@ -69,9 +69,15 @@ fn of_provenance(input: &str, text: &str) -> anyhow::Result<()> {
         csv::read(text, dialect).unwrap_or_default().into_iter().flatten().collect();
     for field in fields.iter().map(|field| field.trim()).filter(|field| !field.is_empty()) {
         let Some((key, value)) = field.split_once('=') else {
-            let form = if MODES.contains(&field) { format!("mode={field}") } else { "mode=max".to_owned() };
-            return refuse(&format!("input `{input}`: `{field}` is not KEY=VALUE; write for example `{form}`"))
-                .map_err(Into::into);
+            let form = if MODES.contains(&field) {
+                format!("mode={field}")
+            } else {
+                "mode=max".to_owned()
+            };
+            return refuse(&format!(
+                "input `{input}`: `{field}` is not KEY=VALUE; write for example `{form}`"
+            ))
+            .map_err(Into::into);
         };
         let (key, value) = (key.trim().to_lowercase(), value.trim());
         if let Some(meant) = slip(&key, &OF_PROVENANCE) {
@@ -146,8 +152,8 @@ mod tests {
             ..Context::default()
         };
         let facts = Facts { default_branch: Some("main".into()), ..Facts::default() };
-        let planned = Inputs::read(&env, &context)
-            .and_then(|inputs| plan(&inputs, &context, &env, &facts));
+        let planned =
+            Inputs::read(&env, &context).and_then(|inputs| plan(&inputs, &context, &env, &facts));
         match planned {
             Ok(plan) => (true, plan.json()["notices"].to_string()),
             Err(error) => (false, crate::error::message(&error)),

@@ -13,9 +13,9 @@ use crate::attest::sboms::Written;
 use crate::error::Remedy as _;
 use crate::github::facts::Facts;
 use crate::github::{Context, Environment};
+use crate::image::Repository;
 use crate::inputs::digests::Claim;
 use crate::inputs::source_images::SourceImage;
-use crate::image::Repository;
 use crate::inputs::{BuildSource, Inputs, Merged, MergedSbom};
 use crate::metadata;
 use crate::provenance::Asked;
@@ -59,38 +59,8 @@ pub fn plan(
         return Ok(Plan::Nothing(Box::new(outline.nothing())));
     }
     let (claims, sources) = (inputs.merge.claims.clone(), inputs.merge.sources.clone());
-    if claims.is_empty() && sources.is_empty() {
-        return refuse("inputs `digests` and `digest-files`: no job handed on a digest, so there is nothing to merge")
-            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step")
-            .hint("images that others built, or that have tags, are named with `source-images`");
-    }
-    some_image(&outline.images)?;
-    for claim in &claims {
-        if let Some(foreign) =
-            claim.repository.as_ref().filter(|named| !outline.images.contains(named))
-        {
-            return refuse(&format!(
-                "input `digests`: `{foreign}@{}` ({}) lies in none of `images`: {}",
-                claim.digest,
-                claim.by,
-                joined(&outline.images)
-            ))
-            .hint("give merge and the jobs that build the same `images`; an image of another repository is named with `source-images`");
-        }
-    }
-    if inputs.platforms.is_empty() {
-        outline.about.notices.push(
-            "input `platforms` is not set, so nobody would notice a platform that is missing"
-                .to_owned(),
-        );
-    }
-    let beside: Vec<Repository> = outline
-        .images
-        .iter()
-        .chain(sources.iter().map(|source| &source.repository))
-        .cloned()
-        .collect();
-    outline.about.notices.extend(unserved(&inputs.registry_auth, &beside, &[]));
+    named(&claims, &sources, &outline.images)?;
+    outline.about.notices.extend(remarks(inputs, &sources, &outline.images));
     let annotations = annotations(inputs, env, &outline)?;
     let Merged { sbom, provenance, .. } = inputs.merge;
     let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_PROVENANCE)];
@@ -137,6 +107,38 @@ pub fn plan(
         }
         Released::Nothing(about) => Plan::Nothing(Box::new(about)),
     })
+}
+
+/// Refuses what names nothing, or what lies where no job pushed.
+fn named(claims: &[Claim], sources: &[SourceImage], images: &[Repository]) -> anyhow::Result<()> {
+    if claims.is_empty() && sources.is_empty() {
+        return refuse("inputs `digests` and `digest-files`: no job handed on a digest, so there is nothing to merge")
+            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step")
+            .hint("name images that others built, or that have tags, with `source-images`");
+    }
+    some_image(images)?;
+    for claim in claims {
+        if let Some(foreign) = claim.repository.as_ref().filter(|named| !images.contains(named)) {
+            return refuse(&format!(
+                "input `digests`: `{foreign}@{}` ({}) lies in none of `images`: {}",
+                claim.digest,
+                claim.by,
+                joined(images)
+            ))
+            .hint("give merge and the jobs that build the same `images`; name an image of another repository with `source-images`");
+        }
+    }
+    Ok(())
+}
+
+/// What a user should know of the platforms and of the logins.
+fn remarks(inputs: &Inputs, sources: &[SourceImage], images: &[Repository]) -> Vec<String> {
+    let unset = inputs.platforms.is_empty().then(|| {
+        "input `platforms` is not set, so nobody would notice a platform that is missing".to_owned()
+    });
+    let read = sources.iter().map(|source| &source.repository);
+    let reached: Vec<Repository> = images.iter().chain(read).cloned().collect();
+    unset.into_iter().chain(unserved(&inputs.registry_auth, &reached, &[])).collect()
 }
 
 /// What goes on the index: all annotations of level `index` where the levels are named; otherwise

@@ -15,10 +15,10 @@ use crate::error::Remedy as _;
 use crate::github::api::Api;
 use crate::github::runners::{self, Verdict};
 use crate::github::{Context, Environment, facts, workflow};
+use crate::image::Repository;
 use crate::inputs::{Action, BuildSource, Inputs, secret_texts};
 use crate::plan::Target;
 use crate::plan::merge::{Merge, Plan, plan};
-use crate::image::Repository;
 use crate::preflight::Problems;
 use crate::provenance::{self, Terms};
 use crate::publish::Published;
@@ -182,10 +182,7 @@ fn tell(level: &Level, context: &Context, report: &Report) -> anyhow::Result<()>
 }
 
 /// Makes one image of the parts.
-async fn merge(
-    registries: Registries<'_>,
-    parts: Parts,
-) -> anyhow::Result<(BuiltImage, String)> {
+async fn merge(registries: Registries<'_>, parts: Parts) -> anyhow::Result<(BuiltImage, String)> {
     let platforms = plural(parts.platforms().len(), "platform");
     let (built, moved) = parts.merge(registries).await?;
     let mut outcome = format!("{} for {platforms}", built.root().digest);

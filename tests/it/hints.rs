@@ -106,12 +106,7 @@ fn docker_without_buildx(world: &mut World) {
 
 /// The inputs of a step that bakes what lies in a folder.
 fn of_bake(folder: &str) -> [(&'static str, &str); 4] {
-    [
-        ("INPUT_SOURCE", folder),
-        ("INPUT_IMAGES", ""),
-        ("INPUT_TAGS", ""),
-        ("INPUT_CONTEXT", ""),
-    ]
+    [("INPUT_SOURCE", folder), ("INPUT_IMAGES", ""), ("INPUT_TAGS", ""), ("INPUT_CONTEXT", "")]
 }
 
 #[tokio::test]

@@ -167,7 +167,10 @@ async fn another_repository_of_the_registry_is_moved_by_digest_and_left_as_it_is
     }
     // The registry mounts, so no bytes of layers pass through here.
     assert!(run.log.contains(", 8 manifests moved") && !run.log.contains(" sent"), "{}", run.log);
-    let told = format!("it is moved by digest to `{0}/app` and `{0}/mirror/app` and", world.sandbox.registry());
+    let told = format!(
+        "it is moved by digest to `{0}/app` and `{0}/mirror/app` and",
+        world.sandbox.registry()
+    );
     assert!(run.log.contains(&told), "{}", run.log);
 }
 
@@ -275,7 +278,8 @@ async fn what_is_no_image_of_the_platform_is_refused_before_anything_is_moved() 
     let pusher = Pusher::new(&other);
     let chart = pusher.blob(b"{}", "application/vnd.cncf.helm.config.v1+json").await;
     let layer = pusher.blob(b"chart", "application/vnd.cncf.helm.chart.content.v1.tar+gzip").await;
-    let text = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": chart, "layers": [layer] });
+    let text =
+        json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": chart, "layers": [layer] });
     let chart = pusher.manifest(&text.to_string(), MANIFEST).await;
     name(&other, "app", chart["digest"].as_str().unwrap(), "chart").await;
     // An index that says of an image what its config does not.
@@ -372,9 +376,11 @@ async fn a_copy_that_breaks_begins_again() {
         world.sandbox.faults().add(Fault { skip: usize::from(method == "PUT"), times: 1, ..fault });
         let run = merge(&world, &source, &BARE).await;
         assert_eq!(run.code, Some(0), "{method} {effect:?}: {}", run.log);
-        let broken = world.sandbox.requests().iter().any(|request| {
-            request.method == method && !(200..300).contains(&request.status)
-        });
+        let broken = world
+            .sandbox
+            .requests()
+            .iter()
+            .any(|request| request.method == method && !(200..300).contains(&request.status));
         assert!(broken, "{method} {effect:?}: nothing broke");
     }
 }

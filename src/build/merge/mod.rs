@@ -270,11 +270,7 @@ struct Given<'a> {
 }
 
 /// What jobs handed on, each digest once.
-fn of_jobs<'a>(
-    registry: &'a Registry,
-    home: &Repository,
-    claims: &'a [Claim],
-) -> Vec<Given<'a>> {
+fn of_jobs<'a>(registry: &'a Registry, home: &Repository, claims: &'a [Claim]) -> Vec<Given<'a>> {
     let mut digests: Vec<&Digest> = claims.iter().map(|claim| &claim.digest).collect();
     digests.sort();
     digests.dedup();
@@ -481,7 +477,12 @@ fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyho
     if missing.is_empty() {
         return Ok(());
     }
-    let lacks = anyhow::anyhow!("the image of `{}` ({}) was pushed without {}", image.target, image.by.name, missing.join(" and "));
+    let lacks = anyhow::anyhow!(
+        "the image of `{}` ({}) was pushed without {}",
+        image.target,
+        image.by.name,
+        missing.join(" and ")
+    );
     Err(match image.by.is_job {
         true => with_hint(
             lacks,

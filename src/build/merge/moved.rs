@@ -58,8 +58,7 @@ pub(super) async fn supply(
                 .with_context(|| format!("`{}` is not moved to `{to}`", home.at(digest))),
         }
     });
-    let sent: Vec<u64> =
-        stream::iter(copied).buffered(CONCURRENCY).try_collect().await?;
+    let sent: Vec<u64> = stream::iter(copied).buffered(CONCURRENCY).try_collect().await?;
     registries.published.put_manifest(to, manifest).await.remedied()?;
     Ok(Moved { manifests: 1, bytes: sent.iter().sum() })
 }

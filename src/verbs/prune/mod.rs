@@ -104,11 +104,7 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     pruned(arguments, env, report).await.map_err(for_reader)
 }
 
-async fn pruned(
-    arguments: &Arguments,
-    env: &Environment,
-    report: &Report,
-) -> anyhow::Result<()> {
+async fn pruned(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let (registry, packages) = outside(arguments, env).await.context("nothing was deleted")?;
     let repository = &arguments.repository;
     let found = find(&registry, packages.as_ref(), repository).await;
