@@ -56,6 +56,7 @@ fuzz_target!(|bytes: &[u8]| {
         cache: None,
         watcher: &Unwatched,
         files: false,
+        exclude: supply_action::sbom::exclude::Exclude::default(),
         diff_ids: true,
     };
     let outcome = collect(&[vec![blob]], &reading).map(drop).map_err(|error| error.to_string());

@@ -54,6 +54,7 @@ impl Memory {
                 cache,
                 watcher: &Unwatched,
                 files: true,
+                exclude: supply_action::sbom::exclude::Exclude::default(),
                 diff_ids: true,
             },
         )

@@ -2,7 +2,7 @@
 //! drafts. It reads no layer twice, and makes none where a layer is not what its digest says.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,6 +19,7 @@ use crate::registry::contents::PlatformImage;
 use crate::registry::layers::{self, Source};
 use crate::report::Report;
 use crate::sbom::catalog::Catalog;
+use crate::sbom::exclude::Exclude;
 use crate::sbom::foreign::{self, Format, Listed};
 use crate::sbom::image::{Image, threads};
 use crate::sbom::layers::{Cache, Reading, Unwatched, collect};
@@ -44,7 +45,12 @@ impl Sboms<'_> {
         work: impl Future<Output = anyhow::Result<T>>,
     ) -> anyhow::Result<T> {
         match self {
-            Self::Layers(how) => progress::shown(report, &how.progress, work).await,
+            Self::Layers(how) => {
+                let done = progress::shown(report, &how.progress, work).await?;
+                let remarks = how.remarks.lock().map_or_else(PoisonError::into_inner, |it| it);
+                remarks.iter().for_each(|remark| report.notice(remark));
+                Ok(done)
+            }
             Self::Build | Self::Files(_) => work.await,
         }
     }
@@ -68,6 +74,8 @@ pub struct Layers {
     /// The documents' date, in place of their images'.
     created: Option<jiff::Timestamp>,
     progress: Arc<Progress>,
+    /// What is missing or assumed, one sentence each; told when the work is done.
+    remarks: Arc<Mutex<Vec<String>>>,
 }
 
 impl Layers {
@@ -95,7 +103,7 @@ impl Layers {
                 .with_files(written.files)
                 .with_key(key.expose_secret().trim().as_bytes())
         });
-        Ok(Self { cache, written, created: epoch(env)?, progress: Arc::default() })
+        Ok(Self { cache, written, created: epoch(env)?, ..Self::default() })
     }
 
     /// One document for each platform, in their order.
@@ -116,6 +124,7 @@ impl Layers {
             cache: self.cache.as_ref(),
             watcher: &*self.progress,
             files: self.written.files,
+            exclude: Exclude::default(),
             diff_ids: true,
         };
         self.progress.expect(layers.iter().flatten());
@@ -124,12 +133,20 @@ impl Layers {
             about.created = self.created.unwrap_or(about.created);
             about.supplier = self.written.supplier.clone().or(about.supplier);
             let catalog = Catalog::from_collected(collected);
+            self.remark(&image.platform.to_string(), &catalog);
             match self.written.format {
                 Format::Spdx => spdx::document(&catalog, &about),
                 Format::CycloneDx => cyclonedx::document(&catalog, &about),
             }
         };
         Ok(images.iter().zip(collect(&layers, &reading)?).map(document).collect())
+    }
+
+    /// Keeps in mind what the document remarks, for the run's summary.
+    fn remark(&self, platform: &str, catalog: &Catalog) {
+        let remarks = spdx::remarks(&catalog.warnings).into_iter();
+        let remarks = remarks.map(|remark| format!("the SBOM of `{platform}`: {remark}"));
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).extend(remarks);
     }
 }
 
@@ -216,6 +233,7 @@ async fn held(
             cache: None,
             watcher: &Unwatched,
             files: false,
+            exclude: Exclude::default(),
             diff_ids: true,
         };
         let collected = collect(&[image.layers], &reading)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::SbomError;
 use super::collect::Collected;
+use super::exclude::Exclude;
 use super::files::Lists;
 use super::licence::Licence;
 use super::matchers::MATCHERS;
@@ -62,12 +63,12 @@ pub fn looked_for() -> impl Iterator<Item = &'static str> {
 impl Catalog {
     /// Visits every file of the source.
     pub fn of(source: &dyn Source) -> Result<Self, SbomError> {
-        Self::with(source, false)
+        Self::with(source, false, Exclude::default())
     }
 
-    /// The same, with the files of packages where they are asked for.
-    pub fn with(source: &dyn Source, files: bool) -> Result<Self, SbomError> {
-        let mut collected = Collected { files, ..Collected::default() };
+    /// The same, with the files of packages where they are asked for, and without what is excluded.
+    pub fn with(source: &dyn Source, files: bool, exclude: Exclude) -> Result<Self, SbomError> {
+        let mut collected = Collected { files, exclude, ..Collected::default() };
         source.visit(&mut collected)?;
         Ok(Self::from_collected(collected))
     }
@@ -78,7 +79,10 @@ impl Catalog {
         let licences = licences(&collected);
         let owned = owned(&collected);
         let lists = Lists::of(&mut collected);
-        let mut warnings = Vec::new();
+        let excluded = collected.exclude.patterns().iter();
+        let mut warnings: Vec<String> = excluded
+            .map(|pattern| format!("files that match `{pattern}` were left out, as was asked"))
+            .collect();
         let mut found: Vec<(Place, Found)> = Vec::new();
         for (path, facts) in std::mem::take(&mut collected.facts) {
             warnings.extend(facts.warnings);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::SbomError;
 use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants, owned};
-use super::source::{Contents, File, Links, NotKept, Visitor};
+use super::exclude::Exclude;
+use super::source::{Contents, File, Links, NotKept, Pair, Visitor};
 
 /// No executable that carries package data is smaller.
 pub(super) const SMALLEST_EXECUTABLE: u64 = 1 << 10;
@@ -27,11 +28,13 @@ pub struct Collected {
     pub layers: BTreeMap<String, Vec<Arc<str>>>,
     /// Whether the files of packages are asked for, so that each file's checksum is made.
     pub files: bool,
+    /// Files that are not looked at.
+    pub exclude: Exclude,
 }
 
 impl Visitor for Collected {
     fn wants(&self, path: &str) -> bool {
-        matching_path(path).is_some()
+        !self.exclude.matches(path) && matching_path(path).is_some()
     }
 
     fn directories(&self) -> &'static [&'static str] {
@@ -43,6 +46,9 @@ impl Visitor for Collected {
     }
 
     fn file(&mut self, mut file: File<'_>) -> Result<(), SbomError> {
+        if self.exclude.matches(file.path) {
+            return Ok(());
+        }
         let facts = match matching_path(file.path) {
             Some(wants) => read_whole(&mut file, wants, self.files)?,
             None => read_here_and_there(&mut file, self.files)?,
@@ -55,6 +61,47 @@ impl Visitor for Collected {
         }
         Ok(())
     }
+
+    fn journals(&self) -> Vec<(String, String)> {
+        let journals = self.facts.iter();
+        journals.filter_map(|(path, facts)| Some((path.clone(), facts.journal_of.clone()?))).collect()
+    }
+
+    fn database(&mut self, path: &str, pair: Pair) -> Result<(), SbomError> {
+        let is_its = |facts: &&mut Facts| facts.journal_of.as_deref() == Some(path);
+        self.facts.values_mut().filter(is_its).for_each(|facts| facts.journal_of = None);
+        self.facts.retain(|_, facts| *facts != Facts::default());
+        let (Some(database), Some(journal)) = (pair.database, pair.journal) else {
+            let facts = self.facts.entry(path.to_owned()).or_default();
+            facts.warn(format!("`{path}` has a journal of changes that could not be read with it"));
+            return Ok(());
+        };
+        let read = matchers::with_journal(database, &journal).and_then(|bytes| {
+            let Some(Wants::Path { read, .. }) = matching_path(path) else {
+                return Ok(Facts::default());
+            };
+            let mut facts = read(path, &bytes)?;
+            if self.files {
+                let sum = self.facts.get_mut(path).and_then(|facts| facts.sum.take());
+                owned::add(path, &bytes, &mut facts);
+                // That of the file as it is, without the journal.
+                facts.sum = sum;
+            }
+            Ok(facts)
+        });
+        let facts = read.or_else(|malformed| refused_or_told(path, malformed.0))?;
+        self.facts.insert(path.to_owned(), facts);
+        Ok(())
+    }
+}
+
+/// What is wrong with a database of the image itself stops the scan; a broken one elsewhere, such
+/// as a program's test data, is told of.
+fn refused_or_told(path: &str, reason: String) -> Result<Facts, SbomError> {
+    if matchers::is_own(path) {
+        return Err(SbomError::Malformed { path: path.to_owned(), reason });
+    }
+    Ok(Facts::warning(format!("`{path}` is not listed: {reason}")))
 }
 
 /// The matcher that reads this path as a whole, if any.
@@ -78,17 +125,17 @@ fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, 
     }
     if file.size > *cap || bytes.len() as u64 > *cap {
         return match oversize {
-            Oversize::Refuse => Err(SbomError::TooLarge { path: file.path.to_owned(), cap: *cap }),
-            Oversize::Warn => Ok(Facts::warning(format!(
+            Oversize::Refuse if matchers::is_own(file.path) => {
+                Err(SbomError::TooLarge { path: file.path.to_owned(), cap: *cap })
+            }
+            Oversize::Refuse | Oversize::Warn => Ok(Facts::warning(format!(
                 "`{}` has more than `{cap}` bytes and was not read",
                 file.path
             ))),
         };
     }
-    let facts = read(file.path, &bytes).map_err(|malformed| SbomError::Malformed {
-        path: file.path.to_owned(),
-        reason: malformed.0,
-    });
+    let facts = read(file.path, &bytes)
+        .or_else(|malformed| refused_or_told(file.path, malformed.0));
     facts.map(|mut facts| {
         if files {
             owned::add(file.path, &bytes, &mut facts);

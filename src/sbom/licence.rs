@@ -16,25 +16,101 @@ impl Licence {
     /// For fields that should hold an SPDX expression.
     pub fn from_field(text: &str) -> Self {
         let text = text.trim();
-        match (text.is_empty(), expression(text)) {
-            (true, _) => Self::Unknown,
-            (false, Some(expression)) => Self::Expression(expression),
-            (false, None) => Self::Named(text.to_owned()),
+        // Others' word for not knowing.
+        if text.is_empty() || text.eq_ignore_ascii_case("noassertion") {
+            return Self::Unknown;
         }
+        expression(text).map_or_else(|| Self::Named(text.to_owned()), Self::Expression)
     }
 }
 
-/// The text as an SPDX expression if it is one; references to licences it does not contain are
-/// refused.
+/// Identifiers that only the newest lists have: readers of SPDX 2.3, such as its own validator,
+/// refuse a whole document for one of them. Those with `invariants` are on no list.
+const UNREAD: [&str; 58] = [
+    "ALGLIB-Documentation", "Advanced-Cryptics-Dictionary", "BOLA-1.1",
+    "BSD-2-Clause-pos-unchanged", "BSD-3-Clause-OpenWebUI", "BSD-3-Clause-Tso",
+    "BSD-Mark-Modifications", "BSD-Source-Code-no-disclaimer", "BSD-Source-alt-GPL",
+    "BSD-ask-to-endorse", "Brian-Gladman-3-Clause-no-conversion", "Buddy", "Bugroff",
+    "CAPEC-tou", "CC-BY-NC-3.0-IGO", "Classpath-exception-2.0-short", "ESA-PL-permissive-2.4",
+    "ESA-PL-strong-copyleft-2.4", "ESA-PL-weak-copyleft-2.4", "FDK-MPEG-H",
+    "GFDL-1.1-invariants", "GFDL-1.1-no-invariants", "GFDL-1.2-invariants",
+    "GFDL-1.2-no-invariants", "GFDL-1.3-invariants", "GFDL-1.3-no-invariants",
+    "GPL-2.0-with-bison-exception", "Google-Patent-WebM", "HPND-SMC",
+    "HPND-sell-variant-critical-systems", "Hippocratic-3.0-core", "ISO-permission",
+    "Informatica", "MIT-STK", "MMPL-1.0.1", "MVT-1.1", "NIST-PD-TNT", "NOASSERTION", "OSC-1.0",
+    "OSSP", "OpenMDW-1.0", "ParaType-Free-Font-1.3", "SGMLUG-PM",
+    "Simple-Library-Usage-exception", "Spelling-Provider-LGPL-exception", "TekHVC", "UnRAR",
+    "Vixie-Cron", "WTFNMFPL", "WordNet", "X11-no-permit-persons", "atc-game",
+    "hyphen-bulgarian", "kvirc-openssl-exception", "rsync-linking-exception",
+    "sqlitestudio-OpenSSL-exception", "NONE", "AdditionRef",
+];
+
+/// Identifiers of the list that stand for two: <https://spdx.org/licenses/#deprecated>.
+const JOINED: [(&str, &str); 7] = [
+    ("GPL-2.0-with-autoconf-exception", "GPL-2.0-only WITH Autoconf-exception-2.0"),
+    ("GPL-2.0-with-bison-exception", "GPL-2.0-only WITH Bison-exception-2.2"),
+    ("GPL-2.0-with-classpath-exception", "GPL-2.0-only WITH Classpath-exception-2.0"),
+    ("GPL-2.0-with-font-exception", "GPL-2.0-only WITH Font-exception-2.0"),
+    ("GPL-2.0-with-GCC-exception", "GPL-2.0-only WITH GCC-exception-2.0"),
+    ("GPL-3.0-with-autoconf-exception", "GPL-3.0-only WITH Autoconf-exception-3.0"),
+    ("GPL-3.0-with-GCC-exception", "GPL-3.0-only WITH GCC-exception-3.1"),
+];
+
+/// The text as an SPDX 2.3 expression if it is one: operators in upper case, identifiers as the
+/// list spells them, deprecated ones of GNU's licences as those that took their place. References
+/// to licences it does not contain are refused.
 fn expression(text: &str) -> Option<String> {
     // Nobody needs a longer one.
     const LONGEST: usize = 4 << 10;
     if text.len() > LONGEST {
         return None;
     }
-    let parsed = spdx::Expression::parse(text).ok()?;
+    let spaced = text.replace('(', " ( ").replace(')', " ) ");
+    let mut words: Vec<String> = Vec::new();
+    for word in spaced.split_whitespace() {
+        let operator = ["AND", "OR", "WITH"].iter().find(|it| it.eq_ignore_ascii_case(word));
+        words.push(match (word, operator) {
+            ("(" | ")", _) => word.to_owned(),
+            (_, Some(operator)) => (*operator).to_owned(),
+            _ if words.last().is_some_and(|last| last == "WITH") => exception(word)?,
+            _ => identifier(word)?,
+        });
+    }
+    let written = words.join(" ").replace("( ", "(").replace(" )", ")");
+    // Those that were deprecated are on the list.
+    let mode = spdx::ParseMode { allow_deprecated: true, ..spdx::ParseMode::STRICT };
+    let parsed = spdx::Expression::parse_mode(&written, mode).ok()?;
     let known = parsed.requirements().all(|needed| needed.req.license.id().is_some());
     known.then(|| parsed.to_string())
+}
+
+fn exception(word: &str) -> Option<String> {
+    let mut listed = spdx::identifiers::EXCEPTIONS.iter().map(|listed| listed.name);
+    let name = listed.find(|name| name.eq_ignore_ascii_case(word))?;
+    (!UNREAD.contains(&name)).then(|| name.to_owned())
+}
+
+/// One licence as the list spells it: identifiers match whatever their case. `+` is part of GNU's
+/// names; elsewhere SPDX's grammar allows it, and its validator refuses the document.
+fn identifier(word: &str) -> Option<String> {
+    const GNU: [&str; 4] = ["AGPL-", "GFDL-", "GPL-", "LGPL-"];
+    if let Some((_, both)) = JOINED.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
+        return Some((*both).to_owned());
+    }
+    let (bare, is_later) = word.strip_suffix('+').map_or((word, false), |bare| (bare, true));
+    let mut listed = spdx::identifiers::LICENSES.iter().map(|listed| listed.name);
+    let name = listed
+        .find(|name| name.eq_ignore_ascii_case(bare))
+        .filter(|name| !UNREAD.contains(name))?;
+    let version = GNU.iter().find_map(|family| name.strip_prefix(family)).unwrap_or_default();
+    let is_bare = !version.is_empty()
+        && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match (is_bare, is_later) {
+        (true, false) => Some(format!("{name}-only")),
+        (true, true) => Some(format!("{name}-or-later")),
+        (false, false) => Some(name.to_owned()),
+        (false, true) => None,
+    }
 }
 
 /// Short names of Debian's copyright format that mean exactly one SPDX licence, in lower case.
@@ -180,6 +256,33 @@ mod tests {
         check("custom", Licence::Named("custom".into()));
         check("LicenseRef-somewhere", Licence::Named("LicenseRef-somewhere".into()));
         check(" ", Licence::Unknown);
+        // Identifiers and operators match whatever their case.
+        let is = |field: &str, expected: &str| check(field, Licence::Expression(expected.into()));
+        is("mit", "MIT");
+        is("apache-2.0 or mit", "Apache-2.0 OR MIT");
+        is("(mit And isc)", "(MIT AND ISC)");
+        is("Apache-2.0 with llvm-exception", "Apache-2.0 WITH LLVM-exception");
+        is("GPL-2.0", "GPL-2.0-only");
+        is("gpl-3.0+", "GPL-3.0-or-later");
+        is("LGPL-2.1 OR AGPL-3.0", "LGPL-2.1-only OR AGPL-3.0-only");
+        is("GFDL-1.3+", "GFDL-1.3-or-later");
+        is("GPL-2.0-with-classpath-exception", "GPL-2.0-only WITH Classpath-exception-2.0");
+        is("BSD-2-Clause-FreeBSD", "BSD-2-Clause-FreeBSD");
+        is("bzip2-1.0.5", "bzip2-1.0.5");
+        is("MIT OR MIT", "MIT OR MIT");
+        // What the validator refuses, or the grammar.
+        let named = |field: &str| check(field, Licence::Named(field.into()));
+        named("Apache-2.0+");
+        named("MIT OR Artistic-1.0+");
+        named("GPL-2.0-only+");
+        named("NOASSERTION OR MIT");
+        named("MIT WITH AdditionRef-x");
+        named("Vixie-Cron");
+        named("NONE");
+        named("UNLICENSED");
+        named("MIT OR");
+        named("MIT ISC");
+        check("NOASSERTION", Licence::Unknown);
         let nested = format!("{}MIT{}", "(".repeat(8000), ")".repeat(8000));
         check(&nested, Licence::Named(nested.clone()));
     }

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod collect;
 pub mod cyclonedx;
 pub mod diff;
+pub mod exclude;
 mod files;
 pub mod foreign;
 pub mod image;

@@ -7,14 +7,10 @@ use super::package::{Ecosystem, Package};
 /// The package's purl on this distribution.
 pub fn of(package: &Package, release: Option<&Release>) -> String {
     let mut purl = format!("pkg:{}/", package.ecosystem.as_str());
-    match namespace(package.ecosystem, release) {
-        Some(namespace) => purl.push_str(&format!(
-            "{}/{}",
-            encoded(&namespace, ""),
-            encoded(&package.name.to_lowercase(), "")
-        )),
-        None => purl.push_str(&path(package)),
+    if let Some(namespace) = namespace(package.ecosystem, release) {
+        purl.push_str(&format!("{}/", encoded(&namespace, "")));
     }
+    purl.push_str(&path(package));
     if let Some(version) = version(package) {
         purl.push('@');
         purl.push_str(&encoded(version, ":"));
@@ -34,23 +30,52 @@ fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> 
         .then(|| release.map_or(default_namespace(ecosystem), |release| release.id.as_str()))?;
     // Too many distributions use rpm to assume one.
     (!namespace.is_empty()).then(|| match (ecosystem, namespace) {
-        // What advisories and other tools call it.
+        // What advisories and other tools call it: the vendor, where os-release names a product.
         (Ecosystem::Rpm, "rhel") => "redhat".to_owned(),
+        (Ecosystem::Rpm, "sles" | "sled" | "sle_micro" | "sle-micro" | "sle_hpc" | "sles_sap" | "sl-micro") => {
+            "suse".to_owned()
+        }
+        (Ecosystem::Rpm, id) if id.starts_with("opensuse") => "opensuse".to_owned(),
         (_, namespace) => namespace.to_lowercase(),
     })
 }
 
-/// Namespace and name as this ecosystem spells them.
+/// What the specification's definition of each type says of case: whether the namespace is lower
+/// case, and whether the name is. See
+/// <https://github.com/package-url/purl-spec/tree/main/types>.
+fn is_lower_case(ecosystem: Ecosystem) -> (bool, bool) {
+    match ecosystem {
+        Ecosystem::Apk | Ecosystem::Composer | Ecosystem::Deb | Ecosystem::Pypi => (true, true),
+        Ecosystem::Rpm => (true, false),
+        // The specification wants the namespace of a Go module and the name of an npm package in
+        // lower case. But both are case-sensitive, old npm packages have capitals, and advisories
+        // are found by the true spelling only; syft keeps it too.
+        Ecosystem::Golang | Ecosystem::Npm => (false, false),
+        Ecosystem::Cargo
+        | Ecosystem::Conda
+        | Ecosystem::Gem
+        | Ecosystem::Generic
+        | Ecosystem::Maven
+        | Ecosystem::Nuget => (false, false),
+    }
+}
+
+/// Namespace and name as this ecosystem spells them; the name alone of what a distribution names.
 fn path(package: &Package) -> String {
+    let (lower_namespace, lower_name) = is_lower_case(package.ecosystem);
+    let cased = |text: &str, lower: bool| {
+        if lower { text.to_lowercase() } else { text.to_owned() }
+    };
     let parts = |name: &str, at: char| {
-        name.split(at).map(|part| encoded(part, "")).collect::<Vec<_>>().join("/")
+        let (namespace, name) = name.rsplit_once(at).unwrap_or(("", name));
+        let namespace = namespace.split(at).filter(|part| !part.is_empty());
+        let namespace = namespace.map(|part| encoded(&cased(part, lower_namespace), ""));
+        namespace.chain([encoded(&cased(name, lower_name), "")]).collect::<Vec<_>>().join("/")
     };
     match package.ecosystem {
-        // The specification wants a lower-case namespace, but Go modules are case-sensitive, and
-        // advisories are found by the true spelling only; syft keeps it too. Old npm packages have
-        // capitals as well.
-        Ecosystem::Golang | Ecosystem::Npm | Ecosystem::Generic => parts(&package.name, '/'),
-        Ecosystem::Composer => parts(&package.name.to_lowercase(), '/'),
+        Ecosystem::Golang | Ecosystem::Npm | Ecosystem::Generic | Ecosystem::Composer => {
+            parts(&package.name, '/')
+        }
         Ecosystem::Maven => parts(&package.name, ':'),
         // As PEP 503 compares names; the specification leaves dots, but then one package has two
         // purls.
@@ -58,10 +83,10 @@ fn path(package: &Package) -> String {
             .name
             .split(['-', '_', '.'])
             .filter(|word| !word.is_empty())
-            .map(|word| encoded(&word.to_lowercase(), ""))
+            .map(|word| encoded(&cased(word, lower_name), ""))
             .collect::<Vec<_>>()
             .join("-"),
-        _ => encoded(&package.name, ""),
+        _ => encoded(&cased(&package.name, lower_name), ""),
     }
 }
 
@@ -188,6 +213,33 @@ mod tests {
             ..package(Ecosystem::Rpm, "dbus", "1:1.12-8.el9", None)
         };
         check(rpm, "pkg:rpm/debian/dbus@1.12-8.el9?arch=amd64&distro=debian-12&epoch=1");
+    }
+
+    #[test]
+    fn case_is_a_property_of_the_type() {
+        // From the type definitions of purl-spec, with capitals wherever a package can have them.
+        let check = |ecosystem: Ecosystem, name: &str, id: &str, expected: &str| {
+            let release = Release { id: id.into(), version: None, name: None };
+            let purl = of(&Package::named(ecosystem, name), Some(&release));
+            assert_eq!(purl.split('?').next(), Some(expected), "{name}");
+        };
+        check(Ecosystem::Rpm, "libX11", "Fedora", "pkg:rpm/fedora/libX11");
+        check(Ecosystem::Rpm, "ImageMagick", "rhel", "pkg:rpm/redhat/ImageMagick");
+        check(Ecosystem::Rpm, "perl-Exporter", "opensuse-leap", "pkg:rpm/opensuse/perl-Exporter");
+        check(Ecosystem::Rpm, "SDL2", "opensuse-tumbleweed", "pkg:rpm/opensuse/SDL2");
+        check(Ecosystem::Rpm, "SDL2", "sles", "pkg:rpm/suse/SDL2");
+        check(Ecosystem::Rpm, "GeoIP", "amzn", "pkg:rpm/amzn/GeoIP");
+        check(Ecosystem::Deb, "LibX", "Debian", "pkg:deb/debian/libx");
+        check(Ecosystem::Apk, "LibX", "Wolfi", "pkg:apk/wolfi/libx");
+        check(Ecosystem::Composer, "Psr/Log", "x", "pkg:composer/psr/log");
+        check(Ecosystem::Pypi, "Django_X", "x", "pkg:pypi/django-x");
+        check(Ecosystem::Npm, "@Angular/Animation", "x", "pkg:npm/%40Angular/Animation");
+        check(Ecosystem::Golang, "github.com/Masterminds/semver/v3", "x", "pkg:golang/github.com/Masterminds/semver/v3");
+        check(Ecosystem::Nuget, "Newtonsoft.Json", "x", "pkg:nuget/Newtonsoft.Json");
+        check(Ecosystem::Gem, "RedCloth", "x", "pkg:gem/RedCloth");
+        check(Ecosystem::Cargo, "Inflector", "x", "pkg:cargo/Inflector");
+        check(Ecosystem::Maven, "com.zaxxer:HikariCP", "x", "pkg:maven/com.zaxxer/HikariCP");
+        check(Ecosystem::Conda, "R-Base", "x", "pkg:conda/R-Base");
     }
 
     #[test]

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::SbomError;
 use super::catalog::Catalog;
+use super::exclude::Exclude;
 use super::source::rootfs::Rootfs;
-use super::spdx::{About, document};
+use super::spdx::{About, document, remarks};
 use super::text::Text;
 
 const SOURCE: &str = "BUILDKIT_SCAN_SOURCE";
@@ -35,6 +36,8 @@ pub struct Scan {
     pub name: String,
     pub packages: usize,
     pub bytes: usize,
+    /// What is missing or assumed, one sentence each.
+    pub remarks: Vec<String>,
 }
 
 /// Scans what BuildKit mounted and writes a statement for each; BuildKit adds the subject.
@@ -99,7 +102,7 @@ struct How {
 fn scan(root: &Path, destination: &Path, how: &How) -> Result<Scan, SbomError> {
     let name = root.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let name = name.ok_or_else(|| SbomError::Nameless { path: root.display().to_string() })?;
-    let catalog = Catalog::with(&Rootfs::new(root), how.files)?;
+    let catalog = Catalog::with(&Rootfs::new(root), how.files, Exclude::default())?;
     // Without an epoch, the packages' own age: the same image gives the same document.
     let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let created = how.epoch.or(newest).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -118,7 +121,8 @@ fn scan(root: &Path, destination: &Path, how: &How) -> Result<Scan, SbomError> {
         path: path.display().to_string(),
         source,
     })?;
-    Ok(Scan { name, packages: catalog.packages.len(), bytes: bytes.len() })
+    let remarks = remarks(&catalog.warnings);
+    Ok(Scan { name, packages: catalog.packages.len(), bytes: bytes.len(), remarks })
 }
 
 #[cfg(test)]

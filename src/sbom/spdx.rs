@@ -224,7 +224,7 @@ pub(super) fn coverage() -> String {
 }
 
 /// What is missing or assumed, one sentence each, as many as a document should hold.
-pub(super) fn remarks(warnings: &[String]) -> Vec<String> {
+pub fn remarks(warnings: &[String]) -> Vec<String> {
     const MOST: usize = 100;
     let mut told: Vec<String> = warnings.iter().take(MOST).cloned().collect();
     if warnings.len() > MOST {

@@ -9,6 +9,7 @@ pub fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
             "{}: {} packages, {} bytes of SPDX",
             scan.name, scan.packages, scan.bytes
         ));
+        scan.remarks.iter().for_each(|remark| report.notice(remark));
     }
     Ok(())
 }

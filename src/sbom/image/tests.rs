@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::sbom::exclude::Exclude;
 use super::*;
 use crate::sbom::layers::{Reading, Unwatched, collect};
 
@@ -86,6 +87,7 @@ fn packages(local: &Local) -> Vec<String> {
         cache: None,
         watcher: &Unwatched,
         files: false,
+        exclude: Exclude::default(),
         diff_ids: false,
     };
     let collected =

@@ -13,10 +13,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::Blob;
 use super::scan::Layer;
+use crate::sbom::exclude::Exclude;
 use crate::sbom::matchers::MATCHERS;
 
 /// Raised when a matcher, or what is kept of a layer, changes without a new version of the program.
-const REVISION: u32 = 4;
+const REVISION: u32 = 5;
 /// A layer with the files of an operating system comes to a few megabytes.
 const LARGEST: u64 = 512 << 20;
 
@@ -79,6 +80,15 @@ impl Cache {
     pub fn with_files(mut self, files: bool) -> Self {
         if files {
             self.cataloger.push_str("-files");
+        }
+        self
+    }
+
+    /// Of layers of which some files are not looked at.
+    pub fn without(mut self, exclude: &Exclude) -> Self {
+        if !exclude.patterns().is_empty() {
+            let patterns = hex::encode(Sha256::digest(exclude.patterns().join("\0")));
+            self.cataloger.push_str(&format!("-{}", patterns.get(..16).unwrap_or_default()));
         }
         self
     }

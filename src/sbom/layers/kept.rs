@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::{Endianness, elf};
 
+use crate::sbom::exclude::Exclude;
 use crate::sbom::source::NotKept;
 
 const CHUNK: usize = 256 << 10;
@@ -29,6 +30,8 @@ pub(super) struct Ledger {
     spare: Arc<Spare>,
     /// Whether each file's checksum is made.
     pub(super) files: bool,
+    /// Files that are not looked at.
+    pub(super) exclude: Exclude,
 }
 
 /// Chunks that were used before: the kernel takes longer to give a new one than it takes to be
@@ -59,8 +62,8 @@ const SHARED: u64 = 96 << 20;
 const COUNTED: u64 = 1 << 20;
 
 impl Ledger {
-    pub(super) fn new(files: bool) -> Self {
-        Self { files, ..Self::default() }
+    pub(super) fn new(files: bool, exclude: Exclude) -> Self {
+        Self { files, exclude, ..Self::default() }
     }
 
     pub(super) fn take(&self, bytes: u64) -> Share<'_> {

@@ -10,7 +10,7 @@ use crate::sbom::SbomError;
 use crate::sbom::collect::{Collected, are_read_alike, matching_path};
 use crate::sbom::matchers::DIRECTORIES;
 use crate::sbom::package::Package;
-use crate::sbom::source::Links;
+use crate::sbom::source::{Links, Pair, Visitor as _};
 use crate::sbom::source::rootfs::NOT_FILES;
 
 /// Reads a layer of the stack, by its place, once more.
@@ -38,6 +38,7 @@ struct Stack {
 pub(super) fn merge(
     layers: Vec<Arc<Layer>>,
     names: &[Arc<str>],
+    files: bool,
     again: &mut Again<'_>,
 ) -> Result<Collected, SbomError> {
     let mut stack = Stack::default();
@@ -45,7 +46,8 @@ pub(super) fn merge(
         stack.add(place, layer, names, again)?;
     }
     stack.add_aliases(again)?;
-    let mut collected = Collected { links: stack.links, ..Collected::default() };
+    stack.add_journals(files, again)?;
+    let mut collected = Collected { links: stack.links, files, ..Collected::default() };
     for (path, held) in stack.facts {
         if !held.told.facts.packages.is_empty() {
             collected.newest = collected.newest.max(Some(held.told.modified));
@@ -288,6 +290,50 @@ impl Stack {
             }
         }
         Ok(())
+    }
+}
+
+impl Stack {
+    /// Databases that cannot be read without their journals; the layers with either are read again.
+    fn add_journals(&mut self, files: bool, again: &mut Again<'_>) -> Result<(), SbomError> {
+        let of = |(path, held): (&String, &Held)| {
+            Some((path.clone(), held.told.facts.journal_of.clone()?))
+        };
+        let journals: Vec<(String, String)> = self.facts.iter().filter_map(of).collect();
+        for (journal, database) in journals {
+            let modified = self.facts.get(&journal).map_or(0, |held| held.told.modified);
+            let (bytes, place) = self.bytes(&journal, again)?;
+            let pair = Pair { database: self.bytes(&database, again)?.0, journal: bytes };
+            let mut collected = Collected { files, ..Collected::default() };
+            for path in [&journal, &database] {
+                let told = self.facts.get(path).map(|held| held.told.facts.clone());
+                collected.facts.extend(told.map(|facts| (path.clone(), facts)));
+            }
+            collected.database(&database, pair)?;
+            let before = self.facts.remove(&database);
+            self.facts.remove(&journal);
+            for (path, facts) in collected.facts {
+                let told = Told { facts, modified };
+                let before = before.as_ref().filter(|_| path == database);
+                let origins = origins(&told, place, before);
+                let hashes = hashes(&path);
+                self.facts.insert(path, Held { told, origins, hashes });
+            }
+        }
+        Ok(())
+    }
+
+    /// A file's bytes, and the layer that has it.
+    fn bytes(
+        &self,
+        path: &str,
+        again: &mut Again<'_>,
+    ) -> Result<(Option<Vec<u8>>, usize), SbomError> {
+        let real = self.links.resolve(path).unwrap_or_default();
+        let Some(owner) = self.owner(&real) else { return Ok((None, 0)) };
+        let context = Context { whole: BTreeSet::from([real.clone()]), ..self.context_of(owner) };
+        let mut layer = again(owner, &context)?;
+        Ok((layer.bytes.remove(&real), owner))
     }
 }
 

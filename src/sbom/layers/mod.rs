@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::SbomError;
 use super::collect::Collected;
+use super::exclude::Exclude;
 use ahead::{Supply, Threads};
 pub use cache::Cache;
 use cache::Known;
@@ -81,6 +82,8 @@ pub struct Reading<'a> {
     /// Whether the files of packages are asked for; then the cache must be one of
     /// [`Cache::with_files`].
     pub files: bool,
+    /// Files that are not looked at; then the cache must be one of [`Cache::without`] them.
+    pub exclude: Exclude,
     /// Whether every layer must inflate to its diffID. Without this only what the cache keeps must,
     /// and a layer that has no other digest: the digest of the compressed bytes binds the inflated
     /// ones already, and container runtimes check diffIDs once more when they unpack.
@@ -102,7 +105,7 @@ struct Shared {
 /// The facts of each image, whose layers come lowest first; a layer of several images is read once.
 pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collected>, SbomError> {
     let shared = Shared {
-        ledger: Ledger::new(reading.files),
+        ledger: Ledger::new(reading.files, reading.exclude.clone()),
         threads: Threads::new(reading.threads.max(1)),
     };
     let unique: BTreeSet<&Blob> = images.iter().flatten().collect();
@@ -135,7 +138,9 @@ fn stacked(
         Some(blob) => read(blob, context, reading, shared),
         None => Ok(Layer::default()),
     };
-    merge::merge(stack, &names, &mut again)
+    let mut collected = merge::merge(stack, &names, reading.files, &mut again)?;
+    collected.exclude = reading.exclude.clone();
+    Ok(collected)
 }
 
 /// Every layer. The first in the list that fails tells why there is none of them.

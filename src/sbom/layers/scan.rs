@@ -17,7 +17,7 @@ use crate::sbom::collect::{
 };
 use crate::sbom::matchers::{Facts, MATCHERS, Scanner, Wants};
 use crate::sbom::source::rootfs::NOT_FILES;
-use crate::sbom::source::{Contents, File, Links, Visitor as _, printable};
+use crate::sbom::source::{Contents, File, LARGEST_PAIRED, Links, Visitor as _, printable};
 
 const MARK: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
@@ -59,6 +59,9 @@ pub(super) struct Layer {
     /// Files told under names that another layer gives them, on request.
     #[serde(skip)]
     pub(super) told: BTreeMap<String, Told>,
+    /// The bytes of files, on request.
+    #[serde(skip)]
+    pub(super) bytes: BTreeMap<String, Vec<u8>>,
 }
 
 /// What other layers have to do with the reading of this one; as a rule nothing.
@@ -70,6 +73,8 @@ pub(super) struct Context {
     pub(super) told_as: BTreeMap<String, BTreeSet<String>>,
     /// Directories, and the names under which databases in them are looked for.
     pub(super) directories: Vec<(String, String)>,
+    /// Files whose bytes are asked for.
+    pub(super) whole: BTreeSet<String>,
 }
 
 /// Why a layer gives nothing.
@@ -203,7 +208,7 @@ impl<'a> Scan<'a> {
             }
             return Ok(());
         }
-        let is_file = is_file(&path);
+        let is_file = is_file(&path) && !self.ledger.exclude.matches(&path);
         match entry.kind {
             Kind::Directory => self.directory(&path),
             Kind::File => {
@@ -411,6 +416,12 @@ impl<'a> Scan<'a> {
         entry: &Entry,
         tar: &mut Tar<R>,
     ) -> Result<(), Failure> {
+        if self.context.whole.contains(path) {
+            let mut bytes = Vec::new();
+            Read::take(&mut *tar, LARGEST_PAIRED.min(entry.size)).read_to_end(&mut bytes)?;
+            self.layer.bytes.insert(path.to_owned(), bytes);
+            return Ok(());
+        }
         let mut names: Vec<String> = if is_file { vec![path.to_owned()] } else { Vec::new() };
         names.extend(self.further_names(path));
         if names.is_empty() {
@@ -517,7 +528,11 @@ fn read<R: Forward>(
         let scanned =
             if opened || whole { None } else { scanner.map(|mut scanner| scanner.finish()) };
         let mut open = || Ok(Box::new(Reader::new(kept.clone())) as Box<dyn Contents>);
-        let mut collected = Collected { files: ledger.files, ..Collected::default() };
+        let mut collected = Collected {
+            files: ledger.files,
+            exclude: ledger.exclude.clone(),
+            ..Collected::default()
+        };
         let file = File {
             path: name,
             size: entry.size,

@@ -97,6 +97,9 @@ pub struct Facts {
     pub owned: Vec<Owned>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sum: Option<String>,
+    /// For the journal of a database, the database that cannot be read without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_of: Option<String>,
     /// Sentences about what could not be understood.
     pub warnings: Vec<String>,
 }
@@ -123,6 +126,7 @@ impl Facts {
         self.release = self.release.take().or(other.release);
         self.owned.extend(other.owned);
         self.sum = self.sum.take().or(other.sum);
+        self.journal_of = self.journal_of.take().or(other.journal_of);
         self.warnings.extend(other.warnings);
     }
 }
@@ -309,6 +313,21 @@ pub const DIRECTORIES: &[&str] = &[
     "var/lib/rpm",
     "usr/lib/sysimage/rpm",
 ];
+
+/// Whether a database is that of the image itself, and no copy that lies somewhere in it, such as
+/// among a program's test data.
+pub fn is_own(path: &str) -> bool {
+    const OTHERS: [&str; 5] =
+        ["usr/lib/dpkg", "lib/dpkg", "usr/share/rpm", "var/lib/rpmmanifest", "etc"];
+    let directory = parent(path).trim_end_matches('/');
+    DIRECTORIES.iter().chain(&OTHERS).any(|own| *own == directory)
+        || os_release::is_release(path)
+}
+
+/// A database with the changes in its journal; an error says why they cannot be put together.
+pub fn with_journal(database: Vec<u8>, journal: &[u8]) -> Result<Vec<u8>, Malformed> {
+    rpm::with_journal(database, journal)
+}
 
 /// Whether `path` is `tail`, or is below some directory as `tail`.
 fn ends_with_path(path: &str, tail: &str) -> bool {

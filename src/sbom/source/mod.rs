@@ -25,7 +25,26 @@ pub trait Visitor {
     fn directories(&self) -> &'static [&'static str];
     fn link(&mut self, path: &str, target: &str);
     fn file(&mut self, file: File<'_>) -> Result<(), SbomError>;
+    /// Of the files that were told, the journals without which a database cannot be read: the path
+    /// of each, and that of its database.
+    fn journals(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+    /// A database and its journal.
+    fn database(&mut self, _path: &str, _pair: Pair) -> Result<(), SbomError> {
+        Ok(())
+    }
 }
+
+/// The bytes of a database, if there is one, and of its journal.
+#[derive(Debug, Default)]
+pub struct Pair {
+    pub database: Option<Vec<u8>>,
+    pub journal: Option<Vec<u8>>,
+}
+
+/// No database that is read with a journal is larger.
+pub const LARGEST_PAIRED: u64 = 512 << 20;
 
 /// A regular file that has not been opened.
 pub struct File<'a> {

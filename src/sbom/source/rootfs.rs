@@ -2,12 +2,12 @@
 //! while walking and never skips what it cannot read.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Contents, File, Links, Source, Visitor, printable};
+use super::{Contents, File, LARGEST_PAIRED, Links, Pair, Source, Visitor, printable};
 use crate::sbom::SbomError;
 
 /// File systems of a running machine; in an image they are mount points, and on a host they never
@@ -52,11 +52,31 @@ impl Source for Rootfs {
             }
         }
         self.visit_links(&links, visitor)?;
-        self.visit_directories(&links, visitor)
+        self.visit_directories(&links, visitor)?;
+        for (journal, database) in visitor.journals() {
+            let pair =
+                Pair { database: self.whole(&links, &database)?, journal: self.whole(&links, &journal)? };
+            visitor.database(&database, pair)?;
+        }
+        Ok(())
     }
 }
 
 impl Rootfs {
+    /// A file's bytes, if there is one.
+    fn whole(&self, links: &Links, path: &str) -> Result<Option<Vec<u8>>, SbomError> {
+        let Some(real) = links.resolve(path) else { return Ok(None) };
+        let unreadable = |source| self.unreadable(Path::new(&real), source);
+        let file = match fs::File::open(self.root.join(&real)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut bytes = Vec::new();
+        file.take(LARGEST_PAIRED).read_to_end(&mut bytes).map_err(unreadable)?;
+        Ok(Some(bytes))
+    }
+
     /// A directory's entries by name, so that two scans agree.
     fn entries(&self, directory: &Path) -> Result<Vec<fs::DirEntry>, SbomError> {
         let unreadable = |source| self.unreadable(directory, source);

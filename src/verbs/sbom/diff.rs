@@ -14,6 +14,7 @@ use crate::github::Environment;
 use crate::image::Platform;
 use crate::report::Report;
 use crate::sbom::diff::{Diff, diff};
+use crate::sbom::exclude::Exclude;
 use crate::sbom::foreign::{self, Entry};
 use crate::sbom::image::threads;
 use crate::sbom::layers::Cache;
@@ -103,6 +104,7 @@ pub(super) async fn run(
         cache: arguments.cache.clone().map(Cache::new),
         threads: threads(),
         files: false,
+        exclude: Exclude::default(),
     };
     let before = packages(&arguments.before, &how, env, report).await?;
     let found = diff(&before, &packages(&arguments.after, &how, env, report).await?);

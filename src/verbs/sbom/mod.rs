@@ -13,7 +13,7 @@ use super::release::say_elsewhere;
 use super::verify::Wanted;
 use crate::attest::progress::{self, Progress};
 use crate::attest::sboms;
-use crate::error::{OrRemedy as _, Remedy as _};
+use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
 use crate::github::{Context, Environment};
 use crate::image::{ImageRef, Platform, Repository};
@@ -21,6 +21,7 @@ use crate::login::{self, Asked};
 use crate::registry::{self, Registry};
 use crate::report::Report;
 use crate::sbom::catalog::Catalog;
+use crate::sbom::exclude::Exclude;
 use crate::sbom::image::{self, Local};
 use crate::sbom::layers::{self, Blob, Cache};
 use crate::sbom::source::rootfs::Rootfs;
@@ -55,6 +56,10 @@ pub struct Arguments {
     /// Which files are listed beside the packages, each with its SHA-1
     #[arg(long, value_enum, default_value_t = Files::None)]
     pub files: Files,
+    /// Leave out the files that match: `*` stands for anything but `/`, `**` for anything; may be
+    /// given several times
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
     /// Who supplies the image, for the document; without it, the vendor that the image's labels
     /// name
     #[arg(long, value_name = "NAME")]
@@ -191,12 +196,17 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
         (None, None) => anyhow::bail!("no sbom was written: no image was named"),
     };
     let epoch = sboms::epoch(env)?;
+    let exclude = Exclude::new(&arguments.exclude).map_err(|error| WithExit {
+        code: exit::BAD_INPUT,
+        message: format!("no sbom was written: {error}"),
+    })?;
+    let kept = |folder| {
+        Cache::new(folder).with_files(arguments.files == Files::Owned).without(&exclude)
+    };
     let how = How {
         platform: arguments.platform.clone(),
-        cache: arguments
-            .cache
-            .clone()
-            .map(|folder| Cache::new(folder).with_files(arguments.files == Files::Owned)),
+        cache: arguments.cache.clone().map(kept),
+        exclude: exclude.clone(),
         files: arguments.files == Files::Owned,
         threads: arguments.threads.map_or_else(image::threads, usize::from),
     };
@@ -211,6 +221,8 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let width = report.width().filter(|_| seen).unwrap_or(usize::MAX);
     let text = arguments.format.written(&catalog, &about, width);
     let packages = catalog.packages.len();
+    let remarks = spdx::remarks(&catalog.warnings);
+    remarks.iter().for_each(|remark| report.notice(remark));
     // The program ends soon, and to take it apart would take longer than to write the document.
     std::mem::forget(catalog);
     match &arguments.output {
@@ -218,8 +230,12 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
             files::write_named(file, format!("{text}\n").as_bytes()).remedied().with_context(
                 || format!("no sbom was written: `{}` cannot be written", file.display()),
             )?;
+            let told = match remarks.len() {
+                0 => String::new(),
+                count => format!(", {}", super::release::plural(count, "remark")),
+            };
             report.say(&format!(
-                "{} in {}: {} bytes",
+                "{} in {}: {} bytes{told}",
                 super::release::plural(packages, "package"),
                 file.display(),
                 text.len() + 1
@@ -241,6 +257,8 @@ pub struct How {
     pub threads: usize,
     /// Whether files that packages brought are listed.
     pub files: bool,
+    /// Files that are not looked at.
+    pub exclude: Exclude,
 }
 
 impl How {
@@ -262,6 +280,7 @@ impl How {
             cache: self.cache.as_ref(),
             watcher: progress,
             files: self.files,
+            exclude: self.exclude.clone(),
             diff_ids: false,
         };
         let collected = layers::collect(&[layers], &reading)?;
@@ -372,7 +391,7 @@ fn read_local(
             progress,
         ),
         Subject::Directory(path) => {
-            let catalog = Catalog::with(&Rootfs::new(path), how.files)?;
+            let catalog = Catalog::with(&Rootfs::new(path), how.files, how.exclude.clone())?;
             let newest =
                 catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
             let about =

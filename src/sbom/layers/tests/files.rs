@@ -44,7 +44,7 @@ proptest! {
         let mut image = image;
         image.push(vec![File("lib/apk/db/installed".into(), of_everything().into_bytes())]);
         let Some(root) = unpacked(&image) else { return Err(TestCaseError::reject("no runtime could unpack it")) };
-        let rootfs = Catalog::with(&Rootfs::new(root.path()), true);
+        let rootfs = Catalog::with(&Rootfs::new(root.path()), true, Exclude::default());
         let layers = layered_with(&image, true).map(without_layers);
         match (rootfs, layers) {
             (Ok(rootfs), Ok(layers)) => {
@@ -95,7 +95,7 @@ fn packages_own_what_their_lists_name_and_what_is_there() {
     ];
     let root = unpacked(&image).unwrap();
     let catalog = without_layers(layered_with(&image, true).unwrap());
-    assert_eq!(catalog, Catalog::with(&Rootfs::new(root.path()), true).unwrap());
+    assert_eq!(catalog, Catalog::with(&Rootfs::new(root.path()), true, Exclude::default()).unwrap());
     let owned = |name: &str| -> Vec<&str> {
         let listed = catalog.packages.iter().find(|listed| listed.package.name == name).unwrap();
         listed.files.iter().map(String::as_str).collect()
@@ -171,7 +171,7 @@ fn hard_links_of_another_layer_into_and_out_of_mount_points_are_as_the_root_file
     for (image, expected) in [(inward, "opt/state/real"), (outward, "app/real")] {
         let root = unpacked(&image).unwrap();
         let catalog = without_layers(layered_with(&image, true).unwrap());
-        assert_eq!(catalog, Catalog::with(&Rootfs::new(root.path()), true).unwrap());
+        assert_eq!(catalog, Catalog::with(&Rootfs::new(root.path()), true, Exclude::default()).unwrap());
         assert_eq!(
             catalog.files.keys().collect::<Vec<_>>(),
             if expected < "lib" {

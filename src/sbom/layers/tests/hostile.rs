@@ -137,6 +137,7 @@ fn a_failing_source_is_no_damaged_layer() {
         cache: None,
         watcher: &Unwatched,
         files: false,
+        exclude: Exclude::default(),
         diff_ids: false,
     };
     let error = collect(&[vec![blob]], &reading).unwrap_err();

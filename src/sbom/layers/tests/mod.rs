@@ -134,6 +134,7 @@ impl Memory {
             cache,
             watcher: &Unwatched,
             files: self.files,
+            exclude: Exclude::default(),
             diff_ids: self.diff_ids,
         };
         collect(&[image.to_vec()], &reading).map(|mut found| found.pop().unwrap())
@@ -384,6 +385,39 @@ fn databases_behind_links_are_found_under_their_usual_name() {
         vec![file("var/lib/dpkg/real", ""), Link("var/lib/dpkg/status".into(), "real".into())],
     ];
     check(&hidden, &[]);
+}
+
+#[test]
+fn a_database_is_read_with_its_journal_wherever_the_two_lie() {
+    const DATABASE: &[u8] = include_bytes!("../../../../tests/fixtures/sbom/rpmdb.sqlite");
+    const JOURNAL: &[u8] = include_bytes!("../../../../tests/fixtures/sbom/rpmdb.sqlite-wal");
+    let (database, journal) =
+        (file("var/lib/rpm/rpmdb.sqlite", DATABASE), file("var/lib/rpm/rpmdb.sqlite-wal", JOURNAL));
+    let versions = |image: &[Vec<Op>]| {
+        let root = unpacked(image).unwrap();
+        let catalog = without_layers(layered(image).unwrap());
+        assert_eq!(catalog, Catalog::of(&Rootfs::new(root.path())).unwrap());
+        let packages = catalog.packages.into_iter().map(|listed| listed.package);
+        packages.filter_map(|package| package.version).collect::<Vec<_>>().join(" ")
+    };
+    let (stale, fresh) = (
+        "1.0-1.el9 2.0-1.el9 3.0-1.el9 4.0-1.el9 5.0-1.el9 6.0-1.el9 7.0-1.el9 8.0-1.el9",
+        "1.0-1.el9 3.0-1.el9 4.0-1.el9 5.0-1.el9 6.0-1.el9 7.0-1.el9 9.0-1.el9",
+    );
+    assert_eq!(versions(&[vec![database.clone()]]), stale);
+    assert_eq!(versions(&[vec![database.clone(), journal.clone()]]), fresh);
+    assert_eq!(versions(&[vec![journal.clone(), database.clone()]]), fresh);
+    assert_eq!(versions(&[vec![database.clone()], vec![journal.clone()]]), fresh);
+    let gone = Whiteout("var/lib/rpm/rpmdb.sqlite-wal".into());
+    assert_eq!(versions(&[vec![database.clone(), journal.clone()], vec![gone]]), stale);
+    let catalog = without_layers(layered(&[vec![journal]]).unwrap());
+    assert!(catalog.warnings[0].contains("could not be read with it"), "{:?}", catalog.warnings);
+    let linked = [
+        vec![file("usr/lib/sysimage/rpm/rpmdb.sqlite", DATABASE)],
+        vec![Link("var/lib/rpm".into(), "../../usr/lib/sysimage/rpm".into())],
+        vec![file("usr/lib/sysimage/rpm/rpmdb.sqlite-wal", JOURNAL)],
+    ];
+    assert_eq!(versions(&linked), fresh);
 }
 
 #[test]

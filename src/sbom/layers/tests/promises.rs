@@ -63,6 +63,7 @@ fn layers_that_claim_the_same_diff_id_are_each_read() {
         cache: None,
         watcher: &Unwatched,
         files: false,
+        exclude: Exclude::default(),
         diff_ids: false,
     };
     let found = collect(&[vec![honest], vec![liar]], &reading).unwrap();

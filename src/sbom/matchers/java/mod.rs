@@ -1,25 +1,28 @@
-//! Java packages, from archives and the archives inside them. It reads what builds wrote down, and
-//! never looks at classes.
+//! Java packages, from archives and the archives inside them. It reads what builds wrote down and
+//! the names of members, and never looks into classes.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::io::{self, Cursor, SeekFrom};
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
-use super::zip::{Problem, bytes, members};
+use super::zip::{Member, Problem, bytes, members};
 use super::{Facts, MOST_PACKAGES};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, Supplier};
 use crate::sbom::source::Contents;
+use group::Packages;
+use text::{Coordinates, Manifest, from_project, from_properties, is_word, organization};
+
+mod group;
+mod places;
+mod text;
 
 const SUFFIXES: [&str; 10] =
     [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg"];
-/// The manifest attribute that states a group, if any does.
-const GROUP: &str = "Group-Id";
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
 /// The manifest attributes that state who made the archive.
-const VENDORS: [&str; 2] = ["Implementation-Vendor", "Bundle-Vendor"];
-const COMMONS: &str = "org.apache.commons";
+const VENDORS: [&str; 2] = ["implementation-vendor", "bundle-vendor"];
 
 /// Archives in archives in archives are real; more than that is an attack, as is one that holds
 /// itself.
@@ -34,8 +37,12 @@ const LARGEST_TEXT: u64 = 1 << 20;
 const MOST_MEMBERS: usize = 20_000;
 
 pub fn is_archive(path: &str) -> bool {
-    let lower = path.get(path.len().saturating_sub(5)..).unwrap_or_default().to_ascii_lowercase();
-    SUFFIXES.iter().any(|suffix| lower.ends_with(suffix)) && !path.starts_with('.')
+    SUFFIXES.iter().any(|suffix| {
+        let start = path.len().checked_sub(suffix.len()).filter(|start| *start > 0);
+        // Only bytes: a name before the suffix may end in any letter.
+        let end = start.and_then(|start| path.as_bytes().get(start..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
+    })
 }
 
 pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
@@ -50,16 +57,27 @@ struct Walk<'a> {
     left: u64,
 }
 
-/// Group, artifact and version, as Maven writes them into the archive.
-type Coordinates = (String, String, String);
+/// What an archive says of itself.
+#[derive(Default)]
+struct Told {
+    manifest: Manifest,
+    coordinates: Vec<Coordinates>,
+    /// The place of each project's `pom.xml`: group, artifact and the member.
+    projects: Vec<(String, String, Member)>,
+    packages: Packages,
+    vendor: Option<String>,
+    checksum: Option<String>,
+}
 
 impl Walk<'_> {
     /// `name` is the path of the outermost archive and of those inside, joined by `!/`.
     fn archive(&mut self, name: &str, contents: &mut dyn Contents, depth: usize) -> io::Result<()> {
+        let packages = RefCell::new(Packages::default());
         let wanted = |member: &str| {
+            packages.borrow_mut().add(member);
             member == MANIFEST
-                || is_coordinates(member)
-                || project(member).is_some()
+                || of_maven(member, "pom.properties").is_some()
+                || of_maven(member, "pom.xml").is_some()
                 || is_archive(member)
         };
         let found = match members(contents, MOST_MEMBERS, &wanted)? {
@@ -69,37 +87,66 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        let mut manifest = BTreeMap::new();
-        let mut coordinates: Vec<Coordinates> = Vec::new();
-        let mut projects = Vec::new();
+        let mut told = Told { packages: packages.into_inner(), ..Told::default() };
         let (inner, texts): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|member| is_archive(&member.name));
         for member in texts {
-            if let Some((group, artifact)) = project(&member.name) {
-                projects.push((group.to_owned(), artifact.to_owned(), member));
+            if let Some((group, artifact)) = of_maven(&member.name, "pom.xml") {
+                let (group, artifact) = (group.to_owned(), artifact.to_owned());
+                told.projects.push((group, artifact, member));
                 continue;
             }
             match self.inflated(contents, &member, LARGEST_TEXT)? {
-                Ok(text) if member.name == MANIFEST => manifest = main_attributes(&text),
-                Ok(text) => coordinates.extend(from_properties(&text)),
+                Ok(text) if member.name == MANIFEST => told.manifest = Manifest::parse(&text),
+                Ok(text) => told.coordinates.extend(from_properties(&text)),
                 Err(problem) => self.untold(&format!("{name}!/{}", member.name), &problem),
             }
         }
-        coordinates.sort();
-        coordinates.dedup();
-        let checksum = checksum(contents)?;
-        // Without its properties, a project's place still tells the group.
-        let stem = stem(name);
-        let own = projects.into_iter().find(|(_, artifact, _)| split_version(stem).0 == artifact);
-        if let Some((group, _, member)) = own {
-            manifest.insert(GROUP.to_owned(), group);
-            if VENDORS.iter().all(|vendor| !manifest.contains_key(*vendor)) {
-                // Damage of the archive shows elsewhere; this is a detail.
-                let text = self.inflated(contents, &member, LARGEST_TEXT)?.unwrap_or_default();
-                manifest.extend(organization(&text).map(|name| (VENDORS[0].to_owned(), name)));
-            }
+        told.coordinates.sort();
+        told.coordinates.dedup();
+        told.checksum = checksum(contents)?;
+        self.project(name, contents, &mut told)?;
+        self.packages(name, told);
+        self.inner(name, contents, inner, depth)
+    }
+
+    /// Without its properties, a project's `pom.xml` still tells what the archive is.
+    fn project(
+        &mut self,
+        name: &str,
+        contents: &mut dyn Contents,
+        told: &mut Told,
+    ) -> io::Result<()> {
+        let stem = places::stem(name);
+        let (artifact, version) = places::split(stem, &told.manifest.versions());
+        let is_own = |(_, other, _): &&(String, String, Member)| other == artifact;
+        let only = told.projects.first().filter(|_| {
+            told.projects.len() == 1 && told.coordinates.is_empty() && version.is_none()
+        });
+        let Some((group, own, member)) = told.projects.iter().find(is_own).or(only) else {
+            return Ok(());
+        };
+        // Damage of the archive shows elsewhere; this is a detail.
+        let text = self.inflated(contents, member, LARGEST_TEXT)?.unwrap_or_default();
+        told.vendor = organization(&text);
+        if told.coordinates.iter().any(|(_, known, _)| known == own) {
+            return Ok(());
         }
-        self.packages(name, &manifest, coordinates, checksum.as_deref());
+        let stated = from_project(&text).map(|(_, _, version)| version);
+        let version = version.map(str::to_owned).or(stated);
+        let version =
+            version.or_else(|| told.manifest.versions().first().map(|&version| version.to_owned()));
+        told.coordinates.extend(version.map(|version| (group.clone(), own.clone(), version)));
+        Ok(())
+    }
+
+    fn inner(
+        &mut self,
+        name: &str,
+        contents: &mut dyn Contents,
+        inner: Vec<Member>,
+        depth: usize,
+    ) -> io::Result<()> {
         for member in inner {
             let inner_name = format!("{name}!/{}", member.name);
             if depth + 1 == DEEPEST {
@@ -119,7 +166,7 @@ impl Walk<'_> {
     fn inflated(
         &mut self,
         contents: &mut dyn Contents,
-        member: &super::zip::Member,
+        member: &Member,
         most: u64,
     ) -> io::Result<Result<Vec<u8>, Problem>> {
         let inflated = bytes(contents, member, most.min(self.left))?;
@@ -133,53 +180,33 @@ impl Walk<'_> {
         self.facts.warn(format!("`{name}` is not listed: {}", problem.as_str()));
     }
 
-    fn packages(
-        &mut self,
-        name: &str,
-        manifest: &BTreeMap<String, String>,
-        coordinates: Vec<Coordinates>,
-        checksum: Option<&str>,
-    ) {
-        let stem = stem(name);
-        // Of what is shaded in, the version is another than the archive's own.
-        let single = matches!(&coordinates[..], [(_, _, version)] if agrees(version, manifest));
-        let is_main = |artifact: &str| {
-            single
-                || stem == artifact
-                || stem.strip_prefix(artifact).is_some_and(|rest| rest.starts_with('-'))
-        };
-        // With `a` and `a-b` inside `a-b-1.jar`, the longer name is the archive's own.
-        let main = coordinates
-            .iter()
-            .filter(|(_, artifact, _)| is_main(artifact))
-            .max_by_key(|(_, artifact, _)| artifact.len())
-            .cloned();
-        let own = match &main {
-            Some((group, artifact, version)) => {
+    fn packages(&mut self, name: &str, told: Told) {
+        let main = main(name, &told);
+        let place = places::coordinates(name);
+        let is_guess = main.is_none() && place.is_none();
+        let own = match (&place, &main) {
+            (Some((group, artifact, version)), _) => {
                 Some((format!("{group}:{artifact}"), version.clone()))
             }
-            None => from_repository(name).or_else(|| from_manifest(stem, manifest)),
+            (None, Some((group, artifact, version))) => {
+                Some((format!("{group}:{artifact}"), whole_version(name, artifact, version)))
+            }
+            (None, None) => from_manifest(places::stem(name), &told),
         };
-        let is_guess = main.is_none() && from_repository(name).is_none();
         if let Some((name, version)) = own {
+            let stated = VENDORS.iter().find_map(|key| told.manifest.get(key));
             let mut package = Package {
                 version: Some(version),
                 is_guess,
-                supplier: VENDORS
-                    .iter()
-                    .find_map(|key| manifest.get(*key))
-                    .and_then(|vendor| Supplier::organization(vendor)),
-                licence: manifest
-                    .get("Bundle-License")
-                    .map_or(Licence::Unknown, |licence| bundle_licence(licence)),
+                supplier: stated.or(told.vendor.as_deref()).and_then(Supplier::organization),
+                licence: told.manifest.get("bundle-license").map_or(Licence::Unknown, bundle_licence),
                 ..Package::named(Ecosystem::Maven, name)
             };
-            package.add_checksum(Algorithm::Sha1, checksum);
+            package.add_checksum(Algorithm::Sha1, told.checksum.as_deref());
             self.push(package);
         }
-        for (group, artifact, version) in
-            coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref())
-        {
+        let shaded = told.coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref());
+        for (group, artifact, version) in shaded {
             self.push(Package {
                 version: Some(version),
                 ..Package::named(Ecosystem::Maven, format!("{group}:{artifact}"))
@@ -210,177 +237,93 @@ fn checksum(contents: &mut dyn Contents) -> io::Result<Option<String>> {
     }
 }
 
-fn is_coordinates(member: &str) -> bool {
-    member.starts_with("META-INF/maven/") && member.ends_with("/pom.properties")
-}
-
-/// Group and artifact of `META-INF/maven/group/artifact/pom.xml`, by its place alone.
-fn project(member: &str) -> Option<(&str, &str)> {
-    let place = member.strip_prefix("META-INF/maven/")?.strip_suffix("/pom.xml")?;
-    place.split_once('/').filter(|(group, artifact)| is_word(group) && is_word(artifact))
-}
-
-/// The project's `<organization><name>` in its `pom.xml`; that of a developer is plain text, and of
-/// another kind.
-fn organization(pom: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(pom);
-    let name = text.split("<organization>").skip(1).find_map(|rest| {
-        let inside = rest.split("</organization>").next()?;
-        let (before, name) = inside.split_once("<name>")?;
-        // Nothing but other elements may precede it.
-        (!before.contains("<!--")).then(|| name.split("</name>").next()).flatten()
+/// Group and artifact of `META-INF/maven/group/artifact/FILE`, by its place alone; an application
+/// has its own beside its classes.
+fn of_maven<'a>(member: &'a str, file: &str) -> Option<(&'a str, &'a str)> {
+    let place = ["", "WEB-INF/classes/", "BOOT-INF/classes/"].iter().find_map(|above| {
+        member.strip_prefix(above)?.strip_prefix("META-INF/maven/")
     })?;
-    let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    let name =
-        plain.iter().fold(name.to_owned(), |name, (written, meant)| name.replace(written, meant));
-    let words: Vec<&str> = name.split_whitespace().collect();
-    Some(words.join(" "))
-        .filter(|name| !name.is_empty() && name.len() <= 200 && !name.contains(['$', '<', '>']))
+    let (group, artifact) = place.strip_suffix(file)?.strip_suffix('/')?.split_once('/')?;
+    (is_word(group) && is_word(artifact)).then_some((group, artifact))
 }
 
 /// What a package is called whose archive is called so, and states no group.
 pub fn guess(path: &str) -> &str {
-    split_version(stem(path)).0
+    places::split(places::stem(path), &[]).0
 }
 
-/// The archive's name without directories and suffix.
-fn stem(name: &str) -> &str {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
-}
-
-/// In a Maven repository the directories are group, artifact and version.
+/// Group and artifact joined by a colon, and the version, for an archive in a repository.
 pub fn from_repository(name: &str) -> Option<(String, String)> {
-    let (_, inside) =
-        ["maven-repo/", ".m2/repository/"].iter().find_map(|root| name.split_once(root))?;
-    let parts: Vec<&str> = inside.split('/').collect();
-    match &parts[..] {
-        [group @ .., artifact, version, file]
-            if !group.is_empty() && stem(file) == format!("{artifact}-{version}") =>
-        {
-            Some((format!("{}:{artifact}", group.join(".")), (*version).to_owned()))
-        }
-        _ => None,
+    let (group, artifact, version) = places::coordinates(name)?;
+    Some((format!("{group}:{artifact}"), version))
+}
+
+/// Of the coordinates in an archive, those of the archive itself.
+fn main(name: &str, told: &Told) -> Option<Coordinates> {
+    let stem = places::stem(name);
+    let (named, versioned) = places::split(stem, &told.manifest.versions());
+    let exact = |(_, artifact, _): &&Coordinates| artifact == named;
+    if let Some(exact) = told.coordinates.iter().find(exact) {
+        return Some(exact.clone());
     }
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 256
-        && !text.contains(|letter: char| letter.is_whitespace() || "${}:/".contains(letter))
-}
-
-fn from_properties(text: &[u8]) -> Option<Coordinates> {
-    let text = String::from_utf8_lossy(text);
-    let value = |key: &str| {
-        let mut pairs = text.lines().filter_map(|line| line.split_once(['=', ':']));
-        pairs
-            .find(|(name, _)| name.trim() == key)
-            .map(|(_, value)| value.trim().to_owned())
-            .filter(|value| is_word(value))
-    };
-    Some((value("groupId")?, value("artifactId")?, value("version")?))
-}
-
-/// The attributes before the first empty line; a line that starts with a blank continues the one
-/// before.
-fn main_attributes(text: &[u8]) -> BTreeMap<String, String> {
-    let text = String::from_utf8_lossy(text);
-    let mut attributes: Vec<(String, String)> = Vec::new();
-    for line in text.lines().take_while(|line| !line.is_empty()) {
-        match (line.strip_prefix(' '), attributes.last_mut()) {
-            (Some(more), Some((_, value))) => value.push_str(more),
-            (Some(_), None) => {}
-            (None, _) => attributes.extend(
-                line.split_once(':')
-                    .map(|(name, value)| (name.to_owned(), value.trim().to_owned())),
-            ),
+    // Of what is shaded in, the version is another than the archive's own, unless the file was
+    // given a name of somebody's choice.
+    let single = match &told.coordinates[..] {
+        [(_, _, version)] => {
+            let fits = |versioned: &str| {
+                versioned.starts_with(version.as_str()) || version.starts_with(versioned)
+            };
+            let is_known =
+                || group::group(named, versioned, &told.manifest, &told.packages).is_some();
+            agrees(version, &told.manifest) && (versioned.is_none_or(fits) || !is_known())
         }
-    }
-    attributes.into_iter().collect()
+        _ => false,
+    };
+    let is_main = |artifact: &str| {
+        single
+            || stem == artifact
+            || stem.strip_prefix(artifact).is_some_and(|rest| rest.starts_with('-'))
+    };
+    // With `a` and `a-b` inside `a-b-1.jar`, the longer name is the archive's own.
+    let named = told.coordinates.iter().filter(|(_, artifact, _)| is_main(artifact));
+    named.max_by_key(|(_, artifact, _)| artifact.len()).cloned()
 }
 
-/// Without Maven's own files: the name from the file or the manifest, a group only where the
-/// manifest states one.
-fn from_manifest(stem: &str, manifest: &BTreeMap<String, String>) -> Option<(String, String)> {
-    let value = |key: &str| {
-        manifest
-            .get(key)
-            .map(|value| value.split(';').next().unwrap_or_default().trim())
-            .filter(|value| is_word(value))
-    };
-    let (named, versioned) = split_version(stem);
-    let version = versioned.or_else(|| {
-        ["Implementation-Version", "Plugin-Version", "Bundle-Version", "Specification-Version"]
-            .iter()
-            .find_map(|key| value(key))
-    })?;
-    let name = value("Short-Name").unwrap_or(named);
-    let told = || group_of_symbol(value("Bundle-SymbolicName")?, name);
-    let of_module = || group_without_last(value("Automatic-Module-Name")?, name);
-    let group =
-        value(GROUP).or_else(told).or_else(|| value("Implementation-Vendor-Id")).or_else(of_module);
+/// `12.6.1.jre11` where the build wrote `12.6.1` and the file's name goes on.
+fn whole_version(name: &str, artifact: &str, version: &str) -> String {
+    let stem = places::stem(name);
+    let versioned = stem.strip_prefix(artifact).and_then(|rest| rest.strip_prefix('-'));
+    let longer = versioned.filter(|versioned| {
+        versioned.strip_prefix(version).is_some_and(|rest| {
+            rest.strip_prefix('.').is_some_and(|rest| rest.starts_with("jre"))
+        })
+    });
+    longer.unwrap_or(version).to_owned()
+}
+
+/// Without Maven's own files: artifact and version from the file's name and the manifest.
+fn from_manifest(stem: &str, told: &Told) -> Option<(String, String)> {
+    let stated = told.manifest.versions();
+    let (named, versioned) = places::split(stem, &stated);
+    let version = versioned
+        .or_else(|| stated.first().copied())
+        .or_else(|| told.manifest.word("specification-version"))?;
+    let name = told.manifest.word("short-name").unwrap_or(named);
+    if !is_word(name) {
+        return None;
+    }
     // Eclipse names files by symbolic name, in which the group is not marked.
-    is_word(name).then(|| {
-        (group.map_or(name.to_owned(), |group| format!("{group}:{name}")), version.to_owned())
-    })
-}
-
-/// The group in a symbolic name, which OSGi's tools make of group and artifact in one of these
-/// ways. Of Apache Commons, old parts and new ones have like names and unlike groups, so none of
-/// theirs is guessed.
-fn group_of_symbol<'a>(symbol: &'a str, artifact: &str) -> Option<&'a str> {
-    let joined = symbol.strip_suffix(artifact).and_then(|start| start.strip_suffix('.'));
-    // `com.opencsv` is no artifact of a group `com`.
-    let joined = joined.map(|group| if group.contains('.') { group } else { symbol });
-    let joined =
-        joined.filter(|group| *group != COMMONS).or_else(|| group_without_last(symbol, artifact));
-    // Kotlin's part for Java machines of `com.squareup.okio` is `okio-jvm`, and of
-    // `com.squareup.okhttp3` it is `okhttp-jvm`.
-    let of_kotlin = || {
-        let last =
-            symbol.rsplit_once('.')?.1.trim_end_matches(|letter: char| letter.is_ascii_digit());
-        artifact.strip_suffix("-jvm").filter(|name| *name == last).map(|_| symbol)
-    };
-    joined.or_else(of_kotlin)
-}
-
-/// The group where what the artifact has in common with its end is written once: `maven-core` of
-/// `org.apache.maven` is `org.apache.maven.core`.
-fn group_without_last<'a>(symbol: &'a str, artifact: &str) -> Option<&'a str> {
-    let dotted = artifact.replace(['-', '_'], ".");
-    let plain = symbol.replace(['-', '_'], ".");
-    let groups = symbol
-        .match_indices('.')
-        .filter_map(|(at, _)| symbol.get(..at))
-        .filter(|group| group.contains('.') && *group != COMMONS);
-    let is_written_once = |group: &&str| {
-        let last = group.rsplit('.').next().unwrap_or_default();
-        let rest = plain.get(group.len()..).unwrap_or_default();
-        dotted.strip_prefix(last) == Some(rest)
-    };
-    // Names of modules need not start with a domain; groups do.
-    groups
-        .rev()
-        .find(is_written_once)
-        .filter(|group| group.find('.').is_some_and(|length| (2..=4).contains(&length)))
+    let group = group::group(name, Some(version), &told.manifest, &told.packages);
+    let name = group.map_or(name.to_owned(), |group| format!("{group}:{name}"));
+    Some((name, version.to_owned()))
 }
 
 /// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File
 /// names have other numbers in them as well.
-fn agrees(version: &str, manifest: &BTreeMap<String, String>) -> bool {
-    let keys = ["Implementation-Version", "Plugin-Version", "Bundle-Version"];
-    let stated: Vec<&str> =
-        keys.iter().filter_map(|key| manifest.get(*key)).map(|value| value.trim()).collect();
+fn agrees(version: &str, manifest: &Manifest) -> bool {
+    let stated = manifest.versions();
     stated.is_empty()
         || stated.iter().any(|stated| stated.starts_with(version) || version.starts_with(stated))
-}
-
-/// `guava-31.1-jre` or, as Eclipse writes it, `org.eclipse.osgi_3.18.0`.
-fn split_version(stem: &str) -> (&str, Option<&str>) {
-    let starts = |at: &usize| stem[at + 1..].starts_with(|letter: char| letter.is_ascii_digit());
-    let split = stem.match_indices(['-', '_']).map(|(at, _)| at).find(starts);
-    split.map_or((stem, None), |at| (&stem[..at], Some(&stem[at + 1..])))
 }
 
 /// Often an address instead of a name.

@@ -61,12 +61,13 @@ fn coordinates_manifest_and_file_name_tell_in_this_order() {
     let both =
         ["pkg:maven/tool@7", "pkg:maven/com.google.guava/guava@31.1-jre", "pkg:maven/org.x/app@1"];
     check("tool.jar", &[shaded, parent, unrelated], &both);
-    check("jsr305-3.0.2.jar", &[], &["pkg:maven/jsr305@3.0.2"]);
+    check("own-3.0.2.jar", &[], &["pkg:maven/own@3.0.2"]);
+    check("jsr305-3.0.2.jar", &[], &["pkg:maven/com.google.code.findbugs/jsr305@3.0.2"]);
     let (shaded, version) = (properties("cglib", "cglib", "3.2.9"), "Bundle-Version: 4.2.3\n");
     check(
         "guice.jar",
         &[shaded, manifest(version)],
-        &["pkg:maven/guice@4.2.3", "pkg:maven/cglib/cglib@3.2.9"],
+        &["pkg:maven/com.google.inject/guice@4.2.3", "pkg:maven/cglib/cglib@3.2.9"],
     );
     let own = properties("org.apache.maven", "maven-core", "3.8");
     check(
@@ -87,7 +88,7 @@ fn coordinates_manifest_and_file_name_tell_in_this_order() {
         &[manifest("Group-Id: org.jenkins-ci.plugins\nShort-Name: git\nPlugin-Version: 5.2.1\n")],
         &["pkg:maven/org.jenkins-ci.plugins/git@5.2.1"],
     );
-    check("org.eclipse.osgi_3.18.0.v2022.jar", &[], &["pkg:maven/org.eclipse.osgi@3.18.0.v2022"]);
+    check("org.eclipse.osgi_3.18.0.v2022.jar", &[], &["pkg:maven/org.eclipse.platform/org.eclipse.osgi@3.18.0.v2022"]);
     let project = ("META-INF/maven/com.example/lib-a/pom.xml".to_owned(), b"<project/>".to_vec());
     check("lib-a-2.0.jar", &[project], &["pkg:maven/com.example/lib-a@2.0"]);
     check(
@@ -116,7 +117,8 @@ fn symbolic_names_tell_groups_as_far_as_they_can() {
         "",
         "com.fasterxml.jackson.core/jackson-core",
     );
-    check("freemarker", "org.freemarker.freemarker", "freemarker", "org.freemarker/freemarker");
+    // Of one word, which is the artifact's name and the end of the group, nothing is certain.
+    check("own", "org.fusesource.own", "", "own");
     check("jsoup", "org.jsoup", "org.jsoup", "org.jsoup/jsoup");
     check("maven-core", "org.apache.maven.core", "", "org.apache.maven/maven-core");
     check(
@@ -129,10 +131,13 @@ fn symbolic_names_tell_groups_as_far_as_they_can() {
     check("okio-jvm", "com.squareup.okio", "okio", "com.squareup.okio/okio-jvm");
     check("allure-model", "", "io.qameta.allure.model", "io.qameta.allure/allure-model");
     // What would be guessed is wrong.
-    check("commons-io", "org.apache.commons.commons-io", "org.apache.commons.io", "commons-io");
+    check("commons-xy", "org.apache.commons.commons-xy", "org.apache.commons.xy", "commons-xy");
     check("converter-jackson", "", "retrofit2.converter.jackson", "converter-jackson");
     check("guice-no-aop", "com.google.inject", "com.google.guice", "guice-no-aop");
-    check("log4j-over-slf4j", "", "org.apache.log4j", "log4j-over-slf4j");
+    check("over-slf4j", "", "org.apache.log4j", "over-slf4j");
+    // What is known is told in spite of it.
+    check("log4j-over-slf4j", "", "org.apache.log4j", "org.slf4j/log4j-over-slf4j");
+    check("commons-io", "org.apache.commons.commons-io", "org.apache.commons.io", "commons-io/commons-io");
     check("é", "é", ".é-é..", "%C3%A9");
 }
 

@@ -11,6 +11,9 @@ mod bdb;
 mod header;
 mod ndb;
 mod sqlite;
+mod wal;
+
+pub(super) use wal::with_journal;
 
 const DIRECTORIES: [&str; 3] = ["var/lib/rpm", "usr/share/rpm", "usr/lib/sysimage/rpm"];
 const MANIFEST: &str = "var/lib/rpmmanifest/container-manifest-2";
@@ -27,12 +30,10 @@ pub(super) fn is_database(path: &str) -> bool {
 }
 
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    if path.ends_with(JOURNAL) {
+    if let Some(database) = path.strip_suffix("-wal").filter(|_| path.ends_with(JOURNAL)) {
         // An rpm that ended properly has moved it all into the database.
-        let sentence = || {
-            Facts::warning(format!("`{path}` holds changes to the rpm database that were not read"))
-        };
-        return Ok(if bytes.is_empty() { Facts::default() } else { sentence() });
+        let journal_of = wal::has_changes(bytes).then(|| database.to_owned());
+        return Ok(Facts { journal_of, ..Facts::default() });
     }
     let mut facts = Facts::default();
     if ends_with_path(path, MANIFEST) {

@@ -198,8 +198,24 @@ fn damage_is_told_or_refused() {
         read(path, &ndb(&[dbus(), vec![]])).unwrap().warnings,
         ["entry 2 of `var/lib/rpm/Packages.db` is not listed: its header is damaged"]
     );
-    assert_eq!(read("var/lib/rpm/rpmdb.sqlite-wal", b"x").unwrap().warnings.len(), 1);
-    assert_eq!(read("var/lib/rpm/rpmdb.sqlite-wal", b""), Ok(Facts::default()));
+    for nothing in [&b"x"[..], b""] {
+        assert_eq!(read("var/lib/rpm/rpmdb.sqlite-wal", nothing), Ok(Facts::default()));
+    }
+}
+
+/// SQLite itself wrote the log to the database: `pkg2` was removed and `pkg8` became 9.0.
+#[test]
+fn a_journal_changes_what_the_database_lists() {
+    const JOURNAL: &[u8] = include_bytes!("../../../../tests/fixtures/sbom/rpmdb.sqlite-wal");
+    let journal = read("var/lib/rpm/rpmdb.sqlite-wal", JOURNAL).unwrap();
+    assert_eq!(journal.journal_of.as_deref(), Some("var/lib/rpm/rpmdb.sqlite"));
+    let joined = with_journal(SQLITE.to_vec(), JOURNAL).unwrap();
+    let before = purls("var/lib/rpm/rpmdb.sqlite", SQLITE);
+    let after = purls("var/lib/rpm/rpmdb.sqlite", &joined);
+    let gone: Vec<&String> = before.iter().filter(|purl| !after.contains(purl)).collect();
+    let come: Vec<&String> = after.iter().filter(|purl| !before.contains(purl)).collect();
+    assert!(matches!(&gone[..], [a, b] if a.contains("/pkg2@2.0") && b.contains("/pkg8@8.0")), "{gone:?}");
+    assert!(matches!(&come[..], [a] if a.contains("/pkg8@9.0")), "{come:?}");
 }
 
 /// The file with some bytes changed and its end cut off.
