@@ -6,8 +6,8 @@ use std::io::{self, Read as _, SeekFrom};
 use std::sync::Arc;
 
 use super::SbomError;
-use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants, owned};
 use super::exclude::Exclude;
+use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants, owned};
 use super::source::{Contents, File, Links, NotKept, Pair, Visitor};
 
 /// No executable that carries package data is smaller.
@@ -64,7 +64,9 @@ impl Visitor for Collected {
 
     fn journals(&self) -> Vec<(String, String)> {
         let journals = self.facts.iter();
-        journals.filter_map(|(path, facts)| Some((path.clone(), facts.journal_of.clone()?))).collect()
+        journals
+            .filter_map(|(path, facts)| Some((path.clone(), facts.journal_of.clone()?)))
+            .collect()
     }
 
     fn database(&mut self, path: &str, pair: Pair) -> Result<(), SbomError> {
@@ -134,8 +136,8 @@ fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, 
             ))),
         };
     }
-    let facts = read(file.path, &bytes)
-        .or_else(|malformed| refused_or_told(file.path, malformed.0));
+    let facts =
+        read(file.path, &bytes).or_else(|malformed| refused_or_told(file.path, malformed.0));
     facts.map(|mut facts| {
         if files {
             owned::add(file.path, &bytes, &mut facts);

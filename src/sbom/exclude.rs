@@ -23,7 +23,8 @@ impl Exclude {
         if patterns.is_empty() {
             return Ok(Self::default());
         }
-        let parts = patterns.iter().map(|pattern| written(pattern)).collect::<Result<Vec<_>, _>>()?;
+        let parts =
+            patterns.iter().map(|pattern| written(pattern)).collect::<Result<Vec<_>, _>>()?;
         let all = format!("^(?:{})(?:/|$)", parts.join("|"));
         let compiled = Regex::new(&all).map_err(|_| BadPattern(patterns.join(" ")))?;
         Ok(Self { patterns, compiled: Some(compiled) })

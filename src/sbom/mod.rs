@@ -5,6 +5,8 @@
 //! [`matchers`] that want it, [`catalog`] joins what they found, [`spdx`] writes it down and
 //! [`scanner`] does all of it for BuildKit.
 
+#[cfg(test)]
+mod cases;
 pub mod catalog;
 pub mod collect;
 pub mod cyclonedx;

@@ -32,9 +32,10 @@ fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> 
     (!namespace.is_empty()).then(|| match (ecosystem, namespace) {
         // What advisories and other tools call it: the vendor, where os-release names a product.
         (Ecosystem::Rpm, "rhel") => "redhat".to_owned(),
-        (Ecosystem::Rpm, "sles" | "sled" | "sle_micro" | "sle-micro" | "sle_hpc" | "sles_sap" | "sl-micro") => {
-            "suse".to_owned()
-        }
+        (
+            Ecosystem::Rpm,
+            "sles" | "sled" | "sle_micro" | "sle-micro" | "sle_hpc" | "sles_sap" | "sl-micro",
+        ) => "suse".to_owned(),
         (Ecosystem::Rpm, id) if id.starts_with("opensuse") => "opensuse".to_owned(),
         (_, namespace) => namespace.to_lowercase(),
     })
@@ -234,7 +235,12 @@ mod tests {
         check(Ecosystem::Composer, "Psr/Log", "x", "pkg:composer/psr/log");
         check(Ecosystem::Pypi, "Django_X", "x", "pkg:pypi/django-x");
         check(Ecosystem::Npm, "@Angular/Animation", "x", "pkg:npm/%40Angular/Animation");
-        check(Ecosystem::Golang, "github.com/Masterminds/semver/v3", "x", "pkg:golang/github.com/Masterminds/semver/v3");
+        check(
+            Ecosystem::Golang,
+            "github.com/Masterminds/semver/v3",
+            "x",
+            "pkg:golang/github.com/Masterminds/semver/v3",
+        );
         check(Ecosystem::Nuget, "Newtonsoft.Json", "x", "pkg:nuget/Newtonsoft.Json");
         check(Ecosystem::Gem, "RedCloth", "x", "pkg:gem/RedCloth");
         check(Ecosystem::Cargo, "Inflector", "x", "pkg:cargo/Inflector");

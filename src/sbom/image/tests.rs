@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::sbom::exclude::Exclude;
 use super::*;
+use crate::sbom::exclude::Exclude;
 use crate::sbom::layers::{Reading, Unwatched, collect};
 
 fn sum(bytes: &[u8]) -> String {

@@ -10,8 +10,8 @@ use crate::sbom::SbomError;
 use crate::sbom::collect::{Collected, are_read_alike, matching_path};
 use crate::sbom::matchers::DIRECTORIES;
 use crate::sbom::package::Package;
-use crate::sbom::source::{Links, Pair, Visitor as _};
 use crate::sbom::source::rootfs::NOT_FILES;
+use crate::sbom::source::{Links, Pair, Visitor as _};
 
 /// Reads a layer of the stack, by its place, once more.
 pub(super) type Again<'a> = dyn FnMut(usize, &Context) -> Result<Layer, SbomError> + 'a;

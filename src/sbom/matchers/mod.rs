@@ -320,8 +320,7 @@ pub fn is_own(path: &str) -> bool {
     const OTHERS: [&str; 5] =
         ["usr/lib/dpkg", "lib/dpkg", "usr/share/rpm", "var/lib/rpmmanifest", "etc"];
     let directory = parent(path).trim_end_matches('/');
-    DIRECTORIES.iter().chain(&OTHERS).any(|own| *own == directory)
-        || os_release::is_release(path)
+    DIRECTORIES.iter().chain(&OTHERS).any(|own| *own == directory) || os_release::is_release(path)
 }
 
 /// A database with the changes in its journal; an error says why they cannot be put together.

@@ -54,8 +54,10 @@ impl Source for Rootfs {
         self.visit_links(&links, visitor)?;
         self.visit_directories(&links, visitor)?;
         for (journal, database) in visitor.journals() {
-            let pair =
-                Pair { database: self.whole(&links, &database)?, journal: self.whole(&links, &journal)? };
+            let pair = Pair {
+                database: self.whole(&links, &database)?,
+                journal: self.whole(&links, &journal)?,
+            };
             visitor.database(&database, pair)?;
         }
         Ok(())

@@ -200,9 +200,8 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
         code: exit::BAD_INPUT,
         message: format!("no sbom was written: {error}"),
     })?;
-    let kept = |folder| {
-        Cache::new(folder).with_files(arguments.files == Files::Owned).without(&exclude)
-    };
+    let kept =
+        |folder| Cache::new(folder).with_files(arguments.files == Files::Owned).without(&exclude);
     let how = How {
         platform: arguments.platform.clone(),
         cache: arguments.cache.clone().map(kept),

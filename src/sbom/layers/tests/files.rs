@@ -95,7 +95,10 @@ fn packages_own_what_their_lists_name_and_what_is_there() {
     ];
     let root = unpacked(&image).unwrap();
     let catalog = without_layers(layered_with(&image, true).unwrap());
-    assert_eq!(catalog, Catalog::with(&Rootfs::new(root.path()), true, Exclude::default()).unwrap());
+    assert_eq!(
+        catalog,
+        Catalog::with(&Rootfs::new(root.path()), true, Exclude::default()).unwrap()
+    );
     let owned = |name: &str| -> Vec<&str> {
         let listed = catalog.packages.iter().find(|listed| listed.package.name == name).unwrap();
         listed.files.iter().map(String::as_str).collect()
@@ -171,7 +174,10 @@ fn hard_links_of_another_layer_into_and_out_of_mount_points_are_as_the_root_file
     for (image, expected) in [(inward, "opt/state/real"), (outward, "app/real")] {
         let root = unpacked(&image).unwrap();
         let catalog = without_layers(layered_with(&image, true).unwrap());
-        assert_eq!(catalog, Catalog::with(&Rootfs::new(root.path()), true, Exclude::default()).unwrap());
+        assert_eq!(
+            catalog,
+            Catalog::with(&Rootfs::new(root.path()), true, Exclude::default()).unwrap()
+        );
         assert_eq!(
             catalog.files.keys().collect::<Vec<_>>(),
             if expected < "lib" {

@@ -47,7 +47,8 @@ impl Packages {
 
     fn below(&self, directory: &str) -> usize {
         let is_below = |path: &str| {
-            path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            path.strip_prefix(directory)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         self.counts.iter().filter(|(path, _)| is_below(path)).map(|(_, count)| count).sum()
     }
@@ -66,7 +67,9 @@ impl Packages {
             for (path, count) in &self.counts {
                 let inside = match root.is_empty() {
                     true => Some(path.as_str()),
-                    false => path.strip_prefix(root.as_str()).and_then(|rest| rest.strip_prefix('/')),
+                    false => {
+                        path.strip_prefix(root.as_str()).and_then(|rest| rest.strip_prefix('/'))
+                    }
                 };
                 if let Some(part) = inside.and_then(|inside| inside.split('/').next()) {
                     *next.entry(part).or_default() += count;
@@ -118,9 +121,27 @@ struct Fact {
 
 /// Words that anybody may call an artifact: these need classes that bear them out.
 const PLAIN: [&str; 21] = [
-    "activation", "adapter-*", "annotations", "cache-api", "config", "connect-*",
-    "context-propagation", "converter-*", "druid", "exposed-*", "java-driver-*", "js", "json", "mail",
-    "metrics-*", "play*_*", "platform", "remoting", "serializer", "transport", "wire-*",
+    "activation",
+    "adapter-*",
+    "annotations",
+    "cache-api",
+    "config",
+    "connect-*",
+    "context-propagation",
+    "converter-*",
+    "druid",
+    "exposed-*",
+    "java-driver-*",
+    "js",
+    "json",
+    "mail",
+    "metrics-*",
+    "play*_*",
+    "platform",
+    "remoting",
+    "serializer",
+    "transport",
+    "wire-*",
 ];
 
 fn facts() -> &'static [Fact] {
@@ -198,9 +219,22 @@ fn is_from(version: Option<&str>, limit: &str) -> bool {
 
 /// Groups of many projects with names of their own, and domains: no artifact is of one by itself.
 const BARE: [&str; 16] = [
-    "com.github", "com.google", "com.oracle", "com.sun", "io.github", "net.java",
-    "net.sourceforge", "org.apache", "org.apache.commons", "org.codehaus", "org.eclipse",
-    "org.glassfish", "org.jboss", "org.objectweb", "org.sonatype", "org.netbeans",
+    "com.github",
+    "com.google",
+    "com.oracle",
+    "com.sun",
+    "io.github",
+    "net.java",
+    "net.sourceforge",
+    "org.apache",
+    "org.apache.commons",
+    "org.codehaus",
+    "org.eclipse",
+    "org.glassfish",
+    "org.jboss",
+    "org.objectweb",
+    "org.sonatype",
+    "org.netbeans",
 ];
 
 fn is_group(group: &str) -> bool {
@@ -227,9 +261,8 @@ fn of_names(artifact: &str, manifest: &Manifest, packages: &Packages) -> Option<
         name.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     // Old Maven writes the group there; others, the vendor's domain.
-    let by_vendor = vendor.filter(|group| {
-        symbol.is_some_and(|symbol| within(group, symbol)) || within(group, &root)
-    });
+    let by_vendor = vendor
+        .filter(|group| symbol.is_some_and(|symbol| within(group, symbol)) || within(group, &root));
     if packages.is_application {
         return by_vendor.map(str::to_owned);
     }
@@ -246,7 +279,10 @@ fn of_names(artifact: &str, manifest: &Manifest, packages: &Packages) -> Option<
 /// The name without the version of Scala that it is for.
 fn without_scala(artifact: &str) -> &str {
     let is_scala = |version: &str| version == "3" || version.starts_with("2.");
-    artifact.rsplit_once('_').filter(|(_, version)| is_scala(version)).map_or(artifact, |(name, _)| name)
+    artifact
+        .rsplit_once('_')
+        .filter(|(_, version)| is_scala(version))
+        .map_or(artifact, |(name, _)| name)
 }
 
 /// The group in a symbolic name, which OSGi's tools make of group and artifact in one of these
@@ -336,7 +372,12 @@ mod tests {
             let members: Vec<&str> = Some(member).filter(|it| !it.is_empty()).into_iter().collect();
             assert_eq!(told(artifact, version, "", &members).as_deref(), expected, "{artifact}");
         };
-        check("spring-core", "5.3.18", "org/springframework/core/A.class", Some("org.springframework"));
+        check(
+            "spring-core",
+            "5.3.18",
+            "org/springframework/core/A.class",
+            Some("org.springframework"),
+        );
         check("spring-core", "5.3.18", "", Some("org.springframework"));
         check("spring-core", "1", "com/example/A.class", None);
         check("spring-boot-starter-web", "3.2.4", "", Some("org.springframework.boot"));

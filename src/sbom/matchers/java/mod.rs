@@ -199,7 +199,10 @@ impl Walk<'_> {
                 version: Some(version),
                 is_guess,
                 supplier: stated.or(told.vendor.as_deref()).and_then(Supplier::organization),
-                licence: told.manifest.get("bundle-license").map_or(Licence::Unknown, bundle_licence),
+                licence: told
+                    .manifest
+                    .get("bundle-license")
+                    .map_or(Licence::Unknown, bundle_licence),
                 ..Package::named(Ecosystem::Maven, name)
             };
             package.add_checksum(Algorithm::Sha1, told.checksum.as_deref());
@@ -240,9 +243,9 @@ fn checksum(contents: &mut dyn Contents) -> io::Result<Option<String>> {
 /// Group and artifact of `META-INF/maven/group/artifact/FILE`, by its place alone; an application
 /// has its own beside its classes.
 fn of_maven<'a>(member: &'a str, file: &str) -> Option<(&'a str, &'a str)> {
-    let place = ["", "WEB-INF/classes/", "BOOT-INF/classes/"].iter().find_map(|above| {
-        member.strip_prefix(above)?.strip_prefix("META-INF/maven/")
-    })?;
+    let place = ["", "WEB-INF/classes/", "BOOT-INF/classes/"]
+        .iter()
+        .find_map(|above| member.strip_prefix(above)?.strip_prefix("META-INF/maven/"))?;
     let (group, artifact) = place.strip_suffix(file)?.strip_suffix('/')?.split_once('/')?;
     (is_word(group) && is_word(artifact)).then_some((group, artifact))
 }
@@ -294,9 +297,9 @@ fn whole_version(name: &str, artifact: &str, version: &str) -> String {
     let stem = places::stem(name);
     let versioned = stem.strip_prefix(artifact).and_then(|rest| rest.strip_prefix('-'));
     let longer = versioned.filter(|versioned| {
-        versioned.strip_prefix(version).is_some_and(|rest| {
-            rest.strip_prefix('.').is_some_and(|rest| rest.starts_with("jre"))
-        })
+        versioned
+            .strip_prefix(version)
+            .is_some_and(|rest| rest.strip_prefix('.').is_some_and(|rest| rest.starts_with("jre")))
     });
     longer.unwrap_or(version).to_owned()
 }

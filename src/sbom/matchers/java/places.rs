@@ -18,20 +18,66 @@ const ROOTS: [&str; 9] = [
 /// What the first part of a group is as a rule: groups are domains backwards.
 const DOMAINS: [&str; 40] = [
     "ai", "app", "at", "be", "biz", "ca", "cc", "ch", "cn", "co", "com", "cz", "de", "dev", "dk",
-    "edu", "es", "eu", "fi", "fr", "gov", "info", "io", "it", "jakarta", "javax", "jp", "me", "net",
-    "nl", "no", "nu", "org", "pl", "ru", "se", "software", "tech", "uk", "us",
+    "edu", "es", "eu", "fi", "fr", "gov", "info", "io", "it", "jakarta", "javax", "jp", "me",
+    "net", "nl", "no", "nu", "org", "pl", "ru", "se", "software", "tech", "uk", "us",
 ];
 /// What a file's name has behind its version, where it is one of several archives of an artifact.
 const CLASSIFIERS: [&str; 25] = [
-    "all", "bundle", "exec", "fat", "jakarta", "jar", "javadoc", "linux", "macos", "macosx",
-    "jdk13", "jdk14", "jdk15", "nodeps", "osx", "shaded", "shadow", "sources", "standalone", "test", "tests", "uber",
-    "win32", "win64", "windows",
+    "all",
+    "bundle",
+    "exec",
+    "fat",
+    "jakarta",
+    "jar",
+    "javadoc",
+    "linux",
+    "macos",
+    "macosx",
+    "jdk13",
+    "jdk14",
+    "jdk15",
+    "nodeps",
+    "osx",
+    "shaded",
+    "shadow",
+    "sources",
+    "standalone",
+    "test",
+    "tests",
+    "uber",
+    "win32",
+    "win64",
+    "windows",
 ];
 /// Words that are part of a version.
 const QUALIFIERS: [&str; 27] = [
-    "alpha", "android", "atlassian", "b", "beta", "build", "cr", "dev", "ea", "final", "ga",
-    "incubating", "jdk", "jre", "m", "milestone", "p", "patch", "pre", "preview", "r", "rc",
-    "redhat", "release", "snapshot", "sp", "v",
+    "alpha",
+    "android",
+    "atlassian",
+    "b",
+    "beta",
+    "build",
+    "cr",
+    "dev",
+    "ea",
+    "final",
+    "ga",
+    "incubating",
+    "jdk",
+    "jre",
+    "m",
+    "milestone",
+    "p",
+    "patch",
+    "pre",
+    "preview",
+    "r",
+    "rc",
+    "redhat",
+    "release",
+    "snapshot",
+    "sp",
+    "v",
 ];
 
 /// The archive's name without directories and suffix.
@@ -124,9 +170,9 @@ fn maven(path: &str) -> Option<Coordinates> {
 /// The versions that the manifest states tell where the one ends and the other begins.
 pub(super) fn split<'a>(stem: &'a str, stated: &[&str]) -> (&'a str, Option<&'a str>) {
     let by_manifest = stated.iter().find_map(|version| at_version(stem, version));
-    by_manifest.or_else(|| by_shape(stem)).map_or((stem, None), |(artifact, version)| {
-        (artifact, Some(without_classifier(version)))
-    })
+    by_manifest
+        .or_else(|| by_shape(stem))
+        .map_or((stem, None), |(artifact, version)| (artifact, Some(without_classifier(version))))
 }
 
 fn at_version<'a>(stem: &'a str, version: &str) -> Option<(&'a str, &'a str)> {
@@ -161,9 +207,7 @@ fn is_of_scala(separator: Option<&u8>, tail: &str) -> bool {
     let Some((scala, rest)) = tail.split_once('-') else { return false };
     let parts: Vec<&str> = scala.split('.').collect();
     let is_scala = matches!(&parts[..], ["3"] | ["2", _] | ["2", _, _]);
-    separator == Some(&b'_')
-        && is_scala
-        && rest.starts_with(|letter: char| letter.is_ascii_digit())
+    separator == Some(&b'_') && is_scala && rest.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
 /// `1.2-api-2.23.1`: after what looks like a version comes a word, and then a version.
@@ -177,8 +221,7 @@ fn names_go_on(tail: &str) -> bool {
 
 fn is_qualifier(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    let letters =
-        lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+    let letters = lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
     let is_commit = word.len() >= 7 && word.chars().all(|letter| letter.is_ascii_hexdigit());
     word.starts_with(|letter: char| letter.is_ascii_digit())
         || QUALIFIERS.contains(&letters)
@@ -227,19 +270,13 @@ mod tests {
             "root/.ivy2/cache/org.scala-lang/scala-library/jars/scala-library-2.13.12.jar",
             Some("org.scala-lang:scala-library:2.13.12"),
         );
-        check(
-            "root/.ivy2/local/com.x/y_2.13/0.1/jars/y_2.13.jar",
-            Some("com.x:y_2.13:0.1"),
-        );
+        check("root/.ivy2/local/com.x/y_2.13/0.1/jars/y_2.13.jar", Some("com.x:y_2.13:0.1"));
         check("app/repo/junit/junit/4.13.2/junit-4.13.2.jar", Some("junit:junit:4.13.2"));
         check(
             "m2/io/netty/netty-epoll/4.1.9.Final/netty-epoll-4.1.9.Final-linux-x86_64.jar",
             Some("io.netty:netty-epoll:4.1.9.Final"),
         );
-        check(
-            "x/.m2/repository/g/a/1-SNAPSHOT/a-1-20240101.010203-4.jar",
-            Some("g:a:1-SNAPSHOT"),
-        );
+        check("x/.m2/repository/g/a/1-SNAPSHOT/a-1-20240101.010203-4.jar", Some("g:a:1-SNAPSHOT"));
         check("app.war!/WEB-INF/lib/a-1.jar", None);
         check("usr/share/java/a-1.jar", None);
         check("opt/x/y/a/1/b-1.jar", None);
@@ -253,7 +290,12 @@ mod tests {
             assert_eq!(split(stem, stated), (artifact, version), "{stem}");
         };
         check("guava-31.1-jre", &[], "guava", Some("31.1-jre"));
-        check("org.eclipse.osgi_3.19.0.v20240213-1246", &[], "org.eclipse.osgi", Some("3.19.0.v20240213-1246"));
+        check(
+            "org.eclipse.osgi_3.19.0.v20240213-1246",
+            &[],
+            "org.eclipse.osgi",
+            Some("3.19.0.v20240213-1246"),
+        );
         check("akka-actor_2.13-2.6.20", &["2.6.20"], "akka-actor_2.13", Some("2.6.20"));
         check("kafka_2.13-3.7.0", &[], "kafka_2.13", Some("3.7.0"));
         check("scala3-library_3-3.4.1", &[], "scala3-library_3", Some("3.4.1"));
@@ -262,7 +304,12 @@ mod tests {
         check("geronimo-jms_1.1_spec-1.1.1", &[], "geronimo-jms_1.1_spec", Some("1.1.1"));
         check("bcprov-jdk15on-1.70", &[], "bcprov-jdk15on", Some("1.70"));
         check("mssql-jdbc-12.6.1.jre11", &["12.6.1"], "mssql-jdbc", Some("12.6.1.jre11"));
-        check("netty-epoll-4.1.9.Final-linux-x86_64", &["4.1.9.Final"], "netty-epoll", Some("4.1.9.Final"));
+        check(
+            "netty-epoll-4.1.9.Final-linux-x86_64",
+            &["4.1.9.Final"],
+            "netty-epoll",
+            Some("4.1.9.Final"),
+        );
         check("netty-epoll-4.1.9.Final-linux-x86_64", &[], "netty-epoll", Some("4.1.9.Final"));
         check("jansi-2.4.0-sources", &[], "jansi", Some("2.4.0"));
         check("a-1.0-beta-2", &[], "a", Some("1.0-beta-2"));

@@ -88,7 +88,11 @@ fn coordinates_manifest_and_file_name_tell_in_this_order() {
         &[manifest("Group-Id: org.jenkins-ci.plugins\nShort-Name: git\nPlugin-Version: 5.2.1\n")],
         &["pkg:maven/org.jenkins-ci.plugins/git@5.2.1"],
     );
-    check("org.eclipse.osgi_3.18.0.v2022.jar", &[], &["pkg:maven/org.eclipse.platform/org.eclipse.osgi@3.18.0.v2022"]);
+    check(
+        "org.eclipse.osgi_3.18.0.v2022.jar",
+        &[],
+        &["pkg:maven/org.eclipse.platform/org.eclipse.osgi@3.18.0.v2022"],
+    );
     let project = ("META-INF/maven/com.example/lib-a/pom.xml".to_owned(), b"<project/>".to_vec());
     check("lib-a-2.0.jar", &[project], &["pkg:maven/com.example/lib-a@2.0"]);
     check(
@@ -137,7 +141,12 @@ fn symbolic_names_tell_groups_as_far_as_they_can() {
     check("over-slf4j", "", "org.apache.log4j", "over-slf4j");
     // What is known is told in spite of it.
     check("log4j-over-slf4j", "", "org.apache.log4j", "org.slf4j/log4j-over-slf4j");
-    check("commons-io", "org.apache.commons.commons-io", "org.apache.commons.io", "commons-io/commons-io");
+    check(
+        "commons-io",
+        "org.apache.commons.commons-io",
+        "org.apache.commons.io",
+        "commons-io/commons-io",
+    );
     check("é", "é", ".é-é..", "%C3%A9");
 }
 

@@ -214,7 +214,10 @@ fn a_journal_changes_what_the_database_lists() {
     let after = purls("var/lib/rpm/rpmdb.sqlite", &joined);
     let gone: Vec<&String> = before.iter().filter(|purl| !after.contains(purl)).collect();
     let come: Vec<&String> = after.iter().filter(|purl| !before.contains(purl)).collect();
-    assert!(matches!(&gone[..], [a, b] if a.contains("/pkg2@2.0") && b.contains("/pkg8@8.0")), "{gone:?}");
+    assert!(
+        matches!(&gone[..], [a, b] if a.contains("/pkg2@2.0") && b.contains("/pkg8@8.0")),
+        "{gone:?}"
+    );
     assert!(matches!(&come[..], [a] if a.contains("/pkg8@9.0")), "{come:?}");
 }
 

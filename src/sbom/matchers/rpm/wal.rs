@@ -144,7 +144,11 @@ pub(super) mod tests {
         let (one, two, three) = ([1; 512], [2; 512], [3; 512]);
         let journal = log(&[(2, &one, 0), (3, &two, 3), (2, &three, 0)]);
         let joined = with_journal(database(&[9, 9]), &journal).unwrap();
-        assert_eq!((joined.len(), joined[512], joined[1024]), (1536, 1, 2), "the last is not committed");
+        assert_eq!(
+            (joined.len(), joined[512], joined[1024]),
+            (1536, 1, 2),
+            "the last is not committed"
+        );
         assert!(has_changes(&journal) && !has_changes(&log(&[(2, &one, 0)])));
     }
 
@@ -167,7 +171,8 @@ pub(super) mod tests {
         for end in [0, 3, 20, 31, 32] {
             assert!(!has_changes(&whole[..end]), "{end}");
         }
-        let other = with_journal([database(&[9]), vec![0; 3]].concat(), &log(&[(1, &[0; 1024], 1)]));
+        let other =
+            with_journal([database(&[9]), vec![0; 3]].concat(), &log(&[(1, &[0; 1024], 1)]));
         assert_eq!(other, Err(Malformed("its journal is of another database".into())));
         let huge = with_journal(database(&[9]), &log(&[(1, &one, u32::MAX)]));
         assert!(huge.is_err());

@@ -1,0 +1,128 @@
+//! The shared cases, each held to its right answer. They are read where they lie beside the
+//! checkout, and nothing here needs them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::catalog::Catalog;
+use super::licence::Licence;
+use super::source::rootfs::Rootfs;
+
+fn cases() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases/sbom");
+    folder.is_dir().then_some(folder)
+}
+
+/// For each case, what it holds.
+const RIGHT: &[(&str, &[&str])] = &[
+    (
+        "jar-dot-root",
+        &[
+            "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1",
+            "pkg:maven/org.x/y@1.0",
+            "pkg:maven/org.yaml/snakeyaml@1.26",
+        ],
+    ),
+    ("jar-non-ascii", &["pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1"]),
+    (
+        "jar-scala",
+        &[
+            "pkg:maven/com.typesafe.akka/akka-actor_2.13@2.6.20",
+            "pkg:maven/org.apache.kafka/kafka_2.13@3.7.0",
+        ],
+    ),
+    (
+        "jar-spring-no-group",
+        &[
+            "pkg:maven/com.example/demo@0.0.1-SNAPSHOT",
+            "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1",
+            "pkg:maven/org.springframework/spring-core@5.3.18",
+        ],
+    ),
+    (
+        "licences",
+        &[
+            "pkg:npm/l00@1.0.0",
+            "pkg:npm/l01@1.0.0",
+            "pkg:npm/l03@1.0.0",
+            "pkg:npm/l04@1.0.0",
+            "pkg:npm/l07@1.0.0",
+            "pkg:npm/l13@1.0.0",
+            "pkg:npm/l18@1.0.0",
+            "pkg:npm/x@1.0.0",
+        ],
+    ),
+    (
+        "rpm-case",
+        &[
+            "pkg:rpm/fedora/libX11@1.8.9-1.fc40?arch=x86_64&distro=fedora-40&upstream=libX11-1.8.9-1.fc40.src.rpm",
+            "pkg:rpm/fedora/perl-Exporter@5.78-3.fc40?arch=noarch&distro=fedora-40&upstream=perl-Exporter-5.78-3.fc40.src.rpm",
+        ],
+    ),
+    (
+        "rpm-leap",
+        &[
+            "pkg:rpm/opensuse/libX11@1.8.9-1.fc40?arch=x86_64&distro=opensuse-leap-15.6&upstream=libX11-1.8.9-1.fc40.src.rpm",
+            "pkg:rpm/opensuse/perl-Exporter@5.78-3.fc40?arch=noarch&distro=opensuse-leap-15.6&upstream=perl-Exporter-5.78-3.fc40.src.rpm",
+        ],
+    ),
+    (
+        "testdata-rpm",
+        &[
+            "pkg:deb/debian/deinst-inst@1.0-1?arch=amd64&distro=debian-12",
+            "pkg:deb/debian/half@1.0-1?arch=amd64&distro=debian-12",
+            "pkg:deb/debian/hold@1.0-1?arch=amd64&distro=debian-12",
+            "pkg:deb/debian/libc6@2.36-9%2Bdeb12u4?arch=amd64&distro=debian-12&upstream=glibc",
+            "pkg:deb/debian/libc6@2.36-9%2Bdeb12u4?arch=i386&distro=debian-12&upstream=glibc",
+            "pkg:deb/debian/ok@1.0-1?arch=amd64&distro=debian-12",
+            "pkg:deb/debian/trig@1.0-1?arch=amd64&distro=debian-12",
+            "pkg:deb/debian/unp@1.0-1?arch=amd64&distro=debian-12",
+        ],
+    ),
+];
+
+fn catalog(path: &Path) -> Catalog {
+    Catalog::of(&Rootfs::new(path)).unwrap()
+}
+
+#[test]
+fn every_case_has_its_right_answer() {
+    let Some(folder) = cases() else { return };
+    for &(case, expected) in RIGHT {
+        let found = catalog(&folder.join(case));
+        let purls: BTreeSet<&str> =
+            found.packages.iter().map(|listed| listed.purl.as_str()).collect();
+        assert_eq!(purls, expected.iter().copied().collect(), "{case}: {:?}", found.warnings);
+    }
+}
+
+#[test]
+fn licences_of_the_cases_are_expressions_that_validators_read() {
+    let Some(folder) = cases() else { return };
+    let found = catalog(&folder.join("licences"));
+    let told: Vec<(&str, &Licence)> = found
+        .packages
+        .iter()
+        .map(|listed| (listed.package.name.as_str(), &listed.package.licence))
+        .collect();
+    let is = |text: &str| Licence::Expression(text.to_owned());
+    let named = |text: &str| Licence::Named(text.to_owned());
+    let expected = [
+        ("l00", is("GPL-2.0-only")),
+        ("l01", is("LGPL-2.1-only")),
+        ("l03", is("GPL-3.0-or-later")),
+        ("l04", is("MIT")),
+        ("l07", is("Apache-2.0 OR MIT")),
+        ("l13", named("MIT+")),
+        ("l18", is("MIT OR Apache-2.0")),
+        ("x", named("NOASSERTION OR MIT")),
+    ];
+    assert_eq!(told, expected.iter().map(|(name, it)| (*name, it)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_broken_database_among_test_data_is_a_remark() {
+    let Some(folder) = cases() else { return };
+    let remarks = catalog(&folder.join("testdata-rpm")).warnings.join("\n");
+    assert!(remarks.contains("testdata/var/lib/rpm/Packages` is not listed"), "{remarks}");
+}
