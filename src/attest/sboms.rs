@@ -47,7 +47,7 @@ impl Sboms<'_> {
         match self {
             Self::Layers(how) => {
                 let done = progress::shown(report, &how.progress, work).await?;
-                let remarks = how.remarks.lock().map_or_else(PoisonError::into_inner, |it| it);
+                let remarks = how.remarks.lock().unwrap_or_else(PoisonError::into_inner);
                 remarks.iter().for_each(|remark| report.notice(remark));
                 Ok(done)
             }

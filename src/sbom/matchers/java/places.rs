@@ -162,7 +162,7 @@ fn maven(path: &str) -> Option<Coordinates> {
         let plain = parts.iter().all(|part| is_part(part) && !part.contains('.'));
         plain.then(|| parts.join("."))
     };
-    let of_root = ROOTS.iter().find_map(|root| group(under_root(&root)?));
+    let of_root = ROOTS.iter().find_map(|root| group(under_root(root)?));
     told(&of_root.or_else(|| group(&by_domain()?))?, artifact, version)
 }
 
