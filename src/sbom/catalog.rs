@@ -112,7 +112,12 @@ impl Catalog {
         }
         // What a package brought is listed as that package.
         found.retain(|(place, found)| {
-            found.package.ecosystem != Ecosystem::Generic || !owned.contains(&place.path)
+            let is_told_by_itself = match found.package.ecosystem {
+                Ecosystem::Generic => true,
+                Ecosystem::Nuget => found.package.is_guess,
+                _ => false,
+            };
+            !is_told_by_itself || !owned.contains(&place.path)
         });
         if release.is_none() {
             warnings.extend(assumed_distributions(&found));

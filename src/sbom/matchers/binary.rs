@@ -119,7 +119,7 @@ const CLASSES: &[Class] = &[
 
 /// Whether a package's ownership of this file matters here.
 pub(super) fn is_candidate(path: &str) -> bool {
-    is_program(path) || is_text(path)
+    is_program(path) || is_text(path) || path.ends_with(".dll")
 }
 
 pub(super) fn is_program(path: &str) -> bool {

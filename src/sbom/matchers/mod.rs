@@ -231,7 +231,7 @@ pub const MATCHERS: &[Matcher] = &[
     },
     Matcher {
         name: "dotnet",
-        looks_for: Some(".NET packages in **/*.deps.json"),
+        looks_for: Some(".NET packages in **/*.deps.json, beside programs and inside them"),
         wants: Wants::Path {
             matches: dotnet::is_manifest,
             cap: 16 * MIB,
@@ -250,6 +250,16 @@ pub const MATCHERS: &[Matcher] = &[
             "Rust crates in the .dep-v0 section of executables built with cargo-auditable",
         ),
         wants: Wants::Magic { matches: golang::is_executable, read: cargo::read },
+    },
+    Matcher {
+        name: "dotnet-bundle",
+        looks_for: None,
+        wants: Wants::Magic { matches: dotnet::is_executable, read: dotnet::read_bundle },
+    },
+    Matcher {
+        name: "dotnet-assembly",
+        looks_for: Some(".NET assemblies that no *.deps.json names, by their version resources"),
+        wants: Wants::Magic { matches: dotnet::is_assembly, read: dotnet::read_assembly },
     },
     Matcher {
         name: "binary",

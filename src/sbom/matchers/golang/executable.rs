@@ -55,6 +55,19 @@ pub(super) fn build_info(contents: &mut dyn Contents) -> io::Result<Search> {
     scan(contents, &layout)
 }
 
+/// Whether it is a program that UPX packed, by the mark behind the headers that UPX writes.
+pub(super) fn is_packed(contents: &mut dyn Contents) -> io::Result<bool> {
+    const MARK: &[u8] = b"UPX!";
+    let mut start = Vec::new();
+    contents.seek(SeekFrom::Start(0))?;
+    contents.take(4096).read_to_end(&mut start)?;
+    let end = contents.seek(SeekFrom::End(0))?;
+    let mut tail = Vec::new();
+    contents.seek(SeekFrom::Start(end.saturating_sub(512)))?;
+    contents.take(512).read_to_end(&mut tail)?;
+    Ok(memmem::find(&start, MARK).is_some() && memmem::find(&tail, MARK).is_some())
+}
+
 /// Where things are in the file.
 #[derive(Debug, Default)]
 struct Layout {

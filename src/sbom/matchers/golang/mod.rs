@@ -1,5 +1,5 @@
-//! Go modules, from the build information that the Go linker leaves in executables. It never
-//! guesses the version of a main module.
+//! Go modules, from the build information that the Go linker leaves in executables. It takes the
+//! version of a main module from what its builder stated, and guesses none.
 
 use std::io;
 
@@ -21,6 +21,9 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
         ))
     };
     Ok(match executable::build_info(contents)? {
+        Search::Absent if executable::is_packed(contents)? => Facts::warning(format!(
+            "`{path}` is packed by UPX: what is in it was not read"
+        )),
         Search::Absent => Facts::default(),
         Search::Broken(reason) => unlisted(reason),
         Search::Present(info) if info.modules.lines().count() > MOST_LINES => {
@@ -100,7 +103,9 @@ fn modules(path: &str, info: &BuildInfo) -> Vec<Found> {
     let mut found: Vec<Found> = packages.into_iter().map(|package| found(path, package)).collect();
     if let Some(mut main) = main {
         if main.version.is_none() {
-            main.notes.extend(revision(&info.modules));
+            let (version, notes) = stated_version(&main.name, &info.modules);
+            main.version = version;
+            main.notes.extend(notes);
         }
         found.push(Found { requires, ..self::found(path, main) });
     }
@@ -133,16 +138,99 @@ fn standard_library(go_version: &str) -> Package {
     Package { version, notes, ..Package::named(Ecosystem::Golang, "stdlib") }
 }
 
-/// A pseudo-version would need to know the tag before the revision, so the revision stays a remark.
-fn revision(modules: &str) -> Option<String> {
+/// The version of a main module that was not built as a release: what the linker was told, or else
+/// the pseudo-version of the revision, as Go writes it where no tag is known.
+fn stated_version(module: &str, modules: &str) -> (Option<String>, Vec<String>) {
     let setting = |key: &str| {
         modules
             .lines()
             .find_map(|line| line.strip_prefix("build\t")?.strip_prefix(key)?.strip_prefix('='))
     };
-    let revision = setting("vcs.revision")?;
-    let modified = if setting("vcs.modified") == Some("true") { ", with changes" } else { "" };
-    Some(format!("Built from revision {revision}{modified}."))
+    let is_modified = setting("vcs.modified") == Some("true");
+    let revision = setting("vcs.revision");
+    let note = revision.map(|revision| {
+        let modified = if is_modified { ", with changes" } else { "" };
+        format!("Built from revision {revision}{modified}.")
+    });
+    let linked = setting("-ldflags").and_then(|flags| linked_version(module, flags));
+    if let Some(version) = linked {
+        let told = "The version is what the linker was told.".to_owned();
+        return (Some(version), note.into_iter().chain([told]).collect());
+    }
+    let pseudo = revision.zip(setting("vcs.time")).and_then(|(revision, time)| {
+        let time: jiff::Timestamp = time.parse().ok()?;
+        let short = revision.get(..12).filter(|it| it.bytes().all(|it| it.is_ascii_hexdigit()))?;
+        let major = module.rsplit_once("/v").map(|(_, major)| major);
+        let major = major.filter(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()));
+        let dirty = if is_modified { "+dirty" } else { "" };
+        let time = time.strftime("%Y%m%d%H%M%S");
+        Some(format!("v{}.0.0-{time}-{short}{dirty}", major.unwrap_or("0")))
+    });
+    (pseudo, note.into_iter().collect())
+}
+
+/// The version in `-X package.Variable=v1.2.3`: of package `main`, of the module itself, or of a
+/// package that is named for versions, in this order.
+fn linked_version(module: &str, flags: &str) -> Option<String> {
+    let mut best: Option<(usize, String)> = None;
+    for assigned in assignments(flags) {
+        let Some((variable, value)) = assigned.split_once('=') else { continue };
+        let Some((package, name)) = variable.rsplit_once('.') else { continue };
+        let name = name.to_ascii_lowercase();
+        let rank = match package {
+            "main" => 0,
+            _ if package == module || package.strip_prefix(module).is_some_and(|rest| rest.starts_with('/')) => 2,
+            _ if package.ends_with("/version") => 4,
+            _ => continue,
+        };
+        let rank = match name.as_str() {
+            "version" => rank,
+            "buildversion" | "gitversion" | "appversion" | "releaseversion" | "semver" => rank + 1,
+            _ => continue,
+        };
+        if let Some(version) = semantic(value).filter(|_| best.as_ref().is_none_or(|(known, _)| rank < *known)) {
+            best = Some((rank, version));
+        }
+    }
+    best.map(|(_, version)| version)
+}
+
+/// What is given to each `-X`, without quotes.
+fn assignments(flags: &str) -> Vec<String> {
+    const MOST: usize = 1000;
+    let mut words: Vec<String> = Vec::new();
+    let (mut word, mut quote) = (String::new(), None);
+    for letter in flags.chars().chain([' ']) {
+        match (letter, quote) {
+            (_, Some(open)) if letter == open => quote = None,
+            (_, Some(_)) => word.push(letter),
+            ('"' | '\'', None) => quote = Some(letter),
+            _ if letter.is_whitespace() => {
+                if !word.is_empty() && words.len() < MOST {
+                    words.push(std::mem::take(&mut word));
+                }
+                word.clear();
+            }
+            _ => word.push(letter),
+        }
+    }
+    let is_flag = |word: &str| word == "-X" || word == "--X";
+    let after = words.windows(2).filter(|pair| is_flag(&pair[0])).map(|pair| pair[1].clone());
+    let joined = words.iter().filter_map(|word| word.strip_prefix("-X=")).map(str::to_owned);
+    after.chain(joined).collect()
+}
+
+/// A semantic version with the `v` that Go's have.
+fn semantic(value: &str) -> Option<String> {
+    let bare = value.strip_prefix('v').unwrap_or(value);
+    let end = bare.find(['-', '+']).unwrap_or(bare.len());
+    let (numbers, rest) = bare.split_at_checked(end)?;
+    let parts: Vec<&str> = numbers.split('.').collect();
+    let are_numbers =
+        parts.iter().all(|part| !part.is_empty() && part.bytes().all(|it| it.is_ascii_digit()));
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-+".contains(letter);
+    ((2..=4).contains(&parts.len()) && are_numbers && rest.chars().all(plain) && bare.len() < 100)
+        .then(|| format!("v{bare}"))
 }
 
 fn found(path: &str, package: Package) -> Found {
@@ -161,7 +249,7 @@ mod tests {
 
     const MODULES: &str = "path\texample.com/app/cmd/app\nmod\texample.com/app\t(devel)\t\ndep\tgithub.com/BurntSushi/toml\tv1.2.1\th1:abc=\n\
         dep\texample.com/old\tv1.0.0\n=>\texample.com/new\tv1.1.0\th1:def=\ndep\texample.com/local\tv1.0.0\n=>\t./local\t(devel)\t\n\
-        build\t-compiler=gc\nbuild\tvcs.revision=0123abcd\nbuild\tvcs.modified=true\n";
+        build\t-compiler=gc\nbuild\tvcs.revision=0123456789abcdef\nbuild\tvcs.time=2024-02-08T10:11:12Z\nbuild\tvcs.modified=true\n";
 
     fn found_in(version: &str, text: &str) -> Vec<Found> {
         modules("usr/bin/app", &BuildInfo { version: version.into(), modules: text.into() })
@@ -181,7 +269,7 @@ mod tests {
                 ("example.com/new", Some("v1.1.0")),
                 ("example.com/local", None),
                 ("stdlib", Some("1.26.8")),
-                ("example.com/app", None),
+                ("example.com/app", Some("v0.0.0-20240208101112-0123456789ab+dirty")),
             ]
         );
         assert_eq!(found[0].package.notes, ["The go.sum hash is h1:abc=."]);
@@ -190,7 +278,7 @@ mod tests {
             ["The go.sum hash is h1:def=.", "Replaces example.com/old."]
         );
         assert_eq!(found[2].package.notes, ["Replaced by the local directory `./local`."]);
-        assert_eq!(found[4].package.notes, ["Built from revision 0123abcd, with changes."]);
+        assert_eq!(found[4].package.notes, ["Built from revision 0123456789abcdef, with changes."]);
         assert_eq!(found[4].requires.len(), 4, "the main module needs all others");
     }
 
@@ -206,6 +294,32 @@ mod tests {
         check("devel go1.27-abcdef", None);
         check("go", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_main_module_has_the_version_that_its_builder_stated() {
+        let check = |module: &str, settings: &str, expected: Option<&str>| {
+            let text = format!("mod\t{module}\t(devel)\n{settings}");
+            let found = found_in("go1.22", &text);
+            assert_eq!(found.last().unwrap().package.version.as_deref(), expected, "{settings}");
+        };
+        let flags = |flags: &str| format!("build\t-ldflags={flags}\n");
+        let app = "example.com/app";
+        check(app, &flags("-s -w -X main.version=1.2.3"), Some("v1.2.3"));
+        check(app, &flags("\"-X 'main.Version=v1.2.3-rc.1' -X main.commit=abc\""), Some("v1.2.3-rc.1"));
+        check(app, &flags("-X=main.version=v2.0"), Some("v2.0"));
+        check(app, &flags("-X example.com/app/internal/build.Version=v3.1.0"), Some("v3.1.0"));
+        check(app, &flags("-X github.com/prometheus/common/version.Version=2.45.0 -X main.buildVersion=9.9.9"), Some("v9.9.9"));
+        check(app, &flags("-X github.com/prometheus/common/version.Version=2.45.0"), Some("v2.45.0"));
+        check(app, &flags("-X k8s.io/component-base/version.gitVersion=v1.29.3"), Some("v1.29.3"));
+        check(app, &flags("-X example.com/dependency.Version=1.0.0 -X example.com/application.Version=1.0.0"), None);
+        check(app, &flags("-X main.version=dev -X main.goVersion=1.22.1"), None);
+        let stamps = "build\tvcs.revision=0123456789abcdef\nbuild\tvcs.time=2024-02-08T10:11:12Z\n";
+        check(app, stamps, Some("v0.0.0-20240208101112-0123456789ab"));
+        check("example.com/app/v3", stamps, Some("v3.0.0-20240208101112-0123456789ab"));
+        check(app, &format!("{stamps}{}", flags("-X main.version=v1.0.0")), Some("v1.0.0"));
+        check(app, "build\tvcs.revision=0123\nbuild\tvcs.time=soon\n", None);
+        check(app, "", None);
     }
 
     #[test]
