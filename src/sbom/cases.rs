@@ -15,6 +15,7 @@ fn cases() -> Option<PathBuf> {
 
 /// For each case, what it holds.
 const RIGHT: &[(&str, &[&str])] = &[
+    ("dotnet", &["pkg:nuget/Newtonsoft.Json@13.0.1"]),
     (
         "jar-dot-root",
         &[

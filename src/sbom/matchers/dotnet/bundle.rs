@@ -7,9 +7,9 @@ use std::io;
 use std::ops::Range;
 
 use memchr::memmem;
+use object::read::ReadRef as _;
 use object::read::elf::{FileHeader, ProgramHeader as _};
 use object::read::pe::{ImageNtHeaders, optional_header_magic};
-use object::read::ReadRef as _;
 use object::{Endianness, elf, pe};
 
 use super::super::Facts;
@@ -45,7 +45,9 @@ pub(in crate::sbom::matchers) fn read(
     };
     let Some(header) = header(contents, &host.data)? else { return Ok(Facts::default()) };
     let Some((offset, size)) = manifest(contents, header)? else {
-        let why = format!("the .NET packages bundled in `{path}` are not listed: its header makes no sense");
+        let why = format!(
+            "the .NET packages bundled in `{path}` are not listed: its header makes no sense"
+        );
         return Ok(Facts::warning(why));
     };
     let mut text = vec![0; usize::try_from(size).unwrap_or_default()];

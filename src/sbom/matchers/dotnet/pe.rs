@@ -5,8 +5,9 @@ use std::io;
 
 use object::LittleEndian as LE;
 use object::pe;
-use object::read::ReadRef as _;
-use object::read::pe::{ImageNtHeaders, ImageOptionalHeader as _, ResourceDirectoryEntryData, optional_header_magic};
+use object::read::pe::{
+    ImageNtHeaders, ImageOptionalHeader as _, ResourceDirectoryEntryData, optional_header_magic,
+};
 
 use super::super::Facts;
 use super::super::bounded::{Bounded, bounded, read_at};
@@ -115,10 +116,16 @@ fn package(path: &str, file: &str, resource: &[u8]) -> Option<Found> {
 fn value(resource: &[u8], key: &str) -> Option<String> {
     let wanted: Vec<u8> = format!("{key}\0").encode_utf16().flat_map(u16::to_le_bytes).collect();
     // A key that ends so is another one.
-    let at = memchr::memmem::find_iter(resource, &wanted)
-        .find(|at| at % 2 == 0 && at.checked_sub(2).and_then(|it| resource.get(it..*at)).is_none_or(|it| it == [1, 0] || it == [0, 0]))?;
+    let at = memchr::memmem::find_iter(resource, &wanted).find(|at| {
+        at % 2 == 0
+            && at
+                .checked_sub(2)
+                .and_then(|it| resource.get(it..*at))
+                .is_none_or(|it| it == [1, 0] || it == [0, 0])
+    })?;
     let start = (at + wanted.len()).next_multiple_of(4);
-    let units = resource.get(start..)?.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+    let units =
+        resource.get(start..)?.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
     let text: Vec<u16> = units.take_while(|unit| *unit != 0).take(300).collect();
     Some(String::from_utf16_lossy(&text).trim().to_owned()).filter(|text| !text.is_empty())
 }
@@ -197,11 +204,20 @@ mod tests {
         let check = |path: &str, pairs: &[(&str, &str)], expected: Option<&str>| {
             assert_eq!(told(path, &library(true, pairs)).as_deref(), expected, "{path} {pairs:?}");
         };
-        let json = [("FileVersion", "13.0.1.25517"), ("InternalName", "Newtonsoft.Json.dll"), ("ProductVersion", "13.0.1+ae9fe44e1323"), ("Assembly Version", "13.0.0.0")];
+        let json = [
+            ("FileVersion", "13.0.1.25517"),
+            ("InternalName", "Newtonsoft.Json.dll"),
+            ("ProductVersion", "13.0.1+ae9fe44e1323"),
+            ("Assembly Version", "13.0.0.0"),
+        ];
         check("app/Newtonsoft.Json.dll", &json, Some("pkg:nuget/Newtonsoft.Json@13.0.1"));
         check("app/renamed.dll", &json, Some("pkg:nuget/Newtonsoft.Json@13.0.1"));
         check("app/My.App.exe", &[("FileVersion", "2.1.0.0")], Some("pkg:nuget/My.App@2.1.0.0"));
-        check("app/a.dll", &[("ProductVersion", "main"), ("FileVersion", "1.2")], Some("pkg:nuget/a@1.2"));
+        check(
+            "app/a.dll",
+            &[("ProductVersion", "main"), ("FileVersion", "1.2")],
+            Some("pkg:nuget/a@1.2"),
+        );
         check("app/a.dll", &[("ProductVersion", "0.0.0.0")], None);
         check("app/a.dll", &[("Comments", "ProductVersion")], None);
         check("packs/X.Ref/8.0.0/ref/net8.0/a.dll", &json, None);

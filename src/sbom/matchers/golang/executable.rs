@@ -557,6 +557,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_upx_packed_is_told_by_its_marks() {
+        let packed = |start: &[u8], end: &[u8]| {
+            let file = [b"\x7fELF".to_vec(), start.to_vec(), vec![7; 9000], end.to_vec()].concat();
+            is_packed(&mut std::io::Cursor::new(file)).unwrap()
+        };
+        assert!(packed(b"\0UPX!\x0d\x16", b"UPX!\0\0\0\0"));
+        assert!(!packed(b"UPX!", b"") && !packed(b"", b"UPX!"), "a program that only names it");
+    }
+
     proptest! {
         #[test]
         fn no_executable_makes_it_panic(number in 0_usize..16, changes in proptest::collection::vec((0_usize..900, any::<u8>()), 0..12), length in 0_usize..900) {

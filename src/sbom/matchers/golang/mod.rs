@@ -21,9 +21,9 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
         ))
     };
     Ok(match executable::build_info(contents)? {
-        Search::Absent if executable::is_packed(contents)? => Facts::warning(format!(
-            "`{path}` is packed by UPX: what is in it was not read"
-        )),
+        Search::Absent if executable::is_packed(contents)? => {
+            Facts::warning(format!("`{path}` is packed by UPX: what is in it was not read"))
+        }
         Search::Absent => Facts::default(),
         Search::Broken(reason) => unlisted(reason),
         Search::Present(info) if info.modules.lines().count() > MOST_LINES => {
@@ -152,7 +152,12 @@ fn stated_version(module: &str, modules: &str) -> (Option<String>, Vec<String>) 
         let modified = if is_modified { ", with changes" } else { "" };
         format!("Built from revision {revision}{modified}.")
     });
-    let linked = setting("-ldflags").and_then(|flags| linked_version(module, flags));
+    // Go quotes a setting that has quotes itself.
+    let unquoted = |flags: &str| match flags.strip_prefix('"').and_then(|it| it.strip_suffix('"')) {
+        Some(inner) => inner.replace("\\\"", "\""),
+        None => flags.to_owned(),
+    };
+    let linked = setting("-ldflags").and_then(|flags| linked_version(module, &unquoted(flags)));
     if let Some(version) = linked {
         let told = "The version is what the linker was told.".to_owned();
         return (Some(version), note.into_iter().chain([told]).collect());
@@ -179,7 +184,11 @@ fn linked_version(module: &str, flags: &str) -> Option<String> {
         let name = name.to_ascii_lowercase();
         let rank = match package {
             "main" => 0,
-            _ if package == module || package.strip_prefix(module).is_some_and(|rest| rest.starts_with('/')) => 2,
+            _ if package == module
+                || package.strip_prefix(module).is_some_and(|rest| rest.starts_with('/')) =>
+            {
+                2
+            }
             _ if package.ends_with("/version") => 4,
             _ => continue,
         };
@@ -188,7 +197,9 @@ fn linked_version(module: &str, flags: &str) -> Option<String> {
             "buildversion" | "gitversion" | "appversion" | "releaseversion" | "semver" => rank + 1,
             _ => continue,
         };
-        if let Some(version) = semantic(value).filter(|_| best.as_ref().is_none_or(|(known, _)| rank < *known)) {
+        if let Some(version) =
+            semantic(value).filter(|_| best.as_ref().is_none_or(|(known, _)| rank < *known))
+        {
             best = Some((rank, version));
         }
     }
@@ -306,13 +317,33 @@ mod tests {
         let flags = |flags: &str| format!("build\t-ldflags={flags}\n");
         let app = "example.com/app";
         check(app, &flags("-s -w -X main.version=1.2.3"), Some("v1.2.3"));
-        check(app, &flags("\"-X 'main.Version=v1.2.3-rc.1' -X main.commit=abc\""), Some("v1.2.3-rc.1"));
+        check(
+            app,
+            &flags("\"-X 'main.Version=v1.2.3-rc.1' -X main.commit=abc\""),
+            Some("v1.2.3-rc.1"),
+        );
         check(app, &flags("-X=main.version=v2.0"), Some("v2.0"));
         check(app, &flags("-X example.com/app/internal/build.Version=v3.1.0"), Some("v3.1.0"));
-        check(app, &flags("-X github.com/prometheus/common/version.Version=2.45.0 -X main.buildVersion=9.9.9"), Some("v9.9.9"));
-        check(app, &flags("-X github.com/prometheus/common/version.Version=2.45.0"), Some("v2.45.0"));
+        check(
+            app,
+            &flags(
+                "-X github.com/prometheus/common/version.Version=2.45.0 -X main.buildVersion=9.9.9",
+            ),
+            Some("v9.9.9"),
+        );
+        check(
+            app,
+            &flags("-X github.com/prometheus/common/version.Version=2.45.0"),
+            Some("v2.45.0"),
+        );
         check(app, &flags("-X k8s.io/component-base/version.gitVersion=v1.29.3"), Some("v1.29.3"));
-        check(app, &flags("-X example.com/dependency.Version=1.0.0 -X example.com/application.Version=1.0.0"), None);
+        check(
+            app,
+            &flags(
+                "-X example.com/dependency.Version=1.0.0 -X example.com/application.Version=1.0.0",
+            ),
+            None,
+        );
         check(app, &flags("-X main.version=dev -X main.goVersion=1.22.1"), None);
         let stamps = "build\tvcs.revision=0123456789abcdef\nbuild\tvcs.time=2024-02-08T10:11:12Z\n";
         check(app, stamps, Some("v0.0.0-20240208101112-0123456789ab"));
