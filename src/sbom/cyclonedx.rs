@@ -14,6 +14,7 @@ use super::text::Text;
 
 /// Of documents of this kind; a serial number is made from it and the content.
 const FAMILY: &str = "https://cyclonedx.org/supply-action";
+const LONGEST_VERSION: usize = 1024;
 const IMAGE: &str = "image";
 const DISTRIBUTION: &str = "distribution";
 
@@ -97,8 +98,10 @@ fn component(listed: &Listed) -> Value {
     if let Some(group) = group {
         written["group"] = Value::from(group);
     }
-    if let Some(version) = &package.version {
-        written["version"] = Value::from(version.as_str());
+    // The format has no longer ones; the purl has it whole.
+    let version = package.version.as_deref();
+    if let Some(version) = version.filter(|it| it.chars().count() <= LONGEST_VERSION) {
+        written["version"] = Value::from(version);
     }
     if let Some(supplier) = &package.supplier {
         written["supplier"] = entity(supplier);
@@ -262,6 +265,16 @@ mod tests {
             ..About::default()
         };
         serde_json::from_str(&document(&catalog, &about)).unwrap()
+    }
+
+    #[test]
+    fn a_version_that_the_format_does_not_have_is_in_the_purl_alone() {
+        let version = |length: usize| {
+            let mut listed = listed(Ecosystem::Npm, "a", "pkg:npm/a@1");
+            listed.package.version = Some("1".repeat(length));
+            component(&listed)["version"].as_str().map(str::len)
+        };
+        assert_eq!((version(1024), version(1025)), (Some(1024), None));
     }
 
     #[test]

@@ -75,8 +75,12 @@ fn strings(line: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = line;
     while let Some(at) = rest.find(['"', '\'', '%']) {
-        let (opened, close) = match rest.get(at..at + 3) {
-            Some("%q<") => (at + 3, '>'),
+        let quoted = rest.get(at..at + 3).and_then(|start| start.strip_prefix("%q"));
+        let (opened, close) = match quoted {
+            Some("<") => (at + 3, '>'),
+            Some("{") => (at + 3, '}'),
+            Some("(") => (at + 3, ')'),
+            Some("[") => (at + 3, ']'),
             _ if rest[at..].starts_with('%') => {
                 rest = &rest[at + 1..];
                 continue;
@@ -155,6 +159,9 @@ mod tests {
             "# stub: a 1 java lib\ns.name = %q<a>\ns.version = '1'\n",
             Some("pkg:gem/a@1?platform=java"),
         );
+        for name in ["%q{a}", "%q(a)", "%q[a]"] {
+            check(&format!("s.name = {name}\ns.version = '1'\n"), Some("pkg:gem/a@1"));
+        }
         check("", None);
     }
 }

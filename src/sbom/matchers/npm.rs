@@ -18,6 +18,9 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         return Ok(Facts::default());
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    // An old author's name may be in another encoding, and npm reads it all the same.
+    let text = String::from_utf8_lossy(bytes);
+    let bytes = text.as_bytes();
     match (serde_json::from_slice::<Value>(bytes), is_installed(path)) {
         (Ok(manifest), _) => Ok(Facts {
             packages: package(path, &manifest).into_iter().collect(),
@@ -127,6 +130,16 @@ mod tests {
             .into_iter()
             .next()
             .map(|found| (found.package.name, found.package.version.unwrap()))
+    }
+
+    #[test]
+    fn bytes_of_another_encoding_do_not_hide_a_package() {
+        let facts = read(
+            "node_modules/a/package.json",
+            b"{\"name\":\"a\",\"version\":\"1.0.0\",\"author\":\"J\xf6rg\"}",
+        )
+        .unwrap();
+        assert_eq!((facts.packages.len(), facts.warnings.len()), (1, 0));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) fn is_metadata(path: &str) -> bool {
 
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     // The description that follows may be as long as a book and hold anything.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(head(bytes));
     let Some(head) = stanzas(&text).next() else { return Ok(untold(path)) };
     let field = |name| head.get(name).map(str::trim).filter(|value| is_given(value));
@@ -212,6 +213,15 @@ mod tests {
         Author-email: me@kennethreitz.org\nLicense: Apache 2.0\nClassifier: License :: OSI Approved :: Apache Software License\n\
         Requires-Dist: charset-normalizer (<4,>=2)\nRequires-Dist: Zope_Interface[x]>=1\nRequires-Dist: PySocks (!=1.5.7) ; extra == 'socks'\n\n\
         # Requests\n\nName: not-this\n";
+
+    #[test]
+    fn a_byte_order_mark_hides_no_name() {
+        let bytes = b"\xef\xbb\xbfMetadata-Version: 2.1\nName: a\nVersion: 1\n";
+        let path = "site-packages/a-1.dist-info/METADATA";
+        assert_eq!(read(path, bytes).unwrap().packages.len(), 1);
+        let first = b"\xef\xbb\xbfName: a\nVersion: 1\n";
+        assert_eq!(read(path, first).unwrap().packages.len(), 1);
+    }
 
     #[test]
     fn metadata_becomes_a_package() {

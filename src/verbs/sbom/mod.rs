@@ -411,8 +411,10 @@ fn saved(
 ) -> anyhow::Result<(Catalog, About)> {
     let catalog = how.catalog(local.image.layers.clone(), &local, progress)?;
     // A name alone, such as `latest`, tells less than the file does.
-    let name =
-        local.name.filter(|name| name.contains('/')).map(|name| repository_of(&name).to_owned());
+    let name = local
+        .name
+        .filter(|name| name.contains(['/', ':']))
+        .map(|name| repository_of(&name).to_owned());
     Ok((catalog, local.image.about(name.unwrap_or_else(|| stem(path)))))
 }
 
