@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::catalog::Catalog;
+use super::exclude::Exclude;
+use super::image;
+use super::layers::{Reading, Unwatched, collect};
 use super::licence::Licence;
 use super::source::rootfs::Rootfs;
 
@@ -126,4 +129,26 @@ fn a_broken_database_among_test_data_is_a_remark() {
     let Some(folder) = cases() else { return };
     let remarks = catalog(&folder.join("testdata-rpm")).warnings.join("\n");
     assert!(remarks.contains("testdata/var/lib/rpm/Packages` is not listed"), "{remarks}");
+}
+
+#[test]
+fn an_archive_that_is_compressed_as_a_whole_is_read() {
+    let Some(folder) = cases() else { return };
+    let local = image::archive(&folder.join("docker.tar.zst"), None, None).unwrap();
+    let reading = Reading {
+        blobs: &local,
+        threads: 1,
+        cache: None,
+        watcher: &Unwatched,
+        files: false,
+        exclude: Exclude::default(),
+        diff_ids: true,
+    };
+    let collected = collect(std::slice::from_ref(&local.image.layers), &reading).unwrap().remove(0);
+    let found = Catalog::from_collected(collected).packages;
+    let purls: Vec<&str> = found.iter().map(|listed| listed.purl.as_str()).collect();
+    assert_eq!(
+        (local.name.as_deref(), purls),
+        (Some("app:v1"), vec!["pkg:deb/debian/bash@5.2.15-2%2Bb7?arch=amd64&distro=debian-12"])
+    );
 }

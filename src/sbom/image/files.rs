@@ -1,10 +1,12 @@
-//! Files in a folder or in a tar archive on disk, by name. It unpacks nothing, and reaches nothing
-//! outside of either.
+//! Files in a folder or in a tar archive on disk, by name. It unpacks nothing but an archive that is
+//! compressed as a whole, and reaches nothing outside of either.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use super::MOST;
 use crate::sbom::SbomError;
@@ -49,6 +51,27 @@ pub(super) struct Archive {
     /// Start and size.
     places: BTreeMap<String, (u64, u64)>,
     links: Links,
+    /// What a compressed archive was inflated to; it is removed with this.
+    _inflated: Option<NamedTempFile>,
+}
+
+/// No archive of an image inflates to more.
+const MOST_INFLATED: u64 = 256 << 30;
+
+/// A compressed archive as a file that can be read at any place, as layers are, several at once.
+fn inflated(mut file: File, start: &[u8]) -> io::Result<Option<NamedTempFile>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut stream: Box<dyn Read> = match start {
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(file)?),
+        _ => return Ok(None),
+    };
+    let mut inflated = NamedTempFile::new()?;
+    let written = io::copy(&mut stream.by_ref().take(MOST_INFLATED), &mut inflated)?;
+    if written == MOST_INFLATED {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it inflates without end"));
+    }
+    Ok(Some(inflated))
 }
 
 /// No image has as many parts.
@@ -87,14 +110,24 @@ impl Archive {
         let size = file.metadata().map_err(unreadable)?.len();
         let mut start = Vec::new();
         file.by_ref().take(4).read_to_end(&mut start).map_err(unreadable)?;
-        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-        if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            return Err(malformed(
-                "the archive itself is compressed; uncompress it first, for example with `gunzip` or `unzstd`".to_owned(),
-            ));
+        let again = file.try_clone().map_err(unreadable)?;
+        let inflated = inflated(again, &start).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => malformed("it ends too early".to_owned()),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+                malformed(format!("it is damaged: {error}"))
+            }
+            _ => unreadable(error),
+        })?;
+        let (mut path, mut size) = (path.to_owned(), size);
+        if let Some(inflated) = &inflated {
+            path = inflated.path().to_owned();
+            file = File::open(&path).map_err(unreadable)?;
+            size = file.metadata().map_err(unreadable)?.len();
+        } else {
+            file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         }
         let mut archive =
-            Self { path: path.to_owned(), places: BTreeMap::new(), links: Links::default() };
+            Self { path, places: BTreeMap::new(), links: Links::default(), _inflated: inflated };
         let mut tar = Tar::new(Seeking(BufReader::new(file)));
         loop {
             let entry = match tar.next() {

@@ -243,12 +243,31 @@ fn saved_archives_are_read_in_both_forms() {
 }
 
 #[test]
+fn an_archive_that_is_compressed_as_a_whole_is_read_like_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar");
+    saved(&path);
+    let plain = fs::read(&path).unwrap();
+    let expected = packages(&archive(&path, None, None).unwrap());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, &plain).unwrap();
+    for bytes in [gzip.finish().unwrap(), zstd::encode_all(&plain[..], 1).unwrap()] {
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(packages(&archive(&path, None, None).unwrap()), expected);
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(archive(&path, None, None).is_err());
+    }
+}
+
+#[test]
 fn archives_that_are_none_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.tar");
     let write = |bytes: &[u8]| fs::write(&path, bytes).unwrap();
     write(b"\x1f\x8b\x08\0");
-    refused(archive(&path, None, None), "the archive itself is compressed");
+    refused(archive(&path, None, None), "ends too early");
+    write(b"\x1f\x8b\x08\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff");
+    refused(archive(&path, None, None), "it is damaged");
     write(&[b'x'; 2000]);
     refused(archive(&path, None, None), "it is no tar archive");
     write(&layer("a"));
