@@ -37,6 +37,12 @@ async fn a_rehearsal_plays_the_release_it_is_asked_for_and_keeps_it_outside_of_t
             && out.join("image/index.json").is_file()
             && out.join("verify.sh").is_file()
     );
+    let summary = std::fs::read_to_string(out.join("summary.md")).unwrap();
+    for part in
+        ["## 📦 `127.0.0.1:", "| ref | `refs/heads/main` |", "| linux/arm64 |", "cosign verify "]
+    {
+        assert!(summary.contains(part), "{part} is missing in {summary}");
+    }
 
     let inside = context.join("rehearsal");
     let run =

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::evidence::signer;
 use crate::keys::key;
+use crate::markdown;
 use crate::support::{accepts, judge, publish, published, required, tool, trust, world};
 
 /// The rows between the marks: a command, and what cosign 3 and 2 say to it.
@@ -62,6 +63,42 @@ fn every_row_of_the_table_of_commands_is_as_it_says() {
             assert!(success || said.contains(expected.as_str()), "{name} {command}: {said}");
         }
     }
+}
+
+/// What README and pages tell people to run with cosign, as it stands but for names and trust.
+#[test]
+fn every_command_of_cosigns_in_the_pages_passes() {
+    let run = published();
+    let (identity, issuer) = signer();
+    let root = world().sandbox.trusted_root().to_str().unwrap();
+    let image = &run.outputs["image"];
+    let platform = run.json("platforms")["linux/amd64"].as_str().unwrap().to_owned();
+    let who = format!("--certificate-identity {identity} --certificate-oidc-issuer {issuer}");
+    let mut count = 0;
+    for page in markdown::documents() {
+        for block in markdown::blocks(&markdown::read(&page)) {
+            let joined = block.text.replace("\\\n", " ");
+            let lines = joined.lines().filter(|_| block.language == "sh");
+            for command in lines.filter_map(|line| line.strip_prefix("cosign ")) {
+                count += 1;
+                let here: Vec<String> = command
+                    .replace("WHO", &who)
+                    .replace("IMAGE@PLATFORM", &format!("{image}@{platform}"))
+                    .replace("ghcr.io/OWNER/REPO", image)
+                    .replace("https://token.actions.githubusercontent.com", &issuer)
+                    .split_whitespace()
+                    .map(|word| match word.contains("github.com/OWNER/REPO/.github/workflows/") {
+                        true => identity.clone(),
+                        false => word.to_owned(),
+                    })
+                    .collect();
+                let trusted = ["--trusted-root", root, "--allow-http-registry"];
+                let words: Vec<&str> = here.iter().map(String::as_str).chain(trusted).collect();
+                accepts(&tool("COSIGN3"), &words);
+            }
+        }
+    }
+    assert!(count >= 3, "{count}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod corpus;
 mod documents;
 mod evidence;
 mod keys;
+#[path = "../markdown.rs"]
+mod markdown;
 mod merge;
 mod packaging;
 mod registries;

@@ -133,7 +133,7 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
         arguments.context.display(),
         world.registry()
     ));
-    let result = rehearse(arguments, &out, env, &world, report).await;
+    let result = rehearse(arguments, &out, env, (&world, &whose), report).await;
     if result.is_ok() && arguments.serve {
         report.say(&format!(
             "serving until interrupted: registry {}, environment `. {}`",
@@ -161,14 +161,21 @@ async fn rehearse(
     arguments: &Rehearse,
     out: &Path,
     env: &Environment,
-    world: &Sandbox,
+    (world, repository): (&Sandbox, &str),
     report: &Report,
 ) -> anyhow::Result<()> {
     let root = world.trusted_root();
+    let whose = summary::markdown::Run { server: SERVER, repository };
+    let shown = |published: &Published| {
+        let commands = summary::commands::commands(published, Some(root));
+        let (stages, elapsed) = (report.stages(), report.elapsed());
+        summary::markdown::summary(published, &commands, &whose, &stages, elapsed)
+    };
     match play::play(arguments, env, world, report).await? {
         Played::Nothing => {}
         Played::One(published) => {
-            report.stage("keep", keep(out, root, &published)).await?;
+            let markdown = shown(&published);
+            report.stage("keep", keep(out, root, &published, &markdown)).await?;
             for line in summary::picture::picture(
                 &published,
                 &report.stages(),
@@ -181,8 +188,8 @@ async fn rehearse(
         }
         Played::Several(targets) => {
             for (target, published) in &targets {
-                let out = out.join(target);
-                report.stage("keep", keep(&out, root, published)).await?;
+                let (out, markdown) = (out.join(target), shown(published));
+                report.stage("keep", keep(&out, root, published, &markdown)).await?;
                 say_kept(&out, published, report);
             }
         }
@@ -202,6 +209,7 @@ fn say_kept(out: &Path, published: &Published, report: &Report) {
         &published.evidence,
         &out.join("trusted_root.json"),
     );
+    report.say(&format!("summary:    {shown}/summary.md, as the workflow's run shows it"));
     report.say(&format!("check it:   {check}"));
     report.say(&format!("or with cosign 3: sh {shown}/verify.sh"));
 }
@@ -273,8 +281,13 @@ fn name_of(context: &Path) -> String {
     if name.is_empty() { "app".to_owned() } else { name }
 }
 
-/// Writes image, evidence, bundles, trust and commands.
-async fn keep(out: &Path, root: &Path, published: &Published) -> anyhow::Result<((), String)> {
+/// Writes image, evidence, bundles, trust, commands, and the job summary as a workflow shows it.
+async fn keep(
+    out: &Path,
+    root: &Path,
+    published: &Published,
+    markdown: &str,
+) -> anyhow::Result<((), String)> {
     let bundles = out.join("bundles");
     // Of an earlier rehearsal nothing may be left that looks like this one's.
     for old in [out.join("image"), bundles.clone()] {
@@ -306,6 +319,7 @@ async fn keep(out: &Path, root: &Path, published: &Published) -> anyhow::Result<
         )
         .remedied()?;
     folder.write(Path::new("trusted_root.json"), &fs::read(root)?).remedied()?;
+    folder.write(Path::new("summary.md"), markdown.as_bytes()).remedied()?;
     let checks = evidence_dir::evidence_files(published, Format::Bundle);
     for check in &checks {
         fs::copy(

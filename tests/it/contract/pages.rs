@@ -266,6 +266,29 @@ async fn every_event_does_what_its_row_says() {
     }
 }
 
+/// `tools/summary-picture` drew it of a rehearsal: what every summary has is in the picture.
+#[tokio::test]
+async fn the_picture_of_the_job_summary_shows_what_the_program_writes() {
+    let world = World::new().await;
+    let run = world.publish().await;
+    let (picture, shown) = (read("docs/summary.svg"), run.summary.split("<details>").next());
+    assert!(picture.contains("prefers-color-scheme:dark") && picture.len() < 16 * 1024);
+    let heads = shown
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("| part") || line.starts_with("| platform"));
+    let names =
+        shown.unwrap().lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let words: BTreeSet<&str> = heads
+        .flat_map(|line| line.trim_matches(['|', ' ']).split(" | "))
+        .chain(names.filter(|name| !name.starts_with("---")))
+        .collect();
+    assert!(words.len() > 15, "{words:?}");
+    for word in words {
+        assert!(picture.contains(&format!(">{word}</text>")), "`{word}` is not in the picture");
+    }
+}
+
 /// Members of a value, as the page writes them.
 fn members(prefix: &str, value: &Value, found: &mut BTreeSet<String>) {
     match value {
