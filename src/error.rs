@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::page::Page;
+
 /// Exit codes, as `--help` lists them.
 pub mod exit {
     pub const FAILED: u8 = 1;
@@ -27,14 +29,33 @@ impl fmt::Display for Hint {
 
 const MARK: &str = "hint: ";
 
+/// Which heading of `docs/troubleshooting.md` is about it; attached as context, rendered as its
+/// address.
+#[derive(Debug)]
+struct See(Page);
+
+impl fmt::Display for See {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{SEE}{}", self.0.address())
+    }
+}
+
+const SEE: &str = "see: ";
+
 /// Adds a remedy to a failure.
 pub trait Remedy<T> {
     fn hint(self, remedy: impl Into<String>) -> anyhow::Result<T>;
+    /// Names the heading of `docs/troubleshooting.md` that is about it.
+    fn see(self, page: Page) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> Remedy<T> for Result<T, E> {
     fn hint(self, remedy: impl Into<String>) -> anyhow::Result<T> {
         self.map_err(|error| with_hint(error.into(), remedy))
+    }
+
+    fn see(self, page: Page) -> anyhow::Result<T> {
+        self.map_err(|error| with_see(error.into(), page))
     }
 }
 
@@ -43,9 +64,19 @@ pub fn with_hint(error: anyhow::Error, remedy: impl Into<String>) -> anyhow::Err
     error.context(Hint(remedy.into()))
 }
 
+/// Adds a heading of `docs/troubleshooting.md` to an error at hand.
+pub fn with_see(error: anyhow::Error, page: Page) -> anyhow::Error {
+    error.context(See(page))
+}
+
 /// An error of a module that knows remedies for its own situations.
 pub trait Remedied: std::error::Error + Send + Sync + 'static {
     fn remedy(&self) -> Option<String>;
+
+    /// The heading of `docs/troubleshooting.md` that is about it.
+    fn see(&self) -> Option<Page> {
+        None
+    }
 }
 
 /// Attaches `Remedied::remedy` where an error leaves the outside for a stage.
@@ -61,12 +92,9 @@ impl<T, E: Remedied> OrRemedy<T> for Result<T, E> {
 
 /// As `OrRemedy`, for an error at hand.
 pub fn remedied(error: impl Remedied) -> anyhow::Error {
-    let remedy = error.remedy();
-    let error = anyhow::Error::new(error);
-    match remedy {
-        Some(remedy) => with_hint(error, remedy),
-        None => error,
-    }
+    let (remedy, page) = (error.remedy(), error.see());
+    let error = remedy.into_iter().fold(anyhow::Error::new(error), with_hint);
+    page.into_iter().fold(error, with_see)
 }
 
 /// An error that knows the exit code it deserves; anything else exits with 1.
@@ -109,6 +137,7 @@ impl fmt::Display for Several {
             hints(error)
                 .iter()
                 .try_for_each(|hint| write!(formatter, "\n      {MARK}{}", below(hint)))?;
+            see(error).iter().try_for_each(|page| write!(formatter, "\n      {SEE}{page}"))?;
         }
         Ok(())
     }
@@ -127,13 +156,20 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 /// The message of a failure: its chain on one line, most general first.
 pub fn message(error: &anyhow::Error) -> String {
     let mut links: Vec<String> = Vec::new();
-    for link in error.chain().map(ToString::to_string).filter(|link| !link.starts_with(MARK)) {
+    let is_said = |link: &String| !link.starts_with(MARK) && !link.starts_with(SEE);
+    for link in error.chain().map(ToString::to_string).filter(is_said) {
         // Some libraries paste their cause into their own text; say it once.
         if !links.iter().any(|said| said.contains(&link)) {
             links.push(link);
         }
     }
     links.join(": ")
+}
+
+/// The page that is about a failure, or about what caused it.
+pub fn see(error: &anyhow::Error) -> Option<String> {
+    let headings = error.chain().map(ToString::to_string);
+    headings.filter_map(|link| link.strip_prefix(SEE).map(str::to_owned)).last()
 }
 
 /// The remedies of a failure, nearest to the cause first.

@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
+use crate::page::Page;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -25,6 +26,10 @@ impl crate::error::Remedied for FileError {
         matches!(self, Self::Link(_)).then(|| {
             "remove the link from the checkout, or name the place that it stands for".to_owned()
         })
+    }
+
+    fn see(&self) -> Option<Page> {
+        matches!(self, Self::Link(_)).then_some(Page::SymbolicLink)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod answer;
 pub mod error;
 pub mod image;
 pub mod oci;
+pub mod page;
 // outside
 pub mod command;
 pub mod files;

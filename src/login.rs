@@ -8,6 +8,7 @@ use crate::github::server::Server;
 use crate::github::{Context, Environment};
 use crate::image::Repository;
 use crate::inputs::Login;
+use crate::page::Page;
 use crate::registry::exchange::{self, DockerLogin, Endpoints, Method};
 use crate::registry::{Credentials, Secret};
 use crate::report::Report;
@@ -74,7 +75,8 @@ fn in_its_place(asked: &Asked<'_>, mut credentials: Credentials) -> anyhow::Resu
     }
     if let Some((registry, server)) = credentials.misplaced() {
         return Err(anyhow::anyhow!("the password for `{registry}` is the workflow's own token, which goes to hosts of `{server}` alone"))
-            .hint(format!("give a password of `{registry}` itself, with `registry-auth` or `username` and `password`"));
+            .hint(format!("give a password of `{registry}` itself, with `registry-auth` or `username` and `password`"))
+            .see(Page::WorkflowTokenForAnotherHost);
     }
     Ok(credentials)
 }

@@ -6,6 +6,7 @@ use crate::error::{Remedy as _, Several, WithExit, exit};
 use crate::github::facts::Visibility;
 use crate::image::spelling::Named;
 use crate::image::{Repository, Tag};
+use crate::page::Page;
 use crate::registry::RegistryError;
 
 /// Everything that is missing or wrong.
@@ -73,6 +74,7 @@ pub fn public_log(
     };
     Err(anyhow::anyhow!("{private}, and signing writes to the public log of `{log}`: {told} would be public for ever"))
         .hint("set `allow-public-log: true` if they may be public, or give a `signing-config` of a private instance, or one without a log")
+        .see(Page::PrivateRepository)
 }
 
 /// Whether what a service logs is for everybody to read.
@@ -132,6 +134,7 @@ pub fn secret_build_args(place: &str, build_args: &[String]) -> anyhow::Result<(
     let listed: Vec<String> = suspicious.iter().map(|name| format!("`{name}`")).collect();
     Err(anyhow::anyhow!("{place}: {} looks like a secret, and the provenance (`mode=max`) publishes build arguments", listed.join(", ")))
         .hint("pass it with `secrets` and `RUN --mount=type=secret`, or set `provenance: mode=min`")
+        .see(Page::SecretInABuildArgument)
 }
 
 /// Whether a build argument looks like a secret, by its name or by how its value begins.
@@ -181,9 +184,11 @@ pub fn cache_under_a_name<C: AsRef<str>>(
             ),
         };
         let place = name.rsplit_once(':').map_or(name.as_str(), |(place, _)| place);
-        return Err(WithExit { code: exit::BAD_INPUT, message }).hint(format!(
-            "write the cache under a name of its own, such as `ref={place}:buildcache`"
-        ));
+        return Err(WithExit { code: exit::BAD_INPUT, message })
+            .hint(format!(
+                "write the cache under a name of its own, such as `ref={place}:buildcache`"
+            ))
+            .see(Page::CacheUnderATagOfTheImage);
     }
     Ok(())
 }

@@ -8,9 +8,10 @@ use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use serde::Serialize;
 
 use crate::build::progress::Work;
-use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint};
+use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint, with_see};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::inputs::OnTagConflict;
+use crate::page::Page;
 use crate::registry::{Registry, RegistryError, Seen};
 use crate::verify::{Evidence, VerifiedImage};
 
@@ -368,6 +369,7 @@ async fn find_conflicts(
     }
     Err(anyhow::anyhow!("nothing was tagged: {}", moved.join("; ")))
         .hint("another run published meanwhile; run this workflow again if it should win, set `on-tag-conflict: overwrite`, or serialise runs with `concurrency`")
+        .see(Page::TagMovedDuringTheRun)
 }
 
 fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> anyhow::Error {
@@ -417,6 +419,11 @@ fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> an
         "another run published at the same time and this one lost those names; run this workflow again if it should win, or serialise runs with `concurrency`"
     };
     let error = with_hint(WithExit { code, message }.into(), hint);
+    let is_partly = code == exit::PARTLY_PUBLISHED;
+    let error = with_see(
+        error,
+        if is_partly { Page::OnlySomeTagsExist } else { Page::TagMovedDuringTheRun },
+    );
     let errors = failed.iter().filter_map(|(_, why)| match why {
         NotPut::Refused(error) | NotPut::Unconfirmed(error) => Some(error),
         NotPut::Lost(_) => None,

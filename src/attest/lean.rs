@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Draft;
-use crate::error::with_hint;
+use crate::error::{with_hint, with_see};
+use crate::page::Page;
 use crate::verify::policy::{CYCLONEDX, SPDX};
 
 /// A log of version 1 keeps whole envelopes, and the public one drops connections somewhere above
@@ -60,10 +61,11 @@ fn refusal(draft: &Draft, size: usize, limit: usize) -> anyhow::Error {
         size >> 10,
         limit >> 10
     );
-    with_hint(
+    let refused = with_hint(
         refused,
         "give `provenance: mode=min`, a leaner SBOM generator, or a `signing-config` with a log of version 2 or none",
-    )
+    );
+    with_see(refused, Page::StatementTooLarge)
 }
 
 /// An SPDX document about packages alone.

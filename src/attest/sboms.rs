@@ -13,6 +13,7 @@ use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files::Folder;
 use crate::github::Environment;
 use crate::image::Repository;
+use crate::page::Page;
 use crate::plan::sbom::Document;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
@@ -183,7 +184,8 @@ pub(super) async fn not_empty(
         enough(registry, parts, part, listed)
             .await
             .with_context(|| format!("the SBOM that came with `{}` is not signed", part.platform))
-            .hint("set `sbom: registry`, which lists what the layers hold, or give a generator that looks at this image")?;
+            .hint("set `sbom: registry`, which lists what the layers hold, or give a generator that looks at this image")
+            .see(Page::SbomRefused)?;
     }
     Ok(())
 }
@@ -279,7 +281,8 @@ pub(super) async fn of_files(
         enough(registry, parts, part, listed)
             .await
             .with_context(about)
-            .hint("give the SBOM of this image, or set `sbom: registry`, which lists what the layers hold")?;
+            .hint("give the SBOM of this image, or set `sbom: registry`, which lists what the layers hold")
+            .see(Page::SbomRefused)?;
         drafts.push(draft(parts, part, document.format.predicate_type(), &document.text)?);
     }
     Ok(drafts)

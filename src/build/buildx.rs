@@ -19,6 +19,7 @@ use crate::github::Environment;
 use crate::github::network::Network;
 use crate::image::{Digest, Platform, Repository};
 use crate::oci::Allowed;
+use crate::page::Page;
 use crate::plan::Build;
 use crate::registry::{Credentials, Registry};
 
@@ -166,7 +167,8 @@ impl Buildx {
         let inspected = self.inspect().await?;
         if inspected.driver.as_deref() == Some("docker") {
             return Err(anyhow::anyhow!("builder `{}` has driver `docker`, which cannot push several platforms by digest", self.builder))
-                .hint("leave `builder` out, or name one with driver `docker-container`, `remote` or `kubernetes`");
+                .hint("leave `builder` out, or name one with driver `docker-container`, `remote` or `kubernetes`")
+                .see(Page::BuilderOfDriverDocker);
         }
         let missing = inspected.missing(platforms);
         if missing.is_empty() {
@@ -223,7 +225,8 @@ impl Buildx {
             .capture(&arguments)
             .await
             .with_context(|| format!("builder `{}` does not start", self.builder))
-            .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")?;
+            .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")
+            .see(Page::NoBuilder)?;
         Ok(builder::inspected(&text))
     }
 
@@ -398,7 +401,8 @@ async fn create(
                 (Some(endpoint), _) => format!("no builder at input `builder-endpoint`: `{endpoint}`"),
                 (None, driver) => format!("no builder with driver `{}` could be made", driver.as_str()),
             })
-            .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")?;
+            .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")
+            .see(Page::NoBuilder)?;
     }
     Ok(())
 }
@@ -505,7 +509,7 @@ async fn located(place: &Place<'_>) -> anyhow::Result<Program> {
     let program = Program::new(path, leading, place.variables());
     if !leading.is_empty() {
         let asked = program.capture(&["version".to_owned()]).await;
-        asked.context("Docker has no plugin `buildx`").hint(INSTALL)?;
+        asked.context("Docker has no plugin `buildx`").hint(INSTALL).see(Page::NoBuilder)?;
     }
     Ok(program)
 }
@@ -522,7 +526,9 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
     }
     match find("docker", env) {
         Some(docker) => Ok((docker, &["buildx"])),
-        None => Err(anyhow::anyhow!("`buildx` is not installed")).hint(INSTALL),
+        None => Err(anyhow::anyhow!("`buildx` is not installed"))
+            .hint(INSTALL)
+            .see(Page::NoBuilder),
     }
 }
 

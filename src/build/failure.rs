@@ -8,7 +8,8 @@
 use std::fmt::Write as _;
 
 use crate::command::Failed;
-use crate::error::with_hint;
+use crate::error::{with_hint, with_see};
+use crate::page::Page;
 
 /// Of a step's output, this many lines are repeated, and so much of each.
 const LINES: usize = 10;
@@ -40,16 +41,17 @@ pub fn told(error: anyhow::Error, file: Option<&str>) -> anyhow::Error {
     let Some(failure) =
         error.downcast_ref::<Failed>().and_then(|failed| Failure::read(&failed.said))
     else {
-        return error.context("the build failed");
+        return with_see(error.context("the build failed"), Page::TheBuildFails);
     };
     let told = anyhow::anyhow!(failure.text(file));
     if failure.is_too_large() {
-        return with_hint(
+        let told = with_hint(
             told,
             "set `sbom: registry`, which makes SBOMs of what was pushed and has no such limit, or `sbom-files: none`, which lists packages alone",
         );
+        return with_see(told, Page::SbomTooLarge);
     }
-    told
+    with_see(told, Page::TheBuildFails)
 }
 
 impl Failure {

@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use super::flags::Flags;
-use crate::error::with_hint;
+use crate::error::{Remedy as _, with_hint};
 use crate::github::Environment;
+use crate::page::Page;
 
 const USUAL: &str = "Dockerfile";
 /// Other names that tools know.
@@ -20,6 +21,9 @@ const ALIKE: f64 = 0.93;
 /// And among so many files and folders.
 const LOOKED_AT: usize = 5000;
 
+/// The heading of the page about it.
+const NO_DOCKERFILE: Page = Page::NoDockerfile;
+
 /// What would fail late and obscurely: there is no such context, or no Dockerfile in it.
 pub fn check(flags: &Flags, env: &Environment) -> anyhow::Result<()> {
     if is_fetched(&flags.context) {
@@ -27,17 +31,17 @@ pub fn check(flags: &Flags, env: &Environment) -> anyhow::Result<()> {
     }
     let context = Path::new(&flags.context);
     if !context.is_dir() {
-        return Err(no_context(context));
+        return Err(no_context(context)).see(NO_DOCKERFILE);
     }
     let given = flags.values("--file").last().filter(|file| !file.is_empty());
     match given {
         Some(file) if is_fetched(file) || is_there(Path::new(file)) => Ok(()),
-        Some(file) => Err(no_file(context, file)),
+        Some(file) => Err(no_file(context, file)).see(NO_DOCKERFILE),
         None if is_there(&context.join(USUAL)) => Ok(()),
         // Another program under `BUILDX` may need none, but not beside one that is meant.
         None => match alike(context) {
             found if found.is_empty() && is_another_program(env) => Ok(()),
-            found => Err(no_dockerfile(context, &found)),
+            found => Err(no_dockerfile(context, &found)).see(NO_DOCKERFILE),
         },
     }
 }

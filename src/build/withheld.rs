@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::command::Program;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::Environment;
+use crate::page::Page;
 
 /// Variables that steer a program rather than a build: buildx may fail over a value that is none.
 const OF_PROGRAMS: [&str; 8] =
@@ -43,6 +44,7 @@ pub(super) async fn refuse(
         "name it with `build-env: {}` if the bake files may have its value, or give another with `vars: {first}=…`",
         found.join(",")
     ))
+    .see(Page::BakeVariableWithheld)
 }
 
 /// Whether the user gives a value with `vars`.

@@ -15,6 +15,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Proxy, Url, redirect};
 use super::Environment;
 use super::server::is_loopback;
 use crate::error::Remedy as _;
+use crate::page::Page;
 
 const REDIRECTS: usize = 10;
 /// A file of certificates is no larger.
@@ -293,6 +294,14 @@ pub fn certificate_remedy(cause: &str) -> Option<&'static str> {
         .iter()
         .any(|word| cause.contains(word))
         .then_some(OWN_CA)
+}
+
+/// The heading of the page about a service that gave no answer.
+pub fn unreachable_page(cause: &str) -> Page {
+    match certificate_remedy(cause) {
+        Some(_) => Page::CertificateOfAnUnknownIssuer,
+        None => Page::NoAnswer,
+    }
 }
 
 #[cfg(test)]

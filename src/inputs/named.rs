@@ -6,6 +6,7 @@ use super::{Problems, Raw};
 use crate::github::Context;
 use crate::github::server::Server;
 use crate::metadata::{self, Reference, Remark, Texts};
+use crate::page::Page;
 
 /// `images` with its default, and `tags` as rules. Whole references in `tags`, as
 /// docker/build-push-action takes them, name the images too.
@@ -136,6 +137,7 @@ fn either(text: &str, tag: &str, image: Option<&str>, problems: &mut Problems) {
         }
         None => format!("write `{tag}` for the tag, or a whole reference such as `ghcr.io/octo/app:latest` for an image"),
     });
+    problems.see(Page::ATagOrAnImage);
 }
 
 fn of_references(whole: &[&Reference]) -> Texts {

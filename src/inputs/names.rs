@@ -2,6 +2,7 @@
 
 use super::{Action, Problems};
 use crate::github::Environment;
+use crate::page::Page;
 
 /// The inputs of `action.yml`; `tests/it/contract/mod.rs` compares the two, and the fields that are
 /// read.
@@ -281,7 +282,9 @@ pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems
                 );
             }
             Some((alike, known)) if alike >= ALIKE => {
-                problems.say(&name, format_args!("there is no such input; did you mean `{known}`?"))
+                problems
+                    .say(&name, format_args!("there is no such input; did you mean `{known}`?"));
+                problems.see(Page::UnknownInput);
             }
             _ => notices.push(format!("input `{name}` is not one of this action's and is ignored")),
         }

@@ -1,7 +1,8 @@
 //! What is wrong with the inputs, collected; it decides nothing.
 
 use super::lists;
-use crate::error::{WithExit, exit, with_hint};
+use crate::error::{WithExit, exit, with_hint, with_see};
+use crate::page::Page;
 
 /// Collects what is wrong, so that a user mends everything in one go.
 #[derive(Default)]
@@ -9,6 +10,8 @@ pub(super) struct Problems {
     pub(super) said: Vec<String>,
     /// Each with the place of what it mends.
     hints: Vec<(usize, String)>,
+    /// The heading of `docs/troubleshooting.md` for one that stands alone.
+    page: Option<Page>,
 }
 
 impl Problems {
@@ -21,6 +24,11 @@ impl Problems {
         self.hints.push((self.said.len().saturating_sub(1), remedy.into()));
     }
 
+    /// Names the heading of `docs/troubleshooting.md` that is about what was said last.
+    pub(super) fn see(&mut self, page: Page) {
+        self.page = Some(page);
+    }
+
     pub(super) fn variable(&mut self, name: &str, what: impl std::fmt::Display) {
         self.said.push(format!("environment variable `{name}`: {what}"));
     }
@@ -31,11 +39,9 @@ impl Problems {
             [] => return Ok(()),
             [only] => {
                 let error = WithExit { code: exit::BAD_INPUT, message: only.clone() }.into();
-                return Err(self
-                    .hints
-                    .into_iter()
-                    .rev()
-                    .fold(error, |error, (_, hint)| with_hint(error, hint)));
+                let hints = self.hints.into_iter().rev();
+                let error = hints.fold(error, |error, (_, hint)| with_hint(error, hint));
+                return Err(self.page.into_iter().fold(error, with_see));
             }
             several => several.iter().enumerate().fold(
                 format!("{} inputs are wrong:", several.len()),

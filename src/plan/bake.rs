@@ -13,6 +13,7 @@ use crate::github::{Context, Environment};
 use crate::image::Repository;
 use crate::inputs::Inputs;
 use crate::metadata::Metadata;
+use crate::page::Page;
 use crate::preflight;
 use crate::provenance::Asked;
 use crate::trigger::Decision;
@@ -86,7 +87,8 @@ pub fn plan(
     }
     let goods = goods
         .or_else(|wrong| refuse(&listed_wrong(&wrong)))
-        .hint("give each target its own `tags` as full references, such as `ghcr.io/octo/app:v1`, or leave it out of `targets`")?;
+        .hint("give each target its own `tags` as full references, such as `ghcr.io/octo/app:v1`, or leave it out of `targets`")
+        .see(Page::BakeTargetWithoutTags)?;
     build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
     let statements = build.statements();
     let targets = goods.iter().map(|goods| Target {

@@ -18,6 +18,7 @@ use crate::inputs::digests::Claim;
 use crate::inputs::source_images::SourceImage;
 use crate::inputs::{BuildSource, Inputs, Merged, MergedSbom};
 use crate::metadata;
+use crate::page::Page;
 use crate::provenance::Asked;
 use crate::trigger::Decision;
 use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
@@ -114,7 +115,8 @@ fn named(claims: &[Claim], sources: &[SourceImage], images: &[Repository]) -> an
     if claims.is_empty() && sources.is_empty() {
         return refuse("inputs `digests` and `digest-files`: no job handed on a digest, so there is nothing to merge")
             .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step")
-            .hint("name images that others built, or that have tags, with `source-images`");
+            .hint("name images that others built, or that have tags, with `source-images`")
+            .see(Page::NoDigests);
     }
     some_image(images)?;
     for claim in claims {

@@ -27,6 +27,7 @@ use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict, Wish};
 use crate::metadata::{self, Metadata};
 use crate::oci::Allowed;
+use crate::page::Page;
 use crate::provenance::Asked;
 use crate::publish::Name;
 use crate::sigstore::key::SigningKey;
@@ -350,7 +351,8 @@ impl Outline {
         }
         if tags.is_empty() {
             return refuse("input `tags`: there is no tag for this ref")
-                .hint("write for example `tags: v1.2.3`");
+                .hint("write for example `tags: v1.2.3`")
+                .see(Page::NoTagForThisRef);
         }
         let requirements = requirements(inputs, platforms, &statements);
         let mut names = Name::all(&images, &in_order(tags));

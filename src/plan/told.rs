@@ -11,6 +11,7 @@ use crate::image::Repository;
 use crate::image::spelling::{self, Named};
 use crate::inputs::{Inputs, Login};
 use crate::metadata::Metadata;
+use crate::page::Page;
 use crate::preflight;
 
 /// What the plan does with what is built.
@@ -208,7 +209,8 @@ pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Resu
         return refuse(&format!(
             "input `{input}`: `version={version}`: what is signed and verified here is SLSA provenance 1.0 (`v1`) alone"
         ))
-        .hint(format!("write `{input}: {rest}`; verifiers then ask for `--type slsaprovenance1`, not `slsaprovenance`"));
+        .hint(format!("write `{input}: {rest}`; verifiers then ask for `--type slsaprovenance1`, not `slsaprovenance`"))
+        .see(Page::Provenance02);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use super::{Git, Provenance, Resource};
 use crate::error::Remedy as _;
 use crate::github::Context;
+use crate::page::Page;
 
 /// What a build was asked to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +183,9 @@ fn completed_source(provenance: &Provenance, run: &Run) -> anyhow::Result<Option
     Ok(Some(source))
 }
 
+/// The heading of the page about what another source says.
+const PROVENANCE: Page = Page::ProvenanceOfAnotherSource;
+
 fn bears_out(
     source: Option<&Resource>,
     origin: &Origin,
@@ -195,9 +199,9 @@ fn bears_out(
     match asked {
         Asked::Anything => Ok(()),
         Asked::OfThisRun if matches!(origin, Origin::Run | Origin::Files) => Ok(()),
-        Asked::OfThisRun => {
-            Err(anyhow!("it names {named}, and this run builds {}", run.shown())).hint(ELSEWHERE)
-        }
+        Asked::OfThisRun => Err(anyhow!("it names {named}, and this run builds {}", run.shown()))
+            .hint(ELSEWHERE)
+            .see(PROVENANCE),
         Asked::Files if matches!(origin, Origin::Run | Origin::Files) => Ok(()),
         Asked::Files => {
             Err(anyhow!("it names {named}, and the context is files of this job")).hint(BUILDER)
@@ -260,7 +264,8 @@ fn checked_out(
             bare(checkout),
             run.shown()
         ))
-        .hint("if it was built from there on purpose, say so with `build-source`");
+        .hint("if it was built from there on purpose, say so with `build-source`")
+        .see(PROVENANCE);
     }
     Ok(Origin::Foreign(Resource { uri: bare(checkout), digest: BTreeMap::new() }))
 }
@@ -280,6 +285,7 @@ fn builder(
             Some(_) => {
                 Err(anyhow!("it names the builder `{id}`, which is a run of another repository"))
                     .hint("if it was built there on purpose, say so with `build-source`")
+                    .see(PROVENANCE)
             }
             None => Ok(None),
         };

@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use crate::error::{self, Remedied};
 use crate::github::network::certificate_remedy;
 use crate::image::Digest;
+use crate::page::Page;
 
 /// A registry's refusal or failure. Only `Absent` means that something is not there.
 #[derive(Debug, thiserror::Error)]
@@ -179,6 +180,23 @@ impl Remedied for RegistryError {
             _ => return None,
         };
         Some(remedy.to_owned())
+    }
+
+    fn see(&self) -> Option<Page> {
+        match self {
+            Self::NoToken { cause, .. } | Self::Unreachable { cause, .. }
+                if certificate_remedy(cause).is_some() =>
+            {
+                Some(Page::CertificateOfAnUnknownIssuer)
+            }
+            Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
+                Some(Page::NoLogin)
+            }
+            Self::Refused { status: StatusCode::FORBIDDEN, .. } => Some(Page::NoRightToPush),
+            Self::Unreachable { .. } | Self::Unwell { .. } => Some(Page::NoAnswer),
+            Self::Content { .. } => Some(Page::ReadOtherwiseByOtherPrograms),
+            _ => None,
+        }
     }
 }
 

@@ -206,15 +206,19 @@ impl Report {
             Reader::Workflow => {
                 log::end_group();
                 let remedy: String = hints.map(|hint| format!("\nhint: {hint}")).collect();
+                let page = error::see(failure).map(|page| format!("\nsee: {page}"));
                 log::command(workflow::annotation(
                     "error",
                     "supply-action",
-                    &format!("{message}{remedy}"),
+                    &format!("{message}{remedy}{}", page.unwrap_or_default()),
                 ));
             }
             _ => {
                 log::painted(format!("{} {message}", self.paint("error:", 31)));
                 hints.for_each(|hint| log::painted(format!("{} {hint}", self.paint("hint:", 36))));
+                if let Some(page) = error::see(failure) {
+                    log::painted(format!("{} {page}", self.paint("see:", 36)));
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::facts::Visibility;
 use crate::github::server::{Server, authority, is_loopback};
 use crate::github::{Context, IdTokenRequest};
+use crate::page::Page;
 
 /// What Fulcio wants to stand in `aud`.
 const AUDIENCE: &str = "sigstore";
@@ -84,7 +85,8 @@ pub async fn raw_token(
         return Err(anyhow::anyhow!(
             "this job may not ask for an OIDC token, so nothing can be signed"
         ))
-        .hint(PERMISSION);
+        .hint(PERMISSION)
+        .see(Page::NoOidcToken);
     };
     if reqwest::Url::parse(&request.url).ok().as_ref().and_then(authority).is_none() {
         anyhow::bail!(
@@ -243,6 +245,7 @@ pub fn taken_by(fulcio: Option<&str>, issuer: &str) -> anyhow::Result<()> {
         "name the services of a Sigstore instance that knows this issuer with `signing-config` and `trusted-root`, or sign with a key \
          (`COSIGN_PRIVATE_KEY`)",
     )
+    .see(Page::OidcIssuer)
 }
 
 #[cfg(test)]

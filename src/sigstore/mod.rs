@@ -21,7 +21,8 @@ use sigstore_trust_root::{
 };
 
 use crate::error::Remedy as _;
-use crate::github::network::certificate_remedy;
+use crate::github::network::{certificate_remedy, unreachable_page};
+use crate::page::Page;
 
 /// The media type of a Sigstore bundle, which is also the artifact type of its referrer.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -159,6 +160,13 @@ impl crate::error::Remedied for SigstoreError {
                 "look at https://status.sigstore.dev, or at the instance that `signing-config` names, and run the workflow again".to_owned()
             }
         })
+    }
+
+    fn see(&self) -> Option<Page> {
+        match self {
+            Self::Unreachable { detail, .. } => Some(unreachable_page(detail)),
+            Self::Refused { .. } | Self::Unusable { .. } => None,
+        }
     }
 }
 

@@ -50,16 +50,11 @@ pub fn failed(
     match failure.downcast_ref::<Several>() {
         Some(several) => {
             for (at, error) in several.each().iter().enumerate() {
-                text += &problem(
-                    &format!("{}. ", at + 1),
-                    &error::message(error),
-                    &error::hints(error),
-                    hidden,
-                );
+                text += &problem(&format!("{}. ", at + 1), error, &error::message(error), hidden);
             }
             text.push('\n');
         }
-        None => text += &problem("", &message, &error::hints(failure), hidden),
+        None => text += &problem("", failure, &message, hidden),
     }
     if let Some(standing) = standing(failure, &message, stages) {
         let _ = writeln!(text, "{standing}\n");
@@ -68,7 +63,12 @@ pub fn failed(
 }
 
 /// What went wrong: the sentence, the lines that go on below it, and then what to do about it.
-fn problem(mark: &str, message: &str, hints: &[String], hidden: &dyn Fn(&str) -> String) -> String {
+fn problem(
+    mark: &str,
+    error: &anyhow::Error,
+    message: &str,
+    hidden: &dyn Fn(&str) -> String,
+) -> String {
     let message = hidden(message);
     let mut lines = message.split("\n  ");
     let indent = " ".repeat(mark.len());
@@ -81,8 +81,11 @@ fn problem(mark: &str, message: &str, hints: &[String], hidden: &dyn Fn(&str) ->
             fenced("text", &below).trim_end().replace('\n', &format!("\n{indent}"))
         );
     }
-    for hint in hints {
-        let _ = writeln!(text, "\n{indent}💡 {}", plain(&hidden(hint)));
+    for hint in error::hints(error) {
+        let _ = writeln!(text, "\n{indent}💡 {}", plain(&hidden(&hint)));
+    }
+    if let Some(page) = error::see(error) {
+        let _ = writeln!(text, "\n{indent}[More about this]({page})");
     }
     if mark.is_empty() {
         text.push('\n');

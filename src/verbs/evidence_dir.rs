@@ -17,6 +17,7 @@ use crate::error::{OrRemedy as _, Remedy as _};
 use crate::files::{FileError, Folder};
 use crate::github::Context;
 use crate::image::Digest;
+use crate::page::Page;
 use crate::plan::Target;
 use crate::publish::Published;
 use crate::registry::Registry;
@@ -94,7 +95,8 @@ pub(super) fn folder(dir: &Path, context: &Context) -> anyhow::Result<Folder> {
     match folder.names().remedied().with_context(named)?.first() {
         None => Ok(folder),
         Some(found) => Err(anyhow::anyhow!("{} is not empty: it holds `{}`", named(), found.display()))
-            .hint("name a folder that is not there yet; what lies beside the evidence would be taken for it"),
+            .hint("name a folder that is not there yet; what lies beside the evidence would be taken for it")
+            .see(Page::EvidenceFolderInUse),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::github::runners::{self, Verdict};
 use crate::github::{Context, Environment, facts, workflow};
 use crate::image::Repository;
 use crate::inputs::{Action, BuildSource, Inputs, secret_texts};
+use crate::page::Page;
 use crate::plan::Target;
 use crate::plan::merge::{Merge, Plan, plan};
 use crate::preflight::Problems;
@@ -146,6 +147,7 @@ async fn hosted(context: &Context, inputs: &Inputs) -> anyhow::Result<Verdict> {
                 jobs.join(", ")
             ))
             .hint("`publish-custom.yml` takes any runner, and claims no build level")
+            .see(Page::RunnerOfSomebodysOwn)
         }
         verdict => Ok(verdict),
     }
@@ -158,7 +160,8 @@ fn level(
 ) -> anyhow::Result<Level> {
     if claims.is_some_and(|claims| claims.runner_environment == "self-hosted") {
         return Err(anyhow::anyhow!("input `check-runners`: the job that signs runs on no runner of GitHub's, whatever its label"))
-            .hint("`publish-custom.yml` takes any runner, and claims no build level");
+            .hint("`publish-custom.yml` takes any runner, and claims no build level")
+            .see(Page::RunnerOfSomebodysOwn);
     }
     let signing = claims.map(|claims| Signing {
         server_url: &context.server_url,

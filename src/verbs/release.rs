@@ -21,6 +21,7 @@ use crate::image::{ImageRef, Repository};
 use crate::inputs::{Inputs, OnTagConflict};
 use crate::login::{self, Asked};
 use crate::oci::Allowed;
+use crate::page::Page;
 use crate::plan::sbom::Sbom;
 use crate::plan::{Build, Release, Target};
 use crate::preflight::{self, Problems};
@@ -558,7 +559,8 @@ async fn taken_versions(
                 );
                 problems.take(
                     Err::<(), _>(taken)
-                        .hint("publish under a new version, or set `on-tag-conflict: overwrite`"),
+                        .hint("publish under a new version, or set `on-tag-conflict: overwrite`")
+                        .see(Page::VersionExistsAlready),
                 );
             }
         }

@@ -8,6 +8,7 @@ use crate::error::Remedy as _;
 use crate::github::Context;
 use crate::github::api::Api;
 use crate::inputs::{Inputs, Wish};
+use crate::page::Page;
 use crate::report::Report;
 
 const HINT: &str = "add \"permissions: attestations: write\", or set `github-attestations: false`";
@@ -39,7 +40,9 @@ pub(super) async fn keeper(
     };
     let message = format!("attestations cannot be stored at GitHub: {why}");
     if asked {
-        return Err(anyhow::anyhow!("input `github-attestations`: {message}")).hint(HINT);
+        return Err(anyhow::anyhow!("input `github-attestations`: {message}"))
+            .hint(HINT)
+            .see(Page::AttestationsAtGithub);
     }
     report.notice(&format!("{message}; they are in the registry (to store them, {HINT})"));
     Ok(None)

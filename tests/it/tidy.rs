@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first; a module may use its own layer and those before it.
 const LAYERS: [&[&str]; 5] = [
-    &["answer", "error", "image", "oci"],
+    &["answer", "error", "image", "oci", "page"],
     &["command", "files", "github", "provenance", "registry", "report", "sigstore"],
     &[
         "inputs",

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use supply_action::page::Page;
 use supply_action::sandbox::{Effect, Service};
 
 use crate::support::{Run, World, always};
@@ -23,6 +24,11 @@ fn annotation(run: &Run) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// The line that leads to a heading of `docs/troubleshooting.md`.
+fn see(page: Page) -> String {
+    format!("see: {}", page.address())
+}
+
 #[tokio::test]
 async fn a_failed_build_is_told_with_platform_line_command_and_output() {
     let mut world = World::new().await;
@@ -38,7 +44,8 @@ async fn a_failed_build_is_told_with_platform_line_command_and_output() {
             ),
             "  RUN make",
             "    cc -o app",
-            "    no wheel for aarch64"
+            "    no wheel for aarch64",
+            &see(Page::TheBuildFails),
         ]
     );
     for part in [
@@ -47,6 +54,7 @@ async fn a_failed_build_is_told_with_platform_line_command_and_output() {
         "Dockerfile\\:8",
         "```text\nRUN make\n  cc -o app\n  no wheel for aarch64\n```",
         "In the registry no tag was put or moved.",
+        &format!("[More about this]({})", Page::TheBuildFails.address()),
     ] {
         assert!(run.summary.contains(part), "{part} is missing in\n{}", run.summary);
     }
@@ -119,6 +127,7 @@ async fn a_failed_bake_is_told_as_well() {
         "nothing was tagged: the build failed for `linux/arm64`: target app: z",
         "  RUN x",
         "    y",
+        &see(Page::TheBuildFails),
     ];
     assert_eq!(annotation(&run), expected);
     assert!(run.summary.starts_with("## ❌ Nothing was tagged\n"), "{}", run.summary);
@@ -159,7 +168,8 @@ async fn a_dockerfile_that_is_not_there_is_found_before_the_build() {
                 format!(
                     "hint: did you mean `file: {}`?",
                     context.join("Dockerfile.prod").display()
-                )
+                ),
+                see(Page::NoDockerfile),
             ]
         );
         assert!(!arguments.exists(), "nothing was built");
@@ -176,9 +186,10 @@ async fn one_cause_is_one_problem_and_hints_stand_under_their_own() {
     let run = world.publish().await;
     let told = annotation(&run);
     assert!(
-        told.len() == 2
+        told.len() == 3
             && told[0].matches("401").count() == 1
-            && told[1].starts_with("hint: give credentials"),
+            && told[1].starts_with("hint: give credentials")
+            && told[2] == see(Page::NoLogin),
         "{told:#?}"
     );
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("INPUT_CONTEXT", "/nowhere/at/all");
@@ -189,11 +200,13 @@ async fn one_cause_is_one_problem_and_hints_stand_under_their_own() {
         "      hint: in a workflow the repository",
     ];
     assert!(
-        told.len() == 7 && expected.iter().zip(&told).all(|(start, line)| line.starts_with(start)),
+        told.len() == 10 && expected.iter().zip(&told).all(|(start, line)| line.starts_with(start)),
         "{told:#?}"
     );
-    for pair in told[1..].chunks(2) {
-        assert!(pair[0].starts_with("  (") && pair[1].starts_with("      hint: "), "{told:#?}");
+    for problem in told[1..].chunks(3) {
+        let begins = ["  (", "      hint: ", "      see: "];
+        let is_whole = problem.iter().zip(begins).all(|(line, begin)| line.starts_with(begin));
+        assert!(is_whole, "{told:#?}");
     }
     let hint_of = |problem: &str| {
         told.iter().position(|line| line.contains(problem)).map(|at| told[at + 1].clone()).unwrap()
@@ -216,7 +229,8 @@ async fn an_sbom_that_the_build_cannot_read_is_told_with_the_way_out() {
     world.set("FAKE_BUILDX_LINES", lines.to_str().unwrap()).set("FAKE_BUILDX", "fails");
     let told = annotation(&world.publish().await);
     assert!(told.iter().any(|line| line.contains("it has `58402632` bytes")), "{told:#?}");
-    let hint = told.last().unwrap();
+    assert_eq!(told.last(), Some(&see(Page::SbomTooLarge)));
+    let hint = &told[told.len() - 2];
     assert!(
         hint.starts_with("hint: set `sbom: registry`") && hint.contains("`sbom-files: none`"),
         "{told:#?}"

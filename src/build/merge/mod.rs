@@ -19,12 +19,13 @@ use self::index::{described, written};
 pub use self::moved::Moved;
 pub use self::taken::Taken;
 use super::{BuiltImage, Expected};
-use crate::error::{OrRemedy as _, Remedy as _, with_hint};
+use crate::error::{OrRemedy as _, Remedy as _, with_hint, with_see};
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::inputs::digests::Claim;
 use crate::inputs::source_images::SourceImage;
 use crate::oci::entries::ImageEntry;
 use crate::oci::{Allowed, Document, Index, Target};
+use crate::page::Page;
 use crate::preflight::Problems;
 use crate::provenance::Terms;
 use crate::registry::Registry;
@@ -290,7 +291,7 @@ impl<'a> Given<'a> {
 
     fn absent(&self) -> anyhow::Error {
         let Self { image, by, .. } = self;
-        match by.is_job {
+        let absent = match by.is_job {
             true => with_hint(
                 anyhow::anyhow!("`{image}` ({}) is not in the registry", by.name),
                 "give merge and the jobs that build the same `images`, and hand on the digests of this very run",
@@ -299,7 +300,8 @@ impl<'a> Given<'a> {
                 anyhow::anyhow!("input `source-images`: `{image}` is not in the registry"),
                 "check its name and its digest",
             ),
-        }
+        };
+        with_see(absent, Page::DigestNotInTheRegistry)
     }
 }
 
@@ -483,7 +485,7 @@ fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyho
         image.by.name,
         missing.join(" and ")
     );
-    Err(match image.by.is_job {
+    let lacks = match image.by.is_job {
         true => with_hint(
             lacks,
             "let the jobs make SBOM and provenance, as this action does by itself, and hand on the output `digests`; or set `sbom: registry`, \
@@ -493,7 +495,8 @@ fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyho
             lacks,
             "`sbom: registry` makes SBOMs here, of its layers; `provenance: false` takes it without one, and `build-source` says where it is from",
         ),
-    })
+    };
+    Err(with_see(lacks, Page::ImageWithoutSbomOrProvenance))
 }
 
 /// What the jobs wrote on their indexes is kept; what is given here wins.
@@ -574,5 +577,6 @@ fn missing(wanted: &Platform, named: &Named<'_>) -> anyhow::Error {
             "name it in `source-images`, or let a job hand it on",
         ),
     };
-    with_hint(anyhow::anyhow!("{who} `{wanted}`, which `platforms` lists"), remedy)
+    let missing = anyhow::anyhow!("{who} `{wanted}`, which `platforms` lists");
+    with_see(with_hint(missing, remedy), Page::PlatformMissing)
 }

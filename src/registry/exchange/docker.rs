@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::error::Remedied;
+use crate::page::Page;
 
 /// What a file says about the registries that were asked about.
 #[derive(Debug, Default)]
@@ -56,6 +57,10 @@ impl Remedied for NeedsHelper {
             _ => "`username` and `password`",
         };
         Some(format!("give an entry for `{}` in `registry-auth`, with {instead}", self.registry))
+    }
+
+    fn see(&self) -> Option<Page> {
+        Some(Page::CredentialHelper)
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::arguments::Arguments;
 use super::whose::Whose;
 use crate::error::{self, WithExit, exit};
+use crate::page::Page;
 use crate::registry::{self, RegistryError};
 use crate::sigstore::verifier::Signer;
 use crate::summary::source::said;
@@ -161,7 +162,8 @@ impl Refusal<'_> {
                 )
             }
         };
-        self.hints().into_iter().rev().fold(anyhow::anyhow!(message), error::with_hint)
+        let refused = error::with_see(anyhow::anyhow!(message), Page::NotVerified);
+        self.hints().into_iter().rev().fold(refused, error::with_hint)
     }
 
     /// What the person who verifies can do, the likeliest first.
@@ -231,6 +233,7 @@ pub(super) fn unknown(error: anyhow::Error) -> anyhow::Error {
     let hints = error::hints(&error);
     let told =
         anyhow::Error::new(WithExit { code: exit::UNKNOWN, message: error::message(&error) });
+    let told = error::with_see(told, Page::CouldNotBeFoundOut);
     hints.into_iter().fold(told, error::with_hint)
 }
 

@@ -395,6 +395,40 @@ fn every_refusal_that_is_quoted_is_in_the_program() {
     assert!(count > 40, "{count}");
 }
 
+/// Headings below the parts of the page that no refusal of ours leads to.
+const OF_OTHERS: [&str; 7] = [
+    "Tag stayed where it is",
+    "Signed for whoever calls",
+    "No matching attestations",
+    "Attestation not found right after the push",
+    "The image is mutable",
+    "Unknown flag platform",
+    "Pull request without provenance",
+];
+
+/// Both ways: what a refusal leads to is there, and nothing is there that no refusal leads to.
+#[test]
+fn every_refusal_leads_to_its_heading_and_every_heading_has_one() {
+    use supply_action::page::Page;
+    let page = read("docs/troubleshooting.md");
+    let headings: Vec<String> = prose(&page)
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .filter(|title| !OF_OTHERS.contains(title))
+        .flat_map(|title| anchors(&format!("# {title}")))
+        .collect();
+    assert_eq!(headings, Page::ALL.map(Page::anchor));
+    let known: BTreeSet<String> = anchors(&page).into_iter().collect();
+    assert!(headings.iter().all(|heading| known.contains(heading)), "two headings are alike");
+    let mut program = String::new();
+    sources(&root().join("src"), &mut program);
+    for page in Page::ALL {
+        let uses = program.matches(&format!("Page::{page:?}")).count();
+        assert!(uses > 0, "no refusal leads to `{}`", page.anchor());
+    }
+    assert!(Page::NoLogin.address().ends_with("/docs/troubleshooting.md#no-login"));
+}
+
 /// What is said of a part of the documents that only people read.
 #[test]
 fn no_page_promises_what_is_not_there() {

@@ -24,7 +24,9 @@ struct Described {
 impl Described {
     fn text(&self) -> String {
         let default = self.default.as_deref().map(|value| format!(" Default `{value}`."));
-        format!("{}{}", self.description.trim(), default.unwrap_or_default()).replace('|', "\\|")
+        format!("{}{}", self.description.trim(), default.unwrap_or_default())
+            .replace('|', "\\|")
+            .replace('<', "&lt;")
     }
 }
 

@@ -1,0 +1,148 @@
+//! The headings of `docs/troubleshooting.md` that refusals lead to. It says nothing about what they
+//! are about.
+
+/// A heading of `docs/troubleshooting.md`: what a refusal leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    NoOidcToken,
+    NoLogin,
+    NoRightToPush,
+    WorkflowTokenForAnotherHost,
+    CredentialHelper,
+    AttestationsAtGithub,
+    PrivateRepository,
+    OidcIssuer,
+    UnknownInput,
+    ATagOrAnImage,
+    NoTagForThisRef,
+    SecretInABuildArgument,
+    CacheUnderATagOfTheImage,
+    Provenance02,
+    BakeVariableWithheld,
+    BakeTargetWithoutTags,
+    EvidenceFolderInUse,
+    SymbolicLink,
+    NoDockerfile,
+    TheBuildFails,
+    NoBuilder,
+    BuilderOfDriverDocker,
+    NoEmulator,
+    SbomTooLarge,
+    StatementTooLarge,
+    SbomRefused,
+    ProvenanceOfAnotherSource,
+    NoDigests,
+    DigestNotInTheRegistry,
+    PlatformMissing,
+    ImageWithoutSbomOrProvenance,
+    RunnerOfSomebodysOwn,
+    VersionExistsAlready,
+    TagMovedDuringTheRun,
+    OnlySomeTagsExist,
+    CertificateOfAnUnknownIssuer,
+    NoAnswer,
+    ReadOtherwiseByOtherPrograms,
+    NotVerified,
+    CouldNotBeFoundOut,
+}
+
+impl Page {
+    /// Every one, in the order of the page.
+    pub const ALL: [Self; 40] = [
+        Self::NoOidcToken,
+        Self::NoLogin,
+        Self::NoRightToPush,
+        Self::WorkflowTokenForAnotherHost,
+        Self::CredentialHelper,
+        Self::AttestationsAtGithub,
+        Self::PrivateRepository,
+        Self::OidcIssuer,
+        Self::UnknownInput,
+        Self::ATagOrAnImage,
+        Self::NoTagForThisRef,
+        Self::SecretInABuildArgument,
+        Self::CacheUnderATagOfTheImage,
+        Self::Provenance02,
+        Self::BakeVariableWithheld,
+        Self::BakeTargetWithoutTags,
+        Self::EvidenceFolderInUse,
+        Self::SymbolicLink,
+        Self::NoDockerfile,
+        Self::TheBuildFails,
+        Self::NoBuilder,
+        Self::BuilderOfDriverDocker,
+        Self::NoEmulator,
+        Self::SbomTooLarge,
+        Self::StatementTooLarge,
+        Self::SbomRefused,
+        Self::ProvenanceOfAnotherSource,
+        Self::NoDigests,
+        Self::DigestNotInTheRegistry,
+        Self::PlatformMissing,
+        Self::ImageWithoutSbomOrProvenance,
+        Self::RunnerOfSomebodysOwn,
+        Self::VersionExistsAlready,
+        Self::TagMovedDuringTheRun,
+        Self::OnlySomeTagsExist,
+        Self::CertificateOfAnUnknownIssuer,
+        Self::NoAnswer,
+        Self::ReadOtherwiseByOtherPrograms,
+        Self::NotVerified,
+        Self::CouldNotBeFoundOut,
+    ];
+
+    /// Where the page is.
+    const ADDRESS: &str =
+        concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/troubleshooting.md");
+
+    /// Its address for people.
+    pub fn address(self) -> String {
+        format!("{}#{}", Self::ADDRESS, self.anchor())
+    }
+
+    /// Its name in an address.
+    pub fn anchor(self) -> &'static str {
+        match self {
+            Self::NoOidcToken => "no-oidc-token",
+            Self::NoLogin => "no-login",
+            Self::NoRightToPush => "no-right-to-push",
+            Self::WorkflowTokenForAnotherHost => "workflow-token-for-another-host",
+            Self::CredentialHelper => "credential-helper",
+            Self::AttestationsAtGithub => "attestations-at-github",
+            Self::PrivateRepository => "private-repository",
+            Self::OidcIssuer => "oidc-issuer",
+            Self::UnknownInput => "unknown-input",
+            Self::ATagOrAnImage => "a-tag-or-an-image",
+            Self::NoTagForThisRef => "no-tag-for-this-ref",
+            Self::SecretInABuildArgument => "secret-in-a-build-argument",
+            Self::CacheUnderATagOfTheImage => "cache-under-a-tag-of-the-image",
+            Self::Provenance02 => "provenance-02",
+            Self::BakeVariableWithheld => "bake-variable-withheld",
+            Self::BakeTargetWithoutTags => "bake-target-without-tags",
+            Self::EvidenceFolderInUse => "evidence-folder-in-use",
+            Self::SymbolicLink => "symbolic-link",
+            Self::NoDockerfile => "no-dockerfile",
+            Self::TheBuildFails => "the-build-fails",
+            Self::NoBuilder => "no-builder",
+            Self::BuilderOfDriverDocker => "builder-of-driver-docker",
+            Self::NoEmulator => "no-emulator",
+            Self::SbomTooLarge => "sbom-too-large",
+            Self::StatementTooLarge => "statement-too-large",
+            Self::SbomRefused => "sbom-refused",
+            Self::ProvenanceOfAnotherSource => "provenance-of-another-source",
+            Self::NoDigests => "no-digests",
+            Self::DigestNotInTheRegistry => "digest-not-in-the-registry",
+            Self::PlatformMissing => "platform-missing",
+            Self::ImageWithoutSbomOrProvenance => "image-without-sbom-or-provenance",
+            Self::RunnerOfSomebodysOwn => "runner-of-somebodys-own",
+            Self::VersionExistsAlready => "version-exists-already",
+            Self::TagMovedDuringTheRun => "tag-moved-during-the-run",
+            Self::OnlySomeTagsExist => "only-some-tags-exist",
+            Self::CertificateOfAnUnknownIssuer => "certificate-of-an-unknown-issuer",
+            Self::NoAnswer => "no-answer",
+            Self::ReadOtherwiseByOtherPrograms => "read-otherwise-by-other-programs",
+            Self::NotVerified => "not-verified",
+            Self::CouldNotBeFoundOut => "could-not-be-found-out",
+        }
+    }
+}
