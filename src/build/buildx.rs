@@ -526,9 +526,9 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
     }
     match find("docker", env) {
         Some(docker) => Ok((docker, &["buildx"])),
-        None => Err(anyhow::anyhow!("`buildx` is not installed"))
-            .hint(INSTALL)
-            .see(Page::NoBuilder),
+        None => {
+            Err(anyhow::anyhow!("`buildx` is not installed")).hint(INSTALL).see(Page::NoBuilder)
+        }
     }
 }
 
