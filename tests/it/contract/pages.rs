@@ -27,10 +27,30 @@ fn the_readme_is_read_in_a_minute_and_names_the_two_commands() {
     assert!(!readme.contains("| input |"), "inputs are listed in docs/reference/inputs.md");
 }
 
+/// For the next engineer: read in one go, beside the code, with a picture of what points where.
 #[test]
-fn the_architecture_is_short() {
+fn the_architecture_is_short_and_narrow_and_has_a_picture() {
     let text = read("ARCHITECTURE.md");
     assert!(text.lines().count() <= 150, "{} lines", text.lines().count());
+    let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 100).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+    assert!(text.contains("```mermaid\nflowchart "));
+    for what in ["an input", "a kind of evidence", "a stage", "a verb", "an ecosystem", "a habit"] {
+        assert!(text.contains(&format!("- **{what}")), "nothing says how to add {what}");
+    }
+}
+
+/// Every top module of the program is in the map.
+#[test]
+fn the_map_of_the_code_is_complete() {
+    let text = read("ARCHITECTURE.md");
+    let map = text.split("## Code map").nth(1).unwrap().split("\n## ").next().unwrap();
+    let known: BTreeSet<String> = quoted(map).into_iter().collect();
+    let library = read("src/lib.rs");
+    let modules =
+        library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let missing: Vec<&str> = modules.filter(|name| !known.contains(*name)).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md says nothing of {missing:?}");
 }
 
 /// A page that no list shows is read by nobody; one that is gone is a dead end of the site.
