@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::examples::published;
 use crate::workflow::Workflow;
-use crate::world::{build, copy, output, root, tool, world};
+use crate::world::{build, copy, docker, output, root, tool, turn, world};
 
 /// BuildKit's image, out of the programs that are here: what `moby/buildkit` holds, on Debian.
 fn buildkit_image() -> String {
@@ -41,17 +41,47 @@ fn buildkit_image() -> String {
     )
 }
 
+/// The engine's socket, and the engine's own name.
+fn engine() -> (String, String) {
+    let host = std::env::var("DOCKER_HOST").unwrap();
+    let socket = host.trim_start_matches("unix://").to_owned();
+    let folder = Path::new(&socket).parent().unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    (socket, name)
+}
+
+/// The command that `docs/rehearse.md` gives, in a project that needs no base image. Only where
+/// Docker's socket and BuildKit's image are is of here.
+#[test]
+fn a_project_is_rehearsed_by_our_image_and_docker_alone() {
+    let (image, (socket, engine)) = (buildkit_image(), engine());
+    let _turn = turn();
+    let folder = tempfile::tempdir_in(&world().folder).unwrap();
+    let project = folder.path().join("project");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("Dockerfile"), "FROM scratch\nCOPY hello /\n").unwrap();
+    std::fs::write(project.join("hello"), "hello\n").unwrap();
+    let page = std::fs::read_to_string(root().join("docs/rehearse.md")).unwrap();
+    let command = page.split("```sh\ndocker run ").nth(1).unwrap().split("```").next().unwrap();
+    let given = command
+        .replace("/var/run/docker.sock:/", &format!("{socket}:/"))
+        .replace(" supply-action rehearse", &format!(" {} rehearse", world().image));
+    let options = format!("image={image}\ncgroup-parent=/{engine}");
+    let said = output(
+        Command::new("sh")
+            .current_dir(&project)
+            .env("PWD", &project)
+            .env("OPTIONS", format!("driver-opts={options}"))
+            .args(["-c", &format!("docker run {} --input \"$OPTIONS\" 2>&1", given.trim())]),
+    );
+    assert!(said.contains("/project:v1.2.3"), "{said}");
+    assert!(folder.path().join("project-rehearsal/evidence.json").is_file(), "{said}");
+    assert_eq!(docker(&["ps", "--all", "--quiet"]).trim(), "", "a builder is left: {said}");
+}
+
 #[test]
 fn a_builder_of_its_own_in_docker_builds_and_is_removed() {
-    let host = std::env::var("DOCKER_HOST").unwrap();
-    let engine = Path::new(host.trim_start_matches("unix://"))
-        .parent()
-        .unwrap()
-        .file_name()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let (_, engine) = engine();
     let run = Workflow::of_file(
         root().join("tests/e2e/workflows/docker-container.yml"),
         "push",
