@@ -22,6 +22,7 @@ use crate::build::caches;
 use crate::build::flags::{self, Flags};
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::facts::{Facts, Visibility};
+use crate::github::server::Server;
 use crate::github::{Context, Environment};
 use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{Inputs, OnTagConflict, Wish};
@@ -62,6 +63,8 @@ pub struct About {
     pub builder: Value,
     /// Where the run logs in, and how; no secret.
     pub logins: Value,
+    /// The registry to which the workflow's own token logs in, with the job's permissions.
+    pub own_registry: Option<String>,
 }
 
 #[derive(Debug)]
@@ -297,7 +300,12 @@ fn answer(inputs: &Inputs, context: &Context, facts: &Facts) -> Answer {
 }
 
 fn about(inputs: &Inputs, context: &Context, answer: &Answer, metadata: Metadata) -> About {
+    let is_given = |registry: &str| {
+        inputs.registry_auth.iter().any(|login| login.is_given && login.registry == registry)
+    };
+    let own = Server::of(&context.server_url).registry();
     About {
+        own_registry: own.filter(|registry| !is_given(registry)),
         builder: inputs.builder.json(),
         logins: inputs
             .registry_auth

@@ -124,7 +124,11 @@ impl Plan {
     fn permissions(&self) -> Vec<&'static str> {
         match self {
             Self::BuildOnly(_) => vec!["contents: read"],
-            Self::Push(_) => vec!["contents: read", "packages: write"],
+            Self::Push(plan) => {
+                let mut permissions = vec!["contents: read"];
+                permissions.extend(plan.about.packages(&plan.images));
+                permissions
+            }
             Self::Publish(plan) => plan.release.permissions(),
         }
     }
@@ -140,6 +144,12 @@ fn pushed(build: &Build, images: &[Repository], secrets: &[&str]) -> Vec<String>
 }
 
 impl About {
+    /// What the job needs to push there with its own token: elsewhere a login is given.
+    fn packages(&self, images: &[Repository]) -> Option<&'static str> {
+        let is_own = |image: &Repository| Some(image.registry()) == self.own_registry.as_deref();
+        images.iter().any(is_own).then_some("packages: write")
+    }
+
     pub(super) fn lines(&self, what: &str) -> Vec<String> {
         let event = if self.event.is_empty() {
             "none".to_owned()
@@ -189,7 +199,8 @@ impl Release {
 
     /// What the workflow must grant.
     pub(super) fn permissions(&self) -> Vec<&'static str> {
-        let mut permissions = vec!["contents: read", "packages: write"];
+        let mut permissions = vec!["contents: read"];
+        permissions.extend(self.about.packages(&self.images()));
         permissions
             .extend((self.key.is_none() || self.logs_in_by_oidc).then_some("id-token: write"));
         permissions.extend(self.stores_at_github.then_some("attestations: write"));

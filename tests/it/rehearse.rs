@@ -166,7 +166,7 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
     let world = World::new().await;
     let (context, file, out) = (
         world.folder.path().join("context"),
-        world.folder.path().join("release.yml"),
+        world.folder.path().join("ship.yml"),
         world.folder.path().join("kept"),
     );
     std::fs::write(&file, WORKFLOW).unwrap();
@@ -186,6 +186,7 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
         "input `registry-auth` is left out: `secrets.TOKEN` is not known here",
         "input `signing-config` is left out",
         "/octo/app:2.1.0",
+        "may sign as example/context/.github/workflows/ship.yml@refs/tags/v2.1.0",
     ] {
         assert!(run.log.contains(expected), "{expected}: {}", run.log);
     }

@@ -48,10 +48,7 @@ async fn a_version_tag_publishes_what_was_planned() {
     assert_eq!(planned["logins"], json!([{ "registry": "r.io", "method": "password" }]));
     let sha = format!("sha-{}", Claims::default().sha);
     assert_eq!(planned["tag_names"], json!(["v1.2.3", "v1.2", "v1", sha, "latest"]));
-    assert_eq!(
-        planned["permissions"],
-        json!(["contents: read", "packages: write", "id-token: write"])
-    );
+    assert_eq!(planned["permissions"], json!(["contents: read", "id-token: write"]));
     assert_eq!(planned["subjects"].as_array().unwrap().len(), 5);
     assert_eq!(
         (planned["version"].as_str(), planned["builder"]["driver"].as_str()),
@@ -70,6 +67,30 @@ async fn a_version_tag_publishes_what_was_planned() {
         run.outputs["tags"].lines().map(|name| json!(name)).collect::<Vec<_>>(),
         *planned["tags"].as_array().unwrap()
     );
+}
+
+/// `packages: write` is for the workflow's own token, at the registry of its own server.
+#[tokio::test]
+async fn the_job_needs_packages_only_where_its_own_token_pushes() {
+    let mut world = World::new().await;
+    let login = "[{registry: ghcr.io, username: u, password: hunter2}]";
+    for (images, logins, expected) in [
+        ("ghcr.io/octo/app", "", true),
+        ("docker.io/octo/app", "", false),
+        ("docker.io/octo/app\nghcr.io/octo/app", "", true),
+        ("ghcr.io/octo/app", login, false),
+        ("containers.example.com/octo/app", "", false),
+    ] {
+        world.set("INPUT_IMAGES", images).set("INPUT_REGISTRY-AUTH", logins);
+        for by_digest in ["false", "true"] {
+            world.set("INPUT_PUSH-BY-DIGEST", by_digest);
+            world.set("INPUT_TAGS", if by_digest == "true" { "" } else { "v1" });
+            let planned = plan(&world, &[]).await;
+            let permissions = planned["permissions"].as_array().unwrap();
+            let has = permissions.contains(&json!("packages: write"));
+            assert_eq!(has, expected, "{images} {logins} {permissions:?}");
+        }
+    }
 }
 
 #[tokio::test]

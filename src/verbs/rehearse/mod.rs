@@ -120,6 +120,13 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
         }
         None => sandbox::Claims::of(&format!("example/{name}"), &git_ref, &arguments.event_name),
     };
+    // Whom users will have to name: the workflow's own file.
+    if let Some(file) = arguments.workflow.as_deref().and_then(Path::file_name) {
+        let (path, played) = (file.to_string_lossy(), config.claims.clone());
+        let workflow = format!("{}/.github/workflows/{path}@{git_ref}", played.repository);
+        config.claims.workflow_ref.clone_from(&workflow);
+        config.claims.job_workflow_ref = workflow;
+    }
     let whose = config.claims.repository.clone();
     let world = sandbox::start(config)
         .await

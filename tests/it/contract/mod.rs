@@ -607,7 +607,8 @@ fn the_reusable_workflows_take_every_input_but_those_with_a_reason() {
             assert_ne!(
                 given.contains_key(input),
                 reason.is_some(),
-                "{name}: {job}: input `{input}`, {reason:?}"
+                "{name}: {job}: input `{input}` must be given to the step, or have its reason in \
+                 the lists above ({reason:?})"
             );
         }
         for (input, _) in left_out {
