@@ -35,7 +35,7 @@ pub fn document(catalog: &Catalog, about: &About) -> String {
     let mut metadata = json!({
         "timestamp": about.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "lifecycles": [{ "phase": "post-build" }],
-        "tools": { "components": [{ "type": "application", "name": "supply-action", "version": env!("CARGO_PKG_VERSION") }] },
+        "tools": tools(),
         "component": image(about),
         "properties": [property("coverage", &coverage())],
     });
@@ -54,10 +54,18 @@ pub fn document(catalog: &Catalog, about: &About) -> String {
     }));
     document.set_list("components", distribution(catalog).into_iter().chain(components));
     document.set_list("dependencies", dependencies(catalog));
-    let family = Uuid::new_v5(&Uuid::NAMESPACE_URL, FAMILY.as_bytes());
-    let serial = Uuid::new_v5(&family, document.written().as_bytes());
-    document.set("serialNumber", format!("urn:uuid:{serial}"));
+    document.set("serialNumber", serial_number(&document.written()));
     document.written()
+}
+
+pub(super) fn tools() -> Value {
+    json!({ "components": [{ "type": "application", "name": "supply-action", "version": env!("CARGO_PKG_VERSION") }] })
+}
+
+/// Unique by content.
+pub(super) fn serial_number(content: &str) -> String {
+    let family = Uuid::new_v5(&Uuid::NAMESPACE_URL, FAMILY.as_bytes());
+    format!("urn:uuid:{}", Uuid::new_v5(&family, content.as_bytes()))
 }
 
 fn image(about: &About) -> Value {
@@ -170,7 +178,7 @@ fn entity(supplier: &Supplier) -> Value {
     }
 }
 
-fn property(name: &str, value: &str) -> Value {
+pub(super) fn property(name: &str, value: &str) -> Value {
     json!({ "name": format!("supply-action:{name}"), "value": value })
 }
 

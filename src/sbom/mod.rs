@@ -15,6 +15,7 @@ pub mod exclude;
 mod files;
 pub mod foreign;
 pub mod image;
+pub mod index;
 pub mod layers;
 pub mod licence;
 pub mod matchers;

@@ -19,7 +19,7 @@ use super::text::Text;
 /// Where SPDX wants namespaces of those who host none of their own.
 const NAMESPACE: &str = "https://spdx.org/spdxdocs/supply-action";
 const IMAGE: &str = "SPDXRef-Image";
-const UNKNOWN: &str = "NOASSERTION";
+pub(super) const UNKNOWN: &str = "NOASSERTION";
 
 /// What the document describes, beyond what is inside.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +43,7 @@ pub fn document(catalog: &Catalog, about: &About) -> String {
         "name": about.name,
         "creationInfo": {
             "created": about.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            "creators": ["Organization: supply-action", concat!("Tool: supply-action-", env!("CARGO_PKG_VERSION"))],
+            "creators": creators(),
             "comment": coverage(),
         },
     }));
@@ -70,6 +70,10 @@ pub fn document(catalog: &Catalog, about: &About) -> String {
     }
     document.set("documentNamespace", namespace(&about.name, &document.written()));
     document.written()
+}
+
+pub(super) fn creators() -> [&'static str; 2] {
+    ["Organization: supply-action", concat!("Tool: supply-action-", env!("CARGO_PKG_VERSION"))]
 }
 
 fn image(catalog: &Catalog, about: &About) -> Value {
@@ -167,7 +171,7 @@ fn verification_code(catalog: &Catalog, listed: &Listed) -> String {
     hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, sums.concat().as_bytes()))
 }
 
-fn purl_reference(purl: &str) -> Value {
+pub(super) fn purl_reference(purl: &str) -> Value {
     json!({ "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl })
 }
 
@@ -298,19 +302,19 @@ fn identifiers(packages: &[Listed]) -> Vec<String> {
 }
 
 /// Letters, digits, `.` and `-` are all that SPDX identifiers may have.
-fn legal(text: &str, longest: usize) -> String {
+pub(super) fn legal(text: &str, longest: usize) -> String {
     text.chars()
         .take(longest)
         .map(|letter| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' })
         .collect()
 }
 
-fn short_hash(text: &str, length: usize) -> String {
+pub(super) fn short_hash(text: &str, length: usize) -> String {
     hex::encode(Sha256::digest(text)).chars().take(length).collect()
 }
 
 /// Unique by content: two documents that differ have different names.
-fn namespace(name: &str, content: &str) -> String {
+pub(super) fn namespace(name: &str, content: &str) -> String {
     let family = Uuid::new_v5(&Uuid::NAMESPACE_URL, NAMESPACE.as_bytes());
     let content = Uuid::new_v5(&family, content.as_bytes());
     format!("{NAMESPACE}/{}-{content}", legal(name, 100))

@@ -272,7 +272,7 @@ pub fn packages(bytes: &[u8]) -> Result<Vec<Entry>, ForeignError> {
     Ok(entries)
 }
 
-fn parsed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ForeignError> {
+pub(super) fn parsed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ForeignError> {
     // Some editors put a byte order mark before JSON.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice(bytes).map_err(|error| ForeignError::Unreadable(error.to_string()))
@@ -407,24 +407,23 @@ fn spdx_entries(document: Spdx) -> Vec<Entry> {
     let entries = document.packages.into_iter().filter_map(|package| {
         let purl =
             package.external_refs.into_iter().find(|reference| reference.reference_type == "purl");
-        // What the document is about is no package in it: an image, or a directory without a purl.
-        let is_whole = package.primary_package_purpose.as_deref().is_some_and(|purpose| {
-            ["CONTAINER", "OPERATING_SYSTEM", "OPERATING-SYSTEM"].contains(&purpose)
-        }) || (described.contains(&package.id) && purl.is_none());
+        let locator = purl.as_ref().map(|purl| purl.reference_locator.as_str());
+        let purpose = package.primary_package_purpose.as_deref();
+        let is_whole = is_whole(purpose, described.contains(&package.id), locator);
         let version = package
             .version_info
             .filter(|version| !["", "NOASSERTION", "NONE", "UNKNOWN"].contains(&version.as_str()));
-        (!is_whole)
-            .then(|| {
-                entry(
-                    purl.as_ref().map(|purl| purl.reference_locator.as_str()),
-                    package.name,
-                    version,
-                )
-            })
-            .flatten()
+        (!is_whole).then(|| entry(locator, package.name, version)).flatten()
     });
     entries.collect()
+}
+
+/// Whether a package of an SPDX document is no package in what it is about: an image, an operating
+/// system, or a directory without a purl.
+pub(super) fn is_whole(purpose: Option<&str>, is_described: bool, purl: Option<&str>) -> bool {
+    let wholes = ["CONTAINER", "OPERATING_SYSTEM", "OPERATING-SYSTEM"];
+    let is_image = |purl: &str| ["pkg:oci/", "pkg:docker/"].iter().any(|it| purl.starts_with(it));
+    purpose.is_some_and(|purpose| wholes.contains(&purpose)) || purl.map_or(is_described, is_image)
 }
 
 fn cyclonedx_entries(components: Vec<Component>, entries: &mut Vec<Entry>) {
