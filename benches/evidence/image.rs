@@ -8,6 +8,8 @@ use supply_action::registry::Registry;
 use supply_action::registry::manifest::{
     Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST,
 };
+use supply_action::sbom::foreign::Format;
+use supply_action::sbom::index::{Detail, Index, Part};
 use supply_action::sigstore::IN_TOTO;
 use supply_action::verify::policy::{SLSA_PROVENANCE, SPDX};
 
@@ -136,6 +138,21 @@ pub(crate) fn sbom(platform: &str) -> Value {
             "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-Package-deb-library-0"
         }],
     })
+}
+
+/// What is said of the index, made of the documents above.
+pub(crate) fn sbom_of_index(repository: &Repository, pushed: &Pushed) -> Value {
+    let documents = PLATFORMS.map(|platform| sbom(platform).to_string());
+    let parts: Vec<Part<'_>> = (0..PLATFORMS.len())
+        .map(|at| Part {
+            platform: PLATFORMS[at].to_owned(),
+            digest: pushed.platforms[at].to_string(),
+            documents: vec![&documents[at]],
+        })
+        .collect();
+    let name = repository.to_string();
+    let index = Index::read(Format::Spdx, &name, pushed.root.as_str(), &parts).unwrap();
+    serde_json::from_str(&index.document(Detail::Whole)).unwrap()
 }
 
 /// About 30 kB: `mode=max` describes every step of the build.

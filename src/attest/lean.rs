@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Draft;
 use crate::error::{with_hint, with_see};
+use crate::image::Digest;
 use crate::page::Page;
 use crate::verify::policy::{CYCLONEDX, SPDX};
 
@@ -17,7 +18,7 @@ use crate::verify::policy::{CYCLONEDX, SPDX};
 pub const ENVELOPE_LIMIT: usize = 2 << 20;
 
 /// The size of the envelope a statement will be in: base64 and a little around it.
-fn envelope_size(statement: &[u8]) -> usize {
+pub(super) fn envelope_size(statement: &[u8]) -> usize {
     statement.len().div_ceil(3) * 4 + 256
 }
 
@@ -45,7 +46,10 @@ pub fn fitting(drafts: Vec<Draft>, limit: usize) -> anyhow::Result<(Vec<Draft>, 
                     ));
                     draft.statement = lean;
                 }
-                None => return Err(refusal(&draft, whole, limit)),
+                None => {
+                    let (kind, subject) = (&draft.predicate_type, &draft.subject.digest);
+                    return Err(refusal(kind, subject, whole, limit));
+                }
             }
         }
         fitted.push(draft);
@@ -53,11 +57,9 @@ pub fn fitting(drafts: Vec<Draft>, limit: usize) -> anyhow::Result<(Vec<Draft>, 
     Ok((fitted, notices))
 }
 
-fn refusal(draft: &Draft, size: usize, limit: usize) -> anyhow::Error {
+pub(super) fn refusal(kind: &str, subject: &Digest, size: usize, limit: usize) -> anyhow::Error {
     let refused = anyhow::anyhow!(
-        "the statement `{}` about `{}` is {} KiB, and a log of version 1 takes {} KiB",
-        draft.predicate_type,
-        draft.subject.digest,
+        "the statement `{kind}` about `{subject}` is {} KiB, and a log of version 1 takes {} KiB",
         size >> 10,
         limit >> 10
     );

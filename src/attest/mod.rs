@@ -1,9 +1,10 @@
-//! `SignedImage` → `AttestedImage`: SBOM and build provenance on the image of each platform,
-//! provenance of the workflow on the index. Drafts are collected and signed while the signatures go
+//! `SignedImage` → `AttestedImage`: SBOM and build provenance on the image of each platform, an SBOM
+//! of these and provenance of the workflow on the index. Drafts are collected and signed while the signatures go
 //! up; they are attached only to a `SignedImage`.
 
 pub mod buildkit;
 pub mod lean;
+pub mod of_index;
 pub mod progress;
 pub mod provenance;
 pub mod sboms;

@@ -241,13 +241,16 @@ impl Target {
     }
 
     fn evidence_lines(&self, with: &str) -> Vec<String> {
-        let attested =
-            match (self.attests(SPDX) || self.attests(CYCLONEDX), self.attests(SLSA_PROVENANCE)) {
-                (true, true) => "SBOM and provenance of each platform, ",
-                (true, false) => "SBOM of each platform, ",
-                (false, true) => "provenance of each platform, ",
-                (false, false) => "",
-            };
+        let has_sboms = self.attests(SPDX) || self.attests(CYCLONEDX);
+        let attested = match (has_sboms, self.attests(SLSA_PROVENANCE)) {
+            (true, true) => "SBOM and provenance of each platform, ",
+            (true, false) => "SBOM of each platform, ",
+            (false, true) => "provenance of each platform, ",
+            (false, false) => "",
+        };
+        // The image of one platform alone is its own index.
+        let has_index = self.requirements.platforms.len() != 1 || self.made_in_build;
+        let of_index = if has_sboms && has_index { "SBOM of the index, " } else { "" };
         let signs = |part| self.requirements.signs(part);
         let signed: Vec<&str> = [
             (signs(Part::Index), "the index"),
@@ -260,7 +263,7 @@ impl Target {
         .collect();
         vec![
             format!("Signed:     {}{with}", signed.join(", ")),
-            format!("Attested:   {attested}provenance of the workflow"),
+            format!("Attested:   {attested}{of_index}provenance of the workflow"),
         ]
     }
 }

@@ -107,6 +107,7 @@ impl Run<'_> {
         }
         let mut all = Vec::new();
         for (target, policy) in self.release.targets.iter().zip(policies) {
+            let policy = policy.of_earlier_versions();
             let whole = target.names.iter().filter(|name| target.lines.is_whole(&name.tag));
             let digests: BTreeSet<_> =
                 whole.filter_map(|name| Some(baseline.taken(name)?.digest)).collect();
@@ -117,7 +118,7 @@ impl Run<'_> {
                     &outside.registry,
                     &outside.verifier,
                     &repository.at(digest),
-                    policy,
+                    &policy,
                 )
                 .await
                 .ok()?;

@@ -202,7 +202,8 @@ async fn prove_one(
     told.reused = !existing.is_empty();
     let counted = &mut told;
     let drafts = async {
-        let (drafts, left_out) = attest::lean::fitting(drafts.await?, envelope_limit(services))?;
+        let limit = envelope_limit(services);
+        let (drafts, left_out) = attest::of_index::completed(&parts, drafts.await?, limit)?;
         (counted.attestations, counted.left_out) = (drafts.len(), left_out);
         Ok(attest::lacking(drafts, &repositories, &wanted.formats, &existing))
     };

@@ -113,9 +113,7 @@ impl Ready {
     pub fn is_published(&self) -> bool {
         self.earlier.is_some()
     }
-}
 
-impl Ready {
     /// What the issuer says of the job that signs; `None` where a key does.
     pub(super) fn claims(&self) -> Option<&UnverifiedClaims> {
         match &self.authority {
@@ -568,13 +566,15 @@ async fn taken_versions(
     problems.into_result()
 }
 
-/// Whether an image carries our evidence with a provenance of this very commit.
+/// Whether an image carries our evidence, as whichever version of this program left it, with a
+/// provenance of this very commit.
 async fn is_of_this_commit(
     outside: &Outside,
     context: &Context,
     policy: &Policy,
     image: &ImageRef,
 ) -> bool {
+    let policy = &policy.of_earlier_versions();
     let theirs = verify::verify(&outside.registry, &outside.verifier, image, policy).await;
     theirs.is_ok_and(|theirs| {
         !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str())

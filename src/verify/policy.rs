@@ -176,12 +176,15 @@ impl Requirements {
     ) -> Self {
         let need = |kind: &str| Need::Type(kind.to_owned());
         let signature = |part: Part| signed.contains(&part).then(|| need(SIGNATURE_PREDICATE));
-        let made =
-            sboms.iter().copied().chain(build_provenance.then_some(SLSA_PROVENANCE)).map(need);
+        let statements = |part: Part, is_proven: bool| {
+            let provenance = is_proven.then_some(SLSA_PROVENANCE);
+            let kinds = sboms.iter().copied().chain(provenance).map(need);
+            signature(part).into_iter().chain(kinds).collect()
+        };
         Self {
             platforms: platforms.to_vec(),
-            index: signature(Part::Index).into_iter().chain([need(SLSA_PROVENANCE)]).collect(),
-            platform: signature(Part::Platform).into_iter().chain(made).collect(),
+            index: statements(Part::Index, true),
+            platform: statements(Part::Platform, build_provenance),
             attestations: signature(Part::Attestations).into_iter().collect(),
             formats: formats.to_vec(),
             allowed: Allowed::default(),
@@ -190,6 +193,15 @@ impl Requirements {
 
     pub fn allowing(self, allowed: &Allowed) -> Self {
         Self { allowed: allowed.clone(), ..self }
+    }
+
+    /// What images have at least that earlier versions of this program published: their indexes
+    /// have no SBOM.
+    pub fn of_earlier_versions(&self) -> Self {
+        let mut requirements = self.clone();
+        let is_sbom = |need: &Need| need.types().iter().any(|kind| Need::Sbom.is_met_by(kind));
+        requirements.index.retain(|need| !is_sbom(need));
+        requirements
     }
 
     /// Whether a part needs a signature of its own.
@@ -213,4 +225,12 @@ pub struct Policy {
     /// Whose statements count.
     pub signer: SignerPolicy,
     pub requirements: Requirements,
+}
+
+impl Policy {
+    /// For what stands on a name already, whichever version of this program put it there.
+    pub fn of_earlier_versions(&self) -> Self {
+        let requirements = self.requirements.of_earlier_versions();
+        Self { signer: self.signer.clone(), requirements }
+    }
 }

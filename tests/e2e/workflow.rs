@@ -394,12 +394,13 @@ impl Ended {
         manifests.flat_map(stated).collect()
     }
 
-    /// cosign finds the signature of the index, and SBOM and provenance of each of its images, all
-    /// by this workflow.
+    /// cosign finds the signature of the index, its SBOM and provenance, and those of each of its
+    /// images, all by this workflow.
     pub(crate) fn verified_by_cosign(&self, repository: &str, digest: &str, platforms: &[&str]) {
         let reference = &format!("{repository}@{digest}");
         self.cosign("verify", &[], reference);
         self.cosign("verify-attestation", &["--type", "https://slsa.dev/provenance/v1"], reference);
+        self.cosign("verify-attestation", &["--type", "spdxjson"], reference);
         let index = self.manifest(reference);
         let mut found = Vec::new();
         for manifest in index["manifests"].as_array().unwrap() {

@@ -65,6 +65,28 @@ async fn without_layers(world: &World, kind: &str) {
     }
 }
 
+/// Takes the SBOM of the index away, in both formats, as earlier versions of the program left it.
+pub(crate) async fn without_sbom_of_index(world: &World, run: &Run) {
+    let is_sbom = |kind: &Value| {
+        ["https://spdx.dev/Document", "https://cyclonedx.org/bom"].iter().any(|sbom| kind == sbom)
+    };
+    let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
+    let of_index = evidence["subjects"][0]["attestations"].as_array().unwrap();
+    let sboms = of_index.iter().filter(|statement| is_sbom(&statement["predicateType"]));
+    for bundle in sboms.filter(|statement| statement["format"] == "bundle") {
+        delete(world, bundle["manifest"].as_str().unwrap()).await;
+    }
+    let url = url(world, &format!("manifests/{}.att", run.outputs["digest"].replace(':', "-")));
+    let older = reqwest::get(&url).await.unwrap().bytes().await.unwrap();
+    let mut older: Value = serde_json::from_slice(&older).unwrap();
+    let layers = older["layers"].as_array_mut().unwrap();
+    let before = layers.len();
+    layers.retain(|layer| !is_sbom(&layer["annotations"]["predicateType"]));
+    assert_eq!(layers.len() + 1, before, "one SBOM is taken away");
+    let put = reqwest::Client::new().put(&url).header("content-type", OCI_MANIFEST);
+    assert!(put.body(older.to_string()).send().await.unwrap().status().is_success());
+}
+
 #[tokio::test]
 async fn a_signature_of_the_older_format_and_a_provenance_bundle_count_together() {
     let world = World::new().await;
@@ -140,10 +162,10 @@ async fn attestations_of_the_older_format_alone_are_found_by_pattern_and_by_repo
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         for part in [
-            "it has no signature at all; it has a provenance and an SBOM (of every platform) by `https://github.com/example/hello/",
+            "it has no signature at all; it has a provenance and an SBOM by `https://github.com/example/hello/",
             "BuildKit's unsigned provenance",
             "BuildKit's unsigned SBOM",
-            "hint: if what it has is enough for you, ask for that: --require index=provenance --require platforms=provenance,sbom",
+            "hint: if what it has is enough for you, ask for that: --require index=provenance,sbom --require platforms=provenance,sbom",
         ] {
             assert!(text.contains(part), "`{part}` is missing in {text}");
         }
@@ -185,10 +207,16 @@ async fn an_sbom_is_asked_for_in_whichever_format() {
     let check = async |required: &str| {
         verify(&world, &["--certificate-identity", &identity, "--require", required, image]).await
     };
-    let output = check("platforms=signature,sbom").await;
-    assert!(output.status.success(), "{}", said(&output));
+    for required in ["platforms=signature,sbom", "index=signature,sbom"] {
+        let output = check(required).await;
+        assert!(output.status.success(), "{}", said(&output));
+    }
     // A predicate type is that type and no other.
     without_kind(&check("platforms=https://spdx.dev/Document").await, "https://spdx.dev/Document");
+    // As earlier versions left it.
+    without_sbom_of_index(&world, &run).await;
+    let output = verify(&world, &["--certificate-identity", &identity, image]).await;
+    assert!(output.status.success(), "nobody who does not ask needs one: {}", said(&output));
     let output = check("index=sbom").await;
     without_kind(&output, "https://spdx.dev/Document` or `https://cyclonedx.org/bom");
     let text = said(&output);

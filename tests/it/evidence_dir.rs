@@ -33,6 +33,11 @@ fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
 }
 
+fn sha1(bytes: &[u8]) -> String {
+    use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+    hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes))
+}
+
 #[tokio::test]
 async fn every_bundle_and_what_it_says_lies_in_a_file() {
     let mut world = World::new().await;
@@ -43,9 +48,9 @@ async fn every_bundle_and_what_it_says_lies_in_a_file() {
     let found = files(&dir);
     let names: Vec<&str> = found.keys().map(String::as_str).collect();
     let mut expected = vec!["evidence.json".to_owned(), "index.signature.sigstore.json".to_owned()];
-    expected.extend(
-        ["index.provenance.intoto.json", "index.provenance.sigstore.json"].map(str::to_owned),
-    );
+    for file in ["provenance.intoto", "provenance.sigstore", "sbom.spdx", "sbom.sigstore"] {
+        expected.push(format!("index.{file}.json"));
+    }
     for platform in ["linux-amd64", "linux-arm64"] {
         expected.push(format!("{platform}-attestations.signature.sigstore.json"));
         for file in [
@@ -65,6 +70,11 @@ async fn every_bundle_and_what_it_says_lies_in_a_file() {
         serde_json::from_str::<Value>(&run.outputs["evidence"]).unwrap()
     );
     assert_eq!(json(&found["linux-arm64.sbom.spdx.json"])["spdxVersion"], "SPDX-2.3");
+    // The document of the index names those of the platforms, as they lie here.
+    let of_index = json(&found["index.sbom.spdx.json"]);
+    assert_eq!(of_index["packages"][0]["versionInfo"], run.outputs["digest"].as_str());
+    let named = &of_index["externalDocumentRefs"][0]["checksum"]["checksumValue"];
+    assert_eq!(*named, sha1(&found["linux-amd64.sbom.spdx.json"]).as_str());
     let statement = json(&found["linux-arm64.provenance.intoto.json"]);
     assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
     let subject = serde_json::from_str::<Value>(&run.outputs["platforms"]).unwrap()["linux/arm64"]

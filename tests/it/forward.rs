@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use supply_action::sandbox::{Effect, Fault, Habit, Service};
 
+use crate::consumers::without_sbom_of_index;
 use crate::support::{Run, World, always, parse_outputs};
 
 /// Commits, told apart by a letter.
@@ -178,6 +179,41 @@ async fn a_rollback_by_hand_holds_until_something_newer_comes() {
     assert_eq!(kept(&run), Vec::<String>::new());
     let digests = [("1", one.as_str()), ("2", two.as_str()), ("4", backport.as_str())];
     assert_eq!(named(&world.tags().await, &digests, &["latest", "v1", "v1.3"]), "442");
+}
+
+/// Earlier versions of this program gave no SBOM to an index. What they published counts as it did,
+/// and what is published now has one.
+#[tokio::test]
+async fn images_of_earlier_versions_are_kept_by_reruns_and_followed_by_releases() {
+    let mut world = world().await;
+    let (one, first) = published(&mut world, "refs/tags/v1.2.3", "a").await;
+    world.verify(&one).await.unwrap();
+    without_sbom_of_index(&world, &first).await;
+    let why = format!("{:#}", world.verify(&one).await.unwrap_err());
+    assert!(why.contains("the index (") && why.contains("https://spdx.dev/Document"), "{why}");
+    let (again, rerun) = published(&mut world, "refs/tags/v1.2.3", "a").await;
+    assert!(again == one && rerun.log.contains("nothing is built"), "{}", rerun.log);
+    let (two, next) = published(&mut world, "refs/tags/v1.3.0", "b").await;
+    assert_eq!(kept(&next), Vec::<String>::new(), "{}", next.log);
+    assert_eq!(named(&world.tags().await, &[("1", &one), ("2", &two)], &["v1.2.3", "v1"]), "12");
+    world.verify(&two).await.unwrap();
+    let other = run(&mut world, "refs/tags/v1.2.3", "d").await;
+    assert!(other.code == Some(1) && other.log.contains("v1.2.3` is taken"), "{}", other.log);
+}
+
+/// Nor is a version refused to the commit that has it, where several images of it stand.
+#[tokio::test]
+async fn a_version_of_an_earlier_version_is_no_other_commits() {
+    let mut world = world().await;
+    for tag in ["v1.2.3", "1.2.3"] {
+        world.set("INPUT_TAGS", tag);
+        let (_, made) = published(&mut world, "refs/tags/v1.2.3", "a").await;
+        without_sbom_of_index(&world, &made).await;
+    }
+    world.set("INPUT_TAGS", "v1.2.3\n1.2.3");
+    let (digest, _) = published(&mut world, "refs/tags/v1.2.3", "a").await;
+    assert_eq!(named(&world.tags().await, &[("1", &digest)], &["v1.2.3", "1.2.3"]), "11");
+    world.verify(&digest).await.unwrap();
 }
 
 #[tokio::test]

@@ -90,9 +90,9 @@ async fn no_name_is_put_before_every_proof_is_read_back() {
             .count()
     };
     assert_eq!(count(Service::Fulcio), 1, "one certificate a run");
-    // 5 signatures, 2 SBOMs, 2 build provenances, 1 workflow provenance; each signature once more
+    // 5 signatures, 3 SBOMs, 2 build provenances, 1 workflow provenance; each signature once more
     // in the older format, which has no timestamp
-    assert_eq!((count(Service::Rekor), count(Service::Timestamp)), (15, 10));
+    assert_eq!((count(Service::Rekor), count(Service::Timestamp)), (16, 11));
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn attestations_are_stored_at_github_where_that_is_granted() {
         .set("GITHUB_ARTIFACTS", artifacts.to_str().unwrap());
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("5 attestations stored at GitHub"), "{}", run.log);
+    assert!(run.log.contains("6 attestations stored at GitHub"), "{}", run.log);
     let api = world
         .sandbox
         .environment()

@@ -494,12 +494,13 @@ async fn on_request_what_is_signed_is_cyclonedx_and_the_gate_wants_it_on_every_p
     let no_spdx =
         |run: &Run| !kinds_of_platforms(run).iter().flatten().any(|kind| kind.contains("spdx"));
     assert!(
-        no_spdx(&run) && run.log.contains("SBOM and provenance of each platform"),
+        no_spdx(&run)
+            && run.log.contains("SBOM and provenance of each platform, SBOM of the index"),
         "{}",
         run.log
     );
     assert!(run.summary.contains("verify-attestation --type cyclonedx"), "{}", run.summary);
-    assert_eq!(run.summary.matches("| ✅ | ✅ | ✅ |").count(), 2, "{}", run.summary);
+    assert_eq!(run.summary.matches("| ✅ | ✅ | ✅ |").count(), 3, "{}", run.summary);
     let logged = |world: &World| {
         world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count()
     };

@@ -57,7 +57,7 @@ async fn an_image_is_verified_by_tag_and_by_digest_by_name_and_by_pattern() {
     }
     let all = [
         "--require",
-        "index=signature,provenance",
+        "index=signature,sbom,provenance",
         "--require",
         "platforms=signature,sbom,provenance",
         "--require",
@@ -101,8 +101,8 @@ async fn what_is_not_verified_is_refused_for_its_reason() {
         (&["--certificate-identity-regexp", "("], "is not a pattern"),
         (&[exact[0], exact[1], "--platform", "linux/s390x"], "the image has no `linux/s390x`"),
         (
-            &[exact[0], exact[1], "--require", "index=sbom"],
-            "has no valid `https://spdx.dev/Document`",
+            &[exact[0], exact[1], "--require", "index=https://cyclonedx.org/bom"],
+            "has no valid `https://cyclonedx.org/bom`",
         ),
         (
             &[exact[0], exact[1], "--require", "platforms=https://example.com/scan/v1"],

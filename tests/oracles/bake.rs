@@ -110,8 +110,6 @@ fn judged(image: &str, evidence: &Value, count: usize) {
             check(&["verify"]);
             if kind != "attestations" {
                 check(&["verify-attestation", "--type", "slsaprovenance1"]);
-            }
-            if kind == "platform" {
                 check(&["verify-attestation", "--type", "spdxjson"]);
             }
         }

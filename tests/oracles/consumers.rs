@@ -84,6 +84,7 @@ fn every_command_of_cosigns_in_the_pages_passes() {
                 let here: Vec<String> = command
                     .replace("WHO", &who)
                     .replace("IMAGE@PLATFORM", &format!("{image}@{platform}"))
+                    .replace("IMAGE:TAG", &format!("{image}:v1.2.3"))
                     .replace("ghcr.io/OWNER/REPO", image)
                     .replace("https://token.actions.githubusercontent.com", &issuer)
                     .split_whitespace()
@@ -98,7 +99,7 @@ fn every_command_of_cosigns_in_the_pages_passes() {
             }
         }
     }
-    assert!(count >= 3, "{count}");
+    assert!(count >= 4, "{count}");
 }
 
 #[test]

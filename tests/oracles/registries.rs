@@ -17,27 +17,9 @@ fn check(run: &Run) {
             if kind == "attestations" {
                 continue;
             }
-            accepts(
-                &cosign,
-                &[
-                    &["verify-attestation", "--type", "slsaprovenance1"],
-                    extra,
-                    &trust,
-                    &[image.as_str()],
-                ]
-                .concat(),
-            );
-            if kind == "platform" {
-                accepts(
-                    &cosign,
-                    &[
-                        &["verify-attestation", "--type", "spdxjson"],
-                        extra,
-                        &trust,
-                        &[image.as_str()],
-                    ]
-                    .concat(),
-                );
+            for predicate in ["slsaprovenance1", "spdxjson"] {
+                let verb = ["verify-attestation", "--type", predicate];
+                accepts(&cosign, &[&verb, extra, &trust[..], &[image.as_str()]].concat());
             }
         }
     }

@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use supply_action::sbom::catalog::Catalog;
-use supply_action::sbom::foreign::packages;
+use supply_action::sbom::foreign::{Entry, Format, packages};
+use supply_action::sbom::index::{Detail, Index, Part};
 use supply_action::sbom::source::rootfs::Rootfs;
 use supply_action::sbom::spdx::About;
 use supply_action::sbom::{cyclonedx, spdx};
@@ -29,26 +30,66 @@ pub(crate) fn document(image: &str, bundle: &str) -> Value {
 }
 
 #[test]
-fn pyspdxtools_accepts_the_sbom_of_every_platform() {
+fn pyspdxtools_accepts_the_sbom_of_every_platform_and_of_their_index() {
     let run = published();
     let evidence = run.json("evidence");
-    let mut checked = 0;
+    let mut listed: Vec<Vec<Entry>> = Vec::new();
     for subject in evidence["subjects"].as_array().unwrap() {
         for statement in subject["attestations"].as_array().unwrap().iter().filter(|found| {
             found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document"
         }) {
-            let file = world().folder.join(format!("{checked}.spdx.json"));
-            std::fs::write(
-                &file,
-                document(&run.outputs["image"], statement["bundle"].as_str().unwrap()).to_string(),
-            )
-            .unwrap();
+            let file = world().folder.join(format!("{}.spdx.json", listed.len()));
+            let document =
+                document(&run.outputs["image"], statement["bundle"].as_str().unwrap()).to_string();
+            std::fs::write(&file, &document).unwrap();
             accepts(&tool("PYSPDXTOOLS"), &["-i", file.to_str().unwrap()]);
             fits_the_schema_of_spdx(&file);
-            checked += 1;
+            listed.push(packages(document.as_bytes()).unwrap());
         }
     }
-    assert_eq!(checked, 2);
+    assert_eq!(listed.len(), 3);
+    // The index lists what its platforms do, no less and no more.
+    let mut of_platforms = listed[1..].concat();
+    of_platforms.sort();
+    of_platforms.dedup();
+    assert_eq!(listed[0], of_platforms);
+}
+
+/// All that an index may say of real packages, in both formats.
+#[test]
+fn the_sbom_of_an_index_passes_its_judges_however_much_it_says() {
+    let (catalog, spdx, cyclonedx) = real();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/python/judge.py");
+    for (format, file) in [(Format::Spdx, spdx), (Format::CycloneDx, cyclonedx)] {
+        let text = std::fs::read_to_string(file).unwrap();
+        let other = text.replace("registry.example/real", "registry.example/other");
+        let part = |platform: &str, document| Part {
+            platform: platform.to_owned(),
+            digest: format!("sha256:{}", "1".repeat(64)),
+            documents: vec![document],
+        };
+        let digest = format!("sha256:{}", "2".repeat(64));
+        let parts = [part("linux/amd64", text.as_str()), part("linux/arm/v7", &other)];
+        let index = Index::read(format, "registry.example/real", &digest, &parts).unwrap();
+        for detail in Detail::ALL {
+            let written = index.document(detail);
+            let file = world().folder.join(format!("index-{format:?}-{detail:?}.json"));
+            std::fs::write(&file, &written).unwrap();
+            let judged = file.to_str().unwrap();
+            if format == Format::Spdx {
+                fits_the_schema_of_spdx(&file);
+                accepts(&tool("PYSPDXTOOLS"), &["-i", judged]);
+            } else {
+                accepts(&tool("PYTHON"), &[script.to_str().unwrap(), "cyclonedx", judged]);
+            }
+            let listed = packages(written.as_bytes()).unwrap();
+            let expected = match detail {
+                Detail::References => Vec::new(),
+                Detail::Whole | Detail::Names => packages(text.as_bytes()).unwrap(),
+            };
+            assert!(listed == expected && catalog.packages.len() > 100, "{detail:?}");
+        }
+    }
 }
 
 fn fits_the_schema_of_spdx(file: &Path) {
@@ -263,7 +304,7 @@ fn cosign_accepts_an_sbom_of_ones_own_as_cyclonedx_on_every_platform() {
     assert_eq!(run.code, Some(0), "{}", run.log);
     let (identity, issuer) = signer();
     let trust = trust(world().sandbox.trusted_root().to_str().unwrap(), &identity, &issuer);
-    for (kind, digest) in run.subjects().into_iter().filter(|(kind, _)| kind == "platform") {
+    for (kind, digest) in run.subjects().into_iter().filter(|(kind, _)| kind != "attestations") {
         let image = format!("{image}@{digest}");
         for (cosign, extra) in cosigns() {
             let said = accepts(
@@ -272,9 +313,12 @@ fn cosign_accepts_an_sbom_of_ones_own_as_cyclonedx_on_every_platform() {
                     .concat(),
             );
             let predicate = &statement_of(&said)["predicate"];
+            // Beside the packages there is the distribution; on the index, the platforms as well,
+            // which share all that they contain.
+            let beside = if kind == "index" { 3 } else { 1 };
             assert_eq!(
                 predicate["components"].as_array().unwrap().len(),
-                catalog.packages.len() + 1,
+                catalog.packages.len() + beside,
                 "{kind}"
             );
         }
