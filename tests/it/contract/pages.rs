@@ -70,6 +70,19 @@ fn every_page_is_in_the_book_and_in_the_list_of_pages() {
     assert!(read("book.toml").contains("src = \"docs\""));
 }
 
+#[test]
+fn every_example_is_in_the_list_of_workflows_to_copy() {
+    let listed: BTreeSet<String> = rows(&section("docs/getting-started.md", "examples"))
+        .iter()
+        .flat_map(|row| quoted(&row[0]))
+        .collect();
+    let there: BTreeSet<String> = std::fs::read_dir(root().join("examples/workflows"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(listed, there);
+}
+
 /// Every link to a file and to a heading, offline. Pages link to pages alone, so that the site has
 /// no dead end.
 #[test]
