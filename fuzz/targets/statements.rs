@@ -1,5 +1,6 @@
 //! BuildKit's statements → what would be signed: the first byte chooses a predicate or a whole
-//! statement. What is rebuilt must have its one subject.
+//! statement. What is rebuilt must have its one subject, and an SBOM of an index that is made of a
+//! whole one is whole.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -10,9 +11,11 @@ use supply_action::attest::buildkit::{self, Rebuilt};
 use supply_action::attest::lean;
 use supply_action::github::Context;
 use supply_action::image::Repository;
-use supply_action::provenance::{Asked, Run, Terms};
+use supply_action::provenance::{Asked, Run, Slsa, Terms};
 use supply_action::registry::contents::PlatformImage;
 use supply_action::registry::manifest::Descriptor;
+use supply_action::sbom::foreign;
+use supply_action::sbom::index::{Detail, Index, Part};
 
 static REPOSITORY: LazyLock<Repository> = LazyLock::new(|| "r.example/a".parse().unwrap());
 static PART: LazyLock<PlatformImage> = LazyLock::new(|| PlatformImage {
@@ -36,16 +39,36 @@ fuzz_target!(|bytes: &[u8]| {
         _ => bytes.to_vec(),
     };
     let terms = Terms { asked: Asked::Anything, run: Run::of(&Context::default()) };
-    let Ok(Rebuilt { draft: Some(draft), .. }) =
-        buildkit::rebuild(&statement, &REPOSITORY, &PART, &terms)
+    of_index(bytes);
+    let Ok(Rebuilt { drafts, .. }) =
+        buildkit::rebuild(&statement, &REPOSITORY, &PART, &terms, &[Slsa::V1, Slsa::V02])
     else {
         return;
     };
-    let rebuilt: Value = serde_json::from_slice(draft.statement()).unwrap();
-    assert_eq!(rebuilt["subject"][0]["digest"]["sha256"], hex);
-    assert_eq!(rebuilt["subject"].as_array().unwrap().len(), 1);
+    for draft in &drafts {
+        let rebuilt: Value = serde_json::from_slice(draft.statement()).unwrap();
+        assert_eq!(rebuilt["subject"][0]["digest"]["sha256"], hex);
+        assert_eq!(rebuilt["subject"].as_array().unwrap().len(), 1);
+    }
     const LIMIT: usize = 2048;
-    if let Ok((fitted, _)) = lean::fitting(vec![draft], LIMIT) {
+    if let Ok((fitted, _)) = lean::fitting(drafts, LIMIT) {
         assert!(fitted.iter().all(|draft| draft.statement().len() <= LIMIT));
     }
 });
+
+fn of_index(document: &[u8]) {
+    let (Ok(text), Ok(format)) = (std::str::from_utf8(document), foreign::check(document)) else {
+        return;
+    };
+    let digest = PART.descriptor.digest.as_str();
+    let part = |platform: &str| Part {
+        platform: platform.to_owned(),
+        digest: digest.to_owned(),
+        documents: vec![text],
+    };
+    let parts = [part("linux/amd64"), part("linux/arm64")];
+    let index = Index::read(format, "r.example/a", digest, &parts).unwrap();
+    for detail in Detail::ALL {
+        assert_eq!(foreign::check(index.document(detail).as_bytes()), Ok(format));
+    }
+}

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::{Draft, Parts, statement};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::Repository;
-use crate::provenance::{self, Origin, Provenance, Statement, Terms};
+use crate::provenance::{self, Origin, Provenance, Slsa, Statement, Terms, Times};
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::manifest::Descriptor;
@@ -24,6 +24,8 @@ const STATEMENT_LIMIT: usize = 40 << 20;
 #[derive(Debug, Default)]
 pub struct Stated {
     pub drafts: Vec<Draft>,
+    /// When its builds ran.
+    pub times: Times,
     /// Whose source its provenances name, of each.
     pub origins: Vec<Origin>,
     /// What the emptiest of its SBOMs lists.
@@ -34,19 +36,23 @@ pub struct Stated {
 #[derive(Debug, Default)]
 pub struct Rebuilt {
     /// Of the types that are signed.
-    pub draft: Option<Draft>,
+    pub drafts: Vec<Draft>,
+    times: Times,
     origin: Option<Origin>,
     listed: Option<Listed>,
 }
 
-/// What the build stated of each platform's image, in their order.
+/// What the build stated of each platform's image, in their order; provenances in these versions.
 pub async fn stated(
     registry: &Registry,
     parts: &Parts,
     terms: &Terms,
+    versions: &[Slsa],
 ) -> anyhow::Result<Vec<Stated>> {
-    let of_platforms =
-        parts.platforms.iter().map(|part| of_platform(registry, &parts.repository, part, terms));
+    let of_platforms = parts
+        .platforms
+        .iter()
+        .map(|part| of_platform(registry, &parts.repository, part, terms, versions));
     stream::iter(of_platforms).buffered(8).try_collect().await
 }
 
@@ -55,10 +61,12 @@ async fn of_platform(
     repository: &Repository,
     part: &PlatformImage,
     terms: &Terms,
+    versions: &[Slsa],
 ) -> anyhow::Result<Stated> {
     let mut stated = Stated::default();
-    for rebuilt in rebuilt(registry, repository, part, terms).await? {
-        stated.drafts.extend(rebuilt.draft);
+    for rebuilt in rebuilt(registry, repository, part, terms, versions).await? {
+        stated.drafts.extend(rebuilt.drafts);
+        stated.times = stated.times.with(rebuilt.times);
         stated.origins.extend(rebuilt.origin);
         stated.listed = stated.listed.into_iter().chain(rebuilt.listed).min();
     }
@@ -70,6 +78,7 @@ async fn rebuilt(
     repository: &Repository,
     part: &PlatformImage,
     terms: &Terms,
+    versions: &[Slsa],
 ) -> anyhow::Result<Vec<Rebuilt>> {
     let Some(attestations) = &part.attestations else { return Ok(Vec::new()) };
     let manifest =
@@ -80,18 +89,20 @@ async fn rebuilt(
     let layers = fields.layers.iter().filter(|layer| layer.media_type == IN_TOTO);
     let read = layers.map(|layer| async move {
         let bytes = registry.blob(repository, layer, STATEMENT_LIMIT).await.remedied()?;
-        rebuild(&bytes, repository, part, terms)
+        rebuild(&bytes, repository, part, terms, versions)
     });
     stream::iter(read).buffered(4).try_collect().await
 }
 
 /// Checks that the statement is about this platform's image, that an SBOM is whole and that a
 /// provenance says what was asked for, and makes ours of it; other predicate types are left alone.
+/// A provenance of version 1 gives one in each of the versions.
 pub fn rebuild(
     bytes: &[u8],
     repository: &Repository,
     part: &PlatformImage,
     terms: &Terms,
+    versions: &[Slsa],
 ) -> anyhow::Result<Rebuilt> {
     let unsigned = Statement::read(bytes).with_context(|| {
         format!("a statement that BuildKit made for `{}` cannot be read", part.platform)
@@ -113,13 +124,20 @@ pub fn rebuild(
             })
             .hint("set `sbom: scanner` for this action's own, or give a file of your own")?;
         let draft = draft(kind, unsigned.predicate, repository, part)?;
-        return Ok(Rebuilt { draft: Some(draft), origin: None, listed: Some(listed) });
+        return Ok(Rebuilt { drafts: vec![draft], listed: Some(listed), ..Rebuilt::default() });
     }
-    let (predicate, origin) =
+    let (predicate, origin, times) =
         accepted(kind, unsigned.predicate, terms).with_context(|| refusal(part))?;
-    let draft =
-        (kind == SLSA_PROVENANCE).then(|| draft(kind, &predicate, repository, part)).transpose()?;
-    Ok(Rebuilt { draft, origin: Some(origin), listed: None })
+    let mut drafts = Vec::new();
+    for version in versions.iter().filter(|_| kind == SLSA_PROVENANCE) {
+        let older = match version {
+            Slsa::V1 => None,
+            Slsa::V02 => Some(Provenance::older(&predicate).with_context(|| refusal(part))?),
+        };
+        let predicate = older.as_deref().unwrap_or(&predicate);
+        drafts.push(draft(version.predicate_type(), predicate, repository, part)?);
+    }
+    Ok(Rebuilt { drafts, origin: Some(origin), times, listed: None })
 }
 
 /// What a refused provenance means.
@@ -127,14 +145,15 @@ fn refusal(part: &PlatformImage) -> String {
     format!("the provenance that the build made for `{}` is not signed", part.platform)
 }
 
-/// The predicate as it is signed, and whose source it names.
-fn accepted(kind: &str, predicate: &str, terms: &Terms) -> anyhow::Result<(String, Origin)> {
-    let verdict = terms.check(&Provenance::read(kind, predicate)?)?;
+/// The predicate as it is signed, whose source it names, and when it was built.
+fn accepted(kind: &str, predicate: &str, terms: &Terms) -> anyhow::Result<(String, Origin, Times)> {
+    let read = Provenance::read(kind, predicate)?;
+    let verdict = terms.check(&read)?;
     let predicate = match &verdict.builder {
         Some(builder) => Provenance::completed(kind, predicate, builder)?,
         None => predicate.to_owned(),
     };
-    Ok((predicate, verdict.origin))
+    Ok((predicate, verdict.origin, read.times))
 }
 
 fn about(unsigned: &Statement<'_>, part: &PlatformImage) -> anyhow::Result<()> {
@@ -189,7 +208,8 @@ mod tests {
         repository: &Repository,
         part: &PlatformImage,
     ) -> anyhow::Result<Option<Draft>> {
-        super::rebuild(bytes, repository, part, &terms()).map(|rebuilt| rebuilt.draft)
+        super::rebuild(bytes, repository, part, &terms(), &[Slsa::V1])
+            .map(|mut rebuilt| rebuilt.drafts.pop())
     }
 
     fn part() -> PlatformImage {

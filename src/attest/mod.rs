@@ -21,7 +21,7 @@ use crate::build::BuiltImage;
 use crate::build::merge::Taken;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, Repository};
-use crate::provenance::Terms;
+use crate::provenance::{Slsa, Terms, Times};
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::legacy::{Attached, LegacyLayer, Opened};
@@ -32,7 +32,7 @@ use crate::sign::{
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
 use crate::verify::legacy;
-use crate::verify::policy::{Format, SLSA_PROVENANCE, SPDX};
+use crate::verify::policy::{Format, SPDX};
 
 /// A statement that is to be signed, and what it is about.
 #[derive(Debug)]
@@ -75,6 +75,8 @@ impl AttestedImage {
 pub struct Accepted {
     drafts: Vec<Draft>,
     foreign: Vec<Foreign>,
+    /// When the builds ran.
+    times: Times,
 }
 
 impl Accepted {
@@ -90,8 +92,10 @@ pub async fn accept(
     parts: &Parts,
     terms: &Terms,
     sboms: &Sboms<'_>,
+    versions: &[Slsa],
 ) -> anyhow::Result<Accepted> {
-    let stated = buildkit::stated(registry, parts, terms).await?;
+    let stated = buildkit::stated(registry, parts, terms, versions).await?;
+    let times = stated.iter().fold(Times::default(), |times, stated| times.with(stated.times));
     let foreign = parts
         .platforms
         .iter()
@@ -109,7 +113,7 @@ pub async fn accept(
         // A job may have made some before its image was merged; each platform gets one.
         Sboms::Layers(_) => drafts.retain(|draft| draft.predicate_type != SPDX),
     }
-    Ok(Accepted { drafts, foreign })
+    Ok(Accepted { drafts, foreign, times })
 }
 
 /// Collects what is to be attested: what was accepted, SBOMs of layers, and the workflow's
@@ -127,17 +131,20 @@ pub async fn draft(
             Sboms::Build | Sboms::Files(_) => Ok(Vec::new()),
         }
     };
-    let (Accepted { mut drafts, foreign }, of_layers) =
+    let (Accepted { mut drafts, foreign, times }, of_layers) =
         futures_util::try_join!(accepted, of_layers)?;
     drafts.extend(of_layers);
-    let root = parts.root.clone();
-    let statement = statement(
-        &parts.repository,
-        &root,
-        SLSA_PROVENANCE,
-        &provenance::predicate(workflow, &parts.taken, &foreign).to_string(),
-    )?;
-    drafts.push(Draft { subject: root, predicate_type: SLSA_PROVENANCE.to_owned(), statement });
+    let predicate = provenance::predicate(workflow, &parts.taken, &foreign);
+    for version in &workflow.provenance_versions {
+        let kind = version.predicate_type();
+        let predicate = match version {
+            Slsa::V1 => predicate.to_string(),
+            Slsa::V02 => provenance::older(&predicate, times).to_string(),
+        };
+        let statement = statement(&parts.repository, &parts.root, kind, &predicate)?;
+        let subject = parts.root.clone();
+        drafts.push(Draft { subject, predicate_type: kind.to_owned(), statement });
+    }
     Ok(drafts)
 }
 

@@ -1,4 +1,5 @@
-//! The SLSA v1 provenance of a workflow run, as actions/attest-build-provenance writes it. Pure.
+//! The SLSA v1 provenance of a workflow run, as actions/attest-build-provenance writes it, and the
+//! same in the words of version 0.2. Pure.
 //!
 //! Build type: <https://actions.github.io/buildtypes/workflow/v1>.
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use crate::build::merge::Taken;
 use crate::github::Context;
 use crate::metadata::line::Version;
-use crate::provenance::{OF_IMAGE, Origin, Resource};
+use crate::provenance::{OF_IMAGE, Origin, Resource, Slsa, Times};
 use crate::registry::contents::PlatformImage;
 
 /// An image that was built from something else than this run's commit, or from nobody knows what.
@@ -83,6 +84,8 @@ pub struct Workflow {
     /// The version that each name of the image stands for, so that a later run can tell whether it
     /// comes after it.
     pub versions: BTreeMap<String, Version>,
+    /// Of SLSA, in which it is said.
+    pub provenance_versions: Vec<Slsa>,
 }
 
 impl Workflow {
@@ -91,6 +94,7 @@ impl Workflow {
             context: context.clone(),
             job_workflow_ref: job_workflow_ref.to_owned(),
             versions: BTreeMap::new(),
+            provenance_versions: vec![Slsa::V1],
         }
     }
 }
@@ -149,6 +153,59 @@ pub fn predicate(workflow: &Workflow, taken: &[Taken], foreign: &[Foreign]) -> V
         predicate["buildDefinition"]["internalParameters"]["versions"] = json!(workflow.versions);
     }
     predicate
+}
+
+/// The same as a predicate of type `https://slsa.dev/provenance/v0.2`. That one says when a build
+/// began, which of a workflow its builds tell.
+///
+/// Specification: <https://slsa.dev/spec/v0.2/provenance>.
+pub fn older(predicate: &Value, times: Times) -> Value {
+    let (definition, details) = (&predicate["buildDefinition"], &predicate["runDetails"]);
+    let dependencies = definition["resolvedDependencies"].as_array().cloned().unwrap_or_default();
+    let materials: Vec<Value> = dependencies.iter().map(material).collect();
+    let mut source = materials.first().cloned().unwrap_or_default();
+    source["entryPoint"] = definition["externalParameters"]["workflow"]["path"].clone();
+    let mut metadata = json!({
+        "buildInvocationID": details["metadata"]["invocationId"],
+        // A workflow may run on whatever else it fetches.
+        "completeness": { "parameters": false, "environment": false, "materials": false },
+        "reproducible": false,
+    });
+    for (name, time) in [("buildStartedOn", times.started), ("buildFinishedOn", times.finished)] {
+        if let Some(time) = time {
+            metadata[name] = Value::from(time.to_string());
+        }
+    }
+    json!({
+        "builder": details["builder"],
+        "buildType": definition["buildType"],
+        "invocation": {
+            "configSource": source,
+            "parameters": definition["externalParameters"],
+            "environment": definition["internalParameters"],
+        },
+        "metadata": metadata,
+        "materials": materials,
+    })
+}
+
+/// A dependency by its address and digests; the older version knows no names, and a commit as any
+/// other SHA-1.
+fn material(dependency: &Value) -> Value {
+    let mut material = serde_json::Map::new();
+    if let Some(uri) = dependency.get("uri") {
+        material.insert("uri".to_owned(), uri.clone());
+    }
+    let digests = dependency["digest"].as_object().cloned().unwrap_or_default();
+    let digests: serde_json::Map<String, Value> = digests
+        .into_iter()
+        .map(|(kind, digest)| match kind.as_str() {
+            "gitCommit" => ("sha1".to_owned(), digest),
+            _ => (kind, digest),
+        })
+        .collect();
+    material.insert("digest".to_owned(), Value::Object(digests));
+    Value::Object(material)
 }
 
 /// `owner/repo/.github/workflows/x.yml@ref` → `.github/workflows/x.yml`.

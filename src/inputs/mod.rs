@@ -35,6 +35,7 @@ use crate::metadata;
 use crate::metadata::line::{self, Reading};
 use crate::metadata::sanitised;
 pub use crate::oci::Allowed;
+use crate::provenance::Slsa;
 use crate::registry::exchange::Method;
 use crate::sbom::foreign;
 use crate::sigstore::key::SigningKey;
@@ -51,7 +52,8 @@ pub use self::secrets::secret_texts;
 use self::source_images::SourceImage;
 use self::words::{
     allowed, annotations, build_env, build_texts, merged, metadata_context, mirror,
-    on_tag_conflict, push, sbom_cache_key, sbom_files, sbom_format, spelt, unique, wish,
+    on_tag_conflict, provenance_versions, push, sbom_cache_key, sbom_files, sbom_format, spelt,
+    unique, wish,
 };
 
 /// What the user asked for. Each field has the name of its input with `_` for `-`.
@@ -84,6 +86,8 @@ pub struct Inputs {
     pub sbom_cache: Option<PathBuf>,
     /// What the SBOMs that are signed are written in, where it was asked for.
     pub sbom_format: Option<foreign::Format>,
+    /// The versions of SLSA in which provenances are signed; version 1 is always among them.
+    pub provenance_versions: Vec<Slsa>,
     /// Whether SBOMs list the files that packages brought.
     pub sbom_files: bool,
     pub bake: Baked,
@@ -363,6 +367,7 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         evidence_dir: raw.evidence_dir.as_deref().map(|folder| PathBuf::from(folder.trim())),
         sbom_files: sbom_files(raw.sbom_files.as_deref(), &mut problems),
         sbom_format: sbom_format(raw.sbom_format.as_deref(), &mut problems),
+        provenance_versions: provenance_versions(raw.provenance_versions.as_deref(), &mut problems),
         sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),
         source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
         allow_public_log: problems.switch(

@@ -64,6 +64,7 @@ pub(super) struct Raw {
     pub(super) sbom_files: Option<String>,
     pub(super) sbom_format: Option<String>,
     pub(super) provenance: Option<String>,
+    pub(super) provenance_versions: Option<String>,
     pub(super) sign: Option<String>,
     pub(super) registry_auth: Option<SecretString>,
     pub(super) registry: Option<String>,

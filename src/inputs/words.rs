@@ -19,6 +19,7 @@ use crate::github::Environment;
 use crate::image::Platform;
 use crate::image::spelling::Spelling;
 use crate::oci::Allowed;
+use crate::provenance::Slsa;
 use crate::sbom::foreign;
 use crate::sigstore::tuf::Mirror;
 use crate::trigger::Push;
@@ -146,6 +147,19 @@ pub(super) fn sbom_format(text: Option<&str>, problems: &mut Problems) -> Option
             None
         }
     }
+}
+
+/// The gate, reruns and later releases read version 1, so it is never left out.
+pub(super) fn provenance_versions(text: Option<&str>, problems: &mut Problems) -> Vec<Slsa> {
+    let Some(text) = text else { return vec![Slsa::V1] };
+    let versions = unique(problems.some("provenance-versions", text));
+    if !versions.is_empty() && !versions.contains(&Slsa::V1) {
+        problems.say(
+            "provenance-versions",
+            "version 1 is always signed, since this program and newer verifiers read it; write `v1,v0.2`",
+        );
+    }
+    versions
 }
 
 pub(super) fn merged_sbom(raw: &Raw, problems: &mut Problems) -> MergedSbom {

@@ -420,6 +420,7 @@ fn requirements(inputs: &Inputs, platforms: &[Platform], statements: &Statements
         &inputs.sign_subjects,
         formats,
     )
+    .proving(&inputs.provenance_versions)
     .allowing(&inputs.allowed)
 }
 

@@ -6,6 +6,7 @@ use super::{About, Build, Plan, Publish, Push, Release, Target};
 use crate::build::arguments::{self, Destination, Generator};
 use crate::image::Repository;
 use crate::preflight;
+use crate::provenance::Slsa;
 use crate::report::text;
 use crate::summary::commands::quoted;
 use crate::trigger::Decision;
@@ -251,6 +252,10 @@ impl Target {
         // The image of one platform alone is its own index.
         let has_index = self.requirements.platforms.len() != 1 || self.made_in_build;
         let of_index = if has_sboms && has_index { "SBOM of the index, " } else { "" };
+        let versions = match self.requirements.provenance_versions().contains(&Slsa::V02) {
+            true => "; provenances in SLSA 1 and 0.2",
+            false => "",
+        };
         let signs = |part| self.requirements.signs(part);
         let signed: Vec<&str> = [
             (signs(Part::Index), "the index"),
@@ -263,7 +268,7 @@ impl Target {
         .collect();
         vec![
             format!("Signed:     {}{with}", signed.join(", ")),
-            format!("Attested:   {attested}{of_index}provenance of the workflow"),
+            format!("Attested:   {attested}{of_index}provenance of the workflow{versions}"),
         ]
     }
 }

@@ -13,6 +13,7 @@ use crate::inputs::{Inputs, Login};
 use crate::metadata::Metadata;
 use crate::page::Page;
 use crate::preflight;
+use crate::provenance::Slsa;
 
 /// What the plan does with what is built.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,10 +40,12 @@ pub(super) fn told(
     }
     let mut notices = unused_outputs(inputs, &build.flags, goal);
     notices.extend(unused_evidence_dir(inputs, goal));
-    if goal == Goal::PushByDigest && !inputs.signature_annotations.is_empty() {
-        notices.push(
-            "input `signature-annotations` is not used: `merge` signs; give it there".to_owned(),
-        );
+    let of_merge = [
+        (!inputs.signature_annotations.is_empty(), "signature-annotations"),
+        (inputs.provenance_versions.contains(&Slsa::V02), "provenance-versions"),
+    ];
+    for (_, input) in of_merge.iter().filter(|(given, _)| *given && goal == Goal::PushByDigest) {
+        notices.push(format!("input `{input}` is not used: `merge` signs; give it there"));
     }
     let elsewhere: Vec<&str> = ["--cache-to", "--cache-from", "--build-context"]
         .iter()
@@ -182,7 +185,8 @@ pub(super) fn unserved(logins: &[Login], images: &[Repository], elsewhere: &[&st
         .collect()
 }
 
-/// What is signed is SLSA provenance 1.0, so a build that writes another would be in vain.
+/// What the build writes is SLSA provenance 1.0, of which another version is made where it is asked
+/// for; a build that writes another would be in vain.
 pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Result<()> {
     for attest in flags
         .values("--attest")
@@ -206,10 +210,15 @@ pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Resu
         let rest: Vec<String> =
             leading.into_iter().chain(own.map(|(key, value)| format!("{key}={value}"))).collect();
         let rest = if rest.is_empty() { "true".to_owned() } else { rest.join(",") };
+        let signed = if inputs.provenance_versions.contains(&Slsa::V02) {
+            "which is enough with `provenance-versions: v1,v0.2`"
+        } else {
+            "and `provenance-versions: v1,v0.2` where it is signed: then both versions are, and `cosign verify-attestation --type slsaprovenance` passes"
+        };
         return refuse(&format!(
-            "input `{input}`: `version={version}`: what is signed and verified here is SLSA provenance 1.0 (`v1`) alone"
+            "input `{input}`: `version={version}`: builds write SLSA provenance 1.0 (`v1`) here, and version 0.2 is made of it"
         ))
-        .hint(format!("write `{input}: {rest}`; verifiers then ask for `--type slsaprovenance1`, not `slsaprovenance`"))
+        .hint(format!("write `{input}: {rest}`, {signed}"))
         .see(Page::Provenance02);
     }
     Ok(())
@@ -387,7 +396,15 @@ mod tests {
     fn provenance_of_an_older_version_is_refused_before_anything_is_built() {
         refused(
             &[("provenance", "mode=max,version=v0.2")],
-            &["input `provenance`", "`version=v0.2`", "write `provenance: mode=max`"],
+            &[
+                "input `provenance`",
+                "`version=v0.2`",
+                "write `provenance: mode=max`, and `provenance-versions: v1,v0.2`",
+            ],
+        );
+        refused(
+            &[("provenance", "mode=max,version=v0.2"), ("provenance-versions", "v1,v0.2")],
+            &["write `provenance: mode=max`, which is enough with `provenance-versions"],
         );
         refused(&[("provenance", "version=v0.2")], &["write `provenance: true`"]);
         refused(

@@ -43,6 +43,11 @@ impl<'a> Object<'a> {
         Ok(Self { place: place.to_owned(), members })
     }
 
+    /// Every member's name and text, in the order of the names.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.members.iter().map(|(name, value)| (name.as_str(), value.get()))
+    }
+
     fn place_of(&self, name: &str) -> String {
         if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
     }

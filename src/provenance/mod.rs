@@ -5,12 +5,14 @@
 
 mod address;
 mod members;
+mod older;
 mod statement;
 mod terms;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::Serialize;
 
@@ -21,6 +23,52 @@ pub use terms::{Asked, Origin, Run, Terms, Verdict};
 
 pub const SLSA_1: &str = "https://slsa.dev/provenance/v1";
 pub const SLSA_02: &str = "https://slsa.dev/provenance/v0.2";
+
+/// A version of SLSA's provenance that can be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slsa {
+    V1,
+    /// The same facts in the words of version 0.2, for who asks for no other.
+    V02,
+}
+
+impl Slsa {
+    pub fn predicate_type(self) -> &'static str {
+        match self {
+            Self::V1 => SLSA_1,
+            Self::V02 => SLSA_02,
+        }
+    }
+}
+
+impl FromStr for Slsa {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "v1" => Ok(Self::V1),
+            "v0.2" => Ok(Self::V02),
+            other => Err(format!("`{other}` is neither `v1` nor `v0.2`")),
+        }
+    }
+}
+
+/// When builds ran, as far as they say it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    pub started: Option<jiff::Timestamp>,
+    pub finished: Option<jiff::Timestamp>,
+}
+
+impl Times {
+    /// From the start of the first to the end of the last.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            started: self.started.into_iter().chain(other.started).min(),
+            finished: self.finished.max(other.finished),
+        }
+    }
+}
 
 /// What BuildKit calls what it does; of version 1 it wrote both.
 const BUILD_TYPE: &str =
@@ -38,6 +86,8 @@ pub struct Provenance {
     pub checkout: Option<String>,
     /// All that was fetched: base images, repositories, downloads.
     pub materials: Vec<Resource>,
+    #[serde(skip)]
+    pub times: Times,
 }
 
 /// Something that was fetched, and the digests of what came.
@@ -104,6 +154,8 @@ pub fn is_provenance(predicate_type: &str) -> bool {
 
 const RESOURCE: [&str; 2] = ["uri", "digest"];
 const METADATA: [&str; 2] = ["buildkit_metadata", "https://mobyproject.org/buildkit@v1#metadata"];
+const TIMES: [&str; 2] = ["startedOn", "finishedOn"];
+const TIMES_02: [&str; 2] = ["buildStartedOn", "buildFinishedOn"];
 
 impl Provenance {
     /// Reads a predicate.
@@ -126,14 +178,16 @@ impl Provenance {
         let details = whole.object("runDetails", &["builder", "metadata", "byproducts"])?;
         let builder =
             within(details.as_ref(), "builder", &["id", "version", "builderDependencies"])?;
+        let metadata = within(details.as_ref(), "metadata", &[METADATA, TIMES].concat())?;
         Ok(Self {
+            times: times(metadata.as_ref(), TIMES),
             builder: builder.map(|builder| builder.text("id")).transpose()?.flatten(),
             source: source(within(
                 parameters.as_ref(),
                 "configSource",
                 &["uri", "digest", "path"],
             )?)?,
-            checkout: checkout(within(details.as_ref(), "metadata", &METADATA)?)?,
+            checkout: checkout(metadata)?,
             materials: resources(&definition, "resolvedDependencies")?,
         })
     }
@@ -147,7 +201,9 @@ impl Provenance {
         is_buildkits(&whole, &[BUILD_TYPE_02], "buildType")?;
         let invocation =
             whole.object("invocation", &["configSource", "parameters", "environment"])?;
+        let metadata = whole.object("metadata", &[METADATA, TIMES_02].concat())?;
         Ok(Self {
+            times: times(metadata.as_ref(), TIMES_02),
             builder: whole
                 .object("builder", &["id"])?
                 .map(|builder| builder.text("id"))
@@ -158,9 +214,14 @@ impl Provenance {
                 "configSource",
                 &["uri", "digest", "entryPoint"],
             )?)?,
-            checkout: checkout(whole.object("metadata", &METADATA)?)?,
+            checkout: checkout(metadata)?,
             materials: resources(&whole, "materials")?,
         })
+    }
+
+    /// What a predicate of version 1 says, as one of version 0.2.
+    pub fn older(predicate: &str) -> Result<String, Unread> {
+        older::of_version_1(predicate)
     }
 
     /// The predicate with this builder in it, the rest to the byte.
@@ -201,6 +262,12 @@ fn source(of: Option<Object<'_>>) -> Result<Option<Resource>, Unread> {
         (None, digest) if digest.is_empty() => Ok(None),
         (None, _) => Err(Unread::Missing("configSource.uri".to_owned())),
     }
+}
+
+/// What is no time is as none.
+fn times(metadata: Option<&Object<'_>>, [started, finished]: [&str; 2]) -> Times {
+    let time = |name: &str| metadata?.text(name).ok()??.parse().ok();
+    Times { started: time(started), finished: time(finished) }
 }
 
 /// Where a client said that the files are from which it sent; in either version below the same

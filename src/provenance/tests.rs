@@ -351,3 +351,94 @@ fn statements_are_read_as_strictly() {
     }
     Statement::read(b"\xff").unwrap_err();
 }
+
+/// As BuildKit writes them, `mode=max`, of a repository.
+const WHOLE: &str = r#"{
+    "buildDefinition": {
+        "buildType": "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md",
+        "externalParameters": {
+            "configSource": { "uri": "https://github.com/octo/app.git#main", "digest": { "sha1": "00" }, "path": "Dockerfile" },
+            "request": { "frontend": "gateway.v0", "args": { "build-arg:A": "1" }, "locals": [ {"name": "context"} ] }
+        },
+        "internalParameters": { "buildConfig": { "llbDefinition": [{ "id": "step0", "n": 1.0 }] }, "builderPlatform": "linux/amd64", "team": "blue" },
+        "resolvedDependencies": [ { "uri": "pkg:docker/debian@12", "digest": { "sha256": "aa" }, "name": "base" } ]
+    },
+    "runDetails": {
+        "builder": { "id": "https://example.com/b", "version": { "buildkit": "1" } },
+        "metadata": {
+            "invocationID": "run-7", "startedOn": "2026-01-02T03:04:05.123456789Z", "finishedOn": "2026-01-02T03:04:09Z",
+            "buildkit_completeness": { "request": true, "resolvedDependencies": false }, "buildkit_hermetic": true, "buildkit_reproducible": true,
+            "buildkit_metadata": { "vcs": { "source": "https://github.com/octo/app", "revision": "00" } }
+        }
+    }
+}"#;
+
+#[test]
+fn version_02_says_what_version_1_says_in_its_own_words() {
+    let older = Provenance::older(WHOLE).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&older).unwrap(),
+        json!({
+            "builder": { "id": "https://example.com/b" },
+            "buildType": "https://mobyproject.org/buildkit@v1",
+            "invocation": {
+                "configSource": { "uri": "https://github.com/octo/app.git#main", "digest": { "sha1": "00" }, "entryPoint": "Dockerfile" },
+                "parameters": { "frontend": "gateway.v0", "args": { "build-arg:A": "1" }, "locals": [{ "name": "context" }] },
+                "environment": { "platform": "linux/amd64", "team": "blue" },
+            },
+            "buildConfig": { "llbDefinition": [{ "id": "step0", "n": 1.0 }] },
+            "metadata": {
+                "buildInvocationID": "run-7",
+                "buildStartedOn": "2026-01-02T03:04:05.123456789Z",
+                "buildFinishedOn": "2026-01-02T03:04:09Z",
+                "completeness": { "parameters": true, "environment": true, "materials": false },
+                "reproducible": true,
+                "https://mobyproject.org/buildkit@v1#hermetic": true,
+                "https://mobyproject.org/buildkit@v1#metadata": { "vcs": { "source": "https://github.com/octo/app", "revision": "00" } },
+            },
+            "materials": [{ "uri": "pkg:docker/debian@12", "digest": { "sha256": "aa" } }],
+        })
+    );
+    assert!(older.contains(r#""n": 1.0"#), "values are kept to the byte: {older}");
+    // What reads the one reads the other.
+    let read = |kind: &str, text: &str| Provenance::read(kind, text).unwrap();
+    assert_eq!(read(SLSA_02, &older), read(SLSA_1, WHOLE));
+}
+
+#[test]
+fn what_version_1_does_not_say_is_not_made_up() {
+    let least = json!({ "buildDefinition": { "buildType": BUILD_TYPE } }).to_string();
+    assert_eq!(
+        serde_json::from_str::<Value>(&Provenance::older(&least).unwrap()).unwrap(),
+        json!({
+            "builder": {}, "buildType": BUILD_TYPE_02, "metadata": {}, "materials": [],
+            "invocation": { "configSource": {}, "parameters": {}, "environment": {} },
+        })
+    );
+    for (wrong, why) in [
+        ("{}", "its `buildDefinition` is missing"),
+        (r#"{"buildDefinition":{"buildType":"x"}}"#, "its build type is `x`"),
+        (
+            &WHOLE.replace("\"startedOn\"", "\"StartedOn\""),
+            "has `StartedOn`, which other programs take for `startedOn`",
+        ),
+        (&WHOLE.replace("[ { \"uri\"", "[ 7, { \"uri\""), "is not an object"),
+    ] {
+        let told = Provenance::older(wrong).unwrap_err().to_string();
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+#[test]
+fn times_reach_from_the_first_start_to_the_last_end() {
+    let times = |started: &str, finished: &str| Times {
+        started: started.parse().ok(),
+        finished: finished.parse().ok(),
+    };
+    let [early, late] = ["2026-01-02T03:04:05Z", "2026-01-02T03:04:09Z"];
+    assert_eq!(times(late, early).with(times(early, late)), times(early, late));
+    assert_eq!(times("", "").with(times(early, "")), times(early, ""));
+    assert_eq!(times(early, late).with(Times::default()), times(early, late));
+    let unread = WHOLE.replace("2026-01-02T03:04:09Z", "yesterday");
+    assert_eq!(Provenance::read(SLSA_1, &unread).unwrap().times.finished, None);
+}

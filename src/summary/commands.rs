@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::image::ImageRef;
+use crate::provenance::SLSA_02;
 use crate::publish::Published;
 use crate::report::text::is_unseen;
 use crate::sigstore::source::Source;
@@ -25,6 +26,7 @@ fn cosign_type(predicate_type: &str) -> &str {
         SPDX => "spdxjson",
         CYCLONEDX => "cyclonedx",
         SLSA_PROVENANCE => "slsaprovenance1",
+        SLSA_02 => "slsaprovenance",
         other => other,
     }
 }

@@ -70,6 +70,7 @@ fn short(predicate_type: &str) -> &str {
     match predicate_type {
         crate::verify::policy::SPDX | crate::verify::policy::CYCLONEDX => "SBOM",
         crate::verify::policy::SLSA_PROVENANCE => "provenance",
+        crate::provenance::SLSA_02 => "provenance 0.2",
         other => other,
     }
 }

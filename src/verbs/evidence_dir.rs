@@ -213,6 +213,7 @@ mod tests {
             ("https://spdx.dev/Document", "sbom"),
             ("https://cyclonedx.org/bom", "sbom"),
             ("https://slsa.dev/provenance/v1", "provenance"),
+            ("https://slsa.dev/provenance/v0.2", "provenance-v0-2"),
             ("https://slsa.dev/verification_summary/v1", "verification-summary-v1"),
             ("https://in-toto.io/attestation/vulns/v0.2", "vulns-v0-2"),
             ("../../etc/passwd", "etc-passwd"),

@@ -51,7 +51,12 @@ pub async fn prove(
     let workflow = Workflow::new(context, authority.workflow_ref());
     let workflows: Vec<Workflow> = targets
         .iter()
-        .map(|target| Workflow { versions: target.lines.versions(), ..workflow.clone() })
+        .zip(policies)
+        .map(|(target, policy)| Workflow {
+            versions: target.lines.versions(),
+            provenance_versions: policy.requirements.provenance_versions(),
+            ..workflow.clone()
+        })
         .collect();
     let workflow = |at: usize| workflows.get(at).unwrap_or(&workflow);
     let by = if policies.iter().any(|policy| policy.signer.signer.key().is_some()) {
@@ -66,9 +71,11 @@ pub async fn prove(
     let (hand_over_accepted, accepted): (Vec<_>, Vec<_>) =
         built.iter().map(|_| oneshot::channel()).unzip();
     let parts: Vec<attest::Parts> = built.iter().map(attest::Parts::of).collect();
-    let accepting = parts.iter().zip(targets).map(async |(parts, target)| {
+    let accepting = parts.iter().zip(targets.iter().zip(policies));
+    let accepting = accepting.map(async |(parts, (target, policy))| {
         let terms = Terms { asked: target.asked.clone(), run: run.clone() };
-        attest::accept(&outside.registry, parts, &terms, sboms).await
+        let versions = policy.requirements.provenance_versions();
+        attest::accept(&outside.registry, parts, &terms, sboms, &versions).await
     });
     // Nothing is signed before all that others say of all images is accepted: who is refused leaves
     // no signature.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::signer::SignerPolicy;
 use crate::image::Platform;
 use crate::oci::Allowed;
-use crate::provenance::{SLSA_1, SLSA_02};
+use crate::provenance::{SLSA_1, SLSA_02, Slsa};
 use crate::sigstore::SIGNATURE_PREDICATE;
 
 /// The predicate types the pipeline makes; verifiers look for these spellings exactly.
@@ -189,6 +189,28 @@ impl Requirements {
             formats: formats.to_vec(),
             allowed: Allowed::default(),
         }
+    }
+
+    /// With provenances of these versions of SLSA, wherever one is needed.
+    pub fn proving(mut self, versions: &[Slsa]) -> Self {
+        let need = |version: &Slsa| Need::Type(version.predicate_type().to_owned());
+        for needs in [&mut self.index, &mut self.platform] {
+            if needs.contains(&need(&Slsa::V1)) {
+                let others = versions.iter().filter(|version| **version != Slsa::V1);
+                needs.extend(others.map(need));
+            }
+        }
+        self
+    }
+
+    /// The versions of SLSA in which provenances are needed.
+    pub fn provenance_versions(&self) -> Vec<Slsa> {
+        let is_needed = |version: &Slsa| {
+            self.index.iter().any(
+                |need| matches!(need, Need::Type(wanted) if wanted == version.predicate_type()),
+            )
+        };
+        [Slsa::V1, Slsa::V02].into_iter().filter(is_needed).collect()
     }
 
     pub fn allowing(self, allowed: &Allowed) -> Self {

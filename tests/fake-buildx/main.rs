@@ -411,17 +411,24 @@ fn provenance(from: &str, mode: &str) -> Value {
         return serde_json::from_str(other).unwrap();
     }
     let kind = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+    let request = json!({ "frontend": "dockerfile.v0", "args": { "build-arg:A": "1" } });
+    let platform = json!({ "builderPlatform": "linux/amd64" });
+    let metadata = json!({ "invocationId": "fake", "startedOn": "2026-01-02T03:04:05.5Z", "finishedOn": "2026-01-02T03:04:09Z" });
     let Some((address, fragment)) = from.split_once('#').filter(|_| from.starts_with("https://"))
     else {
-        return json!({ "buildDefinition": { "buildType": kind, "externalParameters": { "configSource": { "path": "Dockerfile" } } }, "runDetails": {} });
+        let parameters = json!({ "configSource": { "path": "Dockerfile" }, "request": request });
+        return json!({ "buildDefinition": { "buildType": kind, "externalParameters": parameters, "internalParameters": platform }, "runDetails": { "metadata": metadata } });
     };
     let commit = fragment.split(':').next().unwrap();
     let git = json!({ "uri": format!("{address}#{commit}"), "digest": { "sha1": commit } });
     // Of a folder in a repository BuildKit finds no digest.
     let source = if fragment == commit { git.clone() } else { json!({ "uri": from }) };
     json!({
-        "buildDefinition": { "buildType": kind, "externalParameters": { "configSource": source }, "resolvedDependencies": [git] },
-        "runDetails": { "builder": { "id": "" } },
+        "buildDefinition": {
+            "buildType": kind, "externalParameters": { "configSource": source, "request": request },
+            "internalParameters": platform, "resolvedDependencies": [git],
+        },
+        "runDetails": { "builder": { "id": "" }, "metadata": metadata },
     })
 }
 

@@ -36,7 +36,7 @@ async fn world_with(change: impl FnOnce(&mut Value, &World)) -> World {
     world
 }
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     world_with(|_, _| {}).await
 }
 
@@ -44,7 +44,7 @@ async fn bake(world: &World, change: &[(&str, &str)]) -> Run {
     world.run(&["bake"], change).await
 }
 
-async fn succeeds(world: &World, change: &[(&str, &str)]) -> Run {
+pub(crate) async fn succeeds(world: &World, change: &[(&str, &str)]) -> Run {
     let run = bake(world, change).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert_eq!(world.left_behind(), Vec::<std::path::PathBuf>::new());

@@ -30,6 +30,7 @@ mod merge;
 mod networks;
 mod pins;
 mod provenance;
+mod provenance_versions;
 mod prune;
 mod publish;
 mod pusher;

@@ -3,21 +3,23 @@
 
 use std::path::Path;
 
-use crate::evidence::signer;
+use crate::evidence::{signer, statement_of};
 use crate::keys::key;
 use crate::markdown;
-use crate::support::{accepts, judge, publish, published, required, tool, trust, world};
+use crate::support::{
+    Run, accepts, cosigns, judge, publish, published, required, tool, trust, world,
+};
 
-/// The rows between the marks: a command, and what cosign 3 and 2 say to it.
-fn rows() -> Vec<[String; 3]> {
+/// The rows between the marks of this name: a command, and what cosign 3 and 2 say to it.
+fn rows(name: &str) -> Vec<[String; 3]> {
     let document =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.md"))
             .unwrap();
     let table = document
-        .split("<!-- commands -->")
+        .split(&format!("<!-- {name} -->"))
         .nth(1)
         .unwrap()
-        .split("<!-- /commands -->")
+        .split(&format!("<!-- /{name} -->"))
         .next()
         .unwrap()
         .to_owned();
@@ -35,13 +37,16 @@ fn rows() -> Vec<[String; 3]> {
 
 #[test]
 fn every_row_of_the_table_of_commands_is_as_it_says() {
-    let run = published();
+    let rows = rows("commands");
+    assert!(rows.len() >= 9, "{rows:?}");
+    each_is_as_it_says(published(), &rows);
+}
+
+fn each_is_as_it_says(run: &Run, rows: &[[String; 3]]) {
     let (identity, issuer) = signer();
     let root = world().sandbox.trusted_root().to_str().unwrap();
     let platform = run.json("platforms")["linux/amd64"].as_str().unwrap().to_owned();
-    let rows = rows();
-    assert!(rows.len() >= 9, "{rows:?}");
-    for [command, newer, older_says] in &rows {
+    for [command, newer, older_says] in rows {
         for (name, expected) in [("COSIGN3", newer), ("COSIGN2", older_says)] {
             let who = trust(root, &identity, &issuer);
             let (tagged, of_platform) = (
@@ -61,6 +66,56 @@ fn every_row_of_the_table_of_commands_is_as_it_says() {
             let (success, said) = judge(&tool(name), &words);
             assert_eq!(success, expected == "passes", "{name} {command}: {said}");
             assert!(success || said.contains(expected.as_str()), "{name} {command}: {said}");
+        }
+    }
+}
+
+/// In both versions, of real builds: what guides read of the older one, and what it has of the newer.
+#[test]
+fn cosign_accepts_provenances_of_both_versions_with_what_guides_read_of_them() {
+    let image = format!("{}/hello-slsa-02", world().sandbox.registry());
+    let run = publish("hello", &image, &[("INPUT_PROVENANCE-VERSIONS", "v1,v0.2")]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let rows = rows("commands-02");
+    assert!(rows.len() >= 4, "{rows:?}");
+    each_is_as_it_says(&run, &rows);
+    let (identity, issuer) = signer();
+    let trust = trust(world().sandbox.trusted_root().to_str().unwrap(), &identity, &issuer);
+    for (cosign, extra) in cosigns() {
+        for (kind, digest) in run.subjects() {
+            if kind == "attestations" {
+                continue;
+            }
+            let image = format!("{image}@{digest}");
+            let predicate = |version: &str| {
+                let verb = ["verify-attestation", "--type", version];
+                let said = accepts(&cosign, &[&verb, extra, &trust, &[image.as_str()]].concat());
+                statement_of(&said)["predicate"].clone()
+            };
+            let (newer, older) = (predicate("slsaprovenance1"), predicate("slsaprovenance"));
+            let invocation = &older["invocation"];
+            assert!(
+                older["metadata"]["buildStartedOn"].as_str().unwrap().ends_with('Z')
+                    && !invocation["parameters"].as_object().unwrap().is_empty(),
+                "{kind}: {older:#}"
+            );
+            assert_eq!(older["builder"]["id"], newer["runDetails"]["builder"]["id"]);
+            let materials = older["materials"].as_array().unwrap().len();
+            let dependencies = newer["buildDefinition"]["resolvedDependencies"].as_array().unwrap();
+            assert_eq!(materials, dependencies.len(), "{kind}");
+            if kind == "index" {
+                assert_eq!(
+                    invocation["configSource"]["digest"]["sha1"],
+                    dependencies[0]["digest"]["gitCommit"]
+                );
+            } else {
+                assert_eq!(older["buildType"], "https://mobyproject.org/buildkit@v1");
+                assert_eq!(invocation["environment"]["platform"], "linux/amd64");
+                assert_eq!(
+                    invocation["parameters"],
+                    newer["buildDefinition"]["externalParameters"]["request"]
+                );
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod keys;
 mod markdown;
 mod merge;
 mod packaging;
+mod provenance;
 mod registries;
 mod rehearsal;
 mod sbom;

@@ -390,6 +390,7 @@ const NOT_OF_BUILDS: &[(&str, &str)] = &[
     ("metadata-context", NO_FILES),
     ("on-tag-conflict", OF_MERGE),
     ("outputs", OF_A_STEP),
+    ("provenance-versions", OF_MERGE),
     ("sbom-cache", NO_FILES),
     ("sbom-cache-key", NO_FILES),
     ("secret-envs", NO_ENVIRONMENT),
