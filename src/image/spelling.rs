@@ -3,6 +3,30 @@
 
 use super::{HUB, LONGEST_PATH, Platform, is_host};
 
+/// `NAME[:TAG][@DIGEST]`, taken apart as every program does: a colon before the last `/` belongs to
+/// the registry's port or address. No part is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReferenceParts<'a> {
+    pub name: &'a str,
+    pub tag: Option<&'a str>,
+    pub digest: Option<&'a str>,
+}
+
+impl<'a> ReferenceParts<'a> {
+    pub fn of(text: &'a str) -> Self {
+        let (tagged, digest) = match text.split_once('@') {
+            Some((tagged, digest)) => (tagged, Some(digest)),
+            None => (text, None),
+        };
+        let last = tagged.rfind('/').map_or(0, |at| at + 1);
+        let (name, tag) = match tagged[last..].split_once(':') {
+            Some((_, tag)) => (&tagged[..tagged.len() - tag.len() - 1], Some(tag)),
+            None => (tagged, None),
+        };
+        Self { name, tag, digest }
+    }
+}
+
 /// What a reference names, however it is written: `App`, `docker.io/library/app:latest` and
 /// `index.docker.io/library/app` are one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +41,8 @@ impl Named {
     /// stands.
     pub fn of(text: &str) -> Option<Self> {
         let text = without_scheme(text.trim());
-        let text = text.split('@').next().unwrap_or_default();
-        let last = text.rfind('/').map_or(0, |at| at + 1);
-        let (name, tag) = match text[last..].split_once(':') {
-            Some((_, tag)) => (&text[..text.len() - tag.len() - 1], tag),
-            None => (text, "latest"),
-        };
-        let name = name.to_lowercase();
+        let ReferenceParts { name, tag, .. } = ReferenceParts::of(text);
+        let (name, tag) = (name.to_lowercase(), tag.unwrap_or("latest"));
         let (registry, path) = match name.split_once('/') {
             Some((host, path)) if names_a_registry(host) => (registry(host), path.to_owned()),
             _ => (HUB.to_owned(), name),
@@ -255,6 +274,23 @@ fn turned(one: &str, other: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_is_taken_apart_as_every_program_does() {
+        for (text, name, tag, digest) in [
+            ("app", "app", None, None),
+            ("localhost:5000/app", "localhost:5000/app", None, None),
+            ("localhost:5000/app:v1", "localhost:5000/app", Some("v1"), None),
+            ("[::1]:5000/a/b:v1@sha256:x", "[::1]:5000/a/b", Some("v1"), Some("sha256:x")),
+            ("[::1]:5000/a@sha256:x", "[::1]:5000/a", None, Some("sha256:x")),
+            // What is no reference stays whole, for whoever parses the parts to refuse.
+            ("r.io/a:b:c", "r.io/a", Some("b:c"), None),
+            ("r.io/a@b@c", "r.io/a", None, Some("b@c")),
+            ("", "", None, None),
+        ] {
+            assert_eq!(ReferenceParts::of(text), ReferenceParts { name, tag, digest }, "{text}");
+        }
+    }
 
     #[test]
     fn one_thing_has_one_spelling_however_it_is_written() {

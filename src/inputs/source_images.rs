@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::Problems;
 use super::lists;
-use crate::image::spelling::names_a_registry;
+use crate::image::spelling::{ReferenceParts, names_a_registry};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 
 /// An image to be merged, as a person names it.
@@ -50,15 +50,7 @@ fn read(text: &str) -> Result<SourceImage, String> {
     if let Some((_, rest)) = text.split_once("://") {
         return Err(format!("`{text}` is an address; write `{rest}`"));
     }
-    let (name, digest) = match text.split_once('@') {
-        Some((name, digest)) => (name, Some(digest)),
-        None => (text, None),
-    };
-    let last = name.rfind('/').map_or(0, |at| at + 1);
-    let (name, tag) = match name[last..].split_once(':') {
-        Some((_, tag)) => (&name[..name.len() - tag.len() - 1], Some(tag)),
-        None => (name, None),
-    };
+    let ReferenceParts { name, tag, digest } = ReferenceParts::of(text);
     // A word alone is as likely a tag of what is published, and Docker Hub would be asked for it.
     let Some((first, _)) = name.split_once('/') else {
         return Err(format!(

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
 
+use crate::image::spelling::ReferenceParts;
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::oci::Allowed;
 use crate::verify::policy::{Format, Need, Part, Requirements};
@@ -218,20 +219,15 @@ impl FromStr for Wanted {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let tagged = |name| match str::rsplit_once(name, ':') {
-            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
-            _ => (name, None),
-        };
-        if let Some((name, digest)) = text.split_once('@') {
+        let ReferenceParts { name, tag, digest } = ReferenceParts::of(text);
+        if let Some(digest) = digest {
             // As everybody reads it: the digest says which image, and the tag what it was called.
-            let (name, tag) = tagged(name);
             tag.map(str::parse::<Tag>).transpose().map_err(|error| error.to_string())?;
             return format!("{name}@{digest}")
                 .parse()
                 .map(Self::Digest)
                 .map_err(|error: crate::image::ImageError| error.to_string());
         }
-        let (name, tag) = tagged(text);
         let tag = tag.unwrap_or("latest");
         let name: Repository =
             name.parse().map_err(|error: crate::image::ImageError| error.to_string())?;
