@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::MOST;
 use crate::sbom::SbomError;
+use crate::sbom::layers::is_endless;
 use crate::sbom::layers::tar::{Forward, Kind, Tar, Trouble};
 use crate::sbom::source::Links;
 
@@ -55,21 +56,32 @@ pub(super) struct Archive {
     _inflated: Option<NamedTempFile>,
 }
 
-/// No archive of an image inflates to more.
-const MOST_INFLATED: u64 = 256 << 30;
+/// How much is inflated at once, in bytes.
+const PIECE: u64 = 8 << 20;
 
 /// A compressed archive as a file that can be read at any place, as layers are, several at once.
 fn inflated(mut file: File, start: &[u8]) -> io::Result<Option<NamedTempFile>> {
+    let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
     let mut stream: Box<dyn Read> = match start {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))),
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(file)?),
         _ => return Ok(None),
     };
-    let mut inflated = NamedTempFile::new()?;
-    let written = io::copy(&mut stream.by_ref().take(MOST_INFLATED), &mut inflated)?;
-    if written == MOST_INFLATED {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it inflates without end"));
+    let (mut inflated, mut total) = (NamedTempFile::new()?, 0);
+    // Piece by piece, so that a disk is not filled by what a few bytes stand for.
+    loop {
+        let written = io::copy(&mut stream.by_ref().take(PIECE), &mut inflated)?;
+        total += written;
+        if is_endless(total, size) {
+            let why = format!(
+                "it inflates to more than `{total}` bytes from `{size}`, which no image does"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        if written == 0 {
+            break;
+        }
     }
     Ok(Some(inflated))
 }

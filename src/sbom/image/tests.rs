@@ -260,6 +260,15 @@ fn an_archive_that_is_compressed_as_a_whole_is_read_like_another() {
 }
 
 #[test]
+fn an_archive_that_inflates_without_end_fills_no_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar.zst");
+    let zeros = vec![0; 64 << 20];
+    fs::write(&path, zstd::encode_all(zeros.as_slice(), 19).unwrap()).unwrap();
+    refused(archive(&path, None, None), "which no image does");
+}
+
+#[test]
 fn archives_that_are_none_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.tar");

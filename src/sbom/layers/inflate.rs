@@ -14,6 +14,11 @@ const FREE: u64 = if cfg!(test) { 32 << 20 } else { 16 << 30 };
 /// Real files of many gigabytes do not shrink as far as this.
 const RATIO: u64 = 500;
 
+/// Whether more came out of so many compressed bytes than an image gives.
+pub(in crate::sbom) fn is_endless(inflated: u64, compressed: u64) -> bool {
+    inflated > MOST || (inflated > FREE && inflated / RATIO > compressed)
+}
+
 /// What reading an endless layer ends with.
 #[derive(Debug, thiserror::Error)]
 #[error("it inflates to more than `{0}` bytes from `{1}`, which no image does")]
@@ -180,7 +185,7 @@ impl<R: Read> Inflated<R> {
         }?;
         self.total = self.total.saturating_add(read as u64);
         let compressed = self.compressed().read;
-        if self.total > MOST || (self.total > FREE && self.total / RATIO > compressed) {
+        if is_endless(self.total, compressed) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 Endless(self.total, compressed),

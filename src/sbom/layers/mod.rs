@@ -15,6 +15,7 @@ use super::exclude::Exclude;
 use ahead::{Supply, Threads};
 pub use cache::Cache;
 use cache::Known;
+pub(in crate::sbom) use inflate::is_endless;
 use inflate::{Inflated, Unreadable};
 use kept::Ledger;
 use scan::{Context, Failure, Layer};

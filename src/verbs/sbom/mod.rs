@@ -87,7 +87,8 @@ const EXAMPLES: &str = "IMAGE is taken for what it is; a word and a colon in fro
   dir:DIR              a root file system, mounted or unpacked
 After the path of a layout or an archive that holds several images, a colon and a name choose one.
 
-Layers are streamed, several at a time, each checked against its digest; nothing is unpacked to disk.
+Layers are streamed, several at a time, each checked against its digest. Nothing is unpacked to
+disk, but an archive that is compressed as a whole, which is inflated to a temporary file.
 
   supply-action sbom ghcr.io/octo/app:v1.2.3 -o app.spdx.json
   supply-action sbom --platform linux/arm64 --format table debian:12
