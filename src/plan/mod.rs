@@ -63,7 +63,8 @@ pub struct About {
     pub builder: Value,
     /// Where the run logs in, and how; no secret.
     pub logins: Value,
-    /// The registry to which the workflow's own token logs in, with the job's permissions.
+    /// The registry to which the workflow's own token logs in, with the job's permissions. A login
+    /// that is given for it may be that token as well, so it changes nothing.
     pub own_registry: Option<String>,
 }
 
@@ -300,12 +301,9 @@ fn answer(inputs: &Inputs, context: &Context, facts: &Facts) -> Answer {
 }
 
 fn about(inputs: &Inputs, context: &Context, answer: &Answer, metadata: Metadata) -> About {
-    let is_given = |registry: &str| {
-        inputs.registry_auth.iter().any(|login| login.is_given && login.registry == registry)
-    };
     let own = Server::of(&context.server_url).registry();
     About {
-        own_registry: own.filter(|registry| !is_given(registry)),
+        own_registry: own,
         builder: inputs.builder.json(),
         logins: inputs
             .registry_auth

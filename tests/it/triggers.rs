@@ -69,7 +69,8 @@ async fn a_version_tag_publishes_what_was_planned() {
     );
 }
 
-/// `packages: write` is for the workflow's own token, at the registry of its own server.
+/// `packages: write` is for the workflow's own token, at the registry of its own server, however
+/// that token gets there.
 #[tokio::test]
 async fn the_job_needs_packages_only_where_its_own_token_pushes() {
     let mut world = World::new().await;
@@ -78,7 +79,8 @@ async fn the_job_needs_packages_only_where_its_own_token_pushes() {
         ("ghcr.io/octo/app", "", true),
         ("docker.io/octo/app", "", false),
         ("docker.io/octo/app\nghcr.io/octo/app", "", true),
-        ("ghcr.io/octo/app", login, false),
+        // Its password may be `secrets.GITHUB_TOKEN`.
+        ("ghcr.io/octo/app", login, true),
         ("containers.example.com/octo/app", "", false),
     ] {
         world.set("INPUT_IMAGES", images).set("INPUT_REGISTRY-AUTH", logins);
