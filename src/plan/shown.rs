@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{About, Build, Plan, Publish, Push, Release, Target};
 use crate::build::arguments::{self, Destination, Generator};
+use crate::github::server::is_loopback;
 use crate::image::Repository;
 use crate::preflight;
 use crate::provenance::Slsa;
@@ -145,9 +146,12 @@ fn pushed(build: &Build, images: &[Repository], secrets: &[&str]) -> Vec<String>
 }
 
 impl About {
-    /// What the job needs to push there with its own token: elsewhere a login is given.
+    /// What the job needs to push there with its own token: elsewhere a login is given. A registry
+    /// on this machine plays the real one in a rehearsal, whose plan says what the release needs.
     fn packages(&self, images: &[Repository]) -> Option<&'static str> {
-        let is_own = |image: &Repository| Some(image.registry()) == self.own_registry.as_deref();
+        let is_own = |image: &Repository| {
+            Some(image.registry()) == self.own_registry.as_deref() || is_loopback(image.registry())
+        };
         images.iter().any(is_own).then_some("packages: write")
     }
 

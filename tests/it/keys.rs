@@ -259,7 +259,7 @@ async fn the_plan_asks_for_no_token_and_says_who_signs() {
         async move { String::from_utf8(command.output().await.unwrap().stdout).unwrap() }
     };
     let json: Value = serde_json::from_str(&plan(true).await).unwrap();
-    assert_eq!(json["permissions"], serde_json::json!(["contents: read"]));
+    assert_eq!(json["permissions"], serde_json::json!(["contents: read", "packages: write"]));
     let lines = plan(false).await;
     assert!(lines.contains(&format!("with a key ({})", name(PUBLIC))), "{lines}");
 }

@@ -84,7 +84,7 @@ async fn a_job_pushes_by_digest_without_a_name_without_evidence_and_without_an_i
     );
     assert!(
         run.log.contains("Plan:       push by digest")
-            && run.log.contains("Needs:      contents: read\n"),
+            && run.log.contains("Needs:      contents: read, packages: write\n"),
         "{}",
         run.log
     );
@@ -118,7 +118,7 @@ async fn a_plan_says_that_a_push_by_digest_names_and_signs_nothing() {
         .unwrap();
     let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
     assert_eq!((&plan["decision"], &plan["subjects"]), (&json!("push-by-digest"), &json!([])));
-    assert_eq!(plan["permissions"], json!(["contents: read"]));
+    assert_eq!(plan["permissions"], json!(["contents: read", "packages: write"]));
     let output = plan["buildx"]
         .as_array()
         .unwrap()

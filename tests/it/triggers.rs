@@ -48,7 +48,10 @@ async fn a_version_tag_publishes_what_was_planned() {
     assert_eq!(planned["logins"], json!([{ "registry": "r.io", "method": "password" }]));
     let sha = format!("sha-{}", Claims::default().sha);
     assert_eq!(planned["tag_names"], json!(["v1.2.3", "v1.2", "v1", sha, "latest"]));
-    assert_eq!(planned["permissions"], json!(["contents: read", "id-token: write"]));
+    assert_eq!(
+        planned["permissions"],
+        json!(["contents: read", "packages: write", "id-token: write"])
+    );
     assert_eq!(planned["subjects"].as_array().unwrap().len(), 5);
     assert_eq!(
         (planned["version"].as_str(), planned["builder"]["driver"].as_str()),
@@ -82,6 +85,8 @@ async fn the_job_needs_packages_only_where_its_own_token_pushes() {
         // Its password may be `secrets.GITHUB_TOKEN`.
         ("ghcr.io/octo/app", login, true),
         ("containers.example.com/octo/app", "", false),
+        // A rehearsal says what the release needs.
+        ("localhost:5000/octo/app", "", true),
     ] {
         world.set("INPUT_IMAGES", images).set("INPUT_REGISTRY-AUTH", logins);
         for by_digest in ["false", "true"] {
