@@ -37,6 +37,8 @@ pub mod verify;
 // verbs and edge
 pub mod cli;
 pub mod verbs;
+// apart: packages and advisories in, findings and a verdict out
+pub mod scan;
 // apart: these import nothing of the above, but `sbom` reads images by `oci`
 pub mod sandbox;
 pub mod sbom;
