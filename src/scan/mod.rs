@@ -1,5 +1,17 @@
-//! Known vulnerabilities: records of the OSV schema, and which of two versions is the older one, as
-//! each ecosystem orders them. It reads no file, asks no service and knows no clock.
+//! Known vulnerabilities: packages and advisories in, findings and a verdict out. It reads no file,
+//! asks no service and knows no clock.
+//!
+//! A [`findings::Subject`] has the [`question`]s that sources are asked, [`record`] reads what they
+//! answer, and [`findings::Findings`] says what is wrong with which package, by the orders of
+//! [`versions`].
 
+pub mod affected;
+pub mod exploited;
+pub mod findings;
+mod modules;
+pub mod question;
 pub mod record;
+pub mod records;
+pub mod severity;
+mod text;
 pub mod versions;
