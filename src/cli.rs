@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::environment::Environment;
 use crate::error::{WithExit, exit, exit_code, with_hint};
-use crate::github::Environment;
 use crate::report::{Report, log};
 use crate::verbs;
 

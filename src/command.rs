@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
+use crate::environment::Environment;
 use crate::error::Remedy as _;
-use crate::github::Environment;
 use crate::report::{log, text};
 
 /// Of a program's output, this many lines are at hand when it fails, and so many are repeated as

@@ -3,9 +3,10 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, remedied};
+use crate::github::Context;
 use crate::github::server::Server;
-use crate::github::{Context, Environment};
 use crate::image::Repository;
 use crate::inputs::Login;
 use crate::page::Page;

@@ -5,5 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    supply_action::cli::run(supply_action::cli::Cli::parse(), supply_action::github::environment())
+    supply_action::cli::run(
+        supply_action::cli::Cli::parse(),
+        supply_action::environment::captured(),
+    )
 }

@@ -1,45 +1,18 @@
 //! `VerifiedImage` → `Published`: the only writer of names that people pull. It never overwrites a
 //! name that somebody moved meanwhile.
 
+use crate::image::name::Name;
 use std::collections::HashMap;
-use std::fmt;
 
 use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use serde::Serialize;
 
 use crate::build::progress::Work;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint, with_see};
-use crate::image::{Digest, ImageRef, Repository, Tag};
-use crate::inputs::OnTagConflict;
+use crate::image::{Digest, ImageRef};
 use crate::page::Page;
 use crate::registry::{Registry, RegistryError, Seen};
 use crate::verify::{Evidence, VerifiedImage};
-
-/// One name: a tag in a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Name {
-    pub repository: Repository,
-    pub tag: Tag,
-}
-
-impl Name {
-    /// Every tag in every repository.
-    pub fn all(repositories: &[Repository], tags: &[Tag]) -> Vec<Self> {
-        tags.iter()
-            .flat_map(|tag| {
-                repositories
-                    .iter()
-                    .map(|repository| Self { repository: repository.clone(), tag: tag.clone() })
-            })
-            .collect()
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.repository, self.tag)
-    }
-}
 
 /// What each name meant when the plan was made.
 #[derive(Debug)]
@@ -101,6 +74,13 @@ pub struct Published {
     pub work: Vec<Work>,
     /// The numbers of the attestations that GitHub keeps.
     pub stored: Vec<u64>,
+}
+
+/// What happens when somebody moved a tag between plan and publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTagConflict {
+    Fail,
+    Overwrite,
 }
 
 /// On which terms names are put.

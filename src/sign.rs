@@ -8,15 +8,17 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
+use crate::evidence;
+use crate::evidence::{Format, Part};
 use crate::image::Repository;
 use crate::registry::legacy::{Attached, LegacyLayer};
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Artifact, Registry, by_registry};
+use crate::sigstore::BUNDLE;
 use crate::sigstore::session::{Promise, Session};
-use crate::sigstore::{BUNDLE, SIGNATURE_PREDICATE};
 use crate::verify::existing::Existing;
 use crate::verify::legacy;
-use crate::verify::policy::{Format, Part, Requirements};
+use crate::verify::policy::Requirements;
 
 /// Statements under way at once: enough that a log which answers once a second is waited for once.
 /// The registry has its own limit.
@@ -68,7 +70,7 @@ pub async fn sign(
                     session,
                     repositories,
                     &statement(subject),
-                    SIGNATURE_PREDICATE,
+                    evidence::SIGNATURE,
                     now,
                 )
                 .await?;
@@ -183,7 +185,7 @@ fn statement(
     serde_json::json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [about],
-        "predicateType": SIGNATURE_PREDICATE,
+        "predicateType": evidence::SIGNATURE,
         "predicate": {},
     })
     .to_string()

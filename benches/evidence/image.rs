@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use supply_action::evidence::{SLSA_1, SPDX};
 use supply_action::image::{Digest, Platform, Repository};
 use supply_action::registry::Registry;
 use supply_action::registry::manifest::{
@@ -11,7 +12,6 @@ use supply_action::registry::manifest::{
 use supply_action::sbom::foreign::Format;
 use supply_action::sbom::index::{Detail, Index, Part};
 use supply_action::sigstore::IN_TOTO;
-use supply_action::verify::policy::{SLSA_PROVENANCE, SPDX};
 
 pub(crate) const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 /// Of the statements about one platform: an image of some 200 packages, a Dockerfile of some 50
@@ -71,7 +71,7 @@ async fn attest(
     image: &Descriptor,
 ) -> Descriptor {
     let mut layers = Vec::new();
-    for (kind, predicate) in [(SPDX, sbom(platform)), (SLSA_PROVENANCE, provenance(platform))] {
+    for (kind, predicate) in [(SPDX, sbom(platform)), (SLSA_1, provenance(platform))] {
         let subject = json!([{ "name": "_", "digest": { "sha256": image.digest.hex() } }]);
         let statement = json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": kind, "subject": subject, "predicate": predicate });
         let mut layer = blob(registry, to, statement.to_string().as_bytes(), IN_TOTO).await;

@@ -27,8 +27,10 @@ use supply_action::attest::provenance;
 use supply_action::attest::sboms::Sboms;
 use supply_action::build::buildx::{Buildx, Place};
 use supply_action::command::{Output, Program, Variables};
+use supply_action::environment::{self, Environment};
+use supply_action::evidence::{Format, Part, SPDX};
+use supply_action::github::Context;
 use supply_action::github::facts::Facts;
-use supply_action::github::{self, Context, Environment};
 use supply_action::image::{Digest, ImageRef, Repository};
 use supply_action::inputs::Inputs;
 use supply_action::plan::{self, Plan};
@@ -37,7 +39,7 @@ use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verbs::{prove, publish, release};
-use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
+use supply_action::verify::policy::{Policy, Requirements};
 use supply_action::{sigstore, verify};
 
 /// How often each side runs at each latency; the median counts.
@@ -82,7 +84,7 @@ fn median(runs: &[Run]) -> &Run {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let env = github::environment();
+    let env = environment::captured();
     let Some(cosign) = env.get("SUPPLY_ACTION_TOOLS_COSIGN3").map(PathBuf::from) else {
         println!("SUPPLY_ACTION_TOOLS_COSIGN3 is not set: run this with `make bench`");
         return ExitCode::FAILURE;

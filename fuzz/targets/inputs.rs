@@ -7,7 +7,7 @@ use supply_action::build::builder::{appended_nodes, inspected};
 use supply_action::build::flags::{BuildTexts, Facts, flags};
 use supply_action::github::Environment;
 use supply_action::inputs::csv::{self, Dialect};
-use supply_action::inputs::lists;
+use supply_action::text::lists;
 
 fuzz_target!(|text: &str| {
     for loose_quotes in [false, true] {

@@ -3,19 +3,20 @@
 //!
 //! Storage: <https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md>.
 
+use crate::evidence;
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Draft, Parts, statement};
 use crate::error::{OrRemedy as _, Remedy as _};
+use crate::evidence::{SLSA_1, SPDX};
 use crate::image::Repository;
-use crate::provenance::{self, Origin, Provenance, Slsa, Statement, Terms, Times};
+use crate::provenance::{Origin, Provenance, Slsa, Statement, Terms, Times};
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::manifest::Descriptor;
 use crate::sbom::foreign::{self, Listed};
 use crate::sigstore::IN_TOTO;
-use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
 
 /// BuildKit itself refuses larger ones.
 const STATEMENT_LIMIT: usize = 40 << 20;
@@ -108,7 +109,7 @@ pub fn rebuild(
         format!("a statement that BuildKit made for `{}` cannot be read", part.platform)
     })?;
     let kind = unsigned.predicate_type.as_str();
-    if kind != SPDX && !provenance::is_provenance(kind) {
+    if kind != SPDX && !evidence::is_slsa_provenance(kind) {
         return Ok(Rebuilt::default());
     }
     about(&unsigned, part)?;
@@ -129,7 +130,7 @@ pub fn rebuild(
     let (predicate, origin, times) =
         accepted(kind, unsigned.predicate, terms).with_context(|| refusal(part))?;
     let mut drafts = Vec::new();
-    for version in versions.iter().filter(|_| kind == SLSA_PROVENANCE) {
+    for version in versions.iter().filter(|_| kind == SLSA_1) {
         let older = match version {
             Slsa::V1 => None,
             Slsa::V02 => Some(Provenance::older(&predicate).with_context(|| refusal(part))?),
@@ -188,6 +189,7 @@ fn draft(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provenance::{Asked, Run};
 
     const PREDICATE: &str = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","name":"x","documentNamespace":"https://x.example/1",
         "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]}, "n": 1.0, "packages":[ {"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]}"#;
@@ -200,7 +202,7 @@ mod tests {
             run_id: "7".into(),
             ..Default::default()
         };
-        Terms { asked: provenance::Asked::OfThisRun, run: provenance::Run::of(&context) }
+        Terms { asked: Asked::OfThisRun, run: Run::of(&context) }
     }
 
     fn rebuild(
@@ -275,7 +277,7 @@ mod tests {
         }
         rebuild(b"{", &repository, &part).unwrap_err();
         for predicate in ["5e0333333333", r#"{"buildDefinition":5e0333333333}"#] {
-            let statement = unsigned(SLSA_PROVENANCE, &[&hex]).replace(PREDICATE, predicate);
+            let statement = unsigned(SLSA_1, &[&hex]).replace(PREDICATE, predicate);
             let message = crate::error::message(
                 &rebuild(statement.as_bytes(), &repository, &part).unwrap_err(),
             );

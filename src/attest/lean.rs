@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::Draft;
 use crate::error::{with_hint, with_see};
+use crate::evidence::{CYCLONEDX, SPDX};
 use crate::image::Digest;
 use crate::page::Page;
-use crate::verify::policy::{CYCLONEDX, SPDX};
 
 /// A log of version 1 keeps whole envelopes, and the public one drops connections somewhere above
 /// this many bytes: <https://github.com/sigstore/rekor/issues/2915>. Later versions keep a digest.

@@ -20,6 +20,7 @@ use self::sboms::Sboms;
 use crate::build::BuiltImage;
 use crate::build::merge::Taken;
 use crate::error::OrRemedy as _;
+use crate::evidence::{Format, SPDX};
 use crate::image::{Digest, Repository};
 use crate::provenance::{Slsa, Terms, Times};
 use crate::registry::Registry;
@@ -32,7 +33,6 @@ use crate::sign::{
 use crate::sigstore::session::Session;
 use crate::verify::existing::Existing;
 use crate::verify::legacy;
-use crate::verify::policy::{Format, SPDX};
 
 /// A statement that is to be signed, and what it is about.
 #[derive(Debug)]

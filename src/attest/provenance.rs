@@ -241,7 +241,7 @@ mod tests {
             .extend([("v1".to_owned(), Version::within("v1.2.3", "v1.2.3", Scheme::Any))]);
         let digest = crate::image::Digest::of(b"image");
         let image = |text: &str| Taken {
-            source: crate::inputs::source_images::SourceImage {
+            source: crate::build::merge::claims::SourceImage {
                 repository: "registry.lan:5000/octo/app".parse().unwrap(),
                 tag: text.parse().ok(),
                 digest: None,

@@ -1,6 +1,7 @@
 //! The SBOM of each platform's image, as the user wrote it or as its layers in the registry tell →
 //! drafts. It reads no layer twice, and makes none where a layer is not what its digest says.
 
+use crate::build::sbom::Written;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,12 +10,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::progress::{self, Progress};
 use super::{Draft, Parts, statement};
+use crate::build::sbom::Document;
+use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files::Folder;
-use crate::github::Environment;
 use crate::image::Repository;
 use crate::page::Page;
-use crate::plan::sbom::Document;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::layers::{self, Source};
@@ -55,16 +56,6 @@ impl Sboms<'_> {
             Self::Build | Self::Files(_) => work.await,
         }
     }
-}
-
-/// What SBOMs say, and in which words.
-#[derive(Debug, Clone, Default)]
-pub struct Written {
-    pub format: Format,
-    /// Whether they list the files that packages brought.
-    pub files: bool,
-    /// Who supplies the images, in place of what they inherited from their bases.
-    pub supplier: Option<String>,
 }
 
 /// How SBOMs are made of layers.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::flags::{Flag, FlagValue, Flags};
 use super::outputs;
+use crate::build::recipe::Build;
+use crate::build::sbom::Sbom;
 use crate::image::{ImageRef, Repository};
-use crate::plan::Build;
-use crate::plan::sbom::Sbom;
 
 /// Where a build's result goes.
 pub enum Destination<'a> {
@@ -173,8 +173,8 @@ pub(super) fn csv_row(fields: &[String]) -> String {
 mod tests {
     use super::*;
     use crate::build::flags::{self, BuildTexts, Facts};
-    use crate::github::Environment;
-    use crate::plan::sbom::Otherwise;
+    use crate::build::sbom::Otherwise;
+    use crate::environment::Environment;
 
     fn made(texts: BuildTexts, sbom: Sbom) -> Build {
         let facts = Facts {

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::image::Platform;
-use crate::inputs::lists;
+use crate::text::lists;
 
 /// BuildKit for the `docker-container` driver, by digest: a tag that moves would change what builds
 /// run on.

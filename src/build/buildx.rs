@@ -13,14 +13,14 @@ use super::builder::{self, Builder, Config, Created, Driver, Inspected};
 use super::progress::Progress;
 use super::source::{Remote, TOKEN_VARIABLE};
 use super::{BuiltImage, Expected, emulation, failure, late, variables, withheld};
+use crate::build::recipe::Build;
 use crate::command::{Failed, Output, Program, Variables, find};
+use crate::environment::Environment;
 use crate::error::Remedy as _;
-use crate::github::Environment;
 use crate::github::network::Network;
 use crate::image::{Digest, Platform, Repository};
 use crate::oci::Allowed;
 use crate::page::Page;
-use crate::plan::Build;
 use crate::registry::{Credentials, Registry};
 
 /// buildx with private configuration, and the builder it builds with.

@@ -4,7 +4,7 @@
 //! Reference: <https://docs.docker.com/build/cache/backends/gha/>.
 
 use super::flags::{FlagValue, Flags};
-use crate::github::Environment;
+use crate::environment::Environment;
 
 /// Completes or drops the entries; gives the notice that says so.
 pub fn complete(flags: &mut Flags, env: &Environment) {

@@ -14,6 +14,8 @@ mod late;
 pub mod merge;
 pub mod outputs;
 pub mod progress;
+pub mod recipe;
+pub mod sbom;
 pub mod scanner;
 pub mod source;
 pub mod sources;
@@ -25,12 +27,12 @@ use anyhow::bail;
 use self::merge::Taken;
 use self::progress::Work;
 use crate::error::OrRemedy as _;
+use crate::evidence::Part;
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::oci::Allowed;
 use crate::registry::Registry;
 use crate::registry::contents::{self, PlatformImage};
 use crate::registry::manifest::Descriptor;
-use crate::verify::policy::Part;
 
 /// An image that lies in its repositories under its digest alone. Only this module's makers can
 /// make one.

@@ -169,7 +169,7 @@ pub(super) fn is_of(context: &str, address: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::github::Environment;
+    use crate::environment::Environment;
 
     fn source(text: &str, env: &[(&str, &str)]) -> anyhow::Result<Source> {
         let env: Environment =

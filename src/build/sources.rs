@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use super::flags::Flags;
+use crate::environment::Environment;
 use crate::error::{Remedy as _, with_hint};
-use crate::github::Environment;
 use crate::page::Page;
 
 const USUAL: &str = "Dockerfile";

@@ -9,7 +9,7 @@ use super::bake::entries;
 use super::flags::{FlagValue, Flags};
 use super::outputs::{fields, kind};
 use crate::command::Variables;
-use crate::github::Environment;
+use crate::environment::Environment;
 
 /// What buildx cannot do without where somebody asks for it; `*` stands for the rest of a name.
 const SSH: &[&str] = &["SSH_AUTH_SOCK"];

@@ -5,8 +5,8 @@
 use serde::Deserialize;
 
 use crate::command::Program;
+use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::github::Environment;
 use crate::page::Page;
 
 /// Variables that steer a program rather than a build: buildx may fail over a value that is none.

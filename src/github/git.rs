@@ -206,7 +206,7 @@ pub(super) async fn tags(folder: PathBuf) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::command::{Program, Variables, find};
-    use crate::github::Environment;
+    use crate::environment::Environment;
 
     #[test]
     fn a_clone_of_github_is_known_by_its_address() {

@@ -12,18 +12,9 @@ pub mod runners;
 pub mod server;
 pub mod workflow;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The process environment, captured once at the edge; stages and tests get it as a value.
-pub type Environment = BTreeMap<String, String>;
-
-/// The environment of this process without variables that are not UTF-8.
-pub fn environment() -> Environment {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
-}
+use crate::environment::Environment;
 
 /// One run of a workflow, as its runner describes it.
 /// Reference: <https://docs.github.com/actions/reference/workflows-and-actions/variables>.

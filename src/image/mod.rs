@@ -1,6 +1,7 @@
 //! The words for what is published: repository, digest, tag, image reference, platform. Parsing
 //! only; it never talks to a registry.
 
+pub mod name;
 pub mod spelling;
 
 use std::fmt;

@@ -1,6 +1,7 @@
 //! What `bake` alone is told → words for `buildx bake --print`. Pure; it reads no bake file.
 
-use super::{Problems, Raw, lists};
+use super::{Problems, Raw};
+use crate::text::lists;
 
 /// Which targets of which files.
 #[derive(Debug, Default)]

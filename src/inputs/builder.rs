@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::Problems;
 use super::raw::Raw;
-use super::{Problems, lists};
 use crate::build::builder::{Builder, Config, Created, Driver, Node, Registries, appended_nodes};
+use crate::text::lists;
 
 /// The texts of the inputs about the builder.
 #[derive(Debug, Default)]

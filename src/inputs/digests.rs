@@ -2,25 +2,14 @@
 //! which digest is the image of which platform. It reads names of files, asks no registry, and
 //! believes no claim: `build::merge` checks them.
 
+use crate::build::merge::claims::Claim;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::Problems;
 use crate::files::{FileError, Folder};
-use crate::image::{Digest, ImageRef, Platform, Repository};
-
-/// One job's word for a digest that it pushed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    pub digest: Digest,
-    /// What the digest is said to hold; `None` where only the digest was told.
-    pub platform: Option<Platform>,
-    /// Where it is said to lie, if that was told.
-    pub repository: Option<Repository>,
-    /// Who says so.
-    pub by: String,
-}
+use crate::image::{Digest, ImageRef, Platform};
 
 /// Both inputs; what is said twice counts once.
 pub(super) fn claims(
@@ -56,7 +45,7 @@ impl Reader<'_> {
     fn text(&mut self, text: &str, by: &str) {
         let text = text.trim();
         if !text.starts_with(['{', '[', '"']) {
-            super::lists::words(text).iter().for_each(|word| self.digest(word, None, by));
+            crate::text::lists::words(text).iter().for_each(|word| self.digest(word, None, by));
             return;
         }
         for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {

@@ -4,7 +4,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Login, Problems, Raw};
-use crate::github::Environment;
+use crate::environment::Environment;
 use crate::github::server::Server;
 use crate::image::{Repository, spelling};
 use crate::metadata;

@@ -3,9 +3,7 @@
 
 mod baked;
 mod builder;
-pub mod csv;
 pub mod digests;
-pub mod lists;
 mod logins;
 mod named;
 pub mod names;
@@ -19,6 +17,7 @@ pub mod signing_key;
 pub mod source_images;
 mod words;
 
+use crate::publish::OnTagConflict;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -26,10 +25,12 @@ use secrecy::SecretString;
 
 use crate::build::builder::Builder;
 use crate::build::flags::BuildTexts;
+use crate::environment::Environment;
+use crate::evidence::{Format, Part};
+use crate::github::Context;
 use crate::github::facts::Wanted;
 use crate::github::network::Network;
 use crate::github::server::Server;
-use crate::github::{Context, Environment};
 use crate::image::Platform;
 use crate::metadata;
 use crate::metadata::line::{self, Reading};
@@ -41,20 +42,19 @@ use crate::sbom::foreign;
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::tuf::Mirror;
 use crate::trigger::{self, Push};
-use crate::verify::policy::{Format, Part};
 
 pub use self::baked::Baked;
-use self::digests::Claim;
 use self::named::names_and_tags;
 use self::problems::Problems;
 use self::raw::Raw;
 pub use self::secrets::secret_texts;
-use self::source_images::SourceImage;
 use self::words::{
     allowed, annotations, build_env, build_texts, merged, metadata_context, mirror,
     on_tag_conflict, provenance_versions, push, sbom_cache_key, sbom_files, sbom_format, spelt,
     unique, wish,
 };
+use crate::build::merge::claims::Claim;
+use crate::build::merge::claims::SourceImage;
 
 /// What the user asked for. Each field has the name of its input with `_` for `-`.
 #[derive(Debug)]
@@ -196,13 +196,6 @@ pub enum Wish {
     Auto,
     Always,
     Never,
-}
-
-/// What happens when somebody moved a tag between plan and publish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnTagConflict {
-    Fail,
-    Overwrite,
 }
 
 /// A login at one registry.

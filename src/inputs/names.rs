@@ -1,7 +1,7 @@
 //! Every input by its name, and what a misspelt one was meant to be. Pure.
 
 use super::{Action, Problems};
-use crate::github::Environment;
+use crate::environment::Environment;
 use crate::page::Page;
 
 /// The inputs of `action.yml`; `tests/it/contract/mod.rs` compares the two, and the fields that are

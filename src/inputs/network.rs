@@ -4,7 +4,7 @@
 use super::raw::Raw;
 use super::{Login, Problems};
 use crate::build::builder::{Builder, Created, Driver, Registries};
-use crate::github::Environment;
+use crate::environment::Environment;
 use crate::github::network::Network;
 use crate::github::server::Server;
 use crate::image::Repository;

@@ -1,8 +1,9 @@
 //! `outputs` → what an image's output asks for that has an input of its own here. Pure; the outputs
 //! themselves are read by `build`.
 
-use super::{Problems, lists};
+use super::Problems;
 use crate::build::outputs;
+use crate::text::lists;
 
 /// What the outputs ask for.
 #[derive(Debug, Default, PartialEq, Eq)]

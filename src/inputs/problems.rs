@@ -1,8 +1,8 @@
 //! What is wrong with the inputs, collected; it decides nothing.
 
-use super::lists;
 use crate::error::{WithExit, exit, with_hint, with_see};
 use crate::page::Page;
+use crate::text::lists;
 
 /// Collects what is wrong, so that a user mends everything in one go.
 #[derive(Default)]

@@ -1,9 +1,10 @@
 //! Which texts among the inputs are secret, for masking before anything is parsed. It reads
 //! leniently: a text too many is masked rather than one too few.
 
-use super::{lists, signing_key};
-use crate::github::Environment;
+use super::signing_key;
+use crate::environment::Environment;
 use crate::report::text;
+use crate::text::lists;
 
 /// Variables whose whole value is secret.
 const WHOLE: [&str; 7] = [

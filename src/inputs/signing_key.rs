@@ -4,7 +4,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Problems;
-use crate::github::Environment;
+use crate::environment::Environment;
 use crate::sigstore::key::SigningKey;
 
 /// The text of a key, or the name of a file that holds it.

@@ -1,36 +1,12 @@
 //! `source-images` → images that others built, or that jobs before gave a tag. Pure; it asks no
 //! registry what a tag names.
 
-use std::fmt;
+use crate::build::merge::claims::SourceImage;
 
 use super::Problems;
-use super::lists;
+use crate::image::Repository;
 use crate::image::spelling::{ReferenceParts, names_a_registry};
-use crate::image::{Digest, ImageRef, Repository, Tag};
-
-/// An image to be merged, as a person names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceImage {
-    pub repository: Repository,
-    /// What it is called; beside a digest it is only told.
-    pub tag: Option<Tag>,
-    /// Without one, the tag says which image it is, at the start of the run.
-    pub digest: Option<Digest>,
-}
-
-impl SourceImage {
-    pub fn at(&self, digest: &Digest) -> ImageRef {
-        self.repository.at(digest)
-    }
-}
-
-impl fmt::Display for SourceImage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.repository)?;
-        self.tag.iter().try_for_each(|tag| write!(formatter, ":{tag}"))?;
-        self.digest.iter().try_for_each(|digest| write!(formatter, "@{digest}"))
-    }
-}
+use crate::text::lists;
 
 /// Each reference once, in their order.
 pub(super) fn source_images(text: &str, problems: &mut Problems) -> Vec<SourceImage> {

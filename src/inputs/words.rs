@@ -7,21 +7,22 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::digests;
-use super::lists;
 use super::outputs;
 use super::problems::Problems;
 use super::raw::Raw;
 use super::source_images::source_images;
-use super::{BuildSource, Merged, MergedSbom, MetadataContext, OnTagConflict, Wish};
+use super::{BuildSource, Merged, MergedSbom, MetadataContext, Wish};
 use crate::build::flags::BuildTexts;
 use crate::command;
-use crate::github::Environment;
+use crate::environment::Environment;
 use crate::image::Platform;
 use crate::image::spelling::Spelling;
 use crate::oci::Allowed;
 use crate::provenance::Slsa;
+use crate::publish::OnTagConflict;
 use crate::sbom::foreign;
 use crate::sigstore::tuf::Mirror;
+use crate::text::lists;
 use crate::trigger::Push;
 
 pub(super) fn on_tag_conflict(text: Option<&str>, problems: &mut Problems) -> OnTagConflict {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::MetadataError;
 use super::expression::Expressions;
-use crate::inputs::lists;
+use crate::text::lists;
 
 /// What `build-args` came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use self::expression::Expressions;
 use self::line::Line;
 use self::rules::Image;
 use self::version::Version;
-use crate::github::Environment;
-use crate::inputs::csv::CsvError;
+use crate::environment::Environment;
+use crate::text::csv::CsvError;
 
 pub use self::arguments::Arguments;
 pub use self::remarks::{Remark, remarks, remarks_of_item, strange};

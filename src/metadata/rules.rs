@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::MetadataError;
 use super::javascript;
-use crate::inputs::csv::{self, Dialect};
+use crate::text::csv::{self, Dialect};
 
 /// One line of `tags`.
 #[derive(Debug, Clone)]

@@ -5,8 +5,9 @@
 use super::refuse;
 use crate::build::flags::Flags;
 use crate::build::outputs;
-use crate::inputs::csv::{self, Dialect};
-use crate::inputs::{Inputs, lists};
+use crate::inputs::Inputs;
+use crate::text::csv::{self, Dialect};
+use crate::text::lists;
 
 /// How alike two names must be for one to be a slip of the other.
 const ALIKE: f64 = 0.84;
@@ -133,8 +134,9 @@ fn slip(name: &str, known: &[&'static str]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Environment;
+    use crate::github::Context;
     use crate::github::facts::Facts;
-    use crate::github::{Context, Environment};
     use crate::plan::plan;
 
     /// What the plan of a push to `main` says to these inputs.

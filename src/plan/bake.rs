@@ -1,15 +1,18 @@
 //! Inputs, run, facts and resolved bake files → what `bake` will do: the same decisions as for
 //! `publish`, about several images. Pure; it asks neither buildx nor a registry.
 
+use super::Statements;
 use super::names::Lines;
-use super::sbom::Sbom;
 use super::shown::{SHORT, Words, joined, listed, words};
 use super::told::{Goal, unserved, unused_evidence_dir};
-use super::{About, Build, Release, Target, about, answer, build, must_sign, refuse, requirements};
+use super::{About, Release, Target, about, answer, build, must_sign, refuse, requirements};
 use crate::build::bake::{Definition, Goods};
+use crate::build::recipe::Build;
+use crate::build::sbom::Sbom;
+use crate::environment::Environment;
 use crate::error::Remedy as _;
+use crate::github::Context;
 use crate::github::facts::Facts;
-use crate::github::{Context, Environment};
 use crate::image::Repository;
 use crate::inputs::Inputs;
 use crate::metadata::Metadata;
@@ -90,7 +93,7 @@ pub fn plan(
         .hint("give each target its own `tags` as full references, such as `ghcr.io/octo/app:v1`, or leave it out of `targets`")
         .see(Page::BakeTargetWithoutTags)?;
     build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
-    let statements = build.statements();
+    let statements = Statements::of(&build);
     let targets = goods.iter().map(|goods| Target {
         target: goods.target.clone(),
         images: goods.images.clone(),

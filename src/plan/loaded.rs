@@ -1,9 +1,9 @@
 //! A build that publishes nothing and loads its image → the names that the image has on this
 //! machine, and the one platform that is loaded. Pure; no name leaves the machine.
 
-use super::Build;
 use crate::build::flags::{Flag, FlagValue};
 use crate::build::outputs;
+use crate::build::recipe::Build;
 use crate::image::Platform;
 use crate::metadata::Metadata;
 

@@ -9,19 +9,20 @@ use super::{
     About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier,
     unauthenticated_cache,
 };
-use crate::attest::sboms::Written;
+use crate::build::merge::claims::Claim;
+use crate::build::merge::claims::SourceImage;
+use crate::build::sbom::Written;
+use crate::environment::Environment;
 use crate::error::Remedy as _;
+use crate::evidence::{SLSA_1, SPDX};
+use crate::github::Context;
 use crate::github::facts::Facts;
-use crate::github::{Context, Environment};
 use crate::image::Repository;
-use crate::inputs::digests::Claim;
-use crate::inputs::source_images::SourceImage;
 use crate::inputs::{BuildSource, Inputs, Merged, MergedSbom};
 use crate::metadata;
 use crate::page::Page;
 use crate::provenance::Asked;
 use crate::trigger::Decision;
-use crate::verify::policy::{SLSA_PROVENANCE, SPDX};
 
 /// What this run will do.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub fn plan(
     outline.about.notices.extend(remarks(inputs, &sources, &outline.images));
     let annotations = annotations(inputs, env, &outline)?;
     let Merged { sbom, provenance, .. } = inputs.merge;
-    let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_PROVENANCE)];
+    let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_1)];
     let statements: Vec<&str> =
         made_before.into_iter().filter_map(|(is_wanted, kind)| is_wanted.then_some(kind)).collect();
     let attested = Statements {

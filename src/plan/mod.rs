@@ -7,37 +7,38 @@ pub mod forward;
 mod loaded;
 pub mod merge;
 pub mod names;
-pub mod sbom;
 pub mod shown;
 mod texts;
 mod told;
 mod views;
 
+use crate::build::recipe::Build;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::attest::sboms::Written;
 use crate::build::caches;
-use crate::build::flags::{self, Flags};
+use crate::build::flags::{self};
+use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
+use crate::evidence::Format;
+use crate::github::Context;
 use crate::github::facts::{Facts, Visibility};
 use crate::github::server::Server;
-use crate::github::{Context, Environment};
+use crate::image::name::Name;
 use crate::image::{Digest, ImageError, Platform, Repository, Tag};
-use crate::inputs::{Inputs, OnTagConflict, Wish};
+use crate::inputs::{Inputs, Wish};
 use crate::metadata::{self, Metadata};
-use crate::oci::Allowed;
 use crate::page::Page;
 use crate::provenance::Asked;
-use crate::publish::Name;
+use crate::publish::OnTagConflict;
 use crate::sigstore::key::SigningKey;
 use crate::trigger::{self, Answer, Decision, Event};
-use crate::verify::policy::{Format, Requirements};
+use crate::verify::policy::Requirements;
 
 use self::names::Lines;
-use self::sbom::Sbom;
 use self::told::{Goal, told};
+use crate::build::sbom::Sbom;
 
 /// What this run will do.
 #[derive(Debug)]
@@ -84,52 +85,6 @@ pub struct Push {
     pub images: Vec<Repository>,
     /// A folder for files that are named by the digest.
     pub digest_files: Option<PathBuf>,
-}
-
-/// What is built.
-#[derive(Debug, Clone)]
-pub struct Build {
-    pub flags: Flags,
-    pub platforms: Vec<Platform>,
-    pub sbom: Sbom,
-    /// Who SBOMs say supplies the image.
-    pub supplier: Option<String>,
-    /// Whether SBOMs list the files that packages brought.
-    pub files: bool,
-    /// What the image may hold, for instance of its base, that is refused otherwise.
-    pub allowed: Allowed,
-}
-
-impl Build {
-    /// What SBOMs say that are made of layers.
-    pub fn written(&self) -> Written {
-        Written {
-            format: self.sbom.format_of_layers(),
-            files: self.files,
-            supplier: self.supplier.clone(),
-        }
-    }
-
-    /// Whether BuildKit writes a provenance, and whether it holds every build argument.
-    fn provenance(&self) -> Option<&str> {
-        self.flags
-            .values("--attest")
-            .find(|attest| attest.contains("type=provenance"))
-            .filter(|attest| !attest.contains("disabled=true"))
-    }
-
-    fn statements(&self) -> Statements {
-        let provenance = self.provenance().is_some();
-        Statements {
-            sboms: self.sbom.predicate_types(),
-            provenance,
-            made_in_build: self.sbom.is_made_in_the_build() || provenance,
-        }
-    }
-
-    pub fn publishes_build_args(&self) -> bool {
-        self.provenance().is_some_and(|attest| attest.contains("mode=max"))
-    }
 }
 
 /// What is built and published.
@@ -200,6 +155,17 @@ struct Statements {
     made_in_build: bool,
 }
 
+impl Statements {
+    fn of(build: &Build) -> Self {
+        let provenance = build.provenance().is_some();
+        Self {
+            sboms: build.sbom.predicate_types(),
+            provenance,
+            made_in_build: build.sbom.is_made_in_the_build() || provenance,
+        }
+    }
+}
+
 /// A release, or why there is none.
 enum Released {
     Release(Release),
@@ -252,7 +218,7 @@ pub fn plan(
         }));
     }
     let asked = Asked::of_context(&build.flags.context);
-    Ok(match outline.release(inputs, facts, &build.platforms, build.statements(), asked)? {
+    Ok(match outline.release(inputs, facts, &build.platforms, Statements::of(&build), asked)? {
         Released::Release(mut release) => {
             release
                 .about

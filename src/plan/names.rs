@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::image::Tag;
+use crate::image::name::Name;
 use crate::metadata::line::{Line, Scheme, Version};
 use crate::metadata::{Metadata, sanitised};
 use crate::preflight::is_immutable;
-use crate::publish::Name;
 use crate::trigger::Answer;
 
 /// By tag; what is missing is free.

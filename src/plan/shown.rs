@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Build, Plan, Publish, Push, Release, Target};
+use super::{About, Plan, Publish, Push, Release, Target};
 use crate::build::arguments::{self, Destination, Generator};
+use crate::build::recipe::Build;
+use crate::evidence::{CYCLONEDX, Part, SLSA_1, SPDX};
 use crate::github::server::is_loopback;
 use crate::image::Repository;
 use crate::preflight;
 use crate::provenance::Slsa;
+use crate::report::shell::quoted;
 use crate::report::text;
-use crate::summary::commands::quoted;
 use crate::trigger::Decision;
-use crate::verify::policy::{CYCLONEDX, Part, SLSA_PROVENANCE, SPDX};
 
 /// A plan for people, a line each; of a list, each entry has its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,7 +248,7 @@ impl Target {
 
     fn evidence_lines(&self, with: &str) -> Vec<String> {
         let has_sboms = self.attests(SPDX) || self.attests(CYCLONEDX);
-        let attested = match (has_sboms, self.attests(SLSA_PROVENANCE)) {
+        let attested = match (has_sboms, self.attests(SLSA_1)) {
             (true, true) => "SBOM and provenance of each platform, ",
             (true, false) => "SBOM of each platform, ",
             (false, true) => "provenance of each platform, ",

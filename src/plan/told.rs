@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Build, refuse};
+use super::refuse;
 use crate::build::flags::Flags;
 use crate::build::outputs;
+use crate::build::recipe::Build;
 use crate::error::Remedy as _;
 use crate::image::Repository;
 use crate::image::spelling::{self, Named};
@@ -227,8 +228,9 @@ pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Environment;
+    use crate::github::Context;
     use crate::github::facts::Facts;
-    use crate::github::{Context, Environment};
     use crate::plan::{Plan, plan};
 
     /// The plan of a push to `main`, in which these inputs are given.

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Build, Plan, Release, Target};
+use super::{About, Plan, Release, Target};
+use crate::build::recipe::Build;
+use crate::evidence::Part;
 use crate::image::Repository;
-use crate::publish::Name;
-use crate::verify::policy::Part;
+use crate::image::name::Name;
 
 impl Plan {
     pub fn about(&self) -> &About {

@@ -11,6 +11,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+use crate::evidence::SLSA_1;
+use crate::evidence::SLSA_02;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -20,9 +22,6 @@ use self::members::Object;
 pub use address::Git;
 pub use statement::Statement;
 pub use terms::{Asked, Origin, Run, Terms, Verdict};
-
-pub const SLSA_1: &str = "https://slsa.dev/provenance/v1";
-pub const SLSA_02: &str = "https://slsa.dev/provenance/v0.2";
 
 /// A version of SLSA's provenance that can be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,11 +144,6 @@ pub enum Unread {
 
 fn shown(place: &str) -> String {
     if place.is_empty() { "it".to_owned() } else { format!("its `{place}`") }
-}
-
-/// Whether a statement of this type is a provenance.
-pub fn is_provenance(predicate_type: &str) -> bool {
-    predicate_type.starts_with("https://slsa.dev/provenance/")
 }
 
 const RESOURCE: [&str; 2] = ["uri", "digest"];

@@ -3,6 +3,7 @@
 //! others through as it is.
 
 pub mod log;
+pub mod shell;
 pub mod text;
 
 use std::io::{IsTerminal as _, Write as _};

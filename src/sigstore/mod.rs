@@ -26,9 +26,6 @@ use crate::page::Page;
 
 /// The media type of a Sigstore bundle, which is also the artifact type of its referrer.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/// What a signature of an image states:
-/// <https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md>.
-pub const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// Where to sign. Read from a signing config:

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::evidence;
+use crate::evidence::Part;
 use crate::publish::Published;
-use crate::verify::policy::Part;
 
 /// A target and what was published of it.
 pub type Baked<'a> = (&'a str, &'a Published);

@@ -1,15 +1,15 @@
 //! The exact commands with which anybody checks what was published. Pure; the oracle tests run them
 //! as they stand.
 
+use crate::evidence;
+use crate::report::shell::quoted;
 use std::path::Path;
 
+use crate::evidence::{Format, Part, SLSA_1};
 use crate::image::ImageRef;
-use crate::provenance::SLSA_02;
 use crate::publish::Published;
-use crate::report::text::is_unseen;
 use crate::sigstore::source::Source;
 use crate::sigstore::verifier::Signer;
-use crate::verify::policy::{CYCLONEDX, Format, Part, SLSA_PROVENANCE, SPDX};
 use crate::verify::signer::{GITHUB, GITHUB_ISSUER, path_of};
 use crate::verify::{Evidence, SubjectEvidence, common_kinds};
 
@@ -18,17 +18,6 @@ use crate::verify::{Evidence, SubjectEvidence, common_kinds};
 pub struct Command {
     pub checks: String,
     pub text: String,
-}
-
-/// cosign's names for our predicate types.
-fn cosign_type(predicate_type: &str) -> &str {
-    match predicate_type {
-        SPDX => "spdxjson",
-        CYCLONEDX => "cyclonedx",
-        SLSA_PROVENANCE => "slsaprovenance1",
-        SLSA_02 => "slsaprovenance",
-        other => other,
-    }
 }
 
 /// `cosign verify` and `verify-attestation` for each part of the first image, then what checks the
@@ -56,7 +45,7 @@ pub fn commands(published: &Published, trusted_root: Option<&Path>) -> Vec<Comma
         kinds.sort_unstable();
         kinds.dedup();
         for kind in kinds {
-            let kind = cosign_type(kind);
+            let kind = evidence::cosign_type(kind);
             let text = cosign(
                 "verify-attestation",
                 &format!(" --type {}", quoted(kind)),
@@ -135,7 +124,7 @@ fn gh(image: &ImageRef, evidence: &Evidence) -> Option<String> {
         .filter(|_| identity.starts_with(GITHUB))?
         .split_once('@')?;
     let proven = |subject: &&SubjectEvidence| {
-        let kept = |format: Format, kind: &str| format == Format::Bundle && kind == SLSA_PROVENANCE;
+        let kept = |format: Format, kind: &str| format == Format::Bundle && kind == SLSA_1;
         subject.digest == image.digest
             && subject.attestations.iter().any(|found| kept(found.format, &found.predicate_type))
     };
@@ -191,33 +180,9 @@ fn ours(image: &str, evidence: &Evidence, trusted_root: Option<&Path>) -> String
 /// Where the commands look for the signer's public key.
 pub(crate) const KEY_FILE: &str = "cosign.pub";
 
-/// A word of a POSIX shell.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty()
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@=+,%".contains(&byte));
-    match word {
-        _ if plain => word.to_owned(),
-        // Nobody can copy what is not seen; bash, ksh and zsh read it in this form.
-        _ if word.chars().any(is_unseen) => {
-            format!("$'{}'", word.chars().map(escaped).collect::<String>())
-        }
-        _ => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-fn escaped(letter: char) -> String {
-    match letter {
-        '\\' | '\'' => format!("\\{letter}"),
-        _ if is_unseen(letter) && letter.is_ascii() => format!("\\x{:02x}", u32::from(letter)),
-        _ if is_unseen(letter) => format!("\\U{:08x}", u32::from(letter)),
-        _ => letter.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sigstore::SIGNATURE_PREDICATE;
 
     #[test]
     fn words_survive_the_shell() {
@@ -261,8 +226,8 @@ mod tests {
             kind: Part::Index,
             digest: digest.clone(),
             platform: None,
-            signatures: vec![statement(SIGNATURE_PREDICATE)],
-            attestations: vec![statement(SLSA_PROVENANCE)],
+            signatures: vec![statement(evidence::SIGNATURE)],
+            attestations: vec![statement(SLSA_1)],
         };
         let image = "ghcr.io/octo/app".parse::<crate::image::Repository>().unwrap().at(&digest);
         (image, Evidence { signer: signer.clone(), sources: vec![source], subjects: vec![subject] })

@@ -1,6 +1,7 @@
 //! `Published` → the job summary: what was published, its evidence as a table, how to check it.
 //! Pure. It lets no text of others become Markdown.
 
+use crate::evidence::Kind;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::commands::{Command, KEY_FILE};
 use super::links::{self, linked};
 use super::source::said;
+use crate::evidence::Part;
 use crate::image::ImageRef;
 use crate::publish::Published;
 use crate::report::text::visible;
@@ -15,7 +17,6 @@ use crate::report::{Stage, seconds};
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
 use crate::verify::built::Built;
-use crate::verify::policy::{CYCLONEDX, Part, SLSA_PROVENANCE, SPDX};
 use crate::verify::{Evidence, Statement};
 
 /// The run's own repository, where its attestations are kept.
@@ -163,8 +164,8 @@ fn parts(evidence: &Evidence) -> String {
     for subject in &evidence.subjects {
         let part = super::part_name(subject);
         let mark = |present: bool| if present { "✅" } else { "–" };
-        let has = |kind: &str| {
-            subject.attestations.iter().any(|statement| statement.predicate_type == kind)
+        let has = |kind: Kind| {
+            subject.attestations.iter().any(|statement| kind.is(&statement.predicate_type))
         };
         let mut log: Vec<String> = Vec::new();
         for entry in subject.signatures.iter().chain(&subject.attestations).filter_map(log_entry) {
@@ -179,8 +180,8 @@ fn parts(evidence: &Evidence) -> String {
             plain(&part),
             code(&subject.digest.short()),
             mark(!subject.signatures.is_empty()),
-            mark(has(SPDX) || has(CYCLONEDX)),
-            mark(has(SLSA_PROVENANCE)),
+            mark(has(Kind::Sbom)),
+            mark(has(Kind::Provenance)),
             if log.is_empty() { "–".to_owned() } else { log.join(", ") },
         );
     }

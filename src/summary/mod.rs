@@ -13,12 +13,12 @@ pub mod source;
 use serde_json::{Value, json};
 
 use crate::build::BuiltImage;
+use crate::evidence::Part;
 use crate::image::{Digest, Repository};
 use crate::inputs::Separators;
 use crate::metadata::Metadata;
 use crate::publish::Published;
 use crate::registry::contents::PlatformImage;
-use crate::verify::policy::Part;
 use crate::verify::{Evidence, SubjectEvidence};
 
 /// What a subject is called for people.

@@ -1,6 +1,7 @@
 //! `Published` → the picture a terminal shows at the end: what was published, and how the time
 //! went. Pure.
 
+use crate::evidence;
 use std::time::Duration;
 
 use crate::publish::Published;
@@ -57,20 +58,14 @@ pub fn image(published: &Published) -> Vec<String> {
 
 /// One part of an image and what it carries.
 pub fn subject_line(subject: &SubjectEvidence) -> String {
-    let mut kinds: Vec<&str> =
-        subject.attestations.iter().map(|statement| short(&statement.predicate_type)).collect();
+    let mut kinds: Vec<String> = subject
+        .attestations
+        .iter()
+        .map(|statement| evidence::label(&statement.predicate_type))
+        .collect();
     kinds.sort_unstable();
     kinds.dedup();
     let signed = if subject.signatures.is_empty() { "unsigned" } else { "signed" };
     let (part, comma) = (super::part_name(subject), if kinds.is_empty() { "" } else { ", " });
     format!("  {part:<26} {}  {signed}{comma}{}", subject.digest.short(), kinds.join(", "))
-}
-
-fn short(predicate_type: &str) -> &str {
-    match predicate_type {
-        crate::verify::policy::SPDX | crate::verify::policy::CYCLONEDX => "SBOM",
-        crate::verify::policy::SLSA_PROVENANCE => "provenance",
-        crate::provenance::SLSA_02 => "provenance 0.2",
-        other => other,
-    }
 }

@@ -4,7 +4,8 @@
 use anyhow::Context as _;
 
 use crate::build::BuiltImage;
-use crate::github::{Context, Environment, workflow};
+use crate::environment::Environment;
+use crate::github::{Context, workflow};
 use crate::plan::About;
 use crate::report::{Report, log};
 use crate::summary;

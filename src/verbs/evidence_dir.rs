@@ -2,6 +2,7 @@
 //! `evidence.json`, every bundle, and the SBOMs and provenances in them. It writes nothing that it
 //! has not fetched and hashed, and follows no link of a checkout.
 
+use crate::evidence::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,8 @@ use serde_json::value::RawValue;
 
 use super::hand_over::UNWRITTEN;
 use crate::error::{OrRemedy as _, Remedy as _};
+use crate::evidence;
+use crate::evidence::{Format, Part};
 use crate::files::{FileError, Folder};
 use crate::github::Context;
 use crate::image::Digest;
@@ -21,16 +24,11 @@ use crate::page::Page;
 use crate::plan::Target;
 use crate::publish::Published;
 use crate::registry::Registry;
-use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::summary;
-use crate::verify::policy::{CYCLONEDX, Format, Part, SLSA_PROVENANCE, SPDX};
 use crate::verify::{BUNDLE_LIMIT, Statement, SubjectEvidence};
 
 /// How many blobs are fetched at once.
 const CONCURRENCY: usize = 8;
-
-/// Of the words of a predicate type in the name of a file, in bytes.
-const LONGEST: usize = 60;
 
 /// A statement that was published, and the file that keeps it.
 pub(super) struct EvidenceFile<'a> {
@@ -47,7 +45,8 @@ pub(super) fn evidence_files(published: &Published, format: Format) -> Vec<Evide
     for subject in &published.evidence.subjects {
         let statements = subject.signatures.iter().chain(&subject.attestations);
         for statement in statements.filter(|statement| statement.format == format) {
-            let stem = format!("{}.{}", part(subject), kind(&statement.predicate_type));
+            let stem =
+                format!("{}.{}", part(subject), evidence::file_stem(&statement.predicate_type));
             let count = taken.entry(stem.clone()).or_default();
             *count += 1;
             let stem = if *count == 1 { stem } else { format!("{stem}-{count}") };
@@ -63,26 +62,6 @@ fn part(subject: &SubjectEvidence) -> String {
         .as_ref()
         .map_or_else(|| "index".to_owned(), |platform| platform.to_string().replace('/', "-"));
     if subject.kind == Part::Attestations { format!("{platform}-attestations") } else { platform }
-}
-
-/// What a file is called after: a word for what we make ourselves, the last words of the address
-/// for anything else.
-fn kind(predicate_type: &str) -> String {
-    match predicate_type {
-        SIGNATURE_PREDICATE => "signature".to_owned(),
-        SPDX | CYCLONEDX => "sbom".to_owned(),
-        SLSA_PROVENANCE => "provenance".to_owned(),
-        other => {
-            let words: Vec<&str> = other
-                .split(|letter: char| !letter.is_ascii_alphanumeric())
-                .filter(|word| !word.is_empty())
-                .collect();
-            let last = words[words.len().saturating_sub(3)..].join("-").to_lowercase();
-            // A name of a file has room for 255 bytes, and this is a third of it.
-            let last = &last[last.len().saturating_sub(LONGEST)..];
-            if last.is_empty() { "statement".to_owned() } else { last.to_owned() }
-        }
-    }
 }
 
 /// The folder of the input `evidence-dir`, which must be empty: what lies there would be taken for
@@ -138,7 +117,7 @@ async fn files(
         .into_iter()
         .filter(|kept| !stems.contains(kept.stem.as_str()));
     let older: Vec<EvidenceFile<'_>> =
-        older.filter(|kept| kept.statement.predicate_type != SIGNATURE_PREDICATE).collect();
+        older.filter(|kept| kept.statement.predicate_type != evidence::SIGNATURE).collect();
     let fetched = bundles.iter().chain(&older).map(|kept| async move {
         let bytes = registry
             .blob_of(&image.repository, &kept.statement.bundle, BUNDLE_LIMIT)
@@ -192,11 +171,11 @@ fn document(
         None => serde_json::from_slice(bytes)?,
     };
     let statement = BASE64.decode(envelope.payload)?;
-    let ending = match predicate_type {
-        SIGNATURE_PREDICATE => return Ok(None),
-        SPDX => "spdx.json",
-        CYCLONEDX => "cdx.json",
-        _ => return Ok(Some((format!("{stem}.intoto.json").into(), statement))),
+    if Kind::Signature.is(predicate_type) {
+        return Ok(None);
+    }
+    let Some(ending) = evidence::document_ending(predicate_type) else {
+        return Ok(Some((format!("{stem}.intoto.json").into(), statement)));
     };
     let predicate = serde_json::from_slice::<Statements<'_>>(&statement)?.predicate.get();
     Ok(Some((format!("{stem}.{ending}").into(), predicate.as_bytes().to_vec())))
@@ -205,6 +184,9 @@ fn document(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::CYCLONEDX;
+    use crate::evidence::SLSA_1;
+    use crate::evidence::SPDX;
 
     #[test]
     fn a_file_is_called_after_what_it_proves() {
@@ -220,7 +202,7 @@ mod tests {
             ("日本", "statement"),
             (&"x".repeat(4000), &"x".repeat(60)),
         ] {
-            assert_eq!(kind(predicate_type), word);
+            assert_eq!(evidence::file_stem(predicate_type), word);
         }
     }
 
@@ -240,11 +222,8 @@ mod tests {
                 ("index.x.spdx.json".into(), br#"{"b": 1,"a":"\u00e9", "n": 1.0}"#.to_vec())
             );
             assert_eq!(of(CYCLONEDX).unwrap().0, Path::new("index.x.cdx.json"));
-            assert_eq!(
-                of(SLSA_PROVENANCE).unwrap(),
-                ("index.x.intoto.json".into(), statement.to_vec())
-            );
-            assert_eq!(of(SIGNATURE_PREDICATE), None);
+            assert_eq!(of(SLSA_1).unwrap(), ("index.x.intoto.json".into(), statement.to_vec()));
+            assert_eq!(of(evidence::SIGNATURE), None);
         }
         document("x", SPDX, b"{}").unwrap_err();
     }

@@ -6,15 +6,17 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::build::BuiltImage;
+use crate::environment::Environment;
 use crate::error::OrRemedy as _;
 use crate::files::{self, FileError, Folder};
-use crate::github::{Context, Environment, workflow};
-use crate::inputs::{Inputs, lists};
+use crate::github::{Context, workflow};
+use crate::inputs::Inputs;
 use crate::metadata::Metadata;
 use crate::publish::Published;
 use crate::report::Report;
 use crate::summary;
 use crate::summary::baked::Baked;
+use crate::text::lists;
 
 /// Outputs for later steps, the job summary, and on a terminal the picture of the run.
 pub(super) fn hand_over(

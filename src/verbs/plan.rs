@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
+use crate::environment::Environment;
 use crate::github::git::{self, Origin};
-use crate::github::{Context, Environment, facts};
+use crate::github::{Context, facts};
 use crate::inputs::Inputs;
 use crate::plan::{self, Plan};
 use crate::report::Report;

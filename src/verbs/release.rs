@@ -12,20 +12,26 @@ use super::{evidence_dir, store};
 use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
+use crate::build::recipe::Build;
+use crate::build::sbom::Sbom;
+use crate::environment::Environment;
 use crate::error::{self, OrRemedy as _, Remedy as _, exit};
+use crate::evidence::Format;
+use crate::github::Context;
 use crate::github::api::Api;
 use crate::github::facts::Visibility;
 use crate::github::network::Network;
-use crate::github::{Context, Environment};
+use crate::image::name::Name;
 use crate::image::{ImageRef, Repository};
-use crate::inputs::{Inputs, OnTagConflict};
+use crate::inputs::Inputs;
 use crate::login::{self, Asked};
 use crate::oci::Allowed;
 use crate::page::Page;
-use crate::plan::sbom::Sbom;
-use crate::plan::{Build, Release, Target};
-use crate::preflight::{self, Problems};
-use crate::publish::{self, Baseline, Kept, Lot, Name, Published, Terms};
+use crate::plan::{Release, Target};
+use crate::preflight;
+use crate::problems::Problems;
+use crate::publish::OnTagConflict;
+use crate::publish::{self, Baseline, Kept, Lot, Published, Terms};
 use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Line, Registry};
 use crate::report::Report;
@@ -34,7 +40,7 @@ use crate::sigstore::key::SigningKey;
 use crate::sigstore::session::Session;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 use crate::sigstore::{self, Services};
-use crate::verify::policy::{Format, Policy, Requirements};
+use crate::verify::policy::{Policy, Requirements};
 use crate::verify::signer::{SignerPolicy, SourceRepository, SourceRule};
 use crate::verify::{self, VerifiedImage};
 
@@ -545,7 +551,7 @@ async fn taken_versions(
     targets: &[Target],
     baseline: &Baseline,
 ) -> anyhow::Result<()> {
-    let mut problems = preflight::Problems::default();
+    let mut problems = crate::problems::Problems::default();
     for target in targets {
         let policy = Policy { signer: signer.clone(), requirements: target.requirements.clone() };
         for name in target.names.iter().filter(|name| preflight::is_immutable(&name.tag)) {

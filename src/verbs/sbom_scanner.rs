@@ -1,6 +1,6 @@
 //! BuildKit's scanner protocol as a verb: runs inside the scanner image, once for each platform.
 
-use crate::github::Environment;
+use crate::environment::Environment;
 use crate::report::Report;
 
 pub fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {

@@ -10,9 +10,9 @@ use clap::Args;
 use secrecy::SecretString;
 use sigstore_types::{ArtifactDigest, HashAlgorithm, Sha256Hash, Statement};
 
+use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
-use crate::github::Environment;
 use crate::github::network::Network;
 use crate::report::Report;
 use crate::sigstore::artifact::{Artifact, CheckedBundle, Trusted};

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+use crate::environment::Environment;
 use crate::error::Remedy as _;
-use crate::github::{Context, Environment};
+use crate::github::Context;
 use crate::inputs::Inputs;
 use crate::report::Report;
 use crate::sigstore::tuf::{SIGNING_CONFIG, TRUSTED_ROOT};

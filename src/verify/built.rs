@@ -4,9 +4,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::evidence::is_slsa_provenance;
+use crate::evidence::{CYCLONEDX, SPDX};
 use crate::oci::shown;
-use crate::provenance::{OF_IMAGE, Provenance, Resource, is_provenance};
-use crate::verify::policy::{CYCLONEDX, SPDX};
+use crate::provenance::{OF_IMAGE, Provenance, Resource};
 
 /// What the provenance of a build says, or that of a workflow of builds which were not its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -30,7 +31,7 @@ pub struct Built {
 impl Built {
     /// `None` where the predicate says nothing of the kind.
     pub(super) fn of(predicate_type: &str, predicate: &Value) -> Option<Self> {
-        if !is_provenance(predicate_type) {
+        if !is_slsa_provenance(predicate_type) {
             return None;
         }
         let built = match Provenance::read(predicate_type, &predicate.to_string()) {

@@ -7,9 +7,10 @@ use sigstore_types::DerPublicKey;
 
 use super::collect::{self, Collected, Unread, Wants};
 use super::judge::{self, Reasons};
-use super::policy::{Among, Format, Need, Part, Policy, Requirements};
+use super::policy::{Among, Need, Policy, Requirements};
 use super::{CONCURRENCY, Evidence, VerifiedImage, inventory};
 use crate::error::{OrRemedy as _, Remedy as _};
+use crate::evidence::{Format, Part};
 use crate::image::{ImageRef, Platform, half_named};
 use crate::oci::Document;
 use crate::registry::contents::{self, Contents, Looked};

@@ -8,16 +8,16 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sigstore_types::DerPublicKey;
 
 use super::built::{self, Built};
-use super::policy::Format;
 use super::standing::Told;
 use super::{CONCURRENCY, Statement, legacy};
 use crate::error::OrRemedy as _;
+use crate::evidence;
+use crate::evidence::Format;
 use crate::image::{Digest, Repository};
 use crate::oci::entries::BUILDKIT_STATEMENTS;
 use crate::registry::legacy::Attached;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Registry, RegistryError};
-use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::verifier::{
     BundleVerifier, CheckedStatement, claimed_by, claimed_signer, names_only_a_key,
 };
@@ -343,7 +343,7 @@ fn check_layer(
     }
     let statement = Statement {
         format: Format::Legacy,
-        predicate_type: SIGNATURE_PREDICATE.to_owned(),
+        predicate_type: evidence::SIGNATURE.to_owned(),
         manifest: None,
         bundle: layer.digest.clone(),
         log_index: signed.log_index,

@@ -7,8 +7,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::CONCURRENCY;
 use super::collect::collected;
-use super::policy::Format;
 use super::signer::SignerPolicy;
+use crate::evidence::Format;
 use crate::image::{Digest, Repository};
 use crate::registry::Registry;
 use crate::sigstore::verifier::BundleVerifier;

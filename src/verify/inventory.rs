@@ -4,9 +4,9 @@
 use super::SubjectEvidence;
 use super::carried::Subject;
 use super::collect::Collected;
-use super::policy::{Part, word};
+use crate::evidence;
+use crate::evidence::{Part, word};
 use crate::oci::shown;
-use crate::sigstore::SIGNATURE_PREDICATE;
 use crate::sigstore::verifier::Signer;
 
 /// A kind of statement, in words, and the parts that have one.
@@ -48,7 +48,7 @@ pub(super) fn inventory(subjects: &[Subject], found: &[Collected], unsigned: &[S
     let has_signature = found
         .iter()
         .flat_map(|found| &found.statements)
-        .any(|found| found.predicate_type == SIGNATURE_PREDICATE);
+        .any(|found| found.predicate_type == evidence::SIGNATURE);
     let refused = found.iter().any(|found| !found.refused.is_empty());
     let lead = match (has_signature, refused) {
         (true, _) => "",

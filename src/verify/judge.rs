@@ -3,10 +3,11 @@
 
 use super::carried::Subject;
 use super::collect::{Collected, Refused};
-use super::policy::{Among, Format, Need, Part, Policy};
+use super::policy::{Among, Need, Policy};
 use super::{Evidence, SubjectEvidence};
 use crate::error::{self, Remedied as _};
-use crate::sigstore::SIGNATURE_PREDICATE;
+use crate::evidence;
+use crate::evidence::{Format, Part};
 
 /// Why an image is refused: of each part what it lacks, and of what it carries why that does not
 /// count.
@@ -143,7 +144,7 @@ fn counted(
             remedies.extend(why.remedy());
             continue;
         }
-        let is_signature = statement.predicate_type == SIGNATURE_PREDICATE;
+        let is_signature = statement.predicate_type == evidence::SIGNATURE;
         if is_signature { &mut evidence.signatures } else { &mut evidence.attestations }
             .push(statement.clone());
     }
@@ -318,7 +319,7 @@ mod tests {
         let descriptors: Vec<Descriptor> =
             (0..found.len()).map(|at| Descriptor::of(at.to_string().as_bytes(), "m")).collect();
         let platform: Platform = "linux/amd64".parse().unwrap();
-        let required = [SIGNATURE_PREDICATE, "https://p"].map(|kind| Need::Type(kind.to_owned()));
+        let required = [evidence::SIGNATURE, "https://p"].map(|kind| Need::Type(kind.to_owned()));
         let subject = |(at, descriptor)| Subject {
             kind: if at == 0 { Part::Index } else { Part::Platform },
             descriptor,
@@ -342,7 +343,7 @@ mod tests {
     #[test]
     fn another_callers_statements_fill_no_gap() {
         let (signed, proven) =
-            (statement(SIGNATURE_PREDICATE, VICTIM), statement("https://p", VICTIM));
+            (statement(evidence::SIGNATURE, VICTIM), statement("https://p", VICTIM));
         let evil = statement("https://p", MALLORY);
         let whole = [signed.clone(), proven, evil.clone()];
         let evidence = judged(&[&whole, &whole], Some("victim/app")).unwrap();
@@ -360,7 +361,7 @@ mod tests {
 
     #[test]
     fn every_part_is_told_of_and_the_same_reason_once() {
-        let evil = [statement(SIGNATURE_PREDICATE, MALLORY), statement("https://p", MALLORY)];
+        let evil = [statement(evidence::SIGNATURE, MALLORY), statement("https://p", MALLORY)];
         let why = judged(&[&evil, &evil], None).unwrap_err();
         assert!(why.starts_with("the index (") && why.contains("; `linux/amd64` ("), "{why}");
         assert_eq!(why.matches("and 1 more do not count: ").count(), 1, "{why}");
@@ -370,7 +371,7 @@ mod tests {
 
     #[test]
     fn kinds_count_together_where_no_format_is_asked_for() {
-        let signed = Statement { format: Format::Legacy, ..statement(SIGNATURE_PREDICATE, VICTIM) };
+        let signed = Statement { format: Format::Legacy, ..statement(evidence::SIGNATURE, VICTIM) };
         let mixed = [signed, statement("https://p", VICTIM)];
         let among = |among| judged_among(&[&mixed], Some("victim/app"), among);
         assert_eq!(among(Among::Any).unwrap().subjects[0].signatures.len(), 1);
@@ -387,7 +388,7 @@ mod tests {
             assert!(told.contains(why), "{told}");
         }
         // Another caller's statement of the missing kind fills no gap, in whichever format.
-        let evil = Statement { format: Format::Legacy, ..statement(SIGNATURE_PREDICATE, MALLORY) };
+        let evil = Statement { format: Format::Legacy, ..statement(evidence::SIGNATURE, MALLORY) };
         let told =
             judged_among(&[&[evil, mixed[1].clone()]], Some("victim/app"), Among::Any).unwrap_err();
         assert!(told.contains("does not count: its repository is"), "{told}");
@@ -395,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_the_other_kind_of_part_has_is_said() {
-        let whole = [statement(SIGNATURE_PREDICATE, VICTIM), statement("https://p", VICTIM)];
+        let whole = [statement(evidence::SIGNATURE, VICTIM), statement("https://p", VICTIM)];
         let signed = &whole[..1];
         let told = |found: &[&[Statement]]| judged(found, Some("victim/app")).unwrap_err();
         let lacks = told(&[signed, &whole, &whole]);
@@ -417,7 +418,7 @@ mod tests {
             "{lacks}"
         );
         // Another's are not what it lacks.
-        let evil = [statement(SIGNATURE_PREDICATE, MALLORY), statement("https://p", MALLORY)];
+        let evil = [statement(evidence::SIGNATURE, MALLORY), statement("https://p", MALLORY)];
         assert!(!told(&[&[], &evil]).contains("though"));
     }
 }

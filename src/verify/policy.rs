@@ -1,68 +1,19 @@
 //! What must be proven about an image: who signed, and which statements each of its parts needs.
 //! Pure.
 
+use crate::evidence::Format;
+use crate::evidence::Kind;
+use crate::evidence::Part;
 use std::str::FromStr;
 
 use serde::Serialize;
 
 use super::signer::SignerPolicy;
+use crate::evidence;
+use crate::evidence::SLSA_1;
 use crate::image::Platform;
 use crate::oci::Allowed;
-use crate::provenance::{SLSA_1, SLSA_02, Slsa};
-use crate::sigstore::SIGNATURE_PREDICATE;
-
-/// The predicate types the pipeline makes; verifiers look for these spellings exactly.
-pub const SPDX: &str = "https://spdx.dev/Document";
-pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
-pub const SLSA_PROVENANCE: &str = SLSA_1;
-
-/// A kind of thing that carries evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    Index,
-    /// The image of one platform.
-    Platform,
-    /// BuildKit's manifest of attestations about the image of one platform.
-    Attestations,
-    /// What is no image: a chart, a policy, a module. It needs what index and platforms do.
-    Artifact,
-}
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "index" => Ok(Self::Index),
-            "platforms" => Ok(Self::Platform),
-            "attestations" => Ok(Self::Attestations),
-            other => Err(format!("`{other}` is none of `index`, `platforms`, `attestations`")),
-        }
-    }
-}
-
-/// How a signed statement is kept in a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// A Sigstore bundle, as a referrer.
-    Bundle,
-    /// cosign's older scheme: layers under the tags `.sig` and `.att`.
-    Legacy,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "bundle" => Ok(Self::Bundle),
-            "legacy" => Ok(Self::Legacy),
-            other => Err(format!("`{other}` is neither `bundle` nor `legacy`")),
-        }
-    }
-}
+use crate::provenance::Slsa;
 
 /// In which formats a statement that is needed must be there.
 #[derive(Debug, Clone, Copy)]
@@ -78,26 +29,41 @@ pub enum Among<'a> {
 pub enum Need {
     /// Of this predicate type and no other.
     Type(String),
-    /// A list of packages, in whichever format.
-    Sbom,
-    /// An SLSA provenance, of whichever version.
-    Provenance,
+    /// Of this kind, whichever of its predicate types.
+    Kind(Kind),
 }
 
 impl Need {
     pub fn is_met_by(&self, predicate_type: &str) -> bool {
         match self {
             Self::Type(wanted) => wanted == predicate_type,
-            Self::Sbom => is_sbom(predicate_type),
-            Self::Provenance => [SLSA_1, SLSA_02].contains(&predicate_type),
+            Self::Kind(kind) => kind.is(predicate_type),
+        }
+    }
+
+    /// What it is; `None` of a predicate type that no row of the table has.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Type(wanted) => Kind::of(wanted),
+            Self::Kind(kind) => Some(*kind),
+        }
+    }
+
+    /// What a text asks of a part; of no part is asked what cannot be about it.
+    pub fn about(part: Part, text: &str) -> Result<Self, String> {
+        let need: Self = text.parse()?;
+        match need.kind() {
+            Some(kind) if !kind.belongs_to(part) => Err(format!(
+                "`{text}` is not about `{part}`, which have a signature at most; ask for it of `index` or `platforms`"
+            )),
+            _ => Ok(need),
         }
     }
 
     fn types(&self) -> Vec<&str> {
         match self {
             Self::Type(wanted) => vec![wanted.as_str()],
-            Self::Sbom => vec![SPDX, CYCLONEDX],
-            Self::Provenance => vec![SLSA_1, SLSA_02],
+            Self::Kind(kind) => kind.types().collect(),
         }
     }
 }
@@ -105,16 +71,14 @@ impl Need {
 impl FromStr for Need {
     type Err = String;
 
-    /// A word for what is asked for often, or a predicate type.
+    /// A word of the table of kinds, or a predicate type.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "signature" => Ok(Self::Type(SIGNATURE_PREDICATE.to_owned())),
-            "sbom" => Ok(Self::Sbom),
-            "provenance" => Ok(Self::Provenance),
-            url if url.contains("://") => Ok(Self::Type(url.to_owned())),
-            other => Err(format!(
-                "`{other}` is none of `signature`, `sbom`, `provenance`, nor a predicate type (a URL)"
-            )),
+        match text.parse() {
+            // Signatures have one type, and the message about one that is missing names it alone.
+            Ok(Kind::Signature) => Ok(Self::Type(evidence::SIGNATURE.to_owned())),
+            Ok(kind) => Ok(Self::Kind(kind)),
+            Err(_) if text.contains("://") => Ok(Self::Type(text.to_owned())),
+            Err(why) => Err(format!("{why}, nor a predicate type (a URL)")),
         }
     }
 }
@@ -130,26 +94,6 @@ impl Serialize for Need {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.types().join(" or "))
     }
-}
-
-/// The word by which a statement is asked for; of a kind that has none, its predicate type.
-pub fn word(predicate_type: &str) -> &str {
-    match predicate_type {
-        SIGNATURE_PREDICATE => "signature",
-        kind if Need::Sbom.is_met_by(kind) => "sbom",
-        kind if Need::Provenance.is_met_by(kind) => "provenance",
-        other => other,
-    }
-}
-
-/// Some writers put the version of the format behind.
-fn is_sbom(predicate_type: &str) -> bool {
-    let is = |base: &str| {
-        predicate_type
-            .strip_prefix(base)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"))
-    };
-    is(SPDX) || is(CYCLONEDX)
 }
 
 /// Which statements the parts of an image need.
@@ -175,9 +119,9 @@ impl Requirements {
         formats: &[Format],
     ) -> Self {
         let need = |kind: &str| Need::Type(kind.to_owned());
-        let signature = |part: Part| signed.contains(&part).then(|| need(SIGNATURE_PREDICATE));
+        let signature = |part: Part| signed.contains(&part).then(|| need(evidence::SIGNATURE));
         let statements = |part: Part, is_proven: bool| {
-            let provenance = is_proven.then_some(SLSA_PROVENANCE);
+            let provenance = is_proven.then_some(SLSA_1);
             let kinds = sboms.iter().copied().chain(provenance).map(need);
             signature(part).into_iter().chain(kinds).collect()
         };
@@ -221,14 +165,13 @@ impl Requirements {
     /// have no SBOM.
     pub fn of_earlier_versions(&self) -> Self {
         let mut requirements = self.clone();
-        let is_sbom = |need: &Need| need.types().iter().any(|kind| Need::Sbom.is_met_by(kind));
-        requirements.index.retain(|need| !is_sbom(need));
+        requirements.index.retain(|need| need.kind() != Some(Kind::Sbom));
         requirements
     }
 
     /// Whether a part needs a signature of its own.
     pub fn signs(&self, part: Part) -> bool {
-        self.of(part).iter().any(|need| need.is_met_by(SIGNATURE_PREDICATE))
+        self.of(part).iter().any(|need| need.is_met_by(evidence::SIGNATURE))
     }
 
     /// What a part needs.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::policy::Format;
 use super::{Statement, statements};
+use crate::evidence::Format;
 use crate::image::ImageRef;
 use crate::metadata::line::Version;
 use crate::registry::Registry;

@@ -8,9 +8,10 @@ use std::process::{Command, Output};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
+use supply_action::evidence;
 use supply_action::sigstore::artifact::{Artifact, CheckedBundle, Identity, Trusted};
+use supply_action::sigstore::load_trusted_root;
 use supply_action::sigstore::verifier::BundleVerifier;
-use supply_action::sigstore::{SIGNATURE_PREDICATE, load_trusted_root};
 
 use crate::support::World;
 
@@ -324,7 +325,7 @@ impl Signed {
         let signed = Self { world, token };
         std::fs::write(signed.path("file"), "what is signed").unwrap();
         let statement = serde_json::json!({
-            "_type": "https://in-toto.io/Statement/v1", "predicateType": SIGNATURE_PREDICATE, "predicate": {},
+            "_type": "https://in-toto.io/Statement/v1", "predicateType": evidence::SIGNATURE, "predicate": {},
             "subject": [{"name": "file", "digest": {"sha256": supply_action::image::Digest::of(b"what is signed").hex()}}],
         });
         std::fs::write(signed.path("statement"), statement.to_string()).unwrap();

@@ -7,12 +7,12 @@ use std::process::Output;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use supply_action::evidence;
 use supply_action::image::Digest;
 use supply_action::registry::Artifact;
 use supply_action::registry::legacy::{Attached, LegacyLayer};
 use supply_action::registry::manifest::{Descriptor, EMPTY_JSON, OCI_MANIFEST};
 use supply_action::sandbox::{Claims, Effect, Service};
-use supply_action::sigstore::SIGNATURE_PREDICATE;
 use supply_action::verify::legacy;
 
 use crate::support::{Run, World, always};
@@ -91,7 +91,7 @@ pub(crate) async fn without_sbom_of_index(world: &World, run: &Run) {
 async fn a_signature_of_the_older_format_and_a_provenance_bundle_count_together() {
     let world = World::new().await;
     let run = published(&world, &[]).await;
-    without_bundles(&world, &run, |kind| kind == SIGNATURE_PREDICATE).await;
+    without_bundles(&world, &run, |kind| kind == evidence::SIGNATURE).await;
     without_layers(&world, "att").await;
     let (identity, image) = (world.identity().0, run.outputs["image-ref"].as_str());
     let check = async |arguments: &[&str]| verify(&world, &[arguments, &[image]].concat()).await;
@@ -755,7 +755,7 @@ async fn artifacts_that_are_no_images_are_verified() {
         attach(
             &world,
             &found,
-            &keyless(&world, &statement(SIGNATURE_PREDICATE, &found.digest)).await,
+            &keyless(&world, &statement(evidence::SIGNATURE, &found.digest)).await,
         )
         .await;
         let output = check(&found, &[]).await;
@@ -825,7 +825,7 @@ async fn no_image_passes_for_an_artifact_nor_parts_that_lie_elsewhere() {
         attach(
             &world,
             &found,
-            &keyless(&world, &statement(SIGNATURE_PREDICATE, &found.digest)).await,
+            &keyless(&world, &statement(evidence::SIGNATURE, &found.digest)).await,
         )
         .await;
         let name = world.repository().at(&found.digest).to_string();

@@ -3,9 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use supply_action::evidence::Part;
 use supply_action::sandbox::{Effect, Fault, Service};
 use supply_action::sigstore::verifier::Signer;
-use supply_action::verify::policy::Part;
 
 use crate::keys;
 use crate::support::World;

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::OnceLock;
 
-use supply_action::github::Environment;
+use supply_action::environment::Environment;
+use supply_action::evidence::{Format, Part, SPDX};
 use supply_action::image::{ImageRef, Repository};
 use supply_action::registry::{Credentials, Registry, Secret};
 use supply_action::sandbox::{self, Claims, Config, Effect, Fault, Request, Sandbox, Service};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verify::policy::{Format, Part, Policy, Requirements, SPDX};
+use supply_action::verify::policy::{Policy, Requirements};
 use supply_action::verify::{self, VerifiedImage};
 use tempfile::TempDir;
 

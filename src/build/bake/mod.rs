@@ -15,14 +15,14 @@ use super::caches;
 use super::outputs::{self, is_image, is_kept, kind};
 use super::source::Remote;
 use super::variables;
+use crate::build::recipe::Build;
+use crate::build::sbom::Sbom;
 use crate::command::Variables;
+use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::github::Environment;
+use crate::image::name::Name;
 use crate::image::spelling::Spelling;
 use crate::image::{Platform, Repository, Tag};
-use crate::plan::Build;
-use crate::plan::sbom::Sbom;
-use crate::publish::Name;
 use crate::report::text;
 
 /// The bake files, with every group, matrix, variable and override resolved.

@@ -72,7 +72,7 @@ fn names_are_taken_out_and_outputs_are_pushed_by_digest_alone() {
     let mut build = Build {
         flags: crate::build::flags::Flags::default(),
         platforms: Vec::new(),
-        sbom: Sbom::Ours(crate::plan::sbom::Otherwise::Registry),
+        sbom: Sbom::Ours(crate::build::sbom::Otherwise::Registry),
         supplier: None,
         files: false,
         allowed: crate::oci::Allowed::default(),

@@ -8,9 +8,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::source::is_of;
-use crate::github::Environment;
-use crate::inputs::lists;
+use crate::environment::Environment;
 use crate::report::text;
+use crate::text::lists;
 
 /// The inputs as texts, empty when not set; each has the name of its input.
 #[derive(Debug, Clone, Default)]

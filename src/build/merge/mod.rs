@@ -3,6 +3,7 @@
 //! manifest is fetched and hashed, every platform read from the image's own config. It never changes
 //! an entry.
 
+pub mod claims;
 mod index;
 mod moved;
 mod provenance;
@@ -19,14 +20,14 @@ use self::index::{described, written};
 pub use self::moved::Moved;
 pub use self::taken::Taken;
 use super::{BuiltImage, Expected};
+use crate::build::merge::claims::Claim;
+use crate::build::merge::claims::SourceImage;
 use crate::error::{OrRemedy as _, Remedy as _, with_hint, with_see};
 use crate::image::{Digest, ImageRef, Platform, Repository};
-use crate::inputs::digests::Claim;
-use crate::inputs::source_images::SourceImage;
 use crate::oci::entries::ImageEntry;
 use crate::oci::{Allowed, Document, Index, Target};
 use crate::page::Page;
-use crate::preflight::Problems;
+use crate::problems::Problems;
 use crate::provenance::Terms;
 use crate::registry::Registry;
 use crate::registry::contents::{self, Fetched};

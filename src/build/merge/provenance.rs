@@ -6,9 +6,10 @@ use futures_util::future::join_all;
 
 use super::PREDICATE_TYPE;
 use crate::error::OrRemedy as _;
+use crate::evidence::is_slsa_provenance;
 use crate::image::Repository;
 use crate::oci::entries::ImageEntry;
-use crate::provenance::{Asked, Origin, Provenance, Statement, Terms, is_provenance};
+use crate::provenance::{Asked, Origin, Provenance, Statement, Terms};
 use crate::registry::Registry;
 use crate::registry::manifest::Descriptor;
 use crate::sigstore::IN_TOTO;
@@ -25,7 +26,7 @@ pub(super) async fn check(
     terms: &Terms,
 ) -> anyhow::Result<bool> {
     let told = |layer: &&Descriptor| {
-        layer.annotations.get(PREDICATE_TYPE).is_some_and(|kind| is_provenance(kind))
+        layer.annotations.get(PREDICATE_TYPE).is_some_and(|kind| is_slsa_provenance(kind))
     };
     let layers = layers.iter().filter(|layer| layer.media_type == IN_TOTO).filter(told);
     let read = layers.map(async |layer| {

@@ -4,10 +4,10 @@
 use anyhow::anyhow;
 use futures_util::future::join_all;
 
+use crate::build::merge::claims::SourceImage;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, Platform, Repository};
-use crate::inputs::source_images::SourceImage;
-use crate::preflight::Problems;
+use crate::problems::Problems;
 use crate::registry::Registry;
 
 /// An image that no job of this run handed on.

@@ -2,6 +2,7 @@
 //! which packages they list. It repairs nothing: a document is taken as it is or refused with the
 //! reason.
 
+use crate::evidence;
 use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr as _;
 
@@ -23,8 +24,8 @@ impl Format {
     /// The type of an in-toto statement whose predicate is such a document.
     pub fn predicate_type(self) -> &'static str {
         match self {
-            Self::Spdx => "https://spdx.dev/Document",
-            Self::CycloneDx => "https://cyclonedx.org/bom",
+            Self::Spdx => evidence::SPDX,
+            Self::CycloneDx => evidence::CYCLONEDX,
         }
     }
 

@@ -10,11 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::release::{line, plural, say_elsewhere};
+use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _};
+use crate::github::Context;
 use crate::github::network::Plain;
 use crate::github::packages::{self, Packages};
 use crate::github::server::Server;
-use crate::github::{Context, Environment};
 use crate::image::{Digest, Repository, Tag};
 use crate::login::{self, Asked};
 use crate::registry::names::{Removal, digest_name};

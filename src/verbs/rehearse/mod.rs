@@ -12,9 +12,11 @@ use anyhow::Context as _;
 use clap::Args;
 
 use self::play::Played;
+use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
+use crate::evidence::Format;
 use crate::files::Folder;
-use crate::github::{Environment, git};
+use crate::github::git;
 use crate::image::Digest;
 use crate::publish::Published;
 use crate::registry::{Credentials, Registry};
@@ -22,7 +24,6 @@ use crate::report::Report;
 use crate::sandbox::{self, Sandbox};
 use crate::summary;
 use crate::verbs::evidence_dir::{self, EvidenceFile};
-use crate::verify::policy::Format;
 
 /// Where the repository of a rehearsal would lie.
 const SERVER: &str = "https://github.com";
@@ -358,8 +359,8 @@ fn script(published: &Published, checks: &[EvidenceFile<'_>]) -> String {
     for check in checks {
         text.push_str(&format!(
             "cosign verify-blob-attestation --trusted-root trusted_root.json --bundle bundles/{} --type {} {who} --digest {} --digestAlg sha256\n",
-            summary::commands::quoted(&bundle_file(check)),
-            summary::commands::quoted(&check.statement.predicate_type),
+            crate::report::shell::quoted(&bundle_file(check)),
+            crate::report::shell::quoted(&check.statement.predicate_type),
             check.subject.hex(),
         ));
     }

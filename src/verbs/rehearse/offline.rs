@@ -2,7 +2,7 @@
 //! the sandbox or left out, and said. Pure.
 
 use crate::build::bake::Definition;
-use crate::github::Environment;
+use crate::environment::Environment;
 use crate::inputs::Inputs;
 use crate::metadata;
 

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::step::{Step, Workflow};
 use super::{Rehearse, Which, name_of, offline};
+use crate::environment::Environment;
 use crate::error::Remedy as _;
-use crate::github::{Context, Environment, facts};
+use crate::github::{Context, facts};
 use crate::image::Repository;
 use crate::inputs::{Action, Inputs, signing_key};
 use crate::plan::{self, Plan};

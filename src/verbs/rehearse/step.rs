@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::github::Environment;
 use crate::github::expression::{Unvalued, evaluated, expanded};
 use crate::inputs::Action;
 

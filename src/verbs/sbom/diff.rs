@@ -9,8 +9,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{How, Subject, of};
+use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::github::Environment;
 use crate::image::Platform;
 use crate::report::Report;
 use crate::sbom::diff::{Diff, diff};

@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
 
+use crate::evidence::{Format, Part};
 use crate::image::spelling::ReferenceParts;
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::oci::Allowed;
-use crate::verify::policy::{Format, Need, Part, Requirements};
+use crate::verify::policy::{Need, Requirements};
 use crate::verify::signer::{
     RepositoryId, Runner, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger,
 };
@@ -69,8 +70,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
     /// What a part must have, as PART=KIND,KIND: parts are index, platforms and attestations, kinds
-    /// are signature, sbom (SPDX or CycloneDX), provenance (SLSA, of version 1 or 0.2) or a
-    /// predicate type
+    /// are signature, sbom (SPDX or CycloneDX), provenance (SLSA, of version 1 or 0.2), vuln, vex,
+    /// test-result, vsa or a predicate type
     #[arg(long, value_name = "PART=KINDS", default_values = ["index=signature,provenance", "platforms=signature"])]
     pub require: Vec<Required>,
     /// A platform that must be there
@@ -189,13 +190,14 @@ impl FromStr for Required {
         let (part, kinds) = text.split_once('=').ok_or_else(|| {
             format!("`{text}` is not PART=KINDS, such as `platforms=signature,sbom`")
         })?;
+        let part: Part = part.trim().parse()?;
         let needs = kinds
             .split(',')
             .map(str::trim)
             .filter(|kind| !kind.is_empty())
-            .map(str::parse)
+            .map(|text| Need::about(part, text))
             .collect::<Result<_, _>>()?;
-        Ok(Self { part: part.trim().parse()?, needs, text: text.to_owned() })
+        Ok(Self { part, needs, text: text.to_owned() })
     }
 }
 
@@ -292,7 +294,13 @@ mod tests {
         ] {
             assert!(!required.needs[1].is_met_by(other), "{other}");
         }
-        for wrong in ["signature", "index=Signature", "images=signature", "index=sbom;provenance"] {
+        for wrong in [
+            "signature",
+            "index=Signature",
+            "images=signature",
+            "index=sbom;provenance",
+            "attestations=sbom",
+        ] {
             assert!(wrong.parse::<Required>().is_err(), "{wrong}");
         }
     }

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use super::arguments::Arguments;
 use super::whose::Whose;
 use crate::error::{self, WithExit, exit};
+use crate::evidence::{Format, Part};
 use crate::page::Page;
 use crate::registry::{self, RegistryError};
 use crate::sigstore::verifier::Signer;
 use crate::summary::source::said;
-use crate::verify::policy::{Among, Format, Part, Policy};
+use crate::verify::policy::{Among, Policy};
 use crate::verify::{Carried, Claim, Reasons, VerifiedImage};
 
 /// A verified image, and how each format fared.

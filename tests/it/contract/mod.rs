@@ -158,7 +158,8 @@ fn bake_shares_its_inputs_with_publish() {
 /// cannot be right is told by its name.
 #[test]
 fn merge_and_bake_read_every_input_they_declare() {
-    use supply_action::github::{Context, Environment};
+    use supply_action::environment::Environment;
+    use supply_action::github::Context;
     use supply_action::inputs::{Action, Inputs};
     let of_merge = merge().inputs.into_keys().map(|name| (Action::Merge, name));
     for (action, name) in of_merge.chain(bake().inputs.into_keys().map(|name| (Action::Bake, name)))

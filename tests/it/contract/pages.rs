@@ -40,19 +40,6 @@ fn the_architecture_is_short_and_narrow_and_has_a_picture() {
     }
 }
 
-/// Every top module of the program is in the map.
-#[test]
-fn the_map_of_the_code_is_complete() {
-    let text = read("ARCHITECTURE.md");
-    let map = text.split("## Code map").nth(1).unwrap().split("\n## ").next().unwrap();
-    let known: BTreeSet<String> = quoted(map).into_iter().collect();
-    let library = read("src/lib.rs");
-    let modules =
-        library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
-    let missing: Vec<&str> = modules.filter(|name| !known.contains(*name)).collect();
-    assert!(missing.is_empty(), "ARCHITECTURE.md says nothing of {missing:?}");
-}
-
 /// A page that no list shows is read by nobody; one that is gone is a dead end of the site.
 #[test]
 fn every_page_is_in_the_book_and_in_the_list_of_pages() {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use supply_action::github::{Context, Environment};
+use supply_action::environment::Environment;
+use supply_action::github::Context;
 use supply_action::inputs::{Action, Inputs, names};
 use supply_action::sandbox::Claims;
 

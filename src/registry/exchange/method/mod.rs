@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::github::Environment;
+use crate::environment::Environment;
 
 const KEYS: [&str; 8] = [
     "registry",

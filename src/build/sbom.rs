@@ -45,10 +45,20 @@ pub struct Document {
     pub text: String,
 }
 
+/// What SBOMs say, and in which words.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    pub format: Format,
+    /// Whether they list the files that packages brought.
+    pub files: bool,
+    /// Who supplies the images, in place of what they inherited from their bases.
+    pub supplier: Option<String>,
+}
+
 impl Sbom {
     /// Reads the inputs `sbom` and `sbom-format`. `attests` may name a generator of its own; what
     /// is `for_merge` is not attested in this run.
-    pub(super) fn of(
+    pub(crate) fn of(
         input: &str,
         format: Option<Format>,
         attests: &str,
@@ -107,7 +117,7 @@ impl Sbom {
     }
 
     /// What buildx is told, where the generator is not ours.
-    pub(super) fn flag(&self, input: &str) -> String {
+    pub(crate) fn flag(&self, input: &str) -> String {
         match self {
             Self::Ours(_) => String::new(), // its generator is known only when it lies in the registry
             Self::Generator if input.trim().eq_ignore_ascii_case("buildkit") => "true".to_owned(),

@@ -1,0 +1,4 @@
+//! How texts write lists, switches and tables. It never knows which input it reads.
+
+pub mod csv;
+pub mod lists;
