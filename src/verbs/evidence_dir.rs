@@ -184,9 +184,7 @@ fn document(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::CYCLONEDX;
-    use crate::evidence::SLSA_1;
-    use crate::evidence::SPDX;
+    use crate::evidence::{CYCLONEDX, SLSA_1, SPDX};
 
     #[test]
     fn a_file_is_called_after_what_it_proves() {
@@ -196,8 +194,8 @@ mod tests {
             ("https://cyclonedx.org/bom", "sbom"),
             ("https://slsa.dev/provenance/v1", "provenance"),
             ("https://slsa.dev/provenance/v0.2", "provenance-v0-2"),
-            ("https://slsa.dev/verification_summary/v1", "verification-summary-v1"),
-            ("https://in-toto.io/attestation/vulns/v0.2", "vulns-v0-2"),
+            ("https://slsa.dev/verification_summary/v1", "verification-summary"),
+            ("https://in-toto.io/attestation/vulns/v0.2", "vulnerabilities-in-toto"),
             ("../../etc/passwd", "etc-passwd"),
             ("日本", "statement"),
             (&"x".repeat(4000), &"x".repeat(60)),
