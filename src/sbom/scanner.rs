@@ -3,6 +3,7 @@
 //!
 //! See <https://github.com/moby/buildkit/blob/master/docs/attestations/sbom-protocol.md>.
 
+use crate::evidence;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ fn scan(root: &Path, destination: &Path, how: &How) -> Result<Scan, SbomError> {
     let created = how.epoch.or(newest).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let about = About { name: name.clone(), digest: None, supplier: how.supplier.clone(), created };
     let mut statement = Text::new(
-        json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://spdx.dev/Document" }),
+        json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": evidence::SPDX }),
     );
     statement.set_written("predicate", document(&catalog, &about));
     let bytes = statement.written();

@@ -1,4 +1,14 @@
-//! How texts write lists, switches and tables. It never knows which input it reads.
+//! How texts write lists, switches and tables, and how people count. It never knows which input it
+//! reads.
 
 pub mod csv;
 pub mod lists;
+
+/// `1 tag`, `2 tags`, `2 repositories`.
+pub fn plural(count: usize, word: &str) -> String {
+    match (count, word.strip_suffix('y')) {
+        (1, _) => format!("1 {word}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {word}s"),
+    }
+}

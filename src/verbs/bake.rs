@@ -10,7 +10,7 @@ use super::ending;
 use super::hand_over::{BUILT, hand_over_baked, hand_over_built};
 use super::private::private_folder;
 use super::publish::{generator, say_plan};
-use super::release::{Outside, Run, plural, sboms, with_consequence};
+use super::release::{Outside, Run, sboms, with_consequence};
 use super::trust;
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
@@ -33,6 +33,7 @@ use crate::publish::Published;
 use crate::registry::Credentials;
 use crate::report::Report;
 use crate::summary::baked::Baked;
+use crate::text::plural;
 
 const UNBUILT: &str = "nothing was built";
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use super::ending;
 use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata};
 use super::publish::say_plan;
-use super::release::{Run, line, plural, say_elsewhere, with_consequence};
+use super::release::{Run, line, say_elsewhere, with_consequence};
 use super::trust;
 use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
@@ -28,6 +28,7 @@ use crate::registry::Registry;
 use crate::report::Report;
 use crate::sigstore::identity::UnverifiedClaims;
 use crate::summary::{self, level::Signing, markdown};
+use crate::text::plural;
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {

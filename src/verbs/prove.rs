@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{Either, try_join_all};
 use tokio::sync::{oneshot, watch};
 
-use super::release::{Authority, Outside, plural};
+use super::release::{Authority, Outside};
 use crate::attest::provenance::{Foreign, Workflow};
 use crate::attest::sboms::Sboms;
 use crate::attest::{self, Accepted, AttestedImage};
@@ -20,6 +20,7 @@ use crate::plan::Target;
 use crate::provenance::{self, Terms};
 use crate::sigstore::Services;
 use crate::sigstore::session::Session;
+use crate::text::plural;
 use crate::verify::existing::Existing;
 use crate::verify::policy::Policy;
 use crate::verify::signer::SignerPolicy;

@@ -8,7 +8,7 @@ use super::hand_over::{
     BUILT, UNWRITTEN, digest_folder, hand_over, hand_over_metadata, hand_over_pushed,
 };
 use super::private::private_folder;
-use super::release::{Run, line, plural, say_elsewhere, sboms, with_consequence};
+use super::release::{Run, line, say_elsewhere, sboms, with_consequence};
 use super::trust;
 use crate::build::arguments::Generator;
 use crate::build::buildx::{Buildx, Place};
@@ -30,6 +30,7 @@ use crate::publish::Published;
 use crate::registry::Registry;
 use crate::registry::exchange::Endpoints;
 use crate::report::Report;
+use crate::text::plural;
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {

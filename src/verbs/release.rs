@@ -1,6 +1,7 @@
 //! A release, wherever its images come from: preflight, sign, attest, verify, tag. `publish`,
 //! `merge` and `bake` share these stages; it neither builds nor merges.
 
+use crate::text::plural;
 use std::future::Future;
 
 use anyhow::Context as _;
@@ -30,8 +31,7 @@ use crate::page::Page;
 use crate::plan::{Release, Target};
 use crate::preflight;
 use crate::problems::Problems;
-use crate::publish::OnTagConflict;
-use crate::publish::{self, Baseline, Kept, Lot, Published, Terms};
+use crate::publish::{self, Baseline, Kept, Lot, OnTagConflict, Published, Terms};
 use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Line, Registry};
 use crate::report::Report;
@@ -594,13 +594,4 @@ pub(super) fn line(network: &Network) -> anyhow::Result<Line> {
         without_redirects: Some(network.client_without_redirects()?),
         plain: network.plain.clone(),
     })
-}
-
-/// `1 tag`, `2 tags`, `2 repositories`.
-pub(crate) fn plural(count: usize, word: &str) -> String {
-    match (count, word.strip_suffix('y')) {
-        (1, _) => format!("1 {word}"),
-        (_, Some(stem)) => format!("{count} {stem}ies"),
-        (_, None) => format!("{count} {word}s"),
-    }
 }

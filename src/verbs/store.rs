@@ -75,7 +75,7 @@ pub(super) async fn store(
     match failed {
         None => report.say(&format!(
             "{} stored at GitHub",
-            super::release::plural(bundles.len(), "attestation")
+            crate::text::plural(bundles.len(), "attestation")
         )),
         Some(why) if inputs.github_attestations == Wish::Always => {
             return Err(anyhow::anyhow!("GitHub did not store an attestation: {why}")).hint(HINT);

@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use super::release::{line, plural, say_elsewhere};
+use super::release::{line, say_elsewhere};
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::Context;
@@ -22,6 +22,7 @@ use crate::registry::names::{Removal, digest_name};
 use crate::registry::{Registry, Secret, closure, for_reader};
 use crate::report::Report;
 use crate::retention::{self, Decision, Items, Rules, items};
+use crate::text::plural;
 
 mod told;
 

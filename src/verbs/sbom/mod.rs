@@ -233,11 +233,11 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
             )?;
             let told = match remarks.len() {
                 0 => String::new(),
-                count => format!(", {}", super::release::plural(count, "remark")),
+                count => format!(", {}", crate::text::plural(count, "remark")),
             };
             report.say(&format!(
                 "{} in {}: {} bytes{told}",
-                super::release::plural(packages, "package"),
+                crate::text::plural(packages, "package"),
                 file.display(),
                 text.len() + 1
             ));
