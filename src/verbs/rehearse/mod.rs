@@ -341,7 +341,7 @@ async fn keep(
         format!(
             "{} and {} in `{}`",
             "the image",
-            crate::verbs::release::plural(checks.len(), "bundle"),
+            crate::text::plural(checks.len(), "bundle"),
             out.display()
         ),
     ))
