@@ -6,6 +6,7 @@
 //! Nothing is tagged before everything is verified from the registry. Modules lowest first: each
 //! imports from those before it alone (`tests/it/tidy.rs`).
 
+pub mod advisories;
 pub mod answer;
 pub mod attest;
 pub mod build;

@@ -33,7 +33,7 @@ use self::manifest::{Descriptor, Manifest};
 pub use self::referrers::Artifact;
 pub use self::transport::Line;
 use self::transport::{Access, Transport};
-pub(crate) use self::transport::{backoff, cause, is_loopback};
+pub(crate) use self::transport::{backoff, cause, is_loopback, is_passing, pause_after};
 pub use self::upload::by_registry;
 use crate::image::{Digest, ImageRef, Repository, Tag};
 

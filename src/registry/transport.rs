@@ -366,7 +366,7 @@ fn described(method: &Method, url: &Url) -> String {
 }
 
 /// Answers that say "not now" rather than "no".
-fn is_passing(status: StatusCode) -> bool {
+pub(crate) fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
@@ -376,7 +376,7 @@ fn error_is_passing(error: &reqwest::Error) -> bool {
 
 /// How long to wait before the next attempt; `None` when there should be none, because the registry
 /// asks for more patience than a run has.
-fn pause_after(response: &Response, attempt: u32) -> Option<Duration> {
+pub(crate) fn pause_after(response: &Response, attempt: u32) -> Option<Duration> {
     if attempt >= ATTEMPTS {
         return None;
     }

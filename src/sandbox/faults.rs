@@ -16,6 +16,8 @@ pub enum Service {
     Rekor,
     Timestamp,
     GitHub,
+    /// Advisories.
+    Osv,
 }
 
 /// What a caller sees instead of, or on top of, the true answer.

@@ -1,5 +1,5 @@
-//! Makes an embedded world on loopback: registry, OIDC issuer, Fulcio, CT key, Rekor, timestamps
-//! and GitHub; it never uses the program it judges.
+//! Makes an embedded world on loopback: registry, OIDC issuer, Fulcio, CT key, Rekor, timestamps,
+//! GitHub and advisories; it never uses the program it judges.
 
 mod claims;
 mod der;
@@ -12,6 +12,7 @@ mod history;
 mod keys;
 mod merkle;
 mod oidc;
+mod osv;
 mod proposed;
 mod registry;
 mod rekor;
@@ -34,6 +35,7 @@ pub use claims::Claims;
 pub use faults::{Effect, Fault, Faults, Request, Service};
 pub use habits::Habit;
 pub use history::History;
+pub use osv::OsvHabit;
 
 use faults::held;
 use server::Edge;
@@ -61,6 +63,9 @@ pub struct Config {
     pub about: Option<(String, String)>,
     /// Whether owners of packages are people; else they are organizations.
     pub owner_is_user: bool,
+    /// A folder of OSV records, `.json` or one a line in `.jsonl`, that are served beside the
+    /// embedded ones.
+    pub advisories: Option<PathBuf>,
 }
 
 impl Config {
@@ -77,6 +82,7 @@ impl Config {
             claims: Claims::default(),
             about: Some(("A container image with evidence".to_owned(), "Apache-2.0".to_owned())),
             owner_is_user: false,
+            advisories: None,
         }
     }
 }
@@ -108,6 +114,8 @@ pub struct Sandbox {
     faults: Faults,
     issuer: Arc<oidc::Issuer>,
     github: Arc<github::GitHub>,
+    osv: Arc<osv::OsvService>,
+    osv_address: String,
     log: server::Log,
     servers: Vec<JoinHandle<()>>,
 }
@@ -116,6 +124,16 @@ impl Sandbox {
     /// Writes the history that GitHub tells.
     pub fn history(&self, write: impl FnOnce(&mut History)) {
         write(&mut held(&self.github.history));
+    }
+
+    /// The address of the OSV service.
+    pub fn osv(&self) -> &str {
+        &self.osv_address
+    }
+
+    /// From now on the OSV service does this wrong, or nothing.
+    pub fn osv_behaves(&self, habit: Option<OsvHabit>) {
+        *held(&self.osv.habit) = habit;
     }
 
     /// Host and port, as in an image name.
@@ -229,6 +247,8 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     )?;
 
     let github = Arc::new(github::GitHub::new(config.claims.clone(), config.about.clone()));
+    let osv = Arc::new(osv::OsvService::open(config.advisories.as_deref())?);
+    let osv_address = format!("http://{}", listeners.host(Service::Osv)?);
     let issuer = authorities.issuer.clone();
     let packages = registry.clone().packages_router();
     let routers = [
@@ -239,6 +259,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         (Service::Rekor, authorities.rekor.router()),
         (Service::Timestamp, authorities.timestamp.router()),
         (Service::GitHub, github.clone().router().merge(packages)),
+        (Service::Osv, osv.clone().router()),
     ];
     let log: server::Log = Arc::new(Mutex::new(Vec::new()));
     let servers = listeners.serve(routers, &faults, config.latency, &log);
@@ -250,6 +271,8 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         faults,
         issuer,
         github,
+        osv,
+        osv_address,
         log,
         servers,
     })
@@ -329,7 +352,7 @@ impl Authorities {
 struct Listeners(HashMap<Service, TcpListener>);
 
 impl Listeners {
-    const SERVICES: [(Service, &'static str); 7] = [
+    const SERVICES: [(Service, &'static str); 8] = [
         (Service::Registry, "registry"),
         (Service::Storage, "storage"),
         (Service::Oidc, "oidc"),
@@ -337,6 +360,7 @@ impl Listeners {
         (Service::Rekor, "rekor"),
         (Service::Timestamp, "timestamp"),
         (Service::GitHub, "github"),
+        (Service::Osv, "osv"),
     ];
 
     /// Ports of an earlier start are taken again when free, so that issuer and image names stay

@@ -31,6 +31,10 @@ pub struct Sandbox {
     /// OCI layouts to put into the registry first, under the names their index gives them
     #[arg(long)]
     pub preload: Vec<PathBuf>,
+    /// A directory of OSV records (.json, or .jsonl with one a line) that the OSV service has
+    /// beside its own few
+    #[arg(long, value_name = "DIR")]
+    pub advisories: Option<PathBuf>,
 }
 
 pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
@@ -47,8 +51,10 @@ pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
     config.habit = arguments.habit;
     config.registry_port = arguments.registry_port;
     config.preload = arguments.preload;
+    config.advisories = arguments.advisories;
     let world = sandbox::start(config).await.context("the sandbox could not start")?;
     report.say(&format!("registry      {}", world.registry()));
+    report.say(&format!("OSV service   {}", world.osv()));
     report.say(&format!("trusted root  {}", world.trusted_root().display()));
     report.say(&format!("environment   . {}", dir.join("sandbox.env").display()));
     report.say("ready");

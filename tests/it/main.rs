@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and starts programs"
 )]
 
+mod advisories;
 mod answers;
 mod bake;
 mod bundles;

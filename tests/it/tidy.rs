@@ -24,6 +24,7 @@ const FLOORS: &[&str] = &[
     "report",
     "command",
     "registry",
+    "advisories",
     "problems",
     "sigstore",
     "verify",

@@ -1,5 +1,6 @@
 //! Makes worlds for tests and asks them what real clients ask; it never reaches beyond loopback.
 
+mod osv;
 mod registry;
 mod sigstore;
 

@@ -1,0 +1,223 @@
+//! One request to a service of advisories: retries, deadlines, and a body of limited size. It reads
+//! no large body beside many others, and quotes of an answer only a short message.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+use crate::registry::{backoff, cause, is_passing, pause_after};
+
+/// Bodies up to here are read freely.
+const SMALL: usize = 256 << 10;
+/// Of the others so many are read at once.
+const LARGE_AT_ONCE: usize = 3;
+/// Of a service's message, this much is quoted.
+const QUOTED: usize = 200;
+pub(super) const ATTEMPTS: u32 = 4;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The service or its gateway took too long; a smaller question may be answered.
+    TimedOut(String),
+    TooLarge(usize),
+    /// A status that stays, with the service's message.
+    Refused(u16, String),
+    /// Anything else, after all attempts.
+    Other(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TimedOut(how) | Self::Other(how) => formatter.write_str(how),
+            Self::TooLarge(limit) => write!(formatter, "an answer is larger than {limit} bytes"),
+            Self::Refused(status, said) => write!(formatter, "HTTP {status}{said}"),
+        }
+    }
+}
+
+/// What all requests of a client share.
+pub(super) struct Patience {
+    /// For one request, from the connection to the last byte.
+    pub(super) request: Duration,
+    /// When everything must be answered.
+    pub(super) until: Instant,
+    large: Semaphore,
+}
+
+/// How one attempt ended without an answer.
+struct Missed {
+    failure: Failure,
+    /// How long to wait before the next attempt; `None` when there should be none.
+    pause: Option<Duration>,
+}
+
+impl Patience {
+    pub(super) fn new(request: Duration, whole: Duration) -> Self {
+        Self { request, until: Instant::now() + whole, large: Semaphore::new(LARGE_AT_ONCE) }
+    }
+
+    /// What `read` makes of the body of a success; an answer that it does not take is asked for
+    /// again. With `splits` a time-out is told at once, because a smaller question will be asked.
+    pub(super) async fn answer<T>(
+        &self,
+        limit: usize,
+        splits: bool,
+        request: impl Fn() -> RequestBuilder,
+        read: impl Fn(Vec<u8>) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let whole = self.attempt(limit, attempt, request());
+            let late = || Missed {
+                failure: Failure::Other("its time was over before it had answered all".to_owned()),
+                pause: None,
+            };
+            let outcome = tokio::time::timeout_at(self.until, whole);
+            let missed = match outcome.await.unwrap_or_else(|_| Err(late())) {
+                Ok(body) => match read(body) {
+                    Ok(answer) => return Ok(answer),
+                    Err(why) => Missed {
+                        failure: Failure::Other(why),
+                        pause: (attempt < ATTEMPTS).then(|| backoff(attempt)),
+                    },
+                },
+                Err(missed) => missed,
+            };
+            let is_split = splits && matches!(missed.failure, Failure::TimedOut(_));
+            let pause =
+                missed.pause.filter(|pause| !is_split && Instant::now() + *pause < self.until);
+            let Some(pause) = pause else { return Err(missed.failure) };
+            tracing::debug!(%missed.failure, attempt, ?pause, "asking for advisories again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        limit: usize,
+        attempt: u32,
+        request: RequestBuilder,
+    ) -> Result<Vec<u8>, Missed> {
+        let again = (attempt < ATTEMPTS).then(|| backoff(attempt));
+        let broken = |error: reqwest::Error| {
+            let how = cause(&error);
+            Missed {
+                pause: again.filter(|_| !error.is_builder() && !error.is_redirect()),
+                failure: if error.is_timeout() {
+                    Failure::TimedOut(how)
+                } else {
+                    Failure::Other(how)
+                },
+            }
+        };
+        let response = request.timeout(self.request).send().await.map_err(broken)?;
+        let status = response.status();
+        if status.is_success() {
+            return match self.body(response, limit).await {
+                Ok(Some(body)) => Ok(body),
+                Ok(None) => Err(Missed { failure: Failure::TooLarge(limit), pause: None }),
+                Err(error) => Err(broken(error)),
+            };
+        }
+        let pause = if is_passing(status) { pause_after(&response, attempt) } else { None };
+        let said = self.body(response, SMALL).await.ok().flatten().unwrap_or_default();
+        let said = quotable(&said);
+        let timed_out = [StatusCode::GATEWAY_TIMEOUT, StatusCode::REQUEST_TIMEOUT];
+        let failure = if timed_out.contains(&status) {
+            Failure::TimedOut(format!("HTTP {}{said}", status.as_u16()))
+        } else {
+            Failure::Refused(status.as_u16(), said)
+        };
+        Err(Missed { failure, pause })
+    }
+
+    /// The body; `None` when it is larger than allowed.
+    async fn body(
+        &self,
+        mut response: Response,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, reqwest::Error> {
+        let mut body = Vec::new();
+        let mut permit: Option<SemaphorePermit<'_>> = None;
+        while let Some(chunk) = response.chunk().await? {
+            let length = body.len() + chunk.len();
+            if length > limit {
+                return Ok(None);
+            }
+            if length > SMALL && permit.is_none() {
+                permit = self.large.acquire().await.ok();
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body))
+    }
+}
+
+/// The message of an answer that is no success, on one line: `: Invalid ecosystem.`
+fn quotable(body: &[u8]) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let message = json.as_ref().and_then(|json| json["message"].as_str());
+    let text = message.map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned);
+    // A page for people says nothing here.
+    if text.trim().is_empty() || text.trim_start().starts_with('<') {
+        return String::new();
+    }
+    let words: Vec<&str> = text
+        .split(|letter: char| letter.is_whitespace() || letter.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
+    format!(": {}", words.join(" ").chars().take(QUOTED).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_quoted_on_one_line_and_pages_are_not() {
+        for (body, said) in [
+            (r#"{"code":3,"message":"Invalid ecosystem."}"#, ": Invalid ecosystem."),
+            ("upstream request timeout", ": upstream request timeout"),
+            ("a\r\n::error::b\x1b[1m", ": a ::error::b [1m"),
+            ("<html>", ""),
+            ("", ""),
+            ("{\"message\":\"\"}", ""),
+        ] {
+            assert_eq!(quotable(body.as_bytes()), said, "{body}");
+        }
+        assert_eq!(quotable("x".repeat(900).as_bytes()).len(), QUOTED + 2);
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_waited_for_beyond_the_whole_time() {
+        let patience = Patience::new(Duration::from_secs(60), Duration::from_millis(200));
+        let url = crate::answer::bad::dripping().await;
+        let http = reqwest::Client::new();
+        let began = std::time::Instant::now();
+        let failure = patience
+            .answer(1 << 20, false, || http.get(&url), |body| Ok::<_, String>(body))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&failure, Failure::Other(why) if why.contains("time was over")),
+            "{failure}"
+        );
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test]
+    async fn a_body_without_end_is_left() {
+        let patience = Patience::new(Duration::from_secs(60), Duration::from_secs(60));
+        let (url, http) = (crate::answer::bad::endless().await, reqwest::Client::new());
+        let failure = patience
+            .answer(8 << 20, true, || http.get(&url), |body| Ok::<_, String>(body))
+            .await
+            .unwrap_err();
+        assert_eq!(failure, Failure::TooLarge(8 << 20));
+    }
+}
