@@ -78,6 +78,8 @@ enum Verb {
     /// Delete what no name leads to any more, and leave every image that is kept whole, with its
     /// evidence; a dry run without --delete
     Prune(verbs::prune::Arguments),
+    /// Keep advisories at hand, for scans that ask no service
+    Advisories(verbs::advisories::Arguments),
     /// Check a Sigstore bundle about a file or a digest, offline
     VerifyBundle(verbs::verify_bundle::Arguments),
     /// Sign a file or an in-toto statement with an OIDC token, and write the Sigstore bundle
@@ -152,6 +154,7 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
         Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
         Verb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
         Verb::Prune(arguments) => verbs::prune::run(&arguments, env, report).await,
+        Verb::Advisories(arguments) => verbs::advisories::run(&arguments, env, report).await,
         Verb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),
         Verb::SignBundle(arguments) => verbs::sign_bundle::run(&arguments, env, report).await,
         Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,

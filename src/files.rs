@@ -2,7 +2,7 @@
 //! there. It never leaves the folder it was asked for.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -84,30 +84,27 @@ impl Folder {
         }
     }
 
-    /// Writes a file, in the place of what has its name: a link is replaced, not followed. Whoever
-    /// reads meanwhile sees the old or the new.
+    /// Writes a file, in the place of what has its name. Whoever reads meanwhile sees the old or the
+    /// new.
     pub fn write(&self, name: &Path, bytes: &[u8]) -> Result<(), FileError> {
-        let path = self.path.join(name);
         // Of a link the user knows nothing, and what is behind it would not change.
         if self.is_link(name) {
-            return Err(FileError::Link(path));
+            return Err(FileError::Link(self.path.join(name)));
         }
+        let mut new = self.new_file()?;
+        new.write(bytes)?;
+        new.keep(name)
+    }
+
+    /// A file that gets its name when it is whole, and is gone unless it gets one.
+    pub fn new_file(&self) -> Result<NewFile<'_>, FileError> {
         let part = PathBuf::from(format!(".supply-action-{:016x}", rand::random::<u64>()));
+        let path = self.path.join(&part);
         let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = rustix::fs::openat(self.open.as_fd(), &part, flags, Mode::from_raw_mode(0o666))
             .map_err(|error| failed(&path, error))?;
-        let written = File::from(open)
-            .write_all(bytes)
-            .map_err(|source| FileError::Io { path: path.clone(), source })
-            .and_then(|()| {
-                rustix::fs::renameat(self.open.as_fd(), &part, self.open.as_fd(), name)
-                    .map_err(|error| failed(&path, error))
-            });
-        if written.is_err() {
-            let _ = rustix::fs::unlinkat(self.open.as_fd(), &part, AtFlags::empty());
-        }
-        written
+        Ok(NewFile { folder: self, part, file: File::from(open) })
     }
 
     /// Reads a file; `None` when there is none.
@@ -167,6 +164,46 @@ impl Folder {
         found.is_ok_and(|found| {
             rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Symlink
         })
+    }
+}
+
+/// A file in a folder, under a name that nobody looks for.
+pub struct NewFile<'folder> {
+    folder: &'folder Folder,
+    part: PathBuf,
+    file: File,
+}
+
+impl NewFile<'_> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(bytes).map_err(|source| self.failed(source))
+    }
+
+    /// What was written, to be read from its start.
+    pub fn reopened(&self) -> Result<File, FileError> {
+        let mut file = self.file.try_clone().map_err(|source| self.failed(source))?;
+        file.rewind().map_err(|source| self.failed(source))?;
+        Ok(file)
+    }
+
+    /// Gives it its name, in the place of what has that name.
+    pub fn keep(self, name: &Path) -> Result<(), FileError> {
+        let (folder, path) = (self.folder.open.as_fd(), self.folder.path.join(name));
+        if self.folder.is_link(name) {
+            return Err(FileError::Link(path));
+        }
+        rustix::fs::renameat(folder, &self.part, folder, name).map_err(|error| failed(&path, error))
+    }
+
+    fn failed(&self, source: io::Error) -> FileError {
+        FileError::Io { path: self.folder.path.join(&self.part), source }
+    }
+}
+
+impl Drop for NewFile<'_> {
+    fn drop(&mut self) {
+        // Of a file that was kept nothing has this name any more.
+        let _ = rustix::fs::unlinkat(self.folder.open.as_fd(), &self.part, AtFlags::empty());
     }
 }
 
@@ -291,6 +328,9 @@ mod tests {
         assert_eq!(folder.read(Path::new("x")).unwrap().unwrap(), b"2");
         assert!(folder.read(Path::new("y")).unwrap().is_none());
         folder.below(Path::new("c"), true).unwrap();
+        let mut given_up = folder.new_file().unwrap();
+        given_up.write(b"half").unwrap();
+        drop(given_up);
         assert_eq!(folder.names().unwrap(), [PathBuf::from("c"), PathBuf::from("x")]);
         assert!(
             folder.is_folder(Path::new("c")).unwrap() && !folder.is_folder(Path::new("x")).unwrap()

@@ -49,10 +49,24 @@ pub(super) struct Patience {
 }
 
 /// How one attempt ended without an answer.
-struct Missed {
-    failure: Failure,
+pub(super) struct Missed {
+    pub(super) failure: Failure,
     /// How long to wait before the next attempt; `None` when there should be none.
-    pause: Option<Duration>,
+    pub(super) pause: Option<Duration>,
+}
+
+impl Missed {
+    fn of(error: &reqwest::Error, attempt: u32) -> Self {
+        let how = cause(error);
+        let failure = if error.is_timeout() { Failure::TimedOut(how) } else { Failure::Other(how) };
+        let stays = error.is_builder() || error.is_redirect();
+        Self { failure, pause: again(attempt).filter(|_| !stays) }
+    }
+}
+
+/// The pause before the next attempt, if there is one.
+fn again(attempt: u32) -> Option<Duration> {
+    (attempt < ATTEMPTS).then(|| backoff(attempt))
 }
 
 impl Patience {
@@ -69,63 +83,57 @@ impl Patience {
         request: impl Fn() -> RequestBuilder,
         read: impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<T, Failure> {
+        let outcome = self.tried(splits, async |attempt| {
+            let response = self.sent(request(), attempt).await?;
+            let Some(body) = self.body(response, limit, attempt).await? else {
+                return Err(Missed { failure: Failure::TooLarge(limit), pause: None });
+            };
+            read(body).map_err(|why| Missed { failure: Failure::Other(why), pause: again(attempt) })
+        });
+        outcome.await
+    }
+
+    /// One attempt after another, until one is not missed or the time is over.
+    pub(super) async fn tried<T>(
+        &self,
+        splits: bool,
+        one: impl AsyncFn(u32) -> Result<T, Missed>,
+    ) -> Result<T, Failure> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let whole = self.attempt(limit, attempt, request());
-            let late = || Missed {
-                failure: Failure::Other("its time was over before it had answered all".to_owned()),
-                pause: None,
-            };
-            let outcome = tokio::time::timeout_at(self.until, whole);
-            let missed = match outcome.await.unwrap_or_else(|_| Err(late())) {
-                Ok(body) => match read(body) {
-                    Ok(answer) => return Ok(answer),
-                    Err(why) => Missed {
-                        failure: Failure::Other(why),
-                        pause: (attempt < ATTEMPTS).then(|| backoff(attempt)),
-                    },
-                },
-                Err(missed) => missed,
+            let outcome = tokio::time::timeout_at(self.until, one(attempt)).await;
+            let missed = match outcome {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(missed)) => missed,
+                Err(_) => {
+                    let why = "its time was over before it had answered all";
+                    return Err(Failure::Other(why.to_owned()));
+                }
             };
             let is_split = splits && matches!(missed.failure, Failure::TimedOut(_));
-            let pause =
-                missed.pause.filter(|pause| !is_split && Instant::now() + *pause < self.until);
+            let is_in_time = |pause: &Duration| Instant::now() + *pause < self.until;
+            let pause = missed.pause.filter(|pause| !is_split && is_in_time(pause));
             let Some(pause) = pause else { return Err(missed.failure) };
             tracing::debug!(%missed.failure, attempt, ?pause, "asking for advisories again");
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn attempt(
+    /// The head of an answer that is a success, or says that nothing changed.
+    pub(super) async fn sent(
         &self,
-        limit: usize,
-        attempt: u32,
         request: RequestBuilder,
-    ) -> Result<Vec<u8>, Missed> {
-        let again = (attempt < ATTEMPTS).then(|| backoff(attempt));
-        let broken = |error: reqwest::Error| {
-            let how = cause(&error);
-            Missed {
-                pause: again.filter(|_| !error.is_builder() && !error.is_redirect()),
-                failure: if error.is_timeout() {
-                    Failure::TimedOut(how)
-                } else {
-                    Failure::Other(how)
-                },
-            }
-        };
+        attempt: u32,
+    ) -> Result<Response, Missed> {
+        let broken = |error| Missed::of(&error, attempt);
         let response = request.timeout(self.request).send().await.map_err(broken)?;
         let status = response.status();
-        if status.is_success() {
-            return match self.body(response, limit).await {
-                Ok(Some(body)) => Ok(body),
-                Ok(None) => Err(Missed { failure: Failure::TooLarge(limit), pause: None }),
-                Err(error) => Err(broken(error)),
-            };
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(response);
         }
         let pause = if is_passing(status) { pause_after(&response, attempt) } else { None };
-        let said = self.body(response, SMALL).await.ok().flatten().unwrap_or_default();
+        let said = self.body(response, SMALL, attempt).await.ok().flatten().unwrap_or_default();
         let said = quotable(&said);
         let timed_out = [StatusCode::GATEWAY_TIMEOUT, StatusCode::REQUEST_TIMEOUT];
         let failure = if timed_out.contains(&status) {
@@ -136,15 +144,25 @@ impl Patience {
         Err(Missed { failure, pause })
     }
 
+    /// A piece of a body.
+    pub(super) async fn chunk(
+        &self,
+        response: &mut Response,
+        attempt: u32,
+    ) -> Result<Option<bytes::Bytes>, Missed> {
+        response.chunk().await.map_err(|error| Missed::of(&error, attempt))
+    }
+
     /// The body; `None` when it is larger than allowed.
     async fn body(
         &self,
         mut response: Response,
         limit: usize,
-    ) -> Result<Option<Vec<u8>>, reqwest::Error> {
+        attempt: u32,
+    ) -> Result<Option<Vec<u8>>, Missed> {
         let mut body = Vec::new();
         let mut permit: Option<SemaphorePermit<'_>> = None;
-        while let Some(chunk) = response.chunk().await? {
+        while let Some(chunk) = self.chunk(&mut response, attempt).await? {
             let length = body.len() + chunk.len();
             if length > limit {
                 return Ok(None);
@@ -199,10 +217,8 @@ mod tests {
         let url = crate::answer::bad::dripping().await;
         let http = reqwest::Client::new();
         let began = std::time::Instant::now();
-        let failure = patience
-            .answer(1 << 20, false, || http.get(&url), |body| Ok::<_, String>(body))
-            .await
-            .unwrap_err();
+        let failure =
+            patience.answer(1 << 20, false, || http.get(&url), Ok::<_, String>).await.unwrap_err();
         assert!(
             matches!(&failure, Failure::Other(why) if why.contains("time was over")),
             "{failure}"
@@ -214,10 +230,8 @@ mod tests {
     async fn a_body_without_end_is_left() {
         let patience = Patience::new(Duration::from_secs(60), Duration::from_secs(60));
         let (url, http) = (crate::answer::bad::endless().await, reqwest::Client::new());
-        let failure = patience
-            .answer(8 << 20, true, || http.get(&url), |body| Ok::<_, String>(body))
-            .await
-            .unwrap_err();
+        let failure =
+            patience.answer(8 << 20, true, || http.get(&url), Ok::<_, String>).await.unwrap_err();
         assert_eq!(failure, Failure::TooLarge(8 << 20));
     }
 }

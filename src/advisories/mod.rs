@@ -3,9 +3,14 @@
 //!
 //! Format: <https://ossf.github.io/osv-schema/>.
 
+pub mod archive;
 mod batch;
 mod cache;
 mod call;
+pub mod download;
+pub mod epss;
+pub mod feed;
+pub mod kev;
 mod outline;
 mod records;
 pub mod service;
@@ -64,7 +69,7 @@ impl fmt::Display for RecordId {
 /// Why advisories are not at hand.
 #[derive(Debug, thiserror::Error)]
 pub enum AdvisoryError {
-    #[error("`{given}` is no address of an OSV service: {reason}")]
+    #[error("`{given}` is no address to ask for advisories: {reason}")]
     Address { given: String, reason: &'static str },
     #[error(
         "{unanswered} of {asked} packages are not assessed, {example} among them: {service} gave no usable answer: {cause}"
@@ -90,7 +95,7 @@ impl Remedied for AdvisoryError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Address { .. } => Some(
-                "give the address without a path of its interface, such as `https://osv.example.com`"
+                "give an address such as `https://osv.example.com`, without what follows it in a request"
                     .to_owned(),
             ),
             Self::Unanswered { cause, .. } | Self::UnansweredRecords { cause, .. } => Some(

@@ -143,7 +143,7 @@ impl Service {
 }
 
 /// The address to put paths behind.
-fn service_url(given: &str, plain: &Plain) -> Result<Url, AdvisoryError> {
+pub(super) fn service_url(given: &str, plain: &Plain) -> Result<Url, AdvisoryError> {
     let wrong = |reason| AdvisoryError::Address { given: given.to_owned(), reason };
     let url = Url::parse(given).map_err(|_| wrong("it is no address at all"))?;
     if !url.username().is_empty() || url.password().is_some() {

@@ -1,6 +1,7 @@
 //! The verbs: arguments → stages → report. A verb knows the order of things and leaves each thing
 //! to its stage.
 
+pub mod advisories;
 pub mod bake;
 pub mod ending;
 mod evidence_dir;

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use supply_action::advisories::archive::Archives;
+use supply_action::advisories::epss::{self, Scores};
 use supply_action::advisories::service::{Listing, Service, Times};
-use supply_action::advisories::{AdvisoryError, Question, RecordId};
+use supply_action::advisories::{AdvisoryError, Question, RecordId, feed};
 use supply_action::error::Remedied as _;
 use supply_action::github::network::{Network, Plain};
 use supply_action::sandbox::{Effect, Fault, OsvHabit, Service as Kind};
 use tempfile::TempDir;
 
-use crate::support::{World, always};
+use crate::support::{Run, World, always};
 
 const MODIFIED: &str = "2026-10-01T00:00:00Z";
 
@@ -340,4 +342,190 @@ async fn records_by_their_ids_may_be_absent_but_not_unanswered() {
         matches!(&refused, AdvisoryError::UnansweredRecords { unanswered: 1, example, .. } if example.as_str() == "GHSA-x"),
         "{refused}"
     );
+}
+
+/// `advisories update`, in this world.
+async fn update(world: &World, to: &Path, arguments: &[&str]) -> Run {
+    let to = to.display().to_string();
+    let mut all = vec!["advisories", "update", "--from", world.sandbox.osv(), "--to", &to];
+    all.extend(arguments);
+    world.run(&all, &[]).await
+}
+
+/// How often archives were asked for, and how often one was sent.
+fn downloads(world: &World) -> (usize, usize) {
+    let requests = world.sandbox.requests();
+    let of = |wanted: &dyn Fn(u16) -> bool| {
+        let is_archive = |path: &str| path.ends_with("/all.zip");
+        requests.iter().filter(|it| is_archive(&it.path) && wanted(it.status)).count()
+    };
+    (of(&|_| true), of(&|status| status == 200))
+}
+
+#[tokio::test]
+async fn archives_are_fetched_once_and_then_answer_without_a_service() {
+    let records = [
+        record("T-1", "npm", "a", MODIFIED),
+        record("T-2", "npm", "b", MODIFIED),
+        record("T-3", "Red Hat:enterprise_linux:9::baseos", "c", MODIFIED),
+    ];
+    let asking = Asking::of(&records).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("a/advisories");
+    let both = ["--ecosystem", "Red Hat:enterprise_linux:9,npm"];
+    let run = update(&asking.world, &to, &both).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    // npm has one of the sandbox's own besides.
+    for said in
+        ["npm: 3 advisories, newest 2026-10-20T16:08:42Z, fetched, sha256:", "Red Hat: 1 advisory"]
+    {
+        assert!(run.log.contains(said), "`{said}` is missing in {}", run.log);
+    }
+    assert_eq!(downloads(&asking.world), (2, 2));
+    let run = update(&asking.world, &to, &both).await;
+    assert!(
+        run.code == Some(0) && run.log.matches(", unchanged, sha256:").count() == 2,
+        "{}",
+        run.log
+    );
+    assert_eq!(downloads(&asking.world), (4, 2), "nothing is fetched twice");
+    let questions = [
+        question("npm", "a", "1.0.0"),
+        question("npm", "x", "1.0.0"),
+        question("Red Hat:enterprise_linux:9::baseos", "c", "1"),
+        question("Red Hat:enterprise_linux:8::baseos", "c", "1"),
+        question("PyPI", "a", "1"),
+    ];
+    let archives = Archives::open(&to, jiff::Timestamp::now()).unwrap();
+    let listings = archives.assess(&questions, |_, _| {}).unwrap();
+    assert_eq!(ids(&listings[0]), ["T-1"]);
+    assert_eq!(ids(&listings[1]), [""; 0]);
+    assert_eq!(ids(&listings[2]), ["T-3"]);
+    for (listing, ecosystem) in
+        [(&listings[3], "Red Hat:enterprise_linux:8::baseos"), (&listings[4], "PyPI")]
+    {
+        let Listing::NotAssessed(why) = listing else { panic!("{listing:?}") };
+        assert_eq!(*why, format!("no advisories of `{ecosystem}` are at hand"));
+    }
+    // A changed byte: what lies there is not what was fetched.
+    let archive = to.join("npm/all.zip");
+    let mut bytes = std::fs::read(&archive).unwrap();
+    bytes[60] ^= 1;
+    std::fs::write(&archive, bytes).unwrap();
+    let run = update(&asking.world, &to, &both).await;
+    assert!(run.code == Some(0) && run.log.contains("npm: 3 advisories"), "{}", run.log);
+    assert_eq!(downloads(&asking.world), (6, 3));
+}
+
+#[tokio::test]
+async fn an_update_says_what_changed_and_takes_nothing_older() {
+    let first = [record("T-1", "Hex", "a", MODIFIED), record("T-2", "Hex", "b", MODIFIED)];
+    let later = [
+        record("T-1", "Hex", "a", "2026-11-01T00:00:00Z"),
+        record("T-3", "Hex", "c", MODIFIED),
+        record("T-4", "Hex", "d", MODIFIED),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let (first, later) = (Asking::of(&first).await, Asking::of(&later).await);
+    let arguments = ["--ecosystem", "Hex"];
+    assert_eq!(update(&first.world, folder.path(), &arguments).await.code, Some(0));
+    let run = update(&later.world, folder.path(), &arguments).await;
+    let said = "Hex: 3 advisories, newest 2026-11-01T00:00:00Z, 2 new, 1 changed, 1 gone, sha256:";
+    assert!(run.code == Some(0) && run.log.contains(said), "{}", run.log);
+    let kept = std::fs::read(folder.path().join("Hex/all.zip")).unwrap();
+    let run = update(&first.world, folder.path(), &arguments).await;
+    let why = "is not taken: its newest advisory is of 2026-10-01T00:00:00Z, and the newest at hand of 2026-11-01T00:00:00Z";
+    assert!(run.code == Some(1) && run.log.contains(why), "{}", run.log);
+    assert_eq!(std::fs::read(folder.path().join("Hex/all.zip")).unwrap(), kept);
+}
+
+#[tokio::test]
+async fn an_archive_that_is_not_whole_or_hostile_leaves_what_was_there() {
+    let asking = Asking::of(&[record("T-1", "Hex", "a", MODIFIED)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (world, arguments) = (&asking.world, ["--ecosystem", "Hex"]);
+    assert_eq!(update(world, folder.path(), &arguments).await.code, Some(0));
+    let kept = std::fs::read(folder.path().join("Hex/all.zip")).unwrap();
+    let cut = kept[..kept.len() / 2].to_vec();
+    for (effect, said) in [
+        (Effect::Body(b"<html>login</html>".to_vec()), "it is no zip archive"),
+        (Effect::Body(cut), "it is no zip archive"),
+        (Effect::Status(403), "HTTP 403"),
+        (Effect::Status(503), "HTTP 503"),
+        (Effect::Drop, "connection closed"),
+    ] {
+        world.sandbox.faults().clear();
+        asking.fault("/Hex/all.zip", effect);
+        let run = update(world, folder.path(), &arguments).await;
+        assert_eq!(run.code, Some(1), "{}", run.log);
+        for said in ["not all advisories are up to date", said, "hint: "] {
+            assert!(run.log.contains(said), "`{said}` is missing in {}", run.log);
+        }
+        let names: Vec<_> = std::fs::read_dir(folder.path().join("Hex")).unwrap().collect();
+        assert_eq!(names.len(), 2, "nothing else is left behind");
+        assert_eq!(std::fs::read(folder.path().join("Hex/all.zip")).unwrap(), kept);
+    }
+    world.sandbox.faults().clear();
+    let run = update(world, folder.path(), &["--ecosystem", "Hex,Hackage,Pub"]).await;
+    assert!(run.code == Some(1) && run.log.contains("Hex: 1 advisory"), "{}", run.log);
+    assert!(
+        run.log.contains("(1) advisories of `Hackage`")
+            && run.log.contains("(2) advisories of `Pub`")
+    );
+    for wrong in ["../x", "", "GIT"] {
+        assert_eq!(update(world, folder.path(), &["--ecosystem", wrong]).await.code, Some(2));
+    }
+}
+
+/// The recorded questions and the real records, where they are at hand.
+#[test]
+fn every_recorded_answer_is_found_among_real_records() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/osv");
+    let Ok(recorded) = std::fs::read_to_string(shared.join("api-recorded.jsonl")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("Go")).unwrap();
+    let records = std::fs::read_to_string(shared.join("advisories/Go.jsonl")).unwrap();
+    let mut at_hand = BTreeSet::new();
+    for record in records.lines() {
+        let id = serde_json::from_str::<serde_json::Value>(record).unwrap()["id"].clone();
+        let id = id.as_str().unwrap().to_owned();
+        std::fs::write(folder.path().join(format!("Go/{id}.json")), record).unwrap();
+        at_hand.insert(id);
+    }
+    let archives = Archives::open(folder.path(), jiff::Timestamp::now()).unwrap();
+    assert_eq!(archives.records_at_hand(), at_hand.len());
+    let mut found = 0;
+    for line in recorded.lines() {
+        let asked: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| asked[name].as_str().unwrap_or_default();
+        if text("ecosystem") != "Go" {
+            continue;
+        }
+        let questions = [question("Go", text("name"), text("version"))];
+        let listing = archives.assess(&questions, |_, _| {}).unwrap().remove(0);
+        let listed = ids(&listing);
+        for id in asked["ids"].as_array().unwrap() {
+            let id = id.as_str().unwrap();
+            if at_hand.contains(id) {
+                assert!(listed.contains(&id), "{id} of {}", questions[0]);
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 300, "{found}");
+}
+
+#[tokio::test]
+async fn lists_beside_the_advisories_come_from_addresses_too() {
+    let asking = Asking::of(&[]).await;
+    let address = format!("{}/list", asking.world.sandbox.osv());
+    let http = Network::default().client().unwrap();
+    let list = "#model_version:v1,score_date:2026-11-28T00:00:00Z\ncve,epss,percentile\nCVE-2021-44228,0.9,0.99\n";
+    asking.fault_once("/list", Effect::Status(503));
+    asking.fault_once("/list", Effect::Body(list.into()));
+    let bytes = feed::bytes(&address, epss::LARGEST, &http, &Plain::default()).await.unwrap();
+    let scores = Scores::of(&bytes, &BTreeSet::from(["CVE-2021-44228".to_owned()])).unwrap();
+    assert_eq!(scores.get("CVE-2021-44228").unwrap().score, 0.9);
+    let absent = feed::bytes(&address, epss::LARGEST, &http, &Plain::default()).await.unwrap_err();
+    assert!(absent.to_string().contains("HTTP 404"), "{absent}");
 }

@@ -26,7 +26,7 @@ pub mod os_release;
 pub mod owned;
 pub mod python;
 pub mod rpm;
-mod zip;
+pub(crate) mod zip;
 
 use os_release::Release;
 use owned::Owned;

@@ -8,16 +8,31 @@ use crate::sbom::source::Contents;
 
 /// A member as the directory describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
-    pub(super) name: String,
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+}
+
+/// Where a member's bytes are, and what they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
     method: u16,
+    checksum: u32,
     compressed: u64,
+    size: u64,
     header: u64,
+}
+
+impl Place {
+    /// Where its header begins, and a place that its bytes reach at least.
+    pub(crate) fn extent(&self) -> (u64, u64) {
+        (self.header, self.header.saturating_add(HEADER as u64).saturating_add(self.compressed))
+    }
 }
 
 /// Why an archive cannot be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     NoArchive,
     Damaged,
     TooLarge,
@@ -25,7 +40,7 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    pub(super) fn as_str(&self) -> &'static str {
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::NoArchive => "it is no zip archive",
             Self::Damaged => "it is damaged",
@@ -35,12 +50,15 @@ impl Problem {
     }
 }
 
-type Outcome<T> = io::Result<Result<T, Problem>>;
+pub(crate) type Outcome<T> = io::Result<Result<T, Problem>>;
 
 /// No archive of programs has a larger directory.
 const MOST_DIRECTORY: u64 = 256 << 20;
 const END: u64 = 22;
 const ENTRY: usize = 46;
+const HEADER: usize = 30;
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
 
 /// Where the directory is, and what must be added to every offset because something precedes the
 /// archive.
@@ -60,7 +78,7 @@ fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
 }
 
 /// The members whose names are wanted, in the directory's order, at most `most` of them.
-pub(super) fn members(
+pub(crate) fn members(
     contents: &mut dyn Contents,
     most: usize,
     wanted: &dyn Fn(&str) -> bool,
@@ -96,29 +114,32 @@ pub(super) fn members(
             if found.len() == most {
                 return Ok(Err(Problem::TooLarge));
             }
-            let (compressed, header) = places(&entry, rest.get(..lengths[1]).unwrap_or_default());
-            found.push(Member {
-                name,
+            let (size, compressed, header) =
+                places(&entry, rest.get(..lengths[1]).unwrap_or_default());
+            let place = Place {
                 method: number(&entry, 10, 2) as u16,
+                checksum: number(&entry, 16, 4) as u32,
                 compressed,
+                size,
                 header: header.saturating_add(directory.shift),
-            });
+            };
+            found.push(Member { name, place });
         }
     }
     Ok(Ok(found))
 }
 
-/// Compressed size and offset of the header; what does not fit in 32 bits is in a zip64 field.
-fn places(entry: &[u8], mut extra: &[u8]) -> (u64, u64) {
+/// Size, compressed size and offset of the header; what does not fit in 32 bits is in a zip64 field.
+fn places(entry: &[u8], mut extra: &[u8]) -> (u64, u64, u64) {
     const FULL: u64 = 0xffff_ffff;
-    let (size, mut compressed, mut header) =
+    let (mut size, mut compressed, mut header) =
         (number(entry, 24, 4), number(entry, 20, 4), number(entry, 42, 4));
     while extra.len() >= 4 {
         let (kind, length) =
             (number(extra, 0, 2), usize::try_from(number(extra, 2, 2)).unwrap_or_default());
         if kind == 1 {
-            let mut at = if size == FULL { 12 } else { 4 };
-            for value in [&mut compressed, &mut header] {
+            let mut at = 4;
+            for value in [&mut size, &mut compressed, &mut header] {
                 if *value == FULL {
                     *value = number(extra, at, 8);
                     at += 8;
@@ -127,7 +148,7 @@ fn places(entry: &[u8], mut extra: &[u8]) -> (u64, u64) {
         }
         extra = extra.get(4 + length..).unwrap_or_default();
     }
-    (compressed, header)
+    (size, compressed, header)
 }
 
 fn directory(contents: &mut dyn Contents) -> io::Result<Option<Directory>> {
@@ -163,20 +184,24 @@ fn directory(contents: &mut dyn Contents) -> io::Result<Option<Directory>> {
     Ok(start.checked_sub(offset).map(|shift| Directory { start, size, shift }))
 }
 
+/// Where a member's own bytes begin.
+fn data(contents: &mut dyn Contents, place: &Place) -> io::Result<Option<u64>> {
+    let mut header = [0; HEADER];
+    if !read_at(contents, place.header, &mut header)? || !header.starts_with(b"PK\x03\x04") {
+        return Ok(None);
+    }
+    let names = number(&header, 26, 2) + number(&header, 28, 2);
+    Ok(Some(place.header.saturating_add(HEADER as u64 + names)))
+}
+
 /// A member's bytes, if there are no more than `most`.
 pub(super) fn bytes(contents: &mut dyn Contents, member: &Member, most: u64) -> Outcome<Vec<u8>> {
-    const STORED: u16 = 0;
-    const DEFLATED: u16 = 8;
-    let mut header = [0; 30];
-    if !read_at(contents, member.header, &mut header)? || !header.starts_with(b"PK\x03\x04") {
-        return Ok(Err(Problem::Damaged));
-    }
-    let data = member.header.saturating_add(30 + number(&header, 26, 2) + number(&header, 28, 2));
+    let Some(data) = data(contents, &member.place)? else { return Ok(Err(Problem::Damaged)) };
     contents.seek(SeekFrom::Start(data))?;
-    let compressed = contents.take(member.compressed);
+    let compressed = contents.take(member.place.compressed);
     let mut bytes = Vec::new();
     // One byte more than allowed tells that there is more.
-    let outcome = match member.method {
+    let outcome = match member.place.method {
         STORED => {
             io::BufReader::new(compressed).take(most.saturating_add(1)).read_to_end(&mut bytes)
         }
@@ -197,21 +222,69 @@ pub(super) fn bytes(contents: &mut dyn Contents, member: &Member, most: u64) -> 
     }
 }
 
+/// Reads many small members whole, each held against its checksum.
+#[derive(Default)]
+pub(crate) struct Unpacker {
+    compressed: Vec<u8>,
+    state: Option<flate2::Decompress>,
+}
+
+impl Unpacker {
+    /// A member's bytes, which must be as many as the directory says, and at most `most`.
+    pub(crate) fn unpack(
+        &mut self,
+        contents: &mut dyn Contents,
+        place: &Place,
+        most: u64,
+    ) -> Outcome<Vec<u8>> {
+        if place.size > most || place.compressed > most {
+            return Ok(Err(Problem::TooLarge));
+        }
+        let Some(data) = data(contents, place)? else { return Ok(Err(Problem::Damaged)) };
+        let length = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        self.compressed.resize(length(place.compressed), 0);
+        if !read_at(contents, data, &mut self.compressed)? {
+            return Ok(Err(Problem::Damaged));
+        }
+        let bytes = match place.method {
+            STORED => std::mem::take(&mut self.compressed),
+            DEFLATED => {
+                let state = self.state.get_or_insert_with(|| flate2::Decompress::new(false));
+                state.reset(false);
+                let mut bytes = Vec::with_capacity(length(place.size));
+                // The whole room is there, so one call reaches the end or there is none.
+                let finish = flate2::FlushDecompress::Finish;
+                let outcome = state.decompress_vec(&self.compressed, &mut bytes, finish);
+                // Of an empty member nothing is written, and there may be no room to say so.
+                if !matches!(outcome, Ok(flate2::Status::StreamEnd)) && place.size > 0 {
+                    return Ok(Err(Problem::Damaged));
+                }
+                bytes
+            }
+            _ => return Ok(Err(Problem::Unknown)),
+        };
+        let is_whole =
+            bytes.len() as u64 == place.size && crc32fast::hash(&bytes) == place.checksum;
+        Ok(if is_whole { Ok(bytes) } else { Err(Problem::Damaged) })
+    }
+}
+
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io::{Cursor, Write as _};
 
     /// An archive of these members, deflated except for those that are archives.
-    pub(in crate::sbom::matchers) fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut file = Vec::new();
         let mut directory = Vec::new();
         for (name, bytes) in members {
             let stored = name.ends_with(".jar");
             let data = if stored { bytes.to_vec() } else { deflated(bytes) };
             let mut common = vec![20, 0, 0, 0, if stored { 0 } else { 8 }, 0];
-            common.extend([0; 8]);
+            common.extend([0; 4]);
+            common.extend(crc32fast::hash(bytes).to_le_bytes());
             common.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
             common.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
             common.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
@@ -260,6 +333,35 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_member_is_unpacked_whole_or_not_at_all() {
+        let file = archive(&[("a", &b"alpha".repeat(99)), ("b.jar", b"stored"), ("c", b"")]);
+        let mut unpacker = Unpacker::default();
+        let mut all = |bytes: &[u8], most| {
+            let mut file = Cursor::new(bytes);
+            let found = members(&mut file, 9, &|_| true).unwrap().unwrap();
+            let each = found.iter().map(|member| {
+                unpacker.unpack(&mut file, &member.place, most).unwrap().map(|bytes| bytes.len())
+            });
+            each.collect::<Vec<_>>()
+        };
+        assert_eq!(all(&file, 495), [Ok(495), Ok(6), Ok(0)]);
+        assert_eq!(all(&file, 494), [Err(Problem::TooLarge), Ok(6), Ok(0)]);
+        // A byte of the first member, one of the second, and a directory that says other sizes.
+        let of_stored = file.windows(6).position(|bytes| bytes == b"stored").unwrap();
+        for (place, damaged) in [(33, 0), (of_stored, 1)] {
+            let mut file = file.clone();
+            file[place] ^= 0x55;
+            assert_eq!(all(&file, 999)[damaged], Err(Problem::Damaged), "{place}");
+        }
+        let entry = file.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+        for size in [494_u32, 496] {
+            let mut file = file.clone();
+            file[entry + 24..entry + 28].copy_from_slice(&size.to_le_bytes());
+            assert_eq!(all(&file, 999)[0], Err(Problem::Damaged), "{size}");
+        }
+    }
+
+    #[test]
     fn what_is_no_archive_is_told() {
         for text in [b"".as_slice(), b"PK", b"PK\x05\x06", &[0; 70_000]] {
             assert_eq!(
@@ -282,6 +384,7 @@ pub(super) mod tests {
             let mut file = Cursor::new(file);
             for member in members(&mut file, 9, &|_| true).unwrap().unwrap_or_default() {
                 let _bytes = bytes(&mut file, &member, 100).unwrap();
+                let _bytes = Unpacker::default().unpack(&mut file, &member.place, 100).unwrap();
             }
         }
     }

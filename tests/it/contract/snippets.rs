@@ -334,13 +334,14 @@ impl Stage {
         let (root, config) =
             (self.world.sandbox.trusted_root().display(), self.world.sandbox.signing_config());
         let config = config.display();
-        let issuer = &self.issuer;
+        let (issuer, osv) = (&self.issuer, self.world.sandbox.osv());
         let script = format!(
             "#!/bin/sh\nverb=$1\nshift\ncase $verb in\n\
              verify) case $* in *oidc-issuer*) ;; *) set -- --certificate-oidc-issuer {issuer} \"$@\" ;; esac\n\
              exec {program} verify --trusted-root {root} \"$@\" ;;\n\
              verify-bundle) exec {program} verify-bundle --trusted-root {root} \"$@\" ;;\n\
              sign-bundle) exec {program} sign-bundle --signing-config {config} --trusted-root {root} \"$@\" ;;\n\
+             advisories) exec {program} advisories \"$@\" --from {osv} ;;\n\
              sandbox) exec {program} sandbox \"$@\" --help ;;\n\
              *) exec {program} $verb \"$@\" ;;\nesac\n"
         );
