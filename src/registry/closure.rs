@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::manifest::{Descriptor, Manifest};
 use super::names::ATTACHED;
 use super::{Registry, RegistryError, Result};
-use crate::image::{Digest, Repository, Tag};
+use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::oci::{self, DOCKER_LIST, DOCKER_MANIFEST, Document, OCI_INDEX, OCI_MANIFEST};
 
 /// Manifests of one walk, and their bytes together.
@@ -19,6 +19,9 @@ const MANIFESTS: usize = 50_000;
 const BYTES: usize = 256 << 20;
 /// Manifests that are looked at together.
 const CONCURRENCY: usize = 16;
+/// Of the names of a repository so many pages are read: more is more work than to ask for those
+/// that are wanted.
+const PAGES_OF_NAMES: usize = 10;
 
 /// What a part is to its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +79,59 @@ struct Visited {
 /// may add to.
 type Waiting = (Digest, Option<Manifest>, bool);
 
+/// What is known of the names of a repository.
+#[derive(Clone, Copy)]
+enum Names<'a> {
+    All(&'a BTreeSet<Tag>),
+    /// Each is asked for.
+    Unknown,
+}
+
+impl Names<'_> {
+    fn may_have(self, tag: &Tag) -> bool {
+        match self {
+            Self::All(names) => names.contains(tag),
+            Self::Unknown => true,
+        }
+    }
+}
+
+/// Walks from an image, of whose repository nothing is known.
+///
+/// # Errors
+/// As `walk`.
+pub async fn of_image(registry: &Registry, image: &ImageRef) -> Result<Closure> {
+    let repository = &image.repository;
+    let names = match registry.names_within(repository, PAGES_OF_NAMES).await {
+        Ok(names) => names,
+        // Too many to be read, or nobody may list them: they may be there all the same.
+        Err(RegistryError::TooLarge { .. } | RegistryError::Refused { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let names = match names {
+        Some(names) if lists_attached(registry, image, &names).await? => Some(names),
+        _ => None,
+    };
+    let known = names.as_ref().map_or(Names::Unknown, Names::All);
+    walk_with(registry, repository, [image.digest.clone()], known).await
+}
+
+/// Whether no tag of the image that is a digest is missing in the list of names: a registry may
+/// hide them there.
+async fn lists_attached(
+    registry: &Registry,
+    image: &ImageRef,
+    names: &BTreeSet<Tag>,
+) -> Result<bool> {
+    for suffix in ATTACHED {
+        let tag = digest_tag(&image.digest, &format!(".{suffix}"))?;
+        if !names.contains(&tag) && registry.tagged(&image.repository, &tag).await?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Walks from these digests. `names` are all names of the repository, so that nobody is asked for
 /// tags that are not there.
 ///
@@ -87,6 +143,15 @@ pub async fn walk(
     repository: &Repository,
     roots: impl IntoIterator<Item = Digest>,
     names: &BTreeSet<Tag>,
+) -> Result<Closure> {
+    walk_with(registry, repository, roots, Names::All(names)).await
+}
+
+async fn walk_with(
+    registry: &Registry,
+    repository: &Repository,
+    roots: impl IntoIterator<Item = Digest>,
+    names: Names<'_>,
 ) -> Result<Closure> {
     let mut closure = Closure::default();
     let mut seen: BTreeSet<Digest> = BTreeSet::new();
@@ -139,7 +204,7 @@ pub async fn walk(
 }
 
 /// BuildKit's cache lists layers in an index.
-fn is_manifest(part: &Part) -> bool {
+pub(super) fn is_manifest(part: &Part) -> bool {
     let said = part.descriptor.media_type.as_str();
     match part.kind {
         Kind::Config | Kind::Layer => false,
@@ -152,7 +217,7 @@ async fn visit(
     registry: &Registry,
     repository: &Repository,
     (digest, known, is_list): Waiting,
-    names: &BTreeSet<Tag>,
+    names: Names<'_>,
 ) -> Result<(Digest, Visited)> {
     let manifest = match known {
         Some(manifest) => Some(manifest),
@@ -163,11 +228,7 @@ async fn visit(
         Visited { parts: named_by(&manifest, repository, is_list)?, ..Visited::default() };
     let mut listed = registry.referrers_by_api(repository, &digest).await?.unwrap_or_default();
     let tag = |suffix: &str| -> Result<Option<Tag>> {
-        let text = format!("sha256-{}{suffix}", digest.hex());
-        let tag = text
-            .parse()
-            .map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })?;
-        Ok(Some(tag).filter(|tag| names.contains(tag)))
+        Ok(Some(digest_tag(&digest, suffix)?).filter(|tag| names.may_have(tag)))
     };
     if let Some(tag) = tag("")?
         && let Some(list) =
@@ -202,6 +263,13 @@ async fn visit(
     about(registry, repository, &digest, listed, &mut visited).await?;
     visited.manifest = Some(manifest);
     Ok((digest, visited))
+}
+
+/// The tag that is a digest, with what stands behind it.
+pub(super) fn digest_tag(digest: &Digest, suffix: &str) -> Result<Tag> {
+    let text = format!("sha256-{}{suffix}", digest.hex());
+    text.parse()
+        .map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
 }
 
 /// Of what is listed, what says itself that it is about this subject: some registries list what is

@@ -1,12 +1,13 @@
 //! Blobs of one repository in another, of the same registry or of another: mounted where the
-//! registry agrees, else streamed from the one to the other. It never holds a whole blob, and none
-//! becomes one that does not hash to its digest.
+//! registry agrees, else streamed from the one to the other, and continued where either side broke.
+//! It never holds a whole large blob, and none becomes one that does not hash to its digest.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use reqwest::{Body, Method, StatusCode, Url};
 use sha2::{Digest as _, Sha256};
 
@@ -18,8 +19,13 @@ use super::upload::place_of;
 use super::{Registry, RegistryError, Result};
 use crate::image::Repository;
 
-/// How often a blob is sent from its beginning.
-const ATTEMPTS: u32 = 3;
+/// Broken uploads of one blob that are continued.
+const BREAKS: u32 = 5;
+/// Up to this size a blob passes through memory, in one request less.
+const SMALL: u64 = 512 << 10;
+/// How far apart the states of the hash are that are kept: no more is fetched twice where an upload
+/// is continued.
+const CHECKPOINT: u64 = 1 << 20;
 
 /// A blob, and the client that reads it where it lies.
 #[derive(Clone)]
@@ -27,6 +33,28 @@ pub struct Lying<'a> {
     pub registry: &'a Registry,
     pub repository: &'a Repository,
     pub blob: &'a Descriptor,
+}
+
+/// How a blob came to be in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// The registry had it in another repository.
+    Mounted,
+    Sent,
+}
+
+/// Counts bytes while they are sent, for who watches.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn sent(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Registry {
@@ -38,62 +66,129 @@ impl Registry {
         if self.has_blob(to, from.blob).await? {
             return Ok(0);
         }
+        match self.bring_blob(from, to, &Meter::default()).await? {
+            Arrival::Sent => Ok(from.blob.size),
+            Arrival::Mounted => Ok(0),
+        }
+    }
+
+    /// The same for a blob that is not there yet.
+    pub async fn bring_blob(
+        &self,
+        from: &Lying<'_>,
+        to: &Repository,
+        meter: &Meter,
+    ) -> Result<Arrival> {
         let mut place = None;
         if from.repository.registry() == to.registry() {
             match self.ask_to_mount(from.repository, to, from.blob).await {
-                Ok(answer) if answer.status == StatusCode::CREATED => return Ok(0),
+                Ok(answer) if answer.status == StatusCode::CREATED => return Ok(Arrival::Mounted),
                 Ok(answer) => place = answer.upload_place()?,
                 // Who may not read there by this login may have been let in otherwise.
                 Err(RegistryError::Refused { .. } | RegistryError::NoToken { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        for attempt in 1.. {
-            let here = match place.take() {
-                Some(place) => place,
-                None => self.open_upload(to).await?,
-            };
-            match self.send(from, here, to).await {
-                Ok(()) => break,
-                Err(Failed::Reading(error)) => return Err(error),
-                Err(Failed::Writing(error)) if attempt == ATTEMPTS || !may_pass(&error) => {
-                    return Err(error);
-                }
-                Err(Failed::Writing(error)) => {
-                    tracing::debug!(%error, attempt, "the copy of a blob begins again");
-                    tokio::time::sleep(backoff(attempt)).await;
-                    // The answer alone may have been lost.
-                    if self.has_blob(to, from.blob).await? {
-                        break;
-                    }
-                }
-            }
+        if from.blob.size > SMALL {
+            return self.stream_through(from, to, place, meter).await;
         }
-        Ok(from.blob.size)
+        let bytes = from.registry.blob(from.repository, from.blob, SMALL as usize).await?.into();
+        match place {
+            Some(place) => self.put_blob_at(place, to, &bytes, from.blob).await?,
+            None => self.put_blob(to, &bytes, from.blob).await?,
+        }
+        meter.add(from.blob.size);
+        Ok(Arrival::Sent)
     }
 
-    /// Sends all of a blob, and has the registry take it once its bytes are known to be the right
-    /// ones.
-    async fn send(
+    /// Sends a blob while it is fetched, from where the registry says that it ended.
+    async fn stream_through(
         &self,
         from: &Lying<'_>,
+        to: &Repository,
+        place: Option<Url>,
+        meter: &Meter,
+    ) -> Result<Arrival> {
+        let hashed = Hashed::default();
+        let mut place = match place {
+            Some(place) => place,
+            None => self.open_upload(to).await?,
+        };
+        let mut sent = 0;
+        let mut counted_otherwise = 0;
+        for attempt in 1.. {
+            let passage = Passage { from, hashed: &hashed, sent, meter };
+            let outcome = if sent == from.blob.size {
+                Ok(place.clone())
+            } else {
+                self.send_rest_of(&passage, place.clone(), to).await
+            };
+            let broken = match outcome {
+                Ok(filled) => match self.fill(filled, to, &Bytes::new(), from.blob).await {
+                    Ok(()) => return Ok(Arrival::Sent),
+                    Err(error) => {
+                        sent = from.blob.size;
+                        error
+                    }
+                },
+                Err(Failed::Reading(error)) => return Err(error),
+                Err(Failed::Writing(error)) => error,
+            };
+            if attempt > BREAKS || !may_pass(&broken) {
+                return Err(broken);
+            }
+            tracing::debug!(error = %broken, attempt, "the copy of a blob broke and is continued");
+            tokio::time::sleep(backoff(attempt)).await;
+            // The answer alone may have been lost.
+            if sent == from.blob.size && self.has_blob(to, from.blob).await? {
+                return Ok(Arrival::Sent);
+            }
+            if sent == from.blob.size && is_about_progress(&broken) {
+                counted_otherwise += 1;
+                if counted_otherwise > 1 {
+                    return Err(broken);
+                }
+                (place, sent) = (self.open_upload(to).await?, 0);
+                continue;
+            }
+            (place, sent) = match self.arrived(place, to).await {
+                Ok(Some((place, arrived))) if arrived <= from.blob.size => (place, arrived),
+                // It is gone, or holds something else.
+                Ok(_) | Err(RegistryError::Refused { .. }) => (self.open_upload(to).await?, 0),
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(Arrival::Sent)
+    }
+
+    /// Sends what is still to come of a blob; where the upload is finished. Its last bytes are not
+    /// sent before all are known to be the right ones.
+    async fn send_rest_of(
+        &self,
+        passage: &Passage<'_>,
         place: Url,
         to: &Repository,
-    ) -> std::result::Result<(), Failed> {
+    ) -> std::result::Result<Url, Failed> {
         let reading = Reading::default();
+        let (size, sent) = (passage.from.blob.size, passage.sent);
         let shape = |request: reqwest::RequestBuilder| {
-            request
+            let request = request
                 .header(CONTENT_TYPE, "application/octet-stream")
-                .header(CONTENT_LENGTH, from.blob.size)
-                .body(Body::wrap_stream(pieces(from, reading.clone())))
+                .header(CONTENT_LENGTH, size - sent);
+            // The first piece is sent as every registry knows it from `docker push`, which names no
+            // range.
+            let request = match sent {
+                0 => request,
+                sent => request.header(CONTENT_RANGE, format!("{sent}-{}", size - 1)),
+            };
+            request.body(Body::wrap_stream(passage.pieces(reading.clone())))
         };
         let sent = self.transport.send_to(Method::PATCH, place, to, Access::Push, shape).await;
         if let Some(error) = reading.failure() {
             return Err(Failed::Reading(error));
         }
         let answer = sent.map_err(Failed::Writing)?.success().await.map_err(Failed::Writing)?;
-        let place = place_of(&answer, to).map_err(Failed::Writing)?;
-        self.fill(place, to, &Bytes::new(), from.blob).await.map_err(Failed::Writing)
+        place_of(&answer, to).map_err(Failed::Writing)
     }
 }
 
@@ -125,7 +220,67 @@ impl Reading {
     }
 }
 
-/// A blob on its way through: what is still to be asked for, and what came so far.
+/// States of a blob's hash on the way, each with how many bytes it is of, so that a stream is
+/// continued without its beginning.
+#[derive(Clone, Default)]
+struct Hashed(Arc<Mutex<Vec<(u64, Sha256)>>>);
+
+impl Hashed {
+    /// Keeps a state, unless one was kept shortly before.
+    fn keep(&self, bytes: u64, state: &Sha256) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes >= kept.last().map_or(0, |(last, _)| *last) + CHECKPOINT {
+            kept.push((bytes, state.clone()));
+        }
+    }
+
+    /// The last state of no more bytes than these. What comes after it is forgotten.
+    fn before(&self, bytes: u64) -> (u64, Sha256) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(at, _)| *at <= bytes);
+        kept.last().cloned().unwrap_or_default()
+    }
+}
+
+/// A blob on its way, from where the other side has it.
+struct Passage<'a> {
+    from: &'a Lying<'a>,
+    hashed: &'a Hashed,
+    /// How much of it is there.
+    sent: u64,
+    meter: &'a Meter,
+}
+
+impl Passage<'_> {
+    /// The bytes that are still to be sent; an error in place of the end where the whole is not
+    /// what it should be.
+    fn pieces(
+        &self,
+        reading: Reading,
+    ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
+        let (received, hasher) = self.hashed.before(self.sent);
+        let passing = Passing {
+            registry: self.from.registry.clone(),
+            repository: self.from.repository.clone(),
+            blob: self.from.blob.clone(),
+            download: None,
+            received,
+            hasher,
+            known: self.sent - received,
+            hashed: self.hashed.clone(),
+            meter: self.meter.clone(),
+            reading,
+        };
+        stream::try_unfold(passing, |mut passing| async move {
+            match passing.next().await {
+                Ok(piece) => Ok(piece.map(|piece| (piece, passing))),
+                Err(error) => Err(passing.reading.failed(error)),
+            }
+        })
+    }
+}
+
+/// What is still to be asked for, and what came so far.
 struct Passing {
     registry: Registry,
     repository: Repository,
@@ -133,29 +288,42 @@ struct Passing {
     download: Option<Download>,
     received: u64,
     hasher: Sha256,
+    /// Bytes that are hashed and not sent again.
+    known: u64,
+    hashed: Hashed,
+    meter: Meter,
     reading: Reading,
 }
 
 impl Passing {
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        let download = match &mut self.download {
-            Some(download) => download,
-            none => {
-                let Descriptor { digest, size, .. } = &self.blob;
-                none.insert(self.registry.download(&self.repository, digest, *size).await?)
-            }
-        };
-        match download.next().await? {
-            Some(piece) => {
-                self.hasher.update(&piece);
-                self.received += piece.len() as u64;
-                // Nobody asks for more than was announced, so the last piece is judged with all.
-                if self.received >= self.blob.size {
-                    self.is_whole()?;
+        loop {
+            let download = match &mut self.download {
+                Some(download) => download,
+                none => {
+                    let Descriptor { digest, size, .. } = &self.blob;
+                    let begun =
+                        self.registry.download_from(&self.repository, digest, *size, self.received);
+                    none.insert(begun.await?)
                 }
-                Ok(Some(piece))
+            };
+            let Some(mut piece) = download.next().await? else {
+                return self.is_whole().map(|()| None);
+            };
+            self.hasher.update(&piece);
+            self.received += piece.len() as u64;
+            // Nobody asks for more than was announced, so the last piece is judged with all.
+            if self.received >= self.blob.size {
+                self.is_whole()?;
             }
-            None => self.is_whole().map(|()| None),
+            self.hashed.keep(self.received, &self.hasher);
+            let known = usize::try_from(self.known).unwrap_or(usize::MAX).min(piece.len());
+            self.known -= known as u64;
+            let piece = piece.split_off(known);
+            if !piece.is_empty() {
+                self.meter.add(piece.len() as u64);
+                return Ok(Some(piece));
+            }
         }
     }
 
@@ -163,31 +331,40 @@ impl Passing {
         let computed = format!("sha256:{}", hex::encode(self.hasher.clone().finalize()));
         let what = || format!("blob `{}@{}`", self.repository, self.blob.digest);
         match computed.parse() {
-            Ok(computed) if computed == self.blob.digest => Ok(()),
+            Ok(computed) if computed == self.blob.digest && self.received == self.blob.size => {
+                Ok(())
+            }
             Ok(computed) => Err(RegistryError::Mismatch { what: what(), computed }),
             Err(_) => Err(RegistryError::Absent { what: what() }),
         }
     }
 }
 
-/// The bytes of a blob; an error in place of the end where they are not its own.
-fn pieces(
-    from: &Lying<'_>,
-    reading: Reading,
-) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
-    let passing = Passing {
-        registry: from.registry.clone(),
-        repository: from.repository.clone(),
-        blob: from.blob.clone(),
-        download: None,
-        received: 0,
-        hasher: Sha256::new(),
-        reading,
-    };
-    stream::try_unfold(passing, |mut passing| async move {
-        match passing.next().await {
-            Ok(piece) => Ok(piece.map(|piece| (piece, passing))),
-            Err(error) => Err(passing.reading.failed(error)),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_continued_from_the_state_before_where_it_broke() {
+        let hashed_to = |hashed: &Hashed, bytes| {
+            let (at, state) = hashed.before(bytes);
+            (at / CHECKPOINT, hex::encode(state.finalize()))
+        };
+        for (at, bytes) in
+            [(4, 9 * CHECKPOINT), (2, 3 * CHECKPOINT - 1), (2, 2 * CHECKPOINT), (0, CHECKPOINT - 1)]
+        {
+            let hashed = Hashed::default();
+            let mut whole = Sha256::new();
+            for part in 1..=4_u64 {
+                whole.update(vec![part as u8; CHECKPOINT as usize]);
+                hashed.keep(part * CHECKPOINT, &whole);
+                hashed.keep(part * CHECKPOINT + 1, &whole);
+            }
+            let mut expected = Sha256::new();
+            for part in 1..=at {
+                expected.update(vec![part as u8; CHECKPOINT as usize]);
+            }
+            assert_eq!(hashed_to(&hashed, bytes), (at, hex::encode(expected.finalize())));
         }
-    })
+    }
 }

@@ -36,16 +36,28 @@ impl Registry {
         digest: &Digest,
         size: u64,
     ) -> Result<Download> {
-        let answer = self.ask_for_rest(repository, digest, 0).await?;
+        self.download_from(repository, digest, size, 0).await
+    }
+
+    /// Begins to fetch the rest of a blob.
+    pub(super) async fn download_from(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        size: u64,
+        from: u64,
+    ) -> Result<Download> {
+        let answer = self.ask_for_rest(repository, digest, from).await?;
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        let repeated = if continues(&answer, from) { 0 } else { from };
         Ok(Download {
             registry,
             repository,
             digest,
             size,
             answer,
-            received: 0,
-            repeated: 0,
+            received: from,
+            repeated,
             breaks: 0,
         })
     }
@@ -68,6 +80,16 @@ impl Registry {
         }
         answer.success().await
     }
+}
+
+/// Whether an answer begins where it was asked to. A registry that knows no ranges sends all.
+fn continues(answer: &Answer, from: u64) -> bool {
+    let expected = format!("bytes {from}-");
+    from == 0
+        || answer.status == StatusCode::PARTIAL_CONTENT
+            && answer
+                .header(CONTENT_RANGE.as_str())
+                .is_some_and(|range| range.starts_with(&expected))
 }
 
 impl Download {
@@ -101,13 +123,7 @@ impl Download {
             tokio::time::sleep(backoff(self.breaks)).await;
             self.answer =
                 self.registry.ask_for_rest(&self.repository, &self.digest, self.received).await?;
-            let expected = format!("bytes {}-", self.received);
-            let continues = self.answer.status == StatusCode::PARTIAL_CONTENT
-                && self
-                    .answer
-                    .header(CONTENT_RANGE.as_str())
-                    .is_some_and(|range| range.starts_with(&expected));
-            self.repeated = if continues { 0 } else { self.received };
+            self.repeated = if continues(&self.answer, self.received) { 0 } else { self.received };
         }
     }
 }

@@ -43,6 +43,17 @@ pub struct LegacyLayer {
     pub bytes: bytes::Bytes,
 }
 
+/// What became of a tag under which another repository has evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Merged {
+    /// It names what it does there.
+    Stands,
+    /// It had other layers, and has those as well.
+    Added,
+    /// It names something to which nothing can be added.
+    Kept,
+}
+
 /// Where layers are to be added: what the tag named when it was looked at, and places for the
 /// blobs.
 pub struct Opened {
@@ -165,6 +176,44 @@ impl Registry {
         Err(outraced(repository, tag))
     }
 
+    /// Has a tag name what it does in another repository, whose blobs are here as well. Layers that
+    /// are here already stay.
+    pub(super) async fn merge_attached(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        theirs: &Manifest,
+    ) -> Result<Merged> {
+        let has_layers = !tag.as_str().ends_with(".sbom");
+        for attempt in 1..=RACES {
+            let (before, condition) = self.to_be_replaced(repository, tag).await?;
+            let Some(before) = before else {
+                if self.replace(repository, tag, theirs, &condition).await? {
+                    return Ok(Merged::Stands);
+                }
+                tokio::time::sleep(after_race(attempt)).await;
+                continue;
+            };
+            if before.descriptor.digest == theirs.descriptor.digest {
+                return Ok(Merged::Stands);
+            }
+            let (true, Ok(layers), Ok(_)) =
+                (has_layers, layers_of(theirs, repository), layers_of(&before, repository))
+            else {
+                return Ok(Merged::Kept);
+            };
+            let Some((manifest, config)) = with_more(Some(&before), layers, repository)? else {
+                return Ok(Merged::Stands);
+            };
+            self.put_layer(None, repository, &config).await?;
+            if self.replace(repository, tag, &manifest, &condition).await? {
+                return Ok(Merged::Added);
+            }
+            tokio::time::sleep(after_race(attempt)).await;
+        }
+        Err(outraced(repository, tag))
+    }
+
     async fn put_layer(
         &self,
         place: Option<Url>,
@@ -208,10 +257,18 @@ fn with_layers(
     added: &[LegacyLayer],
     repository: &Repository,
 ) -> Result<Option<(Manifest, LegacyLayer)>> {
+    with_more(before, added.iter().map(|layer| json!(layer.descriptor)), repository)
+}
+
+/// The same with layers as they are written elsewhere.
+fn with_more(
+    before: Option<&Manifest>,
+    added: impl IntoIterator<Item = Value>,
+    repository: &Repository,
+) -> Result<Option<(Manifest, LegacyLayer)>> {
     let mut layers = before.map_or(Ok(Vec::new()), |manifest| layers_of(manifest, repository))?;
     let known = layers.len();
     for layer in added {
-        let layer = json!(layer.descriptor);
         if !layers.contains(&layer) {
             layers.push(layer);
         }

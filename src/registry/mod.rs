@@ -18,6 +18,7 @@ mod memory;
 pub mod names;
 mod referrers;
 mod stream;
+pub mod transfer;
 mod transport;
 mod upload;
 
@@ -107,6 +108,21 @@ impl Registry {
             });
         }
         Ok(Some(manifest))
+    }
+
+    /// Whether the registry has a manifest, without its bytes.
+    pub async fn has_manifest(&self, image: &ImageRef) -> Result<bool> {
+        let answer = self
+            .transport
+            .send(
+                Method::HEAD,
+                &image.repository,
+                &format!("manifests/{}", image.digest),
+                Access::Pull,
+                |request| request.header(ACCEPT, manifest::ACCEPTED),
+            )
+            .await?;
+        Ok(answer.status != StatusCode::NOT_FOUND)
     }
 
     /// As `manifest`, for one that must be there.

@@ -53,16 +53,25 @@ pub fn digest_name(tag: &Tag) -> Option<(Digest, DigestName)> {
 impl Registry {
     /// Every name of a repository; `None` when the registry says that there is no such repository.
     pub async fn names(&self, repository: &Repository) -> Result<Option<BTreeSet<Tag>>> {
+        self.names_within(repository, PAGES).await
+    }
+
+    /// The same, where there are no more than so many pages of them.
+    pub(super) async fn names_within(
+        &self,
+        repository: &Repository,
+        pages: usize,
+    ) -> Result<Option<BTreeSet<Tag>>> {
         let request = format!("GET /v2/{}/tags/list", repository.path());
         let mut page = self
             .transport
-            .send(Method::GET, repository, "tags/list", Access::Pull, |request| request)
+            .send(Method::GET, repository, "tags/list?n=1000", Access::Pull, |request| request)
             .await?;
         if page.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         let mut names = BTreeSet::new();
-        for _ in 0..PAGES {
+        for _ in 0..pages {
             let answer = page.success().await?;
             let next = answer.next_page();
             let bytes = answer.bytes(LIMIT).await?;
@@ -94,7 +103,7 @@ impl Registry {
         }
         Err(RegistryError::TooLarge {
             what: format!("the list of names of `{repository}`"),
-            limit: PAGES * LIMIT,
+            limit: pages * LIMIT,
         })
     }
 

@@ -78,19 +78,32 @@ impl Registry {
 
     /// Where the upload goes on, and how many bytes are there; a new one where the old is gone.
     async fn progress(&self, place: Url, repository: &Repository) -> Result<(Url, usize)> {
+        match self.arrived(place, repository).await? {
+            Some((place, arrived)) => Ok((place, usize::try_from(arrived).unwrap_or(usize::MAX))),
+            None => Ok((self.open_upload(repository).await?, 0)),
+        }
+    }
+
+    /// Where an upload goes on, and how many bytes are there; nothing where there is none such.
+    pub(super) async fn arrived(
+        &self,
+        place: Url,
+        repository: &Repository,
+    ) -> Result<Option<(Url, u64)>> {
         let answer = self
             .transport
             .send_to(Method::GET, place, repository, Access::Push, |request| request)
             .await?;
         if answer.status == StatusCode::NOT_FOUND {
-            return Ok((self.open_upload(repository).await?, 0));
+            return Ok(None);
         }
         let last = answer
             .header(RANGE.as_str())
-            .and_then(|range| range.rsplit('-').next()?.parse::<usize>().ok())
+            .and_then(|range| range.rsplit('-').next()?.parse::<u64>().ok())
             .unwrap_or_default();
         // `0-0` is said of no bytes as well as of one.
-        Ok((place_of(&answer, repository)?, if last == 0 { 0 } else { last + 1 }))
+        let arrived = if last == 0 { 0 } else { last + 1 };
+        Ok(Some((place_of(&answer, repository)?, arrived)))
     }
 }
 

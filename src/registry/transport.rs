@@ -1,7 +1,9 @@
 //! One request to a registry: URL, token, retries, limits. It never decides what an answer means
 //! beyond "try again" and "refused".
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -57,7 +59,37 @@ pub(super) struct Transport {
     plain: Plain,
     tokens: Tokens,
     places: Semaphore,
+    quiet: Quiet,
     publishing: bool,
+}
+
+/// Hosts that asked to be left alone, each until when: what one request is told, all heed.
+#[derive(Default)]
+struct Quiet(Mutex<HashMap<String, Instant>>);
+
+impl Quiet {
+    fn note(&self, url: &Url, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = hosts.entry(url.authority().to_owned()).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    fn left(&self, url: &Url) -> Option<Duration> {
+        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = hosts.get(url.authority())?.checked_duration_since(Instant::now());
+        if left.is_none() {
+            hosts.remove(url.authority());
+        }
+        left
+    }
+
+    /// Who waited asks at another moment than the others who did.
+    async fn wait(&self, url: &Url) {
+        while let Some(left) = self.left(url) {
+            tokio::time::sleep(left + Duration::from_secs_f64(rand::random::<f64>() / 20.0)).await;
+        }
+    }
 }
 
 /// An answer whose body is still to be read.
@@ -71,7 +103,8 @@ impl Transport {
     pub(super) fn new(line: Line, credentials: Credentials, publishing: bool) -> Self {
         let Line { http, without_redirects, plain } = line;
         let tokens = Tokens::new(http.clone(), credentials).over(without_redirects, plain.clone());
-        Self { publishing, tokens, plain, http, places: Semaphore::new(CONCURRENCY) }
+        let places = Semaphore::new(CONCURRENCY);
+        Self { publishing, tokens, plain, http, places, quiet: Quiet::default() }
     }
 
     pub(super) async fn token_services_elsewhere(&self) -> Vec<(String, String)> {
@@ -123,6 +156,7 @@ impl Transport {
         let mut attempt = 0;
         loop {
             attempt += 1;
+            self.quiet.wait(&url).await;
             let mut builder = shape(self.http.request(method.clone(), url.clone()));
             let authorization =
                 if home { self.tokens.ready(repository, &access).await? } else { None };
@@ -166,6 +200,11 @@ impl Transport {
                     continue;
                 }
                 Ok(response) if is_passing(response.status()) => {
+                    let asked = asked_pause(&response, jiff::Timestamp::now());
+                    asked
+                        .filter(|pause| *pause <= LONGEST_WAIT)
+                        .iter()
+                        .for_each(|pause| self.quiet.note(&url, *pause));
                     match pause_after(&response, attempt) {
                         Some(pause) if attempt < attempts => pause,
                         _ => return Err(unwell(request, attempt, response).await),

@@ -33,6 +33,10 @@ pub enum Effect {
     Corrupt,
     /// Of the request's body only so many bytes arrive, then the connection closes.
     CutBody(usize),
+    /// Of the true answer's body only so many bytes arrive, then the connection closes.
+    CutAnswer(usize),
+    /// The true answer, and then ever more bytes.
+    Endless,
     /// The connection closes without an answer; the request is not carried out.
     Drop,
     /// The request is carried out, then the connection closes without an answer.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
@@ -118,7 +118,7 @@ impl Edge {
             None => Ok(carry_out(request.map(Body::new)).await),
             Some(Effect::Drop) => Err(Dropped),
             Some(Effect::CutBody(length)) => {
-                carry_out(request.map(|body| cut(body, length))).await;
+                carry_out(request.map(|body| cut(Body::new(body), length))).await;
                 Err(Dropped)
             }
             Some(Effect::LoseAnswer) => {
@@ -143,6 +143,10 @@ impl Edge {
                 drain(request).await;
                 Ok(([(CONTENT_TYPE, declared_type(&bytes))], bytes).into_response())
             }
+            Some(Effect::CutAnswer(length)) => {
+                Ok(carry_out(request.map(Body::new)).await.map(|body| cut(body, length)))
+            }
+            Some(Effect::Endless) => Ok(without_end(carry_out(request.map(Body::new)).await)),
             Some(Effect::Corrupt) => Ok(corrupted(carry_out(request.map(Body::new)).await)),
             Some(Effect::WithoutHeader(name)) => {
                 let mut response = carry_out(request.map(Body::new)).await;
@@ -156,9 +160,9 @@ impl Edge {
 }
 
 /// The first bytes of a body, then a connection that broke.
-fn cut(body: Incoming, length: usize) -> Body {
+fn cut(body: Body, length: usize) -> Body {
     let mut left = length;
-    let pieces = Body::new(body).into_data_stream().map(move |piece| {
+    let pieces = body.into_data_stream().map(move |piece| {
         let mut piece = piece.map_err(std::io::Error::other)?;
         if left == 0 {
             return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
@@ -168,6 +172,14 @@ fn cut(body: Incoming, length: usize) -> Body {
         Ok(piece)
     });
     Body::from_stream(pieces)
+}
+
+/// A body that goes on; its length is not said.
+fn without_end(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    let more = futures_util::stream::repeat_with(|| Ok(Bytes::from_static(&[0; 1 << 14])));
+    Response::from_parts(parts, Body::from_stream(body.into_data_stream().chain(more)))
 }
 
 /// Reads the body to its end, because an unread one makes the client see a reset instead of the

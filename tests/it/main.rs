@@ -48,6 +48,7 @@ mod support;
 mod text;
 mod tidy;
 mod told;
+mod transfer;
 mod triggers;
 mod trust;
 #[path = "../tuf_repository.rs"]

@@ -233,7 +233,7 @@ impl Registry {
     }
 
     /// Our own writers take turns; other processes are met by the re-read.
-    async fn add_to_fallback_tag(
+    pub(super) async fn add_to_fallback_tag(
         &self,
         repository: &Repository,
         subject: &Digest,
@@ -487,9 +487,7 @@ fn empty_config() -> (bytes::Bytes, Descriptor) {
 
 /// `sha256-<hex>`: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>.
 fn fallback_tag(subject: &Digest) -> Result<Tag> {
-    let text = format!("sha256-{}", subject.hex());
-    text.parse()
-        .map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
+    super::closure::digest_tag(subject, "")
 }
 
 /// The fallback index with these entries as well; everything that others wrote stays as it is.

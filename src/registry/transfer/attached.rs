@@ -1,0 +1,70 @@
+//! Evidence under tags that are digests with a suffix (`.sig`, `.att`, `.sbom`), in a repository
+//! that may have its own there. What is there stays: signatures and attestations are added to it.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::header::IF_NONE_MATCH;
+
+use super::super::closure::Closure;
+use super::super::legacy::Merged;
+use super::super::manifest::Manifest;
+use super::super::{RegistryError, Result};
+use super::{Lacking, Place, SMALL_AT_ONCE, of};
+use crate::image::{Digest, Tag};
+
+impl Lacking {
+    /// Puts one of the manifests; where it has a tag that nothing stands on, by that. Gives the tag
+    /// that is put then.
+    pub(super) async fn put<'a>(
+        &'a self,
+        closure: &Closure,
+        digest: &Digest,
+        to: Place<'_>,
+    ) -> Result<Option<&'a Tag>> {
+        let manifest = of(closure, digest)?;
+        let tag = self.order.attached.iter().find(|(_, named)| *named == digest);
+        if let Some((tag, _)) = tag.filter(|(tag, _)| self.is_free(tag)) {
+            let nothing = Some((IF_NONE_MATCH, "*".to_owned()));
+            if to.registry.replace(to.repository, tag, manifest, &nothing).await? {
+                return Ok(Some(tag));
+            }
+        }
+        to.registry.put_manifest(to.repository, manifest).await?;
+        Ok(None)
+    }
+
+    fn is_free(&self, tag: &Tag) -> bool {
+        self.names.as_ref().is_some_and(|names| !names.contains(tag))
+    }
+
+    /// Makes sure of every tag that is not put yet; what a person should know of them.
+    pub(super) async fn attach(
+        &self,
+        closure: &Closure,
+        to: Place<'_>,
+        put: &BTreeSet<&Tag>,
+    ) -> Result<Vec<String>> {
+        let left = self.order.attached.iter().filter(|(tag, _)| !put.contains(tag));
+        let attach =
+            left.map(|(tag, digest)| async move { attached(to, tag, of(closure, digest)?).await });
+        let notes: Vec<Option<String>> =
+            stream::iter(attach).buffer_unordered(SMALL_AT_ONCE).try_collect().await?;
+        Ok(notes.into_iter().flatten().collect())
+    }
+}
+
+async fn attached(to: Place<'_>, tag: &Tag, manifest: &Manifest) -> Result<Option<String>> {
+    let name = format!("`{}:{tag}`", to.repository);
+    match to.registry.merge_attached(to.repository, tag, manifest).await {
+        Ok(Merged::Stands) => Ok(None),
+        Ok(Merged::Added) => Ok(Some(format!(
+            "{name} had evidence of its own, to which that of the source was added"
+        ))),
+        Ok(Merged::Kept) => Ok(Some(format!("{name} names something else, which stays as it is"))),
+        Err(RegistryError::Refused { status, .. }) => Ok(Some(format!(
+            "{name} names something else, and the registry does not let it be replaced ({status}), so it stays as it is"
+        ))),
+        Err(error) => Err(error),
+    }
+}

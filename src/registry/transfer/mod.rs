@@ -1,0 +1,216 @@
+//! An image with all that belongs to it → the same in another repository, byte for byte: what is
+//! there is not sent again, lists that others write too are added to, and no name is put but those
+//! that are digests. What it brings is for `verify` to judge.
+
+mod attached;
+mod lists;
+mod order;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
+
+use self::order::Order;
+use super::closure::Closure;
+use super::copy::{Arrival, Lying, Meter};
+use super::manifest::{Descriptor, Manifest};
+use super::{Registry, RegistryError, Result};
+use crate::image::{Digest, ImageRef, Repository, Tag};
+
+/// Requests for small things that are under way at once, and large blobs.
+const SMALL_AT_ONCE: usize = 16;
+const LARGE_AT_ONCE: usize = 4;
+/// From this size on a blob is large.
+const LARGE: u64 = 4 << 20;
+
+/// A repository, and the client that reaches it.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub registry: &'a Registry,
+    pub repository: &'a Repository,
+}
+
+impl Place<'_> {
+    fn at(&self, digest: &Digest) -> ImageRef {
+        self.repository.at(digest)
+    }
+}
+
+/// What a repository lacks of an image and its evidence.
+#[derive(Debug)]
+pub struct Lacking {
+    order: Order,
+    manifests: BTreeSet<Digest>,
+    /// The largest first.
+    blobs: Vec<Descriptor>,
+    /// How many are there already.
+    known: usize,
+    is_new: bool,
+    names: Option<BTreeSet<Tag>>,
+}
+
+/// What a transfer did.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct Copied {
+    /// Manifests and blobs that the repository did not have.
+    pub manifests: usize,
+    pub blobs: usize,
+    /// What was sent for them.
+    pub bytes: u64,
+    /// Manifests and blobs that were there.
+    pub skipped: usize,
+    /// Blobs that the registry had in another repository.
+    pub mounted: usize,
+    /// What a person should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Lacking {
+    /// Asks what a repository lacks: a manifest that is there vouches for its blobs, and of a
+    /// repository that is not there nothing is asked.
+    pub async fn of(closure: &Closure, to: Place<'_>) -> Result<Self> {
+        let order = Order::of(closure).map_err(|digest| RegistryError::Absent {
+            what: format!("manifest `{digest}`, which the image or its evidence names,"),
+        })?;
+        let Place { registry, repository } = to;
+        let (is_new, names) = match registry.names(repository).await {
+            Ok(None) => (true, Some(BTreeSet::new())),
+            Ok(names) => (false, names),
+            // Nobody may list them, or they are too many: they may be there all the same.
+            Err(RegistryError::Refused { .. } | RegistryError::TooLarge { .. }) => (false, None),
+            Err(error) => return Err(error),
+        };
+        let all: Vec<&Digest> = order.groups.iter().flatten().collect();
+        let manifests: BTreeSet<Digest> = if is_new {
+            all.into_iter().cloned().collect()
+        } else {
+            let asked = all.into_iter().map(|digest| async move {
+                Ok((digest, registry.has_manifest(&to.at(digest)).await?))
+            });
+            let asked: Vec<(&Digest, bool)> =
+                stream::iter(asked).buffer_unordered(SMALL_AT_ONCE).try_collect().await?;
+            let lacking = asked.into_iter().filter(|(_, is_there)| !is_there);
+            lacking.map(|(digest, _)| digest.clone()).collect()
+        };
+        let mut vouched: BTreeMap<&Digest, &Descriptor> = BTreeMap::new();
+        let mut wanted: BTreeMap<&Digest, &Descriptor> = BTreeMap::new();
+        for (manifest, blobs) in &order.blobs {
+            let of = if manifests.contains(manifest) { &mut wanted } else { &mut vouched };
+            of.extend(blobs.iter().map(|blob| (&blob.digest, blob)));
+        }
+        wanted.retain(|digest, _| !vouched.contains_key(digest));
+        let asked = wanted.into_values().map(|blob| async move {
+            Ok((blob, !is_new && registry.has_blob(repository, blob).await?))
+        });
+        let asked: Vec<(&Descriptor, bool)> =
+            stream::iter(asked).buffer_unordered(SMALL_AT_ONCE).try_collect().await?;
+        let (there, lacking): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(_, there)| *there);
+        let mut blobs: Vec<Descriptor> =
+            lacking.into_iter().map(|(blob, _)| blob.clone()).collect();
+        blobs.sort_by(|one, other| {
+            other.size.cmp(&one.size).then_with(|| one.digest.cmp(&other.digest))
+        });
+        let known = vouched.len() + there.len();
+        Ok(Self { order, manifests, blobs, known, is_new, names })
+    }
+
+    /// What would be sent at most: the registry may have some of it in another repository.
+    pub fn bytes(&self) -> u64 {
+        self.blobs.iter().map(|blob| blob.size).sum()
+    }
+
+    pub fn blobs(&self) -> usize {
+        self.blobs.len()
+    }
+
+    pub fn manifests(&self) -> usize {
+        self.manifests.len()
+    }
+
+    /// Whether the registry knows no such repository.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Brings what is lacking: blobs, then manifests, each after what it consists of, then what
+    /// lists and names evidence.
+    ///
+    /// # Errors
+    /// What was brought until then stays, and another transfer does not send it again.
+    pub async fn bring(
+        &self,
+        closure: &Closure,
+        from: Place<'_>,
+        to: Place<'_>,
+        meter: &Meter,
+    ) -> Result<Copied> {
+        let mut copied = self.bring_blobs(from, to, meter).await?;
+        copied.skipped += self.known;
+        let mut named = BTreeSet::new();
+        for group in &self.order.groups {
+            let lacking = group.iter().filter(|digest| self.manifests.contains(*digest));
+            let puts = lacking.map(|digest| self.put(closure, digest, to));
+            let put: Vec<Option<&Tag>> =
+                stream::iter(puts).buffer_unordered(SMALL_AT_ONCE).try_collect().await?;
+            copied.manifests += put.len();
+            copied.skipped += group.len() - put.len();
+            named.extend(put.into_iter().flatten());
+        }
+        self.list(closure, to).await?;
+        copied.notes.extend(self.attach(closure, to, &named).await?);
+        Ok(copied)
+    }
+
+    async fn bring_blobs(&self, from: Place<'_>, to: Place<'_>, meter: &Meter) -> Result<Copied> {
+        let bring = |blob| async move {
+            let lying = Lying { registry: from.registry, repository: from.repository, blob };
+            match to.registry.bring_blob(&lying, to.repository, meter).await {
+                // Whoever pulls fetches it from elsewhere.
+                Err(RegistryError::Absent { .. }) if blob.is_foreign() => Ok((blob, None)),
+                arrival => arrival.map(|arrival| (blob, Some(arrival))),
+            }
+        };
+        let large = self.blobs.iter().take_while(|blob| blob.size >= LARGE).map(bring);
+        let small = self.blobs.iter().skip_while(|blob| blob.size >= LARGE).map(bring);
+        let large = stream::iter(large).buffer_unordered(LARGE_AT_ONCE).try_collect::<Vec<_>>();
+        let small = stream::iter(small).buffer_unordered(SMALL_AT_ONCE).try_collect::<Vec<_>>();
+        let (large, small) = futures_util::try_join!(large, small)?;
+        let mut copied = Copied::default();
+        for (blob, arrival) in large.into_iter().chain(small) {
+            match arrival {
+                Some(Arrival::Sent) => {
+                    copied.blobs += 1;
+                    copied.bytes += blob.size;
+                }
+                Some(Arrival::Mounted) => {
+                    copied.blobs += 1;
+                    copied.mounted += 1;
+                }
+                None => copied.notes.push(format!(
+                    "layer `{}` is not in `{}` and names other addresses, so it is not copied",
+                    blob.digest, from.repository
+                )),
+            }
+        }
+        Ok(copied)
+    }
+
+    /// Makes sure that whoever asks for evidence is told of all of it.
+    async fn list(&self, closure: &Closure, to: Place<'_>) -> Result<()> {
+        let lists = self.order.referrers.iter().map(|(subject, referrers)| async move {
+            let manifests = referrers.iter().map(|digest| of(closure, digest));
+            let manifests: Vec<&Manifest> = manifests.collect::<Result<_>>()?;
+            to.registry.ensure_listed(to.repository, subject, &manifests).await
+        });
+        stream::iter(lists).buffer_unordered(SMALL_AT_ONCE).try_collect().await
+    }
+}
+
+fn of<'a>(closure: &'a Closure, digest: &Digest) -> Result<&'a Manifest> {
+    closure
+        .manifests
+        .get(digest)
+        .ok_or_else(|| RegistryError::Absent { what: format!("manifest `{digest}`") })
+}
