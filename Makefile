@@ -63,7 +63,7 @@ check: ## formatting, lints and documentation; warnings are errors
 	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets --test oracles --test e2e -- -D warnings)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)
 
-docs: ## renew the pages of docs/reference that are made of action.yml and --help
+docs: ## renew each action.yml and the pages of docs/reference, which are made of tables and --help
 	$(call step,setting up,tools/setup check)
 	$(call step,renewing docs,RENEW_DOCS=1 cargo test $(CARGO_TARGET) --quiet --test it contract::reference::)
 

@@ -1,6 +1,7 @@
 //! What `bake` alone is told → words for `buildx bake --print`. Pure; it reads no bake file.
 
-use super::{Problems, Raw};
+use super::Problems;
+use super::texts::InputTexts;
 use crate::text::lists;
 
 /// Which targets of which files.
@@ -12,29 +13,28 @@ pub struct Baked {
     pub asked: Vec<String>,
 }
 
-pub(super) fn baked(raw: &Raw, problems: &mut Problems) -> Baked {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+pub(super) fn baked(given: &InputTexts, problems: &mut Problems) -> Baked {
     let mut asked: Vec<String> = Vec::new();
     let mut push = |name: &str, values: Vec<String>| {
         asked.extend(values.into_iter().flat_map(|value| [name.to_owned(), value]))
     };
-    push("--file", lists::words(&text(&raw.files)));
-    push("--set", assignments("set", &text(&raw.set), "TARGET.KEY=value", problems));
-    push("--var", assignments("vars", &text(&raw.vars), "NAME=value", problems));
-    for (input, value) in [("no-cache", &raw.no_cache), ("pull", &raw.pull)] {
-        if problems.switch(input, value.as_deref(), false) {
+    push("--file", lists::words(&given.text("files")));
+    push("--set", assignments("set", &given.text("set"), "TARGET.KEY=value", problems));
+    push("--var", assignments("vars", &given.text("vars"), "NAME=value", problems));
+    for input in ["no-cache", "pull"] {
+        if given.switch(input, problems) {
             asked.push(format!("--{input}"));
         }
     }
-    let targets = lists::words(&text(&raw.targets));
+    let targets = lists::words(&given.text("targets"));
     for target in targets.iter().filter(|target| target.starts_with('-')) {
         problems.say("targets", format_args!("`{target}` is no name of a target"));
     }
     asked.extend(targets);
-    if raw.username.is_some() && raw.registry.is_none() {
+    if given.get("username").is_some() && given.get("registry").is_none() {
         problems.say("registry", "not set beside `username`, and bake files may name several; write for example `ghcr.io`");
     }
-    let source = text(&raw.source).trim().to_owned();
+    let source = given.text("source").trim().to_owned();
     if source.starts_with('-') {
         problems.say("source", format_args!("`{source}` is neither a folder nor a repository"));
     }

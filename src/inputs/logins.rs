@@ -3,7 +3,8 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Login, Problems, Raw};
+use super::texts::InputTexts;
+use super::{Login, Problems};
 use crate::environment::Environment;
 use crate::github::server::Server;
 use crate::image::{Repository, spelling};
@@ -21,40 +22,38 @@ pub(super) struct Asker<'a> {
 /// Entries of `registry-auth` first, then the pair for `registry` or that of the images, then the
 /// token for the registry of its server.
 pub(super) fn logins(
-    raw: &Raw,
+    given: &InputTexts,
     images: &str,
     asker: &Asker<'_>,
     problems: &mut Problems,
     notices: &mut Vec<String>,
 ) -> Vec<Login> {
     let own = asker.server.registry();
-    let mut logins = raw
-        .registry_auth
-        .as_ref()
-        .map(|text| entries(text, asker, problems, notices))
+    let mut logins = given
+        .secret("registry-auth")
+        .map(|text| entries(&text, asker, problems, notices))
         .unwrap_or_default();
-    match (&raw.username, &raw.password) {
+    match (given.get("username"), given.secret("password")) {
         (Some(username), Some(password)) => {
-            let given = raw.registry.as_ref().map(|registry| registry_alone("registry", registry, problems));
+            let given = given.get("registry").map(|registry| registry_alone("registry", registry, problems));
             let registry = given.unwrap_or_else(|| registry_of(images, own.as_deref(), problems));
-            let method = Method::Password { username: username.clone(), password: password.clone() };
+            let method = Method::Password { username: username.to_owned(), password };
             logins.push(Login { registry, method, is_given: true });
         }
-        (Some(_), None) | (None, Some(_)) if !asker.publishes => notices.push(left_out(raw.registry.as_deref())),
+        (Some(_), None) | (None, Some(_)) if !asker.publishes => notices.push(left_out(given.get("registry"))),
         (Some(_), None) => problems.say("password", "`username` is set, so `password` must be too"),
         (None, Some(_)) => problems.say("username", "`password` is set, so `username` must be too"),
-        (None, None) => notices.extend(raw.registry.as_ref().map(|registry| {
+        (None, None) => notices.extend(given.get("registry").map(|registry| {
             format!(
                 "input `registry`: `{registry}` says where `username` and `password` are for, and neither is set, so it changes nothing"
             )
         })),
     }
-    if let (Some(token), Some(registry)) = (&raw.github_token, own)
+    if let (Some(token), Some(registry)) = (given.secret("github-token"), own)
         && !logins.iter().any(|login| spelling::registry(&login.registry) == registry)
     {
         // It takes any user name beside a workflow token.
-        let method =
-            Method::Password { username: "x-access-token".to_owned(), password: token.clone() };
+        let method = Method::Password { username: "x-access-token".to_owned(), password: token };
         logins.push(Login { registry, method, is_given: false });
     }
     logins

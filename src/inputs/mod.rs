@@ -6,15 +6,16 @@ mod builder;
 pub mod digests;
 mod logins;
 mod named;
-pub mod names;
+mod names;
 mod network;
 mod outputs;
 mod problems;
-mod raw;
 mod references;
 mod secrets;
 pub mod signing_key;
 pub mod source_images;
+pub mod table;
+mod texts;
 mod words;
 
 use crate::publish::OnTagConflict;
@@ -46,8 +47,9 @@ use crate::trigger::{self, Push};
 pub use self::baked::Baked;
 use self::named::names_and_tags;
 use self::problems::Problems;
-use self::raw::Raw;
 pub use self::secrets::secret_texts;
+pub use self::table::Action;
+use self::texts::InputTexts;
 use self::words::{
     allowed, annotations, build_env, build_texts, merged, metadata_context, mirror,
     on_tag_conflict, provenance_versions, push, sbom_cache_key, sbom_files, sbom_format, spelt,
@@ -154,24 +156,6 @@ pub enum MergedSbom {
     Off,
 }
 
-/// Whose inputs are read: each action knows its own alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Publish,
-    Merge,
-    Bake,
-}
-
-impl Action {
-    fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Publish => names::NAMES,
-            Self::Merge => names::MERGE,
-            Self::Bake => names::BAKE,
-        }
-    }
-}
-
 /// What tags, labels and annotations are made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetadataContext {
@@ -207,14 +191,6 @@ pub struct Login {
     pub is_given: bool,
 }
 
-/// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell
-/// cannot set names with dashes.
-const STANDING_IN: [(&str, &str); 3] = [
-    ("SUPPLY_ACTION_SIGNING_CONFIG", "INPUT_SIGNING-CONFIG"),
-    ("SUPPLY_ACTION_TRUSTED_ROOT", "INPUT_TRUSTED-ROOT"),
-    ("SUPPLY_ACTION_BUILDER", "INPUT_BUILDER-ENDPOINT"),
-];
-
 impl Inputs {
     /// Reads and parses every input of `publish`, and reports all bad ones at once.
     pub fn read(env: &Environment, context: &Context) -> anyhow::Result<Self> {
@@ -223,45 +199,7 @@ impl Inputs {
 
     /// As `read`, for an action.
     pub fn of(action: Action, env: &Environment, context: &Context) -> anyhow::Result<Self> {
-        // The runner passes an input that is not set as "".
-        let is_separator = |name: &str| name.starts_with("INPUT_SEP");
-        let is_set = |name: &str, value: &str| {
-            !value.trim().is_empty() || (is_separator(name) && !value.is_empty())
-        };
-        let set: Vec<(&String, &String)> =
-            env.iter().filter(|(name, value)| is_set(name, value)).collect();
-        let mut given: BTreeMap<String, String> = BTreeMap::new();
-        let standing_in = |name: &str| {
-            STANDING_IN
-                .iter()
-                .find(|(variable, _)| *variable == name)
-                .map(|(_, input)| (*input).to_owned())
-        };
-        // Later ones win: variables that stand in, then underscores for dashes (a shell can write
-        // no dashes), then the exact names.
-        given.extend(
-            set.iter().filter_map(|(name, value)| Some((standing_in(name)?, (*value).clone()))),
-        );
-        given.extend(set.iter().filter_map(|(name, value)| {
-            Some((
-                format!("INPUT_{}", name.strip_prefix("INPUT_")?.replace('_', "-")),
-                (*value).clone(),
-            ))
-        }));
-        given.extend(
-            set.iter()
-                .filter(|(name, _)| name.starts_with("INPUT_"))
-                .map(|(name, value)| ((*name).clone(), (*value).clone())),
-        );
-        // What is an input of another action counts for nothing, and is told.
-        given.retain(|name, _| {
-            action.names().iter().any(|known| {
-                name.strip_prefix("INPUT_").is_some_and(|name| name.eq_ignore_ascii_case(known))
-            })
-        });
-        // `Raw` holds only strings, so that no error of envy's can carry a value.
-        let raw: Raw = envy::prefixed("INPUT_").from_iter(given)?;
-        parse(action, raw, env, context)
+        parse(action, &InputTexts::of(action, env)?, env, context)
     }
 }
 
@@ -283,33 +221,36 @@ impl Inputs {
 }
 
 #[expect(clippy::too_many_lines, reason = "one line an input")]
-fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyhow::Result<Inputs> {
+fn parse(
+    action: Action,
+    given: &InputTexts,
+    env: &Environment,
+    context: &Context,
+) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
     let mut notices = names::unknown(action, env, &mut problems);
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let asked = outputs::asked(&text(&raw.outputs), &mut problems, &mut notices);
+    let asked = outputs::asked(&given.text("outputs"), &mut problems, &mut notices);
     let names = match action {
         Action::Bake => metadata::Texts::default(), // the bake files name the images
         Action::Publish | Action::Merge => {
-            names_and_tags(&raw, &asked.names, context, &mut problems, &mut notices)
+            names_and_tags(given, &asked.names, context, &mut problems, &mut notices)
         }
     };
-    let platforms = match &raw.platforms {
+    let platforms = match given.get("platforms") {
         Some(list) => problems.some("platforms", list),
-        None if action != Action::Publish => Vec::new(), // those that are there, or that the bake files name
-        None => problems.each("platforms", &["linux/amd64".to_owned(), "linux/arm64".to_owned()]),
+        None => Vec::new(), // those that are there, or that the bake files name
     };
     spelt(&platforms, &mut problems, &mut notices);
-    let build = build_texts(&raw, &platforms, &mut problems);
-    let push = push(raw.push.as_deref(), &asked, &mut problems, &mut notices);
+    let build = build_texts(given, &platforms, &mut problems);
+    let push = push(given.get("push"), &asked, &mut problems, &mut notices);
     let server = Server::of(&context.server_url);
     let asker = logins::Asker {
         env,
         server: &server,
         publishes: !trigger::only_builds(push, &context.event_name),
     };
-    let registry_auth = logins::logins(&raw, &names.images, &asker, &mut problems, &mut notices);
-    let mut builder = builder::builder(builder::BuilderTexts::of(&raw), &mut problems);
+    let registry_auth = logins::logins(given, &names.images, &asker, &mut problems, &mut notices);
+    let mut builder = builder::builder(given, &mut problems);
     let about = network::About {
         env,
         network: &context.network,
@@ -317,83 +258,75 @@ fn parse(action: Action, raw: Raw, env: &Environment, context: &Context) -> anyh
         images: &names.images,
         logins: &registry_auth,
     };
-    network::equip(&mut builder, &raw, &about, &mut problems, &mut notices);
+    network::equip(&mut builder, given, &about, &mut problems, &mut notices);
     let inputs = Inputs {
-        tuf_mirror: mirror(&raw, &mut problems),
+        tuf_mirror: mirror(given, &mut problems),
         registry_auth,
         metadata: metadata::Texts {
-            flavor: text(&raw.flavor),
-            labels: text(&raw.labels),
-            annotations: text(&raw.annotations),
+            flavor: given.text("flavor"),
+            labels: given.text("labels"),
+            annotations: given.text("annotations"),
             build_args: build.build_args.clone(),
             ..names
         },
-        metadata_context: metadata_context(raw.metadata_context.as_deref(), &mut problems),
+        metadata_context: metadata_context(given.get("metadata-context"), &mut problems),
         separators: {
-            let separator = |text: &Option<String>| text.clone().unwrap_or_else(|| "\n".to_owned());
+            let separator = |name: &str| given.get(name).unwrap_or("\n").to_owned();
             Separators {
-                tags: separator(&raw.sep_tags),
-                labels: separator(&raw.sep_labels),
-                annotations: separator(&raw.sep_annotations),
+                tags: separator("sep-tags"),
+                labels: separator("sep-labels"),
+                annotations: separator("sep-annotations"),
             }
         },
-        bake_target: raw.bake_target.clone(),
+        bake_target: given.owned("bake-target"),
         platforms: unique(platforms),
         build,
         push,
-        push_by_digest: problems.switch("push-by-digest", raw.push_by_digest.as_deref(), false)
-            || asked.push_by_digest,
+        push_by_digest: given.switch("push-by-digest", &mut problems) || asked.push_by_digest,
         merge: if action == Action::Merge {
-            merged(&raw, &mut problems)
+            merged(given, &mut problems)
         } else {
             Merged::default()
         },
         bake: if action == Action::Bake {
-            baked::baked(&raw, &mut problems)
+            baked::baked(given, &mut problems)
         } else {
             Baked::default()
         },
-        allowed: allowed(&raw, &mut problems),
-        build_env: build_env(raw.build_env.as_deref(), env, &mut notices, &mut problems),
-        sbom_cache_key: sbom_cache_key(&raw, &mut problems),
-        digest_files: raw.digest_files.as_deref().map(|folder| PathBuf::from(folder.trim())),
-        evidence_dir: raw.evidence_dir.as_deref().map(|folder| PathBuf::from(folder.trim())),
-        sbom_files: sbom_files(raw.sbom_files.as_deref(), &mut problems),
-        sbom_format: sbom_format(raw.sbom_format.as_deref(), &mut problems),
-        provenance_versions: provenance_versions(raw.provenance_versions.as_deref(), &mut problems),
-        sbom_cache: raw.sbom_cache.as_deref().map(|folder| PathBuf::from(folder.trim())),
-        source_args: problems.switch("source-args", raw.source_args.as_deref(), false),
-        allow_public_log: problems.switch(
-            "allow-public-log",
-            raw.allow_public_log.as_deref(),
-            false,
-        ),
-        github_token: raw.github_token.clone(),
+        allowed: allowed(given, &mut problems),
+        build_env: build_env(given.get("build-env"), env, &mut notices, &mut problems),
+        sbom_cache_key: sbom_cache_key(given, &mut problems),
+        digest_files: given.path("digest-files"),
+        evidence_dir: given.path("evidence-dir"),
+        sbom_files: sbom_files(given.get("sbom-files"), &mut problems),
+        sbom_format: sbom_format(given.get("sbom-format"), &mut problems),
+        provenance_versions: provenance_versions(given.get("provenance-versions"), &mut problems),
+        sbom_cache: given.path("sbom-cache"),
+        source_args: given.switch("source-args", &mut problems),
+        allow_public_log: given.switch("allow-public-log", &mut problems),
+        github_token: given.secret("github-token"),
         notices,
         signing_key: signing_key::signing_key(env, &mut problems),
-        sign: problems.switch("sign", raw.sign.as_deref(), true),
+        sign: given.switch("sign", &mut problems),
         github_attestations: wish(
             "github-attestations",
-            raw.github_attestations.as_deref(),
+            given.get("github-attestations"),
             &mut problems,
         ),
-        sign_subjects: match &raw.sign_subjects {
-            Some(list) => problems.some("sign-subjects", list),
-            None => vec![Part::Index, Part::Platform, Part::Attestations],
-        },
-        signature_formats: raw
-            .signature_formats
-            .as_deref()
+        sign_subjects: problems
+            .some("sign-subjects", given.get("sign-subjects").unwrap_or_default()),
+        signature_formats: given
+            .get("signature-formats")
             .map(|list| unique(problems.some("signature-formats", list))),
         signature_annotations: annotations(
-            raw.signature_annotations.as_deref().unwrap_or_default(),
+            given.get("signature-annotations").unwrap_or_default(),
             &mut problems,
         ),
-        on_tag_conflict: on_tag_conflict(raw.on_tag_conflict.as_deref(), &mut problems),
+        on_tag_conflict: on_tag_conflict(given.get("on-tag-conflict"), &mut problems),
         builder,
         network: context.network.clone(),
-        signing_config: raw.signing_config.map(PathBuf::from),
-        trusted_root: raw.trusted_root.map(PathBuf::from),
+        signing_config: given.path("signing-config"),
+        trusted_root: given.path("trusted-root"),
     };
     problems.into_result().map(|()| inputs)
 }

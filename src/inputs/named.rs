@@ -1,8 +1,9 @@
 //! `images` and `tags`, in the ways in which workflows write them → texts for `metadata`. Pure; it
 //! decides no name.
 
+use super::Problems;
 use super::references::{Item, item};
-use super::{Problems, Raw};
+use super::texts::InputTexts;
 use crate::github::Context;
 use crate::github::server::Server;
 use crate::metadata::{self, Reference, Remark, Texts};
@@ -12,17 +13,17 @@ use crate::page::Page;
 /// docker/build-push-action takes them, name the images too.
 /// `pushed` are names that `outputs` gives to an image without a tag.
 pub(super) fn names_and_tags(
-    raw: &Raw,
+    given: &InputTexts,
     pushed: &[String],
     context: &Context,
     problems: &mut Problems,
     notices: &mut Vec<String>,
 ) -> Texts {
-    let given = raw.tags.clone().unwrap_or_default();
-    let entries = metadata::entries("tags", &given).unwrap_or_default(); // what cannot be read is reported with the rest of the metadata
+    let tags = given.text("tags");
+    let entries = metadata::entries("tags", &tags).unwrap_or_default(); // what cannot be read is reported with the rest of the metadata
     told(&entries, problems, notices);
-    for (input, text) in [("labels", &raw.labels), ("annotations", &raw.annotations)] {
-        let text = text.as_deref().unwrap_or_default();
+    for input in ["labels", "annotations"] {
+        let text = given.get(input).unwrap_or_default();
         notices.extend(metadata::strange(text).into_iter().map(|name| {
             format!("input `{input}`: there is no `{{{{{name}}}}}`, so nothing stands in its place")
         }));
@@ -47,9 +48,10 @@ pub(super) fn names_and_tags(
             "input `tags`: `{entry}` is one rule, in which the last name wins; write one tag a line"
         ));
     }
-    let images =
-        raw.images.clone().or_else(|| Some(pushed.join("\n")).filter(|pushed| !pushed.is_empty()));
-    match (&raw.images, whole.first()) {
+    let images = given
+        .owned("images")
+        .or_else(|| Some(pushed.join("\n")).filter(|pushed| !pushed.is_empty()));
+    match (given.get("images"), whole.first()) {
         (Some(_), Some(Reference { text, tag, .. })) => {
             problems.say(
                 "tags",
@@ -79,7 +81,7 @@ pub(super) fn names_and_tags(
     }
     Texts {
         images: images.unwrap_or_else(|| default_image(context, problems)),
-        tags: without_empty_items(&entries).unwrap_or(given),
+        tags: without_empty_items(&entries).unwrap_or(tags),
         ..Texts::default()
     }
 }

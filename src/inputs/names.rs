@@ -1,185 +1,8 @@
-//! Every input by its name, and what a misspelt one was meant to be. Pure.
+//! What a misspelt input was meant to be, and what one of other actions is called here. Pure.
 
 use super::{Action, Problems};
 use crate::environment::Environment;
 use crate::page::Page;
-
-/// The inputs of `action.yml`; `tests/it/contract/mod.rs` compares the two, and the fields that are
-/// read.
-pub const NAMES: &[&str] = &[
-    "add-hosts",
-    "allow",
-    "allow-foreign-layers",
-    "allow-public-log",
-    "annotations",
-    "append",
-    "attests",
-    "bake-target",
-    "build-args",
-    "build-contexts",
-    "build-env",
-    "builder",
-    "builder-endpoint",
-    "buildkitd-config",
-    "buildkitd-config-inline",
-    "buildkitd-flags",
-    "ca-certificates",
-    "cache-from",
-    "cache-to",
-    "call",
-    "cgroup-parent",
-    "cleanup",
-    "context",
-    "digest-files",
-    "driver",
-    "driver-opts",
-    "evidence-dir",
-    "file",
-    "flavor",
-    "github-attestations",
-    "github-token",
-    "http-registries",
-    "images",
-    "keep-state",
-    "labels",
-    "load",
-    "metadata-context",
-    "network",
-    "no-cache",
-    "no-cache-filters",
-    "on-tag-conflict",
-    "outputs",
-    "password",
-    "platforms",
-    "provenance",
-    "provenance-versions",
-    "pull",
-    "push",
-    "push-by-digest",
-    "registry",
-    "registry-auth",
-    "sbom",
-    "sbom-cache",
-    "sbom-cache-key",
-    "sbom-files",
-    "sbom-format",
-    "secret-envs",
-    "secret-files",
-    "secrets",
-    "sep-annotations",
-    "sep-labels",
-    "sep-tags",
-    "shm-size",
-    "sign",
-    "sign-subjects",
-    "signature-annotations",
-    "signature-formats",
-    "signing-config",
-    "source-args",
-    "ssh",
-    "tags",
-    "target",
-    "trusted-root",
-    "tuf-mirror",
-    "tuf-root",
-    "ulimit",
-    "username",
-];
-
-/// The inputs of `merge/action.yml`.
-pub const MERGE: &[&str] = &[
-    "allow-foreign-layers",
-    "allow-index-entries",
-    "allow-public-log",
-    "annotations",
-    "build-source",
-    "ca-certificates",
-    "check-runners",
-    "digest-files",
-    "digests",
-    "evidence-dir",
-    "flavor",
-    "github-attestations",
-    "github-token",
-    "http-registries",
-    "images",
-    "metadata-context",
-    "on-tag-conflict",
-    "password",
-    "platforms",
-    "provenance",
-    "provenance-versions",
-    "push",
-    "registry",
-    "registry-auth",
-    "sbom",
-    "sbom-cache",
-    "sbom-cache-key",
-    "sbom-files",
-    "sbom-format",
-    "sep-annotations",
-    "sep-tags",
-    "sign",
-    "sign-subjects",
-    "signature-annotations",
-    "signature-formats",
-    "signing-config",
-    "source-images",
-    "tags",
-    "trusted-root",
-    "tuf-mirror",
-    "tuf-root",
-    "username",
-];
-
-/// The inputs of `bake/action.yml`.
-pub const BAKE: &[&str] = &[
-    "allow",
-    "allow-foreign-layers",
-    "allow-public-log",
-    "append",
-    "build-env",
-    "builder",
-    "builder-endpoint",
-    "buildkitd-config",
-    "buildkitd-config-inline",
-    "buildkitd-flags",
-    "ca-certificates",
-    "cleanup",
-    "driver",
-    "driver-opts",
-    "evidence-dir",
-    "files",
-    "github-attestations",
-    "github-token",
-    "http-registries",
-    "keep-state",
-    "no-cache",
-    "on-tag-conflict",
-    "password",
-    "provenance",
-    "provenance-versions",
-    "pull",
-    "push",
-    "registry",
-    "registry-auth",
-    "sbom",
-    "sbom-files",
-    "sbom-format",
-    "set",
-    "sign",
-    "sign-subjects",
-    "signature-annotations",
-    "signature-formats",
-    "signing-config",
-    "source",
-    "targets",
-    "trusted-root",
-    "tuf-mirror",
-    "tuf-root",
-    "username",
-    "vars",
-];
 
 /// Inputs of the actions that this one replaces: what they are called here, or why they are not
 /// needed. The table in `docs/migration.md` is checked against it.
@@ -245,20 +68,18 @@ pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems
         .iter()
         .filter(|(_, value)| !value.trim().is_empty())
         .filter_map(|(name, _)| name.strip_prefix("INPUT_"));
-    let known = action.names();
     let mut notices = Vec::new();
     // A runner makes an input's name upper-case and its spaces underscores, and leaves dashes
     // alone.
-    for name in given
-        .map(|name| name.to_lowercase().replace('_', "-"))
-        .filter(|name| !known.contains(&name.as_str()))
+    for name in
+        given.map(|name| name.to_lowercase().replace('_', "-")).filter(|name| !action.has(name))
     {
         match FORMER.iter().find(|(former, _)| *former == name).map(|(_, former)| *former) {
-            Some(Former::Renamed(now)) if known.contains(&now) => {
+            Some(Former::Renamed(now)) if action.has(now) => {
                 problems.say(&name, format_args!("it is called `{now}` here"));
                 continue;
             }
-            Some(Former::Meant(now)) if known.contains(&now) => {
+            Some(Former::Meant(now)) if action.has(now) => {
                 problems.say(&name, format_args!("there is no such input; did you mean `{now}`?"));
                 continue;
             }
@@ -268,14 +89,14 @@ pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems
             }
             _ => {}
         }
-        if action == Action::Merge && NAMES.contains(&name.as_str()) {
+        if action == Action::Merge && Action::Publish.has(&name) {
             notices
                 .push(format!("input `{name}` is one of the jobs that build, and is ignored here"));
             continue;
         }
-        let nearest = known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(&name, known), known))
+        let nearest = action
+            .inputs()
+            .map(|known| (strsim::jaro_winkler(&name, known.name), known.name))
             .max_by(|one, other| one.0.total_cmp(&other.0));
         match nearest {
             _ if action == Action::Bake && OF_DEFINITION.contains(&name.as_str()) => {

@@ -1,7 +1,7 @@
 //! The inputs `ca-certificates` and `http-registries` → what the builder is told of them, and what
 //! a user should know. Whatever reaches the network by itself reads them in `github::network`.
 
-use super::raw::Raw;
+use super::texts::InputTexts;
 use super::{Login, Problems};
 use crate::build::builder::{Builder, Created, Driver, Registries};
 use crate::environment::Environment;
@@ -22,21 +22,21 @@ pub(super) struct About<'a> {
 /// Tells the builder what it must know to reach the registries, where this run makes it.
 pub(super) fn equip(
     builder: &mut Builder,
-    raw: &Raw,
+    given: &InputTexts,
     about: &About<'_>,
     problems: &mut Problems,
     notices: &mut Vec<String>,
 ) {
-    if raw.ca_certificates.is_some()
+    if given.get("ca-certificates").is_some()
         && let Err(error) = about.network.client()
     {
         problems.said.push(format!("{error:#}"));
     }
-    let plain = plain(raw.http_registries.as_deref().unwrap_or_default(), &about.server, problems);
+    let plain = plain(given.get("http-registries").unwrap_or_default(), &about.server, problems);
     for registry in &plain {
         notices.push(format!("`{registry}` is reached over plain HTTP: logins and images can be read and changed on the way there"));
     }
-    let own_ca = raw.ca_certificates.is_some();
+    let own_ca = given.get("ca-certificates").is_some();
     if let Builder::Created(created) = &*builder {
         notices.extend(unknown_proxy(created, about.env));
     }

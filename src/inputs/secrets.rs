@@ -2,34 +2,38 @@
 //! leniently: a text too many is masked rather than one too few.
 
 use super::signing_key;
+use super::table::{self, Secret};
 use crate::environment::Environment;
 use crate::report::text;
 use crate::text::lists;
 
-/// Variables whose whole value is secret.
-const WHOLE: [&str; 7] = [
-    "INPUT_PASSWORD",
-    "INPUT_GITHUB-TOKEN",
-    "INPUT_SBOM-CACHE-KEY",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    signing_key::KEY,
-    signing_key::PASSWORD,
-];
+/// Variables beside the inputs whose whole value is secret.
+const WHOLE: [&str; 4] =
+    ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", signing_key::KEY, signing_key::PASSWORD];
 
-/// The secret texts in the environment.
+/// The secret texts in the environment, of the inputs of any action.
 pub fn secret_texts(env: &Environment) -> Vec<String> {
-    let get = |name: &str| env.get(name).filter(|value| !value.trim().is_empty());
-    let mut texts: Vec<String> = WHOLE.iter().filter_map(|name| get(name).cloned()).collect();
-    if let Some(list) = get("INPUT_SECRETS") {
-        texts.extend(of_build(list));
-    }
-    if let Some(list) = get("INPUT_REGISTRY-AUTH") {
-        // Names of registries and roles stand in our errors, so only passwords are hidden.
-        texts.extend(passwords(list));
-    }
+    let set = || env.iter().filter(|(_, value)| !value.trim().is_empty());
+    let mut texts: Vec<String> = set()
+        .filter(|(name, _)| WHOLE.contains(&name.as_str()))
+        .map(|(_, value)| value.clone())
+        .collect();
+    texts.extend(set().flat_map(|(name, value)| of_input(name, value)));
     texts.extend(env.iter().flat_map(|(name, value)| of_addresses(name, value)));
     texts
+}
+
+/// What the row of an input says is secret, in whichever way its name is written.
+fn of_input(variable: &str, value: &str) -> Vec<String> {
+    let name = variable.strip_prefix("INPUT_").unwrap_or_default();
+    let row = table::input(&name.to_lowercase().replace('_', "-"));
+    match row.map_or(Secret::Nothing, |row| row.secret) {
+        Secret::Nothing => Vec::new(),
+        Secret::Whole => vec![value.to_owned()],
+        Secret::Values => of_build(value),
+        // Names of registries and roles stand in our errors, so only passwords are hidden.
+        Secret::Passwords => passwords(value),
+    }
 }
 
 /// The passwords of addresses, wherever they are written; that of a proxy needs no scheme.
@@ -115,6 +119,15 @@ mod tests {
         ] {
             assert_eq!(texts("INPUT_REGISTRY-AUTH", text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_hidden_however_its_input_is_written() {
+        for name in ["INPUT_GITHUB-TOKEN", "INPUT_GITHUB_TOKEN", "INPUT_github-token"] {
+            assert_eq!(texts(name, "ghs_1"), ["ghs_1"], "{name}");
+        }
+        assert_eq!(texts("INPUT_USERNAME", "octo"), Vec::<String>::new());
+        assert_eq!(texts("GITHUB_TOKEN", "t"), Vec::<String>::new());
     }
 
     #[test]

@@ -2,15 +2,15 @@
 //! goes to the problems.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::digests;
 use super::outputs;
 use super::problems::Problems;
-use super::raw::Raw;
 use super::source_images::source_images;
+use super::texts::InputTexts;
 use super::{BuildSource, Merged, MergedSbom, MetadataContext, Wish};
 use crate::build::flags::BuildTexts;
 use crate::command;
@@ -51,15 +51,15 @@ pub(super) fn metadata_context(text: Option<&str>, problems: &mut Problems) -> M
     }
 }
 
-pub(super) fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
-    let files = raw.digest_files.as_deref().map(|folder| Path::new(folder.trim()));
+pub(super) fn merged(given: &InputTexts, problems: &mut Problems) -> Merged {
+    let files = given.get("digest-files").map(|folder| Path::new(folder.trim()));
     Merged {
-        claims: digests::claims(raw.digests.as_deref(), files, problems),
-        sources: source_images(raw.source_images.as_deref().unwrap_or_default(), problems),
-        sbom: merged_sbom(raw, problems),
-        provenance: problems.switch("provenance", raw.provenance.as_deref(), true),
-        check_runners: problems.switch("check-runners", raw.check_runners.as_deref(), false),
-        build_source: match raw.build_source.as_deref().map(str::trim) {
+        claims: digests::claims(given.get("digests"), files, problems),
+        sources: source_images(given.get("source-images").unwrap_or_default(), problems),
+        sbom: merged_sbom(given, problems),
+        provenance: given.switch("provenance", problems),
+        check_runners: given.switch("check-runners", problems),
+        build_source: match given.get("build-source").map(str::trim) {
             None => BuildSource::Run,
             Some("any") => BuildSource::Any,
             Some(uri) if uri.contains("://") => BuildSource::Uri(uri.to_owned()),
@@ -72,16 +72,15 @@ pub(super) fn merged(raw: &Raw, problems: &mut Problems) -> Merged {
     }
 }
 
-pub(super) fn allowed(raw: &Raw, problems: &mut Problems) -> Allowed {
-    let index_entries = lists::words(raw.allow_index_entries.as_deref().unwrap_or_default());
+pub(super) fn allowed(given: &InputTexts, problems: &mut Problems) -> Allowed {
+    let index_entries = lists::words(given.get("allow-index-entries").unwrap_or_default());
     for kind in index_entries.iter().filter(|kind| !kind.contains('/')) {
         problems.say(
             "allow-index-entries",
             format_args!("`{kind}` is not an artifact type such as `application/vnd.amazon.soci.index.v1+json`"),
         );
     }
-    let foreign_layers =
-        problems.switch("allow-foreign-layers", raw.allow_foreign_layers.as_deref(), false);
+    let foreign_layers = given.switch("allow-foreign-layers", problems);
     Allowed { foreign_layers, index_entries, artifacts: false }
 }
 
@@ -109,10 +108,10 @@ pub(super) fn build_env(
 }
 
 /// Short keys can be guessed by whoever may write the cache.
-pub(super) fn sbom_cache_key(raw: &Raw, problems: &mut Problems) -> Option<SecretString> {
+pub(super) fn sbom_cache_key(given: &InputTexts, problems: &mut Problems) -> Option<SecretString> {
     const SHORTEST: usize = 16;
-    let key = raw.sbom_cache_key.clone()?;
-    if raw.sbom_cache.is_none() {
+    let key = given.secret("sbom-cache-key")?;
+    if given.get("sbom-cache").is_none() {
         problems.say(
             "sbom-cache-key",
             "it authenticates the entries of `sbom-cache`, which is not set",
@@ -163,9 +162,9 @@ pub(super) fn provenance_versions(text: Option<&str>, problems: &mut Problems) -
     versions
 }
 
-pub(super) fn merged_sbom(raw: &Raw, problems: &mut Problems) -> MergedSbom {
-    let is_cyclonedx = raw.sbom_format.as_deref().map(str::trim) == Some("cyclonedx");
-    let sbom = match raw.sbom.as_deref().map(str::trim) {
+pub(super) fn merged_sbom(given: &InputTexts, problems: &mut Problems) -> MergedSbom {
+    let is_cyclonedx = given.get("sbom-format").map(str::trim) == Some("cyclonedx");
+    let sbom = match given.get("sbom").map(str::trim) {
         Some(text) if text.eq_ignore_ascii_case("registry") => MergedSbom::Registry,
         Some(text) => match lists::boolean(text) {
             Some(true) => MergedSbom::Built,
@@ -182,9 +181,9 @@ pub(super) fn merged_sbom(raw: &Raw, problems: &mut Problems) -> MergedSbom {
     if is_cyclonedx && sbom == MergedSbom::Built { MergedSbom::Registry } else { sbom }
 }
 
-pub(super) fn mirror(raw: &Raw, problems: &mut Problems) -> Option<Mirror> {
-    let Some(url) = raw.tuf_mirror.as_deref().map(str::trim) else {
-        if raw.tuf_root.is_some() {
+pub(super) fn mirror(given: &InputTexts, problems: &mut Problems) -> Option<Mirror> {
+    let Some(url) = given.get("tuf-mirror").map(str::trim) else {
+        if given.get("tuf-root").is_some() {
             problems
                 .say("tuf-root", "it says where trust in `tuf-mirror` begins, which is not set");
         }
@@ -199,54 +198,51 @@ pub(super) fn mirror(raw: &Raw, problems: &mut Problems) -> Option<Mirror> {
             format_args!("`{url}` is not an address that begins with https:// or http://"),
         );
     }
-    if raw.trusted_root.is_some() && raw.signing_config.is_some() {
+    if given.get("trusted-root").is_some() && given.get("signing-config").is_some() {
         problems.say(
             "tuf-mirror",
             "beside both `trusted-root` and `signing-config` nothing is left to fetch",
         );
     }
-    Some(Mirror {
-        url: url.to_owned(),
-        root: raw.tuf_root.as_deref().map(|file| PathBuf::from(file.trim())),
-    })
+    Some(Mirror { url: url.to_owned(), root: given.path("tuf-root") })
 }
 
 pub(super) fn build_texts(
-    raw: &Raw,
+    given: &InputTexts,
     platforms: &[Platform],
     problems: &mut Problems,
 ) -> BuildTexts {
-    let text = |value: &Option<String>| value.as_deref().unwrap_or_default().trim().to_owned();
+    let text = |name: &str| given.get(name).unwrap_or_default().trim().to_owned();
     let listed: Vec<String> = platforms.iter().map(ToString::to_string).collect();
     BuildTexts {
-        add_hosts: text(&raw.add_hosts),
-        allow: text(&raw.allow),
-        attests: text(&raw.attests),
-        build_args: text(&raw.build_args),
-        build_contexts: text(&raw.build_contexts),
-        cache_from: text(&raw.cache_from),
-        cache_to: text(&raw.cache_to),
-        call: text(&raw.call),
-        cgroup_parent: text(&raw.cgroup_parent),
-        context: text(&raw.context),
-        file: text(&raw.file),
-        github_token: raw.github_token.clone(),
-        load: problems.switch("load", raw.load.as_deref(), false),
-        network: text(&raw.network),
-        no_cache: problems.switch("no-cache", raw.no_cache.as_deref(), false),
-        no_cache_filters: text(&raw.no_cache_filters),
-        outputs: text(&raw.outputs),
+        add_hosts: text("add-hosts"),
+        allow: text("allow"),
+        attests: text("attests"),
+        build_args: text("build-args"),
+        build_contexts: text("build-contexts"),
+        cache_from: text("cache-from"),
+        cache_to: text("cache-to"),
+        call: text("call"),
+        cgroup_parent: text("cgroup-parent"),
+        context: text("context"),
+        file: text("file"),
+        github_token: given.secret("github-token"),
+        load: given.switch("load", problems),
+        network: text("network"),
+        no_cache: given.switch("no-cache", problems),
+        no_cache_filters: text("no-cache-filters"),
+        outputs: text("outputs"),
         platforms: listed.join(","),
-        provenance: text(&raw.provenance),
-        pull: problems.switch("pull", raw.pull.as_deref(), false),
-        sbom: text(&raw.sbom),
-        secret_envs: text(&raw.secret_envs),
-        secret_files: text(&raw.secret_files),
-        secrets: raw.secrets.clone(),
-        shm_size: text(&raw.shm_size),
-        ssh: text(&raw.ssh),
-        target: text(&raw.target),
-        ulimit: text(&raw.ulimit),
+        provenance: text("provenance"),
+        pull: given.switch("pull", problems),
+        sbom: text("sbom"),
+        secret_envs: text("secret-envs"),
+        secret_files: text("secret-files"),
+        secrets: given.secret("secrets"),
+        shm_size: text("shm-size"),
+        ssh: text("ssh"),
+        target: text("target"),
+        ulimit: text("ulimit"),
         // Both are completed by the plan.
         labels: String::new(),
         annotations: String::new(),

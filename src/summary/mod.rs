@@ -3,6 +3,7 @@
 
 pub mod baked;
 pub mod commands;
+pub mod declared;
 pub mod ended;
 pub mod level;
 pub mod links;

@@ -1,222 +1,17 @@
 //! One list of inputs and outputs: what `action.yml` declares is what the program reads and writes,
 //! and what workflows and documents say of them. The modules below hold the pages to it.
 
+mod actions;
 mod pages;
 mod reference;
 mod snippets;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
+use supply_action::inputs::Action;
+use supply_action::inputs::table::Reusable;
 
 use crate::markdown::{documents, read};
-
-#[derive(Deserialize)]
-struct Action {
-    inputs: BTreeMap<String, Described>,
-    outputs: BTreeMap<String, Described>,
-    runs: Runs,
-}
-
-#[derive(Deserialize, PartialEq)]
-struct Described {
-    description: String,
-    #[serde(default)]
-    default: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Runs {
-    using: String,
-    image: String,
-    #[serde(default)]
-    args: Vec<String>,
-}
-
-fn action() -> Action {
-    serde_saphyr::from_str(&read("action.yml")).unwrap()
-}
-
-fn merge() -> Action {
-    serde_saphyr::from_str(&read("merge/action.yml")).unwrap()
-}
-
-fn bake() -> Action {
-    serde_saphyr::from_str(&read("bake/action.yml")).unwrap()
-}
-
-/// The fields of `struct Raw`, spelt as inputs.
-fn read_by_the_program() -> Vec<String> {
-    let source = read("src/inputs/raw.rs");
-    let body = source.split("struct Raw {").nth(1).unwrap().split('}').next().unwrap();
-    let mut fields: Vec<String> = body
-        .lines()
-        .filter_map(|line| line.trim().split_once(':'))
-        .map(|(name, _)| name.trim_start_matches("pub(super) ").replace('_', "-"))
-        .collect();
-    fields.sort();
-    fields
-}
-
-#[test]
-fn the_program_reads_exactly_the_inputs_that_are_declared() {
-    let declared: Vec<String> = action().inputs.into_keys().collect();
-    assert_eq!(declared, supply_action::inputs::names::NAMES);
-    let of_merge: Vec<String> = merge().inputs.into_keys().collect();
-    assert_eq!(of_merge, supply_action::inputs::names::MERGE);
-    let of_bake: Vec<String> = bake().inputs.into_keys().collect();
-    assert_eq!(of_bake, supply_action::inputs::names::BAKE);
-    let all: std::collections::BTreeSet<String> =
-        declared.into_iter().chain(of_merge).chain(of_bake).collect();
-    assert_eq!(all.into_iter().collect::<Vec<_>>(), read_by_the_program());
-}
-
-/// What has one name in both actions means one thing, but for what depends on who builds.
-#[test]
-fn merge_shares_its_inputs_and_outputs_with_publish() {
-    let (publish, merge) = (action(), merge());
-    let own: Vec<&String> = merge
-        .inputs
-        .iter()
-        .filter(|(name, row)| publish.inputs.get(*name) != Some(row))
-        .map(|(name, _)| name)
-        .collect();
-    assert_eq!(
-        own,
-        [
-            "allow-index-entries",
-            "annotations",
-            "build-source",
-            "check-runners",
-            "digest-files",
-            "digests",
-            "github-token",
-            "platforms",
-            "provenance",
-            "push",
-            "sbom",
-            "source-images"
-        ]
-    );
-    let left_out: Vec<&String> =
-        publish.outputs.keys().filter(|name| !merge.outputs.contains_key(*name)).collect();
-    assert_eq!(
-        left_out,
-        ["bake-file", "bake-file-annotations", "bake-file-labels", "bake-file-tags", "digests"]
-    );
-    assert!(merge.outputs.iter().all(|(name, row)| publish.outputs.get(name) == Some(row)));
-    assert_eq!(
-        (merge.runs.using.as_str(), merge.runs.image.as_str(), merge.runs.args.as_slice()),
-        ("docker", "../Dockerfile", ["merge".to_owned()].as_slice())
-    );
-}
-
-#[test]
-fn bake_shares_its_inputs_with_publish() {
-    let (publish, bake) = (action(), bake());
-    let own: Vec<&String> = bake
-        .inputs
-        .iter()
-        .filter(|(name, row)| publish.inputs.get(*name) != Some(row))
-        .map(|(name, _)| name)
-        .collect();
-    assert_eq!(
-        own,
-        [
-            "files",
-            "github-token",
-            "provenance",
-            "push",
-            "registry",
-            "sbom",
-            "set",
-            "source",
-            "targets",
-            "vars"
-        ]
-    );
-    assert_eq!(
-        (bake.runs.using.as_str(), bake.runs.image.as_str(), bake.runs.args.as_slice()),
-        ("docker", "../Dockerfile", ["bake".to_owned()].as_slice())
-    );
-    let source = read("src/summary/baked.rs");
-    let mut written: Vec<&str> = source
-        .split("(\"")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("\", by_target"))
-        .map(|(name, _)| name)
-        .collect();
-    // Once where they were published, once where they were only built.
-    written.sort_unstable();
-    assert_eq!(written.len(), 2 * bake.outputs.len());
-    written.dedup();
-    assert_eq!(bake.outputs.into_keys().collect::<Vec<_>>(), written);
-}
-
-/// An input that an action takes and does not use would be a promise nobody keeps: a value that
-/// cannot be right is told by its name.
-#[test]
-fn merge_and_bake_read_every_input_they_declare() {
-    use supply_action::environment::Environment;
-    use supply_action::github::Context;
-    use supply_action::inputs::{Action, Inputs};
-    let of_merge = merge().inputs.into_keys().map(|name| (Action::Merge, name));
-    for (action, name) in of_merge.chain(bake().inputs.into_keys().map(|name| (Action::Bake, name)))
-    {
-        let read = |value: &str| {
-            let env: Environment = [
-                if action == Action::Merge {
-                    ("INPUT_IMAGES", "r.io/o/a")
-                } else {
-                    ("INPUT_REGISTRY", "r.io")
-                },
-                ("INPUT_USERNAME", "octo"),
-                ("INPUT_PASSWORD", "secret"),
-                ("INPUT_TUF-MIRROR", "https://tuf.example"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into_iter()
-            .chain([(format!("INPUT_{}", name.to_uppercase()), value.to_owned())])
-            .collect();
-            format!("{:?}", Inputs::of(action, &env, &Context::default()))
-        };
-        assert_ne!(read("9:{%"), read(""), "`{name}` changes nothing");
-    }
-}
-
-#[test]
-fn the_program_writes_exactly_the_outputs_that_are_declared() {
-    let source = read("src/summary/mod.rs");
-    let body = source.split("pub fn metadata_outputs").nth(1).unwrap();
-    // `publish` and a push by digest share some.
-    let mut written: std::collections::BTreeSet<String> = body
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("(\"")?.split('"').next())
-        .map(str::to_owned)
-        .collect();
-    written.extend(
-        supply_action::metadata::Metadata::default()
-            .bake_files("target")
-            .map(|(name, _)| name.to_owned()),
-    );
-    assert_eq!(
-        action().outputs.into_keys().collect::<Vec<_>>(),
-        written.into_iter().collect::<Vec<_>>()
-    );
-}
-
-#[test]
-fn the_container_runs_the_program_with_nothing_between() {
-    let action = action();
-    assert_eq!((action.runs.using.as_str(), action.runs.image.as_str()), ("docker", "Dockerfile"));
-    let dockerfile = read("Dockerfile");
-    assert!(dockerfile.trim_end().ends_with("ENTRYPOINT [\"/supply-action\"]"));
-    // What the program starts by name must be in the image.
-    assert!(
-        dockerfile.contains("/usr/local/bin/buildx") && dockerfile.contains("ca-certificates.crt")
-    );
-}
 
 /// A path or a command in backticks that is gone is how documents rot.
 #[test]
@@ -286,6 +81,13 @@ fn the_workflow_pins_its_actions_and_has_no_rights_by_default() {
     );
 }
 
+/// The action of a folder, as `uses` names it.
+fn of(folder: &str) -> Option<Action> {
+    let verb = folder.trim_start_matches('/');
+    let verb = if verb.is_empty() { "publish" } else { verb };
+    Action::ALL.into_iter().find(|action| action.verb() == verb)
+}
+
 /// Every step of ours in every workflow sets only inputs that its action declares; an unknown one
 /// would be set in vain.
 #[test]
@@ -303,20 +105,16 @@ fn workflows_set_only_inputs_that_are_declared() {
                 .filter_map(|job| job["steps"].as_array())
                 .flatten()
             {
-                let declared =
-                    match step["uses"].as_str().map(|uses| uses.split('@').next().unwrap()) {
-                        Some("./" | "org/supply-action") => action().inputs,
-                        Some("./merge" | "org/supply-action/merge") => merge().inputs,
-                        Some("./bake" | "org/supply-action/bake") => bake().inputs,
-                        _ => continue,
-                    };
+                let uses = step["uses"].as_str().unwrap_or_default().split('@').next().unwrap();
+                let Some(action) =
+                    uses.strip_prefix("org/supply-action").or(uses.strip_prefix('.'))
+                else {
+                    continue;
+                };
+                let Some(action) = of(action) else { continue };
                 steps += 1;
                 for name in step["with"].as_object().into_iter().flat_map(|with| with.keys()) {
-                    assert!(
-                        declared.contains_key(name),
-                        "{}: `{name}` is no input",
-                        file.display()
-                    );
+                    assert!(action.has(name), "{}: `{name}` is no input", file.display());
                 }
             }
         }
@@ -353,102 +151,6 @@ fn the_reusable_workflows_use_every_input_and_secret_they_declare() {
         }
     }
 }
-
-const NO_FILES: &str =
-    "a file: jobs of the workflow check nothing out, so that nothing of the caller's runs in them";
-const NO_ENVIRONMENT: &str =
-    "a variable: those of the caller do not reach a workflow that it calls";
-const OF_A_STEP: &str = "for steps that come after in the job, and there are none";
-const OWN_IMAGES: &str = "for images that were built elsewhere, or stand on such; what this workflow publishes, its own jobs built";
-const ALWAYS: &str = "it may not be anything else";
-const OWN_BUILDER: &str = "the builder is made by the job, for itself alone; one of the caller's could be told what to build by others";
-const OF_MERGE: &str = "of what is published, which the job that merges does";
-const OF_DIGESTS: &str = "digests are handed on as outputs of the jobs";
-const JOBS_TOKEN: &str = "by default the job's own token, with the job's own permissions";
-const REACHES_IN: &str = "with it a caller reaches what is built, and the build level would be claimed for what it chose";
-const OWN_NETWORK: &str = "these jobs run on runners of GitHub's, between which and a registry stands nothing of one's own; publish-custom.yml takes it";
-const NO_CLAIM: &str = "the workflow claims no build level";
-
-/// Inputs of the action which the jobs that build are given by no workflow.
-const NOT_OF_BUILDS: &[(&str, &str)] = &[
-    ("allow-foreign-layers", OWN_IMAGES),
-    ("allow-public-log", OF_MERGE),
-    ("append", OWN_BUILDER),
-    ("bake-target", OF_A_STEP),
-    ("build-env", NO_ENVIRONMENT),
-    ("builder", OWN_BUILDER),
-    ("builder-endpoint", OWN_BUILDER),
-    ("buildkitd-config", NO_FILES),
-    ("call", "it builds nothing, so there would be nothing to merge"),
-    ("cleanup", OWN_BUILDER),
-    ("digest-files", OF_DIGESTS),
-    ("driver", OWN_BUILDER),
-    ("evidence-dir", OF_MERGE),
-    ("github-attestations", OF_MERGE),
-    ("github-token", JOBS_TOKEN),
-    ("keep-state", OWN_BUILDER),
-    ("load", OF_A_STEP),
-    ("metadata-context", NO_FILES),
-    ("on-tag-conflict", OF_MERGE),
-    ("outputs", OF_A_STEP),
-    ("provenance-versions", OF_MERGE),
-    ("sbom-cache", NO_FILES),
-    ("sbom-cache-key", NO_FILES),
-    ("secret-envs", NO_ENVIRONMENT),
-    ("secret-files", NO_FILES),
-    ("sep-annotations", OF_A_STEP),
-    ("sep-labels", OF_A_STEP),
-    ("sep-tags", OF_A_STEP),
-    ("sign", ALWAYS),
-    ("sign-subjects", OF_MERGE),
-    ("signature-annotations", OF_MERGE),
-    ("signature-formats", OF_MERGE),
-    ("signing-config", NO_FILES),
-    (
-        "ssh",
-        "a key or the socket of an agent: neither is on the machine of a job without steps of the caller's",
-    ),
-    ("trusted-root", NO_FILES),
-    ("tuf-mirror", OF_MERGE),
-    ("tuf-root", NO_FILES),
-];
-
-/// Those which the strict workflow does not take either.
-const NOT_OF_STRICT_BUILDS: &[(&str, &str)] = &[
-    ("add-hosts", REACHES_IN),
-    ("allow", REACHES_IN),
-    ("attests", REACHES_IN),
-    ("build-contexts", REACHES_IN),
-    ("buildkitd-config-inline", REACHES_IN),
-    ("buildkitd-flags", REACHES_IN),
-    ("ca-certificates", OWN_NETWORK),
-    ("cache-from", REACHES_IN),
-    ("cache-to", REACHES_IN),
-    ("cgroup-parent", REACHES_IN),
-    ("driver-opts", REACHES_IN),
-    ("http-registries", OWN_NETWORK),
-    ("network", REACHES_IN),
-];
-
-/// Inputs of merge which the jobs that publish are given by no workflow.
-const NOT_OF_MERGE: &[(&str, &str)] = &[
-    ("allow-foreign-layers", OWN_IMAGES),
-    ("allow-index-entries", OWN_IMAGES),
-    ("build-source", OWN_IMAGES),
-    ("digest-files", OF_DIGESTS),
-    ("evidence-dir", NO_FILES),
-    ("github-token", JOBS_TOKEN),
-    ("metadata-context", NO_FILES),
-    ("sbom-cache", NO_FILES),
-    ("sbom-cache-key", NO_FILES),
-    ("sep-annotations", OF_A_STEP),
-    ("sep-tags", "the workflow's own output `tags` has one a line"),
-    ("sign", ALWAYS),
-    ("signing-config", NO_FILES),
-    ("source-images", OWN_IMAGES),
-    ("trusted-root", NO_FILES),
-    ("tuf-root", NO_FILES),
-];
 
 /// Whether a step of the strict workflow's first job lets a run go on; and what it writes for the
 /// jobs that build.
@@ -586,35 +288,30 @@ fn the_strict_workflow_builds_on_runners_of_githubs_alone() {
     assert!(!custom.contains("SLSA") && !custom.contains("check-runners"));
 }
 
-/// An input that is new is either given to the reusable workflows' steps, or has a reason above.
+/// An input that is new is either given to the reusable workflows' steps, or its row says why not.
 #[test]
 fn the_reusable_workflows_take_every_input_but_those_with_a_reason() {
-    let strict_builds = [NOT_OF_BUILDS, NOT_OF_STRICT_BUILDS].concat();
-    let networks = [("ca-certificates", OWN_NETWORK), ("http-registries", OWN_NETWORK)];
-    let strict_merge = [NOT_OF_MERGE, &networks].concat();
-    let custom_merge = [NOT_OF_MERGE, &[("check-runners", NO_CLAIM)]].concat();
-    for (name, job, declared, left_out) in [
-        ("publish.yml", "build", action().inputs, strict_builds.as_slice()),
-        ("publish.yml", "publish", merge().inputs, strict_merge.as_slice()),
-        ("publish-custom.yml", "build", action().inputs, NOT_OF_BUILDS),
-        ("publish-custom.yml", "publish", merge().inputs, custom_merge.as_slice()),
+    for (name, other, job, action) in [
+        ("publish.yml", Reusable::Custom, "build", Action::Publish),
+        ("publish.yml", Reusable::Custom, "publish", Action::Merge),
+        ("publish-custom.yml", Reusable::Strict, "build", Action::Publish),
+        ("publish-custom.yml", Reusable::Strict, "publish", Action::Merge),
     ] {
         let workflow = workflow(name);
         let steps = workflow["jobs"][job]["steps"].as_array().unwrap();
         // Nothing of the caller's runs here, and no other action.
         assert_eq!(steps.len(), 1, "{name}: {job}");
         let given = steps[0]["with"].as_object().unwrap();
-        for input in declared.keys() {
-            let reason = left_out.iter().find(|(left_out, _)| left_out == input);
+        for input in action.inputs() {
+            let withheld = input.of(action).unwrap().withheld;
+            let reason = withheld.filter(|(workflow, _)| *workflow != other);
             assert_ne!(
-                given.contains_key(input),
+                given.contains_key(input.name),
                 reason.is_some(),
-                "{name}: {job}: input `{input}` must be given to the step, or have its reason in \
-                 the lists above ({reason:?})"
+                "{name}: {job}: input `{}` must be given to the step, or its row in \
+                 src/inputs/table must say why it is withheld ({reason:?})",
+                input.name
             );
-        }
-        for (input, _) in left_out {
-            assert!(declared.contains_key(*input), "{name}: {job}: `{input}` is no input any more");
         }
     }
 }

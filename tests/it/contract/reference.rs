@@ -1,93 +1,83 @@
-//! The generated pages: inputs and outputs from the `action.yml` files, the command line from
-//! `--help`. `make docs` renews them (`RENEW_DOCS=1`); a stale one fails.
+//! The generated files: each `action.yml` and the pages of inputs and outputs from their tables, the
+//! page of the command line from `--help`. `make docs` renews them (`RENEW_DOCS=1`); a stale one
+//! fails.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Deserialize;
+use serde_json::{Value, json};
+use supply_action::inputs::Action;
+use supply_action::inputs::table::Group;
 
-use crate::markdown::{read, root};
+use super::actions::{self, Declared, MOST_USED, Section};
+use crate::markdown::root;
 
-#[derive(Deserialize, Default)]
-struct Action {
-    inputs: BTreeMap<String, Described>,
-    outputs: BTreeMap<String, Described>,
-}
-
-#[derive(Deserialize, Default, Clone, PartialEq)]
-struct Described {
-    description: String,
-    #[serde(default)]
-    default: Option<String>,
-}
-
-impl Described {
+impl Declared {
     fn text(&self) -> String {
-        let default = self.default.as_deref().map(|value| format!(" Default `{value}`."));
-        format!("{}{}", self.description.trim(), default.unwrap_or_default())
+        let default = self.default.map(|value| format!(" Default `{value}`."));
+        format!("{}{}", self.description, default.unwrap_or_default())
             .replace('|', "\\|")
             .replace('<', "&lt;")
     }
 }
 
-/// Names in their groups, as the comments of the file have them.
-fn groups(file: &str, section: &str) -> Vec<(String, Vec<String>)> {
-    let text = read(file);
-    let body = text.split(&format!("\n{section}:\n")).nth(1).unwrap();
-    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for line in body.lines().take_while(|line| line.is_empty() || line.starts_with("  ")) {
-        let inner = line.strip_prefix("  ").unwrap_or_default();
-        if let Some(title) = inner.strip_prefix("# ") {
-            groups.push((title.to_owned(), Vec::new()));
-        } else if let Some(name) = inner.strip_suffix(':').filter(|name| !name.starts_with(' ')) {
-            let group = groups.last_mut();
-            group.unwrap_or_else(|| panic!("{file}: `{name}` is in no group")).1.push(name.into());
-        }
+/// What an action is called in `uses`.
+fn uses(action: Action) -> String {
+    match action {
+        Action::Publish => "org/supply-action".to_owned(),
+        _ => format!("org/supply-action/{}", action.verb()),
     }
-    groups
 }
-
-fn action(file: &str) -> Action {
-    serde_saphyr::from_str(&read(file)).unwrap()
-}
-
-/// What an action is called in `uses`, the anchor of its heading, and its file.
-const ACTIONS: [(&str, &str, &str); 3] = [
-    ("org/supply-action", "publish", "action.yml"),
-    ("org/supply-action/merge", "merge", "merge/action.yml"),
-    ("org/supply-action/bake", "bake", "bake/action.yml"),
-];
 
 /// A page of tables: for each action its groups; what means the same as in `publish` is only named.
-fn page(section: &str, head: &str) -> String {
+fn page(section: &str, head: &str, of: impl Fn(Action) -> Vec<Section>) -> String {
     let one = section.trim_end_matches('s');
-    let publish = action("action.yml");
+    let publish: Vec<Declared> = of(Action::Publish).into_iter().flat_map(|it| it.1).collect();
     let mut text = head.to_owned();
-    for (uses, anchor, file) in ACTIONS {
-        let own = action(file);
-        let _ = write!(text, "\n## {anchor}\n\n`uses: {uses}@v1`\n");
-        let of = |action: &Action, name: &str| {
-            if section == "inputs" { &action.inputs } else { &action.outputs }.get(name).cloned()
-        };
-        for (title, names) in groups(file, section) {
-            let _ = write!(text, "\n### {title}\n\n", title = titled(&title, anchor));
-            let is_same =
-                |name: &&String| anchor != "publish" && of(&publish, name) == of(&own, name);
-            let (same, other): (Vec<&String>, Vec<&String>) = names.iter().partition(is_same);
+    for action in Action::ALL {
+        let verb = action.verb();
+        let _ = write!(text, "\n## {verb}\n\n`uses: {}@v1`\n", uses(action));
+        for (title, rows) in of(action) {
+            let _ = write!(text, "\n### {}\n\n", titled(title, verb));
+            let is_same = |row: &&Declared| action != Action::Publish && publish.contains(row);
+            let (same, other): (Vec<&Declared>, Vec<&Declared>) = rows.iter().partition(is_same);
             if !other.is_empty() {
                 let _ = write!(text, "| {one} | meaning |\n|---|---|\n");
             }
-            for name in &other {
-                let _ = writeln!(text, "| `{name}` | {} |", of(&own, name).unwrap().text());
+            for row in &other {
+                let _ = writeln!(text, "| `{}` | {} |", row.name, row.text());
             }
+            let mut gap = if other.is_empty() { "" } else { "\n" };
             if !same.is_empty() {
-                let listed: Vec<String> = same.iter().map(|name| format!("`{name}`")).collect();
-                let gap = if other.is_empty() { "" } else { "\n" };
-                let _ = writeln!(text, "{gap}As in [publish](#publish): {}.", listed.join(", "));
+                let names = listed(same.iter().map(|row| row.name));
+                let _ = writeln!(text, "{gap}As in [publish](#publish): {names}.");
+                gap = "\n";
+            }
+            let above = above(action, title);
+            if section == "inputs" && !above.is_empty() {
+                let anchor = titled("most-used", verb).replace([' '], "-").replace(['(', ')'], "");
+                let _ = writeln!(
+                    text,
+                    "{gap}Also of this group, [above](#{anchor}): {}.",
+                    listed(above.into_iter())
+                );
             }
         }
     }
     text
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The inputs of a group that stand among the most used.
+fn above(action: Action, title: &str) -> Vec<&'static str> {
+    let group = Group::ALL.into_iter().find(|group| group.title() == title && title != MOST_USED);
+    action
+        .inputs()
+        .filter(|input| input.common && Some(input.group) == group)
+        .map(|input| input.name)
+        .collect()
 }
 
 /// Headings are told apart, so that their addresses do not depend on their order.
@@ -95,7 +85,7 @@ fn titled(title: &str, anchor: &str) -> String {
     if anchor == "publish" { title.to_owned() } else { format!("{title} ({anchor})") }
 }
 
-fn renewed(file: &str, made: &str) {
+pub(super) fn renewed(file: &str, made: &str) {
     let path = root().join(file);
     if std::env::var_os("RENEW_DOCS").is_some() {
         std::fs::write(&path, made).unwrap();
@@ -106,9 +96,9 @@ fn renewed(file: &str, made: &str) {
 
 const INPUTS: &str = "# Inputs
 
-Made from the `action.yml` of each action by `make docs`. A bad value or a misspelt name is an error
-that says which input it is, before anything is built. On a command line an input is `--input
-NAME=VALUE`; in the environment it is `INPUT_NAME`.
+Made by `make docs` from the table that each `action.yml` is made of. A bad value or a misspelt name
+is an error that says which input it is, before anything is built. On a command line an input is
+`--input NAME=VALUE`; in the environment it is `INPUT_NAME`.
 
 [publish](#publish) builds and publishes one image. [merge](#merge) publishes what several jobs
 pushed, and [bake](#bake) the targets of bake files. The ten inputs that most workflows need come
@@ -117,38 +107,42 @@ first.
 
 const OUTPUTS: &str = "# Outputs
 
-Made from the `action.yml` of each action by `make docs`. A run that publishes nothing writes only
-what is known without an image. With `push-by-digest` it also writes `digest`, `image`, `image-ref`,
-`digests` and `platforms`. Every run also writes a job summary.
+Made by `make docs` from the table that each `action.yml` is made of. A run that publishes nothing
+writes only what is known without an image. With `push-by-digest` it also writes `digest`, `image`,
+`image-ref`, `digests` and `platforms`. Every run also writes a job summary.
 ";
 
 #[test]
+fn the_action_files_are_what_the_tables_declare() {
+    for action in Action::ALL {
+        let made = actions::made(action);
+        let parsed: Value = serde_saphyr::from_str(&made).unwrap();
+        for (key, sections) in
+            [("inputs", actions::inputs(action)), ("outputs", actions::outputs(action))]
+        {
+            let rows: Vec<Declared> = sections.into_iter().flat_map(|(_, rows)| rows).collect();
+            let kept = parsed[key].as_object().unwrap();
+            assert_eq!(kept.len(), rows.len());
+            for row in rows {
+                let mut expected = json!({ "description": row.description });
+                if let Some(default) = row.default {
+                    expected["default"] = json!(default);
+                }
+                assert_eq!(kept[row.name], expected);
+            }
+        }
+        renewed(&actions::file(action), &made);
+    }
+}
+
+#[test]
 fn the_page_of_inputs_is_what_is_declared() {
-    renewed("docs/reference/inputs.md", &page("inputs", INPUTS));
+    renewed("docs/reference/inputs.md", &page("inputs", INPUTS, actions::inputs));
 }
 
 #[test]
 fn the_page_of_outputs_is_what_is_declared() {
-    renewed("docs/reference/outputs.md", &page("outputs", OUTPUTS));
-}
-
-/// An input without a group would be missing from the page.
-#[test]
-fn every_input_and_output_is_in_a_group_once_and_ten_come_first() {
-    for (_, _, file) in ACTIONS {
-        for (section, declared) in [
-            ("inputs", action(file).inputs.into_keys().collect::<Vec<_>>()),
-            ("outputs", action(file).outputs.into_keys().collect()),
-        ] {
-            let groups = groups(file, section);
-            let mut grouped: Vec<String> =
-                groups.iter().flat_map(|(_, names)| names.clone()).collect();
-            grouped.sort();
-            assert_eq!(grouped, declared, "{file}: {section}");
-        }
-    }
-    let first = &groups("action.yml", "inputs")[0];
-    assert_eq!((first.0.as_str(), first.1.len()), ("Most used", 10));
+    renewed("docs/reference/outputs.md", &page("outputs", OUTPUTS, actions::outputs));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use supply_action::environment::Environment;
 use supply_action::github::Context;
-use supply_action::inputs::{Action, Inputs, names};
+use supply_action::inputs::{Action, Inputs};
 use supply_action::sandbox::Claims;
 
 use crate::markdown::{Block, blocks, documents, read, root};
@@ -148,14 +148,10 @@ async fn every_step_is_taken_by_its_action() {
                 called(&place, file, &with);
                 continue;
             }
-            let (action, declared): (Action, &[&str]) = match name {
-                "" => (Action::Publish, names::NAMES),
-                "/merge" => (Action::Merge, names::MERGE),
-                "/bake" => (Action::Bake, names::BAKE),
-                other => panic!("{place}: there is no action `{other}`"),
-            };
+            let action =
+                super::of(name).unwrap_or_else(|| panic!("{place}: there is no action `{name}`"));
             for name in with.keys() {
-                assert!(declared.contains(&name.as_str()), "{place}: `{name}` is no input");
+                assert!(action.has(name), "{place}: `{name}` is no input");
             }
             taken(&place, action, &with, folder.path()).await;
         }

@@ -1,0 +1,164 @@
+//! The inputs that most workflows need; they come first, whatever their group. Data alone.
+
+use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW, Secret};
+
+pub(super) const COMMON: &[Input] = &[
+    Input {
+        name: "images",
+        group: Group::Names,
+        common: true,
+        of: &[PUBLISH, MERGE],
+        description: "\
+            Where to publish, one name a line, as docker/metadata-action takes it \
+            (name=ghcr.io/octo/app,enable=true). Default is the registry of the server that runs \
+            the workflow (ghcr.io on github.com, containers.HOST on others) and the repository's \
+            name, or the names of whole references in tags.",
+        ..ROW
+    },
+    Input {
+        name: "files",
+        group: Group::BakeFiles,
+        common: true,
+        of: &[BAKE],
+        description: "\
+            Bake files (HCL, JSON or Compose), separated by commas or lines, as docker/bake-action \
+            takes them; beside a repository, cwd://NAME is one in the workspace. Default is what \
+            buildx looks for, such as docker-bake.hcl and compose.yaml.",
+        ..ROW
+    },
+    Input {
+        name: "targets",
+        group: Group::BakeFiles,
+        common: true,
+        of: &[BAKE],
+        description: "\
+            Targets and groups to build and publish, separated by commas or lines. Default is the \
+            group default.",
+        ..ROW
+    },
+    Input {
+        name: "digests",
+        group: Group::Digests,
+        common: true,
+        of: &[MERGE],
+        description: "\
+            What the jobs pushed, as JSON. The expression toJSON(needs) serves as it is, the \
+            outputs digests of all jobs that are needed are read, and those whose names begin with \
+            digests-. An object of platform and digest, several of them, or digests alone on lines \
+            are taken, too.",
+        ..ROW
+    },
+    Input {
+        name: "tags",
+        group: Group::Names,
+        common: true,
+        of: &[PUBLISH, MERGE],
+        description: "\
+            Names to put on the verified image, one rule a line as docker/metadata-action takes it \
+            (type=semver,pattern=v{{version}}), or tags as they are, or whole references, of which \
+            each repository gets its own. Without it they come from the event, see \
+            docs/events-and-tags.md.",
+        ..ROW
+    },
+    Input {
+        name: "platforms",
+        group: Group::Build,
+        common: true,
+        default: Some("linux/amd64,linux/arm64"),
+        of: &[
+            PUBLISH,
+            MERGE.own(
+                None,
+                "\
+                    Platforms that the image must have, separated by commas or lines, in the order \
+                    of the index. One that is missing, or is there and not listed, is refused. \
+                    Default is those that are there, in the order of their names.",
+            ),
+        ],
+        description: "Platforms to build, separated by commas or lines.",
+        ..ROW
+    },
+    Input {
+        name: "context",
+        group: Group::Build,
+        common: true,
+        of: &[PUBLISH],
+        description: "\
+            What to build. Default is the commit of this run, which BuildKit fetches by itself; a \
+            folder needs a checkout before. {{defaultContext}} stands for the default, as in \
+            {{defaultContext}}:folder.",
+        ..ROW
+    },
+    Input {
+        name: "file",
+        group: Group::Build,
+        common: true,
+        of: &[PUBLISH],
+        description: "The Dockerfile, if it is not in the context.",
+        ..ROW
+    },
+    Input {
+        name: "build-args",
+        group: Group::Build,
+        common: true,
+        of: &[PUBLISH],
+        description: "\
+            Build arguments, NAME=value, one a line. Values may name what labels can name and the \
+            version, as VERSION={{version}}; other braces stay as they are. They are published in \
+            the provenance, so never put a secret here.",
+        ..ROW
+    },
+    Input {
+        name: "secrets",
+        group: Group::Build,
+        common: true,
+        secret: Secret::Values,
+        of: &[PUBLISH],
+        description: "\
+            Secrets for RUN --mount=type=secret, ID=value, one a line; values of several lines in \
+            double quotes.",
+        ..ROW
+    },
+    Input {
+        name: "username",
+        group: Group::Logins,
+        common: true,
+        of: &[PUBLISH, MERGE, BAKE],
+        description: "User name for the registry.",
+        ..ROW
+    },
+    Input {
+        name: "password",
+        group: Group::Logins,
+        common: true,
+        secret: Secret::Whole,
+        of: &[PUBLISH, MERGE, BAKE],
+        description: "Password or token for the registry.",
+        ..ROW
+    },
+    Input {
+        name: "push",
+        group: Group::Names,
+        common: true,
+        default: Some("auto"),
+        of: &[
+            PUBLISH,
+            MERGE.own(
+                Some("auto"),
+                "\
+                    Whether to publish, auto, true or false. With auto a pull request publishes \
+                    nothing, and a push, tag, release or manual run publishes.",
+            ),
+            BAKE.own(
+                Some("auto"),
+                "\
+                    Whether to publish, auto, true or false. With auto a pull request is built and \
+                    publishes nothing, and a push, tag, release or manual run publishes.",
+            ),
+        ],
+        description: "\
+            Whether to publish, auto, true or false. With auto a pull request is built and checked \
+            and publishes nothing, and a push, tag, release or manual run publishes.",
+        ..ROW
+    },
+];

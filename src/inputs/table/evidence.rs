@@ -1,0 +1,176 @@
+//! Inputs about SBOMs, provenance, signatures and what is kept of them. Data alone.
+
+use super::reasons::{ALWAYS, NO_FILES, OF_MERGE};
+use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW, Secret};
+
+pub(super) const EVIDENCE: &[Input] = &[
+    Input {
+        name: "sbom",
+        group: Group::Sboms,
+        of: &[
+            PUBLISH,
+            MERGE.own(
+                Some("true"),
+                "\
+                    true requires that each platform comes with an SBOM, made in its build; \
+                    registry makes them here, of the layers that the jobs pushed (give those jobs \
+                    sbom registry as well, and they make none); false leaves them out.",
+            ),
+            BAKE.own(
+                None,
+                "\
+                    Whether every target of the bake files gets SBOMs, true, false, or attributes \
+                    of another generator. What the targets say of it themselves is replaced.",
+            ),
+        ],
+        description: "\
+            An SBOM for every platform, signed, and one of the index that joins them. auto (or \
+            true) has this action's own scanner make it during the build, as SPDX 2.3; scanner \
+            insists on it; registry makes the SBOMs of the layers that were pushed, while \
+            signatures are made, which auto does too where the builder cannot run the scanner; \
+            buildkit takes BuildKit's generator, generator=image another, checked before it is \
+            signed. A path such as ./sbom.{platform}.json names SBOMs of your own (SPDX 2 or \
+            CycloneDX in JSON; {platform} is linux-amd64, {os} linux, {arch} amd64). false leaves \
+            it out. Default is auto, unless attests names a generator.",
+        ..ROW
+    },
+    Input {
+        name: "sbom-format",
+        group: Group::Sboms,
+        of: &[PUBLISH, MERGE, BAKE],
+        description: "\
+            What the SBOMs that are signed are written in, spdx (2.3) or cyclonedx (1.6). \
+            CycloneDX is made of the layers that were pushed (sbom registry), and attested as \
+            https://cyclonedx.org/bom; what a generator in the build writes is SPDX, which is all \
+            that BuildKit takes, and SBOMs of your own stay as they are. Default is spdx.",
+        ..ROW
+    },
+    Input {
+        name: "sbom-files",
+        group: Group::Sboms,
+        of: &[PUBLISH, MERGE, BAKE],
+        description: "\
+            Whether SBOMs also list the files that packages brought, none or owned, by the lists \
+            of dpkg, apk, rpm and Python packages, each file with the SHA-1 of its bytes in the \
+            image. The document of an image with an operating system has tens of thousands of \
+            them. Default is none.",
+        ..ROW
+    },
+    Input {
+        name: "sbom-cache",
+        group: Group::Sboms,
+        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES)],
+        description: "\
+            A folder in which what each layer held is kept when SBOMs are made of layers (sbom \
+            registry), for actions/cache to restore; layers that are known there are not fetched \
+            again, and the SBOMs are the same.",
+        ..ROW
+    },
+    Input {
+        name: "sbom-cache-key",
+        group: Group::Sboms,
+        secret: Secret::Whole,
+        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES)],
+        description: "\
+            A secret, 16 characters or more, that authenticates what sbom-cache holds. Without it \
+            a run that signs reads every layer again, since other jobs may write the cache.",
+        ..ROW
+    },
+    Input {
+        name: "provenance",
+        group: Group::Sboms,
+        of: &[
+            PUBLISH,
+            MERGE.own(
+                Some("true"),
+                "\
+                    Whether each platform must come with BuildKit's provenance (SLSA v1), made in \
+                    its build. The provenance of the workflow is always made.",
+            ),
+            BAKE.own(
+                None,
+                "\
+                    BuildKit's provenance (SLSA v1) of every target, true, false, or attributes \
+                    such as mode=min. What the targets say of it themselves is replaced. The \
+                    provenance of the workflow is always made.",
+            ),
+        ],
+        description: "\
+            BuildKit's provenance of every platform, such as mode=max or mode=min, or false. \
+            Default is mode=max for a public repository and mode=min for a private one. The \
+            provenance of the workflow is always made.",
+        ..ROW
+    },
+    Input {
+        name: "provenance-versions",
+        group: Group::Sboms,
+        default: Some("v1"),
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        description: "\
+            In which versions of SLSA provenances are signed, v1 or v1,v0.2. Version 0.2 says the \
+            same for verifiers that ask for nothing newer (cosign verify-attestation --type \
+            slsaprovenance); it is made of what BuildKit says in version 1.",
+        ..ROW
+    },
+    Input {
+        name: "sign",
+        group: Group::Signing,
+        default: Some("true"),
+        of: &[PUBLISH.withheld(ALWAYS), MERGE.withheld(ALWAYS), BAKE],
+        description: "Must stay true to publish; an image without a signature gets no name.",
+        ..ROW
+    },
+    Input {
+        name: "sign-subjects",
+        group: Group::Signing,
+        default: Some("index,platforms,attestations"),
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        description: "\
+            What gets a signature of its own, index, platforms (the image of each) and \
+            attestations (BuildKit's manifest of them for each, which Docker's own policies look \
+            at).",
+        ..ROW
+    },
+    Input {
+        name: "signature-formats",
+        group: Group::Signing,
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        description: "\
+            How signatures and attestations are kept, bundle (Sigstore bundles as referrers, for \
+            cosign 3 and other new verifiers) and legacy (the tags .sig and .att, for older ones). \
+            Default is both, where the signing config names a log of version 1, which legacy \
+            needs.",
+        ..ROW
+    },
+    Input {
+        name: "signature-annotations",
+        group: Group::Signing,
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        description: "\
+            What every signature says beside its subject, KEY=VALUE, one a line, as cosign sign -a \
+            writes it and cosign verify -a demands it.",
+        ..ROW
+    },
+    Input {
+        name: "github-attestations",
+        group: Group::Signing,
+        default: Some("auto"),
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        description: "\
+            Whether the attestations are stored at GitHub as well, for gh attestation verify and \
+            the repository's page, auto, true or false. It takes the permission to write \
+            attestations; with auto they are stored where that is granted.",
+        ..ROW
+    },
+    Input {
+        name: "evidence-dir",
+        group: Group::Signing,
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE.withheld(NO_FILES), BAKE],
+        description: "\
+            A folder in the workspace, not there yet or empty, for files of what was published, \
+            for actions/upload-artifact or a release's assets. evidence.json, every Sigstore \
+            bundle (linux-amd64.sbom.sigstore.json), and the SBOMs and provenances in them \
+            (linux-amd64.sbom.spdx.json); with bake each target has a folder of its own.",
+        ..ROW
+    },
+];

@@ -1,0 +1,231 @@
+//! Inputs about names, bake files, digests of several jobs, and logins. Data alone.
+
+use super::reasons::{
+    JOBS_TOKEN, NO_CLAIM, NO_FILES, OF_A_STEP, OF_DIGESTS, OF_MERGE, OWN_IMAGES, OWN_OUTPUT,
+};
+use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW, Secret};
+
+pub(super) const NAMING: &[Input] = &[
+    Input {
+        name: "flavor",
+        group: Group::Names,
+        of: &[PUBLISH, MERGE],
+        description: "\
+            What all tags have in common, as docker/metadata-action takes it, such as latest=auto, \
+            prefix= and suffix=.",
+        ..ROW
+    },
+    Input {
+        name: "labels",
+        group: Group::Names,
+        of: &[PUBLISH],
+        description: "\
+            Labels for the image, KEY=value, one a line, beside the standard ones of the Open \
+            Container Initiative; expressions such as {{sha}} are filled in.",
+        ..ROW
+    },
+    Input {
+        name: "annotations",
+        group: Group::Names,
+        of: &[
+            PUBLISH,
+            MERGE.own(
+                None,
+                "\
+                    Annotations for the index, KEY=value, one a line. With \
+                    DOCKER_METADATA_ANNOTATIONS_LEVELS, as in the jobs that build, the standard \
+                    ones of level index as well. What the jobs wrote is kept.",
+            ),
+        ],
+        description: "\
+            Annotations, KEY=value, one a line, beside the standard ones; \
+            DOCKER_METADATA_ANNOTATIONS_LEVELS says where they go (manifest, index, ...).",
+        ..ROW
+    },
+    Input {
+        name: "metadata-context",
+        group: Group::Names,
+        default: Some("workflow"),
+        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES)],
+        description: "\
+            What tags, labels and annotations are made from, workflow (the event) or git (the \
+            repository in the workspace).",
+        ..ROW
+    },
+    Input {
+        name: "on-tag-conflict",
+        group: Group::Names,
+        default: Some("fail"),
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        description: "\
+            What to do when somebody moved a tag while this run was building, or a full version is \
+            taken by another commit, fail or overwrite.",
+        ..ROW
+    },
+    Input {
+        name: "sep-tags",
+        group: Group::Names,
+        of: &[PUBLISH.withheld(OF_A_STEP), MERGE.withheld(OWN_OUTPUT)],
+        description: "\
+            What stands between the entries of the outputs tags and tag-names. Default is a line \
+            break.",
+        ..ROW
+    },
+    Input {
+        name: "sep-labels",
+        group: Group::Names,
+        of: &[PUBLISH.withheld(OF_A_STEP)],
+        description: "\
+            What stands between the entries of the output labels. Default is a line break.",
+        ..ROW
+    },
+    Input {
+        name: "sep-annotations",
+        group: Group::Names,
+        of: &[PUBLISH.withheld(OF_A_STEP), MERGE.withheld(OF_A_STEP)],
+        description: "\
+            What stands between the entries of the output annotations. Default is a line break.",
+        ..ROW
+    },
+    Input {
+        name: "bake-target",
+        group: Group::Names,
+        of: &[PUBLISH.withheld(OF_A_STEP)],
+        description: "\
+            Name of a target; when set, bake files with tags, labels and annotations for it are \
+            written into the workspace.",
+        ..ROW
+    },
+    Input {
+        name: "source",
+        group: Group::BakeFiles,
+        of: &[BAKE],
+        description: "\
+            Where the bake files are, and what paths in them are relative to. Default is the \
+            commit of this run, which BuildKit fetches by itself; another Git repository is named \
+            as for docker/bake-action, and a folder, such as . for the workspace, needs a checkout \
+            before. {{defaultContext}} stands for the default, as in {{defaultContext}}:folder.",
+        ..ROW
+    },
+    Input {
+        name: "set",
+        group: Group::BakeFiles,
+        of: &[BAKE],
+        description: "\
+            Overrides for targets, TARGET.KEY=value, one a line, as docker/bake-action takes them.",
+        ..ROW
+    },
+    Input {
+        name: "vars",
+        group: Group::BakeFiles,
+        of: &[BAKE],
+        description: "\
+            Variables of the bake files, NAME=value, one a line. They win over defaults and over \
+            the environment.",
+        ..ROW
+    },
+    Input {
+        name: "source-images",
+        group: Group::Digests,
+        of: &[MERGE.withheld(OWN_IMAGES)],
+        description: "\
+            Images that no job of this run handed on, of other repositories or with tags of their \
+            own, besides digests or in place of them, one a line, such as \
+            ghcr.io/octo/app:v1-amd64 or quay.io/octo/base@sha256:… What a tag names is asked \
+            once, at the start. They are moved into images by digest and proven there; \
+            build-source says where they were built from, and sbom registry makes their SBOMs.",
+        ..ROW
+    },
+    Input {
+        name: "digest-files",
+        group: Group::Digests,
+        of: &[
+            PUBLISH.withheld(OF_DIGESTS),
+            MERGE.withheld(OF_DIGESTS).own(
+                None,
+                "\
+                    A folder of files named by the hexadecimal digits of a digest, as workflows \
+                    pass them through artifacts, in place of digests or beside it.",
+            ),
+        ],
+        description: "\
+            With push-by-digest, a folder in which an empty file named by the digest is written, \
+            for actions/upload-artifact.",
+        ..ROW
+    },
+    Input {
+        name: "build-source",
+        group: Group::Digests,
+        of: &[MERGE.withheld(OWN_IMAGES)],
+        description: "\
+            Where images were built from that this run did not build, the address of a Git \
+            repository, or any. Default is this run, whose repository and commit the build's \
+            provenance must name.",
+        ..ROW
+    },
+    Input {
+        name: "check-runners",
+        group: Group::Digests,
+        default: Some("false"),
+        of: &[MERGE.custom_withholds(NO_CLAIM)],
+        description: "\
+            Whether every job of publish.yml in this attempt must have run on a runner of \
+            GitHub's, true or false. GitHub's API is asked, which needs the permission actions \
+            (read); what ran elsewhere is refused, and without an answer no build level is \
+            claimed, which the summary says.",
+        ..ROW
+    },
+    Input {
+        name: "registry",
+        group: Group::Logins,
+        of: &[PUBLISH, MERGE, BAKE.own(None, "The registry that username and password are for.")],
+        description: "\
+            The registry that username and password are for. Default is the registry of the \
+            images; where these lie at several, Docker Hub if it is one of them, and otherwise an \
+            error.",
+        ..ROW
+    },
+    Input {
+        name: "registry-auth",
+        group: Group::Logins,
+        secret: Secret::Passwords,
+        of: &[PUBLISH, MERGE, BAKE],
+        description: "\
+            Logins as a list in YAML or JSON, each with registry and either username and password, \
+            or aws-role, or gcp-workload-identity-provider with gcp-service-account if wanted, or \
+            azure-client-id and azure-tenant-id. An entry for Amazon ECR with the registry alone \
+            uses the AWS keys of the environment.",
+        ..ROW
+    },
+    Input {
+        name: "github-token",
+        group: Group::Logins,
+        default: Some("${{ github.token }}"),
+        secret: Secret::Whole,
+        of: &[
+            PUBLISH.withheld(JOBS_TOKEN),
+            MERGE.withheld(JOBS_TOKEN).own(
+                Some("${{ github.token }}"),
+                "\
+                    Token for the registry of the server that runs the workflow (ghcr.io on \
+                    github.com; it goes to no host of others) and for questions to GitHub (default \
+                    branch, where a tag lies, whether the repository is private).",
+            ),
+            BAKE.own(
+                Some("${{ github.token }}"),
+                "\
+                    Token for the registry of the server that runs the workflow (ghcr.io on \
+                    github.com; it goes to no host of others), for questions to GitHub (default \
+                    branch, where a tag lies, whether the repository is private), and for BuildKit \
+                    to fetch the default source of a private repository, as the build secret \
+                    GIT_AUTH_TOKEN.<host>.",
+            ),
+        ],
+        description: "\
+            Token for the registry of the server that runs the workflow (ghcr.io on github.com; it \
+            goes to no host of others), for questions to GitHub (default branch, where a tag lies, \
+            whether the repository is private), and for BuildKit to fetch the default context of a \
+            private repository, as the build secret GIT_AUTH_TOKEN.<host>.",
+        ..ROW
+    },
+];

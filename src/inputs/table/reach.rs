@@ -1,0 +1,95 @@
+//! Inputs about trust, the network, and what is refused without them. Data alone.
+
+use super::reasons::{NO_FILES, OF_MERGE, OWN_IMAGES, OWN_NETWORK};
+use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW};
+
+pub(super) const REACH: &[Input] = &[
+    Input {
+        name: "allow-public-log",
+        group: Group::Trust,
+        default: Some("false"),
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        description: "\
+            Whether signing may write into a public log from a private repository. It would tell \
+            the names of repository and workflow, the commit and the digests.",
+        ..ROW
+    },
+    Input {
+        name: "signing-config",
+        group: Group::Trust,
+        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE],
+        description: "\
+            A Sigstore signing config file that names the services to sign with. Default is \
+            Sigstore's public instance.",
+        ..ROW
+    },
+    Input {
+        name: "trusted-root",
+        group: Group::Trust,
+        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE],
+        description: "\
+            A Sigstore trusted root file that says whom to believe when verifying. Default is \
+            Sigstore's public instance.",
+        ..ROW
+    },
+    Input {
+        name: "tuf-mirror",
+        group: Group::Trust,
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        description: "\
+            A TUF repository, such as https://tuf-repo-cdn.sigstore.dev, to fetch the trusted root \
+            and the signing config from where no file is given. Default is to fetch nothing and to \
+            use what is part of the program.",
+        ..ROW
+    },
+    Input {
+        name: "tuf-root",
+        group: Group::Trust,
+        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE],
+        description: "\
+            The root.json with which trust in tuf-mirror begins. Default is that of Sigstore's \
+            public instance.",
+        ..ROW
+    },
+    Input {
+        name: "ca-certificates",
+        group: Group::Network,
+        of: &[PUBLISH.strict_withholds(OWN_NETWORK), MERGE.strict_withholds(OWN_NETWORK), BAKE],
+        description: "\
+            Certificates, in PEM, of CAs that are trusted beside the system's, as text or as a \
+            file in the workspace, for registries, GitHub, Sigstore and proxies that end TLS. A \
+            builder that is made by this run trusts them for the registries of the run; see \
+            docs/proxies-and-own-CAs.md.",
+        ..ROW
+    },
+    Input {
+        name: "http-registries",
+        group: Group::Network,
+        of: &[PUBLISH.strict_withholds(OWN_NETWORK), MERGE.strict_withholds(OWN_NETWORK), BAKE],
+        description: "\
+            Registries that are reached over plain HTTP, such as registry.lan:5000, separated by \
+            commas or lines. No other is; what is sent there can be read and changed on the way.",
+        ..ROW
+    },
+    Input {
+        name: "allow-foreign-layers",
+        group: Group::Accepted,
+        default: Some("false"),
+        of: &[PUBLISH.withheld(OWN_IMAGES), MERGE.withheld(OWN_IMAGES), BAKE],
+        description: "\
+            Whether layers may name addresses outside of the registry (urls, as base images of \
+            Windows do). Their bytes are fetched from there by whoever pulls, and nobody vouches \
+            for the address.",
+        ..ROW
+    },
+    Input {
+        name: "allow-index-entries",
+        group: Group::Accepted,
+        of: &[MERGE.withheld(OWN_IMAGES)],
+        description: "\
+            Artifact types of entries in an index that are neither images nor attestations, such \
+            as application/vnd.amazon.soci.index.v1+json, separated by commas or lines. Any other \
+            such entry is refused.",
+        ..ROW
+    },
+];

@@ -1,0 +1,173 @@
+//! Every output as a row: which actions write it, and what later steps find in it. Each `action.yml`
+//! and the page of outputs come from here. It makes none of them.
+
+use crate::inputs::Action;
+
+/// An output, by its name in workflows.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    pub name: &'static str,
+    /// The heading it stands below.
+    pub group: &'static str,
+    /// The actions that write it.
+    pub of: &'static [Action],
+    pub description: &'static str,
+}
+
+const MOST_USED: &str = "Most used";
+const EVIDENCE: &str = "Evidence";
+const NAMES: &str = "Tags, labels, annotations";
+const LATER: &str = "For jobs and steps that come after";
+
+/// The outputs of an action, by group.
+pub fn outputs(action: Action) -> impl Iterator<Item = &'static Output> {
+    OUTPUTS.iter().filter(move |output| output.of.contains(&action))
+}
+
+const OUTPUTS: &[Output] = &[
+    Output {
+        name: "digest",
+        group: MOST_USED,
+        of: &[Action::Publish, Action::Merge],
+        description: "Digest of the image (of its index).",
+    },
+    Output {
+        name: "image",
+        group: MOST_USED,
+        of: &[Action::Publish, Action::Merge],
+        description: "Name of the first image, without tag.",
+    },
+    Output {
+        name: "image-ref",
+        group: MOST_USED,
+        of: &[Action::Publish, Action::Merge],
+        description: "Name and digest of the first image.",
+    },
+    Output {
+        name: "tags",
+        group: MOST_USED,
+        of: &[Action::Publish, Action::Merge],
+        description: "Every name that was put, one a line.",
+    },
+    Output {
+        name: "version",
+        group: MOST_USED,
+        of: &[Action::Publish, Action::Merge],
+        description: "\
+            The first tag; what the image is a version of. Also set when nothing is published.",
+    },
+    Output {
+        name: "evidence",
+        group: EVIDENCE,
+        of: &[Action::Publish, Action::Merge],
+        description: "\
+            Each subject with its signatures and attestations, log indexes and the signer, as a \
+            JSON object.",
+    },
+    Output {
+        name: "platforms",
+        group: EVIDENCE,
+        of: &[Action::Publish, Action::Merge],
+        description: "Digest of each platform's image, as a JSON object.",
+    },
+    Output {
+        name: "metadata",
+        group: EVIDENCE,
+        of: &[Action::Publish, Action::Merge],
+        description: "Names, digest, tags and platforms, as a JSON object.",
+    },
+    Output {
+        name: "kept-tags",
+        group: NAMES,
+        of: &[Action::Publish, Action::Merge],
+        description: "\
+            Every name that stays where it is, because this image would be a step back for it or \
+            nobody could say, one a line.",
+    },
+    Output {
+        name: "tag-names",
+        group: NAMES,
+        of: &[Action::Publish, Action::Merge],
+        description: "Every tag without the image's name, one a line.",
+    },
+    Output {
+        name: "labels",
+        group: NAMES,
+        of: &[Action::Publish, Action::Merge],
+        description: "The labels, KEY=value, one a line.",
+    },
+    Output {
+        name: "annotations",
+        group: NAMES,
+        of: &[Action::Publish, Action::Merge],
+        description: "The annotations with their level, one a line.",
+    },
+    Output {
+        name: "json",
+        group: NAMES,
+        of: &[Action::Publish, Action::Merge],
+        description: "tags, tag-names, labels and annotations, as a JSON object.",
+    },
+    Output {
+        name: "digests",
+        group: LATER,
+        of: &[Action::Publish],
+        description: "\
+            With push-by-digest, the digest of what was pushed for each platform, as a JSON \
+            object; what the input digests of merge takes.",
+    },
+    Output {
+        name: "bake-file",
+        group: LATER,
+        of: &[Action::Publish],
+        description: "\
+            With bake-target, the path of a bake file with tags and labels, below the workspace.",
+    },
+    Output {
+        name: "bake-file-tags",
+        group: LATER,
+        of: &[Action::Publish],
+        description: "\
+            With bake-target, the path of a bake file with the tags, below the workspace.",
+    },
+    Output {
+        name: "bake-file-labels",
+        group: LATER,
+        of: &[Action::Publish],
+        description: "\
+            With bake-target, the path of a bake file with the labels, below the workspace.",
+    },
+    Output {
+        name: "bake-file-annotations",
+        group: LATER,
+        of: &[Action::Publish],
+        description: "\
+            With bake-target, the path of a bake file with the annotations, below the workspace.",
+    },
+    Output {
+        name: "targets",
+        group: MOST_USED,
+        of: &[Action::Bake],
+        description: "\
+            Each target with its image, image-ref, digest, tags (every name that was put), \
+            kept-tags (every name that stays where it is, because this image would be a step back) \
+            and the digests of its platforms, as a JSON object. Where nothing is published, as on \
+            a pull request, tags, kept-tags and platforms are empty and the others are missing.",
+    },
+    Output {
+        name: "evidence",
+        group: EVIDENCE,
+        of: &[Action::Bake],
+        description: "\
+            Each target with its subjects, their signatures and attestations, log indexes and the \
+            signer, as a JSON object. Where nothing is published, each target with nothing.",
+    },
+    Output {
+        name: "metadata",
+        group: EVIDENCE,
+        of: &[Action::Bake],
+        description: "\
+            Each target with its image.name, containerimage.digest and tags, as a JSON object like \
+            that of docker/bake-action. Where nothing is published, each target with nothing.",
+    },
+];
