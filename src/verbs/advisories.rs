@@ -7,12 +7,12 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::release::plural;
+use crate::text::plural;
 use crate::advisories::archive::Differences;
 use crate::advisories::download::{self, Change, Mirror, Update};
 use crate::error::{OrRemedy as _, Several};
 use crate::files::Folder;
-use crate::github::Environment;
+use crate::environment::Environment;
 use crate::github::network::Network;
 use crate::report::Report;
 

@@ -12,7 +12,8 @@ use supply_action::registry::transfer::{Copied, Lacking, Place};
 use supply_action::registry::{Artifact, Registry, RegistryError};
 use supply_action::sandbox::{Config, Effect, Fault, Habit, Request, Service};
 use supply_action::verify;
-use supply_action::verify::policy::{Format, Policy, Requirements, SPDX};
+use supply_action::evidence::{Format, SPDX};
+use supply_action::verify::policy::{Policy, Requirements};
 
 use crate::support::{World, always};
 
