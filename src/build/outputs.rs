@@ -4,6 +4,7 @@
 //! Reference: <https://docs.docker.com/build/exporters/image-registry/>.
 
 use super::arguments::csv_row;
+use crate::text::csv::{self, Dialect};
 
 /// Outputs that stay on this machine.
 const LOCAL: [&str; 5] = ["local", "tar", "oci", "docker", "cacheonly"];
@@ -60,14 +61,9 @@ pub fn kind(attributes: &str) -> Option<String> {
 
 /// The attributes in their order; names in small letters.
 pub fn fields(attributes: &str) -> Vec<(String, String)> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(attributes.as_bytes());
-    let fields = reader
-        .records()
-        .filter_map(Result::ok)
-        .flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>());
+    // What is no CSV to buildx has no fields.
+    let records = csv::read(attributes, Dialect::default()).unwrap_or_default();
+    let fields = records.into_iter().flatten();
     fields
         .filter_map(|field| {
             field.split_once('=').map(|(key, value)| (key.trim().to_lowercase(), value.to_owned()))

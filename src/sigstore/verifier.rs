@@ -404,6 +404,17 @@ pub fn claimed_by(certificate: &[u8]) -> Option<(String, String)> {
     Some((info.identity?.to_string(), info.issuer?))
 }
 
+/// Whether a log says that it took a bundle after `now`: its clock is ahead of ours, or it lies.
+/// Such a bundle is refused, and one of a log that is a little ahead holds soon.
+pub fn is_ahead(bundle: &[u8], now: jiff::Timestamp) -> bool {
+    form::read(bundle).is_ok_and(|bundle| {
+        let entries = &bundle.verification_material.tlog_entries;
+        entries.iter().any(|entry| {
+            entry.integrated_time.is_some_and(|time| time.as_second() > now.as_second())
+        })
+    })
+}
+
 /// Whether a bundle can be read and names a key, which it does not hold.
 pub fn names_only_a_key(bundle: &[u8]) -> bool {
     form::read(bundle).is_ok_and(|bundle| {

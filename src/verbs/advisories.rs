@@ -7,14 +7,14 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use crate::text::plural;
 use crate::advisories::archive::Differences;
 use crate::advisories::download::{self, Change, Mirror, Update};
+use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Several};
 use crate::files::Folder;
-use crate::environment::Environment;
 use crate::github::network::Network;
 use crate::report::Report;
+use crate::text::plural;
 
 /// What `advisories` is asked.
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use crate::attest::provenance::{Foreign, Workflow};
 use crate::attest::sboms::Sboms;
 use crate::attest::{self, Accepted, AttestedImage};
 use crate::build::BuiltImage;
-use crate::error::{self, OrRemedy as _};
+use crate::error::OrRemedy as _;
 use crate::github::Context;
 use crate::image::{Digest, ImageRef};
 use crate::plan::Target;
@@ -24,7 +24,7 @@ use crate::text::plural;
 use crate::verify::existing::Existing;
 use crate::verify::policy::Policy;
 use crate::verify::signer::SignerPolicy;
-use crate::verify::{self, VerifiedImage};
+use crate::verify::{self, Unproven, VerifiedImage};
 
 /// The session of the run, once it is open.
 type Opened = watch::Receiver<Option<Arc<Session>>>;
@@ -233,6 +233,11 @@ fn envelope_limit(services: &Services) -> usize {
     }
 }
 
+/// Whether the same image may verify in a moment.
+fn passes(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Unproven>().is_some_and(|unproven| unproven.passes)
+}
+
 /// Seconds that the clock of a log may be ahead of this machine's.
 const CLOCKS: u32 = 10;
 
@@ -254,7 +259,7 @@ pub async fn verify_all(
             });
         match try_join_all(checks).await {
             // A log whose clock is ahead of ours has signed in our future; that passes.
-            Err(error) if patience > 0 && error::message(&error).contains("is in the future") => {
+            Err(error) if patience > 0 && passes(&error) => {
                 patience -= 1;
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             }

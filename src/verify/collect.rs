@@ -19,7 +19,7 @@ use crate::registry::legacy::Attached;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Registry, RegistryError};
 use crate::sigstore::verifier::{
-    BundleVerifier, CheckedStatement, claimed_by, claimed_signer, names_only_a_key,
+    BundleVerifier, CheckedStatement, claimed_by, claimed_signer, is_ahead, names_only_a_key,
 };
 
 /// A bundle holds an SBOM at most; GitHub and Kyverno stop at 16 and 10 MiB.
@@ -75,6 +75,8 @@ pub(super) enum Wants {
     Key,
     /// This key signed it, and no log entry says so.
     NoLog,
+    /// The log's clock is ahead of ours, so that it may count in a moment.
+    Time,
 }
 
 impl Refused {
@@ -188,6 +190,7 @@ fn wants(
     key: Option<&DerPublicKey>,
 ) -> Option<Wants> {
     match key {
+        _ if is_ahead(bundle, jiff::Timestamp::now()) => Some(Wants::Time),
         None => names_only_a_key(bundle).then_some(Wants::Key),
         Some(key) => verifier.is_by_key_alone(bundle, payload, key).then_some(Wants::NoLog),
     }
@@ -284,7 +287,9 @@ async fn check_layers(
                     let wants =
                         match key {
                             None if legacy::is_by_key(&layer.annotations) => Some(Wants::Key),
-                            None => None,
+                            None => legacy::bundle(&bytes, &layer.annotations, false)
+                                .is_ok_and(|bundle| is_ahead(&bundle, jiff::Timestamp::now()))
+                                .then_some(Wants::Time),
                             Some(_) => legacy::unlogged(&bytes, &layer.annotations).ok().and_then(
                                 |bundle| wants(verifier, &bundle, payload_of(layer, &bytes), key),
                             ),

@@ -2,7 +2,7 @@
 //! why it is not enough. Pure.
 
 use super::carried::Subject;
-use super::collect::{Collected, Refused};
+use super::collect::{Collected, Refused, Wants};
 use super::policy::{Among, Need, Policy};
 use super::{Evidence, SubjectEvidence};
 use crate::error::{self, Remedied as _};
@@ -15,6 +15,17 @@ use crate::evidence::{Format, Part};
 pub struct Reasons {
     parts: Vec<String>,
     remedies: Vec<String>,
+    /// Whether something counts as soon as a log's clock is no more ahead of ours.
+    passes: bool,
+}
+
+/// An image that is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Unproven {
+    why: String,
+    /// Whether the same may hold in a moment: a log's clock is ahead of this machine's.
+    pub passes: bool,
 }
 
 impl Reasons {
@@ -23,7 +34,7 @@ impl Reasons {
         const AGAIN: &str = "a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`";
         let remedies =
             if self.remedies.is_empty() { vec![AGAIN.to_owned()] } else { self.remedies };
-        let error = anyhow::anyhow!(self.parts.join("; "));
+        let error = Unproven { why: self.parts.join("; "), passes: self.passes }.into();
         remedies.into_iter().rev().fold(error, error::with_hint)
     }
 
@@ -87,7 +98,9 @@ pub(super) fn judge(
             matches!(among, Among::Any)
                 || matches!(among, Among::Each(formats) if formats.contains(&refused.format))
         };
-        for (why, names) in grouped(refused.into_iter().filter(asked).collect()) {
+        let refused: Vec<Refused> = refused.into_iter().filter(asked).collect();
+        reasons.passes |= refused.iter().any(|refused| refused.wants == Some(Wants::Time));
+        for (why, names) in grouped(refused) {
             if !told.contains(&why) {
                 part.push_str(&format!("; {} not count: {why}", names));
                 told.push(why);
@@ -392,6 +405,27 @@ mod tests {
         let told =
             judged_among(&[&[evil, mixed[1].clone()]], Some("victim/app"), Among::Any).unwrap_err();
         assert!(told.contains("does not count: its repository is"), "{told}");
+    }
+
+    #[test]
+    fn what_a_log_dates_in_our_future_may_hold_in_a_moment() {
+        let subject = Subject {
+            kind: Part::Platform,
+            descriptor: Descriptor::of(b"0", "m"),
+            platform: None,
+            required: vec![Need::Type(evidence::SIGNATURE.to_owned())],
+        };
+        let unproven = |format: Format, wants: Option<Wants>| {
+            let refused = Refused { wants, ..Refused::new(format, "it".into(), "no".into()) };
+            let found = Collected { refused: vec![refused], ..Collected::default() };
+            let among = Among::Each(&[Format::Bundle]);
+            let refused = judge(std::slice::from_ref(&subject), &[found], &policy(None), among);
+            refused.unwrap_err().for_publisher().downcast::<Unproven>().unwrap()
+        };
+        assert!(unproven(Format::Bundle, Some(Wants::Time)).passes);
+        assert!(!unproven(Format::Bundle, Some(Wants::Key)).passes);
+        assert!(!unproven(Format::Bundle, None).passes);
+        assert!(!unproven(Format::Legacy, Some(Wants::Time)).passes, "nobody asked for that one");
     }
 
     #[test]

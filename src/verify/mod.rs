@@ -21,7 +21,7 @@ use self::built::Built;
 pub use self::carried::{Carried, Claim, Wanted};
 pub(crate) use self::collect::BUNDLE_LIMIT;
 pub use self::inventory::common_kinds;
-pub use self::judge::Reasons;
+pub use self::judge::{Reasons, Unproven};
 use self::policy::{Among, Policy};
 use self::standing::Told;
 use crate::evidence::{Format, Part};

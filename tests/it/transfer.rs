@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use supply_action::evidence::{Format, SPDX};
 use supply_action::image::{Digest, ImageRef, Repository};
 use supply_action::registry::closure::{self, Closure, Kind, Part};
 use supply_action::registry::copy::Meter;
@@ -12,7 +13,6 @@ use supply_action::registry::transfer::{Copied, Lacking, Place};
 use supply_action::registry::{Artifact, Registry, RegistryError};
 use supply_action::sandbox::{Config, Effect, Fault, Habit, Request, Service};
 use supply_action::verify;
-use supply_action::evidence::{Format, SPDX};
 use supply_action::verify::policy::{Policy, Requirements};
 
 use crate::support::{World, always};
