@@ -10,28 +10,22 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::feed::{FeedError, cve};
+use crate::scan::exploited::Epss;
 
 /// No list is larger as it is sent; in 2026 it has 2 MB compressed and 11 MB else.
 pub const LARGEST: usize = 64 << 20;
 const LARGEST_INFLATED: u64 = 512 << 20;
 const LONGEST_COMMENT: u64 = 1 << 10;
 
-/// The score of one CVE, both between 0 and 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Likelihood {
-    /// Of being exploited in the next 30 days.
-    pub score: f64,
-    /// The part of all CVEs that have at most this score.
-    pub percentile: f64,
-}
-
 /// The scores of one day.
 #[derive(Debug, Clone)]
 pub struct Scores {
     pub model: String,
     pub day: Date,
-    by_cve: BTreeMap<String, Likelihood>,
-    rows: usize,
+    /// Of those that were asked for.
+    pub by_cve: BTreeMap<String, Epss>,
+    /// Of the whole list.
+    pub rows: usize,
 }
 
 #[derive(Deserialize)]
@@ -77,8 +71,8 @@ impl Scores {
             }
             scores.rows += 1;
             if wanted.contains(name) {
-                let likelihood = Likelihood { score: row.epss, percentile: row.percentile };
-                if scores.by_cve.insert(name.to_owned(), likelihood).is_some() {
+                let epss = Epss { probability: row.epss, percentile: row.percentile };
+                if scores.by_cve.insert(name.to_owned(), epss).is_some() {
                     return Err(FeedError::new(format!("`{name}` is there twice")));
                 }
             }
@@ -90,15 +84,6 @@ impl Scores {
             return Err(FeedError::new("it has no scores"));
         }
         Ok(scores)
-    }
-
-    pub fn get(&self, cve: &str) -> Option<Likelihood> {
-        self.by_cve.get(cve).copied()
-    }
-
-    /// How many CVEs the whole list has.
-    pub fn rows(&self) -> usize {
-        self.rows
     }
 }
 
@@ -127,11 +112,11 @@ mod tests {
         gzip.write_all(LIST.as_bytes()).unwrap();
         for list in [LIST.as_bytes(), &gzip.finish().unwrap()] {
             let scores = scores(list).unwrap();
-            let found = scores.get("CVE-2021-44228").unwrap();
-            assert_eq!((found.score, found.percentile), (0.94358, 0.99958));
-            assert_eq!((scores.model.as_str(), scores.rows()), ("v2025.03.14", 2));
+            let epss = Epss { probability: 0.94358, percentile: 0.99958 };
+            let asked_for = BTreeMap::from([("CVE-2021-44228".to_owned(), epss)]);
+            assert_eq!((&scores.by_cve, scores.rows), (&asked_for, 2));
+            assert_eq!(scores.model, "v2025.03.14");
             assert_eq!(scores.day, jiff::civil::date(2026, 11, 28));
-            assert!(scores.get("CVE-1999-0001").is_none(), "nobody asked for it");
         }
     }
 

@@ -10,26 +10,17 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::feed::{FeedError, cve};
+use crate::scan::exploited::Kev;
 
 /// No catalogue is larger; in 2026 it has 2 MB.
 pub const LARGEST: usize = 32 << 20;
-
-/// What the catalogue says of one CVE.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exploitation {
-    pub added: Date,
-    /// By when agencies have to act.
-    pub due: Option<Date>,
-    /// Used by ransomware; whatever is not plainly unknown counts as known.
-    pub by_ransomware: bool,
-}
 
 /// CISA's catalogue.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     pub version: String,
     pub released: Timestamp,
-    by_cve: BTreeMap<String, Exploitation>,
+    pub by_cve: BTreeMap<String, Kev>,
 }
 
 #[derive(Deserialize)]
@@ -47,7 +38,6 @@ struct Document {
 struct Row {
     #[serde(rename = "cveID")]
     cve: String,
-    date_added: Date,
     #[serde(default)]
     due_date: Option<Date>,
     #[serde(default)]
@@ -67,25 +57,14 @@ impl Catalogue {
         }
         let mut by_cve = BTreeMap::new();
         for row in vulnerabilities {
-            let exploitation = Exploitation {
-                added: row.date_added,
-                due: row.due_date,
-                by_ransomware: row.known_ransomware_campaign_use.as_deref() != Some("Unknown"),
-            };
-            if by_cve.insert(cve(&row.cve)?.to_owned(), exploitation).is_some() {
+            // Whatever is not plainly unknown counts.
+            let ransom = row.known_ransomware_campaign_use.as_deref();
+            let kev = Kev { due: row.due_date, is_used_for_ransom: ransom != Some("Unknown") };
+            if by_cve.insert(cve(&row.cve)?.to_owned(), kev).is_some() {
                 return Err(FeedError::new(format!("`{}` is there twice", row.cve)));
             }
         }
         Ok(Self { version, released, by_cve })
-    }
-
-    pub fn get(&self, cve: &str) -> Option<&Exploitation> {
-        self.by_cve.get(cve)
-    }
-
-    /// How many CVEs it has.
-    pub fn entries(&self) -> usize {
-        self.by_cve.len()
     }
 }
 
@@ -107,10 +86,12 @@ mod tests {
     fn an_entry_has_its_dates_and_its_use() {
         let unknown = ROW.replace("44228", "44229").replace(r#":"Known""#, r#":"Unknown""#);
         let catalogue = catalogue(2, &[ROW, &unknown]).unwrap();
-        let found = catalogue.get("CVE-2021-44228").unwrap();
-        assert_eq!(found.due, Some(jiff::civil::date(2021, 12, 24)));
-        assert!(found.by_ransomware && !catalogue.get("CVE-2021-44229").unwrap().by_ransomware);
-        assert!(catalogue.get("CVE-2021-1").is_none() && catalogue.entries() == 2);
+        let kev = |is_used_for_ransom| {
+            Some(Kev { due: Some(jiff::civil::date(2021, 12, 24)), is_used_for_ransom })
+        };
+        let found = |cve: &str| catalogue.by_cve.get(cve).copied();
+        assert_eq!((found("CVE-2021-44228"), found("CVE-2021-44229")), (kev(true), kev(false)));
+        assert_eq!(catalogue.by_cve.len(), 2);
     }
 
     #[test]
@@ -118,8 +99,8 @@ mod tests {
         for (count, rows, why) in [
             (2, vec![ROW], "has 1 entries and says 2"),
             (2, vec![ROW, ROW], "is there twice"),
-            (1, vec![r#"{"cveID":"x\n::error::","dateAdded":"2021-12-10"}"#], "no CVE"),
-            (1, vec![r#"{"cveID":"CVE-2021-1234","dateAdded":"soon"}"#], "year"),
+            (1, vec![r#"{"cveID":"x\n::error::","dueDate":"2021-12-10"}"#], "no CVE"),
+            (1, vec![r#"{"cveID":"CVE-2021-1234","dueDate":"soon"}"#], "year"),
         ] {
             let error = catalogue(count, &rows).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

@@ -20,21 +20,12 @@ use std::fmt;
 use crate::error::Remedied;
 use crate::github::network::{certificate_remedy, unreachable_page};
 use crate::page::Page;
+pub use crate::scan::question::Question;
 
-/// What an OSV service is asked about one package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Question {
-    /// With its release, where the ecosystem has releases: `Debian:12`.
-    pub ecosystem: String,
-    pub name: String,
-    pub version: String,
-}
-
-impl fmt::Display for Question {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ecosystem, name, version } = self;
-        write!(formatter, "`{name}` `{version}` of `{ecosystem}`")
-    }
+/// A question as it stands in a message.
+fn shown(question: &Question) -> String {
+    let Question { ecosystem, name, version } = question;
+    format!("`{name}` `{version}` of `{ecosystem}`")
 }
 
 /// The id of a record, fit for a path and for a file's name.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::call::Failure;
 use super::outline::Outline;
 use super::service::Service;
-use super::{AdvisoryError, Question, RecordId};
+use super::{AdvisoryError, Question, RecordId, shown};
 
 /// Records that are asked for at once; over HTTP/2 they share a connection.
 const AT_ONCE: usize = 64;
@@ -135,7 +135,8 @@ async fn one(
     match astray {
         None => Ok(Some(record)),
         Some(question) => Err(OneFailure::Unanswered(Failure::Other(format!(
-            "it listed `{id}` for {question}, which that record does not name"
+            "it listed `{id}` for {}, which that record does not name",
+            shown(question)
         )))),
     }
 }

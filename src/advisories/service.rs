@@ -14,7 +14,7 @@ use super::batch::{self, UnansweredPart};
 use super::cache::RecordCache;
 use super::call::Patience;
 use super::records::{self, RecordRequest, RecordsFailure};
-use super::{AdvisoryError, Question, RecordId};
+use super::{AdvisoryError, Question, RecordId, shown};
 use crate::github::network::Plain;
 
 /// The public service.
@@ -91,7 +91,7 @@ impl Service {
                 service: self.address().to_owned(),
                 unanswered: questions.iter().filter(|asked| concerned.contains(asked)).count(),
                 asked: questions.len(),
-                example: concerned.first().map(ToString::to_string).unwrap_or_default(),
+                example: concerned.first().map(|question| shown(question)).unwrap_or_default(),
                 cause,
             }
         };

@@ -507,7 +507,7 @@ fn every_recorded_answer_is_found_among_real_records() {
         for id in asked["ids"].as_array().unwrap() {
             let id = id.as_str().unwrap();
             if at_hand.contains(id) {
-                assert!(listed.contains(&id), "{id} of {}", questions[0]);
+                assert!(listed.contains(&id), "{id} of {:?}", questions[0]);
                 found += 1;
             }
         }
@@ -525,7 +525,7 @@ async fn lists_beside_the_advisories_come_from_addresses_too() {
     asking.fault_once("/list", Effect::Body(list.into()));
     let bytes = feed::bytes(&address, epss::LARGEST, &http, &Plain::default()).await.unwrap();
     let scores = Scores::of(&bytes, &BTreeSet::from(["CVE-2021-44228".to_owned()])).unwrap();
-    assert_eq!(scores.get("CVE-2021-44228").unwrap().score, 0.9);
+    assert_eq!(scores.by_cve["CVE-2021-44228"].probability, 0.9);
     let absent = feed::bytes(&address, epss::LARGEST, &http, &Plain::default()).await.unwrap_err();
     assert!(absent.to_string().contains("HTTP 404"), "{absent}");
 }

@@ -353,8 +353,9 @@ fn what_to_do_first_comes_first() {
     ];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let mut exploited = Exploited::default();
-    exploited.add_kev(br#"{"vulnerabilities":[{"cveID":"CVE-5"}]}"#).unwrap();
-    exploited.add_epss("cve,epss,percentile\nCVE-4,0.9,0.9\nCVE-3,0.1,0.1\n").unwrap();
+    exploited.add_kev([("CVE-5".to_owned(), Kev::default())]);
+    let score = |share| Epss { probability: share, percentile: share };
+    exploited.add_epss([("CVE-4".to_owned(), score(0.9)), ("CVE-3".to_owned(), score(0.1))]);
     let subjects = [subject(Ecosystem::Npm, "x", "1.0.0", None)];
     let findings = Findings::of(&subjects, &records(&lines), &exploited, None);
     let ids: Vec<&str> = findings.findings.iter().map(|it| it.id.as_str()).collect();
