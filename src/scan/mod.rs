@@ -3,11 +3,13 @@
 //!
 //! A [`findings::Subject`] has the [`question`]s that sources are asked, [`record`] reads what they
 //! answer, and [`findings::Findings`] says what is wrong with which package, by the orders of
-//! [`versions`].
+//! [`versions`]. [`gate`] judges them by rules and by what is [`accepted`].
 
+pub mod accepted;
 pub mod affected;
 pub mod exploited;
 pub mod findings;
+pub mod gate;
 mod modules;
 pub mod question;
 pub mod record;

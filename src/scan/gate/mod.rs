@@ -1,0 +1,193 @@
+//! Findings, rules and what is accepted → a verdict with every reason as data. It hides no finding:
+//! what to report is not its question.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::accepted::{Accepted, Product, Risk, Status};
+use super::findings::{Finding, Findings, Kind};
+use super::severity::Level;
+
+/// What is a reason to refuse an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// The lowest level that is; `None` for none.
+    pub fail_on: Option<Level>,
+    /// Whether only what can be repaired counts.
+    pub only_fixed: bool,
+    /// Packages of which nothing is known.
+    pub fail_on_unassessed: bool,
+    /// What is exploited, whatever its level, and whether or not it can be repaired.
+    pub fail_on_kev: bool,
+    /// What nobody rates.
+    pub fail_on_unknown: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            fail_on: Some(Level::Critical),
+            only_fixed: true,
+            fail_on_unassessed: false,
+            fail_on_kev: false,
+            fail_on_unknown: false,
+        }
+    }
+}
+
+/// What the rules say. Numbers are places in the lists of the findings.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verdict {
+    /// In the order of the findings; without one the image passes.
+    pub reasons: Vec<Reason>,
+    /// In the order of the findings.
+    pub accepted: Vec<Acceptance>,
+    /// Rules of findings at hand that no longer hold.
+    pub expired: Vec<Risk>,
+    /// Rules that meet no finding.
+    pub unused: Vec<Risk>,
+}
+
+/// Why an image is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// As bad as the rules say, or worse.
+    Severe {
+        finding: usize,
+    },
+    /// On CISA's list.
+    Exploited {
+        finding: usize,
+    },
+    /// Nobody says how bad it is.
+    Unrated {
+        finding: usize,
+    },
+    Unassessed {
+        package: usize,
+    },
+}
+
+/// A finding that somebody accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    pub finding: usize,
+    pub how: How,
+    /// The file that says so, and where.
+    pub place: String,
+}
+
+/// In what way a finding is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum How {
+    /// It is there, and somebody lives with it until a day or for good.
+    Risk {
+        reason: String,
+        expires: Option<Date>,
+    },
+    /// By a statement of that author.
+    NotAffected {
+        author: String,
+        justification: Option<String>,
+        impact: Option<String>,
+    },
+    Fixed {
+        author: String,
+    },
+}
+
+impl Verdict {
+    pub fn passes(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
+
+/// `image` is what statements call the image.
+pub fn judge(
+    findings: &Findings,
+    rules: &Rules,
+    accepted: &Accepted,
+    image: &Product,
+    now: Timestamp,
+) -> Verdict {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let holds = |risk: &Risk| risk.expires.is_none_or(|last| today <= last);
+    let mut verdict = Verdict::default();
+    let mut is_used = vec![false; accepted.risks().len()];
+    for (at, finding) in findings.findings.iter().enumerate() {
+        let mut by_rule = None;
+        for (risk, used) in accepted.risks().iter().zip(&mut is_used) {
+            if risk.is_about(finding) {
+                *used = true;
+                by_rule = by_rule.or(Some(risk).filter(|risk| holds(risk)));
+            }
+        }
+        let acceptance = by_statement(at, finding, accepted, image)
+            .or_else(|| by_rule.map(|risk| of_risk(at, risk)));
+        match acceptance {
+            Some(acceptance) => verdict.accepted.push(acceptance),
+            None => verdict.reasons.extend(reason(at, finding, rules)),
+        }
+    }
+    for (risk, used) in accepted.risks().iter().zip(is_used) {
+        let is_of_absent_code = findings.absent.iter().any(|absent| risk.names(absent.ids.iter()));
+        match (used, holds(risk)) {
+            (true, false) => verdict.expired.push(risk.clone()),
+            (false, _) if !is_of_absent_code => verdict.unused.push(risk.clone()),
+            _ => {}
+        }
+    }
+    if rules.fail_on_unassessed {
+        let packages = 0..findings.unassessed.len();
+        verdict.reasons.extend(packages.map(|package| Reason::Unassessed { package }));
+    }
+    verdict
+}
+
+/// The newest statement decides, and only two of its words accept.
+fn by_statement(
+    at: usize,
+    finding: &Finding,
+    accepted: &Accepted,
+    image: &Product,
+) -> Option<Acceptance> {
+    let statement = accepted.statement(finding, image)?;
+    let author = statement.author.clone();
+    let how = match &statement.status {
+        Status::NotAffected { justification, impact } => How::NotAffected {
+            author,
+            justification: justification.clone(),
+            impact: impact.clone(),
+        },
+        Status::Fixed => How::Fixed { author },
+        Status::Affected | Status::UnderInvestigation => return None,
+    };
+    Some(Acceptance { finding: at, how, place: statement.place.clone() })
+}
+
+fn of_risk(at: usize, risk: &Risk) -> Acceptance {
+    let how = How::Risk { reason: risk.reason.clone(), expires: risk.expires };
+    Acceptance { finding: at, how, place: risk.place.clone() }
+}
+
+fn reason(at: usize, finding: &Finding, rules: &Rules) -> Option<Reason> {
+    let level = finding.severity.level;
+    // Nobody repairs what is made to do harm: it has to go.
+    let counts = !rules.only_fixed || finding.fixed.is_some() || finding.kind == Kind::Malicious;
+    let is_severe = rules.fail_on.is_some_and(|lowest| level >= lowest && level != Level::Unknown);
+    match finding.can_gate() {
+        false => None,
+        true if counts && is_severe => Some(Reason::Severe { finding: at }),
+        true if rules.fail_on_kev && finding.kev.is_some() => {
+            Some(Reason::Exploited { finding: at })
+        }
+        true if counts && rules.fail_on_unknown && level == Level::Unknown => {
+            Some(Reason::Unrated { finding: at })
+        }
+        true => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
