@@ -1,45 +1,16 @@
 //! Text of anybody → text that a terminal, a runner's log and a JSON reader take for nothing but
 //! text. Pure; it never decides what is said.
-//!
-//! How a runner reads a log: `ActionCommand.cs` and `OutputManager.cs` of
-//! <https://github.com/actions/runner>. It compares by culture, so that letters without a width
-//! count for nothing there.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 
+pub use crate::text::seen::{inert, is_unseen, visible};
+
 /// A line of a log: what is unseen becomes visible, an address loses its password, and no runner
 /// finds a command in it.
 pub fn shown(text: &str) -> String {
     inert(&without_passwords(text))
-}
-
-/// As `shown`, with passwords.
-pub fn inert(text: &str) -> String {
-    // `##[command]` is obeyed anywhere in a line, `::command::` where one begins.
-    let line = visible(text).replace("##[", "##\\u{5b}");
-    let start = line.trim_start();
-    match start.strip_prefix("::") {
-        Some(rest) => format!("{}\\u{{3a}}:{rest}", &line[..line.len() - start.len()]),
-        None => line,
-    }
-}
-
-/// What is unseen, or steers a terminal, as an escape.
-pub fn visible(text: &str) -> String {
-    let mut seen = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\n' => seen.push_str("\\n"),
-            '\r' => seen.push_str("\\r"),
-            '\t' => seen.push(letter),
-            // Writing into a string cannot fail.
-            _ if is_unseen(letter) => drop(write!(seen, "\\u{{{:x}}}", u32::from(letter))),
-            _ => seen.push(letter),
-        }
-    }
-    seen
 }
 
 /// The lines of a text of ours, in which values of others may stand: what goes on below is indented
@@ -90,16 +61,6 @@ pub fn uncoloured(line: &str) -> String {
     }
     plain.push_str(rest);
     plain
-}
-
-/// Letters that have no shape of their own, or move others: controls, directions, what a comparison
-/// by culture skips.
-pub fn is_unseen(letter: char) -> bool {
-    letter.is_control()
-        || matches!(u32::from(letter),
-            0xad | 0x34f | 0x600..=0x605 | 0x61c | 0x6dd | 0x70f | 0x8e2 | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f
-            | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
-            | 0x110bd | 0x110cd | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
 }
 
 /// Stands for what is not shown; a runner writes the same.

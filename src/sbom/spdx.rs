@@ -110,7 +110,8 @@ fn image(catalog: &Catalog, about: &About) -> Value {
     image
 }
 
-pub(super) fn oci_purl(repository: &str, hash: &str) -> String {
+/// An image in a registry, by its digest without the algorithm.
+pub fn oci_purl(repository: &str, hash: &str) -> String {
     let name = repository.rsplit('/').next().unwrap_or(repository).to_lowercase();
     format!(
         "pkg:oci/{}@sha256:{hash}?repository_url={}",

@@ -17,3 +17,13 @@ pub mod records;
 pub mod severity;
 mod text;
 pub mod versions;
+
+// What is made of them, for machines and people.
+pub mod attestation;
+pub mod openvex;
+pub mod report;
+mod rows;
+#[cfg(test)]
+mod sample;
+pub mod sarif;
+pub mod shown;

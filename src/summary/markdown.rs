@@ -12,10 +12,11 @@ use super::source::said;
 use crate::evidence::Part;
 use crate::image::ImageRef;
 use crate::publish::Published;
-use crate::report::text::visible;
 use crate::report::{Stage, seconds};
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
+pub(super) use crate::text::markdown::{code, plain};
+use crate::text::seen::visible;
 use crate::verify::built::Built;
 use crate::verify::{Evidence, Statement};
 
@@ -249,34 +250,6 @@ pub(super) fn fenced(language: &str, script: &str) -> String {
     format!("{fence}{language}\n{script}{fence}\n")
 }
 
-/// Text of anybody as code, which Markdown leaves alone: nothing in it is a link, a mention or the
-/// end of a cell.
-pub(super) fn code(text: &impl ToString) -> String {
-    let text = visible(&text.to_string()).replace('|', "\\u{7c}").replace('`', "\\u{60}");
-    if text.trim().is_empty() { String::new() } else { format!("`{text}`") }
-}
-
-/// Text of anybody between ours: letters that mean something to Markdown are only letters, and
-/// nothing becomes a link by itself.
-pub(super) fn plain(text: &str) -> String {
-    let mut escaped = String::new();
-    // What makes a link of an address, a mention of a name, or a cell of a line cannot be escaped
-    // otherwise.
-    for letter in visible(text)
-        .replace("://", "\\u{3a}//")
-        .replace("www.", "www\\u{2e}")
-        .replace('@', "\\u{40}")
-        .replace('|', "\\u{7c}")
-        .chars()
-    {
-        if "\\`*_[]<>&~#!()$:".contains(letter) {
-            escaped.push('\\');
-        }
-        escaped.push(letter);
-    }
-    escaped
-}
-
 pub(super) fn times(stages: &[Stage]) -> String {
     let mut text =
         "<details><summary>Stages</summary>\n\n| stage | time | |\n|---|---|---|\n".to_owned();
@@ -301,37 +274,6 @@ fn log_entry(statement: &Statement) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_in_a_text_of_others_is_markdown() {
-        for (text, as_code, as_plain) in [
-            ("linux/amd64", "`linux/amd64`", "linux/amd64"),
-            (
-                "a|b\n\n# <img src=x>",
-                "`a\\u{7c}b\\n\\n# <img src=x>`",
-                "a\\\\u{7c}b\\\\n\\\\n\\# \\<img src=x\\>",
-            ),
-            (
-                "`x` ``y``",
-                "`\\u{60}x\\u{60} \\u{60}\\u{60}y\\u{60}\\u{60}`",
-                "\\`x\\` \\`\\`y\\`\\`",
-            ),
-            (
-                "[c](https://e.example)",
-                "`[c](https://e.example)`",
-                "\\[c\\]\\(https\\\\u{3a}//e.example\\)",
-            ),
-            (
-                "www.e.example @octo *b* _i_ ~s~ &lt;",
-                "`www.e.example @octo *b* _i_ ~s~ &lt;`",
-                "www\\\\u{2e}e.example \\\\u{40}octo \\*b\\* \\_i\\_ \\~s\\~ \\&lt;",
-            ),
-            ("a\\|b \u{202e}", "`a\\\\u{7c}b \\u{202e}`", "a\\\\\\\\u{7c}b \\\\u{202e}"),
-            ("![i](x)", "`![i](x)`", "\\!\\[i\\]\\(x\\)"),
-        ] {
-            assert_eq!((code(&text).as_str(), plain(text).as_str()), (as_code, as_plain));
-        }
-    }
 
     #[test]
     fn no_line_of_a_script_closes_its_fence() {

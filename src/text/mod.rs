@@ -1,8 +1,10 @@
-//! How texts write lists, switches and tables, and how people count. It never knows which input it
-//! reads.
+//! How texts write lists, switches and tables, how people count, and how a text of anybody is shown
+//! as text alone. It never knows which input it reads.
 
 pub mod csv;
 pub mod lists;
+pub mod markdown;
+pub mod seen;
 
 /// `1 tag`, `2 tags`, `2 repositories`.
 pub fn plural(count: usize, word: &str) -> String {

@@ -46,7 +46,7 @@ const FLOORS: &[&str] = &[
 const APART: [(&str, &[&str]); 3] = [
     ("sandbox", &["files"]),
     ("sbom", &["evidence", "oci"]),
-    ("scan", &["sbom", "image", "error"]),
+    ("scan", &["error", "evidence", "image", "sbom", "text"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

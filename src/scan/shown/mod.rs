@@ -1,0 +1,327 @@
+//! Scans → what people and programs read: a table for terminals, Markdown for the job summary, JSON.
+//! It never says that there are no vulnerabilities: none are known in what was assessed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::report::{ImageScan, gaps};
+use super::rows::{FindingRow, rows, summary};
+use super::severity::Level;
+use crate::text::markdown::{code, plain};
+use crate::text::plural;
+use crate::text::seen::inert;
+
+/// What one scan comes to, in a sentence without its full stop.
+pub fn sentence(scan: &ImageScan) -> String {
+    let summary = scan.summary();
+    let date = scan.finished.to_zoned(TimeZone::UTC).date();
+    let not_assessed = format!("{} not assessed", plural(scan.unassessed.len(), "package"));
+    if scan.assessed == 0 {
+        return format!("nothing was assessed on {date}; {not_assessed}");
+    }
+    let counts = &summary.tally.counts;
+    let known = match counts.total() {
+        0 => "none known".to_owned(),
+        total => format!(
+            "{} known ({}), {} with a fix,",
+            plural(usize::try_from(total).unwrap_or(usize::MAX), "vulnerability"),
+            counts.told(),
+            summary.tally.fixable.total()
+        ),
+    };
+    let accepted = match summary.tally.accepted {
+        0 => String::new(),
+        accepted => format!("; {accepted} accepted"),
+    };
+    format!(
+        "{known} in {} of {} on {date}{accepted}; {not_assessed}",
+        plural(scan.assessed, "package"),
+        plural(scan.ecosystems.len(), "ecosystem"),
+    )
+}
+
+/// The sentence of each scan, with its image's name where there are several.
+fn sentences(scans: &[&ImageScan]) -> Vec<String> {
+    match scans {
+        [scan] => vec![sentence(scan)],
+        scans => scans.iter().map(|it| format!("{}: {}", it.label(), sentence(it))).collect(),
+    }
+}
+
+/// Between two columns.
+const GAP: usize = 2;
+/// What a column keeps however narrow the terminal is.
+const NARROWEST: usize = 10;
+const HEADINGS: [&str; 6] =
+    ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "WHERE"];
+
+/// Open findings as lines of at most `width` letters where that can be, and below them what was
+/// accepted, what was not assessed, and what it comes to.
+pub fn table(scans: &[&ImageScan], width: usize, is_coloured: bool) -> String {
+    let all = rows(scans);
+    let (open, apart): (Vec<_>, Vec<_>) = all.iter().partition(|row| row.judged.is_open());
+    let mut text = String::new();
+    if !open.is_empty() {
+        let mut cells: Vec<[String; 6]> = vec![HEADINGS.map(str::to_owned)];
+        cells.extend(open.iter().map(|row| cells_of(row, scans.len()).map(|cell| inert(&cell))));
+        let widths = fitting(&cells, width);
+        let levels = open.iter().map(|row| Some(row.judged.finding.severity.level));
+        for (row, level) in cells.iter().zip(std::iter::once(None).chain(levels)) {
+            text += &line(row, widths, level.filter(|_| is_coloured));
+        }
+        text.push('\n');
+    }
+    for told in below(&apart, scans) {
+        text += &inert(&told);
+        text.push('\n');
+    }
+    text
+}
+
+fn cells_of(row: &FindingRow<'_>, scans: usize) -> [String; 6] {
+    let finding = &row.judged.finding;
+    let exploited = if finding.kev.is_some() { " (exploited)" } else { "" };
+    [
+        finding.severity.level.to_string(),
+        format!("{}{exploited}", finding.id),
+        finding.name.clone(),
+        finding.version.clone(),
+        finding.fixed.clone().unwrap_or_else(|| "-".to_owned()),
+        wheres(row, scans),
+    ]
+}
+
+/// `base image, usr/lib/x (linux/amd64)`.
+fn wheres(row: &FindingRow<'_>, scans: usize) -> String {
+    let is_base = row.judged.origin.as_ref().is_some_and(|origin| origin.is_base);
+    let mut places: Vec<String> = is_base.then(|| "base image".to_owned()).into_iter().collect();
+    places.extend(row.paths.first().map(|path| (*path).to_owned()));
+    if row.paths.len() > 1 {
+        places.push(format!("{} more", row.paths.len() - 1));
+    }
+    let mut told = places.join(", ");
+    if !row.platforms.is_empty() && row.platforms.len() < scans {
+        let platforms: Vec<&str> = row.platforms.iter().map(String::as_str).collect();
+        let _ = write!(told, " ({})", platforms.join(", "));
+    }
+    told
+}
+
+/// What is not in the table.
+fn below(apart: &[&FindingRow<'_>], scans: &[&ImageScan]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in apart {
+        let finding = &row.judged.finding;
+        match &row.judged.acceptance {
+            Some(acceptance) => lines.push(format!(
+                "accepted: {} in {} {}: {}",
+                finding.id,
+                finding.name,
+                finding.version,
+                acceptance.told()
+            )),
+            None => *others.entry(row.judged.kind()).or_default() += 1,
+        }
+    }
+    if !others.is_empty() {
+        let told = others.iter().map(|(kind, count)| format!("{count} {kind}"));
+        let told: Vec<String> = told.collect();
+        lines.push(format!("refuses no image: {}", told.join(", ")));
+    }
+    for scan in scans {
+        let of = if scans.len() > 1 { format!("{}: ", scan.label()) } else { String::new() };
+        lines.extend(gaps(scan).iter().map(|(gap, packages)| {
+            let names: Vec<&str> =
+                packages.iter().take(MOST_NAMES).map(|it| it.name.as_str()).collect();
+            let more = if packages.len() > names.len() { ", …" } else { "" };
+            let count = plural(packages.len(), "package");
+            format!("{of}not assessed: {count}: {gap}: {}{more}", names.join(", "))
+        }));
+    }
+    lines.extend(sentences(scans));
+    lines
+}
+
+/// Of packages in one line.
+const MOST_NAMES: usize = 5;
+
+/// The widest cell of each column, less what would not fit: the widest gives way first.
+fn fitting(rows: &[[String; 6]], width: usize) -> [usize; 6] {
+    let mut widths = [0; 6];
+    for row in rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = cell.chars().count().max(*widest);
+        }
+    }
+    loop {
+        let over = (widths.iter().sum::<usize>() + 5 * GAP).saturating_sub(width);
+        // The severity is never cut, and the vulnerability last.
+        let [_, id, others @ ..] = &mut widths;
+        let widest = others.iter_mut().max().filter(|widest| **widest > NARROWEST);
+        match widest.or(Some(id).filter(|id| **id > NARROWEST)).filter(|_| over > 0) {
+            Some(widest) => *widest -= 1,
+            None => return widths,
+        }
+    }
+}
+
+fn line(cells: &[String; 6], widths: [usize; 6], level: Option<Level>) -> String {
+    let mut text = String::new();
+    for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let cell = cut(cell, width);
+        let room = " ".repeat(width.saturating_sub(cell.chars().count()) + GAP);
+        match level.filter(|_| column == 0) {
+            Some(level) => {
+                let _ = write!(text, "\x1b[{}m{cell}\x1b[0m{room}", colour(level));
+            }
+            None => text += &format!("{cell}{room}"),
+        }
+    }
+    format!("{}\n", text.trim_end())
+}
+
+fn colour(level: Level) -> &'static str {
+    match level {
+        Level::Critical => "1;31",
+        Level::High => "31",
+        Level::Medium => "33",
+        Level::Low => "36",
+        Level::Unknown => "2",
+    }
+}
+
+fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+/// Of a cell of Markdown: a summary holds a mebibyte in all.
+const MOST_LETTERS: usize = 120;
+
+/// A section of the job summary with at most `most` findings, and how many are not shown.
+pub fn markdown(scans: &[&ImageScan], most: usize) -> String {
+    let all = rows(scans);
+    let open: Vec<&FindingRow<'_>> = all.iter().filter(|row| row.judged.is_open()).collect();
+    let accepted: Vec<&FindingRow<'_>> =
+        all.iter().filter(|row| row.judged.acceptance.is_some()).collect();
+    let mut text = "\n### Known vulnerabilities\n\n".to_owned();
+    for sentence in sentences(scans) {
+        let _ = writeln!(text, "- {}", plain(&sentence));
+    }
+    if !open.is_empty() {
+        text += "\n| severity | vulnerability | package | installed | fixed in | where |\n|---|---|---|---|---|---|\n";
+        for row in open.iter().take(most) {
+            let cells = cells_of(row, scans.len()).map(|cell| code(&cut(&cell, MOST_LETTERS)));
+            let [_, cells @ ..] = cells;
+            let level = row.judged.finding.severity.level;
+            let mark = if row.refuses { "❌ " } else { "" };
+            let _ = writeln!(text, "| {mark}{level} | {} |", cells.join(" | "));
+        }
+        text += &not_shown(open.len(), most);
+    }
+    if !accepted.is_empty() {
+        text += "\n<details><summary>Accepted</summary>\n\n| vulnerability | package | reason | until | says |\n|---|---|---|---|---|\n";
+        for row in accepted.iter().take(most) {
+            let (finding, Some(acceptance)) = (&row.judged.finding, &row.judged.acceptance) else {
+                continue;
+            };
+            let until = acceptance.until.map(|until| until.to_string()).unwrap_or_default();
+            let written = |text: &str| code(&cut(text, MOST_LETTERS));
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {until} | {} |",
+                written(&finding.id),
+                written(&finding.name),
+                plain(&cut(&acceptance.reason, MOST_LETTERS)),
+                written(&acceptance.by)
+            );
+        }
+        text += &not_shown(accepted.len(), most);
+        text += "\n</details>\n";
+    }
+    text + &not_assessed(scans, most)
+}
+
+fn not_shown(count: usize, most: usize) -> String {
+    match count.saturating_sub(most) {
+        0 => String::new(),
+        more => format!("\n{more} more are not shown here.\n"),
+    }
+}
+
+fn not_assessed(scans: &[&ImageScan], most: usize) -> String {
+    let mut lines = Vec::new();
+    for scan in scans {
+        let platform = scan.platform.as_ref().filter(|_| scans.len() > 1);
+        let platform = platform.map(code).unwrap_or_default();
+        for (gap, packages) in gaps(scan) {
+            let names: Vec<String> = packages
+                .iter()
+                .take(MOST_NAMES)
+                .map(|it| code(&cut(&it.name, MOST_LETTERS)))
+                .collect();
+            let more = if packages.len() > names.len() { ", …" } else { "" };
+            lines.push(format!(
+                "| {platform} | {} | {}{more} | {} |",
+                packages.len(),
+                names.join(", "),
+                plain(&gap)
+            ));
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<&str> = lines.iter().take(most).map(String::as_str).collect();
+    format!(
+        "\n<details><summary>Not assessed</summary>\n\n| platform | count | packages | why |\n|---|---|---|---|\n{}\n{}\n</details>\n",
+        shown.join("\n"),
+        not_shown(lines.len(), most)
+    )
+}
+
+/// Everything, for other programs.
+pub fn json(scans: &[&ImageScan]) -> Value {
+    let rows = rows(scans);
+    let images: Vec<Value> = scans
+        .iter()
+        .map(|scan| {
+            let unassessed = scan.unassessed.iter().map(|it| {
+                let (package, name, version) = (&it.purl, &it.name, &it.version);
+                json!({ "package": package, "name": name, "version": version, "why": it.gap.to_string() })
+            });
+            let absent = scan.absent.iter().map(|it| json!({ "package": it.purl, "id": it.id }));
+            json!({
+                "image": scan.image,
+                "digest": scan.digest,
+                "platform": scan.platform.as_ref().map(ToString::to_string),
+                "startedOn": scan.started.to_string(),
+                "finishedOn": scan.finished.to_string(),
+                "newestAdvisory": scan.newest().map(|newest| newest.to_string()),
+                "summary": scan.summary(),
+                "notAssessed": unassessed.collect::<Vec<_>>(),
+                "codeNotPresent": absent.collect::<Vec<_>>(),
+                "says": sentence(scan),
+            })
+        })
+        .collect();
+    let results: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let mut result = row.json();
+            result["refuses"] = Value::from(row.refuses);
+            result
+        })
+        .collect();
+    json!({ "images": images, "summary": summary(scans, &rows), "results": results })
+}
+
+#[cfg(test)]
+mod tests;
