@@ -75,6 +75,8 @@ enum Verb {
     /// List the packages of an image, wherever it is: in a registry, an OCI layout, a saved
     /// archive, or a directory
     Sbom(verbs::sbom::Arguments),
+    /// Say which known vulnerabilities an image has, wherever it is, or what an SBOM lists
+    Scan(Box<verbs::scan::Arguments>),
     /// Delete what no name leads to any more, and leave every image that is kept whole, with its
     /// evidence; a dry run without --delete
     Prune(verbs::prune::Arguments),
@@ -153,6 +155,7 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
         Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
         Verb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
+        Verb::Scan(arguments) => verbs::scan::run(&arguments, env, report).await,
         Verb::Prune(arguments) => verbs::prune::run(&arguments, env, report).await,
         Verb::Advisories(arguments) => verbs::advisories::run(&arguments, env, report).await,
         Verb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),

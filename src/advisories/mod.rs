@@ -10,6 +10,7 @@ mod call;
 pub mod download;
 pub mod epss;
 pub mod feed;
+pub mod gather;
 pub mod kev;
 mod outline;
 mod records;

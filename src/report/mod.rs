@@ -69,6 +69,11 @@ impl Report {
         matches!(self.reader, Reader::Terminal { .. })
     }
 
+    /// Whether a person reads, and wants colours.
+    pub fn has_colour(&self) -> bool {
+        matches!(self.reader, Reader::Terminal { colour: true })
+    }
+
     /// How many columns a line may have; a log has no end.
     pub fn width(&self) -> Option<usize> {
         match self.reader {

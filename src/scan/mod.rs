@@ -15,6 +15,7 @@ pub mod question;
 pub mod record;
 pub mod records;
 pub mod severity;
+pub mod subjects;
 mod text;
 pub mod versions;
 

@@ -19,6 +19,7 @@ pub mod release;
 pub mod sandbox;
 pub mod sbom;
 pub mod sbom_scanner;
+pub mod scan;
 mod served_layout;
 pub mod sign_bundle;
 mod store;

@@ -41,6 +41,7 @@ mod rehearse;
 mod release;
 mod sbom;
 mod sboms;
+mod scan;
 mod signals;
 mod signer;
 mod source_images;

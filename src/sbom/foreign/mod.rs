@@ -273,6 +273,32 @@ pub fn packages(bytes: &[u8]) -> Result<Vec<Entry>, ForeignError> {
     Ok(entries)
 }
 
+/// Name and purl of each package that a document lists, without the image itself; a package may
+/// have no purl.
+pub fn purls(bytes: &[u8]) -> Result<Vec<(String, Option<String>)>, ForeignError> {
+    let mut packages = match format(bytes)? {
+        Format::Spdx => {
+            let packages = spdx_packages(parsed(bytes)?);
+            packages.map(|(purl, name, _)| (name, purl)).collect()
+        }
+        Format::CycloneDx => {
+            let mut packages = Vec::new();
+            cyclonedx_packages(parsed::<CycloneDx>(bytes)?.components, &mut |purl, name, _| {
+                packages.push((name, purl));
+            });
+            packages
+        }
+    };
+    let is_image = |purl: &Option<String>| {
+        let mut images = ["pkg:oci/", "pkg:docker/"].iter();
+        purl.as_deref().is_some_and(|purl| images.any(|it| purl.starts_with(it)))
+    };
+    packages.retain(|(_, purl)| !is_image(purl));
+    packages.sort();
+    packages.dedup();
+    Ok(packages)
+}
+
 pub(super) fn parsed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ForeignError> {
     // Some editors put a byte order mark before JSON.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -398,6 +424,12 @@ fn check_cyclonedx(document: &CycloneDx) -> Result<(), ForeignError> {
 }
 
 fn spdx_entries(document: Spdx) -> Vec<Entry> {
+    let packages = spdx_packages(document);
+    packages.filter_map(|(purl, name, version)| entry(purl.as_deref(), name, version)).collect()
+}
+
+/// Purl, name and version of each package that is no whole.
+fn spdx_packages(document: Spdx) -> impl Iterator<Item = (Option<String>, String, Option<String>)> {
     let described: HashSet<String> = document
         .relationships
         .into_iter()
@@ -405,7 +437,7 @@ fn spdx_entries(document: Spdx) -> Vec<Entry> {
         .map(|one| one.related_spdx_element)
         .chain(document.document_describes)
         .collect();
-    let entries = document.packages.into_iter().filter_map(|package| {
+    document.packages.into_iter().filter_map(move |package| {
         let purl =
             package.external_refs.into_iter().find(|reference| reference.reference_type == "purl");
         let locator = purl.as_ref().map(|purl| purl.reference_locator.as_str());
@@ -414,9 +446,9 @@ fn spdx_entries(document: Spdx) -> Vec<Entry> {
         let version = package
             .version_info
             .filter(|version| !["", "NOASSERTION", "NONE", "UNKNOWN"].contains(&version.as_str()));
-        (!is_whole).then(|| entry(locator, package.name, version)).flatten()
-    });
-    entries.collect()
+        let purl = purl.map(|purl| purl.reference_locator);
+        (!is_whole).then_some((purl, package.name, version))
+    })
 }
 
 /// Whether a package of an SPDX document is no package in what it is about: an image, an operating
@@ -428,20 +460,26 @@ pub(super) fn is_whole(purpose: Option<&str>, is_described: bool, purl: Option<&
 }
 
 fn cyclonedx_entries(components: Vec<Component>, entries: &mut Vec<Entry>) {
+    cyclonedx_packages(components, &mut |purl, name, version| {
+        entries.extend(entry(purl.as_deref(), name, version));
+    });
+}
+
+/// The same of CycloneDX, components within components among them.
+fn cyclonedx_packages(
+    components: Vec<Component>,
+    keep: &mut dyn FnMut(Option<String>, String, Option<String>),
+) {
     for component in components {
         if !["file", "operating-system", "container"].contains(&component.kind.as_str()) {
             let name = match component.group.filter(|group| !group.is_empty()) {
                 Some(group) => format!("{group}/{}", component.name),
                 None => component.name,
             };
-            entries.extend(entry(
-                component.purl.as_deref(),
-                name,
-                component.version.filter(|version| !version.is_empty()),
-            ));
+            keep(component.purl, name, component.version.filter(|version| !version.is_empty()));
         }
         // serde_json reads no deeper than 128, so this ends.
-        cyclonedx_entries(component.components, entries);
+        cyclonedx_packages(component.components, keep);
     }
 }
 

@@ -75,7 +75,7 @@ impl FromStr for Side {
 }
 
 /// Whether a file begins as a JSON object does. One that cannot be read is told of when it is read.
-fn is_json(path: &Path) -> bool {
+pub(in crate::verbs) fn is_json(path: &Path) -> bool {
     let mut start = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(1024).read_to_end(&mut start));
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).trim_ascii_start();

@@ -30,6 +30,7 @@ use crate::sbom::spdx::{self, About};
 use crate::sbom::{cyclonedx, table};
 
 mod diff;
+pub(super) use diff::is_json;
 
 /// What `sbom` is asked.
 #[derive(Debug, Args)]
@@ -290,7 +291,7 @@ impl How {
 }
 
 /// What an image holds, wherever it is, and what is known about it.
-async fn of(
+pub(super) async fn of(
     subject: &Subject,
     how: &How,
     env: &Environment,

@@ -1,0 +1,97 @@
+//! A catalog, or another program's SBOM → what is scanned. It reads no file.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::findings::Subject;
+use crate::sbom::catalog::{Catalog, Listed};
+use crate::sbom::foreign::{self, ForeignError};
+
+/// The packages of an image, each with the distribution's package that brought its files, where the
+/// catalog lists those.
+pub fn of_catalog(catalog: &Catalog, now: Timestamp) -> Vec<Subject> {
+    let owners: BTreeMap<&str, usize> = catalog
+        .packages
+        .iter()
+        .enumerate()
+        .filter(|(_, listed)| listed.package.ecosystem.is_distribution())
+        .flat_map(|(at, listed)| listed.files.iter().map(move |file| (file.as_str(), at)))
+        .collect();
+    let subject = |listed: &Listed| {
+        let release = catalog.release.as_ref();
+        let is_language = !listed.package.ecosystem.is_distribution();
+        // Every file that tells of it must be somebody's: a copy beside is its own.
+        let mut owned = listed.locations.iter().map(|path| owners.get(path.as_str()).copied());
+        let owner = owned.next().flatten().filter(|first| owned.all(|next| next == Some(*first)));
+        Subject {
+            paths: listed.locations.clone(),
+            layers: listed.layers.clone(),
+            owner: owner.filter(|_| is_language),
+            ..Subject::of(&listed.package, &listed.purl, release, now)
+        }
+    };
+    catalog.packages.iter().map(subject).collect()
+}
+
+/// The packages that a document lists, by their purls.
+pub fn of_document(bytes: &[u8], now: Timestamp) -> Result<Vec<Subject>, ForeignError> {
+    foreign::check(bytes)?;
+    let packages = foreign::purls(bytes)?;
+    let subject = |(name, purl): &(String, Option<String>)| {
+        Subject::of_purl(purl.as_deref().unwrap_or_default(), name, now)
+    };
+    Ok(packages.iter().map(subject).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sbom::package::{Ecosystem, Package};
+
+    fn listed(ecosystem: Ecosystem, name: &str, locations: &[&str], files: &[&str]) -> Listed {
+        let mut package = Package::named(ecosystem, name);
+        package.version = Some("1.0".into());
+        let set = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+        Listed {
+            purl: format!("pkg:{}/{name}@1.0", ecosystem.as_str()),
+            package,
+            locations: set(locations),
+            layers: Default::default(),
+            files: set(files),
+        }
+    }
+
+    #[test]
+    fn a_language_package_has_the_owner_of_all_its_files() {
+        let python = ["usr/lib/a.dist-info/METADATA", "opt/a.dist-info/METADATA"];
+        let catalog = |locations: &[&str]| Catalog {
+            release: None,
+            packages: vec![
+                listed(Ecosystem::Deb, "python3-a", &["var/lib/dpkg/status"], &python[..1]),
+                listed(Ecosystem::Pypi, "a", locations, &[]),
+            ],
+            dependencies: Default::default(),
+            warnings: Vec::new(),
+            newest: None,
+            files: Default::default(),
+        };
+        let owner =
+            |locations: &[&str]| of_catalog(&catalog(locations), Timestamp::UNIX_EPOCH)[1].owner;
+        assert_eq!(owner(&python[..1]), Some(0));
+        assert_eq!(owner(&python), None, "a copy is nobody's");
+        assert_eq!(owner(&python[1..]), None);
+    }
+
+    #[test]
+    fn a_document_is_read_by_its_purls() {
+        let document = br#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[
+            {"type":"library","name":"openssl","purl":"pkg:deb/debian/openssl@3.0.15-1~deb12u1?distro=debian-12"},
+            {"type":"library","name":"mystery"}]}"#;
+        let subjects = of_document(document, "2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        let named: Vec<&str> = subjects.iter().map(|subject| subject.name.as_str()).collect();
+        assert_eq!(named, ["mystery", "openssl"]);
+        assert!(subjects[0].inquiry.gap.is_some());
+        assert_eq!(subjects[1].inquiry.questions[0].ecosystem, "Debian:12");
+    }
+}

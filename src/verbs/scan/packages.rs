@@ -1,0 +1,111 @@
+//! `IMAGE|SBOM` → the packages to be scanned. It reads an image as `supply-action sbom` does.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::Arguments;
+use crate::environment::Environment;
+use crate::error::{Remedy as _, WithExit, exit};
+use crate::image::{Digest, Platform};
+use crate::report::Report;
+use crate::sbom::exclude::Exclude;
+use crate::sbom::image;
+use crate::sbom::layers::Cache;
+use crate::scan::findings::Subject;
+use crate::scan::subjects;
+use crate::verbs::sbom::{self, is_json};
+
+/// No document is larger.
+const LARGEST: u64 = 512 << 20;
+
+/// What is scanned.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    Document(PathBuf),
+    Image(sbom::Subject),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = Path::new(text);
+        match path.is_file() && is_json(path) {
+            true => Ok(Self::Document(path.to_owned())),
+            false => text.parse().map(Self::Image),
+        }
+    }
+}
+
+/// What is known of what is scanned, beside its packages.
+pub(super) struct About {
+    pub(super) name: String,
+    pub(super) digest: Option<Digest>,
+    pub(super) platform: Option<Platform>,
+}
+
+impl About {
+    /// `GOOS` and `GOARCH`.
+    pub(super) fn go_platform(&self) -> Option<(&str, &str)> {
+        self.platform
+            .as_ref()
+            .map(|platform| (platform.os.as_str(), platform.architecture.as_str()))
+    }
+
+    /// By which OpenVEX documents know the image.
+    pub(super) fn purls(&self) -> Vec<String> {
+        let name = self.name.rsplit('/').next().unwrap_or(&self.name);
+        let purl = |digest: &Digest| format!("pkg:oci/{name}@sha256%3A{}", digest.hex());
+        self.digest.iter().map(purl).collect()
+    }
+}
+
+pub(super) async fn of(
+    arguments: &Arguments,
+    now: Timestamp,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<(About, Vec<Subject>)> {
+    let subject = match &arguments.target {
+        Target::Document(path) => return of_document(path, arguments, now),
+        Target::Image(subject) => subject,
+    };
+    let how = sbom::How {
+        platform: arguments.platform.clone(),
+        cache: arguments.cache.clone().map(|folder| Cache::new(folder).with_files(true)),
+        exclude: Exclude::default(),
+        // Whose files a language's package is made of decides who judges it.
+        files: true,
+        threads: image::threads(),
+    };
+    let (catalog, about) = sbom::of(subject, &how, env, report).await?;
+    catalog.warnings.iter().for_each(|warning| report.notice(warning));
+    let digest = about.digest.as_deref().and_then(|digest| digest.parse().ok());
+    let about = About { name: about.name, digest, platform: arguments.platform.clone() };
+    Ok((about, subjects::of_catalog(&catalog, now)))
+}
+
+fn of_document(
+    path: &Path,
+    arguments: &Arguments,
+    now: Timestamp,
+) -> anyhow::Result<(About, Vec<Subject>)> {
+    use std::io::Read as _;
+    let wrong = |why: String| {
+        let message = format!("`{}` cannot be scanned: {why}", path.display());
+        anyhow::Error::from(WithExit { code: exit::BAD_INPUT, message })
+    };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
+    file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+    let subjects = subjects::of_document(&bytes, now)
+        .map_err(|error| wrong(error.to_string()))
+        .hint("give an SBOM in SPDX 2 or CycloneDX, in JSON; `supply-action sbom` writes one")?;
+    let name = path.file_name().context("a document without a name")?.to_string_lossy();
+    let about =
+        About { name: name.into_owned(), digest: None, platform: arguments.platform.clone() };
+    Ok((about, subjects))
+}

@@ -1,0 +1,198 @@
+//! `supply-action scan`: what is found, what is accepted, what is refused, and that what nobody
+//! answered is never "none".
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use supply_action::sandbox::{Effect, OsvHabit, Service};
+use tempfile::TempDir;
+
+use crate::support::{Run, World, always};
+
+/// log4j is critical and repaired, requests medium; nobody knows advisories of `quaint`.
+const PURLS: [&str; 4] = [
+    "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1",
+    "pkg:pypi/requests@2.31.0",
+    "pkg:deb/debian/openssl@3.0.11-1~deb12u1?distro=debian-12",
+    "pkg:generic/quaint@1.0",
+];
+
+struct Scanning {
+    world: World,
+    folder: TempDir,
+}
+
+impl Scanning {
+    async fn of(purls: &[&str]) -> Self {
+        let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
+        let component = |purl: &&str| {
+            let name = purl.rsplit('/').next().unwrap().split('@').next().unwrap();
+            json!({ "type": "library", "name": name, "purl": purl })
+        };
+        let components: Vec<Value> = purls.iter().map(component).collect();
+        let document =
+            json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "components": components });
+        std::fs::write(folder.path().join("app.cdx.json"), document.to_string()).unwrap();
+        Self { world, folder }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    async fn scan(&self, arguments: &[&str]) -> Run {
+        let target = self.path("app.cdx.json");
+        let mut all = vec!["scan", "--osv-url", self.world.sandbox.osv()];
+        all.extend(arguments);
+        all.push(&target);
+        self.world.run(&all, &[]).await
+    }
+
+    /// The same, with the result as JSON.
+    async fn found(&self, arguments: &[&str]) -> (Run, Value) {
+        let output = self.path("result.json");
+        let mut all = vec!["--format", "json", "-o", &output];
+        all.extend(arguments);
+        let run = self.scan(&all).await;
+        (run, read(Path::new(&output)))
+    }
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_critical_and_repaired_fails_and_the_rest_is_told() {
+    let scanning = Scanning::of(&PURLS).await;
+    let (run, found) = scanning.found(&[]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("fails: 1 critical vulnerability"), "{}", run.log);
+    let text = found.to_string();
+    for told in ["CVE-2021-44228", "CVE-2024-35195", "CVE-2023-5363", "quaint"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let (run, _) = scanning.found(&["--fail-on", "none"]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    // Rated by the CVE that the distribution's record is about.
+    let (run, _) = scanning.found(&["--fail-on", "high"]).await;
+    assert!(run.log.contains("1 critical vulnerability, 1 high vulnerability"), "{}", run.log);
+    // Alpine's record has no severity, and the CVE that it is about is not at hand.
+    let unrated = Scanning::of(&["pkg:apk/alpine/apk-tools@2.10.6-r0?distro=alpine-3.10.9"]).await;
+    let (run, _) = unrated.found(&["--fail-on", "low"]).await;
+    assert!(
+        run.code == Some(0) && run.log.contains("1 vulnerability without a severity"),
+        "{}",
+        run.log
+    );
+    let (run, _) = unrated.found(&["--fail-on-unknown"]).await;
+    assert!(run.code == Some(1) && run.log.contains("that nobody rates"), "{}", run.log);
+    let (run, _) = scanning.found(&["--fail-on", "none", "--fail-on-unassessed"]).await;
+    assert!(run.code == Some(1) && run.log.contains("1 package not assessed"), "{}", run.log);
+}
+
+#[tokio::test]
+async fn an_accepted_risk_passes_until_its_day_and_by_whichever_of_its_ids() {
+    let scanning = Scanning::of(&PURLS[..1]).await;
+    let risks = |expires: &str| {
+        let text = format!(
+            "accepted:\n  - id: GHSA-jfh8-c2jp-5v3q\n    reason: the lookup is off\n    expires: {expires}\n  - id: CVE-1999-0001\n    reason: nothing has it\n"
+        );
+        scanning.write("risks.yaml", &text)
+    };
+    let file = risks("2999-01-01");
+    let (run, found) = scanning.found(&["--ignore", &file]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(found.to_string().contains("the lookup is off"), "{found}");
+    assert!(run.log.contains("accepts nothing that was found"), "{}", run.log);
+    let file = risks("2020-01-01");
+    let (run, _) = scanning.found(&["--ignore", &file]).await;
+    assert_eq!(run.code, Some(1));
+    assert!(run.log.contains("has expired: the lookup is off"), "{}", run.log);
+    for (text, why) in [
+        ("accepted:\n  - id: CVE-2021-44228\n", "reason"),
+        ("accepted:\n  - id: CVE-2021-44228\n    reason: x\n    expirse: 2999-01-01\n", "expirse"),
+        ("accepted:\n  - id: CVE-2021-44228\n    reason: x\n    expires: soon\n", "soon"),
+    ] {
+        let file = scanning.write("wrong.yaml", text);
+        let run = scanning.scan(&["--ignore", &file]).await;
+        assert!(run.code == Some(2) && run.log.contains(why), "{why}: {}", run.log);
+    }
+}
+
+#[tokio::test]
+async fn what_goes_unanswered_is_not_none() {
+    let scanning = Scanning::of(&PURLS).await;
+    let unknown = async |why: &str| {
+        let output = scanning.path("never.json");
+        let run = scanning.scan(&["--format", "json", "-o", &output]).await;
+        assert_eq!(run.code, Some(4), "{why}: {}", run.log);
+        assert!(run.log.contains("nothing is known about the image"), "{why}: {}", run.log);
+        assert!(!Path::new(&output).exists(), "{why}");
+    };
+    for habit in [OsvHabit::HalfAnswered, OsvHabit::OutOfOrder, OsvHabit::Endless] {
+        scanning.world.sandbox.osv_behaves(Some(habit));
+        unknown(&format!("{habit:?}")).await;
+    }
+    scanning.world.sandbox.osv_behaves(None);
+    scanning.world.sandbox.faults().add(always(
+        Service::Osv,
+        None,
+        "/v1/vulns/",
+        Effect::Body("{".into()),
+    ));
+    unknown("a record that is no JSON").await;
+}
+
+#[tokio::test]
+async fn advisories_at_hand_ask_nobody_and_say_how_old_they_are() {
+    let scanning = Scanning::of(&PURLS[..1]).await;
+    let folder = scanning.path("advisories");
+    let update = ["advisories", "update", "--ecosystem", "Maven", "--to", &folder, "--from"];
+    let mut update = update.to_vec();
+    update.push(scanning.world.sandbox.osv());
+    assert_eq!(scanning.world.run(&update, &[]).await.code, Some(0));
+    let asked = || {
+        let requests = scanning.world.sandbox.requests();
+        requests.iter().filter(|request| request.path.starts_with("/v1/")).count()
+    };
+    let before = asked();
+    let (target, output) = (scanning.path("app.cdx.json"), scanning.path("at-hand.sarif"));
+    let mut scan = vec!["scan", "--advisories", &folder, "--format", "sarif", "-o", &output];
+    scan.push(&target);
+    let run = scanning.world.run(&scan, &[]).await;
+    assert_eq!((run.code, asked()), (Some(1), before), "{}", run.log);
+    let sarif = read(Path::new(&output));
+    assert_eq!(sarif["version"], "2.1.0");
+    assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), 1, "{sarif}");
+    scan.extend(["--max-advisory-age", "1h"]);
+    let run = scanning.world.run(&scan, &[]).await;
+    assert!(
+        run.code == Some(4) && run.log.contains("the newest advisory at hand is"),
+        "{}",
+        run.log
+    );
+}
+
+#[tokio::test]
+async fn bad_arguments_are_told_before_anything_is_asked() {
+    let scanning = Scanning::of(&PURLS[..1]).await;
+    for (arguments, why) in [
+        (&["--fail-on-kev"][..], "--kev"),
+        (&["--fail-on", "bad"], "bad"),
+        (&["--max-advisory-age", "7w"], "is no age"),
+        (&["--kev", "/nowhere"], "cannot be read"),
+    ] {
+        let run = scanning.scan(arguments).await;
+        assert!(run.code == Some(2) && run.log.contains(why), "{why}: {:?} {}", run.code, run.log);
+    }
+    let target = scanning.path("app.cdx.json");
+    let run = scanning.world.run(&["scan", "--osv-url", "ftp://example.com", &target], &[]).await;
+    assert!(run.code == Some(2) && run.log.contains("is no address"), "{}", run.log);
+    assert!(!scanning.world.sandbox.requests().iter().any(|it| it.path.starts_with("/v1/")));
+}
