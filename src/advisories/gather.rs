@@ -29,11 +29,8 @@ impl Sources {
     /// # Errors
     /// When a part went unanswered, or a record cannot be read: then nothing can be said.
     pub async fn records(&self, subjects: &mut [Subject]) -> anyhow::Result<Records> {
-        let asked: BTreeSet<Question> = subjects
-            .iter()
-            .flat_map(|subject| &subject.inquiry.questions)
-            .map(Question::from)
-            .collect();
+        let asked: BTreeSet<Question> =
+            subjects.iter().flat_map(|subject| subject.inquiry.questions.iter().cloned()).collect();
         let mut open: Vec<Question> = asked.into_iter().collect();
         let mut found = Found::default();
         for archives in &self.archives {
@@ -86,13 +83,6 @@ impl Sources {
             service.records(&wanted, |id, bytes| found.add(id, &bytes)).await.remedied()?;
         }
         found.whole()
-    }
-}
-
-impl From<&crate::scan::question::Question> for Question {
-    fn from(question: &crate::scan::question::Question) -> Self {
-        let crate::scan::question::Question { ecosystem, name, version } = question.clone();
-        Self { ecosystem, name, version }
     }
 }
 

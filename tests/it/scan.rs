@@ -126,6 +126,28 @@ async fn an_accepted_risk_passes_until_its_day_and_by_whichever_of_its_ids() {
 }
 
 #[tokio::test]
+async fn what_is_exploited_fails_whatever_its_severity() {
+    let scanning = Scanning::of(&PURLS[1..2]).await;
+    let catalogue = json!({
+        "catalogVersion": "2026.11.28", "dateReleased": "2026-11-28T00:00:00Z", "count": 1,
+        "vulnerabilities": [{ "cveID": "CVE-2024-35195", "dueDate": "2026-12-01" }],
+    });
+    let kev = scanning.write("kev.json", &catalogue.to_string());
+    let scores = "#model_version:v2025.03.14,score_date:2026-11-28T00:00:00Z\ncve,epss,percentile\nCVE-2024-35195,0.25,0.9\n";
+    let epss = scanning.write("epss.csv", scores);
+    let lists = ["--kev", &kev, "--epss", &epss];
+    let (run, found) = scanning.found(&lists).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(found.to_string().contains("0.25"), "{found}");
+    let (run, _) = scanning.found(&[&lists[..], &["--fail-on-kev"]].concat()).await;
+    assert!(run.code == Some(1) && run.log.contains("that is exploited"), "{}", run.log);
+    let cut =
+        scanning.write("cut.json", &catalogue.to_string().replace("\"count\":1", "\"count\":2"));
+    let run = scanning.scan(&["--kev", &cut]).await;
+    assert!(run.code == Some(2) && run.log.contains("has 1 entries and says 2"), "{}", run.log);
+}
+
+#[tokio::test]
 async fn what_goes_unanswered_is_not_none() {
     let scanning = Scanning::of(&PURLS).await;
     let unknown = async |why: &str| {
@@ -186,7 +208,9 @@ async fn bad_arguments_are_told_before_anything_is_asked() {
         (&["--fail-on-kev"][..], "--kev"),
         (&["--fail-on", "bad"], "bad"),
         (&["--max-advisory-age", "7w"], "is no age"),
-        (&["--kev", "/nowhere"], "cannot be read"),
+        (&["--kev", "/nowhere"], "option `--kev`"),
+        (&["--epss", "/nowhere"], "option `--epss`"),
+        (&["--ignore", "/nowhere"], "cannot be read"),
     ] {
         let run = scanning.scan(arguments).await;
         assert!(run.code == Some(2) && run.log.contains(why), "{why}: {:?} {}", run.code, run.log);

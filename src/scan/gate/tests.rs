@@ -1,5 +1,5 @@
 use super::*;
-use crate::scan::exploited::Exploited;
+use crate::scan::exploited::{Exploited, Kev};
 use crate::scan::findings::Subject;
 use crate::scan::record::Record;
 use crate::scan::records::Records;
@@ -26,8 +26,7 @@ fn findings(flaws: &[(&str, &str, Option<&str>)], kev: Option<&str>) -> Findings
     ];
     let mut exploited = Exploited::default();
     if let Some(cve) = kev {
-        let json = format!(r#"{{"vulnerabilities":[{{"cveID":"{cve}"}}]}}"#);
-        exploited.add_kev(json.as_bytes()).unwrap();
+        exploited.add_kev([(cve.to_owned(), Kev::default())]);
     }
     Findings::of(&subjects, &records, &exploited, None)
 }

@@ -1,42 +1,76 @@
 //! Options → what is accepted and what is exploited, read before anything is scanned. A file that
 //! cannot be followed to the letter is refused.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Context as _;
-
 use super::Arguments;
+use crate::advisories::epss::{self, Scores};
+use crate::advisories::feed;
+use crate::advisories::kev::{self, Catalogue};
+use crate::environment::Environment;
 use crate::error::{WithExit, exit};
-use crate::scan::accepted::{Accepted, BadFile};
-use crate::scan::exploited::Exploited;
+use crate::github::network::Network;
+use crate::scan::accepted::Accepted;
+use crate::scan::exploited::{Exploited, Kev};
+use crate::scan::record::Record;
+use crate::scan::records::Records;
 
-/// No list is larger.
-const LARGEST: u64 = 512 << 20;
+/// No file of accepted risks is larger.
+const LARGEST: u64 = 16 << 20;
 
+/// What was handed over beside the image.
 pub(super) struct Lists {
     pub(super) accepted: Accepted,
-    pub(super) exploited: Exploited,
+    kev: BTreeMap<String, Kev>,
+    /// The scores, to be searched for what is found.
+    epss: Option<(String, Vec<u8>)>,
 }
 
-pub(super) fn read(arguments: &Arguments) -> anyhow::Result<Lists> {
-    let mut lists = Lists { accepted: Accepted::default(), exploited: Exploited::default() };
+pub(super) async fn read(arguments: &Arguments, env: &Environment) -> anyhow::Result<Lists> {
+    let mut lists = Lists { accepted: Accepted::default(), kev: BTreeMap::new(), epss: None };
     for file in &arguments.ignore {
         add(&mut lists.accepted, file)?;
     }
     for file in &arguments.vex {
         let bytes = bytes(file)?;
-        lists.accepted.add_openvex(&file.display().to_string(), &bytes).map_err(bad)?;
+        lists.accepted.add_openvex(&file.display().to_string(), &bytes).map_err(wrong)?;
     }
-    if let Some(file) = &arguments.kev {
-        let named = || format!("option `--kev`: `{}`", file.display());
-        lists.exploited.add_kev(&bytes(file)?).map_err(wrong).with_context(named)?;
+    let network = Network::of(env);
+    let http = network.client()?;
+    if let Some(given) = &arguments.kev {
+        let bytes = feed::bytes(given, kev::LARGEST, &http, &network.plain).await;
+        let catalogue = bytes.and_then(|bytes| Catalogue::of(&bytes));
+        lists.kev = catalogue.map_err(|error| wrong(format!("option `--kev`: {error}")))?.by_cve;
     }
-    if let Some(file) = &arguments.epss {
-        let named = || format!("option `--epss`: `{}`", file.display());
-        let text = text(file)?;
-        lists.exploited.add_epss(&text).map_err(wrong).with_context(named)?;
+    if let Some(given) = &arguments.epss {
+        let bytes = feed::bytes(given, epss::LARGEST, &http, &network.plain).await;
+        let bytes = bytes.map_err(|error| wrong(format!("option `--epss`: {error}")))?;
+        Scores::of(&bytes, &BTreeSet::new())
+            .map_err(|error| wrong(format!("option `--epss`: `{given}`: {error}")))?;
+        lists.epss = Some((given.clone(), bytes));
     }
     Ok(lists)
+}
+
+impl Lists {
+    /// What they say of the flaws that these records are about.
+    pub(super) fn exploited(&self, records: &Records) -> anyhow::Result<Exploited> {
+        let mut exploited = Exploited::default();
+        exploited.add_kev(self.kev.iter().map(|(cve, entry)| (cve.clone(), *entry)));
+        if let Some((given, bytes)) = &self.epss {
+            let ids = |record: &Record| {
+                let others = [&record.aliases, &record.upstream, &record.related];
+                let others: Vec<String> = others.into_iter().flatten().cloned().collect();
+                std::iter::once(record.id.clone()).chain(others)
+            };
+            let wanted: BTreeSet<String> = records.iter().flat_map(ids).collect();
+            let scores = Scores::of(bytes, &wanted)
+                .map_err(|error| wrong(format!("option `--epss`: `{given}`: {error}")))?;
+            exploited.add_epss(scores.by_cve);
+        }
+        Ok(exploited)
+    }
 }
 
 /// By the name that its own program looks for; any other is ours.
@@ -49,11 +83,7 @@ fn add(accepted: &mut Accepted, file: &Path) -> anyhow::Result<()> {
         "osv-scanner.toml" => accepted.add_osv_scanner(&shown, &text),
         _ => accepted.add_ignores(&shown, &text),
     }
-    .map_err(bad)
-}
-
-fn bad(error: BadFile) -> anyhow::Error {
-    wrong(error)
+    .map_err(wrong)
 }
 
 fn wrong(error: impl std::fmt::Display) -> anyhow::Error {

@@ -67,11 +67,11 @@ pub struct Arguments {
     #[arg(long)]
     fail_on_unknown: bool,
     /// CISA's catalogue of exploited vulnerabilities, in JSON
-    #[arg(long, value_name = "FILE")]
-    kev: Option<PathBuf>,
-    /// FIRST's EPSS scores, in CSV
-    #[arg(long, value_name = "FILE")]
-    epss: Option<PathBuf>,
+    #[arg(long, value_name = "FILE|URL")]
+    kev: Option<String>,
+    /// FIRST's EPSS scores, in CSV or compressed by gzip
+    #[arg(long, value_name = "FILE|URL")]
+    epss: Option<String>,
     /// Accepted risks, each with a reason: a YAML file of ours, .trivyignore, .grype.yaml or
     /// osv-scanner.toml; may be given several times
     #[arg(long, value_name = "FILE")]
@@ -166,12 +166,12 @@ impl Arguments {
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let started = Timestamp::now();
-    let lists = lists::read(arguments)?;
+    let lists = lists::read(arguments, env).await?;
     let sources = sources::open(arguments, env).await.map_err(unanswered)?;
     let (about, mut subjects) =
         packages::of(arguments, started, env, report).await.context("nothing was scanned")?;
     let records = sources.records(&mut subjects).await.map_err(unanswered)?;
-    let known = Findings::of(&subjects, &records, &lists.exploited, about.go_platform());
+    let known = Findings::of(&subjects, &records, &lists.exploited(&records)?, about.go_platform());
     let finished = Timestamp::now();
     let sources = sources::named(&sources, &records, finished);
     too_old(arguments, &sources, finished)?;
