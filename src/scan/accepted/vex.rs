@@ -121,7 +121,7 @@ pub(super) fn read(file: &str, json: &[u8]) -> Result<Vec<Statement>, String> {
     }
     let document: Document =
         serde_json::from_slice(json).map_err(|error| plain(&error.to_string()))?;
-    if !document.context.starts_with("https://openvex.dev/ns") {
+    if !document.context.starts_with(crate::evidence::OPENVEX) {
         return Err(format!("`{}` is not OpenVEX", plain(&document.context)));
     }
     if document.author.trim().is_empty() {
