@@ -29,7 +29,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    failed; nothing was tagged, unless the message says that the image is published
   2    an input is wrong; nothing was started
   3    some tags were put and others not; run again to complete
-  4    of verify: it could not be found out whether the image is verified, as the registry gave no answer
+  4    of verify and promote: it could not be found out whether the image is verified, as the registry gave no answer
   130  interrupted, 143  terminated; nothing was tagged, or the log says which tags were
 
 Try it on this machine, offline, with your own Dockerfile:
@@ -55,6 +55,13 @@ enum Verb {
     /// `publish` does
     Bake {
         /// An input of bake/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
+        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
+        inputs: Vec<(String, String)>,
+    },
+    /// Copy a published image with all its evidence to other repositories: verify it, copy it byte
+    /// for byte, verify it again there, and only then tag it
+    Promote {
+        /// An input of promote/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
@@ -111,7 +118,11 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
     let verb = cli.verb.unwrap_or(Verb::Publish { inputs: Vec::new() });
     let is_summed_up = matches!(
         verb,
-        Verb::Publish { .. } | Verb::Merge { .. } | Verb::Bake { .. } | Verb::Verify(_)
+        Verb::Publish { .. }
+            | Verb::Merge { .. }
+            | Verb::Bake { .. }
+            | Verb::Promote { .. }
+            | Verb::Verify(_)
     );
     // What a signal may leave half done, which who sent it cannot see.
     let unfinished = match &verb {
@@ -149,6 +160,7 @@ async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Res
         Verb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
         Verb::Merge { inputs } => verbs::merge::run(&with_inputs(env, inputs), report).await,
         Verb::Bake { inputs } => verbs::bake::run(&with_inputs(env, inputs), report).await,
+        Verb::Promote { inputs } => verbs::promote::run(&with_inputs(env, inputs), report).await,
         Verb::Plan { arguments, inputs } => {
             verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await
         }

@@ -148,8 +148,13 @@ fn below(text: &str) -> String {
     text.replace("\n  ", "\n      ")
 }
 
-/// The exit code of a failure.
+/// The exit code of a failure; of several, the one that all of them have.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(several) = error.downcast_ref::<Several>() {
+        let mut codes = several.each().iter().map(exit_code);
+        let first = codes.next().unwrap_or(exit::FAILED);
+        return if codes.all(|code| code == first) { first } else { exit::FAILED };
+    }
     error.downcast_ref::<WithExit>().map_or(exit::FAILED, |known| known.code)
 }
 
@@ -223,6 +228,19 @@ mod tests {
         );
         assert_eq!(hints(&error), Vec::<String>::new());
         assert_eq!(error.downcast_ref::<Several>().map(|several| several.each().len()), Some(3));
+    }
+
+    #[test]
+    fn several_failures_have_an_exit_code_of_their_own_only_together() {
+        let of = |codes: &[u8]| {
+            let errors = codes
+                .iter()
+                .map(|code| anyhow::Error::new(WithExit { code: *code, message: "x".to_owned() }));
+            let several = anyhow::Error::new(Several::of(errors.collect()));
+            exit_code(&several.context("nothing was tagged"))
+        };
+        assert_eq!(of(&[exit::UNKNOWN, exit::UNKNOWN]), exit::UNKNOWN);
+        assert_eq!(of(&[exit::UNKNOWN, exit::BAD_INPUT]), exit::FAILED);
     }
 
     #[test]

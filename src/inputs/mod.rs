@@ -10,6 +10,7 @@ mod names;
 mod network;
 mod outputs;
 mod problems;
+mod promoted;
 mod references;
 mod secrets;
 pub mod signing_key;
@@ -47,6 +48,7 @@ use crate::trigger::{self, Push};
 pub use self::baked::Baked;
 use self::named::names_and_tags;
 use self::problems::Problems;
+pub use self::promoted::Promoted;
 pub use self::secrets::secret_texts;
 pub use self::table::Action;
 use self::texts::InputTexts;
@@ -93,6 +95,7 @@ pub struct Inputs {
     /// Whether SBOMs list the files that packages brought.
     pub sbom_files: bool,
     pub bake: Baked,
+    pub promote: Promoted,
     pub sign: bool,
     /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
     pub signing_key: Option<SigningKey>,
@@ -228,11 +231,18 @@ fn parse(
     context: &Context,
 ) -> anyhow::Result<Inputs> {
     let mut problems = Problems::default();
+    let named;
+    let given = if action == Action::Promote {
+        named = given.with("images", promoted::destinations(given, &mut problems));
+        &named
+    } else {
+        given
+    };
     let mut notices = names::unknown(action, env, &mut problems);
     let asked = outputs::asked(&given.text("outputs"), &mut problems, &mut notices);
     let names = match action {
         Action::Bake => metadata::Texts::default(), // the bake files name the images
-        Action::Publish | Action::Merge => {
+        Action::Publish | Action::Merge | Action::Promote => {
             names_and_tags(given, &asked.names, context, &mut problems, &mut notices)
         }
     };
@@ -293,6 +303,11 @@ fn parse(
         } else {
             Baked::default()
         },
+        promote: if action == Action::Promote {
+            promoted::promoted(given, &mut problems)
+        } else {
+            Promoted::default()
+        },
         allowed: allowed(given, &mut problems),
         build_env: build_env(given.get("build-env"), env, &mut notices, &mut problems),
         sbom_cache_key: sbom_cache_key(given, &mut problems),
@@ -307,14 +322,16 @@ fn parse(
         github_token: given.secret("github-token"),
         notices,
         signing_key: signing_key::signing_key(env, &mut problems),
-        sign: given.switch("sign", &mut problems),
+        // What `promote` copies was signed by others.
+        sign: action == Action::Promote || given.switch("sign", &mut problems),
         github_attestations: wish(
             "github-attestations",
             given.get("github-attestations"),
             &mut problems,
         ),
-        sign_subjects: problems
-            .some("sign-subjects", given.get("sign-subjects").unwrap_or_default()),
+        sign_subjects: given
+            .get("sign-subjects")
+            .map_or_else(Vec::new, |list| problems.some("sign-subjects", list)),
         signature_formats: given
             .get("signature-formats")
             .map(|list| unique(problems.some("signature-formats", list))),

@@ -8,14 +8,14 @@ use crate::image::Repository;
 use crate::image::spelling::{ReferenceParts, names_a_registry};
 use crate::text::lists;
 
-/// Each reference once, in their order.
-pub(super) fn source_images(text: &str, problems: &mut Problems) -> Vec<SourceImage> {
+/// Each reference of an input once, in their order.
+pub(super) fn source_images(input: &str, text: &str, problems: &mut Problems) -> Vec<SourceImage> {
     let mut images: Vec<SourceImage> = Vec::new();
     for word in lists::words(text) {
         match read(&word) {
             Ok(image) if !images.contains(&image) => images.push(image),
             Ok(_) => {}
-            Err(why) => problems.say("source-images", why),
+            Err(why) => problems.say(input, why),
         }
     }
     images
@@ -73,12 +73,15 @@ mod tests {
             (&format!("ghcr.io/o/a:v1@{digest}"), format!("ghcr.io/o/a:v1@{digest}")),
         ] {
             let mut problems = Problems::default();
-            let images = source_images(text, &mut problems);
+            let images = source_images("source-images", text, &mut problems);
             assert_eq!(problems.said, Vec::<String>::new(), "{text}");
             assert_eq!(images.iter().map(ToString::to_string).collect::<Vec<_>>(), [read]);
         }
-        let several =
-            source_images("r.io/a:1, r.io/a:1\n# no\nr.io/b:1,", &mut Problems::default());
+        let several = source_images(
+            "source-images",
+            "r.io/a:1, r.io/a:1\n# no\nr.io/b:1,",
+            &mut Problems::default(),
+        );
         assert_eq!(several.len(), 2);
     }
 
@@ -97,7 +100,7 @@ mod tests {
             ("linux/arm64=ghcr.io/o/a:1", "is not an image name"),
         ] {
             let mut problems = Problems::default();
-            let images = source_images(text, &mut problems);
+            let images = source_images("source-images", text, &mut problems);
             assert!(
                 images.is_empty() && problems.said.iter().any(|said| said.contains(why)),
                 "{text}: {:?}",

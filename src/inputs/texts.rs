@@ -11,6 +11,7 @@ use super::table::{self, Action};
 use crate::environment::Environment;
 
 /// The inputs by their names; those that are neither set nor have a default are missing.
+#[derive(Clone)]
 pub(super) struct InputTexts(BTreeMap<String, String>);
 
 /// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell
@@ -69,6 +70,13 @@ impl InputTexts {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         debug_assert!(table::input(name).is_some(), "`{name}` has no row in src/inputs/table");
         self.0.get(name).map(String::as_str)
+    }
+
+    /// The same with the text of an input that another one stands for.
+    pub(super) fn with(&self, name: &str, text: Option<String>) -> Self {
+        let mut texts = self.clone();
+        texts.0.extend(text.map(|text| (name.to_owned(), text)));
+        texts
     }
 
     /// Empty where there is none.

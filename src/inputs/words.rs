@@ -55,7 +55,11 @@ pub(super) fn merged(given: &InputTexts, problems: &mut Problems) -> Merged {
     let files = given.get("digest-files").map(|folder| Path::new(folder.trim()));
     Merged {
         claims: digests::claims(given.get("digests"), files, problems),
-        sources: source_images(given.get("source-images").unwrap_or_default(), problems),
+        sources: source_images(
+            "source-images",
+            given.get("source-images").unwrap_or_default(),
+            problems,
+        ),
         sbom: merged_sbom(given, problems),
         provenance: given.switch("provenance", problems),
         check_runners: given.switch("check-runners", problems),

@@ -7,6 +7,7 @@ pub mod forward;
 mod loaded;
 pub mod merge;
 pub mod names;
+pub mod promote;
 pub mod shown;
 mod texts;
 mod told;

@@ -28,26 +28,32 @@ const OUTPUTS: &[Output] = &[
     Output {
         name: "digest",
         group: MOST_USED,
-        of: &[Action::Publish, Action::Merge],
+        of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "Digest of the image (of its index).",
     },
     Output {
         name: "image",
         group: MOST_USED,
-        of: &[Action::Publish, Action::Merge],
+        of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "Name of the first image, without tag.",
     },
     Output {
         name: "image-ref",
         group: MOST_USED,
-        of: &[Action::Publish, Action::Merge],
+        of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "Name and digest of the first image.",
     },
     Output {
         name: "tags",
         group: MOST_USED,
-        of: &[Action::Publish, Action::Merge],
+        of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "Every name that was put, one a line.",
+    },
+    Output {
+        name: "dest_image_full",
+        group: MOST_USED,
+        of: &[Action::Promote],
+        description: "Name, first tag and digest of the image at the first destination.",
     },
     Output {
         name: "version",
@@ -59,10 +65,18 @@ const OUTPUTS: &[Output] = &[
     Output {
         name: "evidence",
         group: EVIDENCE,
-        of: &[Action::Publish, Action::Merge],
+        of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "\
             Each subject with its signatures and attestations, log indexes and the signer, as a \
             JSON object.",
+    },
+    Output {
+        name: "copied",
+        group: EVIDENCE,
+        of: &[Action::Promote],
+        description: "\
+            For each destination how many manifests and blobs it got, the bytes that were sent, \
+            what was skipped as it was there, and the blobs that were mounted, as a JSON object.",
     },
     Output {
         name: "platforms",
@@ -79,7 +93,7 @@ const OUTPUTS: &[Output] = &[
     Output {
         name: "kept-tags",
         group: NAMES,
-        of: &[Action::Publish, Action::Merge],
+        of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "\
             Every name that stays where it is, because this image would be a step back for it or \
             nobody could say, one a line.",

@@ -69,7 +69,7 @@ pub fn of_targets(
 }
 
 /// Digest, names, signer, evidence, and how to check it.
-fn section(published: &Published, commands: &[Command], run: &Run<'_>) -> String {
+pub(super) fn section(published: &Published, commands: &[Command], run: &Run<'_>) -> String {
     let mut text = String::new();
     let Some(image) = published.images.first() else { return text };
     // Writing into a string cannot fail.

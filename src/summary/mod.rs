@@ -9,6 +9,7 @@ pub mod level;
 pub mod links;
 pub mod markdown;
 pub mod picture;
+pub mod promoted;
 pub mod source;
 
 use serde_json::{Value, json};

@@ -80,6 +80,21 @@ pub(super) fn nothing(about: &About, context: &Context, report: &Report) -> anyh
     )
 }
 
+/// Nothing was to be promoted.
+pub(super) fn nothing_promoted(
+    about: &About,
+    context: &Context,
+    report: &Report,
+) -> anyhow::Result<()> {
+    let rows = vec![
+        ("why", about.reason.clone()),
+        ("event", about.event.clone()),
+        ("ref", about.git_ref.clone()),
+    ];
+    let said = "Nothing was copied or tagged.";
+    done(&Done { title: "⏭️ Nothing to promote", said, rows }, context, report)
+}
+
 /// Verified: what was found.
 pub(super) fn verified(image: &VerifiedImage, env: &Environment) -> anyhow::Result<()> {
     let Some(file) = Context::new(env).summary_file else { return Ok(()) };

@@ -60,7 +60,7 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-fn of(context: &Context) -> summary::markdown::Run<'_> {
+pub(super) fn of(context: &Context) -> summary::markdown::Run<'_> {
     summary::markdown::Run {
         server: &context.server_url,
         repository: context.repository.as_deref().unwrap_or_default(),

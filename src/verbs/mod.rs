@@ -11,6 +11,7 @@ pub mod layout;
 pub mod merge;
 pub mod plan;
 mod private;
+pub mod promote;
 pub mod prove;
 pub mod prune;
 pub mod publish;

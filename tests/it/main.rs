@@ -30,6 +30,7 @@ mod markdown;
 mod merge;
 mod networks;
 mod pins;
+mod promote;
 mod provenance;
 mod provenance_versions;
 mod prune;

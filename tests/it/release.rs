@@ -23,6 +23,7 @@ impl Clone {
             "action.yml",
             "merge/action.yml",
             "bake/action.yml",
+            "promote/action.yml",
             "tools/base-images",
             "tools/release-commit",
             ".github/workflows",

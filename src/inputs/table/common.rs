@@ -1,6 +1,6 @@
 //! The inputs that most workflows need; they come first, whatever their group. Data alone.
 
-use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW, Secret};
+use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW, Secret};
 
 pub(super) const COMMON: &[Input] = &[
     Input {
@@ -52,7 +52,7 @@ pub(super) const COMMON: &[Input] = &[
         name: "tags",
         group: Group::Names,
         common: true,
-        of: &[PUBLISH, MERGE],
+        of: &[PUBLISH, MERGE, PROMOTE.own(None, "Names to put on the verified image, one rule a line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or tags as they are. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and latest, see docs/events-and-tags.md.")],
         description: "\
             Names to put on the verified image, one rule a line as docker/metadata-action takes it \
             (type=semver,pattern=v{{version}}), or tags as they are, or whole references, of which \
@@ -73,8 +73,7 @@ pub(super) const COMMON: &[Input] = &[
                     Platforms that the image must have, separated by commas or lines, in the order \
                     of the index. One that is missing, or is there and not listed, is refused. \
                     Default is those that are there, in the order of their names.",
-            ),
-        ],
+            ), PROMOTE.own(None, "Platforms that the image must have, separated by commas or lines. All that it has are copied.")],
         description: "Platforms to build, separated by commas or lines.",
         ..ROW
     },
@@ -123,7 +122,7 @@ pub(super) const COMMON: &[Input] = &[
         name: "username",
         group: Group::Logins,
         common: true,
-        of: &[PUBLISH, MERGE, BAKE],
+        of: &[PUBLISH, MERGE, BAKE, PROMOTE],
         description: "User name for the registry.",
         ..ROW
     },
@@ -132,7 +131,7 @@ pub(super) const COMMON: &[Input] = &[
         group: Group::Logins,
         common: true,
         secret: Secret::Whole,
-        of: &[PUBLISH, MERGE, BAKE],
+        of: &[PUBLISH, MERGE, BAKE, PROMOTE],
         description: "Password or token for the registry.",
         ..ROW
     },

@@ -1,7 +1,7 @@
 //! Inputs about SBOMs, provenance, signatures and what is kept of them. Data alone.
 
 use super::reasons::{ALWAYS, NO_FILES, OF_MERGE};
-use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW, Secret};
+use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW, Secret};
 
 pub(super) const EVIDENCE: &[Input] = &[
     Input {
@@ -134,7 +134,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     Input {
         name: "signature-formats",
         group: Group::Signing,
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.below(Group::Policy).own(None, "The formats in each of which everything must be, bundle or legacy. Without it, each statement may be in either. All that is there is copied.")],
         description: "\
             How signatures and attestations are kept, bundle (Sigstore bundles as referrers, for \
             cosign 3 and other new verifiers) and legacy (the tags .sig and .att, for older ones). \

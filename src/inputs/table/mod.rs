@@ -6,6 +6,7 @@ mod build;
 mod common;
 mod evidence;
 mod naming;
+mod promoting;
 mod reach;
 mod reasons;
 
@@ -15,6 +16,7 @@ pub enum Action {
     Publish,
     Merge,
     Bake,
+    Promote,
 }
 
 /// The task that an input is part of; pages and files have them in this order.
@@ -24,6 +26,7 @@ pub enum Group {
     BakeFiles,
     Build,
     Digests,
+    Policy,
     Logins,
     Sboms,
     Signing,
@@ -76,6 +79,8 @@ pub struct InputOfAction {
     pub action: Action,
     /// Default and description where they are not those of the row.
     own: Option<(Option<&'static str>, &'static str)>,
+    /// The task there, where it is another than that of the row.
+    group: Option<Group>,
     /// Why no job of these workflows gives it to the action.
     pub withheld: Option<(Reusable, &'static str)>,
 }
@@ -93,14 +98,19 @@ pub enum Reusable {
 const PUBLISH: InputOfAction = InputOfAction::new(Action::Publish);
 const MERGE: InputOfAction = InputOfAction::new(Action::Merge);
 const BAKE: InputOfAction = InputOfAction::new(Action::Bake);
+const PROMOTE: InputOfAction = InputOfAction::new(Action::Promote);
 
 impl InputOfAction {
     const fn new(action: Action) -> Self {
-        Self { action, own: None, withheld: None }
+        Self { action, own: None, group: None, withheld: None }
     }
 
     const fn own(self, default: Option<&'static str>, description: &'static str) -> Self {
         Self { own: Some((default, description)), ..self }
+    }
+
+    const fn below(self, group: Group) -> Self {
+        Self { group: Some(group), ..self }
     }
 
     const fn withheld(self, why: &'static str) -> Self {
@@ -118,9 +128,15 @@ impl InputOfAction {
 
 /// Every input once: the common ones first, then by group.
 pub fn inputs() -> impl Iterator<Item = &'static Input> {
-    [common::COMMON, naming::NAMING, build::BUILD, evidence::EVIDENCE, reach::REACH]
-        .into_iter()
-        .flatten()
+    let parts = [
+        common::COMMON,
+        promoting::PROMOTING,
+        naming::NAMING,
+        build::BUILD,
+        evidence::EVIDENCE,
+        reach::REACH,
+    ];
+    parts.into_iter().flatten()
 }
 
 /// The input of this name, whichever action has it.
@@ -138,6 +154,10 @@ impl Input {
         self.of(action)?.own.map_or(self.default, |(default, _)| default)
     }
 
+    pub fn group(&self, action: Action) -> Group {
+        self.of(action).and_then(|of| of.group).unwrap_or(self.group)
+    }
+
     pub fn description(&self, action: Action) -> &'static str {
         let own = self.of(action).and_then(|of| of.own);
         own.map_or(self.description, |(_, description)| description)
@@ -145,7 +165,7 @@ impl Input {
 }
 
 impl Action {
-    pub const ALL: [Self; 3] = [Self::Publish, Self::Merge, Self::Bake];
+    pub const ALL: [Self; 4] = [Self::Publish, Self::Merge, Self::Bake, Self::Promote];
 
     /// What the command line calls it.
     pub fn verb(self) -> &'static str {
@@ -153,6 +173,7 @@ impl Action {
             Self::Publish => "publish",
             Self::Merge => "merge",
             Self::Bake => "bake",
+            Self::Promote => "promote",
         }
     }
 
@@ -171,6 +192,10 @@ impl Action {
                 "Builds the targets of bake files together, and publishes them only together and \
                  only with complete, verified evidence."
             }
+            Self::Promote => {
+                "Copies a published image with all its evidence to other repositories, verified \
+                 before and after, and only then tagged."
+            }
         }
     }
 
@@ -185,11 +210,12 @@ impl Action {
 }
 
 impl Group {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Names,
         Self::BakeFiles,
         Self::Build,
         Self::Digests,
+        Self::Policy,
         Self::Logins,
         Self::Sboms,
         Self::Signing,
@@ -205,6 +231,7 @@ impl Group {
             Self::BakeFiles => "Bake files",
             Self::Build => "Build",
             Self::Digests => "Digests of several jobs",
+            Self::Policy => "Whose image it is, and what must be proven",
             Self::Logins => "Logins",
             Self::Sboms => "SBOM and provenance",
             Self::Signing => "Signing and evidence",

@@ -3,13 +3,13 @@
 use super::reasons::{
     JOBS_TOKEN, NO_CLAIM, NO_FILES, OF_A_STEP, OF_DIGESTS, OF_MERGE, OWN_IMAGES, OWN_OUTPUT,
 };
-use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW, Secret};
+use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW, Secret};
 
 pub(super) const NAMING: &[Input] = &[
     Input {
         name: "flavor",
         group: Group::Names,
-        of: &[PUBLISH, MERGE],
+        of: &[PUBLISH, MERGE, PROMOTE],
         description: "\
             What all tags have in common, as docker/metadata-action takes it, such as latest=auto, \
             prefix= and suffix=.",
@@ -56,7 +56,7 @@ pub(super) const NAMING: &[Input] = &[
         name: "on-tag-conflict",
         group: Group::Names,
         default: Some("fail"),
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.own(Some("fail"), "What to do when a full version at a destination names another image, or somebody moved a tag meanwhile, fail or overwrite.")],
         description: "\
             What to do when somebody moved a tag while this run was building, or a full version is \
             taken by another commit, fail or overwrite.",
@@ -65,7 +65,7 @@ pub(super) const NAMING: &[Input] = &[
     Input {
         name: "sep-tags",
         group: Group::Names,
-        of: &[PUBLISH.withheld(OF_A_STEP), MERGE.withheld(OWN_OUTPUT)],
+        of: &[PUBLISH.withheld(OF_A_STEP), MERGE.withheld(OWN_OUTPUT), PROMOTE.withheld(OWN_OUTPUT)],
         description: "\
             What stands between the entries of the outputs tags and tag-names. Default is a line \
             break.",
@@ -99,7 +99,7 @@ pub(super) const NAMING: &[Input] = &[
     Input {
         name: "source",
         group: Group::BakeFiles,
-        of: &[BAKE],
+        of: &[BAKE, PROMOTE.below(Group::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must name the digest. What a tag names is asked once, at the start. Default is the image that publish made of the commit of this run, sha- and the commit in the registry of the server that runs the workflow.")],
         description: "\
             Where the bake files are, and what paths in them are relative to. Default is the \
             commit of this run, which BuildKit fetches by itself; another Git repository is named \
@@ -178,7 +178,7 @@ pub(super) const NAMING: &[Input] = &[
     Input {
         name: "registry",
         group: Group::Logins,
-        of: &[PUBLISH, MERGE, BAKE.own(None, "The registry that username and password are for.")],
+        of: &[PUBLISH, MERGE, BAKE.own(None, "The registry that username and password are for."), PROMOTE],
         description: "\
             The registry that username and password are for. Default is the registry of the \
             images; where these lie at several, Docker Hub if it is one of them, and otherwise an \
@@ -189,7 +189,7 @@ pub(super) const NAMING: &[Input] = &[
         name: "registry-auth",
         group: Group::Logins,
         secret: Secret::Passwords,
-        of: &[PUBLISH, MERGE, BAKE],
+        of: &[PUBLISH, MERGE, BAKE, PROMOTE],
         description: "\
             Logins as a list in YAML or JSON, each with registry and either username and password, \
             or aws-role, or gcp-workload-identity-provider with gcp-service-account if wanted, or \
@@ -219,8 +219,7 @@ pub(super) const NAMING: &[Input] = &[
                     branch, where a tag lies, whether the repository is private), and for BuildKit \
                     to fetch the default source of a private repository, as the build secret \
                     GIT_AUTH_TOKEN.<host>.",
-            ),
-        ],
+            ), PROMOTE.withheld(JOBS_TOKEN)],
         description: "\
             Token for the registry of the server that runs the workflow (ghcr.io on github.com; it \
             goes to no host of others), for questions to GitHub (default branch, where a tag lies, \

@@ -1,7 +1,7 @@
 //! Inputs about trust, the network, and what is refused without them. Data alone.
 
 use super::reasons::{NO_FILES, OF_MERGE, OWN_IMAGES, OWN_NETWORK};
-use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW};
+use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW};
 
 pub(super) const REACH: &[Input] = &[
     Input {
@@ -26,7 +26,12 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "trusted-root",
         group: Group::Trust,
-        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE],
+        of: &[
+            PUBLISH.withheld(NO_FILES),
+            MERGE.withheld(NO_FILES),
+            BAKE,
+            PROMOTE.withheld(NO_FILES),
+        ],
         description: "\
             A Sigstore trusted root file that says whom to believe when verifying. Default is \
             Sigstore's public instance.",
@@ -35,7 +40,7 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "tuf-mirror",
         group: Group::Trust,
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE],
         description: "\
             A TUF repository, such as https://tuf-repo-cdn.sigstore.dev, to fetch the trusted root \
             and the signing config from where no file is given. Default is to fetch nothing and to \
@@ -45,7 +50,12 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "tuf-root",
         group: Group::Trust,
-        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE],
+        of: &[
+            PUBLISH.withheld(NO_FILES),
+            MERGE.withheld(NO_FILES),
+            BAKE,
+            PROMOTE.withheld(NO_FILES),
+        ],
         description: "\
             The root.json with which trust in tuf-mirror begins. Default is that of Sigstore's \
             public instance.",
@@ -54,7 +64,12 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "ca-certificates",
         group: Group::Network,
-        of: &[PUBLISH.strict_withholds(OWN_NETWORK), MERGE.strict_withholds(OWN_NETWORK), BAKE],
+        of: &[
+            PUBLISH.strict_withholds(OWN_NETWORK),
+            MERGE.strict_withholds(OWN_NETWORK),
+            BAKE,
+            PROMOTE,
+        ],
         description: "\
             Certificates, in PEM, of CAs that are trusted beside the system's, as text or as a \
             file in the workspace, for registries, GitHub, Sigstore and proxies that end TLS. A \
@@ -65,7 +80,12 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "http-registries",
         group: Group::Network,
-        of: &[PUBLISH.strict_withholds(OWN_NETWORK), MERGE.strict_withholds(OWN_NETWORK), BAKE],
+        of: &[
+            PUBLISH.strict_withholds(OWN_NETWORK),
+            MERGE.strict_withholds(OWN_NETWORK),
+            BAKE,
+            PROMOTE,
+        ],
         description: "\
             Registries that are reached over plain HTTP, such as registry.lan:5000, separated by \
             commas or lines. No other is; what is sent there can be read and changed on the way.",
@@ -75,7 +95,7 @@ pub(super) const REACH: &[Input] = &[
         name: "allow-foreign-layers",
         group: Group::Accepted,
         default: Some("false"),
-        of: &[PUBLISH.withheld(OWN_IMAGES), MERGE.withheld(OWN_IMAGES), BAKE],
+        of: &[PUBLISH.withheld(OWN_IMAGES), MERGE.withheld(OWN_IMAGES), BAKE, PROMOTE],
         description: "\
             Whether layers may name addresses outside of the registry (urls, as base images of \
             Windows do). Their bytes are fetched from there by whoever pulls, and nobody vouches \
@@ -85,7 +105,7 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "allow-index-entries",
         group: Group::Accepted,
-        of: &[MERGE.withheld(OWN_IMAGES)],
+        of: &[MERGE.withheld(OWN_IMAGES), PROMOTE],
         description: "\
             Artifact types of entries in an index that are neither images nor attestations, such \
             as application/vnd.amazon.soci.index.v1+json, separated by commas or lines. Any other \

@@ -21,6 +21,8 @@ use crate::image::{Digest, ImageRef, Repository, Tag};
 /// Requests for small things that are under way at once, and large blobs.
 const SMALL_AT_ONCE: usize = 16;
 const LARGE_AT_ONCE: usize = 4;
+/// A smaller blob is sent again as soon as it is asked for.
+const WORTH_ASKING: u64 = 64 << 10;
 /// From this size on a blob is large.
 const LARGE: u64 = 4 << 20;
 
@@ -68,15 +70,26 @@ pub struct Copied {
 }
 
 impl Lacking {
-    /// Asks what a repository lacks: a manifest that is there vouches for its blobs, and of a
-    /// repository that is not there nothing is asked.
+    /// Asks what a repository lacks: a manifest that is there vouches for its blobs. A repository
+    /// without a name is taken for new, and asked for what is worth it: another run may have begun
+    /// there.
     pub async fn of(closure: &Closure, to: Place<'_>) -> Result<Self> {
+        Self::asked(closure, to, false).await
+    }
+
+    /// What it still lacks after all was brought: each part is asked for.
+    pub async fn after(closure: &Closure, to: Place<'_>) -> Result<Self> {
+        Self::asked(closure, to, true).await
+    }
+
+    async fn asked(closure: &Closure, to: Place<'_>, for_all: bool) -> Result<Self> {
         let order = Order::of(closure).map_err(|digest| RegistryError::Absent {
             what: format!("manifest `{digest}`, which the image or its evidence names,"),
         })?;
         let Place { registry, repository } = to;
         let (is_new, names) = match registry.names(repository).await {
-            Ok(None) => (true, Some(BTreeSet::new())),
+            // Some say so of every repository in which nothing has a name.
+            Ok(None) => (!for_all, Some(BTreeSet::new())),
             Ok(names) => (false, names),
             // Nobody may list them, or they are too many: they may be there all the same.
             Err(RegistryError::Refused { .. } | RegistryError::TooLarge { .. }) => (false, None),
@@ -102,7 +115,8 @@ impl Lacking {
         }
         wanted.retain(|digest, _| !vouched.contains_key(digest));
         let asked = wanted.into_values().map(|blob| async move {
-            Ok((blob, !is_new && registry.has_blob(repository, blob).await?))
+            let is_asked = !is_new || blob.size > WORTH_ASKING;
+            Ok((blob, is_asked && registry.has_blob(repository, blob).await?))
         });
         let asked: Vec<(&Descriptor, bool)> =
             stream::iter(asked).buffer_unordered(SMALL_AT_ONCE).try_collect().await?;

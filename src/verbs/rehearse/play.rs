@@ -54,6 +54,8 @@ pub(super) async fn play(
         Action::Publish => publish(&given, report).await,
         Action::Merge => merge(&given, report).await,
         Action::Bake => bake(&given, report).await,
+        Action::Promote => Err(anyhow::anyhow!("a promotion is of an image that is published"))
+            .hint("run `supply-action promote` with `dry-run=true`, which says what it would do"),
     }
 }
 

@@ -2,12 +2,15 @@
 //! registry. It only reads, and believes only what it fetched and hashed.
 
 mod arguments;
+mod policy;
 mod told;
 mod whose;
 
 use anyhow::Context as _;
 
 pub use self::arguments::{Arguments, Wanted};
+pub(super) use self::policy::of_inputs;
+pub(super) use self::told::for_reader;
 use self::told::{Found, Layout};
 use self::whose::Whose;
 use super::release::{line, say_elsewhere};
@@ -24,7 +27,7 @@ use crate::sigstore::load_trusted_root;
 use crate::sigstore::verifier::BundleVerifier;
 use crate::verify::policy::{Among, Policy};
 use crate::verify::signer::SignerPolicy;
-use crate::verify::{self, Carried, Reasons};
+use crate::verify::{self, Carried, Reasons, VerifiedImage};
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let outcome = checked(arguments, env, report).await.map_err(told::for_reader);
@@ -85,9 +88,7 @@ async fn of_wanted(
     env: &Environment,
     report: &Report,
 ) -> anyhow::Result<Found> {
-    let whose = Whose::of(arguments)?;
-    let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
-    let verifier = if arguments.insecure_ignore_tlog { verifier.ignoring_logs() } else { verifier };
+    let judge = Judge::new(arguments)?;
     let repository = wanted.repository();
     let mut context = Context::new(env);
     if arguments.allow_http_registry {
@@ -107,18 +108,50 @@ async fn of_wanted(
         Wanted::Digest(image) => image.clone(),
         Wanted::Tag(repository, tag) => named(&registry, repository, tag).await?,
     };
-    let not_verified = || format!("`{image}` is not verified");
-    let whole = if arguments.signature_formats.is_empty() {
-        verify::Wanted::WhatCanBeRead
-    } else {
-        verify::Wanted::All
-    };
-    let carried =
-        Carried::read(&registry, &verifier, &image, &arguments.requirements(), whose.key(), whole)
-            .await;
+    let found = judge.found(&registry, &image).await;
     say_elsewhere(&registry, report).await;
-    let carried = carried.with_context(not_verified)?;
-    judged(arguments, &whose, &registry, carried).await.with_context(not_verified)
+    found
+}
+
+/// Who must have signed what: asked of an image wherever it lies.
+pub(super) struct Judge<'a> {
+    arguments: &'a Arguments,
+    whose: Whose,
+    verifier: BundleVerifier,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(arguments: &'a Arguments) -> anyhow::Result<Self> {
+        let whose = Whose::of(arguments)?;
+        let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
+        let verifier =
+            if arguments.insecure_ignore_tlog { verifier.ignoring_logs() } else { verifier };
+        Ok(Self { arguments, whose, verifier })
+    }
+
+    /// The image, if it is verified. What is told of a failure is for somebody who only reads.
+    pub(super) async fn image(
+        &self,
+        registry: &Registry,
+        image: &ImageRef,
+    ) -> anyhow::Result<VerifiedImage> {
+        Ok(self.found(registry, image).await.map_err(told::for_reader)?.image)
+    }
+
+    async fn found(&self, registry: &Registry, image: &ImageRef) -> anyhow::Result<Found> {
+        let Self { arguments, whose, verifier } = self;
+        let not_verified = || format!("`{image}` is not verified");
+        let whole = if arguments.signature_formats.is_empty() {
+            verify::Wanted::WhatCanBeRead
+        } else {
+            verify::Wanted::All
+        };
+        let requirements = arguments.requirements();
+        let carried =
+            Carried::read(registry, verifier, image, &requirements, whose.key(), whole).await;
+        let carried = carried.with_context(not_verified)?;
+        judged(arguments, whose, registry, carried).await.with_context(not_verified)
+    }
 }
 
 /// What a tag names now.

@@ -240,7 +240,7 @@ pub(super) fn unknown(error: anyhow::Error) -> anyhow::Error {
 
 /// A failure as somebody is told who only reads. Where the registry gave no answer, nothing was
 /// found out.
-pub(super) fn for_reader(error: anyhow::Error) -> anyhow::Error {
+pub(in crate::verbs) fn for_reader(error: anyhow::Error) -> anyhow::Error {
     let cause = error.chain().find_map(|link| link.downcast_ref::<RegistryError>());
     let is_unknown = cause.is_some_and(RegistryError::is_no_answer);
     let told = registry::for_reader(error);

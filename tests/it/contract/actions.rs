@@ -32,7 +32,9 @@ pub(super) fn inputs(action: Action) -> Vec<Section> {
     let below = |group: Option<Group>| {
         action
             .inputs()
-            .filter(|input| group.map_or(input.common, |it| !input.common && input.group == it))
+            .filter(|input| {
+                group.map_or(input.common, |it| !input.common && input.group(action) == it)
+            })
             .map(|input| Declared {
                 name: input.name,
                 description: input.description(action),
@@ -142,6 +144,7 @@ fn every_action_reads_every_input_it_declares() {
             let env: Environment = [
                 match action {
                     Action::Bake => ("INPUT_REGISTRY", "r.io"),
+                    Action::Promote => ("INPUT_DESTINATIONS", "r.io/o/a"),
                     Action::Publish | Action::Merge => ("INPUT_IMAGES", "r.io/o/a"),
                 },
                 ("INPUT_USERNAME", "octo"),

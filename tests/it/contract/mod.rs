@@ -132,7 +132,7 @@ fn workflow(name: &str) -> serde_json::Value {
 /// What can be told to a reusable workflow reaches a step of it.
 #[test]
 fn the_reusable_workflows_use_every_input_and_secret_they_declare() {
-    for name in REUSABLE {
+    for name in REUSABLE.into_iter().chain(["promote.yml"]) {
         let (text, workflow) = (read(&format!(".github/workflows/{name}")), workflow(name));
         for kind in ["inputs", "secrets"] {
             for input in workflow["on"]["workflow_call"][kind].as_object().unwrap().keys() {
@@ -296,6 +296,7 @@ fn the_reusable_workflows_take_every_input_but_those_with_a_reason() {
         ("publish.yml", Reusable::Custom, "publish", Action::Merge),
         ("publish-custom.yml", Reusable::Strict, "build", Action::Publish),
         ("publish-custom.yml", Reusable::Strict, "publish", Action::Merge),
+        ("promote.yml", Reusable::Strict, "promote", Action::Promote),
     ] {
         let workflow = workflow(name);
         let steps = workflow["jobs"][job]["steps"].as_array().unwrap();

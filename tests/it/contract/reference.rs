@@ -75,7 +75,7 @@ fn above(action: Action, title: &str) -> Vec<&'static str> {
     let group = Group::ALL.into_iter().find(|group| group.title() == title && title != MOST_USED);
     action
         .inputs()
-        .filter(|input| input.common && Some(input.group) == group)
+        .filter(|input| input.common && Some(input.group(action)) == group)
         .map(|input| input.name)
         .collect()
 }
@@ -101,8 +101,8 @@ is an error that says which input it is, before anything is built. On a command 
 `--input NAME=VALUE`; in the environment it is `INPUT_NAME`.
 
 [publish](#publish) builds and publishes one image. [merge](#merge) publishes what several jobs
-pushed, and [bake](#bake) the targets of bake files. The ten inputs that most workflows need come
-first.
+pushed, and [bake](#bake) the targets of bake files. [promote](#promote) copies what is published.
+The ten inputs that most workflows need come first.
 ";
 
 const OUTPUTS: &str = "# Outputs

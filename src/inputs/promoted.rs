@@ -1,0 +1,186 @@
+//! The inputs of `promote` alone → which image goes where, and what must be proven of it. Pure; the
+//! words of its policy are those of `verify`, which reads them.
+
+use std::time::Duration;
+
+use super::source_images::source_images;
+use super::texts::InputTexts;
+use super::{Problems, unique};
+use crate::build::merge::claims::SourceImage;
+use crate::image::Repository;
+use crate::text::lists;
+
+/// What `promote` alone is told.
+#[derive(Debug, Default)]
+pub struct Promoted {
+    /// Without one, the image that this commit was published as.
+    pub source: Option<SourceImage>,
+    pub policy: PolicyTexts,
+    /// How long the image may still be on its way.
+    pub wait_for_source: Duration,
+    pub dry_run: bool,
+    /// Whether the commit of a tag may lie outside of the default branch.
+    pub allow_any_branch: bool,
+}
+
+/// What must be proven, as options of `verify`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct PolicyTexts {
+    /// `--name=value`.
+    pub options: Vec<String>,
+    /// Whether any of them says whose image it is.
+    pub names_signer: bool,
+}
+
+/// Longer is no wait but a run that nobody looks at.
+const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
+
+pub(super) fn promoted(given: &InputTexts, problems: &mut Problems) -> Promoted {
+    let mut sources = source_images("source", given.get("source").unwrap_or_default(), problems);
+    if sources.len() > 1 {
+        problems.say("source", "one image is promoted at a time");
+    }
+    Promoted {
+        source: sources.pop(),
+        policy: policy(given, problems),
+        wait_for_source: given
+            .get("wait-for-source")
+            .map(|text| wait(text, problems))
+            .unwrap_or_default(),
+        dry_run: given.switch("dry-run", problems),
+        allow_any_branch: given.switch("allow-any-branch", problems),
+    }
+}
+
+/// Each destination once, in their order.
+pub(super) fn destinations(given: &InputTexts, problems: &mut Problems) -> Option<String> {
+    let text = given.get("destinations")?;
+    let mut names = Vec::new();
+    for word in lists::words(text) {
+        match word.to_lowercase().parse::<Repository>() {
+            Ok(repository) => names.push(repository.to_string()),
+            Err(error) => problems.say("destinations", error),
+        }
+    }
+    Some(unique(names).join("\n"))
+}
+
+fn policy(given: &InputTexts, problems: &mut Problems) -> PolicyTexts {
+    let one = [
+        "certificate-identity",
+        "certificate-identity-regexp",
+        "repo",
+        "key",
+        "certificate-oidc-issuer",
+        "source-repository",
+        "source-repository-id",
+        "source-ref",
+        "source-commit",
+        "trigger",
+        "runner",
+    ];
+    let mut options = Vec::new();
+    let mut names_signer = false;
+    for (at, name) in one.into_iter().enumerate() {
+        if let Some(text) = given.get(name).map(str::trim) {
+            names_signer |= at < 4;
+            options.push(format!("--{name}={text}"));
+        }
+    }
+    if let Some(text) = given.get("require") {
+        for line in text.split_whitespace() {
+            if !line.contains('=') {
+                problems.say(
+                    "require",
+                    format_args!("`{line}` is not PART=KINDS, such as `platforms=signature,sbom`"),
+                );
+            }
+            options.push(format!("--require={line}"));
+        }
+    }
+    let listed = [
+        ("platform", "platforms"),
+        ("signature-formats", "signature-formats"),
+        ("allow-index-entries", "allow-index-entries"),
+    ];
+    for (option, name) in listed {
+        let words = lists::words(given.get(name).unwrap_or_default());
+        options.extend(words.into_iter().map(|word| format!("--{option}={word}")));
+    }
+    PolicyTexts { options, names_signer }
+}
+
+/// `30m`, `90s`, `2h`.
+fn wait(text: &str, problems: &mut Problems) -> Duration {
+    let text = text.trim();
+    let seconds = text.char_indices().next_back().and_then(|(at, unit)| {
+        let count: u64 = text[..at].parse().ok()?;
+        let unit = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 60 * 60,
+            _ => return None,
+        };
+        count.checked_mul(unit)
+    });
+    match seconds.map(Duration::from_secs) {
+        Some(wait) if wait <= LONGEST_WAIT => wait,
+        Some(_) => {
+            problems.say("wait-for-source", format_args!("`{text}` is longer than `6h`"));
+            Duration::ZERO
+        }
+        None => {
+            problems.say(
+                "wait-for-source",
+                format_args!("`{text}` is no time such as `30m`, `90s` or `2h`"),
+            );
+            Duration::ZERO
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Action;
+
+    #[test]
+    fn a_wait_is_a_number_and_its_unit() {
+        let read = |text: &str| {
+            let mut problems = Problems::default();
+            let read = wait(text, &mut problems);
+            problems.said.is_empty().then_some(read.as_secs())
+        };
+        for (text, seconds) in [("30m", 1800), ("90s", 90), (" 2h ", 7200), ("0s", 0)] {
+            assert_eq!(read(text), Some(seconds), "{text}");
+        }
+        for text in ["", "m", "30", "30min", "-1m", "1.5h", "7h", "99999999999999999999h", "30м"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_policy_are_options_of_verify() {
+        let env = [
+            ("INPUT_CERTIFICATE-IDENTITY", " https://github.com/o/r/x.yml@refs/tags/v1\n"),
+            ("INPUT_REQUIRE", "index=signature\nplatforms=signature,sbom"),
+            ("INPUT_PLATFORMS", "linux/amd64, linux/arm64"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let given = InputTexts::of(Action::Promote, &env).unwrap();
+        let mut problems = Problems::default();
+        let policy = policy(&given, &mut problems);
+        assert!(problems.said.is_empty() && policy.names_signer);
+        assert_eq!(
+            policy.options,
+            [
+                "--certificate-identity=https://github.com/o/r/x.yml@refs/tags/v1",
+                "--require=index=signature",
+                "--require=platforms=signature,sbom",
+                "--platform=linux/amd64",
+                "--platform=linux/arm64",
+            ]
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! Inputs of `promote` alone: where an image goes, whose it is, and what must be proven of it. The
+//! words of its policy are those of `verify`. Data alone.
+
+use super::reasons::NO_FILES;
+use super::{Group, Input, PROMOTE, ROW};
+
+pub(super) const PROMOTING: &[Input] = &[
+    Input {
+        name: "destinations",
+        group: Group::Names,
+        common: true,
+        of: &[PROMOTE],
+        description: "\
+            Repositories to promote to, separated by commas or lines, at one registry or several. \
+            Default is the repository of the server's own registry, where only tags are put if the \
+            image lies there already.",
+        ..ROW
+    },
+    Input {
+        name: "dry-run",
+        group: Group::Names,
+        common: true,
+        default: Some("false"),
+        of: &[PROMOTE],
+        description: "\
+            Whether to verify the image and say what would be copied and which names would be put, \
+            and to change nothing.",
+        ..ROW
+    },
+    Input {
+        name: "wait-for-source",
+        group: Group::Names,
+        common: true,
+        of: &[PROMOTE],
+        description: "\
+            How long to wait for an image that is still being published, such as 30m. Default is \
+            not to wait.",
+        ..ROW
+    },
+    Input {
+        name: "allow-any-branch",
+        group: Group::Names,
+        default: Some("false"),
+        of: &[PROMOTE],
+        description: "\
+            Whether a Git tag may be promoted whose commit is not on the default branch.",
+        ..ROW
+    },
+    Input {
+        name: "repo",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "\
+            The repository whose image it is, as OWNER/NAME on github.com or as a URL. One of its \
+            workflows must have signed every part, in one of its runs. Default is the repository \
+            of this run, where no other signer is named.",
+        ..ROW
+    },
+    Input {
+        name: "certificate-identity",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "\
+            Who must have signed every part, exactly, a workflow as \
+            https://github.com/OWNER/REPO/PATH@REF.",
+        ..ROW
+    },
+    Input {
+        name: "certificate-identity-regexp",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "As certificate-identity, as a pattern for the whole of it.",
+        ..ROW
+    },
+    Input {
+        name: "certificate-oidc-issuer",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "\
+            Who must have vouched for the signer, exactly. Default is whoever does so for \
+            workflows of the repository's server.",
+        ..ROW
+    },
+    Input {
+        name: "key",
+        group: Group::Policy,
+        of: &[PROMOTE.withheld(NO_FILES)],
+        description: "\
+            A file in the workspace with the signer's public key in PEM, in place of an identity.",
+        ..ROW
+    },
+    Input {
+        name: "source-repository",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "\
+            The repository whose run must have signed, beside an identity of a workflow that \
+            others call as well.",
+        ..ROW
+    },
+    Input {
+        name: "source-repository-id",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "The same by its number.",
+        ..ROW
+    },
+    Input {
+        name: "source-ref",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "The ref whose run must have signed, such as refs/heads/main.",
+        ..ROW
+    },
+    Input {
+        name: "source-commit",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "The commit whose run must have signed, in full.",
+        ..ROW
+    },
+    Input {
+        name: "trigger",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "The event that must have started the run that signed, such as push.",
+        ..ROW
+    },
+    Input {
+        name: "runner",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "Whose runner must have signed, github-hosted or self-hosted.",
+        ..ROW
+    },
+    Input {
+        name: "require",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "\
+            What a part must have, as PART=KIND,KIND, one a line, as verify takes it. Parts are \
+            index, platforms and attestations; kinds are signature, sbom, provenance or a \
+            predicate type. Default is index=signature,provenance and platforms=signature.",
+        ..ROW
+    },
+];

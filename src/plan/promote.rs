@@ -1,0 +1,120 @@
+//! Inputs, run and facts → what `promote` will do: which image, where it goes, and what it is called
+//! there, by the decisions of `publish`. Pure; it asks no registry what a tag names.
+
+use super::shown::Words;
+use super::told::unserved;
+use super::{About, Release, Released, Statements, outline, refuse};
+use crate::build::merge::claims::SourceImage;
+use crate::environment::Environment;
+use crate::error::Remedy as _;
+use crate::github::Context;
+use crate::github::facts::Facts;
+use crate::github::server::Server;
+use crate::image::Repository;
+use crate::inputs::Inputs;
+use crate::provenance::Asked;
+use crate::trigger::Decision;
+
+/// What this run will do.
+#[derive(Debug)]
+pub enum Plan {
+    Nothing(Box<About>),
+    Promote(Box<Promotion>),
+}
+
+/// An image, and the names that it gets where it is copied to.
+#[derive(Debug)]
+pub struct Promotion {
+    pub source: SourceImage,
+    pub release: Release,
+}
+
+/// Decides.
+pub fn plan(
+    inputs: &Inputs,
+    context: &Context,
+    env: &Environment,
+    facts: &Facts,
+) -> anyhow::Result<Plan> {
+    let mut outline = outline(inputs, context, env, facts)?;
+    if outline.decision == Decision::BuildOnly {
+        return Ok(Plan::Nothing(Box::new(outline.nothing())));
+    }
+    on_default_branch(inputs, context, facts)?;
+    let source = source(inputs, context)?;
+    let reached: Vec<Repository> =
+        outline.images.iter().chain([&source.repository]).cloned().collect();
+    outline.about.notices.extend(unserved(&inputs.registry_auth, &reached, &[]));
+    let tags_are_ours = outline.tags_are_ours;
+    let nothing = Statements { sboms: Vec::new(), provenance: false, made_in_build: false };
+    Ok(match outline.release(inputs, facts, &inputs.platforms, nothing, Asked::Anything)? {
+        Released::Nothing(about) => Plan::Nothing(Box::new(about)),
+        Released::Release(mut release) => {
+            // The name of the commit is how the image was found, and no name of a release.
+            let commit = format!("sha-{}", context.sha);
+            for target in &mut release.targets {
+                if tags_are_ours && target.names.iter().any(|name| name.tag.as_str() != commit) {
+                    target.names.retain(|name| name.tag.as_str() != commit);
+                }
+            }
+            Plan::Promote(Box::new(Promotion { source, release }))
+        }
+    })
+}
+
+/// A release is of what was reviewed: refuses the tag of a commit that is elsewhere, or of which
+/// nobody knows.
+fn on_default_branch(inputs: &Inputs, context: &Context, facts: &Facts) -> anyhow::Result<()> {
+    let Some(tag) = context.git_ref.strip_prefix("refs/tags/") else { return Ok(()) };
+    let branch = facts.default_branch.as_deref().unwrap_or("the default branch");
+    let why = match facts.on_default_branch {
+        _ if inputs.promote.allow_any_branch => return Ok(()),
+        Some(true) => return Ok(()),
+        Some(false) => format!("the commit of tag `{tag}` is not on `{branch}`"),
+        None => format!("nobody could say whether the commit of tag `{tag}` is on `{branch}`"),
+    };
+    refuse(&why).hint("tag a commit of the default branch, or set `allow-any-branch: true`")
+}
+
+/// The image that is named, or the one that `publish` made of this commit.
+fn source(inputs: &Inputs, context: &Context) -> anyhow::Result<SourceImage> {
+    if let Some(source) = &inputs.promote.source {
+        return Ok(source.clone());
+    }
+    let registry = Server::of(&context.server_url).registry();
+    let (Some(repository), Some(registry)) = (&context.repository, registry) else {
+        return refuse(
+            "input `source`: not set, and there is no repository of a run to take it from",
+        )
+        .hint("write for example `source: ghcr.io/octo/app:v1.2.3`");
+    };
+    if context.sha.is_empty() {
+        return refuse("input `source`: not set, and this run names no commit to take it from")
+            .hint("write for example `source: ghcr.io/octo/app:v1.2.3`");
+    }
+    let repository = format!("{registry}/{}", repository.to_lowercase()).parse()?;
+    let tag = format!("sha-{}", context.sha).parse()?;
+    Ok(SourceImage { repository, tag: Some(tag), digest: None })
+}
+
+impl Plan {
+    pub fn about(&self) -> &About {
+        match self {
+            Self::Nothing(about) => about,
+            Self::Promote(plan) => &plan.release.about,
+        }
+    }
+
+    pub fn words(&self) -> Words {
+        let plan = match self {
+            Self::Nothing(about) => {
+                return Words { short: about.lines("promote nothing"), rest: Vec::new() };
+            }
+            Self::Promote(plan) => plan,
+        };
+        let mut short = plan.release.about.lines("promote");
+        short.push(format!("Source:     {}", plan.source));
+        short.extend(plan.release.names_lines());
+        Words { short, rest: Vec::new() }
+    }
+}

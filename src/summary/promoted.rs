@@ -1,0 +1,79 @@
+//! A promoted image → what later steps and people read of it: outputs, and the job summary. Pure. It
+//! lets no text of others become Markdown.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::commands::Command;
+use super::evidence;
+use super::markdown::{Run, bytes, code, plain, section, times};
+use crate::image::{ImageRef, Repository};
+use crate::inputs::Separators;
+use crate::publish::Published;
+use crate::registry::transfer::Copied;
+use crate::report::{Stage, seconds};
+
+/// What a promotion tells later steps.
+pub fn outputs(
+    published: &Published,
+    copied: &BTreeMap<Repository, Copied>,
+    separators: &Separators,
+) -> Vec<(&'static str, String)> {
+    let Some(first) = published.images.first() else { return Vec::new() };
+    let names: Vec<String> = published.names.iter().map(ToString::to_string).collect();
+    let kept: Vec<String> = published.kept.iter().map(|kept| kept.name.to_string()).collect();
+    let tag = published.names.iter().find(|name| name.repository == first.repository);
+    let full = tag.map_or_else(|| first.to_string(), |name| format!("{name}@{}", first.digest));
+    let copied: serde_json::Map<String, Value> =
+        copied.iter().map(|(repository, copied)| (repository.to_string(), json!(copied))).collect();
+    vec![
+        ("digest", first.digest.to_string()),
+        ("image", first.repository.to_string()),
+        ("image-ref", first.to_string()),
+        ("dest_image_full", full),
+        ("tags", names.join(&separators.tags)),
+        ("kept-tags", kept.join(&separators.tags)),
+        ("evidence", evidence(published).to_string()),
+        ("copied", Value::Object(copied).to_string()),
+    ]
+}
+
+/// The summary that `GITHUB_STEP_SUMMARY` shows.
+pub fn markdown(
+    published: &Published,
+    source: &ImageRef,
+    copied: &BTreeMap<Repository, Copied>,
+    commands: &[Command],
+    run: &Run<'_>,
+    (stages, elapsed): (&[Stage], Duration),
+) -> String {
+    let mut text = format!(
+        "## 🚚 {}\n\nPromoted with its evidence, which was verified at the source and at each destination, in {}.\n\n",
+        code(&source.repository),
+        seconds(elapsed)
+    );
+    if !copied.is_empty() {
+        text += "| destination | sent | blobs | manifests | mounted | there already |\n|---|---|---|---|---|---|\n";
+    }
+    for (repository, copied) in copied {
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} |",
+            code(repository),
+            bytes(copied.bytes),
+            copied.blobs,
+            copied.manifests,
+            copied.mounted,
+            copied.skipped
+        );
+    }
+    for note in copied.values().flat_map(|copied| &copied.notes) {
+        let _ = writeln!(text, "\n{}", plain(note));
+    }
+    text.push('\n');
+    text + &section(published, commands, run) + &times(stages)
+}

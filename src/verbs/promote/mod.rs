@@ -1,0 +1,338 @@
+//! `supply-action promote`: an image that was published, with all its evidence, in other
+//! repositories: verified, copied byte for byte, verified again where it arrived, and only then
+//! tagged. It builds and signs nothing.
+
+mod carry;
+mod source;
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+
+use self::carry::Carry;
+use super::ending;
+use super::publish::say_plan;
+use super::release::{Outside, Run, line, say_elsewhere, with_consequence};
+use super::trust;
+use super::verify::{Judge, for_reader, of_inputs};
+use crate::environment::Environment;
+use crate::error::{OrRemedy as _, Remedy as _};
+use crate::github::{Context, facts, workflow};
+use crate::image::name::Name;
+use crate::image::{ImageRef, Repository};
+use crate::inputs::{Action, Inputs, secret_texts};
+use crate::page::Page;
+use crate::plan::promote::{Plan, Promotion, plan};
+use crate::preflight;
+use crate::problems::Problems;
+use crate::publish::{self, Baseline, Kept, Lot, OnTagConflict, Published, Terms};
+use crate::registry::closure::{self, Closure};
+use crate::registry::transfer::{Copied, Lacking, Place};
+use crate::registry::{Registry, RegistryError};
+use crate::report::Report;
+use crate::summary::{self, markdown, promoted};
+use crate::text::plural;
+use crate::verify::VerifiedImage;
+
+const UNPROMOTED: &str = "nothing was tagged";
+
+/// The verb: everything a workflow step does.
+pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
+    report.mask(&secret_texts(env));
+    let context = Context::new(env);
+    let mut inputs = Inputs::of(Action::Promote, env, &context).context(UNPROMOTED)?;
+    let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
+    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
+        .await
+        .context(UNPROMOTED)?;
+    let plan = plan(&inputs, &context, env, &facts).context(UNPROMOTED)?;
+    say_plan(&plan.words(), plan.about(), report);
+    let plan = match plan {
+        Plan::Nothing(about) => {
+            return ending::nothing_promoted(&about, &context, report)
+                .context("nothing was to be promoted, but the workflow cannot be told");
+        }
+        Plan::Promote(plan) => plan,
+    };
+    trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
+    let promotion = Promote { env, context: &context, inputs: &inputs, plan: &plan, report };
+    promotion.run().await.map_err(with_consequence)
+}
+
+struct Promote<'a> {
+    env: &'a Environment,
+    context: &'a Context,
+    inputs: &'a Inputs,
+    plan: &'a Promotion,
+    report: &'a Report,
+}
+
+/// What the preflight found.
+struct Ready {
+    verified: VerifiedImage,
+    closure: Closure,
+    lacking: Vec<(Repository, Lacking)>,
+    baseline: Baseline,
+    kept: Vec<Kept>,
+}
+
+impl Promote<'_> {
+    async fn run(&self) -> anyhow::Result<()> {
+        let Self { env, context, inputs, plan, report } = self;
+        let stages = Run { env, context, inputs, release: &plan.release, report };
+        let source = &plan.source.repository;
+        let (outside, credentials) = stages.outside_with(std::slice::from_ref(source)).await?;
+        // Of what is only read, a login may have no right but to read.
+        let reader = Registry::new(line(&inputs.network)?, credentials);
+        let policy = of_inputs(inputs, context, source)?;
+        let judge = Judge::new(&policy)?;
+        let waiting =
+            source::resolved(&reader, &plan.source, inputs.promote.wait_for_source, report);
+        let image = report.stage("source", waiting).await?;
+        let checking = self.preflight(&stages, &outside, &reader, &judge, &image);
+        let ready = report.stage("preflight", checking).await?;
+        if inputs.promote.dry_run {
+            return self.rehearsed(&image, &ready);
+        }
+        let from = Place { registry: &reader, repository: &image.repository };
+        let carry = Carry { closure: &ready.closure, from, to: &outside.registry, report };
+        let copied = report.stage("copy", carry.all(&ready.lacking)).await?;
+        let verified = report.stage("verify", self.arrived(&outside, &judge, &ready)).await?;
+        let published = report.stage("tag", self.name(&outside, &ready, verified)).await?;
+        self.hand_over(&published, &image, &copied)
+    }
+
+    /// Everything that can be known to fail before the first byte, as one list.
+    async fn preflight(
+        &self,
+        stages: &Run<'_>,
+        outside: &Outside,
+        reader: &Registry,
+        judge: &Judge<'_>,
+        image: &ImageRef,
+    ) -> anyhow::Result<(Ready, String)> {
+        let release = &self.plan.release;
+        let (destinations, names) = (release.images(), release.names());
+        let (verified, closure, baseline) = tokio::join!(
+            judge.image(reader, image),
+            closure::of_image(reader, image),
+            Baseline::observe(&outside.registry, &names),
+        );
+        say_elsewhere(reader, self.report).await;
+        say_elsewhere(&outside.registry, self.report).await;
+        let mut problems = Problems::default();
+        let verified = problems.take(verified);
+        // Of an image that is not verified nobody needs to hear that it cannot be copied either.
+        let closure = match (&verified, closure) {
+            (Some(_), closure) => problems.take(closure.remedied().map_err(for_reader)),
+            (None, closure) => closure.ok(),
+        };
+        let baseline = problems.take(baseline);
+        for problem in baseline.iter().flat_map(|baseline| self.taken(&names, baseline, image)) {
+            problems.add(problem);
+        }
+        let mut lacking = Vec::new();
+        if let Some(closure) = &closure {
+            for repository in destinations.iter().filter(|to| **to != image.repository) {
+                let to = Place { registry: &outside.registry, repository };
+                lacking.extend(
+                    problems
+                        .take(Lacking::of(closure, to).await.remedied())
+                        .map(|lacking| (repository.clone(), lacking)),
+                );
+            }
+        }
+        // Only now, as a repository is made by the first that is pushed to it.
+        let probes = destinations.iter().map(|repository| self.may_push(outside, repository));
+        for probe in join_all(probes).await {
+            problems.take(probe.remedied());
+        }
+        problems.into_result()?;
+        let (Some(verified), Some(closure), Some(baseline)) = (verified, closure, baseline) else {
+            anyhow::bail!("the preflight lost a result")
+        };
+        let kept = stages.kept(outside, &verified.evidence().signer, &baseline).await?;
+        let kept = kept.into_iter().flatten().collect();
+        self.told(&verified, &lacking);
+        let outcome = to_copy(&lacking);
+        Ok((Ready { verified, closure, lacking, baseline, kept }, outcome))
+    }
+
+    /// Whether this run may push there; a rehearsal leaves nothing behind.
+    async fn may_push(
+        &self,
+        outside: &Outside,
+        repository: &Repository,
+    ) -> Result<(), RegistryError> {
+        match self.inputs.promote.dry_run {
+            true => outside.registry.open_upload(repository).await.map(drop),
+            false => outside.registry.probe_push(repository).await,
+        }
+    }
+
+    /// Names of one image for ever that are another's.
+    fn taken(&self, names: &[Name], baseline: &Baseline, image: &ImageRef) -> Vec<anyhow::Error> {
+        if self.plan.release.on_tag_conflict == OnTagConflict::Overwrite {
+            return Vec::new();
+        }
+        let whole = names.iter().filter(|name| preflight::is_immutable(&name.tag));
+        let taken = whole.filter_map(|name| {
+            let stands = baseline.taken(name).filter(|stands| stands.digest != image.digest)?;
+            let why = anyhow::anyhow!(
+                "`{name}` is taken: it names `{}`, and `{}` would be promoted",
+                stands.digest,
+                image.digest
+            );
+            Err::<(), _>(why)
+                .hint("promote under a new version, or set `on-tag-conflict: overwrite`")
+                .see(Page::VersionExistsAlready)
+                .err()
+        });
+        taken.collect()
+    }
+
+    /// What a person should know before anything moves.
+    fn told(&self, verified: &VerifiedImage, lacking: &[(Repository, Lacking)]) {
+        self.report.say(&format!(
+            "verified {}, signed by {}",
+            verified.image(),
+            verified.evidence().signer
+        ));
+        verified.told().iter().for_each(|told| self.report.notice(told));
+        for (repository, lacking) in lacking {
+            let is_new = if lacking.is_new() { ", which is new there" } else { "" };
+            self.report.say(&format!(
+                "to {repository}{is_new}: {} of {}, {}",
+                plural(lacking.blobs(), "blob"),
+                markdown::bytes(lacking.bytes()),
+                plural(lacking.manifests(), "manifest"),
+            ));
+            let host = repository.registry();
+            if lacking.is_new() && ["ghcr.io", "quay.io"].contains(&host) {
+                self.report.notice(&format!(
+                    "`{repository}` is new, and `{host}` makes new repositories private: make it public there if others are to pull it"
+                ));
+            }
+        }
+    }
+
+    /// Says what would be done.
+    fn rehearsed(&self, image: &ImageRef, ready: &Ready) -> anyhow::Result<()> {
+        let names: Vec<&Name> = self.moving(ready);
+        for name in &names {
+            self.report.say(&format!("would put {name}"));
+        }
+        let mut rows = vec![("image", image.to_string())];
+        rows.push(("would copy", to_copy(&ready.lacking)));
+        rows.extend(names.iter().map(|name| ("would put", name.to_string())));
+        let done = summary::ended::Done {
+            title: "🔎 Promotion rehearsed",
+            said: "The image is verified. Nothing was copied or tagged, as `dry-run` is set.",
+            rows,
+        };
+        ending::done(&done, self.context, self.report)
+    }
+
+    /// Looks at what arrived as somebody who has nothing but the registry: all of it must be there,
+    /// and pass the same policy.
+    async fn arrived(
+        &self,
+        outside: &Outside,
+        judge: &Judge<'_>,
+        ready: &Ready,
+    ) -> anyhow::Result<(Vec<VerifiedImage>, String)> {
+        let digest = &ready.verified.image().digest;
+        let mut verified = Vec::new();
+        for repository in self.plan.release.images() {
+            if repository == ready.verified.image().repository {
+                verified.push(ready.verified.clone());
+                continue;
+            }
+            let to = Place { registry: &outside.registry, repository: &repository };
+            let lacking = Lacking::after(&ready.closure, to).await.remedied()?;
+            if lacking.manifests() + lacking.blobs() > 0 {
+                return Err(anyhow::anyhow!(
+                    "`{repository}` took everything, and does not have {} and {} of it",
+                    plural(lacking.manifests(), "manifest"),
+                    plural(lacking.blobs(), "blob")
+                ))
+                .hint("run again; if it stays so, this registry drops what it is given");
+            }
+            let image = repository.at(digest);
+            verified.push(judge.image(&outside.registry, &image).await?);
+        }
+        let outcome = format!("{} in {}", digest.short(), plural(verified.len(), "repository"));
+        Ok((verified, outcome))
+    }
+
+    /// The names that do not stay where they are.
+    fn moving(&self, ready: &Ready) -> Vec<&Name> {
+        let names = self.plan.release.targets.iter().flat_map(|target| &target.names);
+        names.filter(|name| !ready.kept.iter().any(|kept| kept.name == **name)).collect()
+    }
+
+    async fn name(
+        &self,
+        outside: &Outside,
+        ready: &Ready,
+        verified: Vec<VerifiedImage>,
+    ) -> anyhow::Result<(Published, String)> {
+        // Whoever moved a name meanwhile is another run.
+        let same_commit = |_: Name, _: ImageRef| async { false }.boxed_local();
+        let terms = Terms {
+            baseline: &ready.baseline,
+            rule: self.plan.release.on_tag_conflict,
+            same_commit: &same_commit,
+            on_put: &|name| self.report.say(&format!("put {name}")),
+        };
+        let names: Vec<Name> = self.moving(ready).into_iter().cloned().collect();
+        let lot = Lot { verified, names: &names };
+        let published = publish::publish(&outside.registry, vec![lot], &terms).await?;
+        let mut published =
+            published.into_iter().next().context("the image was lost on the way")?;
+        published.kept.clone_from(&ready.kept);
+        let outcome = plural(published.names.len(), "name");
+        Ok((published, outcome))
+    }
+
+    /// Outputs for later steps, and the job summary.
+    fn hand_over(
+        &self,
+        published: &Published,
+        source: &ImageRef,
+        copied: &BTreeMap<Repository, Copied>,
+    ) -> anyhow::Result<()> {
+        let outputs = promoted::outputs(published, copied, &self.inputs.separators);
+        let written = || -> anyhow::Result<()> {
+            if let Some(file) = &self.context.output_file {
+                for (name, value) in outputs {
+                    workflow::write_output(file, name, &value)
+                        .with_context(|| format!("output `{name}`"))?;
+                }
+            }
+            if let Some(file) = &self.context.summary_file {
+                let (stages, elapsed) = (self.report.stages(), self.report.elapsed());
+                let commands =
+                    summary::commands::commands(published, self.inputs.trusted_root.as_deref());
+                let run = super::hand_over::of(self.context);
+                let times = (stages.as_slice(), elapsed);
+                let text = promoted::markdown(published, source, copied, &commands, &run, times);
+                workflow::append_summary(file, &text).context("the job summary")?;
+            }
+            Ok(())
+        };
+        written().context("the image is promoted, but the workflow cannot be told")
+    }
+}
+
+/// What is to be copied, over all destinations.
+fn to_copy(lacking: &[(Repository, Lacking)]) -> String {
+    let bytes: u64 = lacking.iter().map(|(_, lacking)| lacking.bytes()).sum();
+    let manifests: usize = lacking.iter().map(|(_, lacking)| lacking.manifests()).sum();
+    if manifests == 0 {
+        return format!("everything is there in {}", plural(lacking.len(), "repository"));
+    }
+    format!("at most {} to {}", markdown::bytes(bytes), plural(lacking.len(), "repository"))
+}

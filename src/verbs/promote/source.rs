@@ -1,0 +1,77 @@
+//! A source as a person names it → the image that it is, once and for all: the tag is not asked
+//! again. It waits for an image whose publication is still running, where that is wanted.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::for_reader;
+use crate::build::merge::claims::SourceImage;
+use crate::error::{OrRemedy as _, Remedy as _};
+use crate::image::{Digest, ImageRef, Tag};
+use crate::registry::Registry;
+use crate::report::Report;
+
+/// How long until a tag is looked for again: soon at first, and then less often.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+
+/// The image, and how it was found. A tag beside a digest must name that digest.
+pub(super) async fn resolved(
+    registry: &Registry,
+    source: &SourceImage,
+    wait: Duration,
+    report: &Report,
+) -> anyhow::Result<(ImageRef, String)> {
+    let digest = match (&source.tag, &source.digest) {
+        (None, Some(digest)) => digest.clone(),
+        (Some(tag), wanted) => {
+            let named = named(registry, source, tag, wait, report).await?;
+            match wanted {
+                Some(wanted) if *wanted != named => {
+                    return Err(anyhow::anyhow!("`{source}`: the tag names `{named}`")).hint(
+                        "somebody moved the tag, or the digest is another image's; name the one you mean, by its digest alone",
+                    );
+                }
+                _ => named,
+            }
+        }
+        (None, None) => anyhow::bail!("`{source}` names neither a tag nor a digest"),
+    };
+    let image = source.at(&digest);
+    let outcome = image.to_string();
+    Ok((image, outcome))
+}
+
+async fn named(
+    registry: &Registry,
+    source: &SourceImage,
+    tag: &Tag,
+    wait: Duration,
+    report: &Report,
+) -> anyhow::Result<Digest> {
+    let (began, mut told) = (Instant::now(), false);
+    let mut pause = PAUSES.0;
+    loop {
+        let named = registry.tagged(&source.repository, tag).await.remedied().map_err(for_reader);
+        if let Some(named) = named.with_context(|| format!("source `{source}`"))? {
+            return Ok(named.descriptor.digest);
+        }
+        let left = wait.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            let waited = if told { ", also not after waiting for it" } else { "" };
+            return Err(anyhow::anyhow!("there is no `{}:{tag}`{waited}", source.repository)).hint(
+                "publish it first; where that may still be running, set `wait-for-source: 30m`",
+            );
+        }
+        if !told {
+            report.say(&format!(
+                "there is no {}:{tag} yet; it is waited for, up to {} min",
+                source.repository,
+                wait.as_secs().div_ceil(60)
+            ));
+            told = true;
+        }
+        tokio::time::sleep(pause.min(left)).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}

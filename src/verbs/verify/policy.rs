@@ -1,0 +1,51 @@
+//! The policy of an action's inputs → what `verify` is asked. The words are its own, so that one
+//! policy means one thing.
+
+use clap::Parser;
+
+use super::arguments::Arguments;
+use crate::error::{Remedy as _, WithExit, exit};
+use crate::github::Context;
+use crate::image::Repository;
+use crate::inputs::Inputs;
+
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true)]
+struct Policy {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+/// What must be proven of an image of this repository. Where no signer is named, one of the
+/// workflows of the run's own repository must have signed.
+pub(in crate::verbs) fn of_inputs(
+    inputs: &Inputs,
+    context: &Context,
+    image: &Repository,
+) -> anyhow::Result<Arguments> {
+    let policy = &inputs.promote.policy;
+    let mut words = policy.options.clone();
+    if !policy.names_signer {
+        let Some(repository) = &context.repository else {
+            let message =
+                "there is no repository of a run, whose workflows would have to have signed";
+            return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
+                .hint("name it with `repo`, or who must have signed with `certificate-identity`");
+        };
+        words.push(format!("--repo={}/{repository}", context.server_url.trim_end_matches('/')));
+    }
+    if inputs.allowed.foreign_layers {
+        words.push("--allow-foreign-layers".to_owned());
+    }
+    if let Some(root) = &inputs.trusted_root {
+        words.push(format!("--trusted-root={}", root.display()));
+    }
+    words.push(image.to_string());
+    let parsed = Policy::try_parse_from(words).map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let message = format!("the policy: {}", first.trim_start_matches("error: "));
+        WithExit { code: exit::BAD_INPUT, message }
+    })?;
+    Ok(parsed.arguments)
+}
