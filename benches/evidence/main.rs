@@ -38,7 +38,7 @@ use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verbs::{prove, publish, release};
+use supply_action::verbs::{outside, prove, publish, release};
 use supply_action::verify::policy::{Policy, Requirements};
 use supply_action::{sigstore, verify};
 
@@ -272,7 +272,13 @@ impl World {
         };
         let (http, policy) =
             (supply_action::github::network::Network::default().client().unwrap(), self.policy());
-        let outside = release::Outside::new(&inputs, &Credentials::default()).unwrap();
+        let outside = outside::Outside::new(
+            &inputs.network,
+            &inputs.trust,
+            &inputs.signing,
+            &Credentials::default(),
+        )
+        .unwrap();
         let place = Place {
             env: &env,
             named: &[],

@@ -1,5 +1,5 @@
-//! `images` and `tags`, in the ways in which workflows write them → texts for `metadata`. Pure; it
-//! decides no name.
+//! The inputs about names → `NameInputs`; `images` and `tags` in the ways in which workflows write
+//! them. Pure; it decides no name.
 
 use super::Problems;
 use super::references::{Item, item};
@@ -8,6 +8,91 @@ use crate::github::Context;
 use crate::github::server::Server;
 use crate::metadata::{self, Reference, Remark, Texts};
 use crate::page::Page;
+use crate::publish::OnTagConflict;
+
+/// The names, labels and annotations of an image, and how they are told.
+#[derive(Debug)]
+pub struct NameInputs {
+    /// The inputs of docker/metadata-action, as texts; `metadata` reads them. `tags` is empty when
+    /// the event decides.
+    pub metadata: Texts,
+    pub metadata_context: MetadataContext,
+    pub on_tag_conflict: OnTagConflict,
+    pub separators: Separators,
+    pub bake_target: Option<String>,
+}
+
+/// What tags, labels and annotations are made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetadataContext {
+    /// The event of the workflow.
+    Workflow,
+    /// The repository in the workspace, as it is checked out.
+    Git,
+}
+
+/// What stands between the entries of an output.
+#[derive(Debug, Clone)]
+pub struct Separators {
+    pub tags: String,
+    pub labels: String,
+    pub annotations: String,
+}
+
+impl NameInputs {
+    /// `images` and `tags` as they are known already; `build_args` is read with the build.
+    pub(super) fn read(
+        given: &InputTexts,
+        names: Texts,
+        build_args: &str,
+        problems: &mut Problems,
+    ) -> Self {
+        let separator = |name: &str| given.get(name).unwrap_or("\n").to_owned();
+        Self {
+            metadata: Texts {
+                flavor: given.text("flavor"),
+                labels: given.text("labels"),
+                annotations: given.text("annotations"),
+                build_args: build_args.to_owned(),
+                ..names
+            },
+            metadata_context: metadata_context(given, problems),
+            on_tag_conflict: on_tag_conflict(given, problems),
+            separators: Separators {
+                tags: separator("sep-tags"),
+                labels: separator("sep-labels"),
+                annotations: separator("sep-annotations"),
+            },
+            bake_target: given.owned("bake-target"),
+        }
+    }
+}
+
+fn metadata_context(given: &InputTexts, problems: &mut Problems) -> MetadataContext {
+    match given.get("metadata-context").map(str::trim) {
+        None | Some("workflow") => MetadataContext::Workflow,
+        Some("git") => MetadataContext::Git,
+        Some(other) => {
+            problems
+                .say("metadata-context", format_args!("`{other}` is neither `workflow` nor `git`"));
+            MetadataContext::Workflow
+        }
+    }
+}
+
+fn on_tag_conflict(given: &InputTexts, problems: &mut Problems) -> OnTagConflict {
+    match given.get("on-tag-conflict") {
+        None | Some("fail") => OnTagConflict::Fail,
+        Some("overwrite") => OnTagConflict::Overwrite,
+        Some(other) => {
+            problems.say(
+                "on-tag-conflict",
+                format_args!("`{other}` is neither `fail` nor `overwrite`"),
+            );
+            OnTagConflict::Fail
+        }
+    }
+}
 
 /// `images` with its default, and `tags` as rules. Whole references in `tags`, as
 /// docker/build-push-action takes them, name the images too.

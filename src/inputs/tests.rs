@@ -1,4 +1,5 @@
 use super::*;
+use crate::publish::OnTagConflict;
 use proptest::prelude::*;
 
 fn env(pairs: &[(&str, &str)]) -> Environment {
@@ -17,12 +18,12 @@ fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Inputs> {
 #[test]
 fn defaults_do_it_all() {
     let inputs = read(&[("INPUT_TAGS", "v1")]).unwrap();
-    assert_eq!(inputs.metadata.images, "ghcr.io/octo/app");
+    assert_eq!(inputs.names.metadata.images, "ghcr.io/octo/app");
     assert_eq!(
         inputs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["linux/amd64", "linux/arm64"]
     );
-    assert!(inputs.push == Push::Auto && inputs.sign && inputs.build.context.is_empty());
+    assert!(inputs.push == Push::Auto && inputs.signing.sign && inputs.build.context.is_empty());
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn an_empty_input_is_one_that_is_not_set() {
     let inputs =
         read(&[("INPUT_TAGS", " "), ("INPUT_PUSH", ""), ("INPUT_BUILD-ARGS", "\n")]).unwrap();
     assert!(
-        inputs.metadata.tags.is_empty()
+        inputs.names.metadata.tags.is_empty()
             && inputs.push == Push::Auto
             && inputs.build.build_args.trim().is_empty()
     );
@@ -45,7 +46,7 @@ fn a_shell_may_write_underscores_for_dashes() {
     ])
     .unwrap();
     assert_eq!(
-        (inputs.build.build_args.as_str(), inputs.on_tag_conflict),
+        (inputs.build.build_args.as_str(), inputs.names.on_tag_conflict),
         ("A=1", OnTagConflict::Overwrite)
     );
 }
@@ -58,8 +59,8 @@ fn variables_of_a_sandbox_stand_in_for_inputs_that_are_not_set() {
         ("INPUT_SIGNING-CONFIG", "/mine.json"),
     ])
     .unwrap();
-    assert_eq!(inputs.trusted_root.unwrap().to_str(), Some("/s/root.json"));
-    assert_eq!(inputs.signing_config.unwrap().to_str(), Some("/mine.json"));
+    assert_eq!(inputs.trust.trusted_root.unwrap().to_str(), Some("/s/root.json"));
+    assert_eq!(inputs.trust.signing_config.unwrap().to_str(), Some("/mine.json"));
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn names_with_dashes_arrive_as_the_runner_passes_them() {
     let inputs =
         read(&[("INPUT_BUILD-ARGS", "A=1,2\nB"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).unwrap();
     assert_eq!(inputs.build.build_args, "A=1,2\nB");
-    assert_eq!(inputs.on_tag_conflict, OnTagConflict::Overwrite);
+    assert_eq!(inputs.names.on_tag_conflict, OnTagConflict::Overwrite);
 }
 
 #[test]
@@ -179,7 +180,8 @@ fn an_entry_that_mixes_ways_of_logging_in_is_refused_without_showing_a_password(
 #[test]
 fn whole_references_name_the_images_too() {
     let named = |tags: &str| {
-        read(&[("INPUT_TAGS", tags)]).map(|inputs| (inputs.metadata.images, inputs.metadata.tags))
+        read(&[("INPUT_TAGS", tags)])
+            .map(|inputs| (inputs.names.metadata.images, inputs.names.metadata.tags))
     };
     for (tags, images, names) in [
         ("octo/app:v1", "docker.io/octo/app", "v1"),
@@ -217,7 +219,10 @@ fn several_tags_on_one_line_are_told() {
 #[test]
 fn a_separator_may_be_a_space() {
     let inputs = read(&[("INPUT_SEP-TAGS", " "), ("INPUT_SEP-LABELS", "")]).unwrap();
-    assert_eq!((inputs.separators.tags.as_str(), inputs.separators.labels.as_str()), (" ", "\n"));
+    assert_eq!(
+        (inputs.names.separators.tags.as_str(), inputs.names.separators.labels.as_str()),
+        (" ", "\n")
+    );
 }
 
 proptest! {

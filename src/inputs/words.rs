@@ -1,55 +1,22 @@
 //! One input's text → its value: switches, words of a list, keys and annotations. What is wrong
 //! goes to the problems.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-
-use secrecy::{ExposeSecret as _, SecretString};
 
 use super::digests;
 use super::outputs;
 use super::problems::Problems;
 use super::source_images::source_images;
 use super::texts::InputTexts;
-use super::{BuildSource, Merged, MergedSbom, MetadataContext, Wish};
+use super::{BuildSource, Merged, MergedSbom, Wish};
 use crate::build::flags::BuildTexts;
 use crate::command;
 use crate::environment::Environment;
 use crate::image::Platform;
 use crate::image::spelling::Spelling;
 use crate::oci::Allowed;
-use crate::provenance::Slsa;
-use crate::publish::OnTagConflict;
-use crate::sbom::foreign;
-use crate::sigstore::tuf::Mirror;
 use crate::text::lists;
 use crate::trigger::Push;
-
-pub(super) fn on_tag_conflict(text: Option<&str>, problems: &mut Problems) -> OnTagConflict {
-    match text {
-        None | Some("fail") => OnTagConflict::Fail,
-        Some("overwrite") => OnTagConflict::Overwrite,
-        Some(other) => {
-            problems.say(
-                "on-tag-conflict",
-                format_args!("`{other}` is neither `fail` nor `overwrite`"),
-            );
-            OnTagConflict::Fail
-        }
-    }
-}
-
-pub(super) fn metadata_context(text: Option<&str>, problems: &mut Problems) -> MetadataContext {
-    match text.map(str::trim) {
-        None | Some("workflow") => MetadataContext::Workflow,
-        Some("git") => MetadataContext::Git,
-        Some(other) => {
-            problems
-                .say("metadata-context", format_args!("`{other}` is neither `workflow` nor `git`"));
-            MetadataContext::Workflow
-        }
-    }
-}
 
 pub(super) fn merged(given: &InputTexts, problems: &mut Problems) -> Merged {
     let files = given.get("digest-files").map(|folder| Path::new(folder.trim()));
@@ -111,61 +78,6 @@ pub(super) fn build_env(
     names
 }
 
-/// Short keys can be guessed by whoever may write the cache.
-pub(super) fn sbom_cache_key(given: &InputTexts, problems: &mut Problems) -> Option<SecretString> {
-    const SHORTEST: usize = 16;
-    let key = given.secret("sbom-cache-key")?;
-    if given.get("sbom-cache").is_none() {
-        problems.say(
-            "sbom-cache-key",
-            "it authenticates the entries of `sbom-cache`, which is not set",
-        );
-    }
-    if key.expose_secret().trim().len() < SHORTEST {
-        problems.say(
-            "sbom-cache-key",
-            format_args!("it is shorter than {SHORTEST} characters; use a random secret"),
-        );
-    }
-    Some(key)
-}
-
-pub(super) fn sbom_files(text: Option<&str>, problems: &mut Problems) -> bool {
-    match text.map(str::trim) {
-        None | Some("none") => false,
-        Some("owned") => true,
-        Some(other) => {
-            problems.say("sbom-files", format_args!("`{other}` is neither `none` nor `owned`"));
-            false
-        }
-    }
-}
-
-pub(super) fn sbom_format(text: Option<&str>, problems: &mut Problems) -> Option<foreign::Format> {
-    match text.map(str::trim)? {
-        "spdx" => Some(foreign::Format::Spdx),
-        "cyclonedx" => Some(foreign::Format::CycloneDx),
-        other => {
-            problems
-                .say("sbom-format", format_args!("`{other}` is neither `spdx` nor `cyclonedx`"));
-            None
-        }
-    }
-}
-
-/// The gate, reruns and later releases read version 1, so it is never left out.
-pub(super) fn provenance_versions(text: Option<&str>, problems: &mut Problems) -> Vec<Slsa> {
-    let Some(text) = text else { return vec![Slsa::V1] };
-    let versions = unique(problems.some("provenance-versions", text));
-    if !versions.is_empty() && !versions.contains(&Slsa::V1) {
-        problems.say(
-            "provenance-versions",
-            "version 1 is always signed, since this program and newer verifiers read it; write `v1,v0.2`",
-        );
-    }
-    versions
-}
-
 pub(super) fn merged_sbom(given: &InputTexts, problems: &mut Problems) -> MergedSbom {
     let is_cyclonedx = given.get("sbom-format").map(str::trim) == Some("cyclonedx");
     let sbom = match given.get("sbom").map(str::trim) {
@@ -183,32 +95,6 @@ pub(super) fn merged_sbom(given: &InputTexts, problems: &mut Problems) -> Merged
     };
     // What a build makes is SPDX.
     if is_cyclonedx && sbom == MergedSbom::Built { MergedSbom::Registry } else { sbom }
-}
-
-pub(super) fn mirror(given: &InputTexts, problems: &mut Problems) -> Option<Mirror> {
-    let Some(url) = given.get("tuf-mirror").map(str::trim) else {
-        if given.get("tuf-root").is_some() {
-            problems
-                .say("tuf-root", "it says where trust in `tuf-mirror` begins, which is not set");
-        }
-        return None;
-    };
-    if !["https://", "http://"]
-        .iter()
-        .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
-    {
-        problems.say(
-            "tuf-mirror",
-            format_args!("`{url}` is not an address that begins with https:// or http://"),
-        );
-    }
-    if given.get("trusted-root").is_some() && given.get("signing-config").is_some() {
-        problems.say(
-            "tuf-mirror",
-            "beside both `trusted-root` and `signing-config` nothing is left to fetch",
-        );
-    }
-    Some(Mirror { url: url.to_owned(), root: given.path("tuf-root") })
 }
 
 pub(super) fn build_texts(
@@ -253,31 +139,14 @@ pub(super) fn build_texts(
     }
 }
 
-/// `KEY=VALUE`, one a line, as `cosign sign -a` takes them one a flag.
-pub(super) fn annotations(text: &str, problems: &mut Problems) -> BTreeMap<String, String> {
-    let mut annotations = BTreeMap::new();
-    for line in lists::lines(text) {
-        match lists::key_value(&line) {
-            Some((key, _)) if annotations.contains_key(key) => {
-                problems.say("signature-annotations", format_args!("`{key}` stands there twice"))
-            }
-            Some((key, value)) => drop(annotations.insert(key.to_owned(), value.trim().to_owned())),
-            None => {
-                problems.say("signature-annotations", format_args!("`{line}` is not KEY=VALUE"))
-            }
-        }
-    }
-    annotations
-}
-
 /// `push=false` of an image's output is no less than `push: false`.
 pub(super) fn push(
-    text: Option<&str>,
+    given: &InputTexts,
     asked: &outputs::Asked,
     problems: &mut Problems,
     notices: &mut Vec<String>,
 ) -> Push {
-    match (wish("push", text, problems), asked.holds_back) {
+    match (wish("push", given, problems), asked.holds_back) {
         (Wish::Always, true) => {
             problems
                 .say("outputs", "`push=false` stands beside `push: true`; leave one of them out");
@@ -311,8 +180,8 @@ pub(super) fn spelt(platforms: &[Platform], problems: &mut Problems, notices: &m
 }
 
 /// `auto`, or a switch.
-pub(super) fn wish(input: &str, text: Option<&str>, problems: &mut Problems) -> Wish {
-    match text.map(str::trim) {
+pub(super) fn wish(input: &str, given: &InputTexts, problems: &mut Problems) -> Wish {
+    match given.get(input).map(str::trim) {
         None | Some("auto") => Wish::Auto,
         Some(text) => match lists::boolean(text) {
             Some(true) => Wish::Always,

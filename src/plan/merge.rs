@@ -70,14 +70,14 @@ pub fn plan(
         made_before.into_iter().filter_map(|(is_wanted, kind)| is_wanted.then_some(kind)).collect();
     let attested = Statements {
         sboms: (sbom != MergedSbom::Off)
-            .then(|| inputs.sbom_format.unwrap_or_default().predicate_type())
+            .then(|| inputs.sboms.sbom_format.unwrap_or_default().predicate_type())
             .into_iter()
             .collect(),
         provenance,
         made_in_build: !statements.is_empty(),
     };
     let sboms_of_layers = sbom == MergedSbom::Registry;
-    if inputs.sbom_cache.is_some() && !sboms_of_layers {
+    if inputs.sboms.sbom_cache.is_some() && !sboms_of_layers {
         outline.about.notices.push(
             "input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`"
                 .to_owned(),
@@ -93,8 +93,8 @@ pub fn plan(
         Released::Release(release) => {
             let supplier = supplier(&release.about.metadata.labels, context);
             let written = Written {
-                format: inputs.sbom_format.unwrap_or_default(),
-                files: inputs.sbom_files,
+                format: inputs.sboms.sbom_format.unwrap_or_default(),
+                files: inputs.sboms.sbom_files,
                 supplier,
             };
             Plan::Merge(Box::new(Merge {
@@ -161,7 +161,7 @@ fn annotations(
             .filter_map(pair)
             .collect());
     }
-    let own = metadata::entries("annotations", &inputs.metadata.annotations)?;
+    let own = metadata::entries("annotations", &inputs.names.metadata.annotations)?;
     let is_own = |key: &str| own.iter().any(|entry| entry.split('=').next() == Some(key));
     Ok(made
         .iter()

@@ -239,8 +239,8 @@ fn outline(
     facts: &Facts,
 ) -> anyhow::Result<Outline> {
     let mut answer = answer(inputs, context, facts);
-    let tags_are_ours =
-        metadata::entries("tags", &inputs.metadata.tags).is_ok_and(|entries| entries.is_empty());
+    let tags_are_ours = metadata::entries("tags", &inputs.names.metadata.tags)
+        .is_ok_and(|entries| entries.is_empty());
     let of_tags = tags_are_ours && answer.decision == Decision::Publish && !inputs.push_by_digest;
     let ours = tags_are_ours.then_some(&answer);
     let metadata = named(inputs, context, env, facts, ours)?;
@@ -354,12 +354,12 @@ impl Release {
         Self {
             about,
             targets,
-            stores_at_github: inputs.github_attestations == Wish::Always,
-            formats_are_asked_for: inputs.signature_formats.is_some(),
-            on_tag_conflict: inputs.on_tag_conflict,
+            stores_at_github: inputs.signing.github_attestations == Wish::Always,
+            formats_are_asked_for: inputs.signing.signature_formats.is_some(),
+            on_tag_conflict: inputs.names.on_tag_conflict,
             visibility: facts.visibility,
-            allow_public_log: inputs.allow_public_log,
-            key: inputs.signing_key.as_ref().map(SigningKey::name),
+            allow_public_log: inputs.signing.allow_public_log,
+            key: inputs.signing.signing_key.as_ref().map(SigningKey::name),
             logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
             branch_by_default: false,
         }
@@ -368,8 +368,9 @@ impl Release {
 
 /// What is said of a cache that a run which signs does not believe.
 fn unauthenticated_cache(inputs: &Inputs, sboms_of_layers: bool) -> Option<String> {
-    let is_not_used =
-        sboms_of_layers && inputs.sbom_cache.is_some() && inputs.sbom_cache_key.is_none();
+    let is_not_used = sboms_of_layers
+        && inputs.sboms.sbom_cache.is_some()
+        && inputs.sboms.sbom_cache_key.is_none();
     is_not_used.then(|| {
         "input `sbom-cache` changes nothing: other jobs may write it, so a run that signs reads every layer again; set `sbom-cache-key` to a secret".to_owned()
     })
@@ -377,27 +378,28 @@ fn unauthenticated_cache(inputs: &Inputs, sboms_of_layers: bool) -> Option<Strin
 
 /// What must be proven of an image with these platforms, each with these statements.
 fn requirements(inputs: &Inputs, platforms: &[Platform], statements: &Statements) -> Requirements {
-    let formats = inputs.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
+    let formats =
+        inputs.signing.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
     Requirements::new(
         platforms,
         &statements.sboms,
         statements.provenance,
-        &inputs.sign_subjects,
+        &inputs.signing.sign_subjects,
         formats,
     )
-    .proving(&inputs.provenance_versions)
+    .proving(&inputs.sboms.provenance_versions)
     .allowing(&inputs.allowed)
 }
 
 /// What is published is signed, and where it is stored it can be verified.
 fn must_sign(inputs: &Inputs) -> anyhow::Result<()> {
-    if !inputs.sign {
+    if !inputs.signing.sign {
         return refuse(
             "input `sign`: `false` beside publishing would put a name on an image without proof",
         )
         .hint("set `push: false` to build without publishing, or leave `sign` out");
     }
-    if inputs.signing_key.is_some() && inputs.github_attestations == Wish::Always {
+    if inputs.signing.signing_key.is_some() && inputs.signing.github_attestations == Wish::Always {
         return refuse("input `github-attestations`: `true` beside `COSIGN_PRIVATE_KEY`: GitHub verifies no attestation that a key signed")
             .hint("leave `github-attestations` out, or sign without a key");
     }
@@ -420,7 +422,7 @@ fn named(
     facts: &Facts,
     ours: Option<&Answer>,
 ) -> Result<Metadata, WithExit> {
-    let mut texts = inputs.metadata.clone();
+    let mut texts = inputs.names.metadata.clone();
     if let Some(answer) = ours {
         texts.tags =
             answer.rules.iter().map(|rule| rule.text.as_str()).collect::<Vec<_>>().join("\n");
@@ -501,7 +503,7 @@ fn build(
     let mut texts = texts::completed(inputs, metadata, context);
     let sbom = Sbom::of(
         &texts.sbom,
-        inputs.sbom_format,
+        inputs.sboms.sbom_format,
         &texts.attests,
         &inputs.platforms,
         inputs.push_by_digest,
@@ -524,16 +526,16 @@ fn build(
     notices.extend(strange);
     notices.extend(flags.told_passwords());
     notices.extend(texts::expressions(metadata));
-    if inputs.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {
+    if inputs.sboms.sbom_files && !matches!(sbom, Sbom::Ours(_) | Sbom::Registry(_)) {
         notices.push(
             "input `sbom-files` is not used: the SBOMs are not made by this action".to_owned(),
         );
     }
-    if inputs.sbom_format.is_some() && inputs.push_by_digest {
+    if inputs.sboms.sbom_format.is_some() && inputs.push_by_digest {
         notices
             .push("input `sbom-format` says what `merge` writes; give it there as well".to_owned());
     }
-    if inputs.sbom_cache.is_some() && (inputs.push_by_digest || !sbom.may_be_of_layers()) {
+    if inputs.sboms.sbom_cache.is_some() && (inputs.push_by_digest || !sbom.may_be_of_layers()) {
         notices.push(
             "input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`, where the image is published".to_owned(),
         );
@@ -545,7 +547,7 @@ fn build(
             platforms: inputs.platforms.clone(),
             sbom,
             supplier,
-            files: inputs.sbom_files,
+            files: inputs.sboms.sbom_files,
             allowed: inputs.allowed.clone(),
         },
         notices,

@@ -42,8 +42,8 @@ pub(super) fn told(
     let mut notices = unused_outputs(inputs, &build.flags, goal);
     notices.extend(unused_evidence_dir(inputs, goal));
     let of_merge = [
-        (!inputs.signature_annotations.is_empty(), "signature-annotations"),
-        (inputs.provenance_versions.contains(&Slsa::V02), "provenance-versions"),
+        (!inputs.signing.signature_annotations.is_empty(), "signature-annotations"),
+        (inputs.sboms.provenance_versions.contains(&Slsa::V02), "provenance-versions"),
     ];
     for (_, input) in of_merge.iter().filter(|(given, _)| *given && goal == Goal::PushByDigest) {
         notices.push(format!("input `{input}` is not used: `merge` signs; give it there"));
@@ -59,7 +59,8 @@ pub(super) fn told(
 /// Names of Docker Hub's own images are nobody's to push, so a name alone was meant for another
 /// registry.
 fn no_registry(inputs: &Inputs) -> anyhow::Result<()> {
-    let alone = inputs.metadata.references.iter().find(|reference| !reference.text.contains('/'));
+    let alone =
+        inputs.names.metadata.references.iter().find(|reference| !reference.text.contains('/'));
     let Some(reference) = alone else { return Ok(()) };
     let name = reference.image.rsplit('/').next().unwrap_or_default();
     let registry = inputs
@@ -211,7 +212,7 @@ pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Resu
         let rest: Vec<String> =
             leading.into_iter().chain(own.map(|(key, value)| format!("{key}={value}"))).collect();
         let rest = if rest.is_empty() { "true".to_owned() } else { rest.join(",") };
-        let signed = if inputs.provenance_versions.contains(&Slsa::V02) {
+        let signed = if inputs.sboms.provenance_versions.contains(&Slsa::V02) {
             "which is enough with `provenance-versions: v1,v0.2`"
         } else {
             "and `provenance-versions: v1,v0.2` where it is signed: then both versions are, and `cosign verify-attestation --type slsaprovenance` passes"

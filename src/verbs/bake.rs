@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::ending;
 use super::hand_over::{BUILT, hand_over_baked, hand_over_built};
+use super::outside::Outside;
 use super::private::private_folder;
 use super::publish::{generator, say_plan};
-use super::release::{Outside, Run, sboms, with_consequence};
+use super::release::{Run, sboms, with_consequence};
 use super::trust;
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
@@ -112,7 +113,9 @@ pub(super) async fn release(
             {
                 anyhow::bail!("{UNBUILT}: `{image}` lies at no registry of the rehearsal");
             }
-            trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
+            trust::update(&mut inputs.trust, env, &context, report)
+                .await
+                .map_err(with_consequence)?;
             let published =
                 publish(bench, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let baked: Vec<Baked<'_>> =

@@ -6,7 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::release::{Outside, Run};
+use super::outside::Outside;
+use super::release::Run;
 use crate::github::api::Api;
 use crate::github::history::Witness;
 use crate::image::ImageRef;

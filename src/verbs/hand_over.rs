@@ -26,9 +26,9 @@ pub(super) fn hand_over(
     inputs: &Inputs,
     report: &Report,
 ) -> anyhow::Result<()> {
-    let commands = summary::commands::commands(published, inputs.trusted_root.as_deref());
+    let commands = summary::commands::commands(published, inputs.trust.trusted_root.as_deref());
     if let Some(file) = &context.output_file {
-        for (name, value) in summary::outputs(published, metadata, &inputs.separators) {
+        for (name, value) in summary::outputs(published, metadata, &inputs.names.separators) {
             workflow::write_output(file, name, &value)
                 .with_context(|| format!("output `{name}`"))
                 .context(UNWRITTEN)?;
@@ -80,7 +80,7 @@ pub(super) fn hand_over_baked(
             (
                 *target,
                 *published,
-                summary::commands::commands(published, inputs.trusted_root.as_deref()),
+                summary::commands::commands(published, inputs.trust.trusted_root.as_deref()),
             )
         })
         .collect();
@@ -144,8 +144,8 @@ pub(super) fn hand_over_metadata(
     context: &Context,
     inputs: &Inputs,
 ) -> anyhow::Result<()> {
-    let mut outputs = summary::metadata_outputs(metadata, &inputs.separators);
-    if let Some(target) = &inputs.bake_target {
+    let mut outputs = summary::metadata_outputs(metadata, &inputs.names.separators);
+    if let Some(target) = &inputs.names.bake_target {
         let folder = context.workspace.clone().unwrap_or_default();
         for (output, content) in metadata.bake_files(target) {
             // Relative to the workspace, because a container's paths mean nothing to later steps.
@@ -168,7 +168,7 @@ pub(super) fn hand_over_metadata(
             == Some(false);
     if let Some(file) = context.environment_file.as_ref().filter(|_| !switched_off) {
         outputs.extend(published.map(|published| {
-            ("tags", summary::put(published, metadata).join(&inputs.separators.tags))
+            ("tags", summary::put(published, metadata).join(&inputs.names.separators.tags))
         }));
         for (name, value) in &outputs {
             let name = format!("DOCKER_METADATA_OUTPUT_{}", name.replace('-', "_").to_uppercase());

@@ -5,8 +5,9 @@ use anyhow::Context as _;
 
 use super::ending;
 use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata};
+use super::outside::line;
 use super::publish::say_plan;
-use super::release::{Run, line, say_elsewhere, with_consequence};
+use super::release::{Run, say_elsewhere, with_consequence};
 use super::trust;
 use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
@@ -46,7 +47,9 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
             .and_then(|()| hand_over_metadata(None, &about.metadata, env, &context, &inputs))
             .context("nothing was to be merged, but the workflow cannot be told"),
         Plan::Merge(plan) => {
-            trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
+            trust::update(&mut inputs.trust, env, &context, report)
+                .await
+                .map_err(with_consequence)?;
             let (published, level) =
                 publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let metadata = &plan.release.about.metadata;
@@ -100,7 +103,8 @@ pub(super) async fn publish(
         false => None,
     };
     let sboms = if plan.sboms_of_layers {
-        let (cache, key) = (inputs.sbom_cache.as_deref(), inputs.sbom_cache_key.as_ref());
+        let (cache, key) =
+            (inputs.sboms.sbom_cache.as_deref(), inputs.sboms.sbom_cache_key.as_ref());
         Sboms::Layers(
             problems
                 .take(Layers::prepare(cache, key, plan.written.clone(), env))

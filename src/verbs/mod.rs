@@ -9,6 +9,7 @@ mod forward;
 mod hand_over;
 pub mod layout;
 pub mod merge;
+pub mod outside;
 pub mod plan;
 mod private;
 pub mod promote;

@@ -8,7 +8,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{Either, try_join_all};
 use tokio::sync::{oneshot, watch};
 
-use super::release::{Authority, Outside};
+use super::outside::Outside;
+use super::release::Authority;
 use crate::attest::provenance::{Foreign, Workflow};
 use crate::attest::sboms::Sboms;
 use crate::attest::{self, Accepted, AttestedImage};

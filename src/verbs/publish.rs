@@ -7,8 +7,9 @@ use super::ending;
 use super::hand_over::{
     BUILT, UNWRITTEN, digest_folder, hand_over, hand_over_metadata, hand_over_pushed,
 };
+use super::outside::line;
 use super::private::private_folder;
-use super::release::{Run, line, say_elsewhere, sboms, with_consequence};
+use super::release::{Run, say_elsewhere, sboms, with_consequence};
 use super::trust;
 use crate::build::arguments::Generator;
 use crate::build::buildx::{Buildx, Place};
@@ -58,7 +59,9 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
             hand_over_metadata(None, &plan.about.metadata, env, &context, &inputs).context(UNTOLD)
         }
         Plan::Publish(plan) => {
-            trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
+            trust::update(&mut inputs.trust, env, &context, report)
+                .await
+                .map_err(with_consequence)?;
             let published =
                 publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let metadata = &plan.release.about.metadata;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
 use super::hand_over::UNWRITTEN;
+use super::outside::Outside;
 use super::prove::{prove, verify_all};
 use super::{evidence_dir, store};
 use crate::attest::sboms::{Layers, Sboms};
@@ -21,10 +22,9 @@ use crate::evidence::Format;
 use crate::github::Context;
 use crate::github::api::Api;
 use crate::github::facts::Visibility;
-use crate::github::network::Network;
 use crate::image::name::Name;
 use crate::image::{ImageRef, Repository};
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, SigningInputs};
 use crate::login::{self, Asked};
 use crate::oci::Allowed;
 use crate::page::Page;
@@ -33,13 +33,13 @@ use crate::preflight;
 use crate::problems::Problems;
 use crate::publish::{self, Baseline, Kept, Lot, OnTagConflict, Published, Terms};
 use crate::registry::exchange::Endpoints;
-use crate::registry::{Credentials, Line, Registry};
+use crate::registry::{Credentials, Registry};
 use crate::report::Report;
+use crate::sigstore::Services;
 use crate::sigstore::identity::{self, OidcToken, UnverifiedClaims};
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::session::Session;
-use crate::sigstore::verifier::{BundleVerifier, Signer};
-use crate::sigstore::{self, Services};
+use crate::sigstore::verifier::Signer;
 use crate::verify::policy::{Policy, Requirements};
 use crate::verify::signer::{SignerPolicy, SourceRepository, SourceRule};
 use crate::verify::{self, VerifiedImage};
@@ -49,34 +49,6 @@ pub(super) fn with_consequence(error: anyhow::Error) -> anyhow::Error {
     let told = error::exit_code(&error) == exit::PARTLY_PUBLISHED
         || error::message(&error).starts_with("nothing was");
     if told { error } else { error.context("nothing was tagged") }
-}
-
-/// What every stage of a release talks to.
-pub struct Outside {
-    pub(super) http: reqwest::Client,
-    pub(super) registry: Registry,
-    pub(super) services: Services,
-    pub(super) verifier: BundleVerifier,
-    /// What signatures say beside their subject.
-    pub(super) annotations: crate::sign::Annotations,
-}
-
-impl Outside {
-    pub fn new(inputs: &Inputs, credentials: &Credentials) -> anyhow::Result<Self> {
-        let line = line(&inputs.network)?;
-        let http = line.http.clone();
-        let root = sigstore::load_trusted_root(inputs.trusted_root.as_deref())?;
-        Ok(Self {
-            registry: Registry::for_publishing(line, credentials.clone()),
-            services: match &inputs.signing_key {
-                None => Services::load(inputs.signing_config.as_deref())?,
-                Some(_) => Services::load_for_key(inputs.signing_config.as_deref())?,
-            },
-            verifier: BundleVerifier::new(&root)?,
-            annotations: inputs.signature_annotations.clone(),
-            http,
-        })
-    }
 }
 
 /// Where the SBOMs come from, once it is known what the builder could run.
@@ -151,14 +123,17 @@ impl Run<'_> {
         let credentials = login::credentials(&asked, &Endpoints::default(), self.report)
             .await
             .context("no login")?;
-        Ok((Outside::new(self.inputs, &credentials)?, credentials))
+        let Inputs { network, trust, signing, .. } = self.inputs;
+        Ok((Outside::new(network, trust, signing, &credentials)?, credentials))
     }
 
     /// How SBOMs are made of layers, if that may be needed.
     pub fn layers(&self, build: &Build, problems: &mut Problems) -> Option<Layers> {
         let prepared = || {
-            let (cache, key) =
-                (self.inputs.sbom_cache.as_deref(), self.inputs.sbom_cache_key.as_ref());
+            let (cache, key) = (
+                self.inputs.sboms.sbom_cache.as_deref(),
+                self.inputs.sboms.sbom_cache_key.as_ref(),
+            );
             Layers::prepare(cache, key, build.written(), self.env)
         };
         build.sbom.may_be_of_layers().then(|| problems.take(prepared())).flatten()
@@ -181,7 +156,7 @@ impl Run<'_> {
             problems.take(evidence_dir::folder(dir, context));
         }
         let (authority, baseline, probes, made, github) = tokio::join!(
-            Authority::of_run(http, context, inputs, services),
+            Authority::of_run(http, context, &inputs.signing, services),
             Baseline::observe(registry, &names),
             futures_util::future::join_all(
                 images.iter().map(|repository| registry.probe_push(repository))
@@ -444,10 +419,10 @@ impl Authority {
     async fn of_run(
         http: &reqwest::Client,
         context: &Context,
-        inputs: &Inputs,
+        signing: &SigningInputs,
         services: &Services,
     ) -> anyhow::Result<Self> {
-        let Some(key) = inputs.signing_key.clone() else {
+        let Some(key) = signing.signing_key.clone() else {
             let token = identity::token(http, context, &services.issuers).await?;
             identity::taken_by(services.fulcio.as_deref(), &token.unverified.iss)?;
             return Ok(Self::Oidc(token));
@@ -584,14 +559,5 @@ async fn is_of_this_commit(
     let theirs = verify::verify(&outside.registry, &outside.verifier, image, policy).await;
     theirs.is_ok_and(|theirs| {
         !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str())
-    })
-}
-
-/// What registries are reached by.
-pub(super) fn line(network: &Network) -> anyhow::Result<Line> {
-    Ok(Line {
-        http: network.client()?,
-        without_redirects: Some(network.client_without_redirects()?),
-        plain: network.plain.clone(),
     })
 }

@@ -20,10 +20,10 @@ pub(super) async fn keeper(
     inputs: &Inputs,
     report: &Report,
 ) -> anyhow::Result<Option<Api>> {
-    let asked = inputs.github_attestations == Wish::Always;
+    let asked = inputs.signing.github_attestations == Wish::Always;
     // What a key signed, `gh attestation verify` does not take.
-    if inputs.signing_key.is_some()
-        || inputs.github_attestations == Wish::Never
+    if inputs.signing.signing_key.is_some()
+        || inputs.signing.github_attestations == Wish::Never
         || (!context.in_actions && !asked)
     {
         return Ok(None);
@@ -77,7 +77,7 @@ pub(super) async fn store(
             "{} stored at GitHub",
             crate::text::plural(bundles.len(), "attestation")
         )),
-        Some(why) if inputs.github_attestations == Wish::Always => {
+        Some(why) if inputs.signing.github_attestations == Wish::Always => {
             return Err(anyhow::anyhow!("GitHub did not store an attestation: {why}")).hint(HINT);
         }
         Some(why) => report.notice(&format!(

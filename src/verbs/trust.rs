@@ -8,20 +8,20 @@ use anyhow::Context as _;
 use crate::environment::Environment;
 use crate::error::Remedy as _;
 use crate::github::Context;
-use crate::inputs::Inputs;
+use crate::inputs::TrustInputs;
 use crate::report::Report;
 use crate::sigstore::tuf::{SIGNING_CONFIG, TRUSTED_ROOT};
 
 /// Names the fetched files in the inputs, where the user wants that.
 pub(super) async fn update(
-    inputs: &mut Inputs,
+    trust: &mut TrustInputs,
     env: &Environment,
     context: &Context,
     report: &Report,
 ) -> anyhow::Result<()> {
-    let Some(mirror) = &inputs.tuf_mirror else { return Ok(()) };
+    let Some(mirror) = &trust.tuf_mirror else { return Ok(()) };
     let (names, places): (Vec<_>, Vec<_>) =
-        [(TRUSTED_ROOT, &mut inputs.trusted_root), (SIGNING_CONFIG, &mut inputs.signing_config)]
+        [(TRUSTED_ROOT, &mut trust.trusted_root), (SIGNING_CONFIG, &mut trust.signing_config)]
             .into_iter()
             .filter(|(_, file)| file.is_none())
             .unzip();

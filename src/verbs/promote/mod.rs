@@ -14,7 +14,8 @@ use futures_util::future::join_all;
 use self::carry::Carry;
 use super::ending;
 use super::publish::say_plan;
-use super::release::{Outside, Run, line, say_elsewhere, with_consequence};
+use super::outside::Outside;
+use super::release::{Run, line, say_elsewhere, with_consequence};
 use super::trust;
 use super::verify::{Judge, for_reader, of_inputs};
 use crate::environment::Environment;
@@ -56,7 +57,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
         }
         Plan::Promote(plan) => plan,
     };
-    trust::update(&mut inputs, env, &context, report).await.map_err(with_consequence)?;
+    trust::update(&mut inputs.trust, env, &context, report).await.map_err(with_consequence)?;
     let promotion = Promote { env, context: &context, inputs: &inputs, plan: &plan, report };
     promotion.run().await.map_err(with_consequence)
 }
@@ -304,7 +305,7 @@ impl Promote<'_> {
         source: &ImageRef,
         copied: &BTreeMap<Repository, Copied>,
     ) -> anyhow::Result<()> {
-        let outputs = promoted::outputs(published, copied, &self.inputs.separators);
+        let outputs = promoted::outputs(published, copied, &self.inputs.names.separators);
         let written = || -> anyhow::Result<()> {
             if let Some(file) = &self.context.output_file {
                 for (name, value) in outputs {
@@ -315,7 +316,7 @@ impl Promote<'_> {
             if let Some(file) = &self.context.summary_file {
                 let (stages, elapsed) = (self.report.stages(), self.report.elapsed());
                 let commands =
-                    summary::commands::commands(published, self.inputs.trusted_root.as_deref());
+                    summary::commands::commands(published, self.inputs.trust.trusted_root.as_deref());
                 let run = super::hand_over::of(self.context);
                 let times = (stages.as_slice(), elapsed);
                 let text = promoted::markdown(published, source, copied, &commands, &run, times);

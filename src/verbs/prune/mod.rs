@@ -9,7 +9,8 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use super::release::{line, say_elsewhere};
+use super::outside::line;
+use super::release::say_elsewhere;
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::Context;

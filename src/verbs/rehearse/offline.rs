@@ -54,9 +54,9 @@ impl Mover<'_> {
 /// Moves every name of the image to the sandbox's registry, and says so.
 pub(super) fn moved(inputs: &mut Inputs, registry: &str) -> anyhow::Result<Vec<String>> {
     let mut mover = Mover { registry, notices: Vec::new() };
-    inputs.metadata.images =
-        metadata::renamed_images(&inputs.metadata.images, &mut |name| mover.moved(name))?;
-    for reference in &mut inputs.metadata.references {
+    inputs.names.metadata.images =
+        metadata::renamed_images(&inputs.names.metadata.images, &mut |name| mover.moved(name))?;
+    for reference in &mut inputs.names.metadata.references {
         let moved = mover.moved(&reference.image);
         reference.text = reference.text.replacen(&reference.image, &moved, 1);
         reference.image = moved;

@@ -345,7 +345,7 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
         token: None,
     };
     let registry = Registry::new(
-        crate::verbs::release::line(&context.network)?,
+        crate::verbs::outside::line(&context.network)?,
         login::stored_credentials(&asked).context("no sbom was written")?,
     );
     let image = match wanted {
