@@ -13,9 +13,9 @@ use futures_util::future::join_all;
 
 use self::carry::Carry;
 use super::ending;
+use super::outside::{Outside, line};
 use super::publish::say_plan;
-use super::outside::Outside;
-use super::release::{Run, line, say_elsewhere, with_consequence};
+use super::release::{Run, say_elsewhere, with_consequence};
 use super::trust;
 use super::verify::{Judge, for_reader, of_inputs};
 use crate::environment::Environment;
@@ -315,8 +315,10 @@ impl Promote<'_> {
             }
             if let Some(file) = &self.context.summary_file {
                 let (stages, elapsed) = (self.report.stages(), self.report.elapsed());
-                let commands =
-                    summary::commands::commands(published, self.inputs.trust.trusted_root.as_deref());
+                let commands = summary::commands::commands(
+                    published,
+                    self.inputs.trust.trusted_root.as_deref(),
+                );
                 let run = super::hand_over::of(self.context);
                 let times = (stages.as_slice(), elapsed);
                 let text = promoted::markdown(published, source, copied, &commands, &run, times);

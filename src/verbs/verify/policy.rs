@@ -37,7 +37,7 @@ pub(in crate::verbs) fn of_inputs(
     if inputs.allowed.foreign_layers {
         words.push("--allow-foreign-layers".to_owned());
     }
-    if let Some(root) = &inputs.trusted_root {
+    if let Some(root) = &inputs.trust.trusted_root {
         words.push(format!("--trusted-root={}", root.display()));
     }
     words.push(image.to_string());
