@@ -202,6 +202,15 @@ async fn advisories_at_hand_ask_nobody_and_say_how_old_they_are() {
 }
 
 #[tokio::test]
+async fn an_image_of_which_nobody_knows_anything_does_not_pass() {
+    let scanning = Scanning::of(&PURLS[3..]).await;
+    let (run, found) = scanning.found(&["--fail-on", "none"]).await;
+    assert_eq!(run.code, Some(4), "{}", run.log);
+    assert!(run.log.contains("none of 1 package is assessed"), "{}", run.log);
+    assert!(found.to_string().contains("quaint"), "what is not assessed is listed: {found}");
+}
+
+#[tokio::test]
 async fn bad_arguments_are_told_before_anything_is_asked() {
     let scanning = Scanning::of(&PURLS[..1]).await;
     for (arguments, why) in [

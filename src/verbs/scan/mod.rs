@@ -104,7 +104,7 @@ const EXAMPLES: &str = "IMAGE is read as by `supply-action sbom`, whose help say
 
 Names and versions of packages leave this machine where a service is asked; with --advisories alone, nothing does.
 
-Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 it could not be found out (a source did not answer)";
+Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 it could not be found out (a source did not answer, or none covers any of the packages)";
 
 /// The lowest severity that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -191,7 +191,8 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     }
     unrated(&scan, &rules, report);
     write(arguments, &scan, report)?;
-    refuse(&scan, &verdict)
+    refuse(&scan, &verdict)?;
+    known_at_all(&scan)
 }
 
 /// The result, as it was asked for.
@@ -257,6 +258,18 @@ fn refuse(scan: &ImageScan, verdict: &Verdict) -> anyhow::Result<()> {
     }
     Err(anyhow::anyhow!("the scan of `{}` fails: {}", visible(&scan.image), parts.join(", ")))
         .hint("the findings are listed above; update what has a fix, or accept a risk with a reason by --ignore")
+}
+
+/// Where no package is assessed, nothing was scanned, and that nothing was found says nothing.
+fn known_at_all(scan: &ImageScan) -> anyhow::Result<()> {
+    if scan.assessed > 0 || scan.unassessed.is_empty() {
+        return Ok(());
+    }
+    let packages = text::plural(scan.unassessed.len(), "package");
+    let message =
+        format!("nothing is known about `{}`: none of {packages} is assessed", visible(&scan.image));
+    Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message }))
+        .hint("the reasons are listed above; name a source that covers them by --advisories or --osv-url")
 }
 
 /// No level is met by what nobody rates, and silence would be taken for "harmless".
