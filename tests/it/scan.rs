@@ -83,8 +83,9 @@ async fn what_is_critical_and_repaired_fails_and_the_rest_is_told() {
     let (run, _) = scanning.found(&["--fail-on", "high"]).await;
     assert!(run.log.contains("1 critical vulnerability, 1 high vulnerability"), "{}", run.log);
     // Alpine's record has no severity, and the CVE that it is about is not at hand.
-    let unrated = Scanning::of(&["pkg:apk/alpine/apk-tools@2.10.6-r0?distro=alpine-3.10.9"]).await;
-    let (run, _) = unrated.found(&["--fail-on", "low"]).await;
+    let alpine = "pkg:apk/alpine/apk-tools@2.10.6-r0?distro=alpine-3.10.9";
+    let unrated = Scanning::of(&[alpine, PURLS[1]]).await;
+    let (run, _) = unrated.found(&["--fail-on", "critical"]).await;
     assert!(
         run.code == Some(0) && run.log.contains("1 vulnerability without a severity"),
         "{}",

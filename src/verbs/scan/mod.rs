@@ -266,10 +266,13 @@ fn known_at_all(scan: &ImageScan) -> anyhow::Result<()> {
         return Ok(());
     }
     let packages = text::plural(scan.unassessed.len(), "package");
-    let message =
-        format!("nothing is known about `{}`: none of {packages} is assessed", visible(&scan.image));
-    Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message }))
-        .hint("the reasons are listed above; name a source that covers them by --advisories or --osv-url")
+    let message = format!(
+        "nothing is known about `{}`: none of {packages} is assessed",
+        visible(&scan.image)
+    );
+    Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message })).hint(
+        "the reasons are listed above; name a source that covers them by --advisories or --osv-url",
+    )
 }
 
 /// No level is met by what nobody rates, and silence would be taken for "harmless".
