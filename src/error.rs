@@ -17,6 +17,30 @@ pub mod exit {
     pub const TERMINATED: u8 = 143;
 }
 
+/// What a failure comes to, for who reads it first; attached to an error as its outermost context.
+/// No tag was put or moved in any of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    NothingBuilt,
+    NothingMerged,
+    NothingTagged,
+}
+
+impl fmt::Display for Consequence {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NothingBuilt => "nothing was built",
+            Self::NothingMerged => "nothing was merged",
+            Self::NothingTagged => "nothing was tagged",
+        })
+    }
+}
+
+/// What a failure comes to, where it says so.
+pub fn consequence(error: &anyhow::Error) -> Option<Consequence> {
+    error.downcast_ref().copied()
+}
+
 /// What to do about it; attached to an error as context and rendered as `hint: …`.
 #[derive(Debug)]
 struct Hint(String);
@@ -201,8 +225,10 @@ mod tests {
         let error = Err::<(), _>(anyhow!("`GET /v2/` answered 503"))
             .hint("try again later")
             .context("the registry did not answer")
-            .context("nothing was tagged")
+            .context(Consequence::NothingTagged)
             .unwrap_err();
+        assert_eq!(consequence(&error), Some(Consequence::NothingTagged));
+        assert_eq!(consequence(&anyhow!("nothing was tagged: x")), None);
         assert_eq!(
             message(&error),
             "nothing was tagged: the registry did not answer: `GET /v2/` answered 503"

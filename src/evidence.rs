@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 pub const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 pub const SPDX: &str = "https://spdx.dev/Document";
@@ -135,7 +135,7 @@ const TABLE: [Row; 7] = [
     Row {
         kind: Kind::Vulnerabilities,
         word: "vuln",
-        label: "vulnerabilities",
+        label: "vulnerability scan",
         types: &[
             row_type(COSIGN_VULNERABILITIES, Some("vuln"), "vulnerabilities"),
             row_type(IN_TOTO_VULNERABILITIES, None, "vulnerabilities-in-toto"),
@@ -224,12 +224,6 @@ impl FromStr for Kind {
     fn from_str(text: &str) -> Result<Self, String> {
         let row = TABLE.iter().find(|row| row.word == text);
         row.map(|row| row.kind).ok_or_else(|| format!("`{text}` is none of {}", Self::words()))
-    }
-}
-
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.word())
     }
 }
 

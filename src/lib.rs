@@ -8,6 +8,7 @@
 
 pub mod advisories;
 pub mod answer;
+pub mod assess;
 pub mod attest;
 pub mod build;
 pub mod cli;

@@ -30,6 +30,7 @@ pub enum Page {
     SbomTooLarge,
     StatementTooLarge,
     SbomRefused,
+    KnownVulnerabilities,
     ProvenanceOfAnotherSource,
     NoDigests,
     DigestNotInTheRegistry,
@@ -48,7 +49,7 @@ pub enum Page {
 
 impl Page {
     /// Every one, in the order of the page.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::NoOidcToken,
         Self::NoLogin,
         Self::NoRightToPush,
@@ -75,6 +76,7 @@ impl Page {
         Self::SbomTooLarge,
         Self::StatementTooLarge,
         Self::SbomRefused,
+        Self::KnownVulnerabilities,
         Self::ProvenanceOfAnotherSource,
         Self::NoDigests,
         Self::DigestNotInTheRegistry,
@@ -129,6 +131,7 @@ impl Page {
             Self::SbomTooLarge => "sbom-too-large",
             Self::StatementTooLarge => "statement-too-large",
             Self::SbomRefused => "sbom-refused",
+            Self::KnownVulnerabilities => "known-vulnerabilities",
             Self::ProvenanceOfAnotherSource => "provenance-of-another-source",
             Self::NoDigests => "no-digests",
             Self::DigestNotInTheRegistry => "digest-not-in-the-registry",

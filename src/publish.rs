@@ -1,14 +1,18 @@
 //! `VerifiedImage` → `Published`: the only writer of names that people pull. It never overwrites a
 //! name that somebody moved meanwhile.
 
-use crate::image::name::Name;
 use std::collections::HashMap;
 
+use anyhow::Context as _;
 use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use serde::Serialize;
 
+use crate::assess::Scanned;
 use crate::build::progress::Work;
-use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint, with_see};
+use crate::error::{
+    Consequence, OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint, with_see,
+};
+use crate::image::name::Name;
 use crate::image::{Digest, ImageRef};
 use crate::page::Page;
 use crate::registry::{Registry, RegistryError, Seen};
@@ -74,6 +78,7 @@ pub struct Published {
     pub work: Vec<Work>,
     /// The numbers of the attestations that GitHub keeps.
     pub stored: Vec<u64>,
+    pub scanned: Scanned,
 }
 
 /// What happens when somebody moved a tag between plan and publish.
@@ -164,6 +169,7 @@ pub async fn publish(
             sizes: lot.verified.first()?.sizes().to_vec(),
             work: Vec::new(),
             stored: Vec::new(),
+            scanned: Scanned::Not(String::new()),
         })
     });
     Ok(published.collect())
@@ -347,7 +353,8 @@ async fn find_conflicts(
     if moved.is_empty() {
         return Ok(seen.into_iter().map(Some).collect());
     }
-    Err(anyhow::anyhow!("nothing was tagged: {}", moved.join("; ")))
+    Err(anyhow::anyhow!(moved.join("; ")))
+        .context(Consequence::NothingTagged)
         .hint("another run published meanwhile; run this workflow again if it should win, set `on-tag-conflict: overwrite`, or serialise runs with `concurrency`")
         .see(Page::TagMovedDuringTheRun)
 }
@@ -375,7 +382,7 @@ fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> an
     let reasons = failed.iter().map(told).collect::<Vec<_>>().join("; ");
     let (code, message) = if put.is_empty() && unconfirmed.is_empty() {
         let why = if lost.is_empty() { "" } else { "somebody else moved its names meanwhile: " };
-        (exit::FAILED, format!("nothing was tagged: {why}{reasons}"))
+        (exit::FAILED, format!("{why}{reasons}"))
     } else {
         let mut parts = Vec::new();
         for (what, names) in [
@@ -400,6 +407,7 @@ fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> an
     };
     let error = with_hint(WithExit { code, message }.into(), hint);
     let is_partly = code == exit::PARTLY_PUBLISHED;
+    let error = if is_partly { error } else { error.context(Consequence::NothingTagged) };
     let error = with_see(
         error,
         if is_partly { Page::OnlySomeTagsExist } else { Page::TagMovedDuringTheRun },

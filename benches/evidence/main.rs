@@ -39,6 +39,7 @@ use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verbs::{outside, prove, publish, release};
+use supply_action::verbs::scanning::Scanning;
 use supply_action::verify::policy::{Policy, Requirements};
 use supply_action::{sigstore, verify};
 
@@ -309,17 +310,22 @@ impl World {
         let began = Instant::now();
         let authority =
             release::Authority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
-        let (attested, _) = prove::prove(
+        let means = prove::Means {
+            sboms: &Sboms::Build,
+            targets: &plan.release.targets,
+            scanning: &Scanning::Not(String::new()),
+        };
+        let (proven, _) = prove::prove(
             &outside,
             &context,
             authority,
             vec![built],
             std::slice::from_ref(&policy),
-            &Sboms::Build,
-            &plan.release.targets,
+            &means,
         )
         .await
         .unwrap();
+        let attested: Vec<_> = proven.into_iter().map(|proven| proven.attested).collect();
         let proven = began.elapsed();
         let _ =
             prove::verify_all(&outside, &attested, std::slice::from_ref(&policy)).await.unwrap();

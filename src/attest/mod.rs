@@ -8,6 +8,7 @@ pub mod of_index;
 pub mod progress;
 pub mod provenance;
 pub mod sboms;
+pub mod vulnerabilities;
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ use self::sboms::Sboms;
 use crate::build::BuiltImage;
 use crate::build::merge::Taken;
 use crate::error::OrRemedy as _;
-use crate::evidence::{Format, SPDX};
+use crate::evidence::{Format, Kind, SPDX};
 use crate::image::{Digest, Repository};
 use crate::provenance::{Slsa, Terms, Times};
 use crate::registry::Registry;
@@ -176,8 +177,8 @@ impl Parts {
     }
 }
 
-/// The drafts that lack a statement somewhere; the others are there, to the byte, by the same
-/// signer.
+/// The drafts that lack a statement somewhere; the others are there, to the byte or as the result of
+/// a scan that found the same, by the same signer.
 pub fn lacking(
     drafts: Vec<Draft>,
     repositories: &[Repository],
@@ -186,11 +187,28 @@ pub fn lacking(
 ) -> Vec<Draft> {
     let is_there = |draft: &Draft, format: &Format| {
         existing.has_everywhere(repositories, &draft.subject.digest, *format, &draft.statement)
+            || vulnerabilities::scan(draft).is_some_and(|scan| {
+                let kind = (*format, draft.predicate_type.as_str());
+                existing.has_scan_everywhere(repositories, &draft.subject.digest, kind, &scan)
+            })
     };
-    drafts
-        .into_iter()
-        .filter(|draft| !formats.iter().all(|format| is_there(draft, format)))
-        .collect()
+    let mut lacking: Vec<Draft> = Vec::new();
+    for draft in drafts {
+        let subject = &draft.subject.digest;
+        // What was decided about findings is in the result of the scan as well, which comes first.
+        let is_decided = Kind::Vex.is(&draft.predicate_type)
+            && !lacking.iter().any(|other| {
+                other.subject.digest == *subject && Kind::Vulnerabilities.is(&other.predicate_type)
+            })
+            && formats.iter().all(|format| {
+                let kind = (*format, draft.predicate_type.as_str());
+                existing.has_type_everywhere(repositories, subject, kind)
+            });
+        if !is_decided && !formats.iter().all(|format| is_there(&draft, format)) {
+            lacking.push(draft);
+        }
+    }
+    lacking
 }
 
 /// Signs every draft, and attaches the bundles once `signing` has signed the image: a verifier that

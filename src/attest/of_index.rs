@@ -82,7 +82,7 @@ fn of_format(
     Err(refusal(kind, &root.digest, size, limit))
 }
 
-fn predicate(statement: &[u8]) -> Result<&str, serde_json::Error> {
+pub(super) fn predicate(statement: &[u8]) -> Result<&str, serde_json::Error> {
     Ok(serde_json::from_slice::<Statement<'_>>(statement)?.predicate.get())
 }
 

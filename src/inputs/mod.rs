@@ -13,6 +13,7 @@ mod problems;
 mod promoted;
 mod references;
 mod sboms;
+mod scan;
 mod secrets;
 mod signing;
 pub mod signing_key;
@@ -47,6 +48,7 @@ pub use self::named::{MetadataContext, NameInputs, Separators};
 use self::problems::Problems;
 pub use self::promoted::Promoted;
 pub use self::sboms::SbomInputs;
+pub use self::scan::{OnScanFailure, ScanInputs};
 pub use self::secrets::secret_texts;
 pub use self::signing::SigningInputs;
 pub use self::table::Action;
@@ -77,6 +79,7 @@ pub struct Inputs {
     pub promote: Promoted,
     pub builder: Builder,
     pub sboms: SbomInputs,
+    pub scan: ScanInputs,
     pub signing: SigningInputs,
     pub trust: TrustInputs,
     /// A folder for files of what was published: evidence, bundles, SBOMs, provenances.
@@ -244,6 +247,7 @@ fn parse(
         },
         builder,
         sboms: SbomInputs::read(given, &mut problems),
+        scan: ScanInputs::read(given, &mut problems),
         signing: SigningInputs::read(action, given, env, &mut problems),
         trust: TrustInputs::read(given, &mut problems),
         evidence_dir: given.path("evidence-dir"),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::Problems;
-use super::table::{self, Action};
+use super::table::{self, Action, Group, Input};
 use crate::environment::Environment;
 
 /// The inputs by their names; those that are neither set nor have a default are missing.
@@ -16,10 +16,11 @@ pub(super) struct InputTexts(BTreeMap<String, String>);
 
 /// Variables that stand in for an input that is not set: what `sandbox.env` exports, since a shell
 /// cannot set names with dashes.
-const STANDING_IN: [(&str, &str); 3] = [
+const STANDING_IN: [(&str, &str); 4] = [
     ("SUPPLY_ACTION_SIGNING_CONFIG", "INPUT_SIGNING-CONFIG"),
     ("SUPPLY_ACTION_TRUSTED_ROOT", "INPUT_TRUSTED-ROOT"),
     ("SUPPLY_ACTION_BUILDER", "INPUT_BUILDER-ENDPOINT"),
+    ("SUPPLY_ACTION_OSV_URL", "INPUT_OSV-URL"),
 ];
 
 impl InputTexts {
@@ -77,6 +78,17 @@ impl InputTexts {
         let mut texts = self.clone();
         texts.0.extend(text.map(|text| (name.to_owned(), text)));
         texts
+    }
+
+    /// The inputs of a group that are not as their rows have them. A runner passes defaults as if
+    /// they were set.
+    pub(super) fn set_of(&self, group: Group) -> Vec<&'static str> {
+        let of_group = table::inputs().filter(|input| input.group == group);
+        let is_set = |input: &&Input| {
+            let text = self.0.get(input.name).map(|text| text.trim());
+            text.is_some() && text != input.default
+        };
+        of_group.filter(is_set).map(|input| input.name).collect()
     }
 
     /// Empty where there is none.

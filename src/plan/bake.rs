@@ -3,6 +3,7 @@
 
 use super::Statements;
 use super::names::Lines;
+use super::scanning::unused_scan;
 use super::shown::{SHORT, Words, joined, listed, words};
 use super::told::{Goal, unserved, unused_evidence_dir};
 use super::{About, Release, Target, about, answer, build, must_sign, refuse, requirements};
@@ -74,6 +75,7 @@ pub fn plan(
             .map(|wrong| format!("to publish this would be refused: {wrong}"));
         about.notices.extend(told);
         about.notices.extend(unused_evidence_dir(inputs, Goal::Check));
+        about.notices.extend(unused_scan(inputs, Goal::Check));
         build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
         let goods = goods.unwrap_or_default();
         let images: Vec<Repository> =
@@ -111,7 +113,7 @@ pub fn plan(
         &images,
         &elsewhere.iter().map(String::as_str).collect::<Vec<_>>(),
     ));
-    let release = Release::of(about, targets.collect(), inputs, facts);
+    let release = Release::of(about, targets.collect(), inputs, facts).scanned(inputs)?;
     Ok(Plan::Publish(Box::new(Bake { release, build, definition, goods })))
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::scanning::unused_scan;
 use super::shown::{Words, joined, listed};
 use super::told::{Goal, unserved, unused_evidence_dir};
 use super::{
@@ -58,6 +59,7 @@ pub fn plan(
     let mut outline = outline(inputs, context, env, facts)?;
     if outline.decision == Decision::BuildOnly {
         outline.about.notices.extend(unused_evidence_dir(inputs, Goal::Check));
+        outline.about.notices.extend(unused_scan(inputs, Goal::Check));
         return Ok(Plan::Nothing(Box::new(outline.nothing())));
     }
     let (claims, sources) = (inputs.merge.claims.clone(), inputs.merge.sources.clone());
@@ -91,6 +93,7 @@ pub fn plan(
     };
     Ok(match outline.release(inputs, facts, &inputs.platforms, attested, asked)? {
         Released::Release(release) => {
+            let release = release.scanned(inputs)?;
             let supplier = supplier(&release.about.metadata.labels, context);
             let written = Written {
                 format: inputs.sboms.sbom_format.unwrap_or_default(),

@@ -8,6 +8,7 @@ mod loaded;
 pub mod merge;
 pub mod names;
 pub mod promote;
+pub mod scanning;
 pub mod shown;
 mod texts;
 mod told;
@@ -38,6 +39,7 @@ use crate::trigger::{self, Answer, Decision, Event};
 use crate::verify::policy::Requirements;
 
 use self::names::Lines;
+use self::scanning::ScanPlan;
 use self::told::{Goal, told};
 use crate::build::sbom::Sbom;
 
@@ -111,6 +113,8 @@ pub struct Release {
     pub allow_public_log: bool,
     /// The name of the key that signs; `None`: the workflow signs, by a certificate.
     pub key: Option<Digest>,
+    /// Whether known vulnerabilities are looked up before a tag is put.
+    pub scan: ScanPlan,
     /// Whether a login is made from an OIDC token.
     logs_in_by_oidc: bool,
     /// Whether the names are those of a branch that nobody asked for, and that is not the default
@@ -220,7 +224,8 @@ pub fn plan(
     }
     let asked = Asked::of_context(&build.flags.context);
     Ok(match outline.release(inputs, facts, &build.platforms, Statements::of(&build), asked)? {
-        Released::Release(mut release) => {
+        Released::Release(release) => {
+            let mut release = release.scanned(inputs)?;
             release
                 .about
                 .notices
@@ -362,6 +367,7 @@ impl Release {
             key: inputs.signing.signing_key.as_ref().map(SigningKey::name),
             logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
             branch_by_default: false,
+            scan: ScanPlan::Not(String::new()),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{About, Plan, Publish, Push, Release, Target};
 use crate::build::arguments::{self, Destination, Generator};
 use crate::build::recipe::Build;
-use crate::evidence::{CYCLONEDX, Part, SLSA_1, SPDX};
+use crate::evidence::{CYCLONEDX, Kind, Part, SLSA_1, SPDX};
 use crate::github::server::is_loopback;
 use crate::image::Repository;
 use crate::preflight;
@@ -13,6 +13,7 @@ use crate::provenance::Slsa;
 use crate::report::shell::quoted;
 use crate::report::text;
 use crate::trigger::Decision;
+use crate::verify::policy::Rule;
 
 /// A plan for people, a line each; of a list, each entry has its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,7 @@ impl Plan {
         });
         if let Self::Publish(plan) = self {
             json["forward"] = plan.release.targets.iter().flat_map(Target::forward).collect();
+            json["scan"] = plan.release.scan.json();
             json["subjects"] = plan.release.targets.iter().flat_map(Target::subjects).collect();
         }
         hide_passwords(&mut json);
@@ -216,7 +218,9 @@ impl Release {
     /// What is signed and attested; of several images it is the same.
     pub(super) fn evidence_lines(&self) -> Vec<String> {
         let with = self.key.as_ref().map(|key| format!(", with a key ({key})")).unwrap_or_default();
-        self.targets.first().map(|target| target.evidence_lines(&with)).unwrap_or_default()
+        let lines = self.targets.first().map(|target| target.evidence_lines(&with));
+        let scanned = format!("Scanned:    {}", self.scan.words());
+        lines.unwrap_or_default().into_iter().chain([scanned]).collect()
     }
 }
 
@@ -261,6 +265,10 @@ impl Target {
             true => "; provenances in SLSA 1 and 0.2",
             false => "",
         };
+        let scan = match self.requirements.platform.iter().any(is_scan) {
+            true => ", result of the scan of each",
+            false => "",
+        };
         let signs = |part| self.requirements.signs(part);
         let signed: Vec<&str> = [
             (signs(Part::Index), "the index"),
@@ -273,9 +281,13 @@ impl Target {
         .collect();
         vec![
             format!("Signed:     {}{with}", signed.join(", ")),
-            format!("Attested:   {attested}{of_index}provenance of the workflow{versions}"),
+            format!("Attested:   {attested}{of_index}provenance of the workflow{versions}{scan}"),
         ]
     }
+}
+
+fn is_scan(rule: &Rule) -> bool {
+    rule.need.kind() == Some(Kind::Vulnerabilities)
 }
 
 /// Addresses without their passwords: what a machine reads is kept, too.

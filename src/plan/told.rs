@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::refuse;
+use super::scanning::unused_scan;
 use crate::build::flags::Flags;
 use crate::build::outputs;
 use crate::build::recipe::Build;
@@ -41,6 +42,7 @@ pub(super) fn told(
     }
     let mut notices = unused_outputs(inputs, &build.flags, goal);
     notices.extend(unused_evidence_dir(inputs, goal));
+    notices.extend(unused_scan(inputs, goal));
     let of_merge = [
         (!inputs.signing.signature_annotations.is_empty(), "signature-annotations"),
         (inputs.sboms.provenance_versions.contains(&Slsa::V02), "provenance-versions"),

@@ -64,7 +64,7 @@ impl Target {
 
     /// Whether each platform must have a statement of this type.
     pub(super) fn attests(&self, kind: &str) -> bool {
-        self.requirements.platform.iter().any(|wanted| wanted.is_met_by(kind))
+        self.requirements.platform.iter().any(|rule| rule.need.is_met_by(kind))
     }
 
     /// Whether BuildKit makes manifests of attestations, and they are to be signed.

@@ -240,6 +240,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         &github_address,
         &trusted_root,
         &signing_config,
+        &format!("http://{}", listeners.host(Service::Osv)?),
     );
     files::write_atomically(
         &config.dir.join("sandbox.env"),
@@ -285,6 +286,7 @@ fn environment(
     github: &str,
     trusted_root: &Path,
     signing_config: &Path,
+    osv: &str,
 ) -> Vec<(String, String)> {
     let mut environment: Vec<(String, String)> = [
         ("ACTIONS_ID_TOKEN_REQUEST_URL", issuer.request_url()),
@@ -292,6 +294,7 @@ fn environment(
         ("SUPPLY_ACTION_SIGNING_CONFIG", signing_config.display().to_string()),
         ("SUPPLY_ACTION_TRUSTED_ROOT", trusted_root.display().to_string()),
         ("SUPPLY_ACTION_REGISTRY", registry.to_owned()),
+        ("SUPPLY_ACTION_OSV_URL", osv.to_owned()),
         ("SIGSTORE_ISSUER", issuer.url().to_owned()),
         ("GITHUB_API_URL", github.to_owned()),
     ]

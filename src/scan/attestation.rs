@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::report::{ImageScan, SCANNER, SCANNER_VERSION, ScanSummary, Tally};
 use super::rows::{counted, rows, summary};
 use super::text::plain;
 use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
+use crate::image::Digest;
 
 /// The run of a workflow that scans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub fn predicate(
                 "version": SCANNER_VERSION,
                 "db": db,
                 "result": {
-                    "summary": summary(scans, &rows),
+                    "summary": summary(scans),
                     "platforms": platforms(scans),
                     "sources": sources(scans),
                     "results": results,
@@ -82,9 +84,29 @@ pub fn predicate(
     }
 }
 
+/// The same without what is for people alone: places, summaries and vectors. It counts as the whole
+/// does.
+pub fn lean(mut predicate: Value) -> Value {
+    let result = match predicate.pointer_mut("/scanner/result") {
+        Some(Value::Object(result)) => result.get_mut("results"),
+        other => other,
+    };
+    for row in result.and_then(Value::as_array_mut).into_iter().flatten() {
+        row["severity"] = Value::Array(
+            row["severity"].as_array().into_iter().flatten().take(1).cloned().collect(),
+        );
+        let facts = row.get_mut("annotations").and_then(|facts| facts.get_mut(0));
+        if let Some(facts) = facts.and_then(Value::as_object_mut) {
+            let kept = ["package", "level", "kind", "kev", "status", "fixed", "reason", "until"];
+            facts.retain(|name, _| kept.contains(&name.as_str()));
+        }
+    }
+    predicate
+}
+
 fn platforms(scans: &[&ImageScan]) -> BTreeMap<String, ScanSummary> {
     let named = scans.iter().filter_map(|scan| Some((scan.platform.as_ref()?, scan)));
-    named.map(|(platform, scan)| (platform.to_string(), scan.summary())).collect()
+    named.map(|(platform, scan)| (platform.to_string(), summary(&[*scan]))).collect()
 }
 
 fn sources(scans: &[&ImageScan]) -> BTreeMap<String, String> {
@@ -97,7 +119,8 @@ fn sources(scans: &[&ImageScan]) -> BTreeMap<String, String> {
 }
 
 /// What a predicate says of an image. The rows were counted anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ScanStatement {
     pub scanner: String,
     pub version: String,
@@ -105,9 +128,14 @@ pub struct ScanStatement {
     pub finished: Timestamp,
     /// When the newest advisory was modified.
     pub newest: Timestamp,
+    #[serde(rename = "vulnerabilities")]
     pub tally: Tally,
     /// The in-toto predicate has no place for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_assessed: Option<u64>,
+    /// Of all rows as they are.
+    #[serde(skip)]
+    pub results: Digest,
 }
 
 /// Why a predicate is no result of a scan.
@@ -180,7 +208,18 @@ impl ScanStatement {
             }
             not_assessed = Some(told.not_assessed);
         }
-        Ok(Self { scanner: uri, version, started, finished, newest, tally, not_assessed })
+        let results = Digest::of(Value::from(list.clone()).to_string().as_bytes());
+        Ok(Self { scanner: uri, version, started, finished, newest, tally, not_assessed, results })
+    }
+
+    /// Whether it says the same of the image, whenever that was found out.
+    pub fn says_as(&self, other: &Self) -> bool {
+        // A service that had nothing to answer with is as new as its answer.
+        let newest = |it: &Self| Some(it.newest).filter(|newest| *newest < it.started);
+        let said = |it: &Self| (newest(it), it.tally, it.not_assessed);
+        (&self.scanner, &self.version, &self.results)
+            == (&other.scanner, &other.version, &other.results)
+            && said(self) == said(other)
     }
 }
 
@@ -209,7 +248,7 @@ mod tests {
             let made = predicate(kind, &[&amd64], &invocation).unwrap();
             assert_eq!(sample::recorded(&made), golden);
             let read = ScanStatement::read(kind, &made).unwrap();
-            assert_eq!(read.tally, amd64.summary().tally);
+            assert_eq!(read.tally, summary(&[&amd64]).tally);
             assert_eq!((read.started, read.finished), (amd64.started, amd64.finished));
             assert_eq!(read.newest, amd64.newest().unwrap());
             assert_eq!(read.version, SCANNER_VERSION);
@@ -232,11 +271,11 @@ mod tests {
         let made =
             predicate(COSIGN_VULNERABILITIES, &[&amd64, &arm64], &sample::invocation()).unwrap();
         let read = ScanStatement::read(COSIGN_VULNERABILITIES, &made).unwrap();
-        assert_eq!(read.tally, amd64.summary().tally);
+        assert_eq!(read.tally, summary(&[&amd64]).tally);
         assert_eq!(read.finished, amd64.finished);
         assert_eq!(read.newest, arm64.newest().unwrap());
         let result = &made["scanner"]["result"];
-        assert_eq!(result["summary"]["packages"], 2 * amd64.summary().packages);
+        assert_eq!(result["summary"]["packages"], 2 * summary(&[&amd64]).packages);
         assert_eq!(result["platforms"]["linux/arm64"]["vulnerabilities"]["counts"]["critical"], 0);
         let rows = result["results"].as_array().unwrap();
         let of = |id: &str| rows.iter().find(|row| row["id"] == id).unwrap();

@@ -23,8 +23,8 @@ pub mod versions;
 pub mod attestation;
 pub mod openvex;
 pub mod report;
-mod rows;
+pub mod rows;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod sarif;
 pub mod shown;

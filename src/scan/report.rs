@@ -179,28 +179,6 @@ impl ImageScan {
             None => self.image.clone(),
         }
     }
-
-    pub fn summary(&self) -> ScanSummary {
-        let mut summary = ScanSummary {
-            packages: as_count(self.assessed + self.unassessed.len()),
-            not_assessed: as_count(self.unassessed.len()),
-            ecosystems: self.ecosystems.clone(),
-            ..ScanSummary::default()
-        };
-        for judged in &self.findings {
-            let finding = &judged.finding;
-            let is_accepted = judged.acceptance.is_some();
-            let counted = RowCount {
-                level: finding.severity.level,
-                is_fixable: finding.fixed.is_some(),
-                is_exploited: finding.kev.is_some(),
-                can_gate: finding.can_gate(),
-                is_accepted,
-            };
-            summary.tally.add(counted);
-        }
-        summary
-    }
 }
 
 /// What a scan comes to.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::report::{
     AcceptedStatus, FindingAcceptance, ImageScan, JudgedFinding, LEVELS, MALICIOUS, RowCount,
-    ScanSummary, Tally, VULNERABILITY,
+    ScanSummary, Tally, VULNERABILITY, as_count,
 };
 use super::severity::Level;
 
@@ -71,15 +71,15 @@ pub(super) fn rows<'a>(scans: &[&'a ImageScan]) -> Vec<FindingRow<'a>> {
 }
 
 /// Of all platforms: findings once, packages of each.
-pub(super) fn summary(scans: &[&ImageScan], rows: &[FindingRow<'_>]) -> ScanSummary {
+pub fn summary(scans: &[&ImageScan]) -> ScanSummary {
     let mut all = ScanSummary::default();
-    for row in rows {
+    for row in rows(scans) {
         all.tally.add(row.count());
     }
-    for of_one in scans.iter().map(|scan| scan.summary()) {
-        all.packages += of_one.packages;
-        all.not_assessed += of_one.not_assessed;
-        all.ecosystems.extend(of_one.ecosystems);
+    for scan in scans {
+        all.packages += as_count(scan.assessed + scan.unassessed.len());
+        all.not_assessed += as_count(scan.unassessed.len());
+        all.ecosystems.extend(scan.ecosystems.iter().cloned());
     }
     all
 }

@@ -17,7 +17,7 @@ use crate::image::{Digest, Platform};
 pub(super) const HOSTILE: &str =
     "a|b\n::error::x ##[add-mask]y `c` <img src=x> [l](https://e.example) @octo \u{202e}\u{1b}[2J";
 
-pub(super) fn scan(architecture: &str) -> ImageScan {
+pub(crate) fn scan(architecture: &str) -> ImageScan {
     ImageScan {
         image: "ghcr.io/acme/app".to_owned(),
         digest: Some(Digest::of(architecture.as_bytes())),
@@ -57,7 +57,7 @@ pub(super) fn scan(architecture: &str) -> ImageScan {
     }
 }
 
-pub(super) fn invocation() -> ScanInvocation {
+pub(crate) fn invocation() -> ScanInvocation {
     ScanInvocation {
         uri: "https://github.com/acme/app/actions/runs/1/attempts/1".to_owned(),
         event_id: "1".to_owned(),

@@ -32,6 +32,9 @@ pub struct Severity {
 }
 
 impl Level {
+    /// Those that somebody gave, the worst first.
+    pub const RATED: [Self; 4] = [Self::Critical, Self::High, Self::Medium, Self::Low];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",

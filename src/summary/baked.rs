@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::evidence;
+use super::{evidence, vulnerabilities};
 use crate::evidence::Part;
 use crate::publish::Published;
 
@@ -55,6 +55,7 @@ fn target(published: &Published) -> Value {
         "tags": names(published),
         "kept-tags": published.kept.iter().map(|kept| kept.name.to_string()).collect::<Vec<_>>(),
         "platforms": platforms,
+        "vulnerabilities": vulnerabilities(published),
     })
 }
 

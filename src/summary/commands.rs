@@ -214,6 +214,7 @@ mod tests {
             told: None,
             is_public: false,
             packages: None,
+            scan: None,
             logged: true,
             commit: None,
             build: None,

@@ -71,6 +71,15 @@ const OUTPUTS: &[Output] = &[
             JSON object.",
     },
     Output {
+        name: "vulnerabilities",
+        group: EVIDENCE,
+        of: &[Action::Publish, Action::Merge],
+        description: "\
+            What the scan of all platforms comes to, counts by severity, those with a fix, what was \
+            accepted, and packages that no source covers, as a JSON object; null where nothing was \
+            scanned.",
+    },
+    Output {
         name: "copied",
         group: EVIDENCE,
         of: &[Action::Promote],

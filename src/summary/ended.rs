@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::markdown::{code, fenced, plain, times};
-use crate::error::{self, Several, exit};
+use crate::error::{self, Consequence, Several};
 use crate::report::text::visible;
 use crate::report::{Stage, seconds};
 
@@ -56,7 +56,7 @@ pub fn failed(
         }
         None => text += &problem("", failure, &message, hidden),
     }
-    if let Some(standing) = standing(failure, &message, stages) {
+    if let Some(standing) = standing(failure, stages) {
         let _ = writeln!(text, "{standing}\n");
     }
     text + &stages_of(stages)
@@ -94,17 +94,11 @@ fn problem(
 }
 
 /// What of this run is in the registry, and under which names; what is not known is not said.
-fn standing(failure: &anyhow::Error, message: &str, stages: &[Stage]) -> Option<String> {
-    let code = error::exit_code(failure);
-    if code == exit::PARTLY_PUBLISHED
-        || !message.starts_with("nothing was ")
-        || message.starts_with("nothing was verified")
-    {
-        return None;
-    }
+fn standing(failure: &anyhow::Error, stages: &[Stage]) -> Option<String> {
+    let consequence = error::consequence(failure)?;
     let made = stages.iter().find(|stage| ["build", "merge"].contains(&stage.name));
     Some(match made {
-        Some(made) if message.starts_with("nothing was tagged") => format!(
+        Some(made) if consequence == Consequence::NothingTagged => format!(
             "In the registry no tag was put or moved. What was made lies there under its digest alone ({}), and a later run may use it.",
             plain(&made.outcome)
         ),
@@ -124,7 +118,7 @@ fn uppercased(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Remedy as _, WithExit};
+    use crate::error::{Remedy as _, WithExit, exit};
     use anyhow::anyhow;
 
     fn told(failure: &anyhow::Error, stages: &[Stage]) -> String {
@@ -146,7 +140,7 @@ mod tests {
         let error = Err::<(), _>(anyhow!(
             "the build failed for `linux/arm64` at `Dockerfile:8`: exit code: 9\n  RUN make\n    no <b> s3cr3t ```"
         ));
-        let error = error.hint("read *this*").unwrap_err().context("nothing was tagged");
+        let error = error.hint("read *this*").unwrap_err().context(Consequence::NothingTagged);
         let text = told(&error, &[]);
         for part in [
             "## ❌ Nothing was tagged\n\nIt failed in stage `build`, after 2.00 s.\n\n",
@@ -169,7 +163,7 @@ mod tests {
         let one = Err::<(), _>(anyhow!("no a")).hint("add a").unwrap_err();
         let two = Err::<(), _>(anyhow!("no b\n  below")).hint("add b").unwrap_err();
         let text = told(
-            &anyhow::Error::new(Several::of(vec![one, two])).context("nothing was tagged"),
+            &anyhow::Error::new(Several::of(vec![one, two])).context(Consequence::NothingTagged),
             &[],
         );
         assert!(

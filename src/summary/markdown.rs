@@ -1,6 +1,7 @@
 //! `Published` → the job summary: what was published, its evidence as a table, how to check it.
 //! Pure. It lets no text of others become Markdown.
 
+use crate::assess::Scanned;
 use crate::evidence::Kind;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -13,6 +14,8 @@ use crate::evidence::Part;
 use crate::image::ImageRef;
 use crate::publish::Published;
 use crate::report::{Stage, seconds};
+use crate::scan::report::ImageScan;
+use crate::scan::shown;
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
 pub(super) use crate::text::markdown::{code, plain};
@@ -115,12 +118,31 @@ pub(super) fn section(published: &Published, commands: &[Command], run: &Run<'_>
     }
     text += &parts(&published.evidence);
     text += &platforms(published);
+    text += &scanned(&published.scanned);
     let _ = writeln!(
         text,
         "\n<details><summary>Check it yourself</summary>\n\n{}\n</details>\n",
         fenced("sh", &script(published, commands))
     );
     text
+}
+
+/// What is known about the packages, or that nobody was asked.
+fn scanned(scanned: &Scanned) -> String {
+    /// A job summary holds a mebibyte in all.
+    const MOST: usize = 100;
+    let not = |why: &str| match why.is_empty() {
+        // An earlier run scanned it, or somebody else.
+        true => String::new(),
+        false => format!("\n⚠️ Known vulnerabilities were not scanned: {}\n", plain(why)),
+    };
+    match scanned {
+        Scanned::Not(why) | Scanned::Unanswered(why) => not(why),
+        Scanned::Done(assessed) => {
+            let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
+            shown::markdown(&scans, MOST)
+        }
+    }
 }
 
 /// What provenances of builds name, each once.

@@ -21,6 +21,8 @@ use crate::inputs::Separators;
 use crate::metadata::Metadata;
 use crate::publish::Published;
 use crate::registry::contents::PlatformImage;
+use crate::scan::report::ImageScan;
+use crate::scan::rows;
 use crate::verify::{Evidence, SubjectEvidence};
 
 /// What a subject is called for people.
@@ -120,5 +122,13 @@ pub fn outputs(
         ("platforms", Value::Object(platforms).to_string()),
         ("metadata", metadata.to_string()),
         ("evidence", evidence(published).to_string()),
+        ("vulnerabilities", vulnerabilities(published).to_string()),
     ]
+}
+
+/// What the scan of all platforms comes to; `null` where there was none.
+fn vulnerabilities(published: &Published) -> Value {
+    let scans: Vec<&ImageScan> =
+        published.scanned.assessed().iter().map(|assessed| &assessed.scan).collect();
+    if scans.is_empty() { Value::Null } else { json!(rows::summary(&scans)) }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::publish::Published;
 use crate::report::{Stage, cut, seconds};
+use crate::scan::report::ImageScan;
+use crate::scan::shown;
 use crate::verify::SubjectEvidence;
 
 /// Columns of the bar of a stage.
@@ -49,6 +51,11 @@ pub fn times(stages: &[Stage], elapsed: Duration, width: Option<usize>) -> Vec<S
 pub fn image(published: &Published) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(published.evidence.subjects.iter().map(subject_line));
+    let scans: Vec<&ImageScan> =
+        published.scanned.assessed().iter().map(|assessed| &assessed.scan).collect();
+    if !scans.is_empty() {
+        lines.push(format!("  {:<26} {}", "scan", shown::told(&scans)));
+    }
     lines.push(String::new());
     lines.extend(published.names.iter().map(|name| format!("  → {name}")));
     lines.extend(published.images.iter().map(|image| format!("  = {image}")));

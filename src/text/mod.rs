@@ -1,6 +1,7 @@
-//! How texts write lists, switches and tables, how people count, and how a text of anybody is shown
+//! How texts write lists, switches, ages and tables, how people count, and how a text of anybody is shown
 //! as text alone. It never knows which input it reads.
 
+pub mod age;
 pub mod csv;
 pub mod lists;
 pub mod markdown;

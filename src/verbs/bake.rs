@@ -22,6 +22,7 @@ use crate::build::recipe::Build;
 use crate::build::source::Source;
 use crate::build::{flags, inherited};
 use crate::environment::Environment;
+use crate::error::Consequence::NothingBuilt;
 use crate::github::facts::Visibility;
 use crate::github::{Context, facts};
 use crate::image::Platform;
@@ -36,7 +37,6 @@ use crate::report::Report;
 use crate::summary::baked::Baked;
 use crate::text::plural;
 
-const UNBUILT: &str = "nothing was built";
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
@@ -58,11 +58,11 @@ pub(super) async fn release(
 ) -> anyhow::Result<Vec<(String, Published)>> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
-    let mut inputs = Inputs::of(Action::Bake, env, &context).context(UNBUILT)?;
+    let mut inputs = Inputs::of(Action::Bake, env, &context).context(NothingBuilt)?;
     let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
         .await
-        .context(UNBUILT)?;
+        .context(NothingBuilt)?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(&context)?;
     let named = inputs.build_env.clone();
@@ -80,11 +80,11 @@ pub(super) async fn release(
         private: facts.visibility != Visibility::Public,
     };
     let source =
-        Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(UNBUILT)?;
+        Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(NothingBuilt)?;
     let (mut definition, buildx) =
         resolve(&place, &context, &inputs, &source, &|text| report.notice(text))
             .await
-            .context(UNBUILT)?;
+            .context(NothingBuilt)?;
     report.mask(&definition.passwords());
     for lost in inherited::lost(&definition, &at_hand(&source, &inputs.bake.asked)) {
         report.notice(&lost);
@@ -93,8 +93,8 @@ pub(super) async fn release(
         moved(&mut definition).iter().for_each(|notice| report.notice(notice));
         registry
     });
-    let variables = definition.variables(env, &place.variables()).context(UNBUILT);
-    let plan = plan(&inputs, &context, env, &facts, definition).context(UNBUILT)?;
+    let variables = definition.variables(env, &place.variables()).context(NothingBuilt);
+    let plan = plan(&inputs, &context, env, &facts, definition).context(NothingBuilt)?;
     say_plan(&plan.words(), plan.about(), report);
     let bench = Bench { place, variables: variables?, folder: source.folder(), buildx };
     match plan {
@@ -111,7 +111,8 @@ pub(super) async fn release(
                 .iter()
                 .find(|image| registry.is_some_and(|registry| image.registry() != registry))
             {
-                anyhow::bail!("{UNBUILT}: `{image}` lies at no registry of the rehearsal");
+                return Err(anyhow::anyhow!("`{image}` lies at no registry of the rehearsal"))
+                    .context(NothingBuilt);
             }
             trust::update(&mut inputs.trust, env, &context, report)
                 .await
@@ -226,11 +227,11 @@ async fn build_only(
         context,
         token: inputs.github_token.as_ref(),
     };
-    let credentials = login::stored_credentials(&asked).context(UNBUILT)?;
+    let credentials = login::stored_credentials(&asked).context(NothingBuilt)?;
     let buildx = bench
         .set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice)
         .await
-        .context(UNBUILT)?;
+        .context(NothingBuilt)?;
     let file = plan.definition.for_checking(env);
     let built = report
         .stage("build", async {

@@ -13,6 +13,7 @@ use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
 use crate::build::merge::{Named, Parts, Registries, Wanted};
 use crate::environment::Environment;
+use crate::error::Consequence::NothingMerged;
 use crate::error::Remedy as _;
 use crate::github::api::Api;
 use crate::github::runners::{self, Verdict};
@@ -35,12 +36,12 @@ use crate::text::plural;
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
-    let mut inputs = Inputs::of(Action::Merge, env, &context).context(UNMERGED)?;
+    let mut inputs = Inputs::of(Action::Merge, env, &context).context(NothingMerged)?;
     let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
         .await
-        .context(UNMERGED)?;
-    let plan = plan(&inputs, &context, env, &facts).context(UNMERGED)?;
+        .context(NothingMerged)?;
+    let plan = plan(&inputs, &context, env, &facts).context(NothingMerged)?;
     say_plan(&plan.words(), plan.about(), report);
     match plan {
         Plan::Nothing(about) => ending::nothing(&about, &context, report)
@@ -62,8 +63,6 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
         }
     }
 }
-
-const UNMERGED: &str = "nothing was merged";
 
 /// The build level, or why none is claimed.
 pub(super) type Level = Result<String, String>;

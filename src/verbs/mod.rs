@@ -22,6 +22,7 @@ pub mod sandbox;
 pub mod sbom;
 pub mod sbom_scanner;
 pub mod scan;
+pub mod scanning;
 mod served_layout;
 pub mod sign_bundle;
 mod store;

@@ -10,6 +10,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::outside::Outside;
 use super::release::Authority;
+use super::scanning::Scanning;
+use crate::assess::Scanned;
 use crate::attest::provenance::{Foreign, Workflow};
 use crate::attest::sboms::Sboms;
 use crate::attest::{self, Accepted, AttestedImage};
@@ -39,17 +41,31 @@ struct Told {
     left_out: Vec<String>,
 }
 
-/// Sign and attest, by the policy of each image: drafts are collected while the certificate is
-/// asked for, and signed while the signatures go up.
+/// What evidence is made of, and made with.
+pub struct Means<'a> {
+    pub sboms: &'a Sboms<'a>,
+    /// One for each image.
+    pub targets: &'a [Target],
+    pub scanning: &'a Scanning,
+}
+
+/// An image with its evidence attached, and what its scan found.
+pub struct Proven {
+    pub attested: AttestedImage,
+    pub scanned: Scanned,
+}
+
+/// Sign, attest and scan, by the policy of each image: drafts are collected while the certificate
+/// is asked for, and scanned and signed while the signatures go up.
 pub async fn prove(
     outside: &Outside,
     context: &Context,
     authority: Authority,
     built: Vec<BuiltImage>,
     policies: &[Policy],
-    sboms: &Sboms<'_>,
-    targets: &[Target],
-) -> anyhow::Result<(Vec<AttestedImage>, String)> {
+    means: &Means<'_>,
+) -> anyhow::Result<(Vec<Proven>, String)> {
+    let Means { sboms, targets, .. } = means;
     let workflow = Workflow::new(context, authority.workflow_ref());
     let workflows: Vec<Workflow> = targets
         .iter()
@@ -97,19 +113,19 @@ pub async fn prove(
         without_twins(images.map(|((built, wanted), accepted)| Image { built, wanted, accepted }));
     let proving = async {
         let first = first.into_iter().map(|(at, image)| {
-            let proven = prove_one(outside, opened.clone(), workflow(at), image, sboms);
+            let proven = prove_one(outside, opened.clone(), workflow(at), image, means);
             async move { anyhow::Ok((at, proven.await?)) }
         });
         let mut proven = try_join_all(first).await?;
         for (at, image) in after {
-            proven
-                .push((at, prove_one(outside, opened.clone(), workflow(at), image, sboms).await?));
+            let one = prove_one(outside, opened.clone(), workflow(at), image, means);
+            proven.push((at, one.await?));
         }
         Ok(proven)
     };
     let ((), mut proven) = futures_util::try_join!(opening, proving)?;
     proven.sort_by_key(|(at, _)| *at);
-    let (attested, told): (Vec<AttestedImage>, Vec<Told>) =
+    let (images, told): (Vec<Proven>, Vec<Told>) =
         proven.into_iter().map(|(_, proven)| proven).unzip();
     let reused =
         if told.iter().any(|told| told.reused) { ", those that were there are reused" } else { "" };
@@ -117,7 +133,7 @@ pub async fn prove(
         told.iter().flat_map(|told| &told.left_out).map(|told| format!("; {told}")).collect();
     let signatures = plural(told.iter().map(|told| told.signatures).sum(), "signature");
     let attestations = plural(told.iter().map(|told| told.attestations).sum(), "attestation");
-    Ok((attested, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))
+    Ok((images, format!("{signatures}, {attestations}, {by}{reused}{left_out}")))
 }
 
 /// What an image needs, and whose evidence it need not make again.
@@ -159,8 +175,8 @@ async fn prove_one(
     mut opened: Opened,
     workflow: &Workflow,
     Image { built, wanted: (policy, reusable), accepted }: Image<'_>,
-    sboms: &Sboms<'_>,
-) -> anyhow::Result<(AttestedImage, Told)> {
+    Means { sboms, scanning, .. }: &Means<'_>,
+) -> anyhow::Result<(Proven, Told)> {
     let wanted = &policy.requirements;
     let Outside { registry, services, .. } = outside;
     let now = jiff::Timestamp::now();
@@ -209,10 +225,14 @@ async fn prove_one(
     };
     let (session, existing, ()) = ready?;
     told.reused = !existing.is_empty();
-    let counted = &mut told;
+    let mut scanned = Scanned::Not(String::new());
+    let (counted, found) = (&mut told, &mut scanned);
     let drafts = async {
         let limit = envelope_limit(services);
-        let (drafts, left_out) = attest::of_index::completed(&parts, drafts.await?, limit)?;
+        let (mut drafts, left_out) = attest::of_index::completed(&parts, drafts.await?, limit)?;
+        let (scanned, results) = scanning.drafts(&parts, &drafts, limit).await?;
+        *found = scanned;
+        drafts.extend(results);
         (counted.attestations, counted.left_out) = (drafts.len(), left_out);
         Ok(attest::lacking(drafts, &repositories, &wanted.formats, &existing))
     };
@@ -222,7 +242,7 @@ async fn prove_one(
         attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing)
             .await?;
     told.left_out.extend(foreign);
-    Ok((attested, told))
+    Ok((Proven { attested, scanned }, told))
 }
 
 /// The log of version 1 takes whole envelopes; later versions take what was signed of them.

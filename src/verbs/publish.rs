@@ -18,6 +18,7 @@ use crate::build::sbom::{Otherwise, Sbom};
 use crate::build::scanner::{self, Scanner};
 use crate::build::{self, BuiltImage};
 use crate::environment::Environment;
+use crate::error::Consequence::NothingBuilt;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::{Context, facts};
 use crate::image::Repository;
@@ -37,7 +38,7 @@ use crate::text::plural;
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
-    let mut inputs = Inputs::read(env, &context).context("nothing was built")?;
+    let mut inputs = Inputs::read(env, &context).context(NothingBuilt)?;
     let facts = facts::gather(
         &context,
         env,
@@ -45,8 +46,8 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
         inputs.wanted(jiff::Timestamp::now(), &context.git_ref),
     )
     .await
-    .context("nothing was built")?;
-    let plan = plan::plan(&inputs, &context, env, &facts).context("nothing was built")?;
+    .context(NothingBuilt)?;
+    let plan = plan::plan(&inputs, &context, env, &facts).context(NothingBuilt)?;
     say_plan(&plan.words(), plan.about(), report);
     match plan {
         Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
@@ -93,7 +94,7 @@ pub(super) async fn build_only(
     report: &Report,
 ) -> anyhow::Result<()> {
     let build = &plan.build;
-    build::sources::check(&build.flags, env).context("nothing was built")?;
+    build::sources::check(&build.flags, env).context(NothingBuilt)?;
     let private = private_folder(context)?;
     let named = variables(inputs, build);
     let place = Place {
@@ -111,10 +112,10 @@ pub(super) async fn build_only(
         context,
         token: inputs.github_token.as_ref(),
     };
-    let credentials = login::stored_credentials(&asked).context("nothing was built")?;
+    let credentials = login::stored_credentials(&asked).context(NothingBuilt)?;
     let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, &build.platforms, &notice)
         .await
-        .context("nothing was built")?;
+        .context(NothingBuilt)?;
     let built = report
         .stage("build", async {
             buildx.check(build).await?;

@@ -9,15 +9,18 @@ use futures_util::FutureExt as _;
 
 use super::hand_over::UNWRITTEN;
 use super::outside::Outside;
-use super::prove::{prove, verify_all};
+use super::prove::{Means, Proven, prove, verify_all};
+use super::scanning::Scanning;
 use super::{evidence_dir, store};
+use crate::assess::Scanned;
+use crate::attest::AttestedImage;
 use crate::attest::sboms::{Layers, Sboms};
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
 use crate::build::recipe::Build;
 use crate::build::sbom::Sbom;
 use crate::environment::Environment;
-use crate::error::{self, OrRemedy as _, Remedy as _, exit};
+use crate::error::{self, Consequence, OrRemedy as _, Remedy as _, exit};
 use crate::evidence::Format;
 use crate::github::Context;
 use crate::github::api::Api;
@@ -46,9 +49,9 @@ use crate::verify::{self, VerifiedImage};
 
 /// A failure before the first name says so, because that is what a user wants to know.
 pub(super) fn with_consequence(error: anyhow::Error) -> anyhow::Error {
-    let told = error::exit_code(&error) == exit::PARTLY_PUBLISHED
-        || error::message(&error).starts_with("nothing was");
-    if told { error } else { error.context("nothing was tagged") }
+    let is_told = error::exit_code(&error) == exit::PARTLY_PUBLISHED
+        || error::consequence(&error).is_some();
+    if is_told { error } else { error.context(Consequence::NothingTagged) }
 }
 
 /// Where the SBOMs come from, once it is known what the builder could run.
@@ -83,6 +86,7 @@ pub struct Ready {
     kept: Vec<Vec<Kept>>,
     /// The image of each target, where an earlier run of this commit has published all.
     earlier: Option<Vec<Vec<VerifiedImage>>>,
+    scanning: Scanning,
 }
 
 impl Ready {
@@ -155,7 +159,7 @@ impl Run<'_> {
         if let Some(dir) = &inputs.evidence_dir {
             problems.take(evidence_dir::folder(dir, context));
         }
-        let (authority, baseline, probes, made, github) = tokio::join!(
+        let (authority, baseline, probes, made, github, scanning) = tokio::join!(
             Authority::of_run(http, context, &inputs.signing, services),
             Baseline::observe(registry, &names),
             futures_util::future::join_all(
@@ -163,6 +167,7 @@ impl Run<'_> {
             ),
             maker,
             store::keeper(context, inputs, report),
+            Scanning::open(&release.scan, context),
         );
         say_elsewhere(registry, report).await;
         let github = problems.take(github).flatten();
@@ -170,11 +175,14 @@ impl Run<'_> {
         let authority = problems.take(authority);
         let baseline = problems.take(baseline);
         let made = problems.take(made);
+        let scanning = problems.take(scanning);
         for probe in probes {
             problems.take(probe.remedied());
         }
         problems.into_result()?;
-        let (Some(authority), Some(baseline), Some(made)) = (authority, baseline, made) else {
+        let (Some(authority), Some(baseline), Some(made), Some(scanning)) =
+            (authority, baseline, made, scanning)
+        else {
             anyhow::bail!("the preflight lost a result")
         };
         let signer = authority.signer(context)?;
@@ -193,7 +201,8 @@ impl Run<'_> {
         let outcome =
             format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
         let kept = self.kept(outside, &signer.signer, &baseline).await?;
-        Ok(((Ready { authority, baseline, github, policies, kept, earlier }, made), outcome))
+        let ready = Ready { authority, baseline, github, policies, kept, earlier, scanning };
+        Ok(((ready, made), outcome))
     }
 
     /// Puts the names on what an earlier run of this commit published, which was verified just now.
@@ -273,9 +282,24 @@ impl Run<'_> {
         sboms: &Sboms<'_>,
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, inputs, release, report, .. } = self;
-        let Ready { authority, baseline, github, policies, kept, .. } = ready;
-        let proving = prove(outside, context, authority, built, &policies, sboms, &release.targets);
-        let attested = report.stage("sign, attest", sboms.shown(report, proving)).await?;
+        let Ready { authority, baseline, github, policies, kept, scanning, .. } = ready;
+        let means = Means { sboms, targets: &release.targets, scanning: &scanning };
+        let proving = prove(outside, context, authority, built, &policies, &means);
+        let proven = report.stage("sign, attest", sboms.shown(report, proving)).await?;
+        let (attested, scanned): (Vec<AttestedImage>, Vec<Scanned>) =
+            proven.into_iter().map(|Proven { attested, scanned }| (attested, scanned)).unzip();
+        let first = |attested: &AttestedImage| attested.built().images().next();
+        let images = attested.iter().filter_map(first).zip(&scanned).collect::<Vec<_>>();
+        let sarif_file = inputs.scan.sarif_file.as_deref();
+        scanning.judged(&images, sarif_file, context, report)?;
+        let policies: Vec<Policy> = policies
+            .into_iter()
+            .zip(&scanned)
+            .map(|(policy, scanned)| match scanned {
+                Scanned::Unanswered(_) => policy.without_scan(),
+                Scanned::Not(_) | Scanned::Done(_) => policy,
+            })
+            .collect();
         let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
         self.tell_of_what_was_allowed(&verified);
         let stored = match &github {
@@ -289,6 +313,9 @@ impl Run<'_> {
         }
         for (published, stored) in published.iter_mut().zip(stored) {
             published.stored = stored;
+        }
+        for (published, scanned) in published.iter_mut().zip(scanned) {
+            published.scanned = scanned;
         }
         self.write_evidence(outside, &published).await?;
         Ok(published)

@@ -7,7 +7,7 @@ use sigstore_types::DerPublicKey;
 
 use super::collect::{self, Collected, Unread, Wants};
 use super::judge::{self, Reasons};
-use super::policy::{Among, Need, Policy, Requirements};
+use super::policy::{Among, Policy, Requirements, Rule};
 use super::{CONCURRENCY, Evidence, VerifiedImage, inventory};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::evidence::{Format, Part};
@@ -23,7 +23,7 @@ pub(super) struct Subject {
     pub(super) kind: Part,
     pub(super) descriptor: Descriptor,
     pub(super) platform: Option<Platform>,
-    pub(super) required: Vec<Need>,
+    pub(super) required: Vec<Rule>,
 }
 
 /// What an image consists of and carries.
@@ -92,9 +92,14 @@ impl Carried {
         Ok(Self { image: image.clone(), contents, subjects, found, told })
     }
 
-    /// What counts for a policy, or why that is not enough.
-    pub fn judged(&self, policy: &Policy, among: Among<'_>) -> Result<Evidence, Reasons> {
-        judge::judge(&self.subjects, &self.found, policy, among)
+    /// What counts for a policy at a time, or why that is not enough.
+    pub fn judged(
+        &self,
+        policy: &Policy,
+        among: Among<'_>,
+        now: jiff::Timestamp,
+    ) -> Result<Evidence, Reasons> {
+        judge::judge(&self.subjects, &self.found, policy, among, now)
     }
 
     /// The image, with the evidence that it was judged by; every part of it must be there.
@@ -239,7 +244,7 @@ fn subjects(contents: &Contents, requirements: &Requirements) -> anyhow::Result<
     let root = &contents.root.descriptor;
     let mut both = requirements.platform.clone();
     both.extend(
-        requirements.index.iter().filter(|need| !requirements.platform.contains(need)).cloned(),
+        requirements.index.iter().filter(|rule| !requirements.platform.contains(rule)).cloned(),
     );
     let mut subjects = Vec::new();
     if contents.artifact.is_some() {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::Value;
 use sigstore_types::DerPublicKey;
 
 use super::built::{self, Built};
@@ -12,12 +13,13 @@ use super::standing::Told;
 use super::{CONCURRENCY, Statement, legacy};
 use crate::error::OrRemedy as _;
 use crate::evidence;
-use crate::evidence::Format;
+use crate::evidence::{Format, Kind};
 use crate::image::{Digest, Repository};
 use crate::oci::entries::BUILDKIT_STATEMENTS;
 use crate::registry::legacy::Attached;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Registry, RegistryError};
+use crate::scan::attestation::ScanStatement;
 use crate::sigstore::verifier::{
     BundleVerifier, CheckedStatement, claimed_by, claimed_signer, is_ahead, names_only_a_key,
 };
@@ -359,12 +361,20 @@ fn check_layer(
         told: None,
         is_public: signed.is_public,
         packages: None,
+        scan: None,
         payload: Digest::of(bytes),
         annotations: legacy::annotations(bytes),
         signer: signed.by,
         source: signed.source,
     };
     Ok(Outcome::Holds(Box::new(statement)))
+}
+
+/// What the result of a scan says; `None` of other kinds.
+fn scan(predicate_type: &str, predicate: &Value) -> Option<Result<ScanStatement, String>> {
+    Kind::Vulnerabilities
+        .is(predicate_type)
+        .then(|| ScanStatement::read(predicate_type, predicate).map_err(|why| why.to_string()))
 }
 
 fn statement(
@@ -380,6 +390,7 @@ fn statement(
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
         build: Built::of(&checked.predicate_type, &checked.predicate),
         packages: built::packages(&checked.predicate_type, &checked.predicate),
+        scan: scan(&checked.predicate_type, &checked.predicate),
         is_public: checked.signed.is_public,
         format,
         predicate_type: checked.predicate_type,

@@ -4,18 +4,32 @@
 use std::collections::HashSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::SignedDuration;
 
 use super::CONCURRENCY;
 use super::collect::collected;
 use super::signer::SignerPolicy;
-use crate::evidence::Format;
+use crate::evidence::{Format, Kind};
 use crate::image::{Digest, Repository};
 use crate::registry::Registry;
+use crate::scan::attestation::ScanStatement;
 use crate::sigstore::verifier::BundleVerifier;
 
-/// Statements that are there, by where they are and what they say to the byte.
+/// Statements that are there.
 #[derive(Debug, Default)]
-pub struct Existing(HashSet<(Repository, Digest, Format, Digest)>);
+pub struct Existing {
+    /// By where they are and what they say to the byte.
+    said: HashSet<(Repository, Digest, Format, Digest)>,
+    /// What cannot be the same to the byte, as it says when it was made: results of scans, and what
+    /// was decided about them.
+    scans: Vec<(Spot, Option<ScanStatement>)>,
+}
+
+/// Where a statement of a predicate type is, and about what.
+type Spot = (Repository, Digest, Format, String);
+
+/// A result that says the same is made again after this time all the same.
+const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
 impl Existing {
     /// Reads what these subjects carry in every repository.
@@ -41,14 +55,58 @@ impl Existing {
                     .filter(|statement| {
                         signer.admits(&statement.signer, statement.source.as_ref()).is_ok()
                     })
-                    .map(|statement| {
-                        (repository.clone(), subject.clone(), statement.format, statement.payload)
-                    })
+                    .map(|statement| (repository.clone(), subject.clone(), statement))
                     .collect::<Vec<_>>(),
             )
         });
         let found: Vec<Vec<_>> = stream::iter(read).buffered(CONCURRENCY).try_collect().await?;
-        Ok(Self(found.into_iter().flatten().collect()))
+        let mut existing = Self::default();
+        for (repository, subject, statement) in found.into_iter().flatten() {
+            let kind = statement.predicate_type;
+            if [Some(Kind::Vulnerabilities), Some(Kind::Vex)].contains(&Kind::of(&kind)) {
+                let spot = (repository.clone(), subject.clone(), statement.format, kind);
+                existing.scans.push((spot, statement.scan.and_then(Result::ok)));
+            }
+            existing.said.insert((repository, subject, statement.format, statement.payload));
+        }
+        Ok(existing)
+    }
+
+    /// Whether every repository has the result of a scan that found the same a short time ago.
+    pub fn has_scan_everywhere(
+        &self,
+        repositories: &[Repository],
+        subject: &Digest,
+        (format, predicate_type): (Format, &str),
+        scan: &ScanStatement,
+    ) -> bool {
+        repositories.iter().all(|repository| {
+            let is_at = |spot: &Spot| {
+                (&spot.0, &spot.1, spot.2, spot.3.as_str())
+                    == (repository, subject, format, predicate_type)
+            };
+            // Another result since then speaks against this one.
+            let at = self.scans.iter().filter(|(spot, _)| is_at(spot));
+            let newest = at.filter_map(|(_, found)| found.as_ref()).max_by_key(|it| it.finished);
+            newest.is_some_and(|found| {
+                found.says_as(scan) && scan.finished.duration_since(found.finished) < FRESH
+            })
+        })
+    }
+
+    /// Whether every repository has a statement of this predicate type about it.
+    pub fn has_type_everywhere(
+        &self,
+        repositories: &[Repository],
+        subject: &Digest,
+        (format, predicate_type): (Format, &str),
+    ) -> bool {
+        repositories.iter().all(|repository| {
+            self.scans.iter().any(|(spot, _)| {
+                (&spot.0, &spot.1, spot.2, spot.3.as_str())
+                    == (repository, subject, format, predicate_type)
+            })
+        })
     }
 
     /// Whether a statement is there, in this format, in a repository.
@@ -59,8 +117,8 @@ impl Existing {
         format: Format,
         payload: &[u8],
     ) -> bool {
-        !self.0.is_empty()
-            && self.0.contains(&(repository.clone(), subject.clone(), format, Digest::of(payload)))
+        let said = || (repository.clone(), subject.clone(), format, Digest::of(payload));
+        !self.said.is_empty() && self.said.contains(&said())
     }
 
     /// Whether it is there in every repository.
@@ -75,6 +133,6 @@ impl Existing {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.said.is_empty()
     }
 }

@@ -76,6 +76,7 @@ fn noun(kind: &str) -> String {
         "signature" => "signature".to_owned(),
         "sbom" => "SBOM".to_owned(),
         "provenance" => "provenance".to_owned(),
+        "vuln" => "vulnerability scan".to_owned(),
         other => format!("`{}`", shown(other)),
     }
 }
@@ -84,7 +85,7 @@ fn with_article(kind: &str) -> String {
     let noun = noun(kind);
     match noun.as_str() {
         "SBOM" => "an SBOM".to_owned(),
-        "signature" | "provenance" => format!("a {noun}"),
+        "signature" | "provenance" | "vulnerability scan" => format!("a {noun}"),
         _ => noun,
     }
 }

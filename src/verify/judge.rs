@@ -3,11 +3,12 @@
 
 use super::carried::Subject;
 use super::collect::{Collected, Refused, Wants};
-use super::policy::{Among, Need, Policy};
-use super::{Evidence, SubjectEvidence};
+use super::check;
+use super::policy::{Among, Need, Policy, Rule};
+use super::{Evidence, Statement, SubjectEvidence};
 use crate::error::{self, Remedied as _};
 use crate::evidence;
-use crate::evidence::{Format, Part};
+use crate::evidence::{Format, Kind, Part};
 
 /// Why an image is refused: of each part what it lacks, and of what it carries why that does not
 /// count.
@@ -63,12 +64,13 @@ impl Reasons {
     }
 }
 
-/// Judges all parts, each with what was found of it.
+/// Judges all parts, each with what was found of it, at a time.
 pub(super) fn judge(
     subjects: &[Subject],
     found: &[Collected],
     policy: &Policy,
     among: Among<'_>,
+    now: jiff::Timestamp,
 ) -> Result<Evidence, Reasons> {
     let mut reasons = Reasons::default();
     let mut told: Vec<String> = Vec::new();
@@ -82,10 +84,14 @@ pub(super) fn judge(
     for ((subject, found), (evidence, refused, remedies)) in subjects.iter().zip(found).zip(counted)
     {
         let missing = missing(&evidence, &subject.required, among);
+        let (name, digest) = (name(subject), subject.descriptor.digest.short());
+        let failed = failed(&evidence, &subject.required, among, now);
+        if !failed.is_empty() {
+            reasons.add(format!("{name} (`{digest}`): {}", failed.join("; ")), Vec::new());
+        }
         if missing.is_empty() {
             continue;
         }
-        let (name, digest) = (name(subject), subject.descriptor.digest.short());
         let names: Vec<&str> = missing.iter().map(|(_, name)| name.as_str()).collect();
         let mut part = format!(
             "{name} (`{digest}`) has no valid {} by {}",
@@ -164,7 +170,7 @@ fn counted(
     // A registry lists referrers in any order; the same evidence reads the same.
     for statements in [&mut evidence.signatures, &mut evidence.attestations] {
         statements.sort_by(|one, other| {
-            let key = |it: &super::Statement| {
+            let key = |it: &Statement| {
                 (it.format, it.predicate_type.clone(), it.log_index, it.bundle.clone())
             };
             key(one).cmp(&key(other))
@@ -176,31 +182,67 @@ fn counted(
 /// What is needed and is not there, and what that is called.
 fn missing<'a>(
     evidence: &SubjectEvidence,
-    required: &'a [Need],
+    required: &'a [Rule],
     among: Among<'_>,
 ) -> Vec<(&'a Need, String)> {
-    let lacks = |need: &Need, format: Option<Format>| {
-        let mut found = evidence.signatures.iter().chain(&evidence.attestations);
-        !found.any(|found| {
-            format.is_none_or(|format| found.format == format)
-                && need.is_met_by(&found.predicate_type)
-        })
-    };
+    let lacks =
+        |need: &Need, format: Option<Format>| meeting(evidence, need, format).next().is_none();
+    let needs = || required.iter().map(|rule| &rule.need);
     let in_format = |format: Format| {
         let older = if format == Format::Legacy { " (older format)" } else { "" };
-        required
-            .iter()
+        needs()
             .filter(move |need| lacks(need, Some(format)))
             .map(move |need| (need, format!("{need}{older}")))
     };
     match among {
         Among::Each(formats) => formats.iter().flat_map(|format| in_format(*format)).collect(),
-        Among::Any => required
-            .iter()
-            .filter(|need| lacks(need, None))
-            .map(|need| (need, need.to_string()))
-            .collect(),
+        Among::Any => {
+            needs().filter(|need| lacks(need, None)).map(|need| (need, need.to_string())).collect()
+        }
     }
+}
+
+/// What counts of a part that is of the kind needed, in one format or in any.
+fn meeting<'a>(
+    evidence: &'a SubjectEvidence,
+    need: &'a Need,
+    format: Option<Format>,
+) -> impl Iterator<Item = &'a Statement> {
+    let found = evidence.signatures.iter().chain(&evidence.attestations);
+    found.filter(move |found| {
+        format.is_none_or(|format| found.format == format) && need.is_met_by(&found.predicate_type)
+    })
+}
+
+/// What statements that are there do not say, each reason once.
+fn failed(
+    evidence: &SubjectEvidence,
+    required: &[Rule],
+    among: Among<'_>,
+    now: jiff::Timestamp,
+) -> Vec<String> {
+    let formats: Vec<Option<Format>> = match among {
+        Among::Each(formats) => formats.iter().copied().map(Some).collect(),
+        Among::Any => vec![None],
+    };
+    let mut failed: Vec<String> = Vec::new();
+    for rule in required.iter().filter(|rule| !rule.checks.is_empty()) {
+        // The newest scan counts, in whichever of its predicate types it was signed.
+        let need = match rule.need.kind() {
+            Some(kind @ Kind::Vulnerabilities) => Need::Kind(kind),
+            _ => rule.need.clone(),
+        };
+        for format in &formats {
+            let Some(counts) = check::newest(meeting(evidence, &need, *format)) else { continue };
+            let whys = rule.checks.iter().filter_map(|check| check.holds(counts, now).err());
+            for why in whys.map(|why| why.to_string()) {
+                if !failed.contains(&why) {
+                    failed.push(why);
+                }
+            }
+        }
+    }
+    failed
 }
 
 /// Of what one kind of part lacks, what the other has: evidence of the index says nothing of its
@@ -272,8 +314,8 @@ mod tests {
     use crate::registry::manifest::Descriptor;
     use crate::sigstore::source::Source;
     use crate::sigstore::verifier::Signer;
-    use crate::verify::Statement;
     use crate::verify::policy::Requirements;
+    use crate::verify::sample;
     use crate::verify::signer::{SignerPolicy, SourceRule};
 
     const SHARED: &str = "https://github.com/org/tool/.github/workflows/publish.yml@refs/tags/v1";
@@ -285,22 +327,12 @@ mod tests {
     fn statement(kind: &str, repository: &str) -> Statement {
         let bundle = Digest::of(format!("{kind} {repository}").as_bytes());
         Statement {
-            format: Format::Bundle,
-            predicate_type: kind.to_owned(),
             manifest: Some(bundle.clone()),
-            log_index: None,
-            signed_at: None,
-            told: None,
-            is_public: false,
-            packages: None,
-            logged: true,
-            commit: None,
-            build: None,
             payload: bundle.clone(),
-            annotations: Default::default(),
             bundle,
             signer: signer(),
             source: Some(Source { repository: Some(repository.to_owned()), ..Source::default() }),
+            ..sample::statement(kind)
         }
     }
 
@@ -332,7 +364,8 @@ mod tests {
         let descriptors: Vec<Descriptor> =
             (0..found.len()).map(|at| Descriptor::of(at.to_string().as_bytes(), "m")).collect();
         let platform: Platform = "linux/amd64".parse().unwrap();
-        let required = [evidence::SIGNATURE, "https://p"].map(|kind| Need::Type(kind.to_owned()));
+        let required =
+            [evidence::SIGNATURE, "https://p"].map(|kind| Rule::from(Need::Type(kind.to_owned())));
         let subject = |(at, descriptor)| Subject {
             kind: if at == 0 { Part::Index } else { Part::Platform },
             descriptor,
@@ -344,7 +377,8 @@ mod tests {
             .iter()
             .map(|found| Collected { statements: found.to_vec(), ..Collected::default() });
         let found: Vec<Collected> = found.collect();
-        judge(&subjects, &found, &policy(repository), among).map_err(|reasons| {
+        let now = jiff::Timestamp::now();
+        judge(&subjects, &found, &policy(repository), among, now).map_err(|reasons| {
             let error = reasons.for_publisher();
             format!("{} hint: {}", error::message(&error), error::hints(&error).join(" hint: "))
         })
@@ -413,13 +447,14 @@ mod tests {
             kind: Part::Platform,
             descriptor: Descriptor::of(b"0", "m"),
             platform: None,
-            required: vec![Need::Type(evidence::SIGNATURE.to_owned())],
+            required: vec![Need::Type(evidence::SIGNATURE.to_owned()).into()],
         };
         let unproven = |format: Format, wants: Option<Wants>| {
             let refused = Refused { wants, ..Refused::new(format, "it".into(), "no".into()) };
             let found = Collected { refused: vec![refused], ..Collected::default() };
             let among = Among::Each(&[Format::Bundle]);
-            let refused = judge(std::slice::from_ref(&subject), &[found], &policy(None), among);
+            let (subject, now) = (std::slice::from_ref(&subject), jiff::Timestamp::now());
+            let refused = judge(subject, &[found], &policy(None), among, now);
             refused.unwrap_err().for_publisher().downcast::<Unproven>().unwrap()
         };
         assert!(unproven(Format::Bundle, Some(Wants::Time)).passes);

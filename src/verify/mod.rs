@@ -3,12 +3,15 @@
 
 pub mod built;
 mod carried;
+pub mod check;
 mod collect;
 pub mod existing;
 mod inventory;
 mod judge;
 pub mod legacy;
 pub mod policy;
+#[cfg(test)]
+mod sample;
 pub mod signer;
 pub mod standing;
 
@@ -28,6 +31,7 @@ use crate::evidence::{Format, Part};
 use crate::image::{Digest, ImageRef, Platform};
 use crate::registry::Registry;
 use crate::registry::manifest::Manifest;
+use crate::scan::attestation::ScanStatement;
 use crate::sigstore::source::Source;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 
@@ -172,6 +176,20 @@ pub struct Statement {
     /// How many packages an SBOM lists beside the image itself.
     #[serde(skip)]
     pub packages: Option<usize>,
+    /// What the result of a scan says, or why it says nothing.
+    #[serde(serialize_with = "scan_alone", skip_serializing_if = "says_no_scan")]
+    pub scan: Option<Result<ScanStatement, String>>,
+}
+
+fn scan_alone<S: serde::Serializer>(
+    scan: &Option<Result<ScanStatement, String>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    scan.as_ref().and_then(|scan| scan.as_ref().ok()).serialize(serializer)
+}
+
+fn says_no_scan(scan: &Option<Result<ScanStatement, String>>) -> bool {
+    !matches!(scan, Some(Ok(_)))
 }
 
 fn run_alone<S: serde::Serializer>(
@@ -213,7 +231,7 @@ pub async fn verify(
     let carried =
         Carried::read(registry, verifier, image, &policy.requirements, key, Wanted::All).await?;
     let evidence = carried
-        .judged(policy, Among::Each(&policy.requirements.formats))
+        .judged(policy, Among::Each(&policy.requirements.formats), jiff::Timestamp::now())
         .map_err(Reasons::for_publisher)?;
     carried.verified(evidence)
 }

@@ -15,6 +15,8 @@ use crate::image::Platform;
 use crate::oci::Allowed;
 use crate::provenance::Slsa;
 
+use super::check::Check;
+
 /// In which formats a statement that is needed must be there.
 #[derive(Debug, Clone, Copy)]
 pub enum Among<'a> {
@@ -96,14 +98,35 @@ impl Serialize for Need {
     }
 }
 
+/// A statement that a part needs, and what it must say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    pub need: Need,
+    /// All of which must hold; without one it is enough that the statement is there.
+    pub checks: Vec<Check>,
+}
+
+impl From<Need> for Rule {
+    fn from(need: Need) -> Self {
+        Self { need, checks: Vec::new() }
+    }
+}
+
+impl Serialize for Rule {
+    /// What is needed; a plan says apart what it must say.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.need.serialize(serializer)
+    }
+}
+
 /// Which statements the parts of an image need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
     /// Every platform that must be there.
     pub platforms: Vec<Platform>,
-    pub index: Vec<Need>,
-    pub platform: Vec<Need>,
-    pub attestations: Vec<Need>,
+    pub index: Vec<Rule>,
+    pub platform: Vec<Rule>,
+    pub attestations: Vec<Rule>,
     /// Those that are read.
     pub formats: Vec<Format>,
     /// What an image may hold that is refused otherwise.
@@ -118,7 +141,7 @@ impl Requirements {
         signed: &[Part],
         formats: &[Format],
     ) -> Self {
-        let need = |kind: &str| Need::Type(kind.to_owned());
+        let need = |kind: &str| Rule::from(Need::Type(kind.to_owned()));
         let signature = |part: Part| signed.contains(&part).then(|| need(evidence::SIGNATURE));
         let statements = |part: Part, is_proven: bool| {
             let provenance = is_proven.then_some(SLSA_1);
@@ -137,12 +160,50 @@ impl Requirements {
 
     /// With provenances of these versions of SLSA, wherever one is needed.
     pub fn proving(mut self, versions: &[Slsa]) -> Self {
-        let need = |version: &Slsa| Need::Type(version.predicate_type().to_owned());
-        for needs in [&mut self.index, &mut self.platform] {
-            if needs.contains(&need(&Slsa::V1)) {
+        let rule =
+            |version: &Slsa| Rule::from(Need::Type(version.predicate_type().to_owned()));
+        for rules in [&mut self.index, &mut self.platform] {
+            if rules.contains(&rule(&Slsa::V1)) {
                 let others = versions.iter().filter(|version| **version != Slsa::V1);
-                needs.extend(others.map(need));
+                rules.extend(others.map(rule));
             }
+        }
+        self
+    }
+
+    /// With the results of a scan in these predicate types, on the index and on each platform, of
+    /// which these checks hold.
+    pub fn scanned(mut self, types: &[&str], checks: &[Check]) -> Self {
+        for kind in types {
+            let rule = Rule { need: Need::Type((*kind).to_owned()), checks: checks.to_vec() };
+            self.index.push(rule.clone());
+            self.platform.push(rule);
+        }
+        self
+    }
+
+    /// The same where no result of a scan is needed.
+    pub fn without_scan(mut self) -> Self {
+        for rules in [&mut self.index, &mut self.platform] {
+            rules.retain(|rule| rule.need.kind() != Some(Kind::Vulnerabilities));
+        }
+        self
+    }
+
+    /// Asks these checks of the results of scans that are needed; where none is needed yet, the
+    /// index and each platform need one.
+    pub fn checking_scans(mut self, checks: &[Check]) -> Self {
+        if checks.is_empty() {
+            return self;
+        }
+        let is_scan = |rule: &Rule| rule.need.kind() == Some(Kind::Vulnerabilities);
+        if !self.index.iter().chain(&self.platform).any(is_scan) {
+            let rule = Rule::from(Need::Kind(Kind::Vulnerabilities));
+            self.index.push(rule.clone());
+            self.platform.push(rule);
+        }
+        for rule in self.index.iter_mut().chain(&mut self.platform).filter(|rule| is_scan(rule)) {
+            rule.checks.extend_from_slice(checks);
         }
         self
     }
@@ -150,9 +211,9 @@ impl Requirements {
     /// The versions of SLSA in which provenances are needed.
     pub fn provenance_versions(&self) -> Vec<Slsa> {
         let is_needed = |version: &Slsa| {
-            self.index.iter().any(
-                |need| matches!(need, Need::Type(wanted) if wanted == version.predicate_type()),
-            )
+            self.index.iter().any(|rule| {
+                matches!(&rule.need, Need::Type(wanted) if wanted == version.predicate_type())
+            })
         };
         [Slsa::V1, Slsa::V02].into_iter().filter(is_needed).collect()
     }
@@ -162,20 +223,20 @@ impl Requirements {
     }
 
     /// What images have at least that earlier versions of this program published: their indexes
-    /// have no SBOM.
+    /// have no SBOM, and nothing was scanned.
     pub fn of_earlier_versions(&self) -> Self {
-        let mut requirements = self.clone();
-        requirements.index.retain(|need| need.kind() != Some(Kind::Sbom));
+        let mut requirements = self.clone().without_scan();
+        requirements.index.retain(|rule| rule.need.kind() != Some(Kind::Sbom));
         requirements
     }
 
     /// Whether a part needs a signature of its own.
     pub fn signs(&self, part: Part) -> bool {
-        self.of(part).iter().any(|need| need.is_met_by(evidence::SIGNATURE))
+        self.of(part).iter().any(|rule| rule.need.is_met_by(evidence::SIGNATURE))
     }
 
     /// What a part needs.
-    pub fn of(&self, part: Part) -> &[Need] {
+    pub fn of(&self, part: Part) -> &[Rule] {
         match part {
             Part::Index | Part::Artifact => &self.index,
             Part::Platform => &self.platform,
@@ -193,6 +254,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The same where the result of a scan is not needed.
+    pub fn without_scan(self) -> Self {
+        Self { requirements: self.requirements.without_scan(), ..self }
+    }
+
     /// For what stands on a name already, whichever version of this program put it there.
     pub fn of_earlier_versions(&self) -> Self {
         let requirements = self.requirements.of_earlier_versions();

@@ -16,13 +16,14 @@ use crate::world::{
 const REPOSITORY: &str = "example/hello";
 /// What GitHub's runner sets and act does not, and where our services are. The right to ask for an
 /// OIDC token comes with the permission alone.
-const TOLD: [&str; 8] = [
+const TOLD: [&str; 9] = [
     "GITHUB_API_URL",
     "GITHUB_REPOSITORY_ID",
     "GITHUB_REPOSITORY_OWNER_ID",
     "GITHUB_WORKFLOW_REF",
     "GITHUB_WORKFLOW_SHA",
     "RUNNER_ENVIRONMENT",
+    "SUPPLY_ACTION_OSV_URL",
     "SUPPLY_ACTION_SIGNING_CONFIG",
     "SUPPLY_ACTION_TRUSTED_ROOT",
 ];

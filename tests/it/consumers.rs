@@ -162,10 +162,10 @@ async fn attestations_of_the_older_format_alone_are_found_by_pattern_and_by_repo
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         for part in [
-            "it has no signature at all; it has a provenance and an SBOM by `https://github.com/example/hello/",
+            "it has no signature at all; it has a provenance, an SBOM and a vulnerability scan by `https://github.com/example/hello/",
             "BuildKit's unsigned provenance",
             "BuildKit's unsigned SBOM",
-            "hint: if what it has is enough for you, ask for that: --require index=provenance,sbom --require platforms=provenance,sbom",
+            "hint: if what it has is enough for you, ask for that: --require index=provenance,sbom,vuln --require platforms=provenance,sbom,vuln",
         ] {
             assert!(text.contains(part), "`{part}` is missing in {text}");
         }

@@ -51,10 +51,12 @@ async fn every_bundle_and_what_it_says_lies_in_a_file() {
     let mut expected = vec!["evidence.json".to_owned()];
     expected.extend(["amd64", "arm64"].map(of_attestations));
     for part in ["index", "linux-amd64", "linux-arm64"] {
-        for kind in ["provenance.intoto", "sbom.spdx"] {
+        let scans = ["vulnerabilities.intoto", "vulnerabilities-in-toto.intoto"];
+        for kind in ["provenance.intoto", "sbom.spdx"].into_iter().chain(scans) {
             expected.push(format!("{part}.{kind}.json"));
         }
-        for kind in ["provenance", "sbom", "signature"] {
+        let scans = ["vulnerabilities", "vulnerabilities-in-toto"];
+        for kind in ["provenance", "sbom", "signature"].into_iter().chain(scans) {
             expected.push(format!("{part}.{kind}.sigstore.json"));
         }
     }

@@ -21,6 +21,7 @@ mod environment;
 mod evidence_dir;
 mod faults;
 mod forward;
+mod gate;
 mod hints;
 mod hosts;
 mod keys;

@@ -345,7 +345,7 @@ async fn attestations_are_stored_at_github_where_that_is_granted() {
         .set("GITHUB_ARTIFACTS", artifacts.to_str().unwrap());
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("6 attestations stored at GitHub"), "{}", run.log);
+    assert!(run.log.contains("12 attestations stored at GitHub"), "{}", run.log);
     let api = world
         .sandbox
         .environment()

@@ -333,7 +333,7 @@ async fn the_commands_of_the_job_summary_pin_the_repository_and_ours_works_as_it
     };
     let cosign = commands(&good.summary, "cosign ");
     assert!(
-        cosign.len() == 11
+        cosign.len() == 17
             && cosign
                 .iter()
                 .all(|line| line.contains(" --certificate-github-workflow-repository victim/app "))

@@ -7,7 +7,9 @@ use std::process::{Output, Stdio};
 use std::sync::OnceLock;
 
 use supply_action::environment::Environment;
-use supply_action::evidence::{Format, Part, SPDX};
+use supply_action::evidence::{
+    COSIGN_VULNERABILITIES, Format, IN_TOTO_VULNERABILITIES, Part, SPDX,
+};
 use supply_action::image::{ImageRef, Repository};
 use supply_action::registry::{Credentials, Registry, Secret};
 use supply_action::sandbox::{self, Claims, Config, Effect, Fault, Request, Sandbox, Service};
@@ -255,7 +257,8 @@ impl World {
                 true,
                 &[Part::Index, Part::Platform, Part::Attestations],
                 &[Format::Bundle, Format::Legacy],
-            ),
+            )
+            .scanned(&[COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES], &[]),
         };
         verify::verify(&self.registry(), &self.verifier(), image, &policy).await
     }

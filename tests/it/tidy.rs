@@ -25,6 +25,7 @@ const FLOORS: &[&str] = &[
     "command",
     "registry",
     "advisories",
+    "assess",
     "problems",
     "sigstore",
     "verify",

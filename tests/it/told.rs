@@ -394,7 +394,7 @@ async fn a_summary_shows_what_each_platform_is_and_where_to_read_more() {
     );
     let pages =
         row("| attestations at GitHub ").matches(&format!("]({source}/attestations/")).count();
-    assert_eq!(pages, 6, "{}", run.summary);
+    assert_eq!(pages, 12, "{}", run.summary);
     // A log of one's own is on no page, and the formats share an entry.
     let index = row("| index | ");
     assert!(

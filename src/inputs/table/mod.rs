@@ -9,6 +9,7 @@ mod naming;
 mod promoting;
 mod reach;
 mod reasons;
+mod scanning;
 
 /// Whose inputs are read: each action knows its own alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub enum Group {
     Policy,
     Logins,
     Sboms,
+    Scan,
     Signing,
     Trust,
     Builder,
@@ -134,6 +136,7 @@ pub fn inputs() -> impl Iterator<Item = &'static Input> {
         naming::NAMING,
         build::BUILD,
         evidence::EVIDENCE,
+        scanning::SCANNING,
         reach::REACH,
     ];
     parts.into_iter().flatten()
@@ -210,7 +213,7 @@ impl Action {
 }
 
 impl Group {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Names,
         Self::BakeFiles,
         Self::Build,
@@ -218,6 +221,7 @@ impl Group {
         Self::Policy,
         Self::Logins,
         Self::Sboms,
+        Self::Scan,
         Self::Signing,
         Self::Trust,
         Self::Builder,
@@ -234,6 +238,7 @@ impl Group {
             Self::Policy => "Whose image it is, and what must be proven",
             Self::Logins => "Logins",
             Self::Sboms => "SBOM and provenance",
+            Self::Scan => "Known vulnerabilities",
             Self::Signing => "Signing and evidence",
             Self::Trust => "Trust",
             Self::Builder => "Builder",

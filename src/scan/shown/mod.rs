@@ -16,10 +16,19 @@ use crate::text::seen::inert;
 
 /// What one scan comes to, in a sentence without its full stop.
 pub fn sentence(scan: &ImageScan) -> String {
-    let summary = scan.summary();
-    let date = scan.finished.to_zoned(TimeZone::UTC).date();
-    let not_assessed = format!("{} not assessed", plural(scan.unassessed.len(), "package"));
-    if scan.assessed == 0 {
+    told(&[scan])
+}
+
+/// What the scans of all platforms come to, as one sentence without its full stop: a flaw of
+/// several counts once, and packages count for each.
+pub fn told(scans: &[&ImageScan]) -> String {
+    let summary = summary(scans);
+    let unassessed: usize = scans.iter().map(|scan| scan.unassessed.len()).sum();
+    let assessed: usize = scans.iter().map(|scan| scan.assessed).sum();
+    let finished = scans.iter().map(|scan| scan.finished).min().unwrap_or_default();
+    let date = finished.to_zoned(TimeZone::UTC).date();
+    let not_assessed = format!("{} not assessed", plural(unassessed, "package"));
+    if assessed == 0 {
         return format!("nothing was assessed on {date}; {not_assessed}");
     }
     let counts = &summary.tally.counts;
@@ -38,9 +47,14 @@ pub fn sentence(scan: &ImageScan) -> String {
     };
     format!(
         "{known} in {} of {} on {date}{accepted}; {not_assessed}",
-        plural(scan.assessed, "package"),
-        plural(scan.ecosystems.len(), "ecosystem"),
+        plural(assessed, "package"),
+        plural(summary.ecosystems.len(), "ecosystem"),
     )
+}
+
+/// The same with what was scanned before it.
+pub fn labelled(scan: &ImageScan) -> String {
+    format!("{}: {}", scan.label(), sentence(scan))
 }
 
 /// The sentence of each scan, with its image's name where there are several.
@@ -211,7 +225,7 @@ pub fn markdown(scans: &[&ImageScan], most: usize) -> String {
     let open: Vec<&FindingRow<'_>> = all.iter().filter(|row| row.judged.is_open()).collect();
     let accepted: Vec<&FindingRow<'_>> =
         all.iter().filter(|row| row.judged.acceptance.is_some()).collect();
-    let mut text = "\n### Known vulnerabilities\n\n".to_owned();
+    let mut text = "\n#### Known vulnerabilities\n\n".to_owned();
     for sentence in sentences(scans) {
         let _ = writeln!(text, "- {}", plain(&sentence));
     }
@@ -305,7 +319,7 @@ pub fn json(scans: &[&ImageScan]) -> Value {
                 "startedOn": scan.started.to_string(),
                 "finishedOn": scan.finished.to_string(),
                 "newestAdvisory": scan.newest().map(|newest| newest.to_string()),
-                "summary": scan.summary(),
+                "summary": summary(&[*scan]),
                 "notAssessed": unassessed.collect::<Vec<_>>(),
                 "codeNotPresent": absent.collect::<Vec<_>>(),
                 "says": sentence(scan),
@@ -320,7 +334,7 @@ pub fn json(scans: &[&ImageScan]) -> Value {
             result
         })
         .collect();
-    json!({ "images": images, "summary": summary(scans, &rows), "results": results })
+    json!({ "images": images, "summary": summary(scans), "results": results })
 }
 
 #[cfg(test)]

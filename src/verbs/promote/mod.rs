@@ -19,6 +19,7 @@ use super::release::{Run, say_elsewhere, with_consequence};
 use super::trust;
 use super::verify::{Judge, for_reader, of_inputs};
 use crate::environment::Environment;
+use crate::error::Consequence::NothingTagged;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::{Context, facts, workflow};
 use crate::image::name::Name;
@@ -37,18 +38,16 @@ use crate::summary::{self, markdown, promoted};
 use crate::text::plural;
 use crate::verify::VerifiedImage;
 
-const UNPROMOTED: &str = "nothing was tagged";
-
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     report.mask(&secret_texts(env));
     let context = Context::new(env);
-    let mut inputs = Inputs::of(Action::Promote, env, &context).context(UNPROMOTED)?;
+    let mut inputs = Inputs::of(Action::Promote, env, &context).context(NothingTagged)?;
     let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
     let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
         .await
-        .context(UNPROMOTED)?;
-    let plan = plan(&inputs, &context, env, &facts).context(UNPROMOTED)?;
+        .context(NothingTagged)?;
+    let plan = plan(&inputs, &context, env, &facts).context(NothingTagged)?;
     say_plan(&plan.words(), plan.about(), report);
     let plan = match plan {
         Plan::Nothing(about) => {

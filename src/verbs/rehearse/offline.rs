@@ -9,11 +9,15 @@ use crate::metadata;
 const NOWHERE_ELSE: &str = "a rehearsal reaches nothing beyond this machine";
 
 /// Inputs that are the sandbox's to answer, or that name what a rehearsal does not reach.
-const OF_THE_WORLD: [&str; 14] = [
+const OF_THE_WORLD: [&str; 18] = [
     "CACHE-FROM",
     "CACHE-TO",
     "CHECK-RUNNERS",
+    "EPSS",
+    "FAIL-ON-KEV",
     "GITHUB-TOKEN",
+    "KEV",
+    "OSV-URL",
     "PASSWORD",
     "REGISTRY",
     "REGISTRY-AUTH",

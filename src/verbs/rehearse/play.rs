@@ -129,6 +129,7 @@ impl Given<'_> {
         }
         set("SIGNING-CONFIG", self.world.signing_config().display().to_string());
         set("TRUSTED-ROOT", self.world.trusted_root().display().to_string());
+        set("OSV-URL", self.world.osv().to_owned());
         if self.action != Action::Merge {
             let (name, value) = self.builder(&driver);
             set(name, value);

@@ -1,34 +1,30 @@
 //! `supply-action scan`: which known vulnerabilities an image has, wherever it is, or what an SBOM
 //! lists. It signs nothing and sets no tag, and an unanswered question is never "none".
 
-mod judged;
-mod lists;
 mod packages;
-mod sources;
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use crate::assess::refused::refusal;
+use crate::assess::{Asker, Assessed, Assessor, ScanTerms};
 use crate::environment::Environment;
-use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit, exit_code};
+use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
+use crate::github::network::Network;
 use crate::image::Platform;
 use crate::report::Report;
 use crate::report::text::visible;
-use crate::scan::accepted::Product;
-use crate::scan::findings::Findings;
-use crate::scan::gate::{self, Reason, Rules, Verdict};
-use crate::scan::report::{AdvisorySource, ImageScan};
+use crate::scan::gate::Rules;
+use crate::scan::report::ImageScan;
 use crate::scan::severity::Level;
 use crate::scan::{sarif, shown};
 use crate::text;
+use crate::text::age::Age;
 
 /// What `scan` is asked.
 #[derive(Debug, Args)]
@@ -48,8 +44,8 @@ pub struct Arguments {
     /// Keep the service's records in this directory, and do not fetch again what did not change
     #[arg(long, value_name = "DIR")]
     advisory_cache: Option<PathBuf>,
-    /// Fail where the newest advisory is older: a number of hours (`36h`) or days (`7d`)
-    #[arg(long, value_name = "AGE")]
+    /// Fail where the newest advisory at hand is older: a number of hours (`36h`) or days (`7d`)
+    #[arg(long, value_name = "AGE", requires = "advisories")]
     max_advisory_age: Option<Age>,
     /// The lowest severity that fails
     #[arg(long, value_enum, default_value_t = FailOn::Critical)]
@@ -74,8 +70,8 @@ pub struct Arguments {
     epss: Option<String>,
     /// Accepted risks, each with a reason: a YAML file of ours, .trivyignore, .grype.yaml or
     /// osv-scanner.toml; may be given several times
-    #[arg(long, value_name = "FILE")]
-    ignore: Vec<PathBuf>,
+    #[arg(long, alias = "ignore", value_name = "FILE")]
+    ignore_file: Vec<PathBuf>,
     /// OpenVEX documents whose authors you trust; may be given several times
     #[arg(long, value_name = "FILE")]
     vex: Vec<PathBuf>,
@@ -100,7 +96,7 @@ const EXAMPLES: &str = "IMAGE is read as by `supply-action sbom`, whose help say
   supply-action scan ghcr.io/octo/app:v1.2.3
   supply-action advisories update --ecosystem Debian,Go --to advisories
   supply-action scan --advisories advisories --fail-on high app.spdx.json
-  supply-action scan --format sarif -o scan.sarif --ignore risks.yaml oci-layout:out
+  supply-action scan --format sarif -o scan.sarif --ignore-file risks.yaml oci-layout:out
 
 Names and versions of packages leave this machine where a service is asked; with --advisories alone, nothing does.
 
@@ -108,7 +104,7 @@ Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 it 
 
 /// The lowest severity that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+pub enum FailOn {
     Critical,
     High,
     Medium,
@@ -126,74 +122,66 @@ enum Format {
     Sarif,
 }
 
-/// How old something may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Age(jiff::SignedDuration);
-
-impl FromStr for Age {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no age; write for example `36h` or `7d`");
-        let (number, hours) =
-            match text.trim().split_at_checked(text.trim().len().saturating_sub(1)) {
-                Some((number, "h")) => (number, 1),
-                Some((number, "d")) => (number, 24),
-                _ => return Err(wrong()),
-            };
-        let number: u16 = number.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)?;
-        Ok(Self(jiff::SignedDuration::from_hours(i64::from(number) * hours)))
+impl FailOn {
+    /// `None` where nothing fails.
+    pub fn level(self) -> Option<Level> {
+        match self {
+            Self::Critical => Some(Level::Critical),
+            Self::High => Some(Level::High),
+            Self::Medium => Some(Level::Medium),
+            Self::Low => Some(Level::Low),
+            Self::None => None,
+        }
     }
 }
 
 impl Arguments {
-    fn rules(&self) -> Rules {
-        Rules {
-            fail_on: match self.fail_on {
-                FailOn::Critical => Some(Level::Critical),
-                FailOn::High => Some(Level::High),
-                FailOn::Medium => Some(Level::Medium),
-                FailOn::Low => Some(Level::Low),
-                FailOn::None => None,
+    fn terms(&self) -> anyhow::Result<ScanTerms> {
+        let terms = ScanTerms {
+            asker: Asker::CommandLine,
+            rules: Rules {
+                fail_on: self.fail_on.level(),
+                only_fixed: self.only_fixed,
+                fail_on_unassessed: self.fail_on_unassessed,
+                fail_on_kev: self.fail_on_kev,
+                fail_on_unknown: self.fail_on_unknown,
             },
-            only_fixed: self.only_fixed,
-            fail_on_unassessed: self.fail_on_unassessed,
-            fail_on_kev: self.fail_on_kev,
-            fail_on_unknown: self.fail_on_unknown,
+            advisories: self.advisories.clone(),
+            osv_url: self.osv_url.clone(),
+            advisory_cache: self.advisory_cache.clone(),
+            max_advisory_age: self.max_advisory_age,
+            ignore_files: self.ignore_file.clone(),
+            vex: self.vex.clone(),
+            kev: self.kev.clone(),
+            epss: self.epss.clone(),
+        };
+        if terms.advisory_cache.is_some() && !terms.asks_service() {
+            let message =
+                "option `--advisory-cache` changes nothing: with `--advisories` alone no service is asked";
+            return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
+                .hint("leave it out, or name the service with `--osv-url`");
         }
+        Ok(terms)
     }
 }
 
 pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
     let started = Timestamp::now();
-    let lists = lists::read(arguments, env).await?;
-    let sources = sources::open(arguments, env).await.map_err(unanswered)?;
-    let (about, mut subjects) =
-        packages::of(arguments, started, env, report).await.context("nothing was scanned")?;
-    let records = sources.records(&mut subjects).await.map_err(unanswered)?;
-    let known = Findings::of(&subjects, &records, &lists.exploited(&records)?, about.go_platform());
-    let finished = Timestamp::now();
-    let sources = sources::named(&sources, &records, finished);
-    too_old(arguments, &sources, finished)?;
-    let image = Product { purls: about.purls(), names: vec![about.name.clone()] };
-    let rules = arguments.rules();
-    let verdict = gate::judge(&known, &rules, &lists.accepted, &image, finished);
-    let scan = judged::scan(known, &verdict, about, sources, (started, finished));
-    for risk in &verdict.expired {
-        report.notice(&format!(
-            "`{}` has expired: {}",
-            visible(&risk.place),
-            visible(&risk.reason)
-        ));
-    }
-    for risk in &verdict.unused {
-        report.notice(&format!("`{}` accepts nothing that was found", visible(&risk.place)));
-    }
-    unrated(&scan, &rules, report);
-    write(arguments, &scan, report)?;
-    refuse(&scan, &verdict)?;
-    known_at_all(&scan)
+    let terms = arguments.terms().context(UNSCANNED)?;
+    let assessor = Assessor::open(&terms, &Network::of(env), started).await?;
+    let listed = packages::of(arguments, started, env, report).await.map_err(|error| {
+        let is_said = crate::error::message(&error).starts_with("no sbom was written");
+        if is_said { error } else { error.context(UNSCANNED) }
+    })?;
+    let assessed = assessor.assess(vec![listed], started).await?;
+    assessor.remarks(&assessed).iter().for_each(|remark| report.notice(remark));
+    let assessed = assessed.into_iter().next().context("the scan was lost on the way")?;
+    write(arguments, &assessed.scan, report)?;
+    refuse(arguments, &assessed)?;
+    known_at_all(&assessed.scan)
 }
+
+const UNSCANNED: &str = "nothing was scanned";
 
 /// The result, as it was asked for.
 fn write(arguments: &Arguments, scan: &ImageScan, report: &Report) -> anyhow::Result<()> {
@@ -225,39 +213,19 @@ fn write(arguments: &Arguments, scan: &ImageScan, report: &Report) -> anyhow::Re
 }
 
 /// What must not pass, as one sentence; the result itself is written by then.
-fn refuse(scan: &ImageScan, verdict: &Verdict) -> anyhow::Result<()> {
-    if verdict.passes() {
-        return Ok(());
-    }
-    let named = |at: usize| scan.findings.get(at).map(|judged| &judged.finding);
-    let mut counts: BTreeMap<(Reverse<Level>, &str), usize> = BTreeMap::new();
-    let mut unassessed = 0;
-    for reason in &verdict.reasons {
-        let (at, word) = match reason {
-            Reason::Severe { finding } => (*finding, ""),
-            Reason::Exploited { finding } => (*finding, " that is exploited"),
-            Reason::Unrated { finding } => (*finding, " that nobody rates"),
-            Reason::Unassessed { .. } => {
-                unassessed += 1;
-                continue;
-            }
-        };
-        let level = named(at).map_or(Level::Unknown, |finding| finding.severity.level);
-        *counts.entry((Reverse(level), word)).or_default() += 1;
-    }
-    let mut parts: Vec<String> = counts
-        .iter()
-        .map(|((Reverse(level), word), count)| {
-            let vulnerabilities = text::plural(*count, "vulnerability");
-            let (number, noun) = vulnerabilities.split_once(' ').unwrap_or_default();
-            format!("{number} {} {noun}{word}", level.as_str())
-        })
-        .collect();
-    if unassessed > 0 {
-        parts.push(format!("{} not assessed", text::plural(unassessed, "package")));
-    }
-    Err(anyhow::anyhow!("the scan of `{}` fails: {}", visible(&scan.image), parts.join(", ")))
-        .hint("the findings are listed above; update what has a fix, or accept a risk with a reason by --ignore")
+fn refuse(arguments: &Arguments, assessed: &Assessed) -> anyhow::Result<()> {
+    let Some(refusal) = refusal(&[assessed]) else { return Ok(()) };
+    let wheres = match &arguments.output {
+        None => "the findings are listed above".to_owned(),
+        Some(file) => format!("`{}` lists them", file.display()),
+    };
+    let remedy = match refusal.names_findings {
+        true => "update what has a fix, or accept a risk with a reason by `--ignore-file`",
+        false => "name a source that covers these packages by `--advisories` or `--osv-url`",
+    };
+    let image = visible(&assessed.scan.image);
+    Err(anyhow::anyhow!("the scan of `{image}` fails: {}", refusal.sentence))
+        .hint(format!("{wheres}; {remedy}"))
 }
 
 /// Where no package is assessed, nothing was scanned, and that nothing was found says nothing.
@@ -273,57 +241,4 @@ fn known_at_all(scan: &ImageScan) -> anyhow::Result<()> {
     Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message })).hint(
         "the reasons are listed above; name a source that covers them by --advisories or --osv-url",
     )
-}
-
-/// No level is met by what nobody rates, and silence would be taken for "harmless".
-fn unrated(scan: &ImageScan, rules: &Rules, report: &Report) {
-    let count = scan.summary().tally.counts.unknown;
-    if count > 0 && !rules.fail_on_unknown && rules.fail_on.is_some() {
-        let count = text::plural(usize::try_from(count).unwrap_or(usize::MAX), "vulnerability");
-        report.notice(&format!(
-            "{count} without a severity: no source at hand rates them, so `--fail-on` does not meet them; `--fail-on-unknown` does"
-        ));
-    }
-}
-
-/// An argument that is wrong keeps its exit code.
-fn unanswered(error: anyhow::Error) -> anyhow::Error {
-    if exit_code(&error) == exit::BAD_INPUT {
-        return error;
-    }
-    let message = "nothing is known about the image, because not every question was answered";
-    error.context(WithExit { code: exit::UNKNOWN, message: message.to_owned() })
-}
-
-fn too_old(
-    arguments: &Arguments,
-    sources: &[AdvisorySource],
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    let Some(Age(most)) = arguments.max_advisory_age else { return Ok(()) };
-    match sources.iter().map(|source| source.newest).max() {
-        Some(newest) if now.duration_since(newest) <= most => Ok(()),
-        newest => {
-            let newest = newest.map_or_else(|| "none at all".to_owned(), |it| format!("`{it}`"));
-            let message = format!(
-                "nothing is known about the image: the newest advisory at hand is {newest}"
-            );
-            Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message }))
-                .hint("fetch them again with `supply-action advisories update`")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_is_a_number_of_hours_or_days() {
-        assert_eq!("36h".parse(), Ok(Age(jiff::SignedDuration::from_hours(36))));
-        assert_eq!(" 7d ".parse(), Ok(Age(jiff::SignedDuration::from_hours(168))));
-        for wrong in ["", "h", "7", "0d", "-1d", "7w", "1.5d", "99999d", "7é"] {
-            assert!(wrong.parse::<Age>().is_err(), "{wrong}");
-        }
-    }
 }

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use super::Arguments;
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::image::{Digest, Platform};
+use crate::assess::{About, Listed};
 use crate::report::Report;
 use crate::sbom::exclude::Exclude;
 use crate::sbom::image;
 use crate::sbom::layers::Cache;
-use crate::scan::findings::Subject;
+use crate::sbom::spdx::remarks;
 use crate::scan::subjects;
 use crate::verbs::sbom::{self, is_json};
 
@@ -40,35 +40,12 @@ impl FromStr for Target {
     }
 }
 
-/// What is known of what is scanned, beside its packages.
-pub(super) struct About {
-    pub(super) name: String,
-    pub(super) digest: Option<Digest>,
-    pub(super) platform: Option<Platform>,
-}
-
-impl About {
-    /// `GOOS` and `GOARCH`.
-    pub(super) fn go_platform(&self) -> Option<(&str, &str)> {
-        self.platform
-            .as_ref()
-            .map(|platform| (platform.os.as_str(), platform.architecture.as_str()))
-    }
-
-    /// By which OpenVEX documents know the image.
-    pub(super) fn purls(&self) -> Vec<String> {
-        let name = self.name.rsplit('/').next().unwrap_or(&self.name);
-        let purl = |digest: &Digest| format!("pkg:oci/{name}@sha256%3A{}", digest.hex());
-        self.digest.iter().map(purl).collect()
-    }
-}
-
 pub(super) async fn of(
     arguments: &Arguments,
     now: Timestamp,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<(About, Vec<Subject>)> {
+) -> anyhow::Result<Listed> {
     let subject = match &arguments.target {
         Target::Document(path) => return of_document(path, arguments, now),
         Target::Image(subject) => subject,
@@ -82,30 +59,37 @@ pub(super) async fn of(
         threads: image::threads(),
     };
     let (catalog, about) = sbom::of(subject, &how, env, report).await?;
-    catalog.warnings.iter().for_each(|warning| report.notice(warning));
+    remarks(&catalog.warnings).iter().for_each(|remark| report.notice(remark));
     let digest = about.digest.as_deref().and_then(|digest| digest.parse().ok());
     let about = About { name: about.name, digest, platform: arguments.platform.clone() };
-    Ok((about, subjects::of_catalog(&catalog, now)))
+    Ok(Listed { about, subjects: subjects::of_catalog(&catalog, now) })
 }
 
 fn of_document(
     path: &Path,
     arguments: &Arguments,
     now: Timestamp,
-) -> anyhow::Result<(About, Vec<Subject>)> {
+) -> anyhow::Result<Listed> {
     use std::io::Read as _;
     let wrong = |why: String| {
         let message = format!("`{}` cannot be scanned: {why}", path.display());
         anyhow::Error::from(WithExit { code: exit::BAD_INPUT, message })
     };
+    if arguments.cache.is_some() {
+        let message = "option `--cache` changes nothing: a document has no layers to keep".to_owned();
+        return Err(WithExit { code: exit::BAD_INPUT, message }.into());
+    }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
-    file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(wrong(format!("it is larger than {LARGEST} bytes")));
+    }
     let subjects = subjects::of_document(&bytes, now)
         .map_err(|error| wrong(error.to_string()))
         .hint("give an SBOM in SPDX 2 or CycloneDX, in JSON; `supply-action sbom` writes one")?;
     let name = path.file_name().context("a document without a name")?.to_string_lossy();
     let about =
         About { name: name.into_owned(), digest: None, platform: arguments.platform.clone() };
-    Ok((about, subjects))
+    Ok(Listed { about, subjects })
 }

@@ -9,7 +9,10 @@ use crate::evidence::{Format, Part};
 use crate::image::spelling::ReferenceParts;
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::oci::Allowed;
-use crate::verify::policy::{Need, Requirements};
+use crate::text::age::Age;
+use crate::verbs::scan::FailOn;
+use crate::verify::check::Check;
+use crate::verify::policy::{Need, Requirements, Rule};
 use crate::verify::signer::{
     RepositoryId, Runner, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger,
 };
@@ -74,6 +77,17 @@ pub struct Arguments {
     /// test-result, vsa or a predicate type
     #[arg(long, value_name = "PART=KINDS", default_values = ["index=signature,provenance", "platforms=signature"])]
     pub require: Vec<Required>,
+    /// Require the result of a scan that ended at most that long ago: a number of hours (`36h`) or
+    /// days (`7d`). The newest counts, and those of this program alone can be read
+    #[arg(long, value_name = "AGE")]
+    pub max_scan_age: Option<Age>,
+    /// Require the result of a scan without an open vulnerability of this severity or worse, as it
+    /// was signed: no advisory is asked for today
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub fail_on: Option<FailOn>,
+    /// With --fail-on, whether only vulnerabilities with a fix count
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, requires = "fail_on")]
+    pub only_fixed: bool,
     /// A platform that must be there
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Vec<Platform>,
@@ -119,6 +133,9 @@ Published through a workflow that others call as well, which alone does not say 
 With an SBOM and provenance for every platform:
   supply-action verify --certificate-identity … --require index=signature --require platforms=signature,sbom,provenance IMAGE
 
+Scanned in the last week, with no critical vulnerability left open:
+  supply-action verify --repo octo/app --max-scan-age 7d --fail-on critical ghcr.io/octo/app:v1.2.3
+
 What a rehearsal left on disk:
   supply-action verify --layout rehearsal/image --trusted-root rehearsal/trusted_root.json --certificate-identity …
 
@@ -142,13 +159,22 @@ impl Arguments {
 
     /// What is asked of each part. Both formats are read unless some are named.
     pub(super) fn requirements(&self) -> Requirements {
-        let of = |part: Part| -> Vec<Need> {
+        let of = |part: Part| -> Vec<Rule> {
             self.require
                 .iter()
                 .filter(|required| required.part == part)
-                .flat_map(|required| required.needs.clone())
+                .flat_map(|required| required.needs.iter().cloned().map(Rule::from))
                 .collect()
         };
+        let checks: Vec<Check> = self
+            .max_scan_age
+            .map(Check::ScannedWithin)
+            .into_iter()
+            .chain(self.fail_on.and_then(FailOn::level).map(|lowest| Check::NoFinding {
+                lowest,
+                only_fixed: self.only_fixed,
+            }))
+            .collect();
         let formats = if self.signature_formats.is_empty() {
             &[Format::Bundle, Format::Legacy][..]
         } else {
@@ -166,6 +192,7 @@ impl Arguments {
                 artifacts: true,
             },
         }
+        .checking_scans(&checks)
     }
 }
 

@@ -188,7 +188,7 @@ async fn judged(
     let mut refused: Option<(Policy, Reasons)> = None;
     for signer in whose.signers(&claims) {
         let policy = policy(signer);
-        match carried.judged(&policy, among) {
+        match carried.judged(&policy, among, jiff::Timestamp::now()) {
             Ok(evidence) => {
                 let formats = told::formats(arguments, &carried, &policy);
                 let (artifact, ignores_log) =

@@ -46,7 +46,10 @@ pub(super) fn formats(
         (
             format,
             unread().or_else(|| {
-                carried.judged(policy, Among::Each(&[format])).err().map(|reasons| reasons.text())
+                carried
+                    .judged(policy, Among::Each(&[format]), jiff::Timestamp::now())
+                    .err()
+                    .map(|reasons| reasons.text())
             }),
         )
     };

@@ -1,14 +1,13 @@
-//! Options → what is accepted and what is exploited, read before anything is scanned. A file that
+//! Terms → what is accepted and what is exploited, read before anything is scanned. A file that
 //! cannot be followed to the letter is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::Arguments;
+use super::{Asker, ScanTerms};
 use crate::advisories::epss::{self, Scores};
 use crate::advisories::feed;
 use crate::advisories::kev::{self, Catalogue};
-use crate::environment::Environment;
 use crate::error::{WithExit, exit};
 use crate::github::network::Network;
 use crate::scan::accepted::Accepted;
@@ -27,27 +26,27 @@ pub(super) struct Lists {
     epss: Option<(String, Vec<u8>)>,
 }
 
-pub(super) async fn read(arguments: &Arguments, env: &Environment) -> anyhow::Result<Lists> {
+pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result<Lists> {
     let mut lists = Lists { accepted: Accepted::default(), kev: BTreeMap::new(), epss: None };
-    for file in &arguments.ignore {
+    for file in &terms.ignore_files {
         add(&mut lists.accepted, file)?;
     }
-    for file in &arguments.vex {
+    for file in &terms.vex {
         let bytes = bytes(file)?;
         lists.accepted.add_openvex(&file.display().to_string(), &bytes).map_err(wrong)?;
     }
-    let network = Network::of(env);
     let http = network.client()?;
-    if let Some(given) = &arguments.kev {
+    if let Some(given) = &terms.kev {
         let bytes = feed::bytes(given, kev::LARGEST, &http, &network.plain).await;
         let catalogue = bytes.and_then(|bytes| Catalogue::of(&bytes));
-        lists.kev = catalogue.map_err(|error| wrong(format!("option `--kev`: {error}")))?.by_cve;
+        lists.kev = catalogue.map_err(|error| wrong(format!("{}: {error}", terms.asker.named("kev"))))?.by_cve;
     }
-    if let Some(given) = &arguments.epss {
+    if let Some(given) = &terms.epss {
+        let named = terms.asker.named("epss");
         let bytes = feed::bytes(given, epss::LARGEST, &http, &network.plain).await;
-        let bytes = bytes.map_err(|error| wrong(format!("option `--epss`: {error}")))?;
+        let bytes = bytes.map_err(|error| wrong(format!("{named}: {error}")))?;
         Scores::of(&bytes, &BTreeSet::new())
-            .map_err(|error| wrong(format!("option `--epss`: `{given}`: {error}")))?;
+            .map_err(|error| wrong(format!("{named}: `{given}`: {error}")))?;
         lists.epss = Some((given.clone(), bytes));
     }
     Ok(lists)
@@ -55,7 +54,11 @@ pub(super) async fn read(arguments: &Arguments, env: &Environment) -> anyhow::Re
 
 impl Lists {
     /// What they say of the flaws that these records are about.
-    pub(super) fn exploited(&self, records: &Records) -> anyhow::Result<Exploited> {
+    pub(super) fn exploited(
+        &self,
+        records: &Records,
+        asker: Asker,
+    ) -> anyhow::Result<Exploited> {
         let mut exploited = Exploited::default();
         exploited.add_kev(self.kev.iter().map(|(cve, entry)| (cve.clone(), *entry)));
         if let Some((given, bytes)) = &self.epss {
@@ -66,7 +69,7 @@ impl Lists {
             };
             let wanted: BTreeSet<String> = records.iter().flat_map(ids).collect();
             let scores = Scores::of(bytes, &wanted)
-                .map_err(|error| wrong(format!("option `--epss`: `{given}`: {error}")))?;
+                .map_err(|error| wrong(format!("{}: `{given}`: {error}", asker.named("epss"))))?;
             exploited.add_epss(scores.by_cve);
         }
         Ok(exploited)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::packages::About;
+use super::About;
 use crate::scan::findings::Findings;
 use crate::scan::gate::{Acceptance, How, Reason, Verdict};
 use crate::scan::report::{

@@ -1,30 +1,28 @@
-//! Options → where advisories come from. It asks nobody anything.
+//! Terms → where advisories come from. It asks nobody anything.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Arguments;
+use super::ScanTerms;
 use crate::advisories::archive::Archives;
 use crate::advisories::gather::Sources;
 use crate::advisories::service::{PUBLIC, Service, Times};
-use crate::environment::Environment;
 use crate::error::{OrRemedy as _, WithExit, exit};
 use crate::github::network::Network;
 use crate::scan::records::Records;
 use crate::scan::report::AdvisorySource;
 
 /// The archives at hand, and the service where one is named or nothing is at hand.
-pub(super) async fn open(arguments: &Arguments, env: &Environment) -> anyhow::Result<Sources> {
+pub(super) async fn open(terms: &ScanTerms, network: &Network) -> anyhow::Result<Sources> {
     let now = Timestamp::now();
     let mut sources = Sources::default();
-    for path in &arguments.advisories {
+    for path in &terms.advisories {
         sources.archives.push(opened(path, now).await?);
     }
-    if arguments.osv_url.is_some() || sources.archives.is_empty() {
-        let network = Network::of(env);
-        let address = arguments.osv_url.as_deref().unwrap_or(PUBLIC);
-        let cache = arguments.advisory_cache.as_deref();
+    if terms.asks_service() {
+        let address = terms.osv_url.as_deref().unwrap_or(PUBLIC);
+        let cache = terms.advisory_cache.as_deref();
         let http = network.client()?;
         let service = Service::new(http, address, &network.plain, cache, Times::default());
         sources.service = Some(service.remedied().map_err(wrong)?);
@@ -33,7 +31,7 @@ pub(super) async fn open(arguments: &Arguments, env: &Environment) -> anyhow::Re
 }
 
 fn wrong(error: anyhow::Error) -> anyhow::Error {
-    let message = "nothing was scanned: the options name no service that can be asked";
+    let message = "no service is named that can be asked for advisories";
     error.context(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
 }
 
@@ -42,15 +40,27 @@ async fn opened(path: &Path, now: Timestamp) -> anyhow::Result<Archives> {
     tokio::task::spawn_blocking(move || Archives::open(&path, now)).await?.remedied()
 }
 
-/// Each source with the age of what it knows.
-pub(super) fn named(sources: &Sources, records: &Records, now: Timestamp) -> Vec<AdvisorySource> {
-    let archives = sources.archives.iter().map(|archives| AdvisorySource {
-        uri: "archives of OSV records at hand".to_owned(),
-        newest: archives.newest().values().max().copied().unwrap_or_default(),
-    });
+/// The archives at hand, each with the age of what it knows.
+pub(super) fn at_hand(sources: &Sources, paths: &[PathBuf]) -> Vec<AdvisorySource> {
+    let archives = sources.archives.iter().zip(paths);
+    archives
+        .map(|(archives, path)| AdvisorySource {
+            uri: path.display().to_string(),
+            newest: archives.newest().values().max().copied().unwrap_or_default(),
+        })
+        .collect()
+}
+
+/// Those and the service; of a service that had no record to answer with, `now` is when it answered.
+pub(super) fn named(
+    sources: &Sources,
+    at_hand: &[AdvisorySource],
+    records: &Records,
+    now: Timestamp,
+) -> Vec<AdvisorySource> {
     let service = sources.service.iter().map(|service| AdvisorySource {
         uri: service.address().to_owned(),
         newest: records.newest().unwrap_or(now),
     });
-    archives.chain(service).collect()
+    at_hand.iter().cloned().chain(service).collect()
 }

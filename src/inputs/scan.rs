@@ -1,0 +1,187 @@
+//! The inputs about known vulnerabilities → `ScanInputs`. Pure; it reads no file and asks nobody.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::texts::InputTexts;
+use super::words::wish;
+use super::{Problems, Wish};
+use crate::assess::{Asker, ScanTerms};
+use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
+use crate::scan::gate::Rules;
+use crate::scan::severity::Level;
+use crate::text::age::Age;
+use crate::text::lists;
+
+/// Whether and how a release is scanned, and what becomes of the result.
+#[derive(Debug, Clone)]
+pub struct ScanInputs {
+    pub scan: Wish,
+    pub terms: ScanTerms,
+    pub on_scan_failure: OnScanFailure,
+    /// The predicate types in which the result is signed.
+    pub vuln_attestation: Vec<&'static str>,
+    pub sarif_file: Option<PathBuf>,
+    /// The inputs of this group that were set beside `scan`, by their names.
+    pub given: Vec<&'static str>,
+}
+
+/// What happens where a question goes unanswered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnScanFailure {
+    Fail,
+    /// The image is published without the result of a scan.
+    Warn,
+}
+
+impl ScanInputs {
+    pub(super) fn read(given: &InputTexts, problems: &mut Problems) -> Self {
+        let files = |name: &str| -> Vec<PathBuf> {
+            let lines = lists::lines(given.get(name).unwrap_or_default());
+            lines.into_iter().map(PathBuf::from).collect()
+        };
+        let terms = ScanTerms {
+            asker: Asker::Action,
+            rules: Rules {
+                fail_on: fail_on(given, problems),
+                only_fixed: given.switch("only-fixed", problems),
+                fail_on_unassessed: given.switch("fail-on-unassessed", problems),
+                fail_on_kev: given.switch("fail-on-kev", problems),
+                fail_on_unknown: given.switch("fail-on-unknown", problems),
+            },
+            advisories: files("advisories"),
+            osv_url: given.owned("osv-url").map(|url| url.trim().to_owned()),
+            advisory_cache: given.path("advisory-cache"),
+            max_advisory_age: parsed::<Age>("max-advisory-age", given, problems),
+            ignore_files: files("ignore-file"),
+            vex: files("vex"),
+            kev: given.owned("kev").map(|place| place.trim().to_owned()),
+            epss: given.owned("epss").map(|place| place.trim().to_owned()),
+        };
+        if terms.rules.fail_on_kev && terms.kev.is_none() {
+            problems.say("fail-on-kev", "the catalogue is not at hand; name it with `kev`");
+        }
+        if terms.advisory_cache.is_some() && !terms.asks_service() {
+            problems.say(
+                "advisory-cache",
+                "it keeps what a service answers, and with `advisories` alone none is asked; name one with `osv-url`",
+            );
+        }
+        Self {
+            scan: wish("scan", given, problems),
+            on_scan_failure: match given.get("on-scan-failure").map(str::trim) {
+                None | Some("fail") => OnScanFailure::Fail,
+                Some("warn") => OnScanFailure::Warn,
+                Some(other) => {
+                    problems.say(
+                        "on-scan-failure",
+                        format_args!("`{other}` is neither `fail` nor `warn`"),
+                    );
+                    OnScanFailure::Fail
+                }
+            },
+            vuln_attestation: vuln_attestation(given, problems),
+            sarif_file: given.path("sarif-file"),
+            given: given.set_of(super::table::Group::Scan),
+            terms,
+        }
+    }
+}
+
+fn fail_on(given: &InputTexts, problems: &mut Problems) -> Option<Level> {
+    match given.get("fail-on").map(str::trim)? {
+        "none" => None,
+        word => match Level::RATED.into_iter().find(|level| level.as_str() == word) {
+            Some(level) => Some(level),
+            None => {
+                problems.say(
+                    "fail-on",
+                    format_args!("`{word}` is none of `critical`, `high`, `medium`, `low`, `none`"),
+                );
+                Some(Level::Critical)
+            }
+        },
+    }
+}
+
+fn vuln_attestation(given: &InputTexts, problems: &mut Problems) -> Vec<&'static str> {
+    match given.get("vuln-attestation").map(str::trim) {
+        None | Some("both") => vec![COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES],
+        Some("cosign") => vec![COSIGN_VULNERABILITIES],
+        Some("in-toto") => vec![IN_TOTO_VULNERABILITIES],
+        Some(other) => {
+            problems.say(
+                "vuln-attestation",
+                format_args!("`{other}` is none of `cosign`, `in-toto`, `both`"),
+            );
+            Vec::new()
+        }
+    }
+}
+
+fn parsed<T: FromStr<Err = String>>(
+    name: &'static str,
+    given: &InputTexts,
+    problems: &mut Problems,
+) -> Option<T> {
+    let read = given.get(name)?.parse();
+    read.map_err(|why| problems.say(name, why)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Action;
+
+    fn read(inputs: &[(&str, &str)]) -> (ScanInputs, Vec<String>) {
+        let env = inputs
+            .iter()
+            .map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned()))
+            .collect();
+        let given = InputTexts::of(Action::Publish, &env).unwrap();
+        let mut problems = Problems::default();
+        let read = ScanInputs::read(&given, &mut problems);
+        (read, problems.said.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn without_a_word_critical_ones_with_a_fix_refuse() {
+        let (inputs, said) = read(&[]);
+        assert!(said.is_empty() && inputs.given.is_empty(), "{said:?}");
+        assert_eq!(inputs.terms.rules, Rules::default());
+        assert_eq!(inputs.scan, Wish::Auto);
+        assert_eq!(inputs.terms.max_advisory_age, Some(Age::WEEK));
+        assert_eq!(inputs.vuln_attestation.len(), 2);
+        assert_eq!(inputs.on_scan_failure, OnScanFailure::Fail);
+    }
+
+    #[test]
+    fn words_are_read_and_wrong_ones_named() {
+        let (inputs, said) = read(&[
+            ("fail-on", "high"),
+            ("ignore-file", "a.yaml\n.trivyignore\n"),
+            ("max-advisory-age", "36h"),
+            ("vuln-attestation", "in-toto"),
+        ]);
+        assert!(said.is_empty(), "{said:?}");
+        assert_eq!(inputs.terms.rules.fail_on, Some(Level::High));
+        assert_eq!(inputs.terms.ignore_files.len(), 2);
+        assert_eq!(inputs.vuln_attestation, [IN_TOTO_VULNERABILITIES]);
+        assert_eq!(inputs.given, ["fail-on", "ignore-file", "max-advisory-age", "vuln-attestation"]);
+        for (input, value) in [
+            ("scan", "maybe"),
+            ("fail-on", "severe"),
+            ("only-fixed", "often"),
+            ("fail-on-kev", "true"),
+            ("max-advisory-age", "a week"),
+            ("on-scan-failure", "ignore"),
+            ("vuln-attestation", "sarif"),
+        ] {
+            let (_, said) = read(&[(input, value)]);
+            assert_eq!(said.len(), 1, "{input}: {said:?}");
+            assert!(said[0].contains(input), "{said:?}");
+        }
+        let (_, said) = read(&[("advisories", "a"), ("advisory-cache", "b")]);
+        assert!(said[0].contains("osv-url"), "{said:?}");
+    }
+}

@@ -1,0 +1,168 @@
+//! Inputs about known vulnerabilities: where they are looked up, and what refuses an image. Data
+//! alone.
+
+use super::reasons::{NO_FILES, OF_MERGE};
+use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW};
+
+/// What only jobs with the caller's files can be given.
+const OF_FILES: &[super::InputOfAction] =
+    &[PUBLISH.withheld(OF_MERGE), MERGE.withheld(NO_FILES), BAKE];
+const OF_ALL: &[super::InputOfAction] = &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE];
+
+pub(super) const SCANNING: &[Input] = &[
+    Input {
+        name: "scan",
+        group: Group::Scan,
+        default: Some("auto"),
+        of: OF_ALL,
+        description: "\
+            Whether known vulnerabilities are looked up before a tag is put, auto, true or false. \
+            What is scanned is the SBOM that is signed, of every platform, and the result is \
+            signed as well. auto scans where there are SBOMs. Names and versions of packages go to \
+            the service of osv-url, unless advisories are at hand.",
+        ..ROW
+    },
+    Input {
+        name: "fail-on",
+        group: Group::Scan,
+        default: Some("critical"),
+        of: OF_ALL,
+        description: "\
+            The lowest severity for which nothing is tagged, critical, high, medium, low, or none.",
+        ..ROW
+    },
+    Input {
+        name: "only-fixed",
+        group: Group::Scan,
+        default: Some("true"),
+        of: OF_ALL,
+        description: "Whether only vulnerabilities that a newer version repairs count for fail-on.",
+        ..ROW
+    },
+    Input {
+        name: "fail-on-unassessed",
+        group: Group::Scan,
+        default: Some("false"),
+        of: OF_ALL,
+        description: "Whether nothing is tagged where no source covers one of the packages.",
+        ..ROW
+    },
+    Input {
+        name: "fail-on-unknown",
+        group: Group::Scan,
+        default: Some("false"),
+        of: OF_ALL,
+        description: "Whether vulnerabilities count for which no source gives a severity.",
+        ..ROW
+    },
+    Input {
+        name: "fail-on-kev",
+        group: Group::Scan,
+        default: Some("false"),
+        of: OF_ALL,
+        description: "\
+            Whether what CISA lists as exploited counts, whatever its severity, with a fix or \
+            without. It needs kev.",
+        ..ROW
+    },
+    Input {
+        name: "kev",
+        group: Group::Scan,
+        of: OF_ALL,
+        description: "\
+            CISA's catalogue of exploited vulnerabilities in JSON, as a file or an address.",
+        ..ROW
+    },
+    Input {
+        name: "epss",
+        group: Group::Scan,
+        of: OF_ALL,
+        description: "\
+            FIRST's EPSS scores, in CSV or compressed by gzip, as a file or an address. What is \
+            likelier to be exploited is listed first.",
+        ..ROW
+    },
+    Input {
+        name: "ignore-file",
+        group: Group::Scan,
+        of: OF_FILES,
+        description: "\
+            Files of accepted risks, one a line, each risk with its reason. A YAML file of this \
+            program's, .trivyignore, .grype.yaml or osv-scanner.toml.",
+        ..ROW
+    },
+    Input {
+        name: "vex",
+        group: Group::Scan,
+        of: OF_FILES,
+        description: "OpenVEX documents whose authors you trust, one file a line.",
+        ..ROW
+    },
+    Input {
+        name: "advisories",
+        group: Group::Scan,
+        of: OF_FILES,
+        description: "\
+            Advisories at hand, one directory or archive of OSV records a line, as supply-action \
+            advisories update makes them. Then no service is asked unless osv-url names one.",
+        ..ROW
+    },
+    Input {
+        name: "osv-url",
+        group: Group::Scan,
+        of: OF_ALL,
+        description: "\
+            The OSV service that is asked about what is not at hand. Default is the public one, \
+            api.osv.dev.",
+        ..ROW
+    },
+    Input {
+        name: "advisory-cache",
+        group: Group::Scan,
+        of: OF_FILES,
+        description: "\
+            A directory in which the service's records are kept, for actions/cache to restore; \
+            those that did not change are not fetched again.",
+        ..ROW
+    },
+    Input {
+        name: "max-advisory-age",
+        group: Group::Scan,
+        default: Some("7d"),
+        of: OF_FILES,
+        description: "\
+            How old the newest of the advisories at hand may be, a number of hours (36h) or days \
+            (7d).",
+        ..ROW
+    },
+    Input {
+        name: "on-scan-failure",
+        group: Group::Scan,
+        default: Some("fail"),
+        of: OF_ALL,
+        description: "\
+            What happens where a question goes unanswered. fail tags nothing; warn publishes the \
+            image without the result of a scan, and says so.",
+        ..ROW
+    },
+    Input {
+        name: "vuln-attestation",
+        group: Group::Scan,
+        default: Some("both"),
+        of: OF_ALL,
+        description: "\
+            As what the result is signed, cosign (cosign verify-attestation --type vuln), in-toto \
+            (https://in-toto.io/attestation/vulns/v0.2), or both.",
+        ..ROW
+    },
+    Input {
+        name: "sarif-file",
+        group: Group::Scan,
+        of: OF_FILES,
+        description: "\
+            A file in the workspace for the result as SARIF 2.1.0, which \
+            github/codeql-action/upload-sarif takes. It is written where the scan refuses the \
+            image, too.",
+        ..ROW
+    },
+];

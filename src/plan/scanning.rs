@@ -1,0 +1,134 @@
+//! Inputs and what is attested → whether a release is scanned, and what must be proven of the
+//! result. Pure; it says of every input about the scan that changes nothing so.
+
+use serde_json::{Value, json};
+
+use super::told::Goal;
+use super::{Release, refuse};
+use crate::advisories::service::PUBLIC;
+use crate::error::Remedy as _;
+use crate::evidence::Kind;
+use crate::inputs::{Inputs, ScanInputs, Wish};
+use crate::scan::severity::Level;
+use crate::verify::check::Check;
+
+/// Whether what is published is scanned.
+#[derive(Debug, Clone)]
+pub enum ScanPlan {
+    Scan(Box<ScanInputs>),
+    /// Why it is not.
+    Not(String),
+}
+
+impl ScanPlan {
+    /// For machines.
+    pub fn json(&self) -> Value {
+        match self {
+            Self::Not(why) => json!({ "scan": false, "why": why }),
+            Self::Scan(inputs) => {
+                let terms = &inputs.terms;
+                json!({
+                    "scan": true,
+                    "failOn": terms.rules.fail_on.map_or("none", |level| level.as_str()),
+                    "onlyFixed": terms.rules.only_fixed,
+                    "sources": self.sources(),
+                    "predicateTypes": inputs.vuln_attestation,
+                })
+            }
+        }
+    }
+
+    fn sources(&self) -> Vec<String> {
+        let Self::Scan(inputs) = self else { return Vec::new() };
+        let terms = &inputs.terms;
+        let mut sources: Vec<String> =
+            terms.advisories.iter().map(|path| path.display().to_string()).collect();
+        if terms.asks_service() {
+            sources.push(terms.osv_url.as_deref().unwrap_or(PUBLIC).to_owned());
+        }
+        sources
+    }
+
+    /// For people.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Not(why) => format!("nothing: {why}"),
+            Self::Scan(inputs) => {
+                let terms = &inputs.terms;
+                let refuses = match terms.rules.fail_on {
+                    None => "no severity refuses".to_owned(),
+                    Some(lowest) => format!(
+                        "{lowest}{} refuses{}",
+                        if lowest == Level::Critical { "" } else { " or worse" },
+                        if terms.rules.only_fixed { " where there is a fix" } else { "" }
+                    ),
+                };
+                format!("the SBOMs that are signed, by {}; {refuses}", self.sources().join(" and "))
+            }
+        }
+    }
+}
+
+impl Release {
+    /// Decides whether it is scanned, and asks for the result where it is.
+    pub(super) fn scanned(mut self, inputs: &Inputs) -> anyhow::Result<Self> {
+        let scan = &inputs.scan;
+        let has_sbom = self.targets.iter().all(|target| {
+            target.requirements.platform.iter().any(|rule| rule.need.kind() == Some(Kind::Sbom))
+        });
+        let why = match scan.scan {
+            Wish::Never => "`scan: false`",
+            Wish::Always if !has_sbom => {
+                return refuse(
+                    "input `scan`: `true` beside an image without SBOMs, and they are what is scanned",
+                )
+                .hint("leave `sbom` out, or leave `scan` out");
+            }
+            Wish::Auto if !has_sbom => "there is no SBOM",
+            Wish::Always | Wish::Auto => {
+                let checks = scan.terms.rules.fail_on.map(|lowest| Check::NoFinding {
+                    lowest,
+                    only_fixed: scan.terms.rules.only_fixed,
+                });
+                let checks: Vec<Check> = checks.into_iter().collect();
+                for target in &mut self.targets {
+                    let requirements = target.requirements.clone();
+                    target.requirements = requirements.scanned(&scan.vuln_attestation, &checks);
+                }
+                self.scan = ScanPlan::Scan(Box::new(scan.clone()));
+                return Ok(self);
+            }
+        };
+        self.scan = ScanPlan::Not(why.to_owned());
+        self.about.notices.push(format!(
+            "no known vulnerability is looked up, so none can refuse the image: {why}"
+        ));
+        self.about.notices.extend(unused(&scan.given, &format!("nothing is scanned ({why})")));
+        Ok(self)
+    }
+}
+
+/// Of a run that publishes nothing.
+pub(super) fn unused_scan(inputs: &Inputs, goal: Goal) -> Option<String> {
+    match goal {
+        Goal::Publish => None,
+        Goal::Check => unused(&inputs.scan.given, "this run publishes nothing"),
+        Goal::PushByDigest => {
+            unused(&inputs.scan.given, "`merge`, which publishes, scans; give them there")
+        }
+    }
+}
+
+fn unused(given: &[&str], why: &str) -> Option<String> {
+    // What a workflow sets for all of its runs is no mistake.
+    let given: Vec<String> = given
+        .iter()
+        .filter(|name| !["scan", "osv-url"].contains(name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match given.as_slice() {
+        [] => None,
+        [one] => Some(format!("input {one} changes nothing: {why}")),
+        several => Some(format!("inputs {} change nothing: {why}", several.join(", "))),
+    }
+}

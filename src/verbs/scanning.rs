@@ -1,0 +1,189 @@
+//! The scan of a release: what its SBOMs list → drafts of the result, and whether the images may be
+//! named. It signs nothing, and the result of a refused image is signed all the same.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use crate::assess::refused::{Refusal, refusal};
+use crate::assess::{Assessed, Assessor, Scanned};
+use crate::attest::vulnerabilities::{self, Signed};
+use crate::attest::{Draft, Parts};
+use crate::error::{self, OrRemedy as _, Remedy as _};
+use crate::files;
+use crate::github::Context;
+use crate::image::ImageRef;
+use crate::inputs::{OnScanFailure, ScanInputs};
+use crate::page::Page;
+use crate::plan::scanning::ScanPlan;
+use crate::report::Report;
+use crate::scan::attestation::ScanInvocation;
+use crate::scan::report::ImageScan;
+use crate::scan::{sarif, shown};
+
+/// What a release is scanned with, or why it is not.
+pub enum Scanning {
+    Scan(Box<Scan>),
+    Not(String),
+}
+
+/// The sources, and as what results are signed.
+pub struct Scan {
+    assessor: Assessor,
+    signed: Signed,
+    on_failure: OnScanFailure,
+}
+
+impl Scanning {
+    /// Opens the sources; what is wrong with them is told before anything is built.
+    pub(super) async fn open(plan: &ScanPlan, context: &Context) -> anyhow::Result<Self> {
+        let inputs = match plan {
+            ScanPlan::Not(why) => return Ok(Self::Not(why.clone())),
+            ScanPlan::Scan(inputs) => inputs,
+        };
+        let assessor = Assessor::open(&inputs.terms, &context.network, Timestamp::now()).await?;
+        Ok(Self::Scan(Box::new(Scan {
+            assessor,
+            signed: signed(inputs, context),
+            on_failure: inputs.on_scan_failure,
+        })))
+    }
+
+    /// Scans what the drafts list, and drafts the result.
+    pub(super) async fn drafts(
+        &self,
+        parts: &Parts,
+        drafts: &[Draft],
+        limit: usize,
+    ) -> anyhow::Result<(Scanned, Vec<Draft>)> {
+        let scan = match self {
+            Self::Not(why) => return Ok((Scanned::Not(why.clone()), Vec::new())),
+            Self::Scan(scan) => scan,
+        };
+        let started = Timestamp::now();
+        let listed = tokio::task::block_in_place(|| {
+            vulnerabilities::listed(parts, drafts, started)
+        })?;
+        match scan.assessor.assess(listed, started).await {
+            Ok(assessed) => {
+                let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
+                let drafts = vulnerabilities::drafts(parts, &scans, &scan.signed, limit)?;
+                Ok((Scanned::Done(assessed), drafts))
+            }
+            Err(error) if scan.on_failure == OnScanFailure::Warn => {
+                Ok((Scanned::Unanswered(error::message(&error)), Vec::new()))
+            }
+            Err(error) => Err(error)
+                .hint("set `on-scan-failure: warn` to publish without the result of a scan, or give `advisories`"),
+        }
+    }
+
+    /// Says what people should know of the scans; refuses where the rules do. The findings are
+    /// written to the file that the user named in either case.
+    pub(super) fn judged(
+        &self,
+        images: &[(ImageRef, &Scanned)],
+        sarif_file: Option<&Path>,
+        context: &Context,
+        report: &Report,
+    ) -> anyhow::Result<()> {
+        let Self::Scan(scan) = self else { return Ok(()) };
+        let all: Vec<&Assessed> =
+            images.iter().flat_map(|(_, scanned)| scanned.assessed()).collect();
+        for (image, scanned) in images {
+            match scanned {
+                Scanned::Unanswered(why) => report.notice(&format!(
+                    "`{image}` was not scanned, and is published without the result: {why}"
+                )),
+                Scanned::Done(assessed) => {
+                    for remark in scan.assessor.remarks(assessed) {
+                        report.notice(&remark);
+                    }
+                    for assessed in assessed {
+                        report.say(&format!("scan: {}", shown::labelled(&assessed.scan)));
+                    }
+                }
+                Scanned::Not(_) => {}
+            }
+        }
+        if let Some(file) = sarif_file {
+            write_sarif(&all, file, context)?;
+        }
+        match refusal(&all) {
+            None => Ok(()),
+            Some(refusal) => Err(refused(&refusal, images)),
+        }
+    }
+}
+
+/// Why no image gets a name, finding by finding.
+fn refused(refusal: &Refusal, images: &[(ImageRef, &Scanned)]) -> anyhow::Error {
+    const MOST: usize = 40;
+    let mut text = refusal.sentence.clone();
+    for line in refusal.lines.iter().take(MOST) {
+        text.push_str(&format!("\n  {line}"));
+    }
+    if refusal.lines.len() > MOST {
+        text.push_str(&format!("\n  and {} more", refusal.lines.len() - MOST));
+    }
+    let remedy = match refusal.names_findings {
+        true => "update what has a fix, or accept a risk with a reason in a file of `ignore-file`",
+        false => "name a source that covers these packages by `advisories` or `osv-url`",
+    };
+    let images: Vec<String> = images.iter().map(|(image, _)| format!("`{image}`")).collect();
+    let refused = Err::<(), _>(anyhow::anyhow!(text))
+        .hint(remedy)
+        .hint(format!("the result is signed and attached to {}", images.join(", ")))
+        .see(Page::KnownVulnerabilities);
+    refused.err().unwrap_or_else(|| anyhow::anyhow!("the scan refuses the image"))
+}
+
+/// One document with a run for each platform of each image.
+fn write_sarif(all: &[&Assessed], file: &Path, context: &Context) -> anyhow::Result<()> {
+    let unwritten = || format!("input `sarif-file`: `{}` was not written", file.display());
+    let scans: Vec<ImageScan> = all.iter().map(|assessed| assessed.scan.clone()).collect();
+    let documents = sarif::documents(&scans).with_context(unwritten)?;
+    let folder = context.workspace.clone().unwrap_or_default();
+    for (at, document) in documents.iter().enumerate() {
+        // GitHub takes twenty runs a file.
+        let path = match at {
+            0 => file.to_owned(),
+            more => file.with_extension(format!("{}.sarif", more + 1)),
+        };
+        let text = serde_json::to_string_pretty(document)?;
+        files::write(&folder.join(path), &folder, text.as_bytes())
+            .remedied()
+            .with_context(unwritten)?;
+    }
+    Ok(())
+}
+
+fn signed(inputs: &ScanInputs, context: &Context) -> Signed {
+    let rules = &inputs.terms.rules;
+    let repository = context.repository.as_deref().unwrap_or_default();
+    let home = format!("{}/{repository}", context.server_url);
+    let parameters = [
+        ("fail-on", rules.fail_on.map_or("none", |level| level.as_str()).to_owned()),
+        ("only-fixed", rules.only_fixed.to_string()),
+        ("fail-on-unassessed", rules.fail_on_unassessed.to_string()),
+        ("fail-on-unknown", rules.fail_on_unknown.to_string()),
+        ("fail-on-kev", rules.fail_on_kev.to_string()),
+    ];
+    Signed {
+        types: inputs.vuln_attestation.clone(),
+        invocation: ScanInvocation {
+            uri: format!(
+                "{home}/actions/runs/{}/attempts/{}",
+                context.run_id, context.run_attempt
+            ),
+            event_id: context.run_id.clone(),
+            builder: format!("{}/{}", context.server_url, context.workflow_ref),
+            parameters: parameters
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        },
+        author: home,
+    }
+}

@@ -1,0 +1,196 @@
+//! What a statement must say, beside being there: pure decisions about what was read of it. It knows
+//! no clock and no signer: who must have signed is the policy's.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Statement;
+use crate::scan::attestation::ScanStatement;
+use crate::scan::severity::Level;
+use crate::text::age::Age;
+
+/// What one statement must say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// The scan ended at most this long ago.
+    ScannedWithin(Age),
+    /// The scan left none open that is as bad as this or worse; where `only_fixed`, of those that a
+    /// newer version repairs.
+    NoFinding { lowest: Level, only_fixed: bool },
+}
+
+/// Why a statement does not say what it must.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failed {
+    /// It cannot be read, and why.
+    Unreadable(String),
+    Older { finished: Timestamp, most: Age },
+    /// It was signed by a clock that is ahead of this one.
+    Ahead { finished: Timestamp },
+    Findings { finished: Timestamp, count: u64, lowest: Level, only_fixed: bool },
+}
+
+/// A clock may be that much behind that of the machine which scanned.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
+
+impl Check {
+    /// Whether a statement passes.
+    pub fn holds(&self, statement: &Statement, now: Timestamp) -> Result<(), Failed> {
+        let scan = scan(statement)?;
+        match self {
+            Self::ScannedWithin(most) => {
+                let age = now.duration_since(scan.finished);
+                match () {
+                    () if age > most.duration() => Err(Failed::Older { finished: scan.finished, most: *most }),
+                    () if age < -CLOCKS => Err(Failed::Ahead { finished: scan.finished }),
+                    () => Ok(()),
+                }
+            }
+            Self::NoFinding { lowest, only_fixed } => {
+                let counts = if *only_fixed { &scan.tally.fixable } else { &scan.tally.counts };
+                let worse = Level::RATED.into_iter().filter(|level| level >= lowest);
+                match worse.map(|level| counts.of(level)).sum() {
+                    0 => Ok(()),
+                    count => Err(Failed::Findings {
+                        finished: scan.finished,
+                        count,
+                        lowest: *lowest,
+                        only_fixed: *only_fixed,
+                    }),
+                }
+            }
+        }
+    }
+}
+
+fn scan(statement: &Statement) -> Result<&ScanStatement, Failed> {
+    match &statement.scan {
+        Some(Ok(scan)) => Ok(scan),
+        Some(Err(why)) => Err(Failed::Unreadable(why.clone())),
+        None => Err(Failed::Unreadable("it is no result of a scan".to_owned())),
+    }
+}
+
+/// Of several statements that say the same sort of thing, the one that counts: the newest scan.
+/// What cannot be read counts only where nothing else is there.
+pub(super) fn newest<'a>(
+    statements: impl Iterator<Item = &'a Statement>,
+) -> Option<&'a Statement> {
+    let finished = |statement: &&Statement| match &statement.scan {
+        Some(Ok(scan)) => Some(scan.finished),
+        _ => None,
+    };
+    statements.max_by_key(finished)
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(why) => write!(formatter, "its scan says nothing: {why}"),
+            Self::Older { finished, most } => write!(
+                formatter,
+                "its newest scan ended at `{finished}`, more than {most} ago"
+            ),
+            Self::Ahead { finished } => {
+                write!(formatter, "its newest scan says that it ended at `{finished}`, which is to come")
+            }
+            Self::Findings { finished, count, lowest, only_fixed } => {
+                let noun = if *count == 1 { "vulnerability" } else { "vulnerabilities" };
+                let worse = if *lowest == Level::Critical { "" } else { " or worse" };
+                let fix = if *only_fixed { " that have a fix" } else { "" };
+                write!(
+                    formatter,
+                    "its scan of `{finished}` found {count} {noun} of severity {lowest}{worse}{fix}"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::COSIGN_VULNERABILITIES;
+    use crate::scan::report::{LevelCounts, Tally};
+    use crate::verify::sample::statement;
+
+    fn scanned(finished: &str, tally: Tally) -> Statement {
+        let finished: Timestamp = finished.parse().unwrap();
+        let scan = ScanStatement {
+            scanner: "s".to_owned(),
+            version: "1".to_owned(),
+            started: finished,
+            finished,
+            newest: finished,
+            tally,
+            not_assessed: None,
+            results: crate::image::Digest::of(b""),
+        };
+        Statement { scan: Some(Ok(scan)), ..statement(COSIGN_VULNERABILITIES) }
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-29T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_scan_is_fresh_or_not() {
+        let check = Check::ScannedWithin("1d".parse().unwrap());
+        let told = |finished: &str| {
+            check
+                .holds(&scanned(finished, Tally::default()), now())
+                .map_err(|failed| failed.to_string())
+        };
+        assert_eq!(told("2026-11-28T12:00:00Z"), Ok(()));
+        assert_eq!(told("2026-11-29T12:05:00Z"), Ok(()));
+        assert_eq!(
+            told("2026-11-28T11:59:59Z").unwrap_err(),
+            "its newest scan ended at `2026-11-28T11:59:59Z`, more than 1d ago"
+        );
+        assert!(told("2026-11-29T12:05:01Z").unwrap_err().ends_with("which is to come"));
+    }
+
+    #[test]
+    fn what_is_open_counts_by_its_level() {
+        let counts = LevelCounts { critical: 1, high: 2, unknown: 9, ..LevelCounts::default() };
+        let fixable = LevelCounts { high: 1, ..LevelCounts::default() };
+        let tally = Tally { counts, fixable, accepted: 7, ..Tally::default() };
+        let statement = scanned("2026-11-29T00:00:00Z", tally);
+        let told = |lowest, only_fixed| {
+            Check::NoFinding { lowest, only_fixed }
+                .holds(&statement, now())
+                .map_err(|failed| failed.to_string())
+        };
+        assert_eq!(told(Level::Critical, true), Ok(()));
+        let of = "its scan of `2026-11-29T00:00:00Z` found";
+        for (lowest, only_fixed, why) in [
+            (Level::Critical, false, "1 vulnerability of severity critical"),
+            (Level::High, false, "3 vulnerabilities of severity high or worse"),
+            (Level::High, true, "1 vulnerability of severity high or worse that have a fix"),
+            (Level::Low, false, "3 vulnerabilities of severity low or worse"),
+        ] {
+            assert_eq!(told(lowest, only_fixed).unwrap_err(), format!("{of} {why}"));
+        }
+    }
+
+    #[test]
+    fn the_newest_that_can_be_read_counts() {
+        let unreadable = Statement {
+            scan: Some(Err("it names no scanner".to_owned())),
+            ..statement(COSIGN_VULNERABILITIES)
+        };
+        let old = scanned("2026-11-01T00:00:00Z", Tally::default());
+        let new = scanned("2026-11-28T00:00:00Z", Tally::default());
+        let all = [&new, &unreadable, &old];
+        assert_eq!(newest(all.into_iter()).map(|it| &it.scan), Some(&new.scan));
+        let alone = newest([&unreadable].into_iter()).unwrap();
+        let check = Check::NoFinding { lowest: Level::Critical, only_fixed: false };
+        assert_eq!(
+            check.holds(alone, now()).unwrap_err().to_string(),
+            "its scan says nothing: it names no scanner"
+        );
+        let sbom = statement("https://spdx.dev/Document");
+        assert!(check.holds(&sbom, now()).is_err());
+    }
+}

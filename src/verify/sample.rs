@@ -1,0 +1,30 @@
+//! A statement for tests. No test of a signature is made of it.
+
+use super::Statement;
+use crate::evidence::Format;
+use crate::image::Digest;
+use crate::sigstore::verifier::Signer;
+
+/// A bundle of this predicate type, of which nothing else is known.
+pub(super) fn statement(predicate_type: &str) -> Statement {
+    let bundle = Digest::of(predicate_type.as_bytes());
+    Statement {
+        format: Format::Bundle,
+        predicate_type: predicate_type.to_owned(),
+        manifest: Some(bundle.clone()),
+        log_index: None,
+        signed_at: None,
+        told: None,
+        is_public: false,
+        packages: None,
+        scan: None,
+        logged: true,
+        commit: None,
+        build: None,
+        payload: bundle.clone(),
+        annotations: Default::default(),
+        bundle,
+        signer: Signer::Keyless { identity: "who".to_owned(), issuer: "https://i".to_owned() },
+        source: None,
+    }
+}
