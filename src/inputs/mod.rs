@@ -247,7 +247,7 @@ fn parse(
         },
         builder,
         sboms: SbomInputs::read(given, &mut problems),
-        scan: ScanInputs::read(given, &mut problems),
+        scan: ScanInputs::read(action, given, &mut problems),
         signing: SigningInputs::read(action, given, env, &mut problems),
         trust: TrustInputs::read(given, &mut problems),
         evidence_dir: given.path("evidence-dir"),

@@ -78,6 +78,9 @@ fn policy(given: &InputTexts, problems: &mut Problems) -> PolicyTexts {
         "source-commit",
         "trigger",
         "runner",
+        "max-scan-age",
+        "fail-on",
+        "only-fixed",
     ];
     let mut options = Vec::new();
     let mut names_signer = false;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::texts::InputTexts;
 use super::words::wish;
-use super::{Problems, Wish};
+use super::{Action, Problems, Wish};
 use crate::assess::{Asker, ScanTerms};
 use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
 use crate::scan::gate::Rules;
@@ -35,7 +35,16 @@ pub enum OnScanFailure {
 }
 
 impl ScanInputs {
-    pub(super) fn read(given: &InputTexts, problems: &mut Problems) -> Self {
+    /// `promote` has a policy about results in its place, which `verify` reads.
+    pub(super) fn read(action: Action, given: &InputTexts, problems: &mut Problems) -> Self {
+        let nothing;
+        let given = match action {
+            Action::Promote => {
+                nothing = InputTexts::none();
+                &nothing
+            }
+            Action::Publish | Action::Merge | Action::Bake => given,
+        };
         let files = |name: &str| -> Vec<PathBuf> {
             let lines = lists::lines(given.get(name).unwrap_or_default());
             lines.into_iter().map(PathBuf::from).collect()
@@ -131,7 +140,6 @@ fn parsed<T: FromStr<Err = String>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::Action;
 
     fn read(inputs: &[(&str, &str)]) -> (ScanInputs, Vec<String>) {
         let env = inputs
@@ -140,7 +148,7 @@ mod tests {
             .collect();
         let given = InputTexts::of(Action::Publish, &env).unwrap();
         let mut problems = Problems::default();
-        let read = ScanInputs::read(&given, &mut problems);
+        let read = ScanInputs::read(Action::Publish, &given, &mut problems);
         (read, problems.said.iter().map(ToString::to_string).collect())
     }
 

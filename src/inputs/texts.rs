@@ -68,6 +68,11 @@ impl InputTexts {
         Ok(Self(texts))
     }
 
+    /// Of an action without inputs.
+    pub(super) fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         debug_assert!(table::input(name).is_some(), "`{name}` has no row in src/inputs/table");
         self.0.get(name).map(String::as_str)

@@ -183,7 +183,7 @@ fn signer(evidence: &Evidence) -> String {
 
 /// Each part of the image and its evidence, as a table of its own.
 fn parts(evidence: &Evidence) -> String {
-    let mut text = "\n| part | digest | signature | SBOM | provenance | log entries |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "\n| part | digest | signature | SBOM | provenance | scan | log entries |\n|---|---|---|---|---|---|---|\n".to_owned();
     for subject in &evidence.subjects {
         let part = super::part_name(subject);
         let mark = |present: bool| if present { "✅" } else { "–" };
@@ -199,12 +199,13 @@ fn parts(evidence: &Evidence) -> String {
         }
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} |",
             plain(&part),
             code(&subject.digest.short()),
             mark(!subject.signatures.is_empty()),
             mark(has(Kind::Sbom)),
             mark(has(Kind::Provenance)),
+            mark(has(Kind::Vulnerabilities)),
             if log.is_empty() { "–".to_owned() } else { log.join(", ") },
         );
     }

@@ -22,6 +22,7 @@ mod evidence_dir;
 mod faults;
 mod forward;
 mod gate;
+mod golden;
 mod hints;
 mod hosts;
 mod keys;

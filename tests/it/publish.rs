@@ -90,9 +90,9 @@ async fn no_name_is_put_before_every_proof_is_read_back() {
             .count()
     };
     assert_eq!(count(Service::Fulcio), 1, "one certificate a run");
-    // 5 signatures, 3 SBOMs, 2 build provenances, 1 workflow provenance; each signature once more
-    // in the older format, which has no timestamp
-    assert_eq!((count(Service::Rekor), count(Service::Timestamp)), (16, 11));
+    // 5 signatures, 3 SBOMs, 2 build provenances, 1 workflow provenance, 3 results of the scan as two
+    // predicates each; each signature once more in the older format, which has no timestamp
+    assert_eq!((count(Service::Rekor), count(Service::Timestamp)), (22, 17));
 }
 
 #[tokio::test]
@@ -365,7 +365,15 @@ async fn attestations_are_stored_at_github_where_that_is_granted() {
         kinds.push(checked.predicate_type);
     }
     kinds.sort_unstable();
-    assert_eq!(kinds, ["https://slsa.dev/provenance/v1", "https://spdx.dev/Document"]);
+    assert_eq!(
+        kinds,
+        [
+            "https://cosign.sigstore.dev/attestation/vuln/v1",
+            "https://in-toto.io/attestation/vulns/v0.2",
+            "https://slsa.dev/provenance/v1",
+            "https://spdx.dev/Document"
+        ]
+    );
     assert_eq!(
         std::fs::read_to_string(artifacts).unwrap(),
         format!("oci://{}\n", run.outputs["image-ref"])

@@ -491,7 +491,7 @@ async fn eight_writers_of_one_signature_tag_lose_nothing() {
 /// once.
 #[tokio::test]
 async fn evidence_is_mounted_in_the_other_repositories_of_a_registry() {
-    for (habit, mounted) in [(Habit::Harbor, 11), (Habit::Ecr, 0)] {
+    for (habit, mounted) in [(Habit::Harbor, 17), (Habit::Ecr, 0)] {
         let mut world = world_of(habit).await;
         let images = format!("{0}/app, {0}/mirror/app", world.sandbox.registry());
         world.set("INPUT_IMAGES", &images);
@@ -504,6 +504,6 @@ async fn evidence_is_mounted_in_the_other_repositories_of_a_registry() {
             };
             asked.iter().filter(one).count()
         };
-        assert_eq!((answered(201), answered(202)), (mounted, 11 - mounted), "{habit:?}");
+        assert_eq!((answered(201), answered(202)), (mounted, 17 - mounted), "{habit:?}");
     }
 }

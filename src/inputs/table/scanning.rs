@@ -2,7 +2,7 @@
 //! alone.
 
 use super::reasons::{NO_FILES, OF_MERGE};
-use super::{BAKE, Group, Input, MERGE, PUBLISH, ROW};
+use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW};
 
 /// What only jobs with the caller's files can be given.
 const OF_FILES: &[super::InputOfAction] =
@@ -26,7 +26,18 @@ pub(super) const SCANNING: &[Input] = &[
         name: "fail-on",
         group: Group::Scan,
         default: Some("critical"),
-        of: OF_ALL,
+        of: &[
+            PUBLISH.withheld(OF_MERGE),
+            MERGE,
+            BAKE,
+            PROMOTE.below(Group::Policy).own(
+                None,
+                "\
+                    Require the signed result of a scan without an open vulnerability of this \
+                    severity or worse, critical, high, medium or low. The newest result counts, as \
+                    it was signed.",
+            ),
+        ],
         description: "\
             The lowest severity for which nothing is tagged, critical, high, medium, low, or none.",
         ..ROW
@@ -35,8 +46,25 @@ pub(super) const SCANNING: &[Input] = &[
         name: "only-fixed",
         group: Group::Scan,
         default: Some("true"),
-        of: OF_ALL,
+        of: &[
+            PUBLISH.withheld(OF_MERGE),
+            MERGE,
+            BAKE,
+            PROMOTE.below(Group::Policy).own(
+                None,
+                "Whether only vulnerabilities that a newer version repairs count for fail-on.",
+            ),
+        ],
         description: "Whether only vulnerabilities that a newer version repairs count for fail-on.",
+        ..ROW
+    },
+    Input {
+        name: "max-scan-age",
+        group: Group::Policy,
+        of: &[PROMOTE],
+        description: "\
+            Require the signed result of a scan that ended at most that long ago, a number of \
+            hours (36h) or days (7d).",
         ..ROW
     },
     Input {

@@ -56,6 +56,8 @@ pub enum Gap {
     UnknownRelease { distribution: String },
     #[error("`{}` is no longer maintained since {since}", plain(release))]
     EndOfLife { release: String, since: Date },
+    #[error("the SBOM names no purl of it")]
+    NoPurl,
     #[error("its purl cannot be read")]
     BadPurl,
     #[error("advisory `{advisory}` cannot be compared with it: {why}")]
@@ -370,6 +372,9 @@ fn end_of_life(ecosystem: &str, now: Timestamp) -> Option<Gap> {
 
 /// A package as a document of somebody else lists it, and the release that its purl names.
 pub fn from_purl(purl: &str) -> Result<(Package, Option<Release>), Gap> {
+    if purl.is_empty() {
+        return Err(Gap::NoPurl);
+    }
     let parsed = PackageUrl::from_str(purl).map_err(|_| Gap::BadPurl)?;
     let namespace = parsed.namespace().unwrap_or_default();
     let qualifier = |name: &str| {
