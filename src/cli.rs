@@ -65,11 +65,11 @@ enum Verb {
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
-    /// Say what `publish` would do, for this environment or another event, and do nothing
+    /// Say what an action would do, for this environment or another event, and do nothing
     Plan {
         #[command(flatten)]
         arguments: verbs::plan::Arguments,
-        /// An input of action.yml as NAME=VALUE
+        /// An input of the action as NAME=VALUE
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },

@@ -38,8 +38,8 @@ use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verbs::{outside, prove, publish, release};
 use supply_action::verbs::scanning::Scanning;
+use supply_action::verbs::{outside, prove, publish, release};
 use supply_action::verify::policy::{Policy, Requirements};
 use supply_action::{sigstore, verify};
 

@@ -39,7 +39,9 @@ pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result
     if let Some(given) = &terms.kev {
         let bytes = feed::bytes(given, kev::LARGEST, &http, &network.plain).await;
         let catalogue = bytes.and_then(|bytes| Catalogue::of(&bytes));
-        lists.kev = catalogue.map_err(|error| wrong(format!("{}: {error}", terms.asker.named("kev"))))?.by_cve;
+        lists.kev = catalogue
+            .map_err(|error| wrong(format!("{}: {error}", terms.asker.named("kev"))))?
+            .by_cve;
     }
     if let Some(given) = &terms.epss {
         let named = terms.asker.named("epss");
@@ -54,11 +56,7 @@ pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result
 
 impl Lists {
     /// What they say of the flaws that these records are about.
-    pub(super) fn exploited(
-        &self,
-        records: &Records,
-        asker: Asker,
-    ) -> anyhow::Result<Exploited> {
+    pub(super) fn exploited(&self, records: &Records, asker: Asker) -> anyhow::Result<Exploited> {
         let mut exploited = Exploited::default();
         exploited.add_kev(self.kev.iter().map(|(cve, entry)| (cve.clone(), *entry)));
         if let Some((given, bytes)) = &self.epss {

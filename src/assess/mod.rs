@@ -283,8 +283,7 @@ mod tests {
             uri: uri.to_owned(),
             newest: newest.parse().unwrap(),
         };
-        let sources =
-            [source("a", "2026-11-28T00:00:00Z"), source("b", "2026-11-20T00:00:00Z")];
+        let sources = [source("a", "2026-11-28T00:00:00Z"), source("b", "2026-11-20T00:00:00Z")];
         let terms = |age: Option<&str>| ScanTerms {
             max_advisory_age: age.map(|age| age.parse().unwrap()),
             ..ScanTerms::default()

@@ -52,8 +52,7 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<Refusal> {
                 Reason::Unrated { finding } => (*finding, false, true),
                 Reason::Unassessed { package } => {
                     let package = scan.unassessed.get(*package);
-                    unassessed
-                        .extend(package.map(|it| (it.name.as_str(), it.version.as_deref())));
+                    unassessed.extend(package.map(|it| (it.name.as_str(), it.version.as_deref())));
                     continue;
                 }
             };
@@ -67,7 +66,8 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<Refusal> {
                 () if is_unrated => Sort::Unrated,
                 () => Sort::Severe { level, is_fixed: finding.fixed.is_some() },
             };
-            let key = Refused { sort, id: &finding.id, name: &finding.name, version: &finding.version };
+            let key =
+                Refused { sort, id: &finding.id, name: &finding.name, version: &finding.version };
             let (_, platforms) = refused.entry(key).or_insert_with(|| (finding, BTreeSet::new()));
             platforms.extend(scan.platform.as_ref().map(ToString::to_string));
         }
@@ -89,7 +89,11 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<Refusal> {
     });
     let names_findings = !refused.is_empty();
     let lines = lines.chain(unassessed.iter().map(|(name, version)| {
-        format!("not assessed: {} {}", visible(name), visible(version.unwrap_or("without a version")))
+        format!(
+            "not assessed: {} {}",
+            visible(name),
+            visible(version.unwrap_or("without a version"))
+        )
     }));
     Some(Refusal { sentence: parts.join(", "), lines: lines.collect(), names_findings })
 }
@@ -123,11 +127,7 @@ impl Sort {
 }
 
 /// `CVE-2024-1 (critical) in openssl 3.0.11, fixed in 3.0.15: usr/lib/x, layer sha256:…`.
-fn line<'a>(
-    sort: Sort,
-    finding: &Finding,
-    platforms: impl Iterator<Item = &'a String>,
-) -> String {
+fn line<'a>(sort: Sort, finding: &Finding, platforms: impl Iterator<Item = &'a String>) -> String {
     let exploited = if finding.kev.is_some() { ", exploited" } else { "" };
     let fixed = match (&finding.fixed, sort) {
         (Some(fixed), _) => format!(", fixed in {}", visible(fixed)),

@@ -33,9 +33,7 @@ pub fn listed(parts: &Parts, drafts: &[Draft], now: Timestamp) -> anyhow::Result
         for draft in sboms {
             let document = predicate(&draft.statement)?;
             let subjects = subjects::of_document(document.as_bytes(), now)?.into_iter();
-            found.extend(
-                subjects.filter(|it| seen.insert((it.purl.clone(), it.name.clone()))),
-            );
+            found.extend(subjects.filter(|it| seen.insert((it.purl.clone(), it.name.clone()))));
             has_sbom = true;
         }
         if !has_sbom {
@@ -120,11 +118,7 @@ fn fitting(
 ) -> anyhow::Result<Draft> {
     let draft = |predicate: &Value| {
         let statement = statement(&parts.repository, subject, kind, &predicate.to_string())?;
-        anyhow::Ok(Draft {
-            subject: subject.clone(),
-            predicate_type: kind.to_owned(),
-            statement,
-        })
+        anyhow::Ok(Draft { subject: subject.clone(), predicate_type: kind.to_owned(), statement })
     };
     let made = draft(&whole)?;
     if envelope_size(&made.statement) <= limit {

@@ -175,7 +175,10 @@ mod tests {
         assert_eq!(inputs.terms.rules.fail_on, Some(Level::High));
         assert_eq!(inputs.terms.ignore_files.len(), 2);
         assert_eq!(inputs.vuln_attestation, [IN_TOTO_VULNERABILITIES]);
-        assert_eq!(inputs.given, ["fail-on", "ignore-file", "max-advisory-age", "vuln-attestation"]);
+        assert_eq!(
+            inputs.given,
+            ["fail-on", "ignore-file", "max-advisory-age", "vuln-attestation"]
+        );
         for (input, value) in [
             ("scan", "maybe"),
             ("fail-on", "severe"),

@@ -1,6 +1,8 @@
 //! Inputs, run, facts and resolved bake files → what `bake` will do: the same decisions as for
 //! `publish`, about several images. Pure; it asks neither buildx nor a registry.
 
+use serde_json::{Value, json};
+
 use super::Statements;
 use super::names::Lines;
 use super::scanning::unused_scan;
@@ -139,6 +141,25 @@ impl Plan {
             Self::BuildOnly(plan) => &plan.definition,
             Self::Publish(plan) => &plan.definition,
         }
+    }
+
+    /// The plan for machines.
+    pub fn json(&self) -> Value {
+        let plan = match self {
+            Self::BuildOnly(plan) => {
+                let mut json = plan.about.json_of_nothing();
+                json["targets"] = json!(plan.definition.targets());
+                return json;
+            }
+            Self::Publish(plan) => plan,
+        };
+        let mut json = plan.release.json();
+        let targets = plan.goods.iter().map(|goods| {
+            let tags: Vec<String> = goods.names.iter().map(ToString::to_string).collect();
+            json!({ "target": goods.target, "images": goods.images, "tags": tags, "platforms": goods.platforms })
+        });
+        json["targets"] = targets.collect();
+        json
     }
 
     /// The plan for people.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::scanning::unused_scan;
 use super::shown::{Words, joined, listed};
 use super::told::{Goal, unserved, unused_evidence_dir};
@@ -180,6 +182,18 @@ impl Plan {
             Self::Nothing(about) => about,
             Self::Merge(plan) => &plan.release.about,
         }
+    }
+
+    /// The plan for machines.
+    pub fn json(&self) -> Value {
+        let plan = match self {
+            Self::Nothing(about) => return about.json_of_nothing(),
+            Self::Merge(plan) => plan,
+        };
+        let mut json = plan.release.json();
+        let claims = plan.claims.iter().map(|claim| claim.digest.to_string());
+        json["parts"] = claims.chain(plan.sources.iter().map(ToString::to_string)).collect();
+        json
     }
 
     /// The plan for people.

@@ -1,6 +1,8 @@
 //! Inputs, run and facts → what `promote` will do: which image, where it goes, and what it is called
 //! there, by the decisions of `publish`. Pure; it asks no registry what a tag names.
 
+use serde_json::Value;
+
 use super::shown::Words;
 use super::told::unserved;
 use super::{About, Release, Released, Statements, outline, refuse};
@@ -105,6 +107,18 @@ impl Plan {
         }
     }
 
+    /// The plan for machines.
+    pub fn json(&self) -> Value {
+        let plan = match self {
+            Self::Nothing(about) => return about.json_of_nothing(),
+            Self::Promote(plan) => plan,
+        };
+        let mut json = plan.release.json();
+        json["source"] = plan.source.to_string().into();
+        json
+    }
+
+    /// The plan for people.
     pub fn words(&self) -> Words {
         let plan = match self {
             Self::Nothing(about) => {

@@ -35,32 +35,16 @@ impl Words {
 impl Plan {
     /// The plan for machines; the keys are promised to users.
     pub fn json(&self) -> Value {
-        let (about, build) = (self.about(), self.build());
-        let mut json = json!({
-            "decision": match self {
-                Self::BuildOnly(_) => Decision::BuildOnly,
-                Self::Push(_) => Decision::PushByDigest,
-                Self::Publish(_) => Decision::Publish,
-            },
-            "reason": about.reason,
-            "notices": about.notices,
-            "event": { "name": about.event, "ref": about.git_ref },
-            "builder": about.builder,
-            "logins": about.logins,
-            "version": about.metadata.version.as_deref().unwrap_or_default(),
-            "images": about.metadata.images,
-            "tags": about.metadata.tags(),
-            "tag_names": about.metadata.tag_names,
-            "platforms": build.platforms,
-            "labels": about.metadata.label_lines(),
-            "annotations": about.metadata.annotations,
-            "buildx": self.arguments(),
-            "subjects": [], "forward": [], "permissions": self.permissions(),
+        let mut json = self.about().json(match self {
+            Self::BuildOnly(_) => Decision::BuildOnly,
+            Self::Push(_) => Decision::PushByDigest,
+            Self::Publish(_) => Decision::Publish,
         });
+        json["platforms"] = json!(self.build().platforms);
+        json["buildx"] = json!(self.arguments());
+        json["permissions"] = json!(self.permissions());
         if let Self::Publish(plan) = self {
-            json["forward"] = plan.release.targets.iter().flat_map(Target::forward).collect();
-            json["scan"] = plan.release.scan.json();
-            json["subjects"] = plan.release.targets.iter().flat_map(Target::subjects).collect();
+            plan.release.add_to(&mut json);
         }
         hide_passwords(&mut json);
         json
@@ -158,6 +142,32 @@ impl About {
         images.iter().any(is_own).then_some("packages: write")
     }
 
+    /// What all plans say for machines; the keys are promised to users.
+    fn json(&self, decision: Decision) -> Value {
+        json!({
+            "decision": decision,
+            "reason": self.reason,
+            "notices": self.notices,
+            "event": { "name": self.event, "ref": self.git_ref },
+            "builder": self.builder,
+            "logins": self.logins,
+            "version": self.metadata.version.as_deref().unwrap_or_default(),
+            "images": self.metadata.images,
+            "tags": self.metadata.tags(),
+            "tag_names": self.metadata.tag_names,
+            "labels": self.metadata.label_lines(),
+            "annotations": self.metadata.annotations,
+            "subjects": [], "forward": [], "permissions": ["contents: read"],
+        })
+    }
+
+    /// The plan of a run that publishes nothing, for machines.
+    pub(super) fn json_of_nothing(&self) -> Value {
+        let mut json = self.json(Decision::BuildOnly);
+        hide_passwords(&mut json);
+        json
+    }
+
     pub(super) fn lines(&self, what: &str) -> Vec<String> {
         let event = if self.event.is_empty() {
             "none".to_owned()
@@ -176,6 +186,21 @@ impl About {
 }
 
 impl Release {
+    /// The plan of an image that others built, for machines.
+    pub(super) fn json(&self) -> Value {
+        let mut json = self.about.json(Decision::Publish);
+        json["permissions"] = json!(self.permissions());
+        self.add_to(&mut json);
+        hide_passwords(&mut json);
+        json
+    }
+
+    fn add_to(&self, json: &mut Value) {
+        json["forward"] = self.targets.iter().flat_map(Target::forward).collect();
+        json["scan"] = self.scan.json();
+        json["subjects"] = self.targets.iter().flat_map(Target::subjects).collect();
+    }
+
     /// Images and their tags, for people.
     pub(super) fn names_lines(&self) -> Vec<String> {
         let of = |target: &Target| {

@@ -6,11 +6,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::hand_over::{BUILT, hand_over_baked, hand_over_built};
 use super::outside::Outside;
 use super::private::private_folder;
-use super::publish::{generator, say_plan};
+use super::publish::generator;
 use super::release::{Run, sboms, with_consequence};
 use super::trust;
 use crate::build::BuiltImage;
@@ -23,10 +24,10 @@ use crate::build::source::Source;
 use crate::build::{flags, inherited};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingBuilt;
+use crate::github::Context;
 use crate::github::facts::Visibility;
-use crate::github::{Context, facts};
 use crate::image::Platform;
-use crate::inputs::{Action, Inputs, secret_texts};
+use crate::inputs::{Action, Inputs};
 use crate::login::{self, Asked};
 use crate::plan::bake::{Bake, BuildOnly, Plan, plan};
 use crate::preflight;
@@ -36,7 +37,6 @@ use crate::registry::Credentials;
 use crate::report::Report;
 use crate::summary::baked::Baked;
 use crate::text::plural;
-
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
@@ -56,13 +56,8 @@ pub(super) async fn release(
     report: &Report,
     only: Option<Only<'_>>,
 ) -> anyhow::Result<Vec<(String, Published)>> {
-    report.mask(&secret_texts(env));
-    let context = Context::new(env);
-    let mut inputs = Inputs::of(Action::Bake, env, &context).context(NothingBuilt)?;
-    let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
-        .await
-        .context(NothingBuilt)?;
+    let Beginning { context, mut inputs, facts } =
+        begin(Action::Bake, env, jiff::Timestamp::now(), NothingBuilt, report).await?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(&context)?;
     let named = inputs.build_env.clone();
@@ -79,8 +74,8 @@ pub(super) async fn release(
         file_exists: &|_| false,
         private: facts.visibility != Visibility::Public,
     };
-    let source =
-        Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref()).context(NothingBuilt)?;
+    let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref())
+        .context(NothingBuilt)?;
     let (mut definition, buildx) =
         resolve(&place, &context, &inputs, &source, &|text| report.notice(text))
             .await

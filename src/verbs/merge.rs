@@ -3,10 +3,10 @@
 
 use anyhow::Context as _;
 
+use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata};
 use super::outside::line;
-use super::publish::say_plan;
 use super::release::{Run, say_elsewhere, with_consequence};
 use super::trust;
 use crate::attest::sboms::{Layers, Sboms};
@@ -17,9 +17,9 @@ use crate::error::Consequence::NothingMerged;
 use crate::error::Remedy as _;
 use crate::github::api::Api;
 use crate::github::runners::{self, Verdict};
-use crate::github::{Context, facts, workflow};
+use crate::github::{Context, workflow};
 use crate::image::Repository;
-use crate::inputs::{Action, BuildSource, Inputs, secret_texts};
+use crate::inputs::{Action, BuildSource, Inputs};
 use crate::page::Page;
 use crate::plan::Target;
 use crate::plan::merge::{Merge, Plan, plan};
@@ -34,13 +34,8 @@ use crate::text::plural;
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
-    report.mask(&secret_texts(env));
-    let context = Context::new(env);
-    let mut inputs = Inputs::of(Action::Merge, env, &context).context(NothingMerged)?;
-    let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
-        .await
-        .context(NothingMerged)?;
+    let Beginning { context, mut inputs, facts } =
+        begin(Action::Merge, env, jiff::Timestamp::now(), NothingMerged, report).await?;
     let plan = plan(&inputs, &context, env, &facts).context(NothingMerged)?;
     say_plan(&plan.words(), plan.about(), report);
     match plan {

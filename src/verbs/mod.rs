@@ -3,6 +3,7 @@
 
 pub mod advisories;
 pub mod bake;
+mod beginning;
 pub mod ending;
 mod evidence_dir;
 mod forward;

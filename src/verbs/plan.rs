@@ -1,21 +1,33 @@
-//! `supply-action plan`: what `publish` would do, without doing it: nothing is built, pushed or
-//! signed.
+//! `supply-action plan`: what an action would do, without doing it: nothing is built, pushed or
+//! signed, and no builder is started.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
 
+use serde_json::Value;
+
+use super::beginning::{Beginning, begin};
+use super::private::private_folder;
+use crate::build::buildx::{Place, print_bake};
+use crate::build::flags;
+use crate::build::source::Source;
 use crate::environment::Environment;
+use crate::error::Remedy as _;
+use crate::github::facts::Visibility;
 use crate::github::git::{self, Origin};
-use crate::github::{Context, facts};
-use crate::inputs::Inputs;
-use crate::plan::{self, Plan};
+use crate::inputs::Action;
+use crate::plan::shown::Words;
+use crate::plan::{self, About, Plan};
 use crate::report::Report;
 
 /// What `plan` may be asked.
 #[derive(Debug, Args)]
 pub struct Arguments {
+    /// The action to plan for: publish, merge, bake or promote
+    #[arg(long, value_name = "ACTION", default_value = "publish")]
+    pub action: Action,
     /// Print JSON, for machines
     #[arg(long)]
     pub json: bool,
@@ -37,48 +49,126 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
     let mut env = env.clone();
     let clone = at_home(&mut env).await;
     let env = asked(arguments, env);
-    report.mask(&crate::inputs::secret_texts(&env));
     let now = arguments.now.unwrap_or_else(jiff::Timestamp::now);
-    let context = Context::new(&env);
-    let inputs = Inputs::read(&env, &context).context("nothing would be built")?;
-    let mut facts = facts::gather(
-        &context,
-        &env,
-        inputs.github_token.as_ref(),
-        inputs.wanted(now, &context.git_ref),
-    )
-    .await
-    .context("nothing would be built")?;
+    let mut begun = begin(arguments.action, &env, now, undone(arguments.action), report).await?;
     if let Some(clone) = &clone {
-        facts.default_branch = facts.default_branch.or_else(|| clone.default_branch.clone());
+        let branch = &mut begun.facts.default_branch;
+        *branch = branch.take().or_else(|| clone.default_branch.clone());
     }
-    let plan = plan::plan(&inputs, &context, &env, &facts).context("nothing would be built")?;
+    let Said { words, json, mut notices } = match arguments.action {
+        Action::Publish => published(&begun, &env, clone.is_some()),
+        Action::Merge => {
+            let Beginning { context, inputs, facts } = &begun;
+            let plan = plan::merge::plan(inputs, context, &env, facts);
+            plan.map(|plan| Said::of(plan.words(), plan.json(), plan.about()))
+        }
+        Action::Promote => {
+            let Beginning { context, inputs, facts } = &begun;
+            let plan = plan::promote::plan(inputs, context, &env, facts);
+            plan.map(|plan| Said::of(plan.words(), plan.json(), plan.about()))
+        }
+        Action::Bake => baked(&begun, &env, report, clone.is_some()).await,
+    }
+    .context(undone(arguments.action))?;
+    if let Some(clone) = &clone {
+        let context = &begun.context;
+        notices.push(format!(
+            "no workflow runs here: planned for `{}` of `{}` in `{}`, the clone's origin",
+            context.event_name, context.git_ref, clone.repository
+        ));
+    }
+    if arguments.json {
+        report.json(&json.to_string());
+    } else {
+        report.answer(&words.all());
+        notices.iter().for_each(|notice| report.notice(notice));
+    }
+    Ok(())
+}
+
+/// What it comes to where the plan is refused.
+fn undone(action: Action) -> &'static str {
+    match action {
+        Action::Publish | Action::Bake => "nothing would be built",
+        Action::Merge => "nothing would be merged",
+        Action::Promote => "nothing would be tagged",
+    }
+}
+
+/// A plan as it is said.
+struct Said {
+    words: Words,
+    json: Value,
+    notices: Vec<String>,
+}
+
+impl Said {
+    fn of(words: Words, json: Value, about: &About) -> Self {
+        Self { words, json, notices: about.notices.clone() }
+    }
+}
+
+fn published(
+    Beginning { context, inputs, facts }: &Beginning,
+    env: &Environment,
+    is_clone: bool,
+) -> anyhow::Result<Said> {
+    let plan = plan::plan(inputs, context, env, facts)?;
     let build = match &plan {
         Plan::BuildOnly(plan) => &plan.build,
         Plan::Push(plan) => &plan.build,
         Plan::Publish(plan) => &plan.build,
     };
-    let mut notices = plan.about().notices.clone();
-    if let Some(clone) = &clone {
-        // In a workflow the files may come later, by actions/checkout.
-        super::publish::build_problems(build, &env)
-            .into_result()
-            .context("nothing would be built")?;
-        let event = &context.event_name;
-        notices.push(format!(
-            "no workflow runs here: planned for `{event}` of `{}` in `{}`, the clone's origin",
-            context.git_ref, clone.repository
-        ));
+    // In a workflow the files may come later, by actions/checkout.
+    if is_clone {
+        super::publish::build_problems(build, env).into_result()?;
     }
-    if arguments.json {
-        report.json(&plan.json().to_string());
-    } else {
-        report.answer(&plan.words().all());
-        for notice in &notices {
-            report.notice(notice);
+    Ok(Said::of(plan.words(), plan.json(), plan.about()))
+}
+
+/// Reads the bake files of a folder: those of a repository are read by a builder alone, which a
+/// plan does not start.
+async fn baked(
+    Beginning { context, inputs, facts }: &Beginning,
+    env: &Environment,
+    report: &Report,
+    is_clone: bool,
+) -> anyhow::Result<Said> {
+    let private = private_folder(context)?;
+    let place = Place {
+        env,
+        named: &inputs.build_env,
+        private: private.path(),
+        network: &context.network,
+        terminal: report.is_terminal(),
+    };
+    let told = flags::Facts {
+        env,
+        event: &facts.event,
+        file_exists: &|_| false,
+        private: facts.visibility != Visibility::Public,
+    };
+    let is_here = is_clone && inputs.bake.source.is_empty();
+    let source = if is_here { "." } else { &inputs.bake.source };
+    let folder = match Source::of(source, &told, None)? {
+        Source::Folder(folder) => folder,
+        Source::Remote(remote) => {
+            return Err(anyhow::anyhow!(
+                "the bake files lie in `{}`, which only a started builder reads",
+                crate::report::text::without_passwords(&remote.url)
+            ))
+            .hint("name a checkout with `source`, such as `source=.`");
         }
+    };
+    let definition = print_bake(&place, &folder, &inputs.bake.asked).await?;
+    report.mask(&definition.passwords());
+    let plan = plan::bake::plan(inputs, context, env, facts, definition)?;
+    let mut said = Said::of(plan.words(), plan.json(), plan.about());
+    if is_here {
+        let here = "the bake files of this folder are read; a run reads those of its commit";
+        said.notices.push(here.to_owned());
     }
-    Ok(())
+    Ok(said)
 }
 
 /// Where no workflow runs, what a run of this commit would be told, by the clone in this folder.

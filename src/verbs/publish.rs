@@ -3,6 +3,7 @@
 
 use anyhow::Context as _;
 
+use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::hand_over::{
     BUILT, UNWRITTEN, digest_folder, hand_over, hand_over_metadata, hand_over_pushed,
@@ -20,12 +21,11 @@ use crate::build::{self, BuiltImage};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingBuilt;
 use crate::error::{OrRemedy as _, Remedy as _};
-use crate::github::{Context, facts};
+use crate::github::Context;
 use crate::image::Repository;
-use crate::inputs::{Inputs, secret_texts};
+use crate::inputs::{Action, Inputs};
 use crate::login::{self, Asked};
-use crate::plan::shown::Words;
-use crate::plan::{self, About, Plan};
+use crate::plan::{self, Plan};
 use crate::preflight;
 use crate::problems::Problems;
 use crate::publish::Published;
@@ -36,17 +36,8 @@ use crate::text::plural;
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
-    report.mask(&secret_texts(env));
-    let context = Context::new(env);
-    let mut inputs = Inputs::read(env, &context).context(NothingBuilt)?;
-    let facts = facts::gather(
-        &context,
-        env,
-        inputs.github_token.as_ref(),
-        inputs.wanted(jiff::Timestamp::now(), &context.git_ref),
-    )
-    .await
-    .context(NothingBuilt)?;
+    let Beginning { context, mut inputs, facts } =
+        begin(Action::Publish, env, jiff::Timestamp::now(), NothingBuilt, report).await?;
     let plan = plan::plan(&inputs, &context, env, &facts).context(NothingBuilt)?;
     say_plan(&plan.words(), plan.about(), report);
     match plan {
@@ -74,17 +65,6 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
 }
 
 const UNTOLD: &str = "the image is pushed by digest, but the workflow cannot be told";
-
-/// What will be done opens every run's log: what a person looks for first, and all of it folded.
-pub(super) fn say_plan(words: &Words, about: &About, report: &Report) {
-    for line in &words.short {
-        report.say(line);
-    }
-    report.details("the rest of the plan", &words.rest);
-    for notice in &about.notices {
-        report.notice(notice);
-    }
-}
 
 pub(super) async fn build_only(
     env: &Environment,

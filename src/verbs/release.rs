@@ -49,8 +49,8 @@ use crate::verify::{self, VerifiedImage};
 
 /// A failure before the first name says so, because that is what a user wants to know.
 pub(super) fn with_consequence(error: anyhow::Error) -> anyhow::Error {
-    let is_told = error::exit_code(&error) == exit::PARTLY_PUBLISHED
-        || error::consequence(&error).is_some();
+    let is_told =
+        error::exit_code(&error) == exit::PARTLY_PUBLISHED || error::consequence(&error).is_some();
     if is_told { error } else { error.context(Consequence::NothingTagged) }
 }
 

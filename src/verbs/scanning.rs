@@ -62,9 +62,8 @@ impl Scanning {
             Self::Scan(scan) => scan,
         };
         let started = Timestamp::now();
-        let listed = tokio::task::block_in_place(|| {
-            vulnerabilities::listed(parts, drafts, started)
-        })?;
+        let listed =
+            tokio::task::block_in_place(|| vulnerabilities::listed(parts, drafts, started))?;
         match scan.assessor.assess(listed, started).await {
             Ok(assessed) => {
                 let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
@@ -173,10 +172,7 @@ fn signed(inputs: &ScanInputs, context: &Context) -> Signed {
     Signed {
         types: inputs.vuln_attestation.clone(),
         invocation: ScanInvocation {
-            uri: format!(
-                "{home}/actions/runs/{}/attempts/{}",
-                context.run_id, context.run_attempt
-            ),
+            uri: format!("{home}/actions/runs/{}/attempts/{}", context.run_id, context.run_attempt),
             event_id: context.run_id.clone(),
             builder: format!("{}/{}", context.server_url, context.workflow_ref),
             parameters: parameters

@@ -25,10 +25,20 @@ pub enum Check {
 pub enum Failed {
     /// It cannot be read, and why.
     Unreadable(String),
-    Older { finished: Timestamp, most: Age },
+    Older {
+        finished: Timestamp,
+        most: Age,
+    },
     /// It was signed by a clock that is ahead of this one.
-    Ahead { finished: Timestamp },
-    Findings { finished: Timestamp, count: u64, lowest: Level, only_fixed: bool },
+    Ahead {
+        finished: Timestamp,
+    },
+    Findings {
+        finished: Timestamp,
+        count: u64,
+        lowest: Level,
+        only_fixed: bool,
+    },
 }
 
 /// A clock may be that much behind that of the machine which scanned.
@@ -42,7 +52,9 @@ impl Check {
             Self::ScannedWithin(most) => {
                 let age = now.duration_since(scan.finished);
                 match () {
-                    () if age > most.duration() => Err(Failed::Older { finished: scan.finished, most: *most }),
+                    () if age > most.duration() => {
+                        Err(Failed::Older { finished: scan.finished, most: *most })
+                    }
                     () if age < -CLOCKS => Err(Failed::Ahead { finished: scan.finished }),
                     () => Ok(()),
                 }
@@ -74,9 +86,7 @@ fn scan(statement: &Statement) -> Result<&ScanStatement, Failed> {
 
 /// Of several statements that say the same sort of thing, the one that counts: the newest scan.
 /// What cannot be read counts only where nothing else is there.
-pub(super) fn newest<'a>(
-    statements: impl Iterator<Item = &'a Statement>,
-) -> Option<&'a Statement> {
+pub(super) fn newest<'a>(statements: impl Iterator<Item = &'a Statement>) -> Option<&'a Statement> {
     let finished = |statement: &&Statement| match &statement.scan {
         Some(Ok(scan)) => Some(scan.finished),
         _ => None,
@@ -88,12 +98,14 @@ impl fmt::Display for Failed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(why) => write!(formatter, "its scan says nothing: {why}"),
-            Self::Older { finished, most } => write!(
-                formatter,
-                "its newest scan ended at `{finished}`, more than {most} ago"
-            ),
+            Self::Older { finished, most } => {
+                write!(formatter, "its newest scan ended at `{finished}`, more than {most} ago")
+            }
             Self::Ahead { finished } => {
-                write!(formatter, "its newest scan says that it ended at `{finished}`, which is to come")
+                write!(
+                    formatter,
+                    "its newest scan says that it ended at `{finished}`, which is to come"
+                )
             }
             Self::Findings { finished, count, lowest, only_fixed } => {
                 let noun = if *count == 1 { "vulnerability" } else { "vulnerabilities" };

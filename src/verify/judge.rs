@@ -2,8 +2,8 @@
 //! why it is not enough. Pure.
 
 use super::carried::Subject;
-use super::collect::{Collected, Refused, Wants};
 use super::check;
+use super::collect::{Collected, Refused, Wants};
 use super::policy::{Among, Need, Policy, Rule};
 use super::{Evidence, Statement, SubjectEvidence};
 use crate::error::{self, Remedied as _};

@@ -160,8 +160,7 @@ impl Requirements {
 
     /// With provenances of these versions of SLSA, wherever one is needed.
     pub fn proving(mut self, versions: &[Slsa]) -> Self {
-        let rule =
-            |version: &Slsa| Rule::from(Need::Type(version.predicate_type().to_owned()));
+        let rule = |version: &Slsa| Rule::from(Need::Type(version.predicate_type().to_owned()));
         for rules in [&mut self.index, &mut self.platform] {
             if rules.contains(&rule(&Slsa::V1)) {
                 let others = versions.iter().filter(|version| **version != Slsa::V1);

@@ -79,8 +79,13 @@ async fn a_critical_flaw_with_a_fix_is_no_release_and_its_result_is_signed() {
     let root = world.sandbox.trusted_root().display().to_string();
     let verify = async |more: &[&str]| {
         let mut all = vec![
-            "verify", "--certificate-identity", &identity, "--certificate-oidc-issuer", &issuer,
-            "--trusted-root", &root,
+            "verify",
+            "--certificate-identity",
+            &identity,
+            "--certificate-oidc-issuer",
+            &issuer,
+            "--trusted-root",
+            &root,
         ];
         all.extend(more);
         all.push(&image);
@@ -90,11 +95,7 @@ async fn a_critical_flaw_with_a_fix_is_no_release_and_its_result_is_signed() {
     assert_eq!(plain.code, Some(0), "{}", plain.log);
     let refused = verify(&["--fail-on", "critical"]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.log);
-    assert!(
-        refused.log.contains("found 1 vulnerability of severity critical"),
-        "{}",
-        refused.log
-    );
+    assert!(refused.log.contains("found 1 vulnerability of severity critical"), "{}", refused.log);
     // The other platform has none, and the index speaks for both.
     assert!(refused.log.contains("the index (") && refused.log.contains("`linux/amd64` ("));
     assert!(!refused.log.contains("`linux/arm64` ("), "{}", refused.log);
@@ -163,7 +164,11 @@ async fn an_unanswered_question_is_never_clean() {
     world.set("INPUT_ON-SCAN-FAILURE", "warn");
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("was not scanned, and is published without the result"), "{}", run.log);
+    assert!(
+        run.log.contains("was not scanned, and is published without the result"),
+        "{}",
+        run.log
+    );
     assert!(run.summary.contains("not scanned"), "{}", run.summary);
     let vulnerabilities = |types: &Vec<String>| types.iter().any(|it| it == COSIGN_VULNERABILITIES);
     assert!(!attested(&run).iter().any(|(_, types)| vulnerabilities(types)));
@@ -198,7 +203,8 @@ async fn what_is_wrong_with_the_terms_is_told_before_anything_is_built() {
         assert_ne!(run.code, Some(0), "{input}: {}", run.log);
         assert!(run.log.contains(why), "{input}: {}", run.log);
         let built = world.sandbox.requests().into_iter().any(|request| {
-            request.service == Service::Registry && request.path.contains("/manifests/sha256")
+            request.service == Service::Registry
+                && request.path.contains("/manifests/sha256")
                 && request.method == "PUT"
         });
         assert!(!built, "{input}: something was pushed");
@@ -221,14 +227,19 @@ async fn without_a_scan_that_is_said_and_nobody_is_asked() {
     ] {
         assert!(run.log.contains(told), "{told}: {}", run.log);
     }
-    assert!(run.summary.contains("not scanned: `scan: false`") || run.summary.contains("not scanned"), "{}", run.summary);
+    assert!(
+        run.summary.contains("not scanned: `scan: false`") || run.summary.contains("not scanned"),
+        "{}",
+        run.summary
+    );
     assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Osv));
     // There is nothing to scan without an SBOM.
     world.set("INPUT_SBOM", "false").set("INPUT_SCAN", "true");
     let run = world.publish().await;
     assert_eq!(run.code, Some(2), "{}", run.log);
     assert!(run.log.contains("input `scan`: `true` beside an image without SBOMs"), "{}", run.log);
-    let run = world.run(&[], &[("INPUT_SCAN", "auto"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).await;
+    let run =
+        world.run(&[], &[("INPUT_SCAN", "auto"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains("none can refuse the image: there is no SBOM"), "{}", run.log);
 }
@@ -243,7 +254,9 @@ async fn packages_that_nobody_covers_are_said_and_refuse_where_that_is_asked() {
     world.set("FAKE_BUILDX_SALT", "2");
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    for told in ["nothing was tagged: 1 package not assessed", "quaint", "`advisories` or `osv-url`"] {
+    for told in
+        ["nothing was tagged: 1 package not assessed", "quaint", "`advisories` or `osv-url`"]
+    {
         assert!(run.log.contains(told), "{told}: {}", run.log);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Run, World};
 
@@ -87,6 +87,64 @@ async fn plans_are_said_as_they_were() {
 }
 
 #[tokio::test]
+async fn every_action_has_its_plan() {
+    let mut world = local().await;
+    let bakes = json!({ "group": { "default": { "targets": ["api"] } }, "target": {
+        "api": { "context": ".", "platforms": ["linux/amd64"], "tags": ["r.io/o/api:1.2.3"] } } });
+    let folder = world.folder.path().join("context");
+    std::fs::write(folder.join("docker-bake.json"), bakes.to_string()).unwrap();
+    let folder = folder.display().to_string();
+    let digest = format!("sha256:{}", "1".repeat(64));
+    for one_image in ["INPUT_IMAGES", "INPUT_TAGS", "INPUT_CONTEXT"] {
+        world.unset(one_image);
+    }
+    let tags = "v1.2.3\nlatest";
+    let cases: [(&str, &[(&str, &str)]); 3] = [
+        (
+            "merge",
+            &[("INPUT_IMAGES", "r.io/o/a"), ("INPUT_TAGS", tags), ("INPUT_DIGESTS", &digest)],
+        ),
+        ("bake", &[("INPUT_SOURCE", &folder)]),
+        (
+            "promote",
+            &[
+                ("INPUT_DESTINATIONS", "r.io/o/a"),
+                ("INPUT_TAGS", tags),
+                ("INPUT_SOURCE", "r.io/b:1"),
+            ],
+        ),
+    ];
+    for (action, inputs) in cases {
+        for (arguments, ending) in
+            [(&["plan", "--action"][..], "txt"), (&["plan", "--json", "--action"], "json")]
+        {
+            let mut command = world.command();
+            command.args(arguments).arg(action).envs(inputs.iter().copied());
+            let output = command.output().await.unwrap();
+            assert!(
+                output.status.success(),
+                "{action}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let text = match ending {
+                "json" => {
+                    serde_json::to_string_pretty(&serde_json::from_str::<Value>(&text).unwrap())
+                        .unwrap()
+                }
+                _ => text,
+            };
+            held(&format!("plan-of-{action}.{ending}"), &text);
+        }
+    }
+    // What only a builder reads is no plan.
+    let run = world.run(&["plan", "--action", "bake"], &[]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("which only a started builder reads"), "{}", run.log);
+    assert!(world.sandbox.requests().iter().all(|request| request.method == "GET"));
+}
+
+#[tokio::test]
 async fn a_release_says_what_it_said() {
     let world = local().await;
     let run = world.publish().await;
@@ -103,7 +161,8 @@ async fn failures_say_what_they_said() {
     let world = local().await;
     let gone = world.folder.path().join("gone").display().to_string();
     let nothing: [&str; 0] = [];
-    let cases: [(&str, &[&str], &[(&str, &str)]); 11] = [
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)]);
+    let cases: [Case<'_>; 11] = [
         ("no-oidc-token", &nothing, &[("ACTIONS_ID_TOKEN_REQUEST_URL", "")]),
         ("unknown-input", &nothing, &[("INPUT_PLATFROMS", "linux/amd64")]),
         ("several-inputs", &nothing, &[("INPUT_PUSH", "maybe"), ("INPUT_FAIL-ON", "severe")]),
@@ -111,9 +170,17 @@ async fn failures_say_what_they_said() {
         ("no-dockerfile", &nothing, &[("INPUT_FILE", &gone)]),
         ("build-fails", &nothing, &[("FAKE_BUILDX", "one-platform-fails")]),
         ("missing-platform", &nothing, &[("FAKE_BUILDX", "missing-platform")]),
-        ("secret-argument", &nothing, &[("INPUT_BUILD-ARGS", "TOKEN=ghp_0123456789012345678901234567890123ab")]),
+        (
+            "secret-argument",
+            &nothing,
+            &[("INPUT_BUILD-ARGS", "TOKEN=ghp_0123456789012345678901234567890123ab")],
+        ),
         ("no-digests", &["merge"], &[]),
-        ("no-source", &["promote"], &[("INPUT_DESTINATIONS", "r.io/o/a"), ("GITHUB_REPOSITORY", "")]),
+        (
+            "no-source",
+            &["promote"],
+            &[("INPUT_DESTINATIONS", "r.io/o/a"), ("GITHUB_REPOSITORY", "")],
+        ),
         ("no-service", &nothing, &[("INPUT_OSV-URL", "http://osv.example")]),
     ];
     for (name, arguments, change) in cases {

@@ -195,11 +195,7 @@ async fn advisories_at_hand_ask_nobody_and_say_how_old_they_are() {
     assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), 1, "{sarif}");
     scan.extend(["--max-advisory-age", "1h"]);
     let run = scanning.world.run(&scan, &[]).await;
-    assert!(
-        run.code == Some(4) && run.log.contains("more than 1h ago"),
-        "{}",
-        run.log
-    );
+    assert!(run.code == Some(4) && run.log.contains("more than 1h ago"), "{}", run.log);
 }
 
 #[tokio::test]

@@ -212,6 +212,18 @@ impl Action {
     }
 }
 
+impl std::str::FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|action| action.verb() == text);
+        known.ok_or_else(|| {
+            let verbs = Self::ALL.map(|action| format!("`{}`", action.verb()));
+            format!("`{text}` is none of {}", verbs.join(", "))
+        })
+    }
+}
+
 impl Group {
     pub const ALL: [Self; 13] = [
         Self::Names,

@@ -12,19 +12,19 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use self::carry::Carry;
+use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::outside::{Outside, line};
-use super::publish::say_plan;
 use super::release::{Run, say_elsewhere, with_consequence};
 use super::trust;
 use super::verify::{Judge, for_reader, of_inputs};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingTagged;
 use crate::error::{OrRemedy as _, Remedy as _};
-use crate::github::{Context, facts, workflow};
+use crate::github::{Context, workflow};
 use crate::image::name::Name;
 use crate::image::{ImageRef, Repository};
-use crate::inputs::{Action, Inputs, secret_texts};
+use crate::inputs::{Action, Inputs};
 use crate::page::Page;
 use crate::plan::promote::{Plan, Promotion, plan};
 use crate::preflight;
@@ -40,13 +40,8 @@ use crate::verify::VerifiedImage;
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
-    report.mask(&secret_texts(env));
-    let context = Context::new(env);
-    let mut inputs = Inputs::of(Action::Promote, env, &context).context(NothingTagged)?;
-    let wanted = inputs.wanted(jiff::Timestamp::now(), &context.git_ref);
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
-        .await
-        .context(NothingTagged)?;
+    let Beginning { context, mut inputs, facts } =
+        begin(Action::Promote, env, jiff::Timestamp::now(), NothingTagged, report).await?;
     let plan = plan(&inputs, &context, env, &facts).context(NothingTagged)?;
     say_plan(&plan.words(), plan.about(), report);
     let plan = match plan {

@@ -240,7 +240,7 @@ async fn planned(
             .await
             .context(NOTHING)?;
     let plan = plan::plan(&inputs, &context, env, &facts).context(NOTHING)?;
-    verbs::publish::say_plan(&plan.words(), plan.about(), report);
+    verbs::beginning::say_plan(&plan.words(), plan.about(), report);
     Ok((context, inputs, plan))
 }
 
@@ -335,7 +335,7 @@ async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
     .await
     .context(NOTHING)?;
     let plan = plan::merge::plan(&inputs, &context, &env, &facts).context(NOTHING)?;
-    verbs::publish::say_plan(&plan.words(), plan.about(), report);
+    verbs::beginning::say_plan(&plan.words(), plan.about(), report);
     match plan {
         plan::merge::Plan::Nothing(about) => {
             report.say(&format!("the run would publish nothing: {}", about.reason));

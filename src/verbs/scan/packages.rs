@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::Arguments;
+use crate::assess::{About, Listed};
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::assess::{About, Listed};
 use crate::report::Report;
 use crate::sbom::exclude::Exclude;
 use crate::sbom::image;
@@ -65,18 +65,15 @@ pub(super) async fn of(
     Ok(Listed { about, subjects: subjects::of_catalog(&catalog, now) })
 }
 
-fn of_document(
-    path: &Path,
-    arguments: &Arguments,
-    now: Timestamp,
-) -> anyhow::Result<Listed> {
+fn of_document(path: &Path, arguments: &Arguments, now: Timestamp) -> anyhow::Result<Listed> {
     use std::io::Read as _;
     let wrong = |why: String| {
         let message = format!("`{}` cannot be scanned: {why}", path.display());
         anyhow::Error::from(WithExit { code: exit::BAD_INPUT, message })
     };
     if arguments.cache.is_some() {
-        let message = "option `--cache` changes nothing: a document has no layers to keep".to_owned();
+        let message =
+            "option `--cache` changes nothing: a document has no layers to keep".to_owned();
         return Err(WithExit { code: exit::BAD_INPUT, message }.into());
     }
     let mut bytes = Vec::new();

@@ -170,10 +170,11 @@ impl Arguments {
             .max_scan_age
             .map(Check::ScannedWithin)
             .into_iter()
-            .chain(self.fail_on.and_then(FailOn::level).map(|lowest| Check::NoFinding {
-                lowest,
-                only_fixed: self.only_fixed,
-            }))
+            .chain(
+                self.fail_on
+                    .and_then(FailOn::level)
+                    .map(|lowest| Check::NoFinding { lowest, only_fixed: self.only_fixed }),
+            )
             .collect();
         let formats = if self.signature_formats.is_empty() {
             &[Format::Bundle, Format::Legacy][..]
