@@ -18,7 +18,17 @@ fn cases() -> Option<PathBuf> {
 
 /// For each case, what it holds.
 const RIGHT: &[(&str, &[&str])] = &[
+    (
+        "bitnami",
+        &[
+            "pkg:bitnami/geos@3.8.3?arch=amd64&distro=debian-12",
+            "pkg:bitnami/postgresql@16.2.0-1?arch=amd64&distro=debian-12",
+        ],
+    ),
+    ("chisel", &["pkg:deb/ubuntu/libssl3t64@3.0.13-0ubuntu3.4?arch=amd64&distro=ubuntu-24.04"]),
     ("dotnet", &["pkg:nuget/Newtonsoft.Json@13.0.1"]),
+    ("erlang", &["pkg:otp/cowboy@2.10.0"]),
+    ("gentoo", &["pkg:ebuild/net-misc/curl@8.6.0"]),
     (
         "jar-dot-root",
         &[
@@ -56,6 +66,19 @@ const RIGHT: &[(&str, &[&str])] = &[
             "pkg:npm/x@1.0.0",
         ],
     ),
+    ("lua", &["pkg:luarocks/luasocket@3.0.0-1"]),
+    (
+        "nix",
+        &[
+            "pkg:nix/glibc@2.38-44?outputhash=0a1b2c3d4f5g6h7i8j9k0l1m2n3p4q5r",
+            "pkg:nix/openssl@3.0.13?outputhash=ysx8xjm7f6y2qypn9zh3wd9m5w3zqr9q",
+        ],
+    ),
+    ("opkg", &["pkg:opkg/openwrt/dnsmasq@2.90-2?arch=x86_64&distro=openwrt-23.05.3"]),
+    ("pear", &["pkg:pear/pear.php.net/Archive_Tar@1.4.14"]),
+    ("py-pep770", &["pkg:pypi/numpy@2.2.0", "pkg:rpm/almalinux/libgfortran@8.5.0-22.el8_10"]),
+    ("py-whl", &["pkg:pypi/urllib3@1.24.1"]),
+    ("r", &["pkg:cran/ggplot2@3.4.4"]),
     (
         "rpm-case",
         &[
@@ -83,6 +106,7 @@ const RIGHT: &[(&str, &[&str])] = &[
             "pkg:deb/debian/unp@1.0-1?arch=amd64&distro=debian-12",
         ],
     ),
+    ("wordpress", &["pkg:wordpress/akismet@5.3"]),
 ];
 
 fn catalog(path: &Path) -> Catalog {

@@ -15,6 +15,7 @@ use super::maven::Repository;
 use super::package::{Ecosystem, Found, Need, Package};
 use super::purl;
 use super::source::Source;
+use super::words::{drop_weaker, name_stores};
 
 /// What an image contains, as far as was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub struct Listed {
 /// Where a package was found.
 pub(super) struct Place {
     pub(super) path: String,
-    layer: Option<Arc<str>>,
+    pub(super) layer: Option<Arc<str>>,
 }
 
 /// More than any document could hold; hostile names can make everything depend on everything.
@@ -99,7 +100,9 @@ impl Catalog {
         for (place, found) in &mut found {
             repository.name(&place.path, &mut found.package);
         }
+        name_stores(&mut found, &collected);
         warnings.extend(nameless(&mut found));
+        drop_weaker(&mut found);
         for (_, found) in &mut found {
             let told = found
                 .licence_at

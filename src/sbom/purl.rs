@@ -4,8 +4,11 @@
 use super::matchers::os_release::Release;
 use super::package::{Ecosystem, Package};
 
-/// The package's purl on this distribution.
+/// The package's purl on this distribution, or the one that an SBOM in the image states.
 pub fn of(package: &Package, release: Option<&Release>) -> String {
+    if let Some(stated) = &package.stated {
+        return stated.clone();
+    }
     let mut purl = format!("pkg:{}/", package.ecosystem.as_str());
     if let Some(namespace) = namespace(package.ecosystem, release) {
         purl.push_str(&format!("{}/", encoded(&namespace, "")));
@@ -46,18 +49,37 @@ fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> 
 /// <https://github.com/package-url/purl-spec/tree/main/types>.
 fn is_lower_case(ecosystem: Ecosystem) -> (bool, bool) {
     match ecosystem {
-        Ecosystem::Apk | Ecosystem::Composer | Ecosystem::Deb | Ecosystem::Pypi => (true, true),
-        Ecosystem::Rpm => (true, false),
+        Ecosystem::Alpm
+        | Ecosystem::Apk
+        | Ecosystem::Bitnami
+        | Ecosystem::Composer
+        | Ecosystem::Deb
+        | Ecosystem::Hex
+        | Ecosystem::Luarocks
+        | Ecosystem::Otp
+        | Ecosystem::Pub
+        | Ecosystem::Pypi => (true, true),
+        Ecosystem::Opkg | Ecosystem::Rpm => (true, false),
         // The specification wants the namespace of a Go module and the name of an npm package in
         // lower case. But both are case-sensitive, old npm packages have capitals, and advisories
         // are found by the true spelling only; syft keeps it too.
         Ecosystem::Golang | Ecosystem::Npm => (false, false),
-        Ecosystem::Cargo
+        Ecosystem::Bioconductor
+        | Ecosystem::Cargo
+        | Ecosystem::Conan
         | Ecosystem::Conda
+        | Ecosystem::Cran
+        | Ecosystem::Ebuild
         | Ecosystem::Gem
         | Ecosystem::Generic
+        | Ecosystem::Guix
+        | Ecosystem::Huggingface
         | Ecosystem::Maven
-        | Ecosystem::Nuget => (false, false),
+        | Ecosystem::Nix
+        | Ecosystem::Nuget
+        | Ecosystem::Pear
+        | Ecosystem::Swift
+        | Ecosystem::Wordpress => (false, false),
     }
 }
 
@@ -74,9 +96,16 @@ fn path(package: &Package) -> String {
         namespace.chain([encoded(&cased(name, lower_name), "")]).collect::<Vec<_>>().join("/")
     };
     match package.ecosystem {
-        Ecosystem::Golang | Ecosystem::Npm | Ecosystem::Generic | Ecosystem::Composer => {
-            parts(&package.name, '/')
-        }
+        Ecosystem::Composer
+        | Ecosystem::Ebuild
+        | Ecosystem::Generic
+        | Ecosystem::Golang
+        | Ecosystem::Hex
+        | Ecosystem::Huggingface
+        | Ecosystem::Luarocks
+        | Ecosystem::Npm
+        | Ecosystem::Pear
+        | Ecosystem::Swift => parts(&package.name, '/'),
         Ecosystem::Maven => parts(&package.name, ':'),
         // As PEP 503 compares names; the specification leaves dots, but then one package has two
         // purls.
@@ -103,6 +132,7 @@ fn version(package: &Package) -> Option<&str> {
 /// The namespace when no `os-release` names the distribution.
 pub fn default_namespace(ecosystem: Ecosystem) -> &'static str {
     match ecosystem {
+        Ecosystem::Alpm => "arch",
         Ecosystem::Apk => "alpine",
         Ecosystem::Deb => "debian",
         _ => "",

@@ -9,7 +9,7 @@ use super::scan::{Context, Layer, Told, renamed};
 use crate::sbom::SbomError;
 use crate::sbom::collect::{Collected, are_read_alike, matching_path};
 use crate::sbom::matchers::DIRECTORIES;
-use crate::sbom::package::Package;
+use crate::sbom::package::{Found, Package};
 use crate::sbom::source::rootfs::NOT_FILES;
 use crate::sbom::source::{Links, Pair, Visitor as _};
 
@@ -49,8 +49,11 @@ pub(super) fn merge(
     stack.add_journals(files, again)?;
     let mut collected = Collected { links: stack.links, files, ..Collected::default() };
     for (path, held) in stack.facts {
-        if !held.told.facts.packages.is_empty() {
+        let is_stored = |found: &Found| found.package.ecosystem.is_store();
+        if !held.told.facts.packages.iter().all(is_stored) {
             collected.newest = collected.newest.max(Some(held.told.modified));
+        }
+        if !held.told.facts.packages.is_empty() {
             let layers =
                 held.origins.iter().filter_map(|place| names.get(*place).cloned()).collect();
             collected.layers.insert(path.clone(), layers);

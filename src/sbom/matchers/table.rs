@@ -1,0 +1,288 @@
+//! The table of matchers, one entry each. It reads nothing: it names the function that does.
+
+use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
+use super::{
+    alpm, apk, binary, cargo, chisel, composer, copyright, cran, dotnet, dpkg, gem, golang, java,
+    lua, npm, opkg, os_release, otp, pear, portage, python, rpm, stated, wheel, wordpress,
+};
+
+/// One of files that are read as a whole, and told of where they are too large.
+const fn whole(
+    name: &'static str,
+    looks_for: Option<&'static str>,
+    matches: fn(&str) -> bool,
+    cap: u64,
+    read: fn(&str, &[u8]) -> Result<Facts, Malformed>,
+) -> Matcher {
+    Matcher { name, looks_for, wants: Wants::Path { matches, cap, oversize: Oversize::Warn, read } }
+}
+
+/// Every matcher. A path is read by the first that wants it, an executable by all that want it.
+pub const MATCHERS: &[Matcher] = &[
+    Matcher {
+        name: "dpkg",
+        looks_for: Some("Debian packages in **/lib/dpkg/status and **/lib/dpkg/status.d/*"),
+        wants: Wants::Path {
+            matches: dpkg::is_database,
+            cap: 64 * MIB,
+            oversize: Oversize::Refuse,
+            read: dpkg::read,
+        },
+    },
+    Matcher {
+        name: "apk",
+        looks_for: Some("Alpine packages in **/lib/apk/db/installed"),
+        wants: Wants::Path {
+            matches: apk::is_database,
+            cap: 64 * MIB,
+            oversize: Oversize::Refuse,
+            read: apk::read,
+        },
+    },
+    Matcher {
+        name: "rpm",
+        looks_for: Some(
+            "rpm packages in **/{var/lib,usr/share,usr/lib/sysimage}/rpm/{rpmdb.sqlite,Packages.db,Packages} and **/var/lib/rpmmanifest/container-manifest-2",
+        ),
+        wants: Wants::Path {
+            matches: rpm::is_database,
+            cap: 512 * MIB,
+            oversize: Oversize::Refuse,
+            read: rpm::read,
+        },
+    },
+    Matcher {
+        name: "npm",
+        looks_for: Some("Node packages in **/package.json with a name and a version"),
+        wants: Wants::Path {
+            matches: npm::is_manifest,
+            cap: 4 * MIB,
+            oversize: Oversize::Warn,
+            read: npm::read,
+        },
+    },
+    Matcher {
+        name: "python",
+        looks_for: Some(
+            "Python packages in **/*.dist-info/METADATA, **/*.egg-info/PKG-INFO and **/*.egg-info",
+        ),
+        wants: Wants::Path {
+            matches: python::is_metadata,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: python::read,
+        },
+    },
+    Matcher {
+        name: "conda",
+        looks_for: Some("Conda packages in **/conda-meta/*.json"),
+        wants: Wants::Path {
+            matches: python::is_conda_record,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: python::read_conda,
+        },
+    },
+    Matcher {
+        name: "java",
+        looks_for: Some(
+            "Java packages in jar, war, ear and similar archives, and in archives inside of them",
+        ),
+        wants: Wants::Opened { matches: java::is_archive, read: java::read },
+    },
+    Matcher {
+        name: "gem",
+        looks_for: Some("Ruby gems in **/specifications/**/*.gemspec"),
+        wants: Wants::Path {
+            matches: gem::is_specification,
+            cap: 4 * MIB,
+            oversize: Oversize::Warn,
+            read: gem::read,
+        },
+    },
+    Matcher {
+        name: "composer",
+        looks_for: Some("PHP packages in **/composer/installed.json"),
+        wants: Wants::Path {
+            matches: composer::is_record,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: composer::read,
+        },
+    },
+    Matcher {
+        name: "dotnet",
+        looks_for: Some(".NET packages in **/*.deps.json, beside programs and inside them"),
+        wants: Wants::Path {
+            matches: dotnet::is_manifest,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: dotnet::read,
+        },
+    },
+    whole(
+        "alpm",
+        Some("Arch Linux packages in **/lib/pacman/local/*/desc"),
+        alpm::is_description,
+        MIB,
+        alpm::read,
+    ),
+    whole("alpm-files", None, alpm::is_list, 64 * MIB, alpm::read_list),
+    whole(
+        "portage",
+        Some("Gentoo packages in **/var/db/pkg/*/*"),
+        portage::is_fact,
+        64 * MIB,
+        portage::read,
+    ),
+    whole(
+        "opkg",
+        Some("packages of OpenWrt and Yocto in **/lib/opkg/status and **/lib/opkg/info/*.control"),
+        opkg::is_database,
+        64 * MIB,
+        opkg::read,
+    ),
+    whole("opkg-files", None, opkg::is_list, 64 * MIB, opkg::read_list),
+    whole(
+        "chisel",
+        Some("Debian packages of which Chisel cut slices, in **/manifest.wall"),
+        chisel::is_manifest,
+        16 * MIB,
+        chisel::read,
+    ),
+    whole(
+        "cran",
+        Some("R packages in **/DESCRIPTION of libraries"),
+        cran::is_description,
+        4 * MIB,
+        cran::read,
+    ),
+    whole(
+        "luarocks",
+        Some("Lua rocks in the trees of LuaRocks"),
+        lua::is_record,
+        4 * MIB,
+        lua::read,
+    ),
+    whole(
+        "otp",
+        Some("Erlang and Elixir applications in **/ebin/*.app"),
+        otp::is_resource,
+        4 * MIB,
+        otp::read,
+    ),
+    whole(
+        "pear",
+        Some("PEAR and PECL packages in **/.registry/**/*.reg"),
+        pear::is_entry,
+        16 * MIB,
+        pear::read,
+    ),
+    whole(
+        "wordpress",
+        Some("WordPress, its plugins and themes in **/wp-content and **/wp-includes"),
+        wordpress::is_header,
+        16 * MIB,
+        wordpress::read,
+    ),
+    whole(
+        "bitnami",
+        Some("Bitnami components in **/.bitnami_components.json"),
+        stated::is_components,
+        4 * MIB,
+        stated::read_components,
+    ),
+    whole(
+        "sbom",
+        Some(
+            "what SBOMs in the image state: **/.spdx-*.spdx, **/var/lib/db/sbom, **/*.dist-info/sboms, **/layers/sbom, **/*.spdx.json and **/*.cdx.json",
+        ),
+        stated::is_document,
+        64 * MIB,
+        stated::read,
+    ),
+    Matcher {
+        name: "wheel",
+        looks_for: Some("Python packages in wheels and zipped eggs"),
+        wants: Wants::Opened { matches: wheel::is_archive, read: wheel::read },
+    },
+    Matcher {
+        name: "store",
+        // Told by names alone, in `collect` and `layers`.
+        looks_for: Some("packages of Nix and Guix in **/nix/store/* and **/gnu/store/*"),
+        wants: Wants::Opened { matches: |_| false, read: |_, _| Ok(Facts::default()) },
+    },
+    Matcher {
+        name: "go-buildinfo",
+        looks_for: Some("Go modules in the build information of ELF, PE and Mach-O executables"),
+        wants: Wants::Magic { matches: golang::is_executable, read: golang::read },
+    },
+    Matcher {
+        name: "cargo-auditable",
+        looks_for: Some(
+            "Rust crates in the .dep-v0 section of executables built with cargo-auditable",
+        ),
+        wants: Wants::Magic { matches: golang::is_executable, read: cargo::read },
+    },
+    Matcher {
+        name: "dotnet-bundle",
+        looks_for: None,
+        wants: Wants::Magic { matches: dotnet::is_executable, read: dotnet::read_bundle },
+    },
+    Matcher {
+        name: "dotnet-assembly",
+        looks_for: Some(".NET assemblies that no *.deps.json names, by their version resources"),
+        wants: Wants::Magic { matches: dotnet::is_assembly, read: dotnet::read_assembly },
+    },
+    Matcher {
+        name: "binary",
+        looks_for: Some(
+            "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php and busybox by the version text inside them, where no distribution package owns the file",
+        ),
+        wants: Wants::Scanned {
+            matches: binary::is_program,
+            scanner: binary::scanner,
+            alike: binary::are_alike,
+        },
+    },
+    Matcher {
+        name: "runtime",
+        looks_for: Some("Go toolchains in **/go/VERSION and Java runtimes in **/release"),
+        wants: Wants::Path {
+            matches: binary::is_text,
+            cap: MIB,
+            oversize: Oversize::Warn,
+            read: binary::read_text,
+        },
+    },
+    Matcher {
+        name: "dpkg-files",
+        looks_for: None,
+        wants: Wants::Path {
+            matches: dpkg::is_list,
+            cap: 64 * MIB,
+            oversize: Oversize::Warn,
+            read: dpkg::read_list,
+        },
+    },
+    Matcher {
+        name: "os-release",
+        looks_for: None,
+        wants: Wants::Path {
+            matches: os_release::is_release,
+            cap: MIB,
+            oversize: Oversize::Refuse,
+            read: os_release::read,
+        },
+    },
+    Matcher {
+        name: "copyright",
+        looks_for: None,
+        wants: Wants::Path {
+            matches: copyright::is_copyright,
+            cap: 16 * MIB,
+            oversize: Oversize::Warn,
+            read: copyright::read,
+        },
+    },
+];

@@ -1,0 +1,111 @@
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn each_path_has_its_matcher() {
+    let check = |path: &str, expected: Option<&str>| {
+        let found = MATCHERS
+            .iter()
+            .find(|matcher| matches!(&matcher.wants, Wants::Path { matches, .. } if matches(path)));
+        assert_eq!(found.map(|matcher| matcher.name), expected, "{path}");
+    };
+    check("var/lib/dpkg/status", Some("dpkg"));
+    check("opt/root/var/lib/dpkg/status", Some("dpkg"));
+    check("lib/dpkg/status", Some("dpkg"));
+    check("var/lib/dpkg/status-old", None);
+    check("var/xlib/dpkg/status", None);
+    check("var/lib/dpkg/status.d/libc6", Some("dpkg"));
+    check("var/lib/dpkg/status.d/libpython3.11", Some("dpkg"));
+    check("var/lib/dpkg/status.d/libc6.md5sums", Some("dpkg-files"));
+    check("var/lib/dpkg/status.d/sub/libc6", None);
+    check("lib/apk/db/installed", Some("apk"));
+    check("usr/lib/apk/db/installed", Some("apk"));
+    check("lib/apk/db/scripts.tar", None);
+    check("etc/os-release", Some("os-release"));
+    check("usr/lib/os-release", Some("os-release"));
+    check("opt/usr/lib/os-release", None);
+    check("usr/share/doc/libc6/copyright", Some("copyright"));
+    check("usr/share/doc/libc6/x/copyright", None);
+    check("var/lib/rpm/Packages", Some("rpm"));
+    check("app/node_modules/a/package.json", Some("npm"));
+    check("opt/venv/lib/python3/site-packages/a.dist-info/METADATA", Some("python"));
+    check("opt/conda/conda-meta/a.json", Some("conda"));
+    check("gems/specifications/a.gemspec", Some("gem"));
+    check("app/vendor/composer/installed.json", Some("composer"));
+    check("app/App.deps.json", Some("dotnet"));
+    check("opt/java/release", Some("runtime"));
+    check("app/package.json.bak", None);
+}
+
+/// JSON of any shape, with the keys that matchers know.
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::{Value, json};
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::from),
+        "(a/1|[a-zé@/.1]{0,5})".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(4, 40, 5, |inner| {
+        let keys =
+            "(name|version|license|licenses|author|authors|packages|libraries|targets|type|dependencies|depends|channel|require|a/1)";
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::vec((keys, inner), 0..6).prop_map(|pairs| {
+                pairs.into_iter().fold(json!({}), |mut object, (key, value)| {
+                    object[key.as_str()] = value;
+                    object
+                })
+            }),
+        ]
+    })
+}
+
+/// Lines that look like databases, with mistakes.
+fn database() -> impl Strategy<Value = Vec<u8>> {
+    let words = prop_oneof![
+        Just("Package: a\n".to_owned()),
+        Just("Version: 1\n".to_owned()),
+        Just("Status: install ok installed\n".to_owned()),
+        Just("P:a\nV:1\n".to_owned()),
+        Just(
+            "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+                .to_owned()
+        ),
+        "[A-Za-z-]{0,9}:.{0,20}\n",
+        "\\{\"(name|version|license)\":\"[a-z0-9.]{0,6}\",?",
+        "(Depends|Provides|Source|License|Maintainer|D|p|m|L|ID): ?.{0,40}\n",
+        " .{0,9}\n",
+        Just("\n".to_owned()),
+        "s\\.(name|version|licenses|authors) = ([\"'\\[%<]{0,3}[a-zé]{0,3}[\"'>]?){0,3}\n",
+        "(Name|Version|Author|Requires-Dist): .{0,9}\n",
+        ".{0,12}",
+    ];
+    let text =
+        proptest::collection::vec(words, 0..20).prop_map(|lines| lines.concat().into_bytes());
+    prop_oneof![text, proptest::collection::vec(any::<u8>(), 0..300)]
+}
+
+proptest! {
+    #[test]
+    fn no_json_makes_a_matcher_panic(value in json()) {
+        let bytes = value.to_string().into_bytes();
+        for read in [npm::read, python::read_conda, composer::read, dotnet::read] {
+            let _facts = read("some/path", &bytes);
+        }
+    }
+
+    #[test]
+    fn no_database_makes_a_matcher_panic(bytes in database()) {
+        for matcher in MATCHERS {
+            match matcher.wants {
+                Wants::Path { read, .. } => drop(read("some/lib/path", &bytes)),
+                Wants::Opened { read, .. } | Wants::Magic { read, .. } => drop(read("bin/python3.1", &mut io::Cursor::new(&bytes))),
+                Wants::Scanned { scanner, .. } => {
+                    let mut scanner = scanner("bin/python3.1");
+                    scanner.feed(&bytes);
+                    drop(scanner.finish());
+                }
+            }
+        }
+    }
+}
