@@ -15,7 +15,7 @@ use super::maven::Repository;
 use super::package::{Ecosystem, Found, Need, Package};
 use super::purl;
 use super::source::Source;
-use super::words::{drop_weaker, name_stores};
+use super::words::{drop_locked, drop_weaker, name_stores};
 
 /// What an image contains, as far as was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,7 @@ impl Catalog {
         let licences = licences(&collected);
         let owned = owned(&collected);
         let lists = Lists::of(&mut collected);
+        let is_image = release.is_some() || collected.is_image;
         let excluded = collected.exclude.patterns().iter();
         let mut warnings: Vec<String> = excluded
             .map(|pattern| format!("files that match `{pattern}` were left out, as was asked"))
@@ -103,6 +104,7 @@ impl Catalog {
         name_stores(&mut found, &collected);
         warnings.extend(nameless(&mut found));
         drop_weaker(&mut found);
+        drop_locked(&mut found, is_image);
         for (_, found) in &mut found {
             let told = found
                 .licence_at

@@ -28,6 +28,8 @@ pub struct Collected {
     pub layers: BTreeMap<String, Vec<Arc<str>>>,
     /// Whether the files of packages are asked for, so that each file's checksum is made.
     pub files: bool,
+    /// Whether it is known to be an image, and not any directory.
+    pub is_image: bool,
     /// Files that are not looked at.
     pub exclude: Exclude,
     /// Whether this is one file of a layer, which tells of stores by itself.
@@ -57,7 +59,7 @@ impl Visitor for Collected {
             Some(wants) => read_whole(&mut file, wants, self.files)?,
             None => read_here_and_there(&mut file, self.files)?,
         };
-        if !facts.packages.is_empty() {
+        if facts.dates_documents() {
             self.newest = self.newest.max(Some(file.modified));
         }
         if !self.is_part {

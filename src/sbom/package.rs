@@ -65,7 +65,10 @@ pub struct Package {
     pub qualifiers: Vec<(&'static str, String)>,
     /// Further facts for a human reader, one sentence each.
     pub notes: Vec<String>,
-    /// For a package of which only an SBOM in the image tells, its purl there.
+    /// Whether only a lock file names it, so that nobody knows whether it is there.
+    #[serde(default)]
+    pub is_locked: bool,
+    /// For a package of which only an SBOM or a note in the image tells, its purl there.
     #[serde(default)]
     pub stated: Option<String>,
 }
@@ -278,6 +281,7 @@ impl Package {
             checksums: BTreeSet::new(),
             qualifiers: Vec::new(),
             notes: Vec::new(),
+            is_locked: false,
             stated: None,
         }
     }
@@ -285,7 +289,8 @@ impl Package {
     /// What tells of it.
     pub fn told_by(&self) -> &'static str {
         match self.stated {
-            Some(_) => "an SBOM in the image",
+            Some(_) => "what a file in the image states",
+            None if self.is_locked => "a lock file",
             None => self.ecosystem.told_by(),
         }
     }

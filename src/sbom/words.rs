@@ -22,6 +22,8 @@ pub(super) fn drop_weaker(found: &mut Vec<(Place, Found)>) {
         told.insert((package.ecosystem, name.clone(), package.version.clone()));
         told.insert((package.ecosystem, name, None));
         scoped.insert((package.ecosystem, found.scope.clone(), spelt(package)));
+        // Notes in programs name the source.
+        told.extend(source(package).map(|(name, version)| (package.ecosystem, name, version)));
     }
     found.retain(|(place, found)| {
         let package = &found.package;
@@ -47,12 +49,40 @@ fn is_weak(place: &Place, found: &Found) -> bool {
     }
 }
 
+/// Name and version of the source package, where it is another.
+fn source(package: &Package) -> Option<(String, Option<String>)> {
+    let upstream = package.upstream.as_ref()?;
+    let whole = upstream.name.to_lowercase();
+    match whole.strip_suffix(".src.rpm") {
+        Some(file) => {
+            let (rest, release) = file.rsplit_once('-')?;
+            let (name, version) = rest.rsplit_once('-')?;
+            Some((name.to_owned(), Some(format!("{version}-{release}"))))
+        }
+        None => {
+            let version = upstream.version.clone().or_else(|| package.version.clone());
+            Some((whole, version))
+        }
+    }
+}
+
 /// As names are compared: PyPI minds neither case nor kinds of dashes.
 fn spelt(package: &Package) -> String {
     let lower = package.name.to_lowercase();
     match package.ecosystem {
         Ecosystem::Pypi => lower.replace(['_', '.'], "-"),
         _ => lower,
+    }
+}
+
+/// What lock files name is no part of an image, and in a directory of sources it counts only where
+/// no operating system is.
+pub(super) fn drop_locked(found: &mut Vec<(Place, Found)>, is_image: bool) {
+    let is_system = |(_, found): &(Place, Found)| {
+        found.package.stated.is_none() && found.package.ecosystem.is_distribution()
+    };
+    if is_image || found.iter().any(is_system) {
+        found.retain(|(_, found)| !found.package.is_locked);
     }
 }
 

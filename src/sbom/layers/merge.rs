@@ -9,7 +9,7 @@ use super::scan::{Context, Layer, Told, renamed};
 use crate::sbom::SbomError;
 use crate::sbom::collect::{Collected, are_read_alike, matching_path};
 use crate::sbom::matchers::DIRECTORIES;
-use crate::sbom::package::{Found, Package};
+use crate::sbom::package::Package;
 use crate::sbom::source::rootfs::NOT_FILES;
 use crate::sbom::source::{Links, Pair, Visitor as _};
 
@@ -47,10 +47,10 @@ pub(super) fn merge(
     }
     stack.add_aliases(again)?;
     stack.add_journals(files, again)?;
-    let mut collected = Collected { links: stack.links, files, ..Collected::default() };
+    let mut collected =
+        Collected { links: stack.links, files, is_image: true, ..Collected::default() };
     for (path, held) in stack.facts {
-        let is_stored = |found: &Found| found.package.ecosystem.is_store();
-        if !held.told.facts.packages.iter().all(is_stored) {
+        if held.told.facts.dates_documents() {
             collected.newest = collected.newest.max(Some(held.told.modified));
         }
         if !held.told.facts.packages.is_empty() {

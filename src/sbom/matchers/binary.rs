@@ -86,7 +86,7 @@ const CLASSES: &[Class] = &[
     },
     Class {
         package: "openssl",
-        files: &["openssl", "libcrypto*.so*"],
+        files: &["openssl", "libcrypto*.so*", "libssl*.so*"],
         patterns: &[r"\x00OpenSSL (\d+\.\d+\.\d+(?:[a-z]{1,2}|-(?:alpha|beta|rc)\d+)?) "],
     },
     Class {
@@ -114,12 +114,35 @@ const CLASSES: &[Class] = &[
         files: &["libphp*.so"],
         patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
     },
+    // What the program and the library tell servers and people of themselves.
+    Class {
+        package: "curl",
+        files: &["curl", "libcurl*.so*"],
+        patterns: &[r"libcurl/(\d+\.\d+\.\d+)[ \x00]", r"\x00curl (\d+\.\d+\.\d+) \("],
+    },
+    Class {
+        package: "bash",
+        files: &["bash"],
+        patterns: &[r"@\(#\)Bash version (\d+\.\d+\.\d+)\(\d+\) "],
+    },
+    Class {
+        package: "zlib",
+        files: &["libz.so*"],
+        patterns: &[r" (?:de|in)flate (\d+\.\d+(?:\.\d+){0,2}) Copyright 1995-\d{4} "],
+    },
+    Class {
+        package: "ffmpeg",
+        files: &["ffmpeg", "ffprobe", "libavutil.so*"],
+        patterns: &[r"FFmpeg version n?(\d+\.\d+(?:\.\d+)?)"],
+    },
+    Class { package: "openssh", files: &["ssh", "sshd"], patterns: &[r"OpenSSH_(\d+\.\d+p\d+)"] },
+    Class { package: "lighttpd", files: &["lighttpd"], patterns: &[r"lighttpd/(\d+\.\d+\.\d+)"] },
     Class { package: "busybox", files: &["busybox"], patterns: &[r"BusyBox v(\d+\.\d+\.\d+)"] },
 ];
 
 /// Whether a package's ownership of this file matters here.
 pub(super) fn is_candidate(path: &str) -> bool {
-    is_program(path) || is_text(path) || path.ends_with(".dll")
+    is_program(path) || is_text(path) || super::kernel::is_kernel(path) || path.ends_with(".dll")
 }
 
 pub(super) fn is_program(path: &str) -> bool {
@@ -407,6 +430,22 @@ mod tests {
             "HAProxy version 2.8.3-86e043a, released 2023/09/07",
             Some("haproxy@2.8.3"),
         );
+        check("usr/lib/libssl.so.3", "\0OpenSSL 3.0.13 30 Jan 2024\0", Some("openssl@3.0.13"));
+        check("usr/lib/libcurl.so.4", "\0libcurl/8.5.0\0", Some("curl@8.5.0"));
+        check("bin/curl", "\0curl 8.5.0 (x86_64-pc-linux-gnu) %s\n\0", Some("curl@8.5.0"));
+        check("bin/curl", "Mozilla/5.0 curl 8.5.0\0", None);
+        check("bin/bash", "@(#)Bash version 5.2.15(1) release GNU\0", Some("bash@5.2.15"));
+        check("bin/bash", "GNU bash, version %s-(%s)\0", None);
+        let deflate = " deflate 1.2.13 Copyright 1995-2022 Jean-loup Gailly and Mark Adler ";
+        check("lib/libz.so.1", deflate, Some("zlib@1.2.13"));
+        check("lib/libz.so.1", "deflate 1.2.13", None);
+        check("usr/bin/ffmpeg", "FFmpeg version 6.0\0", Some("ffmpeg@6.0"));
+        check("usr/lib/libavutil.so.57", "FFmpeg version n5.1.4\0", Some("ffmpeg@5.1.4"));
+        check("usr/bin/ffmpeg", "FFmpeg version N-112\0", None);
+        check("usr/sbin/sshd", "\0OpenSSH_9.6p1\0", Some("openssh@9.6p1"));
+        check("usr/sbin/sshd", "\0OpenSSH_*\0", None);
+        check("usr/sbin/lighttpd", "\0lighttpd/1.4.71\0", Some("lighttpd@1.4.71"));
+        check("usr/sbin/lighttpd", "\0lighttpd\0", None);
         check("bin/busybox", "BusyBox v1.36.1 (2023)", Some("busybox@1.36.1"));
         check("usr/local/bin/node", "nothing", None);
         check("usr/local/bin/other", "node.js/v20.9.0", None);

@@ -21,10 +21,14 @@ mod cran;
 mod deb822;
 pub mod dotnet;
 pub mod dpkg;
+mod elf_note;
 pub mod gem;
 pub mod golang;
 pub mod java;
+mod kernel;
+mod lock;
 mod lua;
+mod model;
 pub mod npm;
 pub mod opkg;
 pub mod os_release;
@@ -39,6 +43,7 @@ pub mod store;
 mod table;
 mod wheel;
 pub mod wordpress;
+mod yarn_cache;
 pub(crate) mod zip;
 
 use os_release::Release;
@@ -131,6 +136,14 @@ impl Facts {
             MOST => self.warnings.push("and so on for more of that file".to_owned()),
             _ => {}
         }
+    }
+
+    /// Whether the time of the file counts: which file of a store tells of it does not, nor does
+    /// what may not be there.
+    pub fn dates_documents(&self) -> bool {
+        let counts =
+            |found: &Found| !found.package.ecosystem.is_store() && !found.package.is_locked;
+        self.packages.iter().any(counts)
     }
 
     pub fn add(&mut self, other: Self) {

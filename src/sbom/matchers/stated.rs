@@ -401,7 +401,10 @@ mod tests {
             ["pkg:apk/wolfi/openssl@3.3.0-r0?arch=x86_64", "pkg:generic/lib@2"]
         );
         let package = &facts.packages[0].package;
-        assert_eq!((package.told_by(), package.notes[0].as_str()), ("an SBOM in the image", NOTE));
+        assert_eq!(
+            (package.told_by(), package.notes[0].as_str()),
+            ("what a file in the image states", NOTE)
+        );
         assert_eq!(package.supplier.as_ref().unwrap().to_spdx(), "Organization: Wolfi");
         assert_eq!(facts.packages[1].package.licence, Licence::Expression("MIT".into()));
         assert_eq!(facts.warnings.len(), 1, "{:?}", facts.warnings);

@@ -2,8 +2,9 @@
 
 use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
 use super::{
-    alpm, apk, binary, cargo, chisel, composer, copyright, cran, dotnet, dpkg, gem, golang, java,
-    lua, npm, opkg, os_release, otp, pear, portage, python, rpm, stated, wheel, wordpress,
+    alpm, apk, binary, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
+    golang, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage, python, rpm,
+    stated, wheel, wordpress, yarn_cache,
 };
 
 /// One of files that are read as a whole, and told of where they are too large.
@@ -86,7 +87,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "java",
         looks_for: Some(
-            "Java packages in jar, war, ear and similar archives, and in archives inside of them",
+            "Java packages in jar, war, ear, rar and similar archives, and in archives inside of them",
         ),
         wants: Wants::Opened { matches: java::is_archive, read: java::read },
     },
@@ -201,6 +202,46 @@ pub const MATCHERS: &[Matcher] = &[
         64 * MIB,
         stated::read,
     ),
+    whole(
+        "lock",
+        Some(
+            "in a directory without an operating system, what lock files name: those of npm, Yarn, pnpm, Bun, Deno, Cargo, Go, Python, Ruby, Composer, Gradle, NuGet, Mix, Dart, Swift and Conan",
+        ),
+        lock::is_lock,
+        64 * MIB,
+        lock::read,
+    ),
+    whole("model-cache", None, model::is_reference, 4096, model::read_reference),
+    Matcher {
+        name: "model",
+        looks_for: Some(
+            "models in **/*.gguf and **/*.safetensors by their headers, and in the cache of Hugging Face",
+        ),
+        wants: Wants::Scanned {
+            matches: model::is_model,
+            scanner: model::scanner,
+            alike: model::are_alike,
+        },
+    },
+    Matcher {
+        name: "kernel",
+        looks_for: Some("Linux kernels in **/vmlinuz* and **/bzImage*"),
+        wants: Wants::Scanned {
+            matches: kernel::is_kernel,
+            scanner: kernel::scanner,
+            alike: kernel::are_alike,
+        },
+    },
+    Matcher {
+        name: "elf-note",
+        looks_for: Some("what notes in ELF files state of their package"),
+        wants: Wants::Magic { matches: elf_note::is_executable, read: elf_note::read },
+    },
+    Matcher {
+        name: "yarn-cache",
+        looks_for: Some("Node packages in **/.yarn/cache/*.zip"),
+        wants: Wants::Opened { matches: yarn_cache::is_archive, read: yarn_cache::read },
+    },
     Matcher {
         name: "wheel",
         looks_for: Some("Python packages in wheels and zipped eggs"),
@@ -237,7 +278,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "binary",
         looks_for: Some(
-            "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php and busybox by the version text inside them, where no distribution package owns the file",
+            "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php, curl, bash, zlib, ffmpeg, openssh, lighttpd and busybox by the version text inside them, where no distribution package owns the file",
         ),
         wants: Wants::Scanned {
             matches: binary::is_program,

@@ -18,8 +18,12 @@ mod group;
 mod places;
 mod text;
 
-const SUFFIXES: [&str; 10] =
-    [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg"];
+const SUFFIXES: [&str; 13] = [
+    ".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg", ".rar",
+    ".far", ".zap",
+];
+/// What other programs call archives of their own.
+const SHARED: [&str; 3] = [".rar", ".far", ".zap"];
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
 /// The manifest attributes that state who made the archive.
 const VENDORS: [&str; 2] = ["implementation-vendor", "bundle-vendor"];
@@ -82,6 +86,7 @@ impl Walk<'_> {
         };
         let found = match members(contents, MOST_MEMBERS, &wanted)? {
             Ok(found) => found,
+            Err(Problem::NoArchive) if SHARED.iter().any(|it| name.ends_with(it)) => return Ok(()),
             Err(problem) => {
                 self.untold(name, &problem);
                 return Ok(());
