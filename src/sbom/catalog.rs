@@ -15,7 +15,7 @@ use super::maven::Repository;
 use super::package::{Ecosystem, Found, Need, Package};
 use super::purl;
 use super::source::Source;
-use super::words::{drop_locked, drop_weaker, name_stores};
+use super::words::{drop_locked, drop_weaker, name_stores, take_from_beside};
 
 /// What an image contains, as far as was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,7 @@ impl Catalog {
             repository.name(&place.path, &mut found.package);
         }
         name_stores(&mut found, &collected);
+        take_from_beside(&mut found);
         warnings.extend(nameless(&mut found));
         drop_weaker(&mut found);
         drop_locked(&mut found, is_image);

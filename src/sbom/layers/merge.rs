@@ -162,6 +162,14 @@ impl Stack {
         };
         let mut hashes = Hashes::default();
         for (path, told) in facts {
+            // A hard link tells what its file does, and which store path it lies in.
+            if layer.hard.contains_key(&path)
+                && let Some(held) = self.facts.get_mut(&path)
+            {
+                held.origins.extend(told.facts.packages.iter().map(|_| place));
+                held.told.facts.add(told.facts);
+                continue;
+            }
             let origins = origins(&told, place, before.get(&path));
             let hashes = hashes.of(&path);
             self.facts.insert(path, Held { told, origins, hashes });

@@ -27,13 +27,17 @@ pub fn path_in_store(path: &str) -> Option<&str> {
     path.get(..start + length)
 }
 
-/// The package of a file's store path, if it is the first of that path; `known` has the others.
+/// The package of a file's store path, for the first file in each of its directories: a higher layer
+/// may take away one of those. `known` has what was told of.
 pub fn first(path: &str, known: &mut BTreeSet<String>) -> Option<Found> {
     let whole = path_in_store(path)?;
-    if known.len() >= MOST || known.contains(whole) {
+    let inside = path.get(whole.len()..)?.trim_start_matches('/');
+    let directory = inside.split_once('/').map_or("", |(directory, _)| directory);
+    let part = format!("{whole}/{directory}");
+    if known.len() >= MOST || known.contains(&part) {
         return None;
     }
-    known.insert(whole.to_owned());
+    known.insert(part);
     package_at(path)
 }
 
@@ -143,6 +147,16 @@ mod tests {
         assert_eq!(purl("nix/store/.links/abc"), None);
         assert_eq!(purl(&format!("nix/var/{HASHED}-a-1/x")), None);
         assert_eq!(path_in_store(&format!("{file}/lib/x")), Some(file.as_str()));
+    }
+
+    #[test]
+    fn each_directory_of_a_store_path_tells_of_it_once() {
+        let mut known = BTreeSet::new();
+        let mut tells = |file: &str| {
+            first(&format!("nix/store/{HASHED}-openssl-3.0.13/{file}"), &mut known).is_some()
+        };
+        let told = ["bin/a", "bin/b", "lib/x/y", "lib/z", "c", "d"].map(&mut tells);
+        assert_eq!(told, [true, false, true, false, true, false]);
     }
 
     proptest! {

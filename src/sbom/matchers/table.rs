@@ -211,6 +211,8 @@ pub const MATCHERS: &[Matcher] = &[
         64 * MIB,
         lock::read,
     ),
+    whole("python-requests", None, python::is_request, 4096, python::read_request),
+    whole("gradle-module", None, java::module::is_module, 4 * MIB, java::module::read),
     whole("model-cache", None, model::is_reference, 4096, model::read_reference),
     Matcher {
         name: "model",

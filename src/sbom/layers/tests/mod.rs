@@ -17,6 +17,7 @@ use crate::sbom::source::rootfs::Rootfs;
 mod files;
 mod hostile;
 mod promises;
+mod stores;
 
 /// One entry of a layer.
 #[derive(Debug, Clone)]

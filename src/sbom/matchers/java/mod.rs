@@ -15,6 +15,7 @@ use group::Packages;
 use text::{Coordinates, Manifest, from_project, from_properties, is_word, organization};
 
 mod group;
+pub mod module;
 mod places;
 mod text;
 
