@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalog::Place;
 use super::collect::Collected;
 use super::matchers::{java, opkg, python, stated, store, wordpress};
-use super::package::{Ecosystem, Found, Package};
+use super::package::{Ecosystem, Found, Package, SOURCE_UNKNOWN};
 
 /// Marks and descriptions that lie beside packages: what they tell is told of those, and they are no
 /// packages themselves.
@@ -68,6 +68,9 @@ pub(super) fn drop_weaker(found: &mut Vec<(Place, Found)>) {
                 told.contains(&(package.ecosystem, spelt(package), None))
             }
             Some(_) => told.contains(&(package.ecosystem, spelt(package), package.version.clone())),
+            None if package.ecosystem == Ecosystem::Deb => {
+                told.contains(&(package.ecosystem, spelt(package), package.version.clone()))
+            }
             None => scoped.contains(&(package.ecosystem, found.scope.clone(), spelt(package))),
         };
         !is_told
@@ -77,6 +80,7 @@ pub(super) fn drop_weaker(found: &mut Vec<(Place, Found)>) {
 fn is_weak(place: &Place, found: &Found) -> bool {
     match found.package.ecosystem {
         _ if found.package.stated.is_some() => true,
+        Ecosystem::Deb => found.package.notes.iter().any(|note| note == SOURCE_UNKNOWN),
         Ecosystem::Opkg => opkg::is_control(&place.path),
         Ecosystem::Wordpress => wordpress::is_readme(&place.path),
         _ => false,
@@ -238,6 +242,13 @@ mod tests {
         let opkg = |version| [package(Ecosystem::Opkg, "a", version)];
         let status = ("usr/lib/opkg/status", &opkg("2")[..]);
         assert_eq!(purls(&catalog(&[status], &[])), ["pkg:opkg/a@2"]);
+        let sliced =
+            Package { notes: vec![SOURCE_UNKNOWN.into()], ..package(Ecosystem::Deb, "a", "1") };
+        let whole = Package { notes: Vec::new(), ..sliced.clone() };
+        let slices = ("var/lib/chisel/manifest.wall", std::slice::from_ref(&sliced));
+        let both = catalog(&[("var/lib/dpkg/status", &[whole]), slices], &[]);
+        assert_eq!((both.packages.len(), both.packages[0].package.notes.len()), (1, 0));
+        assert_eq!(catalog(&[slices], &[]).packages.len(), 1);
         let plugin = |version| [package(Ecosystem::Wordpress, "a", version)];
         let (php, readme) = (plugin("2"), plugin("1"));
         let files: [(&str, &[Package]); 2] =
@@ -297,7 +308,7 @@ mod tests {
         let other = store::package_at(&format!("{SECOND}/x")).unwrap().package;
         let files = [format!("{FIRST}/bin/a"), format!("{FIRST}/lib/b")];
         let found = catalog(
-            &[(&files[0], &[other.clone()]), (&files[1], &[other])],
+            &[(&files[0], std::slice::from_ref(&other)), (&files[1], std::slice::from_ref(&other))],
             &[(&format!("{SECOND}/bin/a"), "/x"), (&format!("{FIRST}/c"), "d")],
         );
         assert_eq!(

@@ -5,6 +5,8 @@ use super::{Facts, Malformed, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package};
 
+const MANIFEST: &str = "rock_manifest";
+
 /// `ROCKS/NAME/VERSION/NAME-VERSION.rockspec`, and the `rock_manifest` beside it.
 pub(super) fn is_record(path: &str) -> bool {
     installed(path).is_some()
@@ -12,15 +14,19 @@ pub(super) fn is_record(path: &str) -> bool {
 
 /// Name and version, where the place is one of something installed.
 fn installed(path: &str) -> Option<(&str, &str)> {
+    if !path.ends_with(".rockspec") && !path.ends_with(MANIFEST) {
+        return None;
+    }
     let (before, file) = path.rsplit_once('/')?;
     let (before, version) = before.rsplit_once('/')?;
     let (tree, name) = before.rsplit_once('/').unwrap_or(("", before));
-    let is_own =
-        file.strip_suffix(".rockspec").and_then(|stem| stem.strip_prefix(name)?.strip_prefix('-'))
-            == Some(version);
+    let own = file.strip_suffix(".rockspec").and_then(|stem| stem.split_at_checked(name.len()));
+    let is_own = own.is_some_and(|(stem, rest)| {
+        stem.eq_ignore_ascii_case(name) && rest.strip_prefix('-') == Some(version)
+    });
     let is_tree = tree.rsplit('/').next().is_some_and(|tree| tree.starts_with("rocks"));
     let is_version = version.contains('-') && !name.is_empty();
-    (is_version && (is_own || (is_tree && file == "rock_manifest"))).then_some((name, version))
+    (is_version && (is_own || (is_tree && file == MANIFEST))).then_some((name, version))
 }
 
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
@@ -87,6 +93,11 @@ mod tests {
             "opt/kong/tree/kong/3.4.0-0/kong-3.4.0-0.rockspec",
             "local v = \"3.4.0-0\"\nversion = v\n",
             Some("pkg:luarocks/kong@3.4.0-0"),
+        );
+        check(
+            &format!("{tree}/luasocket/3.0.0-1/LuaSocket-3.0.0-1.rockspec"),
+            "",
+            Some("pkg:luarocks/luasocket@3.0.0-1"),
         );
         check("x/a/scm-1/a-scm-1.rockspec", "", Some("pkg:luarocks/a@scm-1"));
         check("src/a/a-1.0-1.rockspec", "package = 'a'", None);

@@ -38,6 +38,7 @@ mod pear;
 mod portage;
 pub mod python;
 pub mod rpm;
+mod sdist;
 pub mod stated;
 pub mod store;
 mod table;
@@ -192,6 +193,14 @@ pub fn with_journal(database: Vec<u8>, journal: &[u8]) -> Result<Vec<u8>, Malfor
 /// Whether `path` is `tail`, or is below some directory as `tail`.
 fn ends_with_path(path: &str, tail: &str) -> bool {
     path.strip_suffix(tail).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+}
+
+/// Whether a name goes on before `suffix`, whatever the suffix's case.
+fn has_suffix(path: &str, suffix: &str) -> bool {
+    let at = path.len().checked_sub(suffix.len()).filter(|at| *at > 0);
+    // Only bytes: a name before the suffix may end in any letter.
+    let end = at.and_then(|at| path.as_bytes().get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
 }
 
 /// The directory of `path` as a prefix: empty, or with a `/` at its end.

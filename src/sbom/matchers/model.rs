@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Facts, Malformed, Scanner, parent};
+use super::{Facts, Malformed, Scanner, has_suffix, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
 
@@ -17,8 +17,7 @@ const GGUF: &[u8] = b"GGUF";
 const HUB: &str = "models--";
 
 pub(super) fn is_model(path: &str) -> bool {
-    let lower = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    [".gguf", ".safetensors"].iter().any(|it| lower.len() > it.len() && lower.ends_with(it))
+    [".gguf", ".safetensors"].iter().any(|it| has_suffix(path, it))
 }
 
 /// A file under another name may be another model.

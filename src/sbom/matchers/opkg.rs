@@ -14,7 +14,7 @@ pub(super) fn is_database(path: &str) -> bool {
     let is_status = |it: &&str| {
         path.strip_suffix("/status").is_some_and(|directory| ends_with_path(directory, it))
     };
-    DATABASES.iter().any(|it| is_status(&it)) || is_control(path)
+    DATABASES.iter().any(is_status) || is_control(path)
 }
 
 /// What a package brought along says less than the status does: it stays after a downgrade.

@@ -1,8 +1,12 @@
 //! Erlang and Elixir applications, from the resource file that each has in `ebin`. It evaluates
 //! nothing: only plain terms are understood.
 
-use super::{Facts, Malformed, parent};
+use std::io;
+
+use super::zip::{bytes, members};
+use super::{Facts, Malformed, has_suffix, parent};
 use crate::sbom::package::{Ecosystem, Found, Need, Package};
+use crate::sbom::source::Contents;
 
 pub(super) fn is_resource(path: &str) -> bool {
     let directory = parent(path).trim_end_matches('/');
@@ -34,6 +38,29 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         }],
         ..Facts::default()
     })
+}
+
+/// `x-1.0.ez`, in which RabbitMQ keeps its plugins.
+pub(super) fn is_archive(path: &str) -> bool {
+    has_suffix(path, ".ez")
+}
+
+pub(super) fn read_archive(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+    const MOST_MEMBERS: usize = 1000;
+    const LARGEST: u64 = 4 << 20;
+    // Other programs have files of such names.
+    let Ok(found) = members(contents, MOST_MEMBERS, &is_resource)? else {
+        return Ok(Facts::default());
+    };
+    let mut facts = Facts::default();
+    for member in found {
+        let name = format!("{path}!/{}", member.name);
+        match bytes(contents, &member, LARGEST)? {
+            Ok(bytes) => facts.add(read(&name, &bytes).unwrap_or_default()),
+            Err(problem) => facts.warn(format!("`{name}` is not listed: {}", problem.as_str())),
+        }
+    }
+    Ok(facts)
 }
 
 /// `2.10.0` of `cowboy-2.10.0/ebin/cowboy.app`.
@@ -144,6 +171,19 @@ mod tests {
         check("{other, cowboy, []}.", None);
         check("", None);
         assert!(!is_resource("app/src/cowboy.app.src") && !is_resource("Applications/x.app"));
+    }
+
+    #[test]
+    fn plugins_in_archives_are_told() {
+        let file = crate::sbom::matchers::zip::tests::archive(&[
+            ("a-1.2/ebin/a.app", b"{application,a,[{vsn,\"1.2\"}]}."),
+            ("a-1.2/priv/b.app", b"x"),
+        ]);
+        assert!(is_archive("plugins/a-1.2.ez"));
+        let facts = read_archive("plugins/a-1.2.ez", &mut io::Cursor::new(file)).unwrap();
+        assert_eq!((facts.packages.len(), facts.packages[0].package.name.as_str()), (1, "a"));
+        let other = read_archive("x.ez", &mut io::Cursor::new(b"x".to_vec())).unwrap();
+        assert_eq!(other, Facts::default());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! PEAR and PECL packages, from the registry that the `pear` command keeps as serialised PHP. It
 //! makes no objects: only texts and lists of them are understood.
 
-use super::{Facts, Malformed, parent};
+use super::{Facts, Malformed, has_suffix, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package};
 
@@ -11,7 +11,7 @@ const CHANNEL: &str = ".channel.";
 const DEEPEST: usize = 64;
 
 pub(super) fn is_entry(path: &str) -> bool {
-    path.to_ascii_lowercase().ends_with(".reg") && channel_of(path).is_some()
+    has_suffix(path, ".reg") && channel_of(path).is_some()
 }
 
 /// The directory of a registry is that of PEAR's own channel; others have one below.
@@ -56,7 +56,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
 /// What matters of a value.
 enum Value {
     Text(String),
-    List(Vec<(String, Value)>),
+    List(Vec<(String, Self)>),
     Other,
 }
 

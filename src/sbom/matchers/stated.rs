@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use packageurl::PackageUrl;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
+use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, has_suffix, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
 
@@ -20,21 +20,16 @@ const LONGEST: usize = 2048;
 /// Where builders keep them: Bitnami, melange and apko, wheels (PEP 770), buildpacks; elsewhere by
 /// the suffixes that the formats ask for.
 pub(super) fn is_document(path: &str) -> bool {
-    let (directory, name) = (parent(path).trim_end_matches('/'), file_name(path));
-    let lower = name.to_ascii_lowercase();
-    let is_json = lower.ends_with(".json");
-    (lower.starts_with(".spdx-") && lower.ends_with(".spdx"))
-        || (is_json && is_system(path))
-        || (is_json && is_of_wheel(path))
-        || (is_json
-            && ["sbom", "META-INF/sbom"].iter().any(|it| ends_with_path(directory, it))
-            && lower == "bom.json")
-        || ([".spdx.json", ".cdx.json"]
-            .iter()
-            .any(|it| lower.len() > it.len() && lower.ends_with(it))
-            && !is_sample(directory))
-        || (["sbom.spdx.json", "sbom.cdx.json"].contains(&lower.as_str())
-            && path.contains("layers/sbom/launch/"))
+    let name = file_name(path);
+    // Said at once for nearly all.
+    if !has_suffix(name, ".json") {
+        return has_suffix(name, ".spdx") && name.to_ascii_lowercase().starts_with(".spdx-");
+    }
+    let directory = parent(path).trim_end_matches('/');
+    let is_of_format = [".spdx.json", ".cdx.json"].iter().any(|it| has_suffix(name, it));
+    let is_bom = name.eq_ignore_ascii_case("bom.json")
+        && ["sbom", "META-INF/sbom"].iter().any(|it| ends_with_path(directory, it));
+    is_bom || is_system(path) || is_of_wheel(path) || (is_of_format && !is_sample(directory))
 }
 
 /// Documents about packages of the distribution, each brought by the package that it is about.
@@ -66,56 +61,76 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
+/// Some writers put `null` where there is nothing.
+fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Document {
     spdx_version: Option<String>,
+    #[serde(deserialize_with = "or_nothing")]
     packages: Vec<SpdxPackage>,
+    #[serde(deserialize_with = "or_nothing")]
     relationships: Vec<Relationship>,
     bom_format: Option<String>,
+    #[serde(deserialize_with = "or_nothing")]
     components: Vec<Component>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct SpdxPackage {
-    #[serde(rename = "SPDXID")]
+    #[serde(rename = "SPDXID", deserialize_with = "or_nothing")]
     id: String,
+    #[serde(deserialize_with = "or_nothing")]
     name: String,
     version_info: Option<String>,
     supplier: Option<String>,
     license_declared: Option<String>,
     license_concluded: Option<String>,
     primary_package_purpose: Option<String>,
+    #[serde(deserialize_with = "or_nothing")]
     external_refs: Vec<Reference>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Reference {
+    #[serde(deserialize_with = "or_nothing")]
     reference_type: String,
+    #[serde(deserialize_with = "or_nothing")]
     reference_locator: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Relationship {
+    #[serde(deserialize_with = "or_nothing")]
     spdx_element_id: String,
+    #[serde(deserialize_with = "or_nothing")]
     relationship_type: String,
+    #[serde(deserialize_with = "or_nothing")]
     related_spdx_element: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Component {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "or_nothing")]
     kind: String,
+    #[serde(deserialize_with = "or_nothing")]
     name: String,
     version: Option<String>,
     purl: Option<String>,
     scope: Option<String>,
+    #[serde(deserialize_with = "or_nothing")]
     licenses: Vec<Choice>,
     supplier: Option<Entity>,
+    #[serde(deserialize_with = "or_nothing")]
     components: Vec<Self>,
 }
 
@@ -423,6 +438,15 @@ mod tests {
             facts.packages.iter().map(|found| found.package.name.as_str()).collect();
         assert_eq!(names, ["org.x:a", "@s/b"]);
         assert_eq!(facts.packages[0].package.licence, Licence::Expression("MIT".into()));
+    }
+
+    #[test]
+    fn nothing_may_be_written_as_null() {
+        let text = br#"{"spdxVersion":"SPDX-2.3","relationships":null,"packages":[{"SPDXID":null,"name":"a","versionInfo":null,"licenseDeclared":null,
+            "externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/a@1"}]},{"name":"b","externalRefs":null}]}"#;
+        assert_eq!(purls(&read("x.spdx.json", text).unwrap()), ["pkg:npm/a@1"]);
+        let text = br#"{"bomFormat":"CycloneDX","components":[{"type":null,"name":"a","purl":"pkg:npm/a@1","licenses":null,"components":null}]}"#;
+        assert_eq!(purls(&read("x.cdx.json", text).unwrap()), ["pkg:npm/a@1"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
 use super::{
     alpm, apk, binary, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
     golang, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage, python, rpm,
-    stated, wheel, wordpress, yarn_cache,
+    sdist, stated, wheel, wordpress, yarn_cache,
 };
 
 /// One of files that are read as a whole, and told of where they are too large.
@@ -215,6 +215,11 @@ pub const MATCHERS: &[Matcher] = &[
     whole("gradle-module", None, java::module::is_module, 4 * MIB, java::module::read),
     whole("model-cache", None, model::is_reference, 4096, model::read_reference),
     Matcher {
+        name: "otp-archive",
+        looks_for: None,
+        wants: Wants::Opened { matches: otp::is_archive, read: otp::read_archive },
+    },
+    Matcher {
         name: "model",
         looks_for: Some(
             "models in **/*.gguf and **/*.safetensors by their headers, and in the cache of Hugging Face",
@@ -243,6 +248,15 @@ pub const MATCHERS: &[Matcher] = &[
         name: "yarn-cache",
         looks_for: Some("Node packages in **/.yarn/cache/*.zip"),
         wants: Wants::Opened { matches: yarn_cache::is_archive, read: yarn_cache::read },
+    },
+    Matcher {
+        name: "sdist",
+        looks_for: Some("Python packages in source archives, **/NAME-VERSION.tar.gz"),
+        wants: Wants::Scanned {
+            matches: sdist::is_archive,
+            scanner: sdist::scanner,
+            alike: sdist::are_alike,
+        },
     },
     Matcher {
         name: "wheel",

@@ -4,20 +4,17 @@
 use std::io;
 
 use super::zip::{Problem, bytes, members};
-use super::{Facts, parent, python, stated};
+use super::{Facts, has_suffix, parent, python, stated};
+use crate::sbom::package::{Ecosystem, Found, Package};
 use crate::sbom::source::Contents;
 
+const NOTE: &str = "In an archive that is not installed.";
 /// Of one member as it is unpacked.
 const LARGEST: u64 = 16 << 20;
 const MOST_MEMBERS: usize = 100;
 
 pub(super) fn is_archive(path: &str) -> bool {
-    let end = |suffix: &str| {
-        let at = path.len().checked_sub(suffix.len()).filter(|at| *at > 0);
-        at.and_then(|at| path.as_bytes().get(at..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
-    };
-    end(".whl") || end(".egg")
+    has_suffix(path, ".whl") || has_suffix(path, ".egg")
 }
 
 /// `NAME-VERSION.dist-info/METADATA`, or what an egg has; not those of packages that are inside.
@@ -49,11 +46,31 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
         let mut told = read(&name, &bytes).unwrap_or_default();
         for found in told.packages.iter_mut() {
             path.clone_into(&mut found.scope);
-            found.package.notes.push("In an archive that is not installed.".to_owned());
+            found.package.notes.push(NOTE.to_owned());
         }
         facts.add(told);
     }
+    if facts == Facts::default() {
+        facts.packages.extend(named(path).map(|package| Found::alone(package, path)));
+    }
     Ok(facts)
+}
+
+/// What a wheel is called says what it is: `NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl`.
+fn named(path: &str) -> Option<Package> {
+    let file = path.rsplit('/').next()?;
+    let stem = file.get(..file.len() - 4).filter(|_| has_suffix(file, ".whl"))?;
+    let parts: Vec<&str> = stem.split('-').collect();
+    let (name, version) = match parts[..] {
+        [name, version, _, _, _] | [name, version, _, _, _, _] => (name, version),
+        _ => return None,
+    };
+    let is_version = version.starts_with(|it: char| it.is_ascii_digit());
+    (is_version && !name.is_empty()).then(|| Package {
+        version: Some(version.to_owned()),
+        notes: vec![NOTE.to_owned()],
+        ..Package::named(Ecosystem::Pypi, name)
+    })
 }
 
 #[cfg(test)]
@@ -92,6 +109,9 @@ mod tests {
             ["pkg:pypi/urllib3@1.24.1"]
         );
         assert!(purls("a.whl", &[("a.py", b"x")]).is_empty());
+        let bare = "w/Foo_bar-1.0-1-py3-none-any.whl";
+        assert_eq!(purls(bare, &[("a.py", b"x")]), ["pkg:pypi/foo-bar@1.0"]);
+        assert!(purls("w/Foo_bar-x-py3-none-any.whl", &[("a.py", b"x")]).is_empty());
     }
 
     #[test]

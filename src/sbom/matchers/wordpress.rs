@@ -1,7 +1,7 @@
 //! WordPress, its plugins and its themes, from the headers that WordPress itself reads. It runs no
 //! PHP, and names a plugin by its directory, as the plugin directory does.
 
-use super::{Facts, Malformed, ends_with_path, parent};
+use super::{Facts, Malformed, ends_with_path, has_suffix, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
 
@@ -34,6 +34,10 @@ pub fn is_readme(path: &str) -> bool {
 
 /// Kind and name, by the place.
 fn kind(path: &str) -> Option<(Kind, &str)> {
+    // Said at once for nearly all.
+    if ![".php", ".txt", ".css"].iter().any(|it| has_suffix(path, it)) {
+        return None;
+    }
     if ends_with_path(path, CORE) {
         return Some((Kind::Core, "wordpress"));
     }
@@ -43,9 +47,7 @@ fn kind(path: &str) -> Option<(Kind, &str)> {
         names.contains(&last) && CONTENTS.iter().any(|it| ends_with_path(above, it))
     };
     let plugins = ["plugins", "mu-plugins"];
-    let php = file.len().checked_sub(4).filter(|at| {
-        *at > 0 && file.as_bytes().get(*at..).is_some_and(|end| end.eq_ignore_ascii_case(b".php"))
-    });
+    let php = has_suffix(file, ".php").then(|| file.len() - ".php".len());
     let (above, slug) = directory.rsplit_once('/').unwrap_or(("", directory));
     match php {
         // One file can be a plugin by itself.

@@ -7,7 +7,7 @@ use std::io::{self, Cursor, SeekFrom};
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use super::zip::{Member, Problem, bytes, members};
-use super::{Facts, MOST_PACKAGES};
+use super::{Facts, MOST_PACKAGES, has_suffix};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, Supplier};
 use crate::sbom::source::Contents;
@@ -42,12 +42,7 @@ const LARGEST_TEXT: u64 = 1 << 20;
 const MOST_MEMBERS: usize = 20_000;
 
 pub fn is_archive(path: &str) -> bool {
-    SUFFIXES.iter().any(|suffix| {
-        let start = path.len().checked_sub(suffix.len()).filter(|start| *start > 0);
-        // Only bytes: a name before the suffix may end in any letter.
-        let end = start.and_then(|start| path.as_bytes().get(start..));
-        end.is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
-    })
+    SUFFIXES.iter().any(|suffix| has_suffix(path, suffix))
 }
 
 pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
