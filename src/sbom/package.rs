@@ -477,6 +477,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_qualifier_is_read_back() {
+        for (name, value) in QUALIFIERS.map(|name| (name, "x".to_owned())) {
+            let package = Package {
+                qualifiers: vec![(name, value)],
+                stated: Some("pkg:npm/a@1".into()),
+                is_locked: true,
+                ..Package::named(Ecosystem::Nix, "a")
+            };
+            let text = serde_json::to_string(&package).unwrap();
+            assert_eq!(serde_json::from_str::<Package>(&text).unwrap(), package);
+        }
+    }
+
+    #[test]
+    fn each_ecosystem_is_a_type_of_its_own() {
+        let types: BTreeSet<&str> = Ecosystem::ALL.iter().map(|it| it.as_str()).collect();
+        assert_eq!(types.len(), Ecosystem::ALL.len());
+    }
+
+    #[test]
     fn maintainers_become_suppliers() {
         let check = |maintainer: &str, expected: Option<&str>| {
             assert_eq!(

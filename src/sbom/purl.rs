@@ -276,6 +276,35 @@ mod tests {
         check(Ecosystem::Cargo, "Inflector", "x", "pkg:cargo/Inflector");
         check(Ecosystem::Maven, "com.zaxxer:HikariCP", "x", "pkg:maven/com.zaxxer/HikariCP");
         check(Ecosystem::Conda, "R-Base", "x", "pkg:conda/R-Base");
+        // From the examples of the specification, and its list of types that are to come.
+        check(Ecosystem::Alpm, "Pacman", "Arch", "pkg:alpm/arch/pacman");
+        check(Ecosystem::Bitnami, "WordPress", "x", "pkg:bitnami/wordpress");
+        check(Ecosystem::Cran, "rJava", "x", "pkg:cran/rJava");
+        check(Ecosystem::Ebuild, "x11-libs/gtk+", "x", "pkg:ebuild/x11-libs/gtk%2B");
+        check(Ecosystem::Hex, "Acme/Foo", "x", "pkg:hex/acme/foo");
+        check(
+            Ecosystem::Huggingface,
+            "microsoft/deberta-v3-base",
+            "x",
+            "pkg:huggingface/microsoft/deberta-v3-base",
+        );
+        check(Ecosystem::Luarocks, "LuaSocket", "x", "pkg:luarocks/luasocket");
+        check(Ecosystem::Nix, "ImageMagick", "x", "pkg:nix/ImageMagick");
+        check(Ecosystem::Opkg, "libOpenSSL", "OpenWrt", "pkg:opkg/openwrt/libOpenSSL");
+        check(Ecosystem::Otp, "Stdlib", "x", "pkg:otp/stdlib");
+        check(
+            Ecosystem::Pear,
+            "pear.php.net/Archive_Tar",
+            "x",
+            "pkg:pear/pear.php.net/Archive_Tar",
+        );
+        check(Ecosystem::Pub, "Characters", "x", "pkg:pub/characters");
+        check(
+            Ecosystem::Swift,
+            "github.com/Alamofire/Alamofire",
+            "x",
+            "pkg:swift/github.com/Alamofire/Alamofire",
+        );
     }
 
     #[test]

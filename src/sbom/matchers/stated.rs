@@ -39,6 +39,9 @@ pub fn is_system(path: &str) -> bool {
 
 /// Any depth below `x.dist-info/sboms/`.
 pub(super) fn is_of_wheel(path: &str) -> bool {
+    if !path.contains("/sboms/") {
+        return false;
+    }
     let mut parts = path.split('/');
     let is_metadata = |part: &str| part.to_ascii_lowercase().ends_with(".dist-info");
     let mut below = false;

@@ -35,6 +35,25 @@ fn each_path_has_its_matcher() {
     check("app/App.deps.json", Some("dotnet"));
     check("opt/java/release", Some("runtime"));
     check("app/package.json.bak", None);
+    check("var/lib/pacman/local/a-1-1/desc", Some("alpm"));
+    check("var/lib/pacman/local/a-1-1/files", Some("alpm-files"));
+    check("var/db/pkg/net-misc/curl-8.6.0/SLOT", Some("portage"));
+    check("usr/lib/opkg/status", Some("opkg"));
+    check("var/lib/opkg/info/a.control", Some("opkg"));
+    check("var/lib/opkg/info/a.list", Some("opkg-files"));
+    check("var/lib/chisel/manifest.wall", Some("chisel"));
+    check("usr/lib/R/library/a/DESCRIPTION", Some("cran"));
+    check("lib/luarocks/rocks-5.1/a/1-1/a-1-1.rockspec", Some("luarocks"));
+    check("lib/a-1/ebin/a.app", Some("otp"));
+    check("php/.registry/a.reg", Some("pear"));
+    check("wp-content/plugins/a/a.php", Some("wordpress"));
+    check("opt/bitnami/.bitnami_components.json", Some("bitnami"));
+    check("opt/bitnami/redis/.spdx-redis.spdx", Some("sbom"));
+    check("s/a-1.dist-info/sboms/a.json", Some("sbom"));
+    check("s/a-1.dist-info/REQUESTED", Some("python-requests"));
+    check("lib/a-1.module", Some("gradle-module"));
+    check("app/yarn.lock", Some("lock"));
+    check("hub/models--a--b/refs/main", Some("model-cache"));
 }
 
 /// JSON of any shape, with the keys that matchers know.
@@ -77,7 +96,9 @@ fn database() -> impl Strategy<Value = Vec<u8>> {
         " .{0,9}\n",
         Just("\n".to_owned()),
         "s\\.(name|version|licenses|authors) = ([\"'\\[%<]{0,3}[a-zé]{0,3}[\"'>]?){0,3}\n",
-        "(Name|Version|Author|Requires-Dist): .{0,9}\n",
+        "(Name|Version|Author|Requires-Dist|Package|Built|License|Stable tag|Plugin Name): .{0,9}\n",
+        "%(NAME|VERSION|LICENSE|DEPENDS|FILES)%\n.{0,9}\n",
+        "(obj|dir|sym) /?.{0,9} [0-9a-f]{0,4} ?[0-9]{0,3}\n",
         ".{0,12}",
     ];
     let text =
