@@ -14,6 +14,7 @@ pub enum Ecosystem {
     Apk,
     Bioconductor,
     Bitnami,
+    Brew,
     Cargo,
     Composer,
     Conan,
@@ -151,11 +152,12 @@ fn qualifiers<'de, D: Deserializer<'de>>(
 
 impl Ecosystem {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Alpm,
         Self::Apk,
         Self::Bioconductor,
         Self::Bitnami,
+        Self::Brew,
         Self::Cargo,
         Self::Composer,
         Self::Conan,
@@ -190,6 +192,7 @@ impl Ecosystem {
             Self::Apk => "apk",
             Self::Bioconductor => "bioconductor",
             Self::Bitnami => "bitnami",
+            Self::Brew => "brew",
             Self::Cargo => "cargo",
             Self::Composer => "composer",
             Self::Conan => "conan",
@@ -226,6 +229,7 @@ impl Ecosystem {
             Self::Apk => "apk database",
             Self::Bioconductor => "R package's DESCRIPTION",
             Self::Bitnami => "Bitnami's record",
+            Self::Brew => "Homebrew's receipt",
             Self::Cargo => "cargo-auditable data",
             Self::Composer => "Composer's installed.json",
             Self::Conan => "Conan metadata",

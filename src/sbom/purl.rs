@@ -52,6 +52,7 @@ fn is_lower_case(ecosystem: Ecosystem) -> (bool, bool) {
         Ecosystem::Alpm
         | Ecosystem::Apk
         | Ecosystem::Bitnami
+        | Ecosystem::Brew
         | Ecosystem::Composer
         | Ecosystem::Deb
         | Ecosystem::Hex
@@ -96,7 +97,8 @@ fn path(package: &Package) -> String {
         namespace.chain([encoded(&cased(name, lower_name), "")]).collect::<Vec<_>>().join("/")
     };
     match package.ecosystem {
-        Ecosystem::Composer
+        Ecosystem::Brew
+        | Ecosystem::Composer
         | Ecosystem::Ebuild
         | Ecosystem::Generic
         | Ecosystem::Golang

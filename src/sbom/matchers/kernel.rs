@@ -1,8 +1,12 @@
-//! Linux kernels that no distribution's package brought, by the version in an image's header. It
-//! unpacks no kernel.
+//! Linux kernels that no distribution's package brought, by the version in their header, and modules
+//! that are not the kernel's own. It unpacks no kernel.
+
+use std::io::{self, Read as _};
 
 use super::{Facts, Scanner};
+use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package};
+use crate::sbom::source::Contents;
 
 /// The text lies in the part that starts the machine, which is small.
 const LARGEST: usize = 64 << 10;
@@ -65,9 +69,59 @@ fn version(bytes: &[u8]) -> Option<String> {
     is_version.then(|| version.to_owned())
 }
 
+/// No module that is kept in a file of its own is larger.
+const LARGEST_MODULE: u64 = 64 << 20;
+
+pub(super) fn is_module(path: &str) -> bool {
+    path.ends_with(".ko") && path.contains("lib/modules/")
+}
+
+/// A module that is not part of the kernel's own source; those that are come with the kernel.
+pub(super) fn read_module(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+    let mut bytes = Vec::new();
+    contents.take(LARGEST_MODULE).read_to_end(&mut bytes)?;
+    let value = |key: &[u8]| {
+        let at = memchr::memmem::find(&bytes, key)?;
+        let rest = bytes.get(at + key.len()..)?;
+        let text = rest.get(..rest.len().min(256))?.split(|byte| *byte == 0).next()?;
+        Some(String::from_utf8_lossy(text).into_owned()).filter(|text| !text.is_empty())
+    };
+    let (Some(name), Some(version)) = (value(b"\0name="), value(b"\0version=")) else {
+        return Ok(Facts::default());
+    };
+    let is_word = |text: &str| !text.contains(char::is_whitespace);
+    if value(b"\0intree=").is_some() || !is_word(&name) || !is_word(&version) {
+        return Ok(Facts::default());
+    }
+    let package = Package {
+        version: Some(version),
+        licence: value(b"\0license=").map_or(Licence::Unknown, |text| Licence::from_field(&text)),
+        notes: vec!["A module of the Linux kernel.".to_owned()],
+        ..Package::named(Ecosystem::Generic, name)
+    };
+    Ok(Facts { packages: vec![Found::alone(package, path)], ..Facts::default() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modules_of_others_tell_their_version() {
+        let path = "usr/lib/modules/6.1.0/updates/nvidia.ko";
+        let of = |text: &[u8]| {
+            let mut file = io::Cursor::new(text.to_vec());
+            let found = read_module(path, &mut file).unwrap().packages.pop()?;
+            Some(crate::sbom::purl::of(&found.package, None))
+        };
+        assert!(is_module(path) && !is_module("opt/x.ko") && !is_module("lib/modules/a.ko.xz"));
+        let module = b"\x7fELF\0license=NVIDIA\0version=550.54\0name=nvidia\0vermagic=6.1\0";
+        assert_eq!(of(module).unwrap(), "pkg:generic/nvidia@550.54");
+        assert_eq!(of(b"\0version=1\0intree=Y\0name=a\0"), None);
+        assert_eq!(of(b"\0name=a\0vermagic=6.1\0"), None);
+        assert_eq!(of(b""), None);
+        assert_eq!(of(b"\0name=a\0version="), None);
+    }
 
     fn purl(bytes: &[u8]) -> Option<String> {
         let mut scanner = scanner("boot/vmlinuz");

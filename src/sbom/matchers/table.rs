@@ -2,7 +2,7 @@
 
 use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
 use super::{
-    alpm, apk, binary, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
+    alpm, apk, binary, brew, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
     golang, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage, python, rpm,
     sdist, stated, wheel, wordpress, yarn_cache,
 };
@@ -213,7 +213,19 @@ pub const MATCHERS: &[Matcher] = &[
     ),
     whole("python-requests", None, python::is_request, 4096, python::read_request),
     whole("gradle-module", None, java::module::is_module, 4 * MIB, java::module::read),
+    whole(
+        "brew",
+        Some("Homebrew packages in **/Cellar/*/*"),
+        brew::is_receipt,
+        4 * MIB,
+        brew::read,
+    ),
     whole("model-cache", None, model::is_reference, 4096, model::read_reference),
+    Matcher {
+        name: "kernel-module",
+        looks_for: None,
+        wants: Wants::Opened { matches: kernel::is_module, read: kernel::read_module },
+    },
     Matcher {
         name: "otp-archive",
         looks_for: None,
@@ -232,7 +244,9 @@ pub const MATCHERS: &[Matcher] = &[
     },
     Matcher {
         name: "kernel",
-        looks_for: Some("Linux kernels in **/vmlinuz* and **/bzImage*"),
+        looks_for: Some(
+            "Linux kernels in **/vmlinuz* and **/bzImage*, and modules of others in **/lib/modules",
+        ),
         wants: Wants::Scanned {
             matches: kernel::is_kernel,
             scanner: kernel::scanner,
@@ -294,7 +308,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "binary",
         looks_for: Some(
-            "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php, curl, bash, zlib, ffmpeg, openssh, lighttpd and busybox by the version text inside them, where no distribution package owns the file",
+            "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php, curl, bash, zlib, ffmpeg, openssh, lighttpd, xz, lua, luajit, tini, imagemagick, libpng, expat, dnsmasq, openvpn and busybox by the version text inside them, where no distribution package owns the file",
         ),
         wants: Wants::Scanned {
             matches: binary::is_program,

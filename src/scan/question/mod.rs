@@ -205,6 +205,7 @@ fn of_language(package: &Package, version: &str) -> Result<Question, Gap> {
         other @ (Ecosystem::Alpm
         | Ecosystem::Apk
         | Ecosystem::Bioconductor
+        | Ecosystem::Brew
         | Ecosystem::Conan
         | Ecosystem::Conda
         | Ecosystem::Deb
