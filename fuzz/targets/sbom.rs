@@ -12,7 +12,7 @@ use supply_action::sbom::foreign::Format;
 use supply_action::sbom::source::{Contents, File, Visitor as _};
 use supply_action::sbom::{cyclonedx, foreign, spdx, table};
 
-const PATHS: [&str; 23] = [
+const PATHS: [&str; 50] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/a.list",
