@@ -187,8 +187,8 @@ fn owned(collected: &Collected) -> BTreeSet<String> {
 }
 
 fn assumed_distributions(found: &[(Place, Found)]) -> Vec<String> {
-    let ecosystems: BTreeSet<Ecosystem> =
-        found.iter().map(|(_, found)| found.package.ecosystem).collect();
+    let read = found.iter().filter(|(_, found)| found.package.stated.is_none());
+    let ecosystems: BTreeSet<Ecosystem> = read.map(|(_, found)| found.package.ecosystem).collect();
     let assumed =
         ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
     assumed

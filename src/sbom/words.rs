@@ -117,7 +117,10 @@ fn spelt(package: &Package) -> String {
 /// no operating system is.
 pub(super) fn drop_locked(found: &mut Vec<(Place, Found)>, is_image: bool) {
     let is_system = |(_, found): &(Place, Found)| {
-        found.package.stated.is_none() && found.package.ecosystem.is_distribution()
+        let ecosystem = found.package.ecosystem;
+        let installs =
+            ecosystem.is_distribution() || ecosystem.is_store() || ecosystem == Ecosystem::Ebuild;
+        installs && found.package.stated.is_none()
     };
     if is_image || found.iter().any(is_system) {
         found.retain(|(_, found)| !found.package.is_locked);

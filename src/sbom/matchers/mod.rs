@@ -44,6 +44,7 @@ mod sdist;
 pub mod stated;
 pub mod store;
 mod table;
+mod unpacked;
 mod wheel;
 pub mod wordpress;
 mod yarn_cache;

@@ -178,7 +178,10 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         of_cyclonedx(document.components, &mut stated);
         stated
     } else if document.spdx_version.is_some_and(|version| version.starts_with("SPDX-2")) {
-        of_spdx(document.packages, document.relationships)
+        let is_port = file_name(path) == "vcpkg.spdx.json";
+        let packages = document.packages.into_iter();
+        let named = packages.map(|package| if is_port { with_port(package) } else { package });
+        of_spdx(named.collect(), document.relationships)
     } else {
         return untold("it is neither SPDX 2 nor CycloneDX in JSON");
     };
@@ -241,6 +244,26 @@ fn of_spdx(packages: Vec<SpdxPackage>, relationships: Vec<Relationship>) -> Vec<
             }
         })
         .collect()
+}
+
+/// vcpkg writes no purls: the port has its name and version, with the number of the recipe behind a
+/// `#`.
+fn with_port(mut package: SpdxPackage) -> SpdxPackage {
+    let version = package.version_info.clone().unwrap_or_default();
+    let (version, port) = version.split_once('#').unwrap_or((&version, ""));
+    let qualifier = if port.is_empty() { String::new() } else { format!("?port_version={port}") };
+    let is_name = package.name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it));
+    if package.id == "SPDXRef-port" && is_name && !version.is_empty() {
+        package.external_refs.push(Reference {
+            reference_type: "purl".to_owned(),
+            reference_locator: format!("pkg:vcpkg/{}@{version}{qualifier}", package.name),
+        });
+    }
+    // The others are what the port was made from, and the archive of what it became.
+    if package.external_refs.is_empty() {
+        package.primary_package_purpose = Some("SOURCE".to_owned());
+    }
+    package
 }
 
 /// A reference leads to a text in that document, and says nothing elsewhere.
@@ -441,6 +464,15 @@ mod tests {
             facts.packages.iter().map(|found| found.package.name.as_str()).collect();
         assert_eq!(names, ["org.x:a", "@s/b"]);
         assert_eq!(facts.packages[0].package.licence, Licence::Expression("MIT".into()));
+    }
+
+    #[test]
+    fn ports_of_vcpkg_are_named() {
+        let text = br#"{"spdxVersion":"SPDX-2.2","packages":[{"SPDXID":"SPDXRef-port","name":"zlib","versionInfo":"1.2.11#13","licenseConcluded":"Zlib"},
+            {"SPDXID":"SPDXRef-binary","name":"zlib:x64-linux","versionInfo":"abc"},{"SPDXID":"SPDXRef-resource-0","name":"madler/zlib","versionInfo":"1"}]}"#;
+        let facts = read("vcpkg/installed/x64-linux/share/zlib/vcpkg.spdx.json", text).unwrap();
+        assert_eq!(purls(&facts), ["pkg:vcpkg/zlib@1.2.11?port_version=13"]);
+        assert!(facts.warnings.is_empty(), "{:?}", facts.warnings);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
 use super::{
     alpm, apk, binary, brew, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
     golang, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage, python, rpm,
-    sdist, stated, wheel, wordpress, yarn_cache,
+    sdist, stated, unpacked, wheel, wordpress, yarn_cache,
 };
 
 /// One of files that are read as a whole, and told of where they are too large.
@@ -219,6 +219,20 @@ pub const MATCHERS: &[Matcher] = &[
         brew::is_receipt,
         4 * MIB,
         brew::read,
+    ),
+    whole(
+        "hex",
+        Some("packages of Hex in **/hex_metadata.config"),
+        unpacked::is_of_hex,
+        MIB,
+        unpacked::read_hex,
+    ),
+    whole(
+        "pub",
+        Some("Dart packages in **/hosted/*/*/pubspec.yaml"),
+        unpacked::is_of_pub,
+        MIB,
+        unpacked::read_pub,
     ),
     whole("model-cache", None, model::is_reference, 4096, model::read_reference),
     Matcher {
