@@ -9,8 +9,8 @@ use super::collect::Collected;
 use super::exclude::Exclude;
 use super::files::Lists;
 use super::licence::Licence;
-use super::matchers::MATCHERS;
 use super::matchers::os_release::{PLACES, Release};
+use super::matchers::{self, Facts, MATCHERS, chisel};
 use super::maven::Repository;
 use super::package::{Ecosystem, Found, Need, Package};
 use super::purl;
@@ -170,7 +170,15 @@ fn nameless(found: &mut Vec<(Place, Found)>) -> Vec<String> {
 
 fn release(collected: &Collected) -> Option<Release> {
     let places = PLACES.iter().filter_map(|place| collected.links.resolve(place));
-    places.filter_map(|place| collected.facts.get(&place)?.release.clone()).next()
+    let stated = places.filter_map(|place| collected.facts.get(&place)?.release.clone()).next();
+    // Chisel cuts the packages of Ubuntu alone.
+    let is_cut = |(path, facts): (&String, &Facts)| {
+        chisel::is_manifest(path) && matchers::is_own(path) && !facts.packages.is_empty()
+    };
+    stated.or_else(|| {
+        let release = Release { id: "ubuntu".to_owned(), version: None, name: None };
+        collected.facts.iter().any(is_cut).then_some(release)
+    })
 }
 
 fn licences(collected: &Collected) -> BTreeMap<String, Licence> {
@@ -318,7 +326,6 @@ fn candidates(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sbom::matchers::Facts;
 
     fn found(name: &str, arch: &str, provides: &[&str], requires: &[&[&str]]) -> Found {
         Found {
@@ -465,6 +472,14 @@ mod tests {
         let names: Vec<&str> =
             catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
         assert_eq!(names, ["own"]);
+    }
+
+    #[test]
+    fn what_chisel_cut_is_of_ubuntu() {
+        let cut = packages(&[found("a", "all", &[], &[])]);
+        let of = |path: &str| catalog(&[(path, cut.clone())], &[]).packages[0].purl.clone();
+        assert_eq!(of("var/lib/chisel/manifest.wall"), "pkg:deb/ubuntu/a@1?arch=all&distro=ubuntu");
+        assert_eq!(of("opt/x/manifest.wall"), "pkg:deb/debian/a@1?arch=all");
     }
 
     #[test]

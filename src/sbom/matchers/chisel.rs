@@ -15,7 +15,7 @@ const NAME: &str = "manifest.wall";
 const LARGEST: u64 = 64 << 20;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-pub(super) fn is_manifest(path: &str) -> bool {
+pub fn is_manifest(path: &str) -> bool {
     path == NAME || path.strip_suffix(NAME).is_some_and(|before| before.ends_with('/'))
 }
 

@@ -15,7 +15,7 @@ pub mod binary;
 mod bounded;
 mod brew;
 pub mod cargo;
-mod chisel;
+pub mod chisel;
 mod classes;
 pub mod composer;
 pub mod copyright;
@@ -182,8 +182,14 @@ pub const DIRECTORIES: &[&str] = &[
 /// Whether a database is that of the image itself, and no copy that lies somewhere in it, such as
 /// among a program's test data.
 pub fn is_own(path: &str) -> bool {
-    const OTHERS: [&str; 5] =
-        ["usr/lib/dpkg", "lib/dpkg", "usr/share/rpm", "var/lib/rpmmanifest", "etc"];
+    const OTHERS: [&str; 6] = [
+        "usr/lib/dpkg",
+        "lib/dpkg",
+        "usr/share/rpm",
+        "var/lib/chisel",
+        "var/lib/rpmmanifest",
+        "etc",
+    ];
     let directory = parent(path).trim_end_matches('/');
     DIRECTORIES.iter().chain(&OTHERS).any(|own| *own == directory) || os_release::is_release(path)
 }
@@ -196,6 +202,13 @@ pub fn with_journal(database: Vec<u8>, journal: &[u8]) -> Result<Vec<u8>, Malfor
 /// Whether `path` is `tail`, or is below some directory as `tail`.
 fn ends_with_path(path: &str, tail: &str) -> bool {
     path.strip_suffix(tail).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+}
+
+/// Whether what lies in a directory is likely there for tests.
+fn is_sample(directory: &str) -> bool {
+    const NAMES: [&str; 8] =
+        ["test", "tests", "testdata", "test-data", "fixtures", "example", "examples", "__tests__"];
+    directory.split('/').any(|part| NAMES.contains(&part.to_ascii_lowercase().as_str()))
 }
 
 /// Whether a name goes on before `suffix`, whatever the suffix's case.

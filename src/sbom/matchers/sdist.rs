@@ -3,7 +3,7 @@
 
 use std::io::Read as _;
 
-use super::{Facts, Scanner, has_suffix, python};
+use super::{Facts, Scanner, has_suffix, is_sample, parent, python};
 
 /// What is held of an archive; most are smaller.
 const LARGEST: usize = 8 << 20;
@@ -15,6 +15,7 @@ const MOST_MEMBERS: usize = 20_000;
 /// `NAME-VERSION.tar.gz`; whether it is one for Python, its contents tell.
 pub(super) fn is_archive(path: &str) -> bool {
     has_suffix(path, ".tar.gz")
+        && !is_sample(parent(path))
         && path.rsplit('/').next().and_then(|file| file.rsplit_once('-')).is_some_and(
             |(name, version)| {
                 !name.is_empty() && version.starts_with(|it: char| it.is_ascii_digit())

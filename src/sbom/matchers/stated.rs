@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 use packageurl::PackageUrl;
 use serde::{Deserialize, Deserializer};
 
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, has_suffix, parent};
+use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, has_suffix, is_sample, parent};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
 
@@ -51,13 +51,6 @@ pub(super) fn is_of_wheel(path: &str) -> bool {
         }
     }
     below
-}
-
-/// Whether a document is likely one that a program is tested with.
-fn is_sample(directory: &str) -> bool {
-    const NAMES: [&str; 8] =
-        ["test", "tests", "testdata", "test-data", "fixtures", "example", "examples", "__tests__"];
-    directory.split('/').any(|part| NAMES.contains(&part.to_ascii_lowercase().as_str()))
 }
 
 fn file_name(path: &str) -> &str {

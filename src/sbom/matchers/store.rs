@@ -48,7 +48,7 @@ pub fn package_at(path: &str) -> Option<Found> {
     let (hash, name) = whole.get(start..)?.split_at_checked(HASH)?;
     let is_directory = whole.len() < path.len();
     let name = name.strip_prefix('-').filter(|name| is_directory || !is_single_file(name))?;
-    if !hash.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase()) {
+    if !hash.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
     let (name, version, output) = parts(name)?;

@@ -205,7 +205,7 @@ pub const MATCHERS: &[Matcher] = &[
     whole(
         "lock",
         Some(
-            "in a directory without an operating system, what lock files name: those of npm, Yarn, pnpm, Bun, Deno, Cargo, Go, Python, Ruby, Composer, Gradle, NuGet, Mix, Dart, Swift and Conan",
+            "in a directory without an operating system, what lock files name: those of npm, Yarn, pnpm, Bun, Deno, Cargo, Go, Python, Ruby, Composer, Gradle, NuGet, Mix, Dart, Swift, Conan and renv",
         ),
         lock::is_lock,
         64 * MIB,

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::zip::{Problem, bytes, members};
-use super::{Facts, has_suffix, parent, python, stated};
+use super::{Facts, has_suffix, is_sample, parent, python, stated};
 use crate::sbom::package::{Ecosystem, Found, Package};
 use crate::sbom::source::Contents;
 
@@ -14,7 +14,7 @@ const LARGEST: u64 = 16 << 20;
 const MOST_MEMBERS: usize = 100;
 
 pub(super) fn is_archive(path: &str) -> bool {
-    has_suffix(path, ".whl") || has_suffix(path, ".egg")
+    (has_suffix(path, ".whl") || has_suffix(path, ".egg")) && !is_sample(parent(path))
 }
 
 /// `NAME-VERSION.dist-info/METADATA`, or what an egg has; not those of packages that are inside.
@@ -56,13 +56,15 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
     Ok(facts)
 }
 
-/// What a wheel is called says what it is: `NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl`.
+/// What an archive is called says what it is: `NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl`, or
+/// `NAME-VERSION-PYTHON(-PLATFORM).egg`.
 fn named(path: &str) -> Option<Package> {
     let file = path.rsplit('/').next()?;
-    let stem = file.get(..file.len() - 4).filter(|_| has_suffix(file, ".whl"))?;
+    let stem = file.get(..file.len().checked_sub(".whl".len())?)?;
     let parts: Vec<&str> = stem.split('-').collect();
-    let (name, version) = match parts[..] {
-        [name, version, _, _, _] | [name, version, _, _, _, _] => (name, version),
+    let (name, version) = match (has_suffix(file, ".whl"), &parts[..]) {
+        (true, [name, version, _, _, _] | [name, version, _, _, _, _]) => (*name, *version),
+        (false, [name, version, python, ..]) if python.starts_with("py") => (*name, *version),
         _ => return None,
     };
     let is_version = version.starts_with(|it: char| it.is_ascii_digit());
@@ -91,6 +93,7 @@ mod tests {
     #[test]
     fn archives_tell_what_they_would_install() {
         let wheel = "wheels/urllib3-1.24.1-py2.py3-none-any.whl";
+        assert!(!is_archive("python3.12/test/wheeldata/a-1-py3-none-any.whl"));
         assert!(is_archive(wheel) && is_archive("a/X.EGG") && !is_archive(".whl"));
         let sbom = br#"{"bomFormat":"CycloneDX","components":[{"type":"library","name":"z","purl":"pkg:generic/z@1"}]}"#;
         assert_eq!(
@@ -111,6 +114,8 @@ mod tests {
         assert!(purls("a.whl", &[("a.py", b"x")]).is_empty());
         let bare = "w/Foo_bar-1.0-1-py3-none-any.whl";
         assert_eq!(purls(bare, &[("a.py", b"x")]), ["pkg:pypi/foo-bar@1.0"]);
+        assert_eq!(purls("w/a-1.6-py3.10.egg", &[("a.py", b"x")]), ["pkg:pypi/a@1.6"]);
+        assert!(purls("w/a-1.6.egg", &[("a.py", b"x")]).is_empty());
         assert!(purls("w/Foo_bar-x-py3-none-any.whl", &[("a.py", b"x")]).is_empty());
     }
 

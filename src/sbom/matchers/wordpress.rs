@@ -92,7 +92,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
 }
 
 fn of_header(text: &str, title: &str, name: &str) -> Option<Package> {
-    header(text, title)?;
+    let called = header(text, title)?;
     let version = header(text, "Version").filter(|version| is_version(version))?;
     Some(Package {
         version: Some(version.to_owned()),
@@ -100,6 +100,7 @@ fn of_header(text: &str, title: &str, name: &str) -> Option<Package> {
             .filter(|it| !it.contains('<'))
             .and_then(Supplier::from_maintainer),
         licence: header(text, "License").map_or(Licence::Unknown, licence),
+        notes: vec![format!("Its header calls it {called}.")],
         ..Package::named(Ecosystem::Wordpress, name)
     })
 }
@@ -225,6 +226,7 @@ mod tests {
         let package = read(path, text.as_bytes()).unwrap().packages.remove(0).package;
         assert_eq!(package.licence, Licence::Expression("GPL-2.0-or-later".into()));
         assert!(package.supplier.is_some());
+        assert_eq!(package.notes, ["Its header calls it A."]);
     }
 
     proptest! {

@@ -35,7 +35,7 @@ impl Locked {
 type Read = fn(&str) -> Option<Vec<Locked>>;
 
 /// Lock files by their names.
-const FILES: [(&str, Read); 22] = [
+const FILES: [(&str, Read); 24] = [
     ("Cargo.lock", |text| Some(text::toml_packages(text, Ecosystem::Cargo))),
     ("Gemfile.lock", |text| Some(text::gems(text))),
     ("Package.resolved", |text| json(text).map(|it| swift(&it))),
@@ -55,6 +55,8 @@ const FILES: [(&str, Read); 22] = [
     ("pnpm-lock.yaml", |text| Some(text::pnpm(text))),
     ("poetry.lock", |text| Some(text::toml_packages(text, Ecosystem::Pypi))),
     ("pubspec.lock", |text| Some(text::dart(text))),
+    ("pylock.toml", |text| Some(text::toml_packages(text, Ecosystem::Pypi))),
+    ("renv.lock", |text| json(text).map(|it| renv(&it))),
     ("requirements.txt", |text| Some(text::requirements(text))),
     ("uv.lock", |text| Some(text::toml_packages(text, Ecosystem::Pypi))),
     ("yarn.lock", |text| Some(text::yarn(text))),
@@ -194,10 +196,24 @@ fn swift(lock: &Value) -> Vec<Locked> {
     .collect()
 }
 
-/// `zlib/1.2.13@user/channel#revision%time`.
+/// Packages of R; other sources than repositories have no versions that others know.
+fn renv(lock: &Value) -> Vec<Locked> {
+    let named = members(lock.get("Packages")).filter_map(|(_, package)| {
+        let (name, version) = (word(package, "Package")?, word(package, "Version")?);
+        let ecosystem = match word(package, "Source") {
+            Some("Repository") | None => Ecosystem::Cran,
+            Some("Bioconductor") => Ecosystem::Bioconductor,
+            Some(_) => return None,
+        };
+        Some(Locked::new(ecosystem, name, version))
+    });
+    named.collect()
+}
+
+/// `zlib/1.2.13@user/channel#revision%time:package`.
 fn conan(lock: &Value) -> Vec<Locked> {
     let of = |reference: &str, is_dev: bool| {
-        let bare = reference.split(['#', '@', '%']).next().unwrap_or_default();
+        let bare = reference.split(['#', '@', '%', ':']).next().unwrap_or_default();
         let (name, version) = bare.split_once('/')?;
         Some(Locked::new(Ecosystem::Conan, name, version).for_development(is_dev))
     };
@@ -206,7 +222,9 @@ fn conan(lock: &Value) -> Vec<Locked> {
         references.filter_map(|it| of(it, is_dev)).collect::<Vec<_>>()
     };
     let nodes = members(lock.pointer("/graph_lock/nodes"));
-    let graph = nodes.filter_map(|(_, node)| of(word(node, "ref")?, false)).collect();
+    let graph = nodes
+        .filter_map(|(_, node)| of(word(node, "ref").or_else(|| word(node, "pref"))?, false))
+        .collect();
     [
         listed("requires", false),
         listed("build_requires", true),

@@ -37,6 +37,11 @@ fn node_locks_name_packages() {
         &["pkg:npm/lodash@4.17.21"],
     );
     check(
+        "yarn.lock",
+        "a@^1:\n  \"version\" \"1.0.0\"\n\n\"b@npm:^1\":\n  \"version\": 1.1.0\n",
+        &["pkg:npm/a@1.0.0", "pkg:npm/b@1.1.0"],
+    );
+    check(
         "pnpm-lock.yaml",
         "lockfileVersion: '9.0'\nimporters:\n  .:\n    x: 1\npackages:\n\n  '@babel/core@7.1.0':\n    resolution: {}\n\n  a@1.0.0:\n    resolution: {}\nsnapshots:\n  b@1.0.0: {}\n",
         &["pkg:npm/%40babel/core@7.1.0", "pkg:npm/a@1.0.0"],
@@ -125,6 +130,20 @@ fn other_locks_name_packages() {
         r#"{"version":"0.5","requires":["zlib/1.2.13#rev%1.0"],"build_requires":["cmake/3.1@u/c"]}"#,
         &["pkg:conan/zlib@1.2.13", "pkg:conan/cmake@3.1"],
     );
+}
+
+#[test]
+fn older_and_newer_forms_are_read() {
+    let check = |path: &str, text: &str, expected: &[&str]| {
+        assert_eq!(purls(path, text), expected, "{path}");
+    };
+    let pylock = "lock-version = '1.0'\n\n[[packages]]\nname = 'attrs'\nversion = '25.1.0'\n[[packages.x]]\nname = 'y'\n";
+    check("pylock.toml", pylock, &["pkg:pypi/attrs@25.1.0"]);
+    let conan = r#"{"graph_lock":{"nodes":{"0":{"pref":null},"1":{"pref":"zlib/1.2.11@u/c#5f:19#58"},"2":{"ref":"a/1.0#r"}}}}"#;
+    check("conan.lock", conan, &["pkg:conan/zlib@1.2.11", "pkg:conan/a@1.0"]);
+    let renv = r#"{"R":{"Version":"4.3"},"Packages":{"cli":{"Package":"cli","Version":"3.6.1","Source":"Repository"},
+        "limma":{"Package":"limma","Version":"3.58.1","Source":"Bioconductor"},"x":{"Package":"x","Version":"1","Source":"GitHub"}}}"#;
+    check("renv.lock", renv, &["pkg:cran/cli@3.6.1", "pkg:bioconductor/limma@3.58.1"]);
 }
 
 #[test]

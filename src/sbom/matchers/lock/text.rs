@@ -4,7 +4,7 @@
 use super::Locked;
 use crate::sbom::package::Ecosystem;
 
-/// `[[package]]`, then `name = "…"` and `version = "…"`.
+/// `[[package]]` or `[[packages]]`, then `name = "…"` and `version = "…"`.
 pub(super) fn toml_packages(text: &str, ecosystem: Ecosystem) -> Vec<Locked> {
     let mut found = Vec::new();
     let (mut name, mut version) = (None, None);
@@ -15,12 +15,13 @@ pub(super) fn toml_packages(text: &str, ecosystem: Ecosystem) -> Vec<Locked> {
             if let (Some(name), Some(version)) = (name.take(), version.take()) {
                 found.push(Locked::new(ecosystem, name, version));
             }
-            inside = line == "[[package]]";
+            inside = ["[[package]]", "[[packages]]"].contains(&line);
             continue;
         }
         let value = |key: &str| {
             let rest = line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim_start();
-            rest.strip_prefix('"')?.split('"').next()
+            let quote = rest.chars().next().filter(|quote| ['"', '\''].contains(quote))?;
+            rest.get(1..)?.split(quote).next()
         };
         if inside {
             name = name.or_else(|| value("name"));
@@ -64,9 +65,13 @@ pub(super) fn yarn(text: &str) -> Vec<Locked> {
             continue;
         }
         let inner = line.strip_prefix("  ").filter(|inner| !inner.starts_with(' '));
-        let version = inner.and_then(|inner| inner.strip_prefix("version"));
+        // A rewritten one may have all of its words in quotes.
+        let version = inner.and_then(|inner| {
+            let (word, value) = inner.split_once(' ')?;
+            (word.trim_matches([':', '"']) == "version").then_some(value)
+        });
         if let (Some(version), Some(own)) = (version, name) {
-            let version = version.trim_start_matches(':').trim().trim_matches('"');
+            let version = version.trim().trim_matches('"');
             found.push(Locked::new(Ecosystem::Npm, own, version));
             name = None;
         }
