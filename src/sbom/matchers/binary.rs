@@ -301,6 +301,13 @@ mod tests {
             "HAProxy version 2.8.3-86e043a, released 2023/09/07",
             Some("haproxy@2.8.3"),
         );
+    }
+
+    #[test]
+    fn libraries_and_tools_tell_their_version_and_others_do_not() {
+        let check = |path: &str, text: &str, expected: Option<&str>| {
+            assert_eq!(version(path, text.as_bytes()).as_deref(), expected, "{path} {text:?}");
+        };
         check("usr/lib/libssl.so.3", "\0OpenSSL 3.0.13 30 Jan 2024\0", Some("openssl@3.0.13"));
         check("usr/lib/libcurl.so.4", "\0libcurl/8.5.0\0", Some("curl@8.5.0"));
         check("bin/curl", "\0curl 8.5.0 (x86_64-pc-linux-gnu) %s\n\0", Some("curl@8.5.0"));

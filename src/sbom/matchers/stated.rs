@@ -173,7 +173,12 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     } else if document.spdx_version.is_some_and(|version| version.starts_with("SPDX-2")) {
         let is_port = file_name(path) == "vcpkg.spdx.json";
         let packages = document.packages.into_iter();
-        let named = packages.map(|package| if is_port { with_port(package) } else { package });
+        let is_bitnami = file_name(path).starts_with(".spdx-");
+        let named = packages.map(|package| match (is_port, is_bitnami) {
+            (true, _) => with_port(package),
+            (_, true) => with_component(package),
+            _ => package,
+        });
         of_spdx(named.collect(), document.relationships)
     } else {
         return untold("it is neither SPDX 2 nor CycloneDX in JSON");
@@ -255,6 +260,20 @@ fn with_port(mut package: SpdxPackage) -> SpdxPackage {
     // The others are what the port was made from, and the archive of what it became.
     if package.external_refs.is_empty() {
         package.primary_package_purpose = Some("SOURCE".to_owned());
+    }
+    package
+}
+
+/// Bitnami's documents are about its own components, even where an old one has no purls.
+fn with_component(mut package: SpdxPackage) -> SpdxPackage {
+    let has_purl = package.external_refs.iter().any(|it| it.reference_type == "purl");
+    let is_name = !package.name.is_empty()
+        && package.name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it));
+    if !has_purl && is_name && package.version_info.is_some() {
+        package.external_refs.push(Reference {
+            reference_type: "purl".to_owned(),
+            reference_locator: format!("pkg:bitnami/{}", package.name.to_lowercase()),
+        });
     }
     package
 }
@@ -457,6 +476,16 @@ mod tests {
             facts.packages.iter().map(|found| found.package.name.as_str()).collect();
         assert_eq!(names, ["org.x:a", "@s/b"]);
         assert_eq!(facts.packages[0].package.licence, Licence::Expression("MIT".into()));
+    }
+
+    #[test]
+    fn components_of_bitnami_are_named_without_purls() {
+        let text = br#"{"spdxVersion":"SPDX-2.2","packages":[{"SPDXID":"a","name":"Redis","versionInfo":"7.2.4-1"},{"SPDXID":"b","name":"x y","versionInfo":"1"}]}"#;
+        let facts = read("opt/bitnami/redis/.spdx-redis.spdx", text).unwrap();
+        assert_eq!(
+            (purls(&facts), facts.warnings.len()),
+            (vec!["pkg:bitnami/redis@7.2.4-1".to_owned()], 1)
+        );
     }
 
     #[test]

@@ -183,7 +183,10 @@ impl Walk<'_> {
 
     fn packages(&mut self, name: &str, told: Told) {
         let main = main(name, &told);
-        let place = places::coordinates(name);
+        let place = places::coordinates(name).or_else(|| match main {
+            Some(_) => None,
+            None => places::in_quarkus(name, &told.manifest.versions()),
+        });
         let is_guess = main.is_none() && place.is_none();
         let own = match (&place, &main) {
             (Some((group, artifact, version)), _) => {
