@@ -156,6 +156,7 @@ mod tests {
     use super::*;
     use crate::sbom::catalog::Catalog;
     use crate::sbom::matchers::Facts;
+    use crate::sbom::source::rootfs::Rootfs;
 
     /// Files, each with its packages.
     fn catalog(files: &[(&str, &[Package])], links: &[(&str, &str)]) -> Catalog {
@@ -242,9 +243,15 @@ mod tests {
 
     #[test]
     fn what_came_along_gives_way_to_what_is_installed() {
-        let opkg = |version| [package(Ecosystem::Opkg, "a", version)];
-        let status = ("usr/lib/opkg/status", &opkg("2")[..]);
-        assert_eq!(purls(&catalog(&[status], &[])), ["pkg:opkg/a@2"]);
+        let root = tempfile::tempdir().unwrap();
+        let info = root.path().join("usr/lib/opkg/info");
+        std::fs::create_dir_all(&info).unwrap();
+        std::fs::write(info.join("a.control"), "Package: a\nVersion: 1\n").unwrap();
+        let listed = || Catalog::of(&Rootfs::new(root.path())).unwrap();
+        assert_eq!(purls(&listed()), ["pkg:opkg/a@1"]);
+        let installed = "Package: a\nVersion: 2\nStatus: install ok installed\n";
+        std::fs::write(root.path().join("usr/lib/opkg/status"), installed).unwrap();
+        assert_eq!(purls(&listed()), ["pkg:opkg/a@2"]);
         let sliced =
             Package { notes: vec![SOURCE_UNKNOWN.into()], ..package(Ecosystem::Deb, "a", "1") };
         let whole = Package { notes: Vec::new(), ..sliced.clone() };
