@@ -12,7 +12,9 @@ use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, SOURCE_UNKNOWN}
 
 const NAME: &str = "manifest.wall";
 /// Of the manifest as text; one of everything that Ubuntu has is smaller.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 32 << 20;
+/// More than all packages of Ubuntu have.
+const MOST_SLICES: usize = 200_000;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub fn is_manifest(path: &str) -> bool {
@@ -34,32 +36,31 @@ struct Line {
 }
 
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let lines = match lines(bytes) {
-        Ok(lines) => lines,
-        Err(why) => return Ok(Facts::warning(format!("`{path}` is not listed: {why}"))),
-    };
     let mut facts = Facts::default();
     let root = root_of(path);
     let mut slices: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in lines {
-        match line.kind.as_str() {
-            "package" if line.name.is_empty() || line.version.is_empty() => {
-                facts.warn(format!("`{path}` has a package without a name or version"));
-            }
-            "package" if facts.packages.len() < MOST_PACKAGES => {
-                facts.packages.push(Found::alone(package(&line), root));
-            }
-            "slice" => {
-                let (package, _) = line.name.split_once('_').unwrap_or((&line.name, ""));
-                slices.entry(package.to_owned()).or_default().insert(line.name.clone());
-            }
-            "path" => {
-                let file = line.path.trim_start_matches('/');
-                let is_told = super::binary::is_candidate(file);
-                facts.owns.extend(is_told.then(|| format!("{root}{file}")));
-            }
-            _ => {}
+    let mut left = MOST_SLICES;
+    let each = |line: Line| match line.kind.as_str() {
+        "package" if line.name.is_empty() || line.version.is_empty() => {
+            facts.warn(format!("`{path}` has a package without a name or version"));
         }
+        "package" if facts.packages.len() < MOST_PACKAGES => {
+            facts.packages.push(Found::alone(package(&line), root));
+        }
+        "slice" if left > 0 => {
+            left -= 1;
+            let (package, _) = line.name.split_once('_').unwrap_or((&line.name, ""));
+            slices.entry(package.to_owned()).or_default().insert(line.name.clone());
+        }
+        "path" => {
+            let file = line.path.trim_start_matches('/');
+            let is_told = super::binary::is_candidate(file);
+            facts.owns.extend(is_told.then(|| format!("{root}{file}")));
+        }
+        _ => {}
+    };
+    if let Err(why) = for_each_line(bytes, each) {
+        return Ok(Facts::warning(format!("`{path}` is not listed: {why}")));
     }
     for found in &mut facts.packages {
         if let Some(slices) = slices.get(&found.package.name) {
@@ -85,15 +86,16 @@ fn package(line: &Line) -> Package {
 pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
     let root = root_of(path);
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let lines = lines(bytes).unwrap_or_default();
-    for line in lines.into_iter().filter(|line| line.kind == "path") {
+    let each = |line: Line| {
         let packages: BTreeSet<&str> =
             line.slices.iter().filter_map(|slice| Some(slice.split_once('_')?.0)).collect();
-        for package in packages {
+        for package in packages.into_iter().filter(|_| line.kind == "path") {
             let file = format!("{root}{}", line.path.trim_start_matches('/'));
             files.entry(package.to_owned()).or_default().push(file);
         }
-    }
+    };
+    // What is wrong with it was said when it was read.
+    let _told = for_each_line(bytes, each);
     let owner = |name: String| Owner::Named {
         ecosystem: Ecosystem::Deb,
         scope: root.to_owned(),
@@ -105,7 +107,7 @@ pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
 }
 
 /// A header and then a value a line; compressed as Chisel writes it, or not.
-fn lines(bytes: &[u8]) -> Result<Vec<Line>, String> {
+fn for_each_line(bytes: &[u8], mut each: impl FnMut(Line)) -> Result<(), String> {
     let mut inflated = Vec::new();
     let text = if bytes.starts_with(&MAGIC) {
         let mut decoder = zstd::Decoder::new(bytes).map_err(|error| error.to_string())?;
@@ -119,18 +121,16 @@ fn lines(bytes: &[u8]) -> Result<Vec<Line>, String> {
     if text.len() as u64 > LARGEST {
         return Err(format!("it has more than `{LARGEST}` bytes"));
     }
-    let mut lines = Vec::new();
+    let mut is_manifest = false;
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-        if lines.is_empty() && line.jsonwall.is_none() {
+        is_manifest |= line.jsonwall.is_some();
+        if !is_manifest {
             return Err("it is no manifest of Chisel".to_owned());
         }
-        lines.push(line);
+        each(line);
     }
-    match lines.is_empty() {
-        true => Err("it is empty".to_owned()),
-        false => Ok(lines),
-    }
+    if is_manifest { Ok(()) } else { Err("it is empty".to_owned()) }
 }
 
 /// The root of the file system that it is about, as a prefix.
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_no_manifest_is_told() {
-        let bomb = zstd::encode_all(vec![b' '; 65 << 20].as_slice(), 1).unwrap();
+        let bomb = zstd::encode_all(vec![b' '; 33 << 20].as_slice(), 1).unwrap();
         let packed = zstd::encode_all(TEXT.as_bytes(), 3).unwrap();
         for bytes in [b"".as_slice(), b"{}", b"x", &packed[..packed.len() - 3], &bomb] {
             let facts = read("var/lib/chisel/manifest.wall", bytes).unwrap();

@@ -70,7 +70,7 @@ fn version(bytes: &[u8]) -> Option<String> {
 }
 
 /// No module that is kept in a file of its own is larger.
-const LARGEST_MODULE: u64 = 64 << 20;
+const LARGEST_MODULE: u64 = 32 << 20;
 
 pub(super) fn is_module(path: &str) -> bool {
     path.ends_with(".ko") && path.contains("lib/modules/")

@@ -6,6 +6,7 @@ use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package};
 
 const MANIFEST: &str = "rock_manifest";
+const LONGEST: usize = 1000;
 
 /// `ROCKS/NAME/VERSION/NAME-VERSION.rockspec`, and the `rock_manifest` beside it.
 pub(super) fn is_record(path: &str) -> bool {
@@ -50,7 +51,9 @@ fn assigned<'a>(text: &'a str, field: &str) -> Option<&'a str> {
         let value = text.get(at + field.len()..)?.trim_start().strip_prefix('=')?.trim_start();
         let value = [("\"", "\""), ("'", "'"), ("[[", "]]")].iter().find_map(|(open, close)| {
             let rest = value.strip_prefix(open)?;
-            rest.get(..rest.find(close)?)
+            // No name or licence is longer, and every look for an end takes time.
+            let near = rest.get(..rest.floor_char_boundary(LONGEST))?;
+            near.get(..near.find(close)?)
         })?;
         starts.then_some(value)
     })

@@ -204,6 +204,15 @@ fn ends_with_path(path: &str, tail: &str) -> bool {
     path.strip_suffix(tail).is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
+/// Whether a text has no more values than a real one, whatever is made of each: a hostile one must
+/// not fill the memory.
+fn is_plausible(bytes: &[u8]) -> bool {
+    const MOST_VALUES: usize = 500_000;
+    let begins = |byte: &&u8| matches!(**byte, b'{' | b'[' | b',' | b'\n');
+    bytes.iter().filter(begins).take(MOST_VALUES * 4).count() < MOST_VALUES * 4
+        && memchr::memchr2_iter(b'{', b'[', bytes).take(MOST_VALUES).count() < MOST_VALUES
+}
+
 /// Whether what lies in a directory is likely there for tests.
 fn is_sample(directory: &str) -> bool {
     const NAMES: [&str; 8] =

@@ -8,7 +8,7 @@ use super::{Facts, Scanner, has_suffix, is_sample, parent, python};
 /// What is held of an archive; most are smaller.
 const LARGEST: usize = 8 << 20;
 /// Of all that is inflated.
-const MOST_INFLATED: u64 = 256 << 20;
+const MOST_INFLATED: u64 = 64 << 20;
 const LARGEST_TEXT: u64 = 1 << 20;
 const MOST_MEMBERS: usize = 20_000;
 

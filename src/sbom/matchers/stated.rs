@@ -7,7 +7,9 @@ use std::str::FromStr as _;
 use packageurl::PackageUrl;
 use serde::{Deserialize, Deserializer};
 
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, has_suffix, is_sample, parent};
+use super::{
+    Facts, MOST_PACKAGES, Malformed, ends_with_path, has_suffix, is_plausible, is_sample, parent,
+};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
 
@@ -162,6 +164,9 @@ struct Stated {
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let untold = |why: &str| Ok(Facts::warning(format!("`{path}` is not listed: {why}")));
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if !is_plausible(bytes) {
+        return untold("it has more values than any");
+    }
     let document: Document = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         Err(error) => return untold(&format!("it is no SBOM in JSON: {error}")),
@@ -522,6 +527,14 @@ mod tests {
         }
         let text = br#"{"bomFormat":"CycloneDX","components":[{"name":"a","purl":"no purl"},{"name":"b","purl":""}]}"#;
         assert_eq!(read("x.cdx.json", text), Ok(Facts::default()));
+        let many =
+            format!(r#"{{"bomFormat":"CycloneDX","components":[{}{{}}]}}"#, "{},".repeat(500_000));
+        let facts = read("x.cdx.json", many.as_bytes()).unwrap();
+        assert_eq!(
+            (facts.packages.len(), facts.warnings.len()),
+            (0, 1),
+            "it would fill the memory"
+        );
     }
 
     #[test]

@@ -176,7 +176,7 @@ pub const MATCHERS: &[Matcher] = &[
         "pear",
         Some("PEAR and PECL packages in **/.registry/**/*.reg"),
         pear::is_entry,
-        16 * MIB,
+        4 * MIB,
         pear::read,
     ),
     whole(
@@ -199,7 +199,7 @@ pub const MATCHERS: &[Matcher] = &[
             "what SBOMs in the image state: **/.spdx-*.spdx, **/var/lib/db/sbom, **/*.dist-info/sboms, **/layers/sbom, **/*.spdx.json and **/*.cdx.json",
         ),
         stated::is_document,
-        64 * MIB,
+        16 * MIB,
         stated::read,
     ),
     whole(
@@ -208,7 +208,7 @@ pub const MATCHERS: &[Matcher] = &[
             "in a directory without an operating system, what lock files name: those of npm, Yarn, pnpm, Bun, Deno, Cargo, Go, Python, Ruby, Composer, Gradle, NuGet, Mix, Dart, Swift, Conan and renv",
         ),
         lock::is_lock,
-        64 * MIB,
+        16 * MIB,
         lock::read,
     ),
     whole("python-requests", None, python::is_request, 4096, python::read_request),

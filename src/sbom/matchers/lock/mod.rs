@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Facts, MOST_PACKAGES, Malformed, parent};
+use super::{Facts, MOST_PACKAGES, Malformed, is_plausible, parent};
 use crate::sbom::package::{Ecosystem, Found, Package};
 
 mod text;
@@ -74,7 +74,8 @@ fn reader(path: &str) -> Option<Read> {
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     let Some(reader) = reader(path) else { return Ok(Facts::default()) };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let Some(locked) = reader(&String::from_utf8_lossy(bytes)) else {
+    let text = String::from_utf8_lossy(bytes);
+    let Some(locked) = is_plausible(bytes).then(|| reader(&text)).flatten() else {
         return Ok(Facts::warning(format!("`{path}` is not listed: it is no lock file")));
     };
     let named = locked.into_iter().filter(|it| is_word(&it.name) && is_word(&it.version));

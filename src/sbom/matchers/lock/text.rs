@@ -1,6 +1,8 @@
 //! Lock files that are no JSON, line by line. It understands what the tools themselves write, and
 //! nothing that people may write instead.
 
+use std::collections::BTreeMap;
+
 use super::Locked;
 use crate::sbom::package::Ecosystem;
 
@@ -136,7 +138,7 @@ pub(super) fn bun(text: &str) -> Vec<Locked> {
 pub(super) fn go(text: &str) -> Vec<Locked> {
     let mut block = "";
     let mut found: Vec<Locked> = Vec::new();
-    let mut replaced: Vec<(String, Option<(String, String)>)> = Vec::new();
+    let mut replaced: BTreeMap<String, Option<(String, String)>> = BTreeMap::new();
     for line in text.lines() {
         let line = line.split("//").next().unwrap_or_default().trim();
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -157,22 +159,22 @@ pub(super) fn go(text: &str) -> Vec<Locked> {
                 found.push(Locked::new(Ecosystem::Golang, module.trim_matches('"'), version));
             }
             ["replace", module, .., "=>", other, version] => {
-                replaced.push((module.to_owned(), Some((other.to_owned(), version.to_owned()))));
+                replaced.insert(module.to_owned(), Some((other.to_owned(), version.to_owned())));
             }
-            ["replace", module, .., "=>", _] => replaced.push((module.to_owned(), None)),
+            ["replace", module, .., "=>", _] => {
+                replaced.insert(module.to_owned(), None);
+            }
             _ => {}
         }
     }
-    for (module, other) in replaced.into_iter().take(1000) {
-        match other {
-            Some((name, version)) => {
-                for locked in found.iter_mut().filter(|it| it.name == module) {
-                    (locked.name, locked.version) = (name.clone(), version.clone());
-                }
-            }
-            None => found.retain(|it| it.name != module),
+    found.retain_mut(|locked| match replaced.get(&locked.name) {
+        None => true,
+        Some(None) => false,
+        Some(Some((name, version))) => {
+            (locked.name, locked.version) = (name.clone(), version.clone());
+            true
         }
-    }
+    });
     found
 }
 
