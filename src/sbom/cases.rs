@@ -2,14 +2,19 @@
 //! checkout, and nothing here needs them.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 use super::catalog::Catalog;
 use super::exclude::Exclude;
 use super::image;
-use super::layers::{Reading, Unwatched, collect};
+use super::layers::{Blob, Blobs, Reading, Unwatched, collect};
 use super::licence::Licence;
 use super::source::rootfs::Rootfs;
+use super::spdx::About;
+use super::{cyclonedx, foreign, spdx};
 
 fn cases() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases/sbom");
@@ -122,6 +127,61 @@ fn every_case_has_its_right_answer() {
             found.packages.iter().map(|listed| listed.purl.as_str()).collect();
         assert_eq!(purls, expected.iter().copied().collect(), "{case}: {:?}", found.warnings);
     }
+}
+
+/// One layer in memory.
+struct One(Vec<u8>);
+
+impl Blobs for One {
+    fn open(&self, _: &Blob) -> io::Result<Box<dyn io::Read + Send>> {
+        Ok(Box::new(io::Cursor::new(self.0.clone())))
+    }
+}
+
+#[test]
+fn every_case_is_the_same_in_a_layer_and_makes_whole_documents() {
+    let Some(folder) = cases() else { return };
+    for &(case, expected) in RIGHT {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_dir_all("", folder.join(case)).unwrap();
+        let one = One(tar.into_inner().unwrap());
+        let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&one.0)));
+        let blob = Blob { digest: None, size: None, diff_id, is_foreign: false };
+        let reading = Reading {
+            blobs: &one,
+            threads: 1,
+            cache: None,
+            watcher: &Unwatched,
+            files: true,
+            exclude: Exclude::default(),
+            diff_ids: true,
+        };
+        let collected = collect(&[vec![blob]], &reading).unwrap().remove(0);
+        let found = Catalog::from_collected(collected);
+        let purls: Vec<&str> = found.packages.iter().map(|it| it.purl.as_str()).collect();
+        let purls: BTreeSet<&str> = purls.into_iter().collect();
+        assert_eq!(purls, expected.iter().copied().collect(), "{case}: {:?}", found.warnings);
+        assert!(found.packages.iter().all(|it| it.layers.len() == 1), "{case}");
+        let about = About { name: case.into(), ..About::default() };
+        for text in [spdx::document(&found, &about), cyclonedx::document(&found, &about)] {
+            assert!(foreign::check(text.as_bytes()).is_ok(), "{case}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_only_an_sbom_states_says_so() {
+    let Some(folder) = cases() else { return };
+    let found = catalog(&folder.join("py-pep770"));
+    let about = About { name: "x".into(), ..About::default() };
+    let text = spdx::document(&found, &about);
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let origin = |name: &str| {
+        let mut packages = document["packages"].as_array().unwrap().iter();
+        packages.find(|it| it["name"] == name).unwrap()["sourceInfo"].as_str().unwrap().to_owned()
+    };
+    assert!(origin("libgfortran").starts_with("read from what a file in the image states"));
+    assert!(origin("numpy").starts_with("read from Python package metadata"));
 }
 
 #[test]
