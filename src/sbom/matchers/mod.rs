@@ -26,6 +26,7 @@ pub mod dpkg;
 mod elf_note;
 pub mod gem;
 pub mod golang;
+mod graalvm;
 pub mod java;
 mod kernel;
 mod lock;

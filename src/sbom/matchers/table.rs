@@ -3,8 +3,8 @@
 use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
 use super::{
     alpm, apk, binary, brew, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
-    golang, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage, python, rpm,
-    sdist, stated, unpacked, wheel, wordpress, yarn_cache,
+    golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage,
+    python, rpm, sdist, stated, unpacked, wheel, wordpress, yarn_cache,
 };
 
 /// One of files that are read as a whole, and told of where they are too large.
@@ -271,6 +271,11 @@ pub const MATCHERS: &[Matcher] = &[
         name: "elf-note",
         looks_for: Some("what notes in ELF files state of their package"),
         wants: Wants::Magic { matches: elf_note::is_executable, read: elf_note::read },
+    },
+    Matcher {
+        name: "graalvm",
+        looks_for: Some("what SBOMs in native images of GraalVM state"),
+        wants: Wants::Magic { matches: elf_note::is_executable, read: graalvm::read },
     },
     Matcher {
         name: "yarn-cache",
