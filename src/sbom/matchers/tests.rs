@@ -66,7 +66,7 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     ];
     leaf.prop_recursive(4, 40, 5, |inner| {
         let keys =
-            "(name|version|license|licenses|author|authors|packages|libraries|targets|type|dependencies|depends|channel|require|a/1)";
+            "(name|version|license|licenses|author|authors|packages|libraries|targets|type|dependencies|depends|channel|require|components|purl|bomFormat|Packages|pins|state|component|variants|files|graph_lock|nodes|a/1)";
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
             proptest::collection::vec((keys, inner), 0..6).prop_map(|pairs| {
@@ -110,8 +110,13 @@ proptest! {
     #[test]
     fn no_json_makes_a_matcher_panic(value in json()) {
         let bytes = value.to_string().into_bytes();
-        for read in [npm::read, python::read_conda, composer::read, dotnet::read] {
+        let others = [stated::read, stated::read_components, java::module::read, brew::read];
+        for read in [npm::read, python::read_conda, composer::read, dotnet::read].iter().chain(&others) {
             let _facts = read("some/path", &bytes);
+        }
+        let locks = ["package-lock.json", "composer.lock", "conan.lock", "deno.lock", "Package.resolved", "Pipfile.lock", "packages.lock.json", "renv.lock"];
+        for name in locks {
+            let _facts = lock::read(name, &bytes);
         }
     }
 
