@@ -49,6 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
         digest: Some(Digest::of(&layer).to_string()),
         size: Some(layer.len() as u64),
         diff_id: Digest::of(&[&NOTHING[..], &text].concat()).to_string(),
+        is_foreign: false,
     };
     let reading = Reading {
         blobs: &One(layer),

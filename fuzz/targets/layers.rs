@@ -33,6 +33,7 @@ impl Memory {
             digest: Some(Digest::of(&compressed).to_string()),
             size,
             diff_id: Digest::of(plain).to_string(),
+            is_foreign: false,
         };
         self.0.insert(blob.diff_id.clone(), compressed);
         blob

@@ -12,7 +12,7 @@ use supply_action::sbom::foreign::Format;
 use supply_action::sbom::source::{Contents, File, Visitor as _};
 use supply_action::sbom::{cyclonedx, foreign, spdx, table};
 
-const PATHS: [&str; 23] = [
+const PATHS: [&str; 50] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/a.list",
@@ -36,6 +36,33 @@ const PATHS: [&str; 23] = [
     "usr/bin/python3.11",
     "usr/bin/node",
     "usr/lib/libssl.so.3",
+    "var/lib/pacman/local/a-1-1/desc",
+    "var/db/pkg/net-misc/curl-8.6.0/CONTENTS",
+    "usr/lib/opkg/status",
+    "var/lib/chisel/manifest.wall",
+    "usr/lib/R/library/a/DESCRIPTION",
+    "lib/luarocks/rocks-5.1/a/1-1/a-1-1.rockspec",
+    "lib/a-1/ebin/a.app",
+    "plugins/a-1.ez",
+    "php/.registry/a.reg",
+    "wp-content/plugins/a/a.php",
+    "opt/bitnami/.bitnami_components.json",
+    "opt/bitnami/a/.spdx-a.spdx",
+    "s/a-1.dist-info/sboms/a.cdx.json",
+    "lib/a-1.module",
+    "Cellar/a/1/INSTALL_RECEIPT.json",
+    "w/a-1-py3-none-any.whl",
+    "w/a-1.tar.gz",
+    ".yarn/cache/a.zip",
+    "m/a.gguf",
+    "m/a.safetensors",
+    "boot/vmlinuz",
+    "lib/modules/1/a.ko",
+    "package-lock.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "Cargo.lock",
+    "go.mod",
 ];
 
 fuzz_target!(|bytes: &[u8]| {

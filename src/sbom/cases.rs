@@ -2,14 +2,19 @@
 //! checkout, and nothing here needs them.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 use super::catalog::Catalog;
 use super::exclude::Exclude;
 use super::image;
-use super::layers::{Reading, Unwatched, collect};
+use super::layers::{Blob, Blobs, Reading, Unwatched, collect};
 use super::licence::Licence;
 use super::source::rootfs::Rootfs;
+use super::spdx::About;
+use super::{cyclonedx, foreign, spdx};
 
 fn cases() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases/sbom");
@@ -18,7 +23,17 @@ fn cases() -> Option<PathBuf> {
 
 /// For each case, what it holds.
 const RIGHT: &[(&str, &[&str])] = &[
+    (
+        "bitnami",
+        &[
+            "pkg:bitnami/geos@3.8.3?arch=amd64&distro=debian-12",
+            "pkg:bitnami/postgresql@16.2.0-1?arch=amd64&distro=debian-12",
+        ],
+    ),
+    ("chisel", &["pkg:deb/ubuntu/libssl3t64@3.0.13-0ubuntu3.4?arch=amd64&distro=ubuntu-24.04"]),
     ("dotnet", &["pkg:nuget/Newtonsoft.Json@13.0.1"]),
+    ("erlang", &["pkg:otp/cowboy@2.10.0"]),
+    ("gentoo", &["pkg:ebuild/net-misc/curl@8.6.0"]),
     (
         "jar-dot-root",
         &[
@@ -56,6 +71,19 @@ const RIGHT: &[(&str, &[&str])] = &[
             "pkg:npm/x@1.0.0",
         ],
     ),
+    ("lua", &["pkg:luarocks/luasocket@3.0.0-1"]),
+    (
+        "nix",
+        &[
+            "pkg:nix/glibc@2.38-44?outputhash=0a1b2c3d4f5g6h7i8j9k0l1m2n3p4q5r",
+            "pkg:nix/openssl@3.0.13?outputhash=ysx8xjm7f6y2qypn9zh3wd9m5w3zqr9q",
+        ],
+    ),
+    ("opkg", &["pkg:opkg/openwrt/dnsmasq@2.90-2?arch=x86_64&distro=openwrt-23.05.3"]),
+    ("pear", &["pkg:pear/pear.php.net/Archive_Tar@1.4.14"]),
+    ("py-pep770", &["pkg:pypi/numpy@2.2.0", "pkg:rpm/almalinux/libgfortran@8.5.0-22.el8_10"]),
+    ("py-whl", &["pkg:pypi/urllib3@1.24.1"]),
+    ("r", &["pkg:cran/ggplot2@3.4.4"]),
     (
         "rpm-case",
         &[
@@ -83,6 +111,7 @@ const RIGHT: &[(&str, &[&str])] = &[
             "pkg:deb/debian/unp@1.0-1?arch=amd64&distro=debian-12",
         ],
     ),
+    ("wordpress", &["pkg:wordpress/akismet@5.3"]),
 ];
 
 fn catalog(path: &Path) -> Catalog {
@@ -98,6 +127,61 @@ fn every_case_has_its_right_answer() {
             found.packages.iter().map(|listed| listed.purl.as_str()).collect();
         assert_eq!(purls, expected.iter().copied().collect(), "{case}: {:?}", found.warnings);
     }
+}
+
+/// One layer in memory.
+struct One(Vec<u8>);
+
+impl Blobs for One {
+    fn open(&self, _: &Blob) -> io::Result<Box<dyn io::Read + Send>> {
+        Ok(Box::new(io::Cursor::new(self.0.clone())))
+    }
+}
+
+#[test]
+fn every_case_is_the_same_in_a_layer_and_makes_whole_documents() {
+    let Some(folder) = cases() else { return };
+    for &(case, expected) in RIGHT {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_dir_all("", folder.join(case)).unwrap();
+        let one = One(tar.into_inner().unwrap());
+        let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&one.0)));
+        let blob = Blob { digest: None, size: None, diff_id, is_foreign: false };
+        let reading = Reading {
+            blobs: &one,
+            threads: 1,
+            cache: None,
+            watcher: &Unwatched,
+            files: true,
+            exclude: Exclude::default(),
+            diff_ids: true,
+        };
+        let collected = collect(&[vec![blob]], &reading).unwrap().remove(0);
+        let found = Catalog::from_collected(collected);
+        let purls: Vec<&str> = found.packages.iter().map(|it| it.purl.as_str()).collect();
+        let purls: BTreeSet<&str> = purls.into_iter().collect();
+        assert_eq!(purls, expected.iter().copied().collect(), "{case}: {:?}", found.warnings);
+        assert!(found.packages.iter().all(|it| it.layers.len() == 1), "{case}");
+        let about = About { name: case.into(), ..About::default() };
+        for text in [spdx::document(&found, &about), cyclonedx::document(&found, &about)] {
+            assert!(foreign::check(text.as_bytes()).is_ok(), "{case}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_only_an_sbom_states_says_so() {
+    let Some(folder) = cases() else { return };
+    let found = catalog(&folder.join("py-pep770"));
+    let about = About { name: "x".into(), ..About::default() };
+    let text = spdx::document(&found, &about);
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let origin = |name: &str| {
+        let mut packages = document["packages"].as_array().unwrap().iter();
+        packages.find(|it| it["name"] == name).unwrap()["sourceInfo"].as_str().unwrap().to_owned()
+    };
+    assert!(origin("libgfortran").starts_with("read from what a file in the image states"));
+    assert!(origin("numpy").starts_with("read from Python package metadata"));
 }
 
 #[test]

@@ -9,12 +9,13 @@ use super::collect::Collected;
 use super::exclude::Exclude;
 use super::files::Lists;
 use super::licence::Licence;
-use super::matchers::MATCHERS;
 use super::matchers::os_release::{PLACES, Release};
+use super::matchers::{self, Facts, MATCHERS, chisel};
 use super::maven::Repository;
 use super::package::{Ecosystem, Found, Need, Package};
 use super::purl;
 use super::source::Source;
+use super::words::{drop_locked, drop_weaker, name_stores, take_from_beside};
 
 /// What an image contains, as far as was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub struct Listed {
 /// Where a package was found.
 pub(super) struct Place {
     pub(super) path: String,
-    layer: Option<Arc<str>>,
+    pub(super) layer: Option<Arc<str>>,
 }
 
 /// More than any document could hold; hostile names can make everything depend on everything.
@@ -79,6 +80,7 @@ impl Catalog {
         let licences = licences(&collected);
         let owned = owned(&collected);
         let lists = Lists::of(&mut collected);
+        let is_image = release.is_some() || collected.is_image;
         let excluded = collected.exclude.patterns().iter();
         let mut warnings: Vec<String> = excluded
             .map(|pattern| format!("files that match `{pattern}` were left out, as was asked"))
@@ -99,7 +101,11 @@ impl Catalog {
         for (place, found) in &mut found {
             repository.name(&place.path, &mut found.package);
         }
+        name_stores(&mut found, &collected);
+        take_from_beside(&mut found);
         warnings.extend(nameless(&mut found));
+        drop_weaker(&mut found);
+        drop_locked(&mut found, is_image);
         for (_, found) in &mut found {
             let told = found
                 .licence_at
@@ -164,7 +170,15 @@ fn nameless(found: &mut Vec<(Place, Found)>) -> Vec<String> {
 
 fn release(collected: &Collected) -> Option<Release> {
     let places = PLACES.iter().filter_map(|place| collected.links.resolve(place));
-    places.filter_map(|place| collected.facts.get(&place)?.release.clone()).next()
+    let stated = places.filter_map(|place| collected.facts.get(&place)?.release.clone()).next();
+    // Chisel cuts the packages of Ubuntu alone.
+    let is_cut = |(path, facts): (&String, &Facts)| {
+        chisel::is_manifest(path) && matchers::is_own(path) && !facts.packages.is_empty()
+    };
+    stated.or_else(|| {
+        let release = Release { id: "ubuntu".to_owned(), version: None, name: None };
+        collected.facts.iter().any(is_cut).then_some(release)
+    })
 }
 
 fn licences(collected: &Collected) -> BTreeMap<String, Licence> {
@@ -181,8 +195,8 @@ fn owned(collected: &Collected) -> BTreeSet<String> {
 }
 
 fn assumed_distributions(found: &[(Place, Found)]) -> Vec<String> {
-    let ecosystems: BTreeSet<Ecosystem> =
-        found.iter().map(|(_, found)| found.package.ecosystem).collect();
+    let read = found.iter().filter(|(_, found)| found.package.stated.is_none());
+    let ecosystems: BTreeSet<Ecosystem> = read.map(|(_, found)| found.package.ecosystem).collect();
     let assumed =
         ecosystems.into_iter().filter(|ecosystem| !purl::default_namespace(*ecosystem).is_empty());
     assumed
@@ -312,7 +326,6 @@ fn candidates(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sbom::matchers::Facts;
 
     fn found(name: &str, arch: &str, provides: &[&str], requires: &[&[&str]]) -> Found {
         Found {
@@ -459,6 +472,14 @@ mod tests {
         let names: Vec<&str> =
             catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
         assert_eq!(names, ["own"]);
+    }
+
+    #[test]
+    fn what_chisel_cut_is_of_ubuntu() {
+        let cut = packages(&[found("a", "all", &[], &[])]);
+        let of = |path: &str| catalog(&[(path, cut.clone())], &[]).packages[0].purl.clone();
+        assert_eq!(of("var/lib/chisel/manifest.wall"), "pkg:deb/ubuntu/a@1?arch=all&distro=ubuntu");
+        assert_eq!(of("opt/x/manifest.wall"), "pkg:deb/debian/a@1?arch=all");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Reads the files that matchers want, at most as much of them as can be needed. It joins nothing:
 //! facts stay under the path they came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, SeekFrom};
 use std::sync::Arc;
 
 use super::SbomError;
 use super::exclude::Exclude;
-use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants, owned};
+use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants, owned, store};
 use super::source::{Contents, File, Links, NotKept, Pair, Visitor};
 
 /// No executable that carries package data is smaller.
@@ -28,8 +28,14 @@ pub struct Collected {
     pub layers: BTreeMap<String, Vec<Arc<str>>>,
     /// Whether the files of packages are asked for, so that each file's checksum is made.
     pub files: bool,
+    /// Whether it is known to be an image, and not any directory.
+    pub is_image: bool,
     /// Files that are not looked at.
     pub exclude: Exclude,
+    /// Whether this is one file of a layer, which tells of stores by itself.
+    pub is_part: bool,
+    /// Paths of stores that something was found in.
+    pub stores: BTreeSet<String>,
 }
 
 impl Visitor for Collected {
@@ -49,12 +55,15 @@ impl Visitor for Collected {
         if self.exclude.matches(file.path) {
             return Ok(());
         }
-        let facts = match matching_path(file.path) {
+        let mut facts = match matching_path(file.path) {
             Some(wants) => read_whole(&mut file, wants, self.files)?,
             None => read_here_and_there(&mut file, self.files)?,
         };
-        if !facts.packages.is_empty() {
+        if facts.dates_documents() {
             self.newest = self.newest.max(Some(file.modified));
+        }
+        if !self.is_part {
+            facts.packages.extend(store::first(file.path, &mut self.stores));
         }
         if facts != Facts::default() {
             self.facts.insert(file.path.to_owned(), facts);

@@ -136,7 +136,7 @@ fn component(listed: &Listed) -> Value {
     let occurrences: Vec<Value> =
         listed.locations.iter().map(|path| json!({ "location": format!("/{path}") })).collect();
     written["evidence"] = json!({ "occurrences": occurrences });
-    let mut properties = vec![property("read-from", package.ecosystem.told_by())];
+    let mut properties = vec![property("read-from", package.told_by())];
     properties.extend(package.notes.iter().map(|note| property("note", note)));
     properties.extend(listed.layers.iter().map(|layer| property("layer", layer)));
     written["properties"] = Value::from(properties);

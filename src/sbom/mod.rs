@@ -29,6 +29,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod words;
 
 /// Why there is no SBOM. There is never half of one: what cannot be read stops the scan.
 #[derive(Debug, thiserror::Error)]

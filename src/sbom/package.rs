@@ -10,20 +10,38 @@ use super::licence::Licence;
 /// Where a package comes from; the name is the purl type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Ecosystem {
+    Alpm,
     Apk,
+    Bioconductor,
+    Bitnami,
+    Brew,
     Cargo,
     Composer,
+    Conan,
     Conda,
+    Cran,
     Deb,
+    Ebuild,
     Gem,
     /// Programs that no package manager installed.
     Generic,
     Golang,
+    Guix,
+    Hex,
+    Huggingface,
+    Luarocks,
     Maven,
+    Nix,
     Npm,
     Nuget,
+    Opkg,
+    Otp,
+    Pear,
+    Pub,
     Pypi,
     Rpm,
+    Swift,
+    Wordpress,
 }
 
 /// An installed package, as its database describes it.
@@ -48,7 +66,16 @@ pub struct Package {
     pub qualifiers: Vec<(&'static str, String)>,
     /// Further facts for a human reader, one sentence each.
     pub notes: Vec<String>,
+    /// Whether only a lock file names it, so that nobody knows whether it is there.
+    #[serde(default)]
+    pub is_locked: bool,
+    /// For a package of which only an SBOM or a note in the image tells, its purl there.
+    #[serde(default)]
+    pub stated: Option<String>,
 }
+
+/// The note on a package of which nothing tells the source it was built from.
+pub const SOURCE_UNKNOWN: &str = "Nothing tells its source package.";
 
 /// How a checksum was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,7 +123,20 @@ pub struct Need {
 }
 
 /// Names of qualifiers that this program writes; what it did not write, it does not read back.
-const QUALIFIERS: [&str; 6] = ["build", "channel", "epoch", "platform", "rpmmod", "subdir"];
+const QUALIFIERS: [&str; 12] = [
+    "arch",
+    "build",
+    "channel",
+    "distro",
+    "epoch",
+    "kind",
+    "output",
+    "outputhash",
+    "platform",
+    "rpmmod",
+    "subdir",
+    "user",
+];
 
 fn qualifiers<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -111,46 +151,122 @@ fn qualifiers<'de, D: Deserializer<'de>>(
 }
 
 impl Ecosystem {
+    /// All of them.
+    pub const ALL: [Self; 31] = [
+        Self::Alpm,
+        Self::Apk,
+        Self::Bioconductor,
+        Self::Bitnami,
+        Self::Brew,
+        Self::Cargo,
+        Self::Composer,
+        Self::Conan,
+        Self::Conda,
+        Self::Cran,
+        Self::Deb,
+        Self::Ebuild,
+        Self::Gem,
+        Self::Generic,
+        Self::Golang,
+        Self::Guix,
+        Self::Hex,
+        Self::Huggingface,
+        Self::Luarocks,
+        Self::Maven,
+        Self::Nix,
+        Self::Npm,
+        Self::Nuget,
+        Self::Opkg,
+        Self::Otp,
+        Self::Pear,
+        Self::Pub,
+        Self::Pypi,
+        Self::Rpm,
+        Self::Swift,
+        Self::Wordpress,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Alpm => "alpm",
             Self::Apk => "apk",
+            Self::Bioconductor => "bioconductor",
+            Self::Bitnami => "bitnami",
+            Self::Brew => "brew",
             Self::Cargo => "cargo",
             Self::Composer => "composer",
+            Self::Conan => "conan",
             Self::Conda => "conda",
+            Self::Cran => "cran",
             Self::Deb => "deb",
+            Self::Ebuild => "ebuild",
             Self::Gem => "gem",
             Self::Generic => "generic",
             Self::Golang => "golang",
+            Self::Guix => "guix",
+            Self::Hex => "hex",
+            Self::Huggingface => "huggingface",
+            Self::Luarocks => "luarocks",
             Self::Maven => "maven",
+            Self::Nix => "nix",
             Self::Npm => "npm",
             Self::Nuget => "nuget",
+            Self::Opkg => "opkg",
+            Self::Otp => "otp",
+            Self::Pear => "pear",
+            Self::Pub => "pub",
             Self::Pypi => "pypi",
             Self::Rpm => "rpm",
+            Self::Swift => "swift",
+            Self::Wordpress => "wordpress",
         }
     }
 
     /// What tells of its packages.
     pub fn told_by(self) -> &'static str {
         match self {
+            Self::Alpm => "pacman database",
             Self::Apk => "apk database",
+            Self::Bioconductor => "R package's DESCRIPTION",
+            Self::Bitnami => "Bitnami's record",
+            Self::Brew => "Homebrew's receipt",
             Self::Cargo => "cargo-auditable data",
             Self::Composer => "Composer's installed.json",
+            Self::Conan => "Conan metadata",
             Self::Conda => "conda-meta",
+            Self::Cran => "R package's DESCRIPTION",
             Self::Deb => "dpkg database",
+            Self::Ebuild => "Portage database",
             Self::Gem => "gem specification",
             Self::Generic => "the program's own contents",
             Self::Golang => "Go build information",
+            Self::Guix => "name in the Guix store",
+            Self::Hex => "Hex metadata",
+            Self::Huggingface => "the model's own contents",
+            Self::Luarocks => "LuaRocks tree",
             Self::Maven => "Java archive",
+            Self::Nix => "name in the Nix store",
             Self::Npm => "package.json",
             Self::Nuget => ".NET dependency manifest",
+            Self::Opkg => "opkg database",
+            Self::Otp => "OTP application resource",
+            Self::Pear => "PEAR registry",
+            Self::Pub => "Dart metadata",
             Self::Pypi => "Python package metadata",
             Self::Rpm => "rpm database",
+            Self::Swift => "Swift metadata",
+            Self::Wordpress => "WordPress header",
         }
+    }
+
+    /// Whether a package is told by the name of the directory that it lies in.
+    pub fn is_store(self) -> bool {
+        matches!(self, Self::Nix | Self::Guix)
     }
 
     /// Whether packages are those of a distribution, and named after it.
     pub fn is_distribution(self) -> bool {
-        matches!(self, Self::Apk | Self::Deb | Self::Rpm)
+        matches!(self, Self::Alpm | Self::Apk | Self::Deb | Self::Opkg | Self::Rpm)
     }
 }
 
@@ -169,6 +285,17 @@ impl Package {
             checksums: BTreeSet::new(),
             qualifiers: Vec::new(),
             notes: Vec::new(),
+            is_locked: false,
+            stated: None,
+        }
+    }
+
+    /// What tells of it.
+    pub fn told_by(&self) -> &'static str {
+        match self.stated {
+            Some(_) => "what a file in the image states",
+            None if self.is_locked => "a lock file",
+            None => self.ecosystem.told_by(),
         }
     }
 
@@ -352,6 +479,26 @@ fn is_group(name: &str, email: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_qualifier_is_read_back() {
+        for (name, value) in QUALIFIERS.map(|name| (name, "x".to_owned())) {
+            let package = Package {
+                qualifiers: vec![(name, value)],
+                stated: Some("pkg:npm/a@1".into()),
+                is_locked: true,
+                ..Package::named(Ecosystem::Nix, "a")
+            };
+            let text = serde_json::to_string(&package).unwrap();
+            assert_eq!(serde_json::from_str::<Package>(&text).unwrap(), package);
+        }
+    }
+
+    #[test]
+    fn each_ecosystem_is_a_type_of_its_own() {
+        let types: BTreeSet<&str> = Ecosystem::ALL.iter().map(|it| it.as_str()).collect();
+        assert_eq!(types.len(), Ecosystem::ALL.len());
+    }
 
     #[test]
     fn maintainers_become_suppliers() {

@@ -4,8 +4,11 @@
 use super::matchers::os_release::Release;
 use super::package::{Ecosystem, Package};
 
-/// The package's purl on this distribution.
+/// The package's purl on this distribution, or the one that an SBOM in the image states.
 pub fn of(package: &Package, release: Option<&Release>) -> String {
+    if let Some(stated) = &package.stated {
+        return stated.clone();
+    }
     let mut purl = format!("pkg:{}/", package.ecosystem.as_str());
     if let Some(namespace) = namespace(package.ecosystem, release) {
         purl.push_str(&format!("{}/", encoded(&namespace, "")));
@@ -46,18 +49,38 @@ fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> 
 /// <https://github.com/package-url/purl-spec/tree/main/types>.
 fn is_lower_case(ecosystem: Ecosystem) -> (bool, bool) {
     match ecosystem {
-        Ecosystem::Apk | Ecosystem::Composer | Ecosystem::Deb | Ecosystem::Pypi => (true, true),
-        Ecosystem::Rpm => (true, false),
+        Ecosystem::Alpm
+        | Ecosystem::Apk
+        | Ecosystem::Bitnami
+        | Ecosystem::Brew
+        | Ecosystem::Composer
+        | Ecosystem::Deb
+        | Ecosystem::Hex
+        | Ecosystem::Luarocks
+        | Ecosystem::Otp
+        | Ecosystem::Pub
+        | Ecosystem::Pypi => (true, true),
+        Ecosystem::Opkg | Ecosystem::Rpm => (true, false),
         // The specification wants the namespace of a Go module and the name of an npm package in
         // lower case. But both are case-sensitive, old npm packages have capitals, and advisories
         // are found by the true spelling only; syft keeps it too.
         Ecosystem::Golang | Ecosystem::Npm => (false, false),
-        Ecosystem::Cargo
+        Ecosystem::Bioconductor
+        | Ecosystem::Cargo
+        | Ecosystem::Conan
         | Ecosystem::Conda
+        | Ecosystem::Cran
+        | Ecosystem::Ebuild
         | Ecosystem::Gem
         | Ecosystem::Generic
+        | Ecosystem::Guix
+        | Ecosystem::Huggingface
         | Ecosystem::Maven
-        | Ecosystem::Nuget => (false, false),
+        | Ecosystem::Nix
+        | Ecosystem::Nuget
+        | Ecosystem::Pear
+        | Ecosystem::Swift
+        | Ecosystem::Wordpress => (false, false),
     }
 }
 
@@ -74,9 +97,17 @@ fn path(package: &Package) -> String {
         namespace.chain([encoded(&cased(name, lower_name), "")]).collect::<Vec<_>>().join("/")
     };
     match package.ecosystem {
-        Ecosystem::Golang | Ecosystem::Npm | Ecosystem::Generic | Ecosystem::Composer => {
-            parts(&package.name, '/')
-        }
+        Ecosystem::Brew
+        | Ecosystem::Composer
+        | Ecosystem::Ebuild
+        | Ecosystem::Generic
+        | Ecosystem::Golang
+        | Ecosystem::Hex
+        | Ecosystem::Huggingface
+        | Ecosystem::Luarocks
+        | Ecosystem::Npm
+        | Ecosystem::Pear
+        | Ecosystem::Swift => parts(&package.name, '/'),
         Ecosystem::Maven => parts(&package.name, ':'),
         // As PEP 503 compares names; the specification leaves dots, but then one package has two
         // purls.
@@ -103,6 +134,7 @@ fn version(package: &Package) -> Option<&str> {
 /// The namespace when no `os-release` names the distribution.
 pub fn default_namespace(ecosystem: Ecosystem) -> &'static str {
     match ecosystem {
+        Ecosystem::Alpm => "arch",
         Ecosystem::Apk => "alpine",
         Ecosystem::Deb => "debian",
         _ => "",
@@ -246,6 +278,35 @@ mod tests {
         check(Ecosystem::Cargo, "Inflector", "x", "pkg:cargo/Inflector");
         check(Ecosystem::Maven, "com.zaxxer:HikariCP", "x", "pkg:maven/com.zaxxer/HikariCP");
         check(Ecosystem::Conda, "R-Base", "x", "pkg:conda/R-Base");
+        // From the examples of the specification, and its list of types that are to come.
+        check(Ecosystem::Alpm, "Pacman", "Arch", "pkg:alpm/arch/pacman");
+        check(Ecosystem::Bitnami, "WordPress", "x", "pkg:bitnami/wordpress");
+        check(Ecosystem::Cran, "rJava", "x", "pkg:cran/rJava");
+        check(Ecosystem::Ebuild, "x11-libs/gtk+", "x", "pkg:ebuild/x11-libs/gtk%2B");
+        check(Ecosystem::Hex, "Acme/Foo", "x", "pkg:hex/acme/foo");
+        check(
+            Ecosystem::Huggingface,
+            "microsoft/deberta-v3-base",
+            "x",
+            "pkg:huggingface/microsoft/deberta-v3-base",
+        );
+        check(Ecosystem::Luarocks, "LuaSocket", "x", "pkg:luarocks/luasocket");
+        check(Ecosystem::Nix, "ImageMagick", "x", "pkg:nix/ImageMagick");
+        check(Ecosystem::Opkg, "libOpenSSL", "OpenWrt", "pkg:opkg/openwrt/libOpenSSL");
+        check(Ecosystem::Otp, "Stdlib", "x", "pkg:otp/stdlib");
+        check(
+            Ecosystem::Pear,
+            "pear.php.net/Archive_Tar",
+            "x",
+            "pkg:pear/pear.php.net/Archive_Tar",
+        );
+        check(Ecosystem::Pub, "Characters", "x", "pkg:pub/characters");
+        check(
+            Ecosystem::Swift,
+            "github.com/Alamofire/Alamofire",
+            "x",
+            "pkg:swift/github.com/Alamofire/Alamofire",
+        );
     }
 
     #[test]

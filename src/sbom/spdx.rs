@@ -203,7 +203,7 @@ fn short(layer: &str) -> &str {
 /// Which files told of the package, and the layers it came with.
 fn origin(listed: &Listed) -> String {
     const MOST: usize = 10;
-    let what = listed.package.ecosystem.told_by();
+    let what = listed.package.told_by();
     let named: Vec<String> =
         listed.locations.iter().take(MOST).map(|path| format!("/{path}")).collect();
     let more = match listed.locations.len().saturating_sub(MOST) {

@@ -241,7 +241,12 @@ fn from_docker(
     let layers: Vec<Blob> = config
         .diff_ids
         .iter()
-        .map(|diff_id| Blob { digest: None, size: None, diff_id: diff_id.to_string() })
+        .map(|diff_id| Blob {
+            digest: None,
+            size: None,
+            diff_id: diff_id.to_string(),
+            is_foreign: false,
+        })
         .collect();
     let image = from_config(&config, layers, saved.layers.len(), wanted)?;
     let paths = image

@@ -192,6 +192,7 @@ fn image(
         digest: Some(layer.digest.to_string()),
         size: Some(layer.size),
         diff_id: diff_id.to_string(),
+        is_foreign: layer.is_foreign(),
     });
     let image = from_config(&found, blobs.collect(), manifest.layers.len(), wanted)?;
     Ok(Image { digest: Some(digest.to_owned()), ..image })

@@ -161,7 +161,7 @@ impl Cache {
 
     /// Keeps a layer. Whoever reads meanwhile sees the old entry or the new one.
     pub(super) fn put(&self, blob: &Blob, layer: &Layer) -> std::io::Result<()> {
-        let Blob { digest, size, diff_id } = blob.clone();
+        let Blob { digest, size, diff_id, .. } = blob.clone();
         let body = serde_json::to_string(&Kept {
             cataloger: self.cataloger.clone(),
             digest,
@@ -190,6 +190,7 @@ mod tests {
             digest: Some(format!("sha256:{digest}")),
             size: Some(7),
             diff_id: format!("sha256:{diff_id}"),
+            is_foreign: false,
         }
     }
 

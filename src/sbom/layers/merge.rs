@@ -47,10 +47,13 @@ pub(super) fn merge(
     }
     stack.add_aliases(again)?;
     stack.add_journals(files, again)?;
-    let mut collected = Collected { links: stack.links, files, ..Collected::default() };
+    let mut collected =
+        Collected { links: stack.links, files, is_image: true, ..Collected::default() };
     for (path, held) in stack.facts {
-        if !held.told.facts.packages.is_empty() {
+        if held.told.facts.dates_documents() {
             collected.newest = collected.newest.max(Some(held.told.modified));
+        }
+        if !held.told.facts.packages.is_empty() {
             let layers =
                 held.origins.iter().filter_map(|place| names.get(*place).cloned()).collect();
             collected.layers.insert(path.clone(), layers);
@@ -159,6 +162,14 @@ impl Stack {
         };
         let mut hashes = Hashes::default();
         for (path, told) in facts {
+            // A hard link tells what its file does, and which store path it lies in.
+            if layer.hard.contains_key(&path)
+                && let Some(held) = self.facts.get_mut(&path)
+            {
+                held.origins.extend(told.facts.packages.iter().map(|_| place));
+                held.told.facts.add(told.facts);
+                continue;
+            }
             let origins = origins(&told, place, before.get(&path));
             let hashes = hashes.of(&path);
             self.facts.insert(path, Held { told, origins, hashes });

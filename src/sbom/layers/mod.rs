@@ -44,6 +44,8 @@ pub struct Blob {
     pub size: Option<u64>,
     /// Of the bytes it inflates to.
     pub diff_id: String,
+    /// Whether its bytes may lie elsewhere than with the image.
+    pub is_foreign: bool,
 }
 
 impl Blob {
@@ -224,7 +226,12 @@ fn read_once(
     let name = || blob.name().to_owned();
     let unreadable = |source| SbomError::UnreadableLayer { layer: name(), source };
     let bad = |reason: String| SbomError::BadLayer { layer: name(), reason };
-    let opened = reading.blobs.open(blob).map_err(unreadable)?;
+    let opened = reading.blobs.open(blob).map_err(|error| match blob.is_foreign {
+        true => bad(format!(
+            "is a foreign layer, whose bytes lie where its manifest says and not with the image: {error}"
+        )),
+        false => unreadable(error),
+    })?;
     let watched = Watched { inner: opened, watcher: reading.watcher };
     let inflated = Inflated::new(watched, blob.size)
         .map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;

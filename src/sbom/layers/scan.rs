@@ -15,7 +15,7 @@ use crate::sbom::SbomError;
 use crate::sbom::collect::{
     Collected, SMALLEST_EXECUTABLE, are_read_alike, is_opened, matching_path, scanner,
 };
-use crate::sbom::matchers::{Facts, MATCHERS, Scanner, Wants};
+use crate::sbom::matchers::{Facts, MATCHERS, Scanner, Wants, store};
 use crate::sbom::source::rootfs::NOT_FILES;
 use crate::sbom::source::{Contents, File, LARGEST_PAIRED, Links, Visitor as _, printable};
 
@@ -133,6 +133,8 @@ struct Scan<'a> {
     noted: Option<String>,
     names: usize,
     packages: usize,
+    /// Paths of stores that something was found in.
+    stores: BTreeSet<String>,
     /// Directories that something else took the place of.
     replaced: usize,
 }
@@ -153,6 +155,7 @@ impl<'a> Scan<'a> {
             noted: None,
             names: 0,
             packages: 0,
+            stores: BTreeSet::new(),
             replaced: 0,
         }
     }
@@ -227,7 +230,12 @@ impl<'a> Scan<'a> {
                     self.link(&path, &target);
                 }
             }
-            Kind::HardLink => return self.hard_link(&path, is_file, entry),
+            Kind::HardLink => {
+                self.hard_link(&path, is_file, entry)?;
+                if is_file {
+                    self.note_store(&path, entry);
+                }
+            }
             Kind::Other => self.replace(&path),
         }
         Ok(())
@@ -392,6 +400,16 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// The first of a store path's files tells that it is there.
+    fn note_store(&mut self, path: &str, entry: &Entry) {
+        if let Some(found) = store::first(path, &mut self.stores) {
+            self.packages += 1;
+            let fresh = || Told { modified: entry.modified, ..Told::default() };
+            let told = self.layer.facts.entry(path.to_owned()).or_insert_with(fresh);
+            told.facts.packages.push(found);
+        }
+    }
+
     /// Names that the context gives to a file.
     fn further_names(&self, path: &str) -> Vec<String> {
         let mut names: Vec<String> =
@@ -438,6 +456,9 @@ impl<'a> Scan<'a> {
             } else {
                 self.layer.told.insert(name, told)
             };
+        }
+        if is_file {
+            self.note_store(path, entry);
         }
         Ok(())
     }
@@ -531,6 +552,7 @@ fn read<R: Forward>(
         let mut collected = Collected {
             files: ledger.files,
             exclude: ledger.exclude.clone(),
+            is_part: true,
             ..Collected::default()
         };
         let file = File {

@@ -3,123 +3,17 @@
 
 use regex::bytes::Regex;
 
+use super::classes::{CLASSES, Class};
 use super::{Facts, Malformed, Scanner, ends_with_path, parent};
 use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
 
-/// One kind of program.
-struct Class {
-    package: &'static str,
-    /// File names; `*` stands for anything.
-    files: &'static [&'static str],
-    /// The first that matches tells the version in its group; `{}` is the version in the file's
-    /// name.
-    patterns: &'static [&'static str],
-}
-
-const CLASSES: &[Class] = &[
-    Class {
-        package: "node",
-        files: &["node"],
-        patterns: &[r"node\.js/v(\d+\.\d+\.\d+)", r"\x00(?:node )?v([0-6]\.\d+\.\d+)\x00"],
-    },
-    Class {
-        package: "python",
-        files: &["python*.*", "libpython*.*.so*"],
-        // Linkers may let the text be the end of another one, such as that of a path.
-        patterns: &[
-            r"\x00({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00",
-            r"[^\d.]({}\.\d+(?:(?:a|b|rc)\d+)?\+?)\x00",
-        ],
-    },
-    Class {
-        package: "redis",
-        files: &["redis-server"],
-        // Version, host and time of the build follow each other without a gap.
-        patterns: &[
-            r"[^\d](\d+\.\d+\.\d+)(?:buildkitsandbox|[0-9a-f]{12})-\d{10}",
-            r"Redis version (\d+\.\d+\.\d+)",
-        ],
-    },
-    Class {
-        package: "valkey",
-        files: &["valkey-server"],
-        patterns: &[r"[^\d](\d+\.\d+\.\d+)(?:buildkitsandbox|[0-9a-f]{12})-\d{10}"],
-    },
-    Class {
-        package: "memcached",
-        files: &["memcached"],
-        patterns: &[r"memcached (\d+\.\d+\.\d+)"],
-    },
-    Class {
-        package: "nginx",
-        files: &["nginx"],
-        patterns: &[r"nginx(?: version: [^/\x00]{1,40})?/(\d+\.\d+\.\d+)"],
-    },
-    Class {
-        package: "httpd",
-        files: &["httpd", "apache2"],
-        patterns: &[r"Apache/(\d+\.\d+\.\d+)"],
-    },
-    Class {
-        package: "haproxy",
-        files: &["haproxy"],
-        patterns: &[
-            r"version (\d+\.\d+(?:\.|-dev|-rc)\d+)(?:-[0-9a-f]{7,10})?, released 20",
-            r"HA-Proxy version (\d+\.\d+(?:\.|-dev)\d+)",
-            r"\x00(\d+\.\d+(?:\.|-dev)\d+)-[0-9a-f]{7,10}\x00",
-        ],
-    },
-    Class {
-        package: "postgresql",
-        files: &["postgres"],
-        patterns: &[r"PostgreSQL (\d+(?:\.\d+){0,2}(?:(?:alpha|beta|rc)\d+)?)[ \x00]"],
-    },
-    Class {
-        package: "mariadb",
-        files: &["mariadb", "mariadbd", "mysql", "mysqld"],
-        patterns: &[r"[^\d.](\d+\.\d+\.\d+)-MariaDB"],
-    },
-    Class {
-        package: "mysql",
-        files: &["mysql", "mysqld"],
-        patterns: &[r"/mysql-(\d+\.\d+\.\d+)", r"\x00(\d+\.\d+\.\d+)\x00+mysql_real_esc"],
-    },
-    Class {
-        package: "openssl",
-        files: &["openssl", "libcrypto*.so*"],
-        patterns: &[r"\x00OpenSSL (\d+\.\d+\.\d+(?:[a-z]{1,2}|-(?:alpha|beta|rc)\d+)?) "],
-    },
-    Class {
-        package: "perl",
-        files: &["perl", "perl5.*"],
-        patterns: &[r"/lib/perl5?/(5\.\d+\.\d+)"],
-    },
-    Class {
-        package: "ruby",
-        files: &["ruby", "libruby.so*"],
-        patterns: &[r"ruby (\d+\.\d+\.\d+(?:(?:p|preview|rc|dev)\d*)?) \("],
-    },
-    Class {
-        package: "php-cli",
-        files: &["php"],
-        patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
-    },
-    Class {
-        package: "php-fpm",
-        files: &["php-fpm*"],
-        patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
-    },
-    Class {
-        package: "libphp",
-        files: &["libphp*.so"],
-        patterns: &[r"X-Powered-By: PHP/(\d+\.\d+\.\d+(?:(?:alpha|beta|RC)\d+)?)"],
-    },
-    Class { package: "busybox", files: &["busybox"], patterns: &[r"BusyBox v(\d+\.\d+\.\d+)"] },
-];
-
 /// Whether a package's ownership of this file matters here.
 pub(super) fn is_candidate(path: &str) -> bool {
-    is_program(path) || is_text(path) || path.ends_with(".dll")
+    is_program(path)
+        || is_text(path)
+        || super::kernel::is_kernel(path)
+        || super::kernel::is_module(path)
+        || path.ends_with(".dll")
 }
 
 pub(super) fn is_program(path: &str) -> bool {
@@ -407,6 +301,53 @@ mod tests {
             "HAProxy version 2.8.3-86e043a, released 2023/09/07",
             Some("haproxy@2.8.3"),
         );
+    }
+
+    #[test]
+    fn libraries_and_tools_tell_their_version_and_others_do_not() {
+        let check = |path: &str, text: &str, expected: Option<&str>| {
+            assert_eq!(version(path, text.as_bytes()).as_deref(), expected, "{path} {text:?}");
+        };
+        check("usr/lib/libssl.so.3", "\0OpenSSL 3.0.13 30 Jan 2024\0", Some("openssl@3.0.13"));
+        check("usr/lib/libcurl.so.4", "\0libcurl/8.5.0\0", Some("curl@8.5.0"));
+        check("bin/curl", "\0curl 8.5.0 (x86_64-pc-linux-gnu) %s\n\0", Some("curl@8.5.0"));
+        check("bin/curl", "Mozilla/5.0 curl 8.5.0\0", None);
+        check("bin/bash", "@(#)Bash version 5.2.15(1) release GNU\0", Some("bash@5.2.15"));
+        check("bin/bash", "GNU bash, version %s-(%s)\0", None);
+        let deflate = " deflate 1.2.13 Copyright 1995-2022 Jean-loup Gailly and Mark Adler ";
+        check("lib/libz.so.1", deflate, Some("zlib@1.2.13"));
+        check("lib/libz.so.1", "deflate 1.2.13", None);
+        check("usr/bin/ffmpeg", "FFmpeg version 6.0\0", Some("ffmpeg@6.0"));
+        check("usr/lib/libavutil.so.57", "FFmpeg version n5.1.4\0", Some("ffmpeg@5.1.4"));
+        check("usr/bin/ffmpeg", "FFmpeg version N-112\0", None);
+        check("usr/sbin/sshd", "\0OpenSSH_9.6p1\0", Some("openssh@9.6p1"));
+        check("usr/sbin/sshd", "\0OpenSSH_*\0", None);
+        check("usr/sbin/lighttpd", "\0lighttpd/1.4.71\0", Some("lighttpd@1.4.71"));
+        check("usr/sbin/lighttpd", "\0lighttpd\0", None);
+        check("usr/bin/xz", "\0xz (XZ Utils) 5.4.1\n\0", Some("xz@5.4.1"));
+        check("usr/bin/xz", "XZ Utils 5.4.1", None);
+        let lua = "$LuaVersion: Lua 5.4.6  Copyright (C) 1994-2023 Lua.org, PUC-Rio $";
+        check("usr/lib/liblua5.4.so.0", lua, Some("lua@5.4.6"));
+        check("usr/bin/lua", "Lua 5.4", None);
+        check("usr/bin/luajit", "\0LuaJIT 2.1.0-beta3\0", Some("luajit@2.1.0-beta3"));
+        check("usr/bin/luajit", "\0LuaJIT 2\0", None);
+        check("usr/bin/tini", "tini version 0.19.0 - git.de40ad0", Some("tini@0.19.0"));
+        check("usr/bin/tini-static", "tini (%s)", None);
+        let magick = "ImageMagick 7.1.1-29 Q16-HDRI x86_64 21991 https://imagemagick.org";
+        check("usr/lib/libMagickCore-7.Q16HDRI.so.10", magick, Some("imagemagick@7.1.1-29"));
+        check("usr/bin/convert", "ImageMagick 7", None);
+        check(
+            "lib/libpng16.so.16",
+            "libpng version 1.6.39 - November 20, 2022\n",
+            Some("libpng@1.6.39"),
+        );
+        check("lib/libpng16.so.16", "libpng version %s", None);
+        check("lib/libexpat.so.1", "\0expat_2.5.0\0", Some("expat@2.5.0"));
+        check("lib/libexpat.so.1", "expat_config", None);
+        check("usr/sbin/dnsmasq", "\0dnsmasq-2.89\0", Some("dnsmasq@2.89"));
+        check("usr/sbin/dnsmasq", "\0dnsmasq-%s\0", None);
+        check("usr/sbin/openvpn", "\0OpenVPN 2.6.3 x86_64-pc-linux-gnu\0", Some("openvpn@2.6.3"));
+        check("usr/sbin/openvpn", "\0OpenVPN core\0", None);
         check("bin/busybox", "BusyBox v1.36.1 (2023)", Some("busybox@1.36.1"));
         check("usr/local/bin/node", "nothing", None);
         check("usr/local/bin/other", "node.js/v20.9.0", None);

@@ -162,7 +162,7 @@ fn entry(path: &str, stanza: &Stanza<'_>) -> Entry {
 
 /// `Status: want flag state`. Without one, as in `status.d`, the entry is there because the package
 /// is. Unpacked but unconfigured packages have all their files in the image, so they count.
-fn is_unpacked(status: Option<&str>) -> bool {
+pub(super) fn is_unpacked(status: Option<&str>) -> bool {
     let state = status.map(|status| status.split_whitespace().nth(2).unwrap_or_default());
     !matches!(state, Some("not-installed" | "config-files" | "half-installed" | ""))
 }
@@ -187,7 +187,7 @@ fn upstream(source: &str) -> Upstream {
 
 /// `a (>= 1) | b:any, c:amd64` as alternatives of names; versions hold already, or dpkg would not
 /// have installed it.
-fn needs(field: &str) -> Vec<Vec<Need>> {
+pub(super) fn needs(field: &str) -> Vec<Vec<Need>> {
     let alternatives = |clause: &str| clause.split('|').filter_map(need).collect::<Vec<_>>();
     field.split(',').map(alternatives).filter(|alternatives| !alternatives.is_empty()).collect()
 }

@@ -1,5 +1,5 @@
-//! The table of matchers: which files tell about packages, and which function reads each. No
-//! matcher opens a file or knows another.
+//! What a matcher is: which files tell about packages, and which function reads each. No matcher
+//! opens a file or knows another.
 
 use std::io;
 
@@ -9,27 +9,51 @@ use super::licence::Licence;
 use super::package::Found;
 use super::source::Contents;
 
+mod alpm;
 pub mod apk;
 pub mod binary;
 mod bounded;
+mod brew;
 pub mod cargo;
+pub mod chisel;
+mod classes;
 pub mod composer;
 pub mod copyright;
+mod cran;
 mod deb822;
 pub mod dotnet;
 pub mod dpkg;
+mod elf_note;
 pub mod gem;
 pub mod golang;
+mod graalvm;
 pub mod java;
+mod kernel;
+mod lock;
+mod lua;
+mod model;
 pub mod npm;
+pub mod opkg;
 pub mod os_release;
+mod otp;
 pub mod owned;
+mod pear;
+mod portage;
 pub mod python;
 pub mod rpm;
+mod sdist;
+pub mod stated;
+pub mod store;
+mod table;
+mod unpacked;
+mod wheel;
+pub mod wordpress;
+mod yarn_cache;
 pub(crate) mod zip;
 
 use os_release::Release;
 use owned::Owned;
+pub use table::MATCHERS;
 
 /// Reads one kind of file.
 #[derive(Debug)]
@@ -119,6 +143,14 @@ impl Facts {
         }
     }
 
+    /// Whether the time of the file counts: which file of a store tells of it does not, nor does
+    /// what may not be there.
+    pub fn dates_documents(&self) -> bool {
+        let counts =
+            |found: &Found| !found.package.ecosystem.is_store() && !found.package.is_locked;
+        self.packages.iter().any(counts)
+    }
+
     pub fn add(&mut self, other: Self) {
         self.packages.extend(other.packages);
         self.owns.extend(other.owns);
@@ -136,190 +168,14 @@ const MIB: u64 = 1 << 20;
 /// More packages than any distribution has; a hostile database must not fill the memory.
 const MOST_PACKAGES: usize = 200_000;
 
-/// Every matcher. A path is read by the first that wants it, an executable by all that want it.
-pub const MATCHERS: &[Matcher] = &[
-    Matcher {
-        name: "dpkg",
-        looks_for: Some("Debian packages in **/lib/dpkg/status and **/lib/dpkg/status.d/*"),
-        wants: Wants::Path {
-            matches: dpkg::is_database,
-            cap: 64 * MIB,
-            oversize: Oversize::Refuse,
-            read: dpkg::read,
-        },
-    },
-    Matcher {
-        name: "apk",
-        looks_for: Some("Alpine packages in **/lib/apk/db/installed"),
-        wants: Wants::Path {
-            matches: apk::is_database,
-            cap: 64 * MIB,
-            oversize: Oversize::Refuse,
-            read: apk::read,
-        },
-    },
-    Matcher {
-        name: "rpm",
-        looks_for: Some(
-            "rpm packages in **/{var/lib,usr/share,usr/lib/sysimage}/rpm/{rpmdb.sqlite,Packages.db,Packages} and **/var/lib/rpmmanifest/container-manifest-2",
-        ),
-        wants: Wants::Path {
-            matches: rpm::is_database,
-            cap: 512 * MIB,
-            oversize: Oversize::Refuse,
-            read: rpm::read,
-        },
-    },
-    Matcher {
-        name: "npm",
-        looks_for: Some("Node packages in **/package.json with a name and a version"),
-        wants: Wants::Path {
-            matches: npm::is_manifest,
-            cap: 4 * MIB,
-            oversize: Oversize::Warn,
-            read: npm::read,
-        },
-    },
-    Matcher {
-        name: "python",
-        looks_for: Some(
-            "Python packages in **/*.dist-info/METADATA, **/*.egg-info/PKG-INFO and **/*.egg-info",
-        ),
-        wants: Wants::Path {
-            matches: python::is_metadata,
-            cap: 16 * MIB,
-            oversize: Oversize::Warn,
-            read: python::read,
-        },
-    },
-    Matcher {
-        name: "conda",
-        looks_for: Some("Conda packages in **/conda-meta/*.json"),
-        wants: Wants::Path {
-            matches: python::is_conda_record,
-            cap: 16 * MIB,
-            oversize: Oversize::Warn,
-            read: python::read_conda,
-        },
-    },
-    Matcher {
-        name: "java",
-        looks_for: Some(
-            "Java packages in jar, war, ear and similar archives, and in archives inside of them",
-        ),
-        wants: Wants::Opened { matches: java::is_archive, read: java::read },
-    },
-    Matcher {
-        name: "gem",
-        looks_for: Some("Ruby gems in **/specifications/**/*.gemspec"),
-        wants: Wants::Path {
-            matches: gem::is_specification,
-            cap: 4 * MIB,
-            oversize: Oversize::Warn,
-            read: gem::read,
-        },
-    },
-    Matcher {
-        name: "composer",
-        looks_for: Some("PHP packages in **/composer/installed.json"),
-        wants: Wants::Path {
-            matches: composer::is_record,
-            cap: 16 * MIB,
-            oversize: Oversize::Warn,
-            read: composer::read,
-        },
-    },
-    Matcher {
-        name: "dotnet",
-        looks_for: Some(".NET packages in **/*.deps.json, beside programs and inside them"),
-        wants: Wants::Path {
-            matches: dotnet::is_manifest,
-            cap: 16 * MIB,
-            oversize: Oversize::Warn,
-            read: dotnet::read,
-        },
-    },
-    Matcher {
-        name: "go-buildinfo",
-        looks_for: Some("Go modules in the build information of ELF, PE and Mach-O executables"),
-        wants: Wants::Magic { matches: golang::is_executable, read: golang::read },
-    },
-    Matcher {
-        name: "cargo-auditable",
-        looks_for: Some(
-            "Rust crates in the .dep-v0 section of executables built with cargo-auditable",
-        ),
-        wants: Wants::Magic { matches: golang::is_executable, read: cargo::read },
-    },
-    Matcher {
-        name: "dotnet-bundle",
-        looks_for: None,
-        wants: Wants::Magic { matches: dotnet::is_executable, read: dotnet::read_bundle },
-    },
-    Matcher {
-        name: "dotnet-assembly",
-        looks_for: Some(".NET assemblies that no *.deps.json names, by their version resources"),
-        wants: Wants::Magic { matches: dotnet::is_assembly, read: dotnet::read_assembly },
-    },
-    Matcher {
-        name: "binary",
-        looks_for: Some(
-            "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php and busybox by the version text inside them, where no distribution package owns the file",
-        ),
-        wants: Wants::Scanned {
-            matches: binary::is_program,
-            scanner: binary::scanner,
-            alike: binary::are_alike,
-        },
-    },
-    Matcher {
-        name: "runtime",
-        looks_for: Some("Go toolchains in **/go/VERSION and Java runtimes in **/release"),
-        wants: Wants::Path {
-            matches: binary::is_text,
-            cap: MIB,
-            oversize: Oversize::Warn,
-            read: binary::read_text,
-        },
-    },
-    Matcher {
-        name: "dpkg-files",
-        looks_for: None,
-        wants: Wants::Path {
-            matches: dpkg::is_list,
-            cap: 64 * MIB,
-            oversize: Oversize::Warn,
-            read: dpkg::read_list,
-        },
-    },
-    Matcher {
-        name: "os-release",
-        looks_for: None,
-        wants: Wants::Path {
-            matches: os_release::is_release,
-            cap: MIB,
-            oversize: Oversize::Refuse,
-            read: os_release::read,
-        },
-    },
-    Matcher {
-        name: "copyright",
-        looks_for: None,
-        wants: Wants::Path {
-            matches: copyright::is_copyright,
-            cap: 16 * MIB,
-            oversize: Oversize::Warn,
-            read: copyright::read,
-        },
-    },
-];
-
 /// Usual places of databases, for images that keep them elsewhere and link there.
 pub const DIRECTORIES: &[&str] = &[
     "var/lib/dpkg",
     "var/lib/dpkg/status.d",
     "lib/apk/db",
+    "usr/lib/opkg",
     "usr/lib/apk/db",
+    "var/lib/opkg",
     "var/lib/rpm",
     "usr/lib/sysimage/rpm",
 ];
@@ -327,8 +183,14 @@ pub const DIRECTORIES: &[&str] = &[
 /// Whether a database is that of the image itself, and no copy that lies somewhere in it, such as
 /// among a program's test data.
 pub fn is_own(path: &str) -> bool {
-    const OTHERS: [&str; 5] =
-        ["usr/lib/dpkg", "lib/dpkg", "usr/share/rpm", "var/lib/rpmmanifest", "etc"];
+    const OTHERS: [&str; 6] = [
+        "usr/lib/dpkg",
+        "lib/dpkg",
+        "usr/share/rpm",
+        "var/lib/chisel",
+        "var/lib/rpmmanifest",
+        "etc",
+    ];
     let directory = parent(path).trim_end_matches('/');
     DIRECTORIES.iter().chain(&OTHERS).any(|own| *own == directory) || os_release::is_release(path)
 }
@@ -343,122 +205,34 @@ fn ends_with_path(path: &str, tail: &str) -> bool {
     path.strip_suffix(tail).is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
+/// Whether a text has no more values than a real one, whatever is made of each: a hostile one must
+/// not fill the memory.
+fn is_plausible(bytes: &[u8]) -> bool {
+    const MOST_VALUES: usize = 500_000;
+    let begins = |byte: &&u8| matches!(**byte, b'{' | b'[' | b',' | b'\n');
+    bytes.iter().filter(begins).take(MOST_VALUES * 4).count() < MOST_VALUES * 4
+        && memchr::memchr2_iter(b'{', b'[', bytes).take(MOST_VALUES).count() < MOST_VALUES
+}
+
+/// Whether what lies in a directory is likely there for tests.
+fn is_sample(directory: &str) -> bool {
+    const NAMES: [&str; 8] =
+        ["test", "tests", "testdata", "test-data", "fixtures", "example", "examples", "__tests__"];
+    directory.split('/').any(|part| NAMES.contains(&part.to_ascii_lowercase().as_str()))
+}
+
+/// Whether a name goes on before `suffix`, whatever the suffix's case.
+fn has_suffix(path: &str, suffix: &str) -> bool {
+    let at = path.len().checked_sub(suffix.len()).filter(|at| *at > 0);
+    // Only bytes: a name before the suffix may end in any letter.
+    let end = at.and_then(|at| path.as_bytes().get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
+}
+
 /// The directory of `path` as a prefix: empty, or with a `/` at its end.
 fn parent(path: &str) -> &str {
     path.rfind('/').map_or("", |slash| &path[..=slash])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn each_path_has_its_matcher() {
-        let check = |path: &str, expected: Option<&str>| {
-            let found = MATCHERS.iter().find(
-                |matcher| matches!(&matcher.wants, Wants::Path { matches, .. } if matches(path)),
-            );
-            assert_eq!(found.map(|matcher| matcher.name), expected, "{path}");
-        };
-        check("var/lib/dpkg/status", Some("dpkg"));
-        check("opt/root/var/lib/dpkg/status", Some("dpkg"));
-        check("lib/dpkg/status", Some("dpkg"));
-        check("var/lib/dpkg/status-old", None);
-        check("var/xlib/dpkg/status", None);
-        check("var/lib/dpkg/status.d/libc6", Some("dpkg"));
-        check("var/lib/dpkg/status.d/libpython3.11", Some("dpkg"));
-        check("var/lib/dpkg/status.d/libc6.md5sums", Some("dpkg-files"));
-        check("var/lib/dpkg/status.d/sub/libc6", None);
-        check("lib/apk/db/installed", Some("apk"));
-        check("usr/lib/apk/db/installed", Some("apk"));
-        check("lib/apk/db/scripts.tar", None);
-        check("etc/os-release", Some("os-release"));
-        check("usr/lib/os-release", Some("os-release"));
-        check("opt/usr/lib/os-release", None);
-        check("usr/share/doc/libc6/copyright", Some("copyright"));
-        check("usr/share/doc/libc6/x/copyright", None);
-        check("var/lib/rpm/Packages", Some("rpm"));
-        check("app/node_modules/a/package.json", Some("npm"));
-        check("opt/venv/lib/python3/site-packages/a.dist-info/METADATA", Some("python"));
-        check("opt/conda/conda-meta/a.json", Some("conda"));
-        check("gems/specifications/a.gemspec", Some("gem"));
-        check("app/vendor/composer/installed.json", Some("composer"));
-        check("app/App.deps.json", Some("dotnet"));
-        check("opt/java/release", Some("runtime"));
-        check("app/package.json.bak", None);
-    }
-
-    /// JSON of any shape, with the keys that matchers know.
-    fn json() -> impl Strategy<Value = serde_json::Value> {
-        use serde_json::{Value, json};
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<i64>().prop_map(Value::from),
-            "(a/1|[a-zé@/.1]{0,5})".prop_map(Value::from)
-        ];
-        leaf.prop_recursive(4, 40, 5, |inner| {
-            let keys =
-                "(name|version|license|licenses|author|authors|packages|libraries|targets|type|dependencies|depends|channel|require|a/1)";
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                proptest::collection::vec((keys, inner), 0..6).prop_map(|pairs| {
-                    pairs.into_iter().fold(json!({}), |mut object, (key, value)| {
-                        object[key.as_str()] = value;
-                        object
-                    })
-                }),
-            ]
-        })
-    }
-
-    /// Lines that look like databases, with mistakes.
-    fn database() -> impl Strategy<Value = Vec<u8>> {
-        let words = prop_oneof![
-            Just("Package: a\n".to_owned()),
-            Just("Version: 1\n".to_owned()),
-            Just("Status: install ok installed\n".to_owned()),
-            Just("P:a\nV:1\n".to_owned()),
-            Just(
-                "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
-                    .to_owned()
-            ),
-            "[A-Za-z-]{0,9}:.{0,20}\n",
-            "\\{\"(name|version|license)\":\"[a-z0-9.]{0,6}\",?",
-            "(Depends|Provides|Source|License|Maintainer|D|p|m|L|ID): ?.{0,40}\n",
-            " .{0,9}\n",
-            Just("\n".to_owned()),
-            "s\\.(name|version|licenses|authors) = ([\"'\\[%<]{0,3}[a-zé]{0,3}[\"'>]?){0,3}\n",
-            "(Name|Version|Author|Requires-Dist): .{0,9}\n",
-            ".{0,12}",
-        ];
-        let text =
-            proptest::collection::vec(words, 0..20).prop_map(|lines| lines.concat().into_bytes());
-        prop_oneof![text, proptest::collection::vec(any::<u8>(), 0..300)]
-    }
-
-    proptest! {
-        #[test]
-        fn no_json_makes_a_matcher_panic(value in json()) {
-            let bytes = value.to_string().into_bytes();
-            for read in [npm::read, python::read_conda, composer::read, dotnet::read] {
-                let _facts = read("some/path", &bytes);
-            }
-        }
-
-        #[test]
-        fn no_database_makes_a_matcher_panic(bytes in database()) {
-            for matcher in MATCHERS {
-                match matcher.wants {
-                    Wants::Path { read, .. } => drop(read("some/lib/path", &bytes)),
-                    Wants::Opened { read, .. } | Wants::Magic { read, .. } => drop(read("bin/python3.1", &mut io::Cursor::new(&bytes))),
-                    Wants::Scanned { scanner, .. } => {
-                        let mut scanner = scanner("bin/python3.1");
-                        scanner.feed(&bytes);
-                        drop(scanner.finish());
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Scanner, apk, dpkg, parent, rpm};
+use super::{Facts, Scanner, alpm, apk, chisel, dpkg, opkg, parent, portage, rpm};
 use crate::sbom::package::Ecosystem;
 
 /// A list of what one package brought.
@@ -47,6 +47,14 @@ pub fn add(path: &str, bytes: &[u8], facts: &mut Facts) {
         apk::owned(path, bytes)
     } else if rpm::is_database(path) {
         rpm::owned(path, bytes)
+    } else if alpm::is_list(path) {
+        alpm::owned(path, bytes)
+    } else if opkg::is_list(path) {
+        opkg::owned(path, bytes)
+    } else if portage::is_list(path) {
+        portage::owned(path, bytes)
+    } else if chisel::is_manifest(path) {
+        chisel::owned(path, bytes)
     } else {
         Vec::new()
     };

@@ -51,6 +51,25 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     Ok(Facts { packages: vec![found], ..Facts::default() })
 }
 
+/// The mark that an installer leaves beside what somebody asked for.
+pub fn is_request(path: &str) -> bool {
+    path.strip_suffix("/REQUESTED")
+        .is_some_and(|directory| directory.to_ascii_lowercase().ends_with(".dist-info"))
+}
+
+/// It is empty: only the name of its directory tells something.
+pub(super) fn read_request(path: &str, _: &[u8]) -> Result<Facts, Malformed> {
+    let directory = parent(path).trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let stem = directory.get(..directory.len().saturating_sub(".dist-info".len()));
+    let named = stem.and_then(|stem| stem.rsplit_once('-'));
+    let found = named.map(|(name, version)| {
+        let package =
+            Package { version: Some(version.to_owned()), ..Package::named(Ecosystem::Pypi, name) };
+        Found::alone(package, site(path))
+    });
+    Ok(Facts { packages: found.into_iter().collect(), ..Facts::default() })
+}
+
 fn untold(path: &str) -> Facts {
     Facts::warning(format!("`{path}` is not listed: it has no name or version"))
 }
@@ -213,6 +232,15 @@ mod tests {
         Author-email: me@kennethreitz.org\nLicense: Apache 2.0\nClassifier: License :: OSI Approved :: Apache Software License\n\
         Requires-Dist: charset-normalizer (<4,>=2)\nRequires-Dist: Zope_Interface[x]>=1\nRequires-Dist: PySocks (!=1.5.7) ; extra == 'socks'\n\n\
         # Requests\n\nName: not-this\n";
+
+    #[test]
+    fn what_was_asked_for_is_told() {
+        let path = "s/Zope_x-1.0.dist-info/REQUESTED";
+        assert!(is_request(path) && !is_request("s/REQUESTED"));
+        let found = read_request(path, b"").unwrap().packages.remove(0);
+        assert_eq!((found.package.name.as_str(), found.scope.as_str()), ("Zope_x", "s/"));
+        assert_eq!(read_request("s/x.dist-info/REQUESTED", b""), Ok(Facts::default()));
+    }
 
     #[test]
     fn a_byte_order_mark_hides_no_name() {

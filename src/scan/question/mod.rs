@@ -15,7 +15,7 @@ use super::affected::{Unclear, is_commit};
 use super::text::plain;
 use super::versions::{self, Order};
 use crate::sbom::matchers::os_release::Release;
-use crate::sbom::package::{Ecosystem, Package, Upstream};
+use crate::sbom::package::{Ecosystem, Package, SOURCE_UNKNOWN, Upstream};
 
 /// The three fields that advisories are found by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,8 @@ pub enum Gap {
     MainModule,
     #[error("nothing tells which distribution it is of")]
     NoDistribution,
+    #[error("nothing tells the source that it was built from, and advisories are kept for that")]
+    NoSourcePackage,
     #[error("no source has advisories for `{}`", plain(of))]
     NoSource { of: String },
     #[error("no source has advisories for a release of `{}` without a number", plain(distribution))]
@@ -112,12 +114,18 @@ fn canonical(ecosystem: &str, name: &str) -> String {
 /// What to ask about a package of an image of that release.
 pub fn inquire(package: &Package, release: Option<&Release>, now: Timestamp) -> Inquiry {
     let gap = |gap: Gap| Inquiry { gap: Some(gap), ..Inquiry::default() };
+    if let Some(purl) = &package.stated {
+        return of_stated(purl, now);
+    }
     if package.is_guess {
         return gap(Gap::GuessedName);
     }
     let Some(version) = package.version.as_deref().filter(|version| !version.is_empty()) else {
         return gap(Gap::NoVersion);
     };
+    if package.ecosystem == Ecosystem::Otp {
+        return of_application(package, version);
+    }
     if !package.ecosystem.is_distribution() {
         return match of_language(package, version) {
             Ok(question) => Inquiry { questions: vec![question], ..Inquiry::default() },
@@ -137,16 +145,42 @@ pub fn inquire(package: &Package, release: Option<&Release>, now: Timestamp) -> 
             version: version.clone(),
         })
     });
+    // Advisories are kept for the source: what is asked by another name has no answer.
+    let is_sourceless = package.notes.iter().any(|note| note == SOURCE_UNKNOWN);
+    let over = || ecosystems.first().and_then(|ecosystem| end_of_life(ecosystem, now));
     Inquiry {
         questions: questions.collect(),
-        gap: ecosystems.first().and_then(|ecosystem| end_of_life(ecosystem, now)),
+        gap: is_sourceless.then_some(Gap::NoSourcePackage).or_else(over),
         is_kernel_headers: is_kernel_headers(&package.name),
+    }
+}
+
+/// What an SBOM in the image names is of the release that its purl says, and not of the image's.
+fn of_stated(purl: &str, now: Timestamp) -> Inquiry {
+    if let Some(question) = of_other_kind(purl) {
+        return Inquiry { questions: vec![question], ..Inquiry::default() };
+    }
+    match from_purl(purl) {
+        Ok((package, release)) => inquire(&package, release.as_ref(), now),
+        Err(gap) => Inquiry { gap: Some(gap), ..Inquiry::default() },
     }
 }
 
 /// They come with every compiler, and every flaw of a kernel is listed for them.
 fn is_kernel_headers(name: &str) -> bool {
     matches!(name, "linux-libc-dev" | "kernel-headers") || name.starts_with("linux-headers")
+}
+
+/// Most applications of Erlang are packages of Hex under the same name, but nothing says which: what
+/// is found counts, and finding nothing does not.
+fn of_application(package: &Package, version: &str) -> Inquiry {
+    let question = Question {
+        ecosystem: "Hex".to_owned(),
+        name: package.name.to_lowercase(),
+        version: version.to_owned(),
+    };
+    let gap = Gap::NoSource { of: package.ecosystem.as_str().to_owned() };
+    Inquiry { questions: vec![question], gap: Some(gap), ..Inquiry::default() }
 }
 
 fn of_language(package: &Package, version: &str) -> Result<Question, Gap> {
@@ -162,10 +196,31 @@ fn of_language(package: &Package, version: &str) -> Result<Question, Gap> {
         Ecosystem::Npm => ("npm", package.name.clone(), version),
         Ecosystem::Nuget => ("NuGet", package.name.clone(), version),
         Ecosystem::Pypi => ("PyPI", canonical("PyPI", &package.name), version),
-        Ecosystem::Conda => return Err(no_source("conda")),
-        Ecosystem::Apk | Ecosystem::Deb | Ecosystem::Generic | Ecosystem::Rpm => {
-            return Err(no_source("programs that no package manager installed"));
-        }
+        Ecosystem::Bitnami => ("Bitnami", package.name.to_lowercase(), without_build(version)),
+        Ecosystem::Cran => ("CRAN", package.name.clone(), version),
+        Ecosystem::Hex => ("Hex", package.name.to_lowercase(), version),
+        Ecosystem::Pub => ("Pub", package.name.clone(), version),
+        Ecosystem::Swift => ("SwiftURL", package.name.clone(), version),
+        Ecosystem::Generic => return Err(no_source("programs that no package manager installed")),
+        // Those of distributions are asked elsewhere; for the others nobody keeps advisories by
+        // such names.
+        other @ (Ecosystem::Alpm
+        | Ecosystem::Apk
+        | Ecosystem::Bioconductor
+        | Ecosystem::Brew
+        | Ecosystem::Conan
+        | Ecosystem::Conda
+        | Ecosystem::Deb
+        | Ecosystem::Ebuild
+        | Ecosystem::Guix
+        | Ecosystem::Huggingface
+        | Ecosystem::Luarocks
+        | Ecosystem::Nix
+        | Ecosystem::Opkg
+        | Ecosystem::Otp
+        | Ecosystem::Pear
+        | Ecosystem::Rpm
+        | Ecosystem::Wordpress) => return Err(no_source(other.as_str())),
     };
     Ok(Question { ecosystem: ecosystem.to_owned(), name, version: version.to_owned() })
 }
@@ -416,7 +471,7 @@ pub fn from_purl(purl: &str) -> Result<(Package, Option<Release>), Gap> {
     Ok((package, release.flatten()))
 }
 
-/// What to ask about a package of a kind that the cataloger does not list.
+/// What to ask about a package of a kind that is not read as one of the cataloger's.
 pub fn of_other_kind(purl: &str) -> Option<Question> {
     const KINDS: [(&str, &str); 7] = [
         ("bitnami", "Bitnami"),
@@ -434,12 +489,16 @@ pub fn of_other_kind(purl: &str) -> Option<Question> {
         None => parsed.name().to_owned(),
     };
     let version = parsed.version()?;
-    // Bitnami numbers its builds: `1.2.3-4`.
-    let version = match version.rsplit_once('-') {
-        Some((before, build)) if *ecosystem == "Bitnami" && is_number(build) => before,
-        _ => version,
-    };
+    let version = if *ecosystem == "Bitnami" { without_build(version) } else { version };
     Some(Question { ecosystem: (*ecosystem).to_owned(), name, version: version.to_owned() })
+}
+
+/// Bitnami numbers its builds: `1.2.3-4`.
+fn without_build(version: &str) -> &str {
+    match version.rsplit_once('-') {
+        Some((before, build)) if is_number(build) => before,
+        _ => version,
+    }
 }
 
 fn is_number(text: &str) -> bool {

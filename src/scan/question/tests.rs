@@ -220,6 +220,14 @@ fn what_no_source_covers_is_named() {
     assert_eq!(asked(&deb, Some(&release("debian", "10", ""))), ["Debian:10 bash 5.0-4"]);
     let conda = package(Ecosystem::Conda, "numpy", "1.0");
     assert_eq!(gap(&conda, None), "no source has advisories for `conda`");
+    for other in [Ecosystem::Nix, Ecosystem::Otp, Ecosystem::Ebuild, Ecosystem::Wordpress] {
+        let expected = format!("no source has advisories for `{}`", other.as_str());
+        assert_eq!(gap(&package(other, "a", "1.0"), None), expected);
+    }
+    let application = package(Ecosystem::Otp, "Plug", "1.0.0");
+    assert_eq!(asked(&application, None), ["Hex plug 1.0.0"], "what is found counts");
+    let opkg = package(Ecosystem::Opkg, "dnsmasq", "2.90-2");
+    assert_eq!(of(&opkg, "openwrt", "23.05.3", ""), "no source has advisories for `openwrt`");
     let generic = package(Ecosystem::Generic, "redis", "7.0");
     assert!(gap(&generic, None).contains("no package manager"));
     let jar = Package { is_guess: true, ..package(Ecosystem::Maven, "app", "1.0") };
@@ -229,6 +237,43 @@ fn what_no_source_covers_is_named() {
         "it is a branch, which has no place in the order of versions"
     );
     assert_eq!(gap(&Package::named(Ecosystem::Npm, "a"), None), "its version is not known");
+}
+
+#[test]
+fn no_kind_of_package_is_taken_for_assessed_without_a_question() {
+    let debian = release("debian", "12", "");
+    for ecosystem in Ecosystem::ALL {
+        let inquiry = inquire(&package(ecosystem, "a:b", "1.0"), Some(&debian), now());
+        assert!(inquiry.gap.is_some() || !inquiry.questions.is_empty(), "{ecosystem:?}");
+    }
+}
+
+#[test]
+fn what_an_sbom_in_the_image_states_is_asked_by_its_purl() {
+    let debian = release("debian", "12", "");
+    let stated = |purl: &str| Package {
+        stated: Some(purl.to_owned()),
+        ..package(Ecosystem::Rpm, "libgfortran", "8.5.0-22.el8_10")
+    };
+    let alma = stated("pkg:rpm/almalinux/libgfortran@8.5.0-22.el8_10?distro=almalinux-8");
+    assert_eq!(asked(&alma, Some(&debian)), ["AlmaLinux:8 libgfortran 8.5.0-22.el8_10"]);
+    let bitnami = stated("pkg:bitnami/redis@7.2.4-1?arch=amd64");
+    assert_eq!(asked(&bitnami, Some(&debian)), ["Bitnami redis 7.2.4"]);
+    for purl in ["pkg:rpm/almalinux/x@1", "pkg:generic/x@1", "no purl"] {
+        assert!(inquire(&stated(purl), Some(&debian), now()).gap.is_some(), "{purl}");
+    }
+}
+
+#[test]
+fn a_package_without_a_known_source_is_asked_and_not_assessed() {
+    let ubuntu = release("ubuntu", "24.04", "Ubuntu 24.04.1 LTS");
+    let sliced = Package {
+        notes: vec![SOURCE_UNKNOWN.to_owned()],
+        ..package(Ecosystem::Deb, "libssl3t64", "3.0.13-0ubuntu3.4")
+    };
+    let inquiry = inquire(&sliced, Some(&ubuntu), now());
+    assert!(!inquiry.questions.is_empty());
+    assert_eq!(inquiry.gap, Some(Gap::NoSourcePackage));
 }
 
 /// Case 19: a kernel's headers hold none of its code.

@@ -130,7 +130,7 @@ fn a_failing_source_is_no_damaged_layer() {
             Box::new(io::Cursor::new(self).chain(Broken))
         }
     }
-    let blob = Blob { digest: None, size: None, diff_id: "sha256:x".into() };
+    let blob = Blob { digest: None, size: None, diff_id: "sha256:x".into(), is_foreign: false };
     let reading = Reading {
         blobs: &Failing,
         threads: 1,
@@ -145,4 +145,28 @@ fn a_failing_source_is_no_damaged_layer() {
         matches!(&error, SbomError::UnreadableLayer { source, .. } if source.to_string() == "cable cut"),
         "{error:?}"
     );
+}
+
+#[test]
+fn a_foreign_layer_that_is_not_with_the_image_is_called_so() {
+    struct Nowhere;
+    impl Blobs for Nowhere {
+        fn open(&self, _blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+            Err(io::Error::other("it is not there"))
+        }
+    }
+    let blob =
+        |is_foreign| Blob { digest: None, size: None, diff_id: "sha256:x".into(), is_foreign };
+    let reading = Reading {
+        blobs: &Nowhere,
+        threads: 1,
+        cache: None,
+        watcher: &Unwatched,
+        files: false,
+        exclude: Exclude::default(),
+        diff_ids: false,
+    };
+    let error = |is_foreign| collect(&[vec![blob(is_foreign)]], &reading).unwrap_err();
+    assert!(error(true).to_string().contains("is a foreign layer"), "{:?}", error(true));
+    assert!(matches!(error(false), SbomError::UnreadableLayer { .. }), "{:?}", error(false));
 }

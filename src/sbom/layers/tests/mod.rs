@@ -17,6 +17,7 @@ use crate::sbom::source::rootfs::Rootfs;
 mod files;
 mod hostile;
 mod promises;
+mod stores;
 
 /// One entry of a layer.
 #[derive(Debug, Clone)]
@@ -117,6 +118,7 @@ impl Memory {
             digest: Some(sum(&compressed)),
             size: Some(compressed.len() as u64),
             diff_id: sum(plain),
+            is_foreign: false,
         };
         self.layers.insert(blob.diff_id.clone(), compressed);
         blob

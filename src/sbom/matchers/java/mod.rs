@@ -7,7 +7,7 @@ use std::io::{self, Cursor, SeekFrom};
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use super::zip::{Member, Problem, bytes, members};
-use super::{Facts, MOST_PACKAGES};
+use super::{Facts, MOST_PACKAGES, has_suffix};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, Supplier};
 use crate::sbom::source::Contents;
@@ -15,11 +15,16 @@ use group::Packages;
 use text::{Coordinates, Manifest, from_project, from_properties, is_word, organization};
 
 mod group;
+pub mod module;
 mod places;
 mod text;
 
-const SUFFIXES: [&str; 10] =
-    [".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg"];
+const SUFFIXES: [&str; 13] = [
+    ".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg", ".rar",
+    ".far", ".zap",
+];
+/// What other programs call archives of their own.
+const SHARED: [&str; 3] = [".rar", ".far", ".zap"];
 const MANIFEST: &str = "META-INF/MANIFEST.MF";
 /// The manifest attributes that state who made the archive.
 const VENDORS: [&str; 2] = ["implementation-vendor", "bundle-vendor"];
@@ -37,12 +42,7 @@ const LARGEST_TEXT: u64 = 1 << 20;
 const MOST_MEMBERS: usize = 20_000;
 
 pub fn is_archive(path: &str) -> bool {
-    SUFFIXES.iter().any(|suffix| {
-        let start = path.len().checked_sub(suffix.len()).filter(|start| *start > 0);
-        // Only bytes: a name before the suffix may end in any letter.
-        let end = start.and_then(|start| path.as_bytes().get(start..));
-        end.is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
-    })
+    SUFFIXES.iter().any(|suffix| has_suffix(path, suffix))
 }
 
 pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
@@ -82,6 +82,7 @@ impl Walk<'_> {
         };
         let found = match members(contents, MOST_MEMBERS, &wanted)? {
             Ok(found) => found,
+            Err(Problem::NoArchive) if SHARED.iter().any(|it| name.ends_with(it)) => return Ok(()),
             Err(problem) => {
                 self.untold(name, &problem);
                 return Ok(());
@@ -182,7 +183,10 @@ impl Walk<'_> {
 
     fn packages(&mut self, name: &str, told: Told) {
         let main = main(name, &told);
-        let place = places::coordinates(name);
+        let place = places::coordinates(name).or_else(|| match main {
+            Some(_) => None,
+            None => places::in_quarkus(name, &told.manifest.versions()),
+        });
         let is_guess = main.is_none() && place.is_none();
         let own = match (&place, &main) {
             (Some((group, artifact, version)), _) => {

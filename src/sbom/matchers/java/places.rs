@@ -92,6 +92,27 @@ pub(super) fn coordinates(name: &str) -> Option<Coordinates> {
     gradle(path).or_else(|| ivy(path)).or_else(|| maven(path))
 }
 
+/// Coordinates of a library that Quarkus laid beside its application, as `GROUP.ARTIFACT-VERSION.jar`.
+/// Where the artifact begins it does not say: with the last part before the first dash, or where
+/// the group begins anew.
+pub(super) fn in_quarkus(name: &str, stated: &[&str]) -> Option<Coordinates> {
+    let path = name.rsplit("!/").next().unwrap_or(name);
+    let (directory, _) = path.rsplit_once('/')?;
+    let is_layout = ["lib/main", "lib/boot", "lib/deployment"].iter().any(|it| {
+        directory.strip_suffix(it).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    });
+    let (whole, version) = split(stem(path), stated);
+    let first = whole.split('.').next().filter(|first| DOMAINS.contains(first))?;
+    let before_dash = whole.split('-').next()?;
+    let again = before_dash.match_indices(&format!(".{first}.")).map(|(at, _)| at).find(|at| {
+        let group = before_dash.get(..*at).unwrap_or_default();
+        whole.get(at + 1..).is_some_and(|artifact| artifact.starts_with(group))
+    });
+    let at = again.or_else(|| before_dash.rfind('.'))?;
+    let (group, artifact) = (whole.get(..at)?, whole.get(at + 1..)?);
+    (is_layout && group.contains('.')).then(|| told(group, artifact, version?)).flatten()
+}
+
 fn is_part(part: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-+".contains(letter);
     part.starts_with(|letter: char| letter.is_ascii_alphanumeric()) && part.chars().all(plain)
@@ -239,6 +260,31 @@ fn without_classifier(version: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quarkus_names_libraries_by_group_and_artifact() {
+        let check = |name: &str, expected: Option<(&str, &str, &str)>| {
+            let path = format!("app/quarkus-app/lib/main/{name}");
+            let found = in_quarkus(&path, &[]);
+            let found = found.as_ref().map(|(g, a, v)| (g.as_str(), a.as_str(), v.as_str()));
+            assert_eq!(found, expected, "{name}");
+        };
+        check(
+            "org.jetbrains.kotlin.kotlin-stdlib-1.9.10.jar",
+            Some(("org.jetbrains.kotlin", "kotlin-stdlib", "1.9.10")),
+        );
+        check(
+            "com.google.guava.guava-31.1-jre.jar",
+            Some(("com.google.guava", "guava", "31.1-jre")),
+        );
+        check(
+            "jakarta.enterprise.jakarta.enterprise.cdi-api-4.0.1.jar",
+            Some(("jakarta.enterprise", "jakarta.enterprise.cdi-api", "4.0.1")),
+        );
+        check("kotlin-stdlib-1.9.10.jar", None);
+        check("io.x-1.0.jar", None);
+        assert_eq!(in_quarkus("app/lib/com.google.guava.guava-31.1-jre.jar", &[]), None);
+    }
 
     #[test]
     fn repositories_and_caches_tell_all_in_their_paths() {
