@@ -158,6 +158,7 @@ mod tests {
             digest: None,
             size: Some(size),
             diff_id: format!("sha256:{digit}"),
+            is_foreign: false,
         };
         let (progress, one, two) =
             (Progress::default(), blob("1", 1_000_000), blob("2", 3_000_000));

@@ -25,7 +25,6 @@ use crate::sbom::exclude::Exclude;
 use crate::sbom::foreign::{self, Format, Listed};
 use crate::sbom::image::{Image, threads};
 use crate::sbom::layers::{Cache, Reading, Unwatched, collect};
-use crate::sbom::package::Ecosystem;
 use crate::sbom::{cyclonedx, spdx};
 
 /// Where the SBOMs come from.
@@ -236,7 +235,9 @@ async fn held(
             .collect();
         let installed: Vec<_> = packages
             .iter()
-            .filter(|listed| DATABASES.contains(&listed.package.ecosystem))
+            .filter(|listed| {
+                listed.package.ecosystem.is_distribution() && listed.package.stated.is_none()
+            })
             .collect();
         let example = installed
             .first()
@@ -251,9 +252,6 @@ async fn held(
     };
     layers::reading(registry, repository, work).await
 }
-
-/// Whose packages an operating system's databases list.
-const DATABASES: [Ecosystem; 3] = [Ecosystem::Apk, Ecosystem::Deb, Ecosystem::Rpm];
 
 /// The user's SBOM of each platform, as the plan checked it.
 pub(super) async fn of_files(

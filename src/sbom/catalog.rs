@@ -74,6 +74,13 @@ impl Catalog {
         Ok(Self::from_collected(collected))
     }
 
+    /// The same of a tree that is known to be an image: lock files in it are somebody's sources.
+    pub fn of_image(source: &dyn Source, files: bool) -> Result<Self, SbomError> {
+        let mut collected = Collected { files, is_image: true, ..Collected::default() };
+        source.visit(&mut collected)?;
+        Ok(Self::from_collected(collected))
+    }
+
     /// Joins the facts of one tree.
     pub fn from_collected(mut collected: Collected) -> Self {
         let release = release(&collected);

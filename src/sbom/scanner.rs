@@ -56,7 +56,8 @@ pub fn run(env: &BTreeMap<String, String>) -> Result<Vec<Scan>, SbomError> {
         Some(other) => return Err(SbomError::BadFiles { value: other.to_owned() }),
     };
     let how = How { epoch, supplier: env.get(SUPPLIER).cloned(), files };
-    roots.iter().map(|root| scan(root, destination, &how)).collect()
+    // The image comes first; what comes after may be sources that it was built from.
+    roots.iter().enumerate().map(|(at, root)| scan(root, destination, &how, at == 0)).collect()
 }
 
 fn required<'a>(
@@ -100,10 +101,14 @@ struct How {
     files: bool,
 }
 
-fn scan(root: &Path, destination: &Path, how: &How) -> Result<Scan, SbomError> {
+fn scan(root: &Path, destination: &Path, how: &How, is_image: bool) -> Result<Scan, SbomError> {
     let name = root.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let name = name.ok_or_else(|| SbomError::Nameless { path: root.display().to_string() })?;
-    let catalog = Catalog::with(&Rootfs::new(root), how.files, Exclude::default())?;
+    let source = Rootfs::new(root);
+    let catalog = match is_image {
+        true => Catalog::of_image(&source, how.files)?,
+        false => Catalog::with(&source, how.files, Exclude::default())?,
+    };
     // Without an epoch, the packages' own age: the same image gives the same document.
     let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let created = how.epoch.or(newest).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -138,6 +143,21 @@ mod tests {
     fn write(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn lock_files_tell_of_sources_and_not_of_an_image() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = "version = 4\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"registry+https://x.example/index\"\n";
+        let (core, out) = (directory.path().join("core/sbom"), directory.path().join("out"));
+        write(&core.join("app/Cargo.lock"), lock);
+        write(&directory.path().join("extras/sbom-context/Cargo.lock"), lock);
+        fs::create_dir(&out).unwrap();
+        let extras = directory.path().join("extras");
+        let scans = run(&env(&[(SOURCE, &core), (EXTRAS, &extras), (DESTINATION, &out)])).unwrap();
+        let told: Vec<(&str, usize)> =
+            scans.iter().map(|scan| (scan.name.as_str(), scan.packages)).collect();
+        assert_eq!(told, [("sbom", 0), ("sbom-context", 1)]);
     }
 
     #[test]
