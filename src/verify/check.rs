@@ -6,6 +6,8 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Statement;
+use crate::oci::shown;
+use crate::provenance::Git;
 use crate::scan::attestation::ScanStatement;
 use crate::scan::severity::Level;
 use crate::text::age::Age;
@@ -18,6 +20,10 @@ pub enum Check {
     /// The scan left none open that is as bad as this or worse; where `only_fixed`, of those that a
     /// newer version repairs.
     NoFinding { lowest: Level, only_fixed: bool },
+    /// The provenance names this builder, to the letter.
+    BuiltBy(String),
+    /// The provenance names this repository as what was built; compared as addresses of Git are.
+    BuiltFrom(String),
 }
 
 /// Why a statement does not say what it must.
@@ -39,6 +45,14 @@ pub enum Failed {
         lowest: Level,
         only_fixed: bool,
     },
+    OtherBuilder {
+        wanted: String,
+        found: Option<String>,
+    },
+    OtherSource {
+        wanted: String,
+        found: Option<String>,
+    },
 }
 
 /// A clock may be that much behind that of the machine which scanned.
@@ -47,9 +61,26 @@ const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
 impl Check {
     /// Whether a statement passes.
     pub fn holds(&self, statement: &Statement, now: Timestamp) -> Result<(), Failed> {
-        let scan = scan(statement)?;
         match self {
+            Self::BuiltBy(wanted) => {
+                let found = statement.build.as_ref().and_then(|build| build.builder.clone());
+                match found.as_ref() == Some(wanted) {
+                    true => Ok(()),
+                    false => Err(Failed::OtherBuilder { wanted: wanted.clone(), found }),
+                }
+            }
+            Self::BuiltFrom(wanted) => {
+                let source = statement.build.as_ref().and_then(|build| build.source.as_ref());
+                match source.is_some_and(|source| is_same_repository(&source.uri, wanted)) {
+                    true => Ok(()),
+                    false => Err(Failed::OtherSource {
+                        wanted: wanted.clone(),
+                        found: source.map(|source| source.uri.clone()),
+                    }),
+                }
+            }
             Self::ScannedWithin(most) => {
+                let scan = scan(statement)?;
                 let age = now.duration_since(scan.finished);
                 match () {
                     () if age > most.duration() => {
@@ -60,6 +91,7 @@ impl Check {
                 }
             }
             Self::NoFinding { lowest, only_fixed } => {
+                let scan = scan(statement)?;
                 let counts = if *only_fixed { &scan.tally.fixable } else { &scan.tally.counts };
                 let worse = Level::RATED.into_iter().filter(|level| level >= lowest);
                 match worse.map(|level| counts.of(level)).sum() {
@@ -74,6 +106,11 @@ impl Check {
             }
         }
     }
+}
+
+fn is_same_repository(found: &str, wanted: &str) -> bool {
+    let (found, wanted) = (Git::of(found), Git::of(wanted));
+    found.zip(wanted).is_some_and(|(found, wanted)| found.is_same_repository(&wanted, "github.com"))
 }
 
 fn scan(statement: &Statement) -> Result<&ScanStatement, Failed> {
@@ -94,6 +131,11 @@ pub(super) fn newest<'a>(statements: impl Iterator<Item = &'a Statement>) -> Opt
     statements.max_by_key(finished)
 }
 
+/// A provenance's own words, fit for a message.
+fn named(found: Option<&String>) -> String {
+    found.map_or_else(|| "none".to_owned(), |found| format!("`{}`", shown(found)))
+}
+
 impl fmt::Display for Failed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -107,6 +149,16 @@ impl fmt::Display for Failed {
                     "its newest scan says that it ended at `{finished}`, which is to come"
                 )
             }
+            Self::OtherBuilder { wanted, found } => write!(
+                formatter,
+                "its provenance names {} as builder, and not `{wanted}`",
+                named(found.as_ref())
+            ),
+            Self::OtherSource { wanted, found } => write!(
+                formatter,
+                "its provenance names {} as source, and not `{wanted}`",
+                named(found.as_ref())
+            ),
             Self::Findings { finished, count, lowest, only_fixed } => {
                 let noun = if *count == 1 { "vulnerability" } else { "vulnerabilities" };
                 let worse = if *lowest == Level::Critical { "" } else { " or worse" };
@@ -124,7 +176,9 @@ impl fmt::Display for Failed {
 mod tests {
     use super::*;
     use crate::evidence::COSIGN_VULNERABILITIES;
+    use crate::provenance::Resource;
     use crate::scan::report::{LevelCounts, Tally};
+    use crate::verify::built::Built;
     use crate::verify::sample::statement;
 
     fn scanned(finished: &str, tally: Tally) -> Statement {
@@ -184,6 +238,38 @@ mod tests {
         ] {
             assert_eq!(told(lowest, only_fixed).unwrap_err(), format!("{of} {why}"));
         }
+    }
+
+    #[test]
+    fn a_provenance_names_its_builder_and_its_source() {
+        let build = |builder: &str, source: &str| {
+            let source = Resource { uri: source.to_owned(), digest: Default::default() };
+            let build = Built {
+                builder: Some(builder.to_owned()),
+                source: Some(source),
+                ..Built::default()
+            };
+            Statement { build: Some(build), ..statement("https://slsa.dev/provenance/v1") }
+        };
+        let good = build("https://b.example/1", "git+https://github.com/Octo/app@refs/heads/main");
+        let by = |id: &str| Check::BuiltBy(id.to_owned()).holds(&good, now());
+        assert_eq!(by("https://b.example/1"), Ok(()));
+        assert_eq!(
+            by("https://b.example/2").unwrap_err().to_string(),
+            "its provenance names `https://b.example/1` as builder, and not `https://b.example/2`"
+        );
+        let from = |uri: &str| Check::BuiltFrom(uri.to_owned()).holds(&good, now());
+        assert_eq!(from("https://github.com/octo/app"), Ok(()));
+        assert_eq!(from("https://github.com/octo/app.git"), Ok(()));
+        for other in ["https://github.com/octo/apps", "https://gitlab.com/octo/app", "octo/app"] {
+            assert!(from(other).is_err(), "{other}");
+        }
+        let nothing = statement("https://slsa.dev/provenance/v1");
+        let check = Check::BuiltBy("x".to_owned());
+        assert_eq!(
+            check.holds(&nothing, now()).unwrap_err().to_string(),
+            "its provenance names none as builder, and not `x`"
+        );
     }
 
     #[test]

@@ -5,10 +5,12 @@ use super::carried::Subject;
 use super::check;
 use super::collect::{Collected, Refused, Wants};
 use super::policy::{Among, Need, Policy, Rule};
+use super::signer::SignerPolicy;
 use super::{Evidence, Statement, SubjectEvidence};
 use crate::error::{self, Remedied as _};
 use crate::evidence;
 use crate::evidence::{Format, Kind, Part};
+use crate::sigstore::verifier::Signer;
 
 /// Why an image is refused: of each part what it lacks, and of what it carries why that does not
 /// count.
@@ -83,21 +85,19 @@ pub(super) fn judge(
         counted.iter().map(|(evidence, ..)| evidence.clone()).collect();
     for ((subject, found), (evidence, refused, remedies)) in subjects.iter().zip(found).zip(counted)
     {
-        let missing = missing(&evidence, &subject.required, among);
+        let required = Required { rules: &subject.required, policy };
+        let missing = missing(&evidence, &required, among);
         let (name, digest) = (name(subject), subject.descriptor.digest.short());
-        let failed = failed(&evidence, &subject.required, among, now);
+        let failed = failed(&evidence, &required, among, now);
         if !failed.is_empty() {
             reasons.add(format!("{name} (`{digest}`): {}", failed.join("; ")), Vec::new());
         }
         if missing.is_empty() {
             continue;
         }
-        let names: Vec<&str> = missing.iter().map(|(_, name)| name.as_str()).collect();
-        let mut part = format!(
-            "{name} (`{digest}`) has no valid {} by {}",
-            names.join(", "),
-            policy.signer.signer
-        );
+        let mut part = format!("{name} (`{digest}`) has no valid {}", by_signer(&missing, policy));
+        let missing: Vec<(&Need, String)> =
+            missing.into_iter().map(|(rule, name)| (&rule.need, name)).collect();
         part.push_str(&elsewhere(subject, &missing, &judged));
         // What speaks against one part speaks against others as well; it is said once.
         let asked = |refused: &Refused| {
@@ -157,7 +157,12 @@ fn counted(
     };
     let (mut refused, mut remedies) = (found.refused.clone(), Vec::new());
     for statement in &found.statements {
-        if let Err(why) = policy.signer.admits(&statement.signer, statement.source.as_ref()) {
+        let by_another = subject.required.iter().any(|rule| {
+            rule.need.is_met_by(&statement.predicate_type)
+                && rule.by.as_ref().is_some_and(|by| is_by(statement, by))
+        });
+        let admitted = policy.signer.admits(&statement.signer, statement.source.as_ref());
+        if let Err(why) = admitted.or_else(|why| if by_another { Ok(()) } else { Err(why) }) {
             let name = Refused::named(statement.manifest.as_ref(), &statement.bundle);
             refused.push(Refused::new(statement.format, name, why.to_string()));
             remedies.extend(why.remedy());
@@ -179,45 +184,77 @@ fn counted(
     (evidence, refused, remedies)
 }
 
+/// What a part needs, and by whom where a rule does not say.
+struct Required<'a> {
+    rules: &'a [Rule],
+    policy: &'a Policy,
+}
+
+impl Required<'_> {
+    /// What counts of a part for a rule, in one format or in any.
+    fn meeting<'e>(
+        &self,
+        evidence: &'e SubjectEvidence,
+        (need, by): (&Need, Option<&SignerPolicy>),
+        format: Option<Format>,
+    ) -> Vec<&'e Statement> {
+        let by = by.unwrap_or(&self.policy.signer);
+        let found = evidence.signatures.iter().chain(&evidence.attestations);
+        found
+            .filter(|found| {
+                format.is_none_or(|format| found.format == format)
+                    && need.is_met_by(&found.predicate_type)
+                    && is_by(found, by)
+            })
+            .collect()
+    }
+}
+
+fn is_by(statement: &Statement, by: &SignerPolicy) -> bool {
+    by.admits(&statement.signer, statement.source.as_ref()).is_ok()
+}
+
 /// What is needed and is not there, and what that is called.
 fn missing<'a>(
     evidence: &SubjectEvidence,
-    required: &'a [Rule],
+    required: &Required<'a>,
     among: Among<'_>,
-) -> Vec<(&'a Need, String)> {
-    let lacks =
-        |need: &Need, format: Option<Format>| meeting(evidence, need, format).next().is_none();
-    let needs = || required.iter().map(|rule| &rule.need);
+) -> Vec<(&'a Rule, String)> {
+    let lacks = |rule: &Rule, format: Option<Format>| {
+        required.meeting(evidence, (&rule.need, rule.by.as_ref()), format).is_empty()
+    };
     let in_format = |format: Format| {
         let older = if format == Format::Legacy { " (older format)" } else { "" };
-        needs()
-            .filter(move |need| lacks(need, Some(format)))
-            .map(move |need| (need, format!("{need}{older}")))
+        let lacking = required.rules.iter().filter(move |rule| lacks(rule, Some(format)));
+        lacking.map(move |rule| (rule, format!("{}{older}", rule.need)))
     };
     match among {
         Among::Each(formats) => formats.iter().flat_map(|format| in_format(*format)).collect(),
         Among::Any => {
-            needs().filter(|need| lacks(need, None)).map(|need| (need, need.to_string())).collect()
+            let lacking = required.rules.iter().filter(|rule| lacks(rule, None));
+            lacking.map(|rule| (rule, rule.need.to_string())).collect()
         }
     }
 }
 
-/// What counts of a part that is of the kind needed, in one format or in any.
-fn meeting<'a>(
-    evidence: &'a SubjectEvidence,
-    need: &'a Need,
-    format: Option<Format>,
-) -> impl Iterator<Item = &'a Statement> {
-    let found = evidence.signatures.iter().chain(&evidence.attestations);
-    found.filter(move |found| {
-        format.is_none_or(|format| found.format == format) && need.is_met_by(&found.predicate_type)
-    })
+/// `A, B by one, and no valid C by another`.
+fn by_signer(missing: &[(&Rule, String)], policy: &Policy) -> String {
+    let mut groups: Vec<(&Signer, Vec<&str>)> = Vec::new();
+    for (rule, name) in missing {
+        let signer = &rule.by.as_ref().unwrap_or(&policy.signer).signer;
+        match groups.iter_mut().find(|(known, _)| *known == signer) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((signer, vec![name])),
+        }
+    }
+    let told = groups.iter().map(|(signer, names)| format!("{} by {signer}", names.join(", ")));
+    told.collect::<Vec<_>>().join(", and no valid ")
 }
 
 /// What statements that are there do not say, each reason once.
 fn failed(
     evidence: &SubjectEvidence,
-    required: &[Rule],
+    required: &Required<'_>,
     among: Among<'_>,
     now: jiff::Timestamp,
 ) -> Vec<String> {
@@ -226,16 +263,26 @@ fn failed(
         Among::Any => vec![None],
     };
     let mut failed: Vec<String> = Vec::new();
-    for rule in required.iter().filter(|rule| !rule.checks.is_empty()) {
+    for rule in required.rules.iter().filter(|rule| !rule.checks.is_empty()) {
+        let is_scan = rule.need.kind() == Some(Kind::Vulnerabilities);
         // The newest scan counts, in whichever of its predicate types it was signed.
-        let need = match rule.need.kind() {
-            Some(kind @ Kind::Vulnerabilities) => Need::Kind(kind),
-            _ => rule.need.clone(),
-        };
+        let need = if is_scan { Need::Kind(Kind::Vulnerabilities) } else { rule.need.clone() };
         for format in &formats {
-            let Some(counts) = check::newest(meeting(evidence, &need, *format)) else { continue };
-            let whys = rule.checks.iter().filter_map(|check| check.holds(counts, now).err());
-            for why in whys.map(|why| why.to_string()) {
+            let found = required.meeting(evidence, (&need, rule.by.as_ref()), *format);
+            let counting: Vec<&Statement> = match is_scan {
+                true => check::newest(found.into_iter()).into_iter().collect(),
+                false => found,
+            };
+            let whys = |statement: &Statement| -> Vec<String> {
+                let whys = rule.checks.iter().filter_map(|check| check.holds(statement, now).err());
+                whys.map(|why| why.to_string()).collect()
+            };
+            let told: Vec<Vec<String>> = counting.iter().map(|statement| whys(statement)).collect();
+            // Of several provenances it is enough that one says what is asked.
+            if told.iter().any(Vec::is_empty) {
+                continue;
+            }
+            for why in told.into_iter().flatten() {
                 if !failed.contains(&why) {
                     failed.push(why);
                 }
@@ -313,10 +360,9 @@ mod tests {
     use crate::image::{Digest, Platform};
     use crate::registry::manifest::Descriptor;
     use crate::sigstore::source::Source;
-    use crate::sigstore::verifier::Signer;
     use crate::verify::policy::Requirements;
     use crate::verify::sample;
-    use crate::verify::signer::{SignerPolicy, SourceRule};
+    use crate::verify::signer::SourceRule;
 
     const SHARED: &str = "https://github.com/org/tool/.github/workflows/publish.yml@refs/tags/v1";
 
@@ -439,6 +485,48 @@ mod tests {
         let told =
             judged_among(&[&[evil, mixed[1].clone()]], Some("victim/app"), Among::Any).unwrap_err();
         assert!(told.contains("does not count: its repository is"), "{told}");
+    }
+
+    /// A scan of another workflow counts where the rule names it, and nowhere else.
+    #[test]
+    fn a_rule_may_have_a_signer_of_its_own() {
+        let scan = "https://cosign.sigstore.dev/attestation/vuln/v1";
+        let rescanner =
+            Signer::Keyless { identity: "rescan".to_owned(), issuer: "https://i".to_owned() };
+        let by = SignerPolicy {
+            signer: rescanner.clone(),
+            source: SourceRule {
+                repository: Some("victim/app".parse().unwrap()),
+                ..SourceRule::default()
+            },
+        };
+        let theirs = Statement { signer: rescanner, ..statement(scan, VICTIM) };
+        let judged = |rule: &Rule, statements: &[Statement]| {
+            let subject = Subject {
+                kind: Part::Platform,
+                descriptor: Descriptor::of(b"0", "m"),
+                platform: None,
+                required: vec![Need::Type(evidence::SIGNATURE.to_owned()).into(), rule.clone()],
+            };
+            let found = Collected { statements: statements.to_vec(), ..Collected::default() };
+            let now = jiff::Timestamp::now();
+            let among = Among::Each(&[Format::Bundle]);
+            judge(&[subject], &[found], &policy(Some("victim/app")), among, now)
+                .map_err(|reasons| reasons.text())
+        };
+        let signed = statement(evidence::SIGNATURE, VICTIM);
+        let rule = Rule { by: Some(by), ..Rule::from(Need::Kind(Kind::Vulnerabilities)) };
+        let both = [signed.clone(), theirs.clone()];
+        assert_eq!(judged(&rule, &both).unwrap().subjects[0].attestations.len(), 1);
+        // The image's own signer does not stand in for it, nor it for the image's signer.
+        let own = [signed.clone(), statement(scan, VICTIM)];
+        let why = judged(&rule, &own).unwrap_err();
+        assert!(why.contains("vuln/v1") && why.contains("by `rescan`"), "{why}");
+        let plain = Rule::from(Need::Kind(Kind::Vulnerabilities));
+        assert!(judged(&plain, &both).is_err() && judged(&plain, &own).is_ok());
+        // Nor does that of another repository's run.
+        let elsewhere = [signed, Statement { source: statement(scan, MALLORY).source, ..theirs }];
+        assert!(judged(&rule, &elsewhere).is_err());
     }
 
     #[test]

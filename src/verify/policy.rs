@@ -104,11 +104,13 @@ pub struct Rule {
     pub need: Need,
     /// All of which must hold; without one it is enough that the statement is there.
     pub checks: Vec<Check>,
+    /// Who must have signed it, where that is another than the image's signer: who scans again.
+    pub by: Option<SignerPolicy>,
 }
 
 impl From<Need> for Rule {
     fn from(need: Need) -> Self {
-        Self { need, checks: Vec::new() }
+        Self { need, checks: Vec::new(), by: None }
     }
 }
 
@@ -174,7 +176,8 @@ impl Requirements {
     /// which these checks hold.
     pub fn scanned(mut self, types: &[&str], checks: &[Check]) -> Self {
         for kind in types {
-            let rule = Rule { need: Need::Type((*kind).to_owned()), checks: checks.to_vec() };
+            let need = Need::Type((*kind).to_owned());
+            let rule = Rule { checks: checks.to_vec(), ..Rule::from(need) };
             self.index.push(rule.clone());
             self.platform.push(rule);
         }
@@ -189,10 +192,10 @@ impl Requirements {
         self
     }
 
-    /// Asks these checks of the results of scans that are needed; where none is needed yet, the
-    /// index and each platform need one.
-    pub fn checking_scans(mut self, checks: &[Check]) -> Self {
-        if checks.is_empty() {
+    /// Asks these checks of the results of scans that are needed, signed by somebody else where
+    /// that is said; where none is needed yet, the index and each platform need one.
+    pub fn checking_scans(mut self, checks: &[Check], by: Option<&SignerPolicy>) -> Self {
+        if checks.is_empty() && by.is_none() {
             return self;
         }
         let is_scan = |rule: &Rule| rule.need.kind() == Some(Kind::Vulnerabilities);
@@ -203,6 +206,7 @@ impl Requirements {
         }
         for rule in self.index.iter_mut().chain(&mut self.platform).filter(|rule| is_scan(rule)) {
             rule.checks.extend_from_slice(checks);
+            rule.by = by.cloned();
         }
         self
     }
@@ -232,6 +236,15 @@ impl Requirements {
     /// Whether a part needs a signature of its own.
     pub fn signs(&self, part: Part) -> bool {
         self.of(part).iter().any(|rule| rule.need.is_met_by(evidence::SIGNATURE))
+    }
+
+    /// Asks these checks of the provenances of builds, which each platform then needs.
+    pub fn checking_builds(mut self, checks: &[Check]) -> Self {
+        if !checks.is_empty() {
+            let rule = Rule::from(Need::Kind(Kind::Provenance));
+            self.platform.push(Rule { checks: checks.to_vec(), ..rule });
+        }
+        self
     }
 
     /// What a part needs.

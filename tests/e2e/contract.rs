@@ -197,6 +197,7 @@ fn a_step_on_githubs_runner_publishes_and_leaves_nothing_behind() {
         ("images", image.as_str()),
         ("builder-endpoint", &builder),
         ("tags", "type=ref,event=branch"),
+        ("osv-url", runner.sandbox.osv()),
     ]);
     let before = (
         listing(&runner.workspace()),

@@ -9,12 +9,14 @@ use crate::evidence::{Format, Part};
 use crate::image::spelling::ReferenceParts;
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::oci::Allowed;
+use crate::sigstore::verifier::Signer;
 use crate::text::age::Age;
 use crate::verbs::scan::FailOn;
 use crate::verify::check::Check;
 use crate::verify::policy::{Need, Requirements, Rule};
 use crate::verify::signer::{
-    RepositoryId, Runner, SourceCommit, SourceRef, SourceRepository, SourceRule, Trigger,
+    GITHUB_ISSUER, RepositoryId, Runner, SignerPolicy, SourceCommit, SourceRef, SourceRepository,
+    SourceRule, Trigger,
 };
 
 /// What `verify` is asked.
@@ -88,6 +90,16 @@ pub struct Arguments {
     /// With --fail-on, whether only vulnerabilities with a fix count
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, requires = "fail_on")]
     pub only_fixed: bool,
+    /// Who must have signed the results of scans, where that is another than who signed the image:
+    /// a workflow that scans again, as https://github.com/OWNER/REPO/PATH@REF
+    #[arg(long, value_name = "ID")]
+    pub scan_identity: Option<String>,
+    /// The builder that the provenance of each platform must name, to the letter
+    #[arg(long, value_name = "ID")]
+    pub builder_id: Option<String>,
+    /// The repository that the provenance of each platform must name as what was built
+    #[arg(long, value_name = "URL")]
+    pub build_source: Option<String>,
     /// A platform that must be there
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Vec<Platform>,
@@ -176,6 +188,12 @@ impl Arguments {
                     .map(|lowest| Check::NoFinding { lowest, only_fixed: self.only_fixed }),
             )
             .collect();
+        let builds: Vec<Check> = self
+            .builder_id
+            .iter()
+            .map(|id| Check::BuiltBy(id.clone()))
+            .chain(self.build_source.iter().map(|uri| Check::BuiltFrom(uri.clone())))
+            .collect();
         let formats = if self.signature_formats.is_empty() {
             &[Format::Bundle, Format::Legacy][..]
         } else {
@@ -193,7 +211,21 @@ impl Arguments {
                 artifacts: true,
             },
         }
-        .checking_scans(&checks)
+        .checking_scans(&checks, self.scan_signer().as_ref())
+        .checking_builds(&builds)
+    }
+
+    /// Who scans again, in a run of the image's repository.
+    fn scan_signer(&self) -> Option<SignerPolicy> {
+        let identity = self.scan_identity.clone()?;
+        let issuer = self.certificate_oidc_issuer.clone();
+        let issuer = issuer.unwrap_or_else(|| GITHUB_ISSUER.to_owned());
+        let source = SourceRule {
+            repository: self.repo.clone().or_else(|| self.source_repository.clone()),
+            repository_id: self.source_repository_id.clone(),
+            ..SourceRule::default()
+        };
+        Some(SignerPolicy { signer: Signer::Keyless { identity, issuer }, source })
     }
 }
 
