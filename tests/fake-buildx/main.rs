@@ -239,6 +239,12 @@ async fn bake(arguments: &[String], mode: &str) -> ExitCode {
         let texts = |key: &str| -> Vec<&str> {
             target[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
         };
+        // Of `flawed:NAME` only that target has a package with a known flaw.
+        let mode = match mode.strip_prefix("flawed:") {
+            Some(flawed) if flawed == name => "flawed",
+            Some(_) => "",
+            None => mode,
+        };
         let platforms = texts("platforms");
         let platforms = if platforms.is_empty() { vec!["linux/amd64"] } else { platforms };
         for output in texts("output").into_iter().filter(|output| output.starts_with("type=image"))
@@ -433,7 +439,8 @@ fn provenance(from: &str, mode: &str) -> Value {
 }
 
 /// The least that is a whole document; in mode `broken-sbom`, one that names what is not in it, in
-/// `empty-sbom` one without a package, in `image-sbom` one of the image alone.
+/// `empty-sbom` one without a package, in `image-sbom` one of the image alone; in `flawed` it lists
+/// a package with a known critical flaw.
 fn spdx(mode: &str) -> Value {
     let image = if mode == "broken-sbom" { "SPDXRef-Nothing" } else { "SPDXRef-Image" };
     let package =
@@ -446,6 +453,12 @@ fn spdx(mode: &str) -> Value {
     } else {
         2
     });
+    if mode == "flawed" {
+        let purl = "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1";
+        let mut flawed = package("SPDXRef-flawed", "log4j-core");
+        flawed["externalRefs"] = json!([{ "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl }]);
+        packages.push(flawed);
+    }
     let described = if packages.is_empty() { "SPDXRef-File" } else { image };
     json!({
         "SPDXID": "SPDXRef-DOCUMENT", "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "name": "sbom",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use supply_action::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES, OPENVEX};
 use supply_action::sandbox::{Effect, OsvHabit, Service};
 
+use crate::bake;
 use crate::support::{Run, World, always};
 
 const LOG4J: &str = "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1";
@@ -285,4 +286,40 @@ async fn names_of_packages_are_no_commands() {
     assert_eq!(run.code, Some(1), "{}", run.log);
     assert!(!run.log.lines().any(|line| line.trim_start().starts_with("::warning::pwned")));
     assert!(!run.summary.lines().any(|line| line.trim_start().starts_with("::warning::pwned")));
+}
+
+/// What a build says of itself is scanned as well, wherever it is merged or tagged.
+#[tokio::test]
+async fn merged_and_baked_images_are_scanned_before_the_first_tag() {
+    let mut world = World::new().await;
+    world.set("FAKE_BUILDX", "flawed");
+    let own = [("INPUT_PLATFORMS", "linux/amd64"), ("INPUT_PUSH-BY-DIGEST", "true")];
+    let pushed = world.run(&[], &own).await;
+    assert_eq!(pushed.code, Some(0), "nothing is named, so nothing is scanned: {}", pushed.log);
+    assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Osv));
+    let digests = [("INPUT_DIGESTS", pushed.outputs["digests"].as_str())];
+    let merged = world.run(&["merge"], &digests).await;
+    assert_eq!(merged.code, Some(1), "{}", merged.log);
+    assert!(merged.log.contains("1 critical vulnerability that has a fix"), "{}", merged.log);
+    assert!(world.tags().await.is_empty());
+    let accepted = [digests[0], ("INPUT_FAIL-ON", "none")];
+    let merged = world.run(&["merge"], &accepted).await;
+    assert_eq!(merged.code, Some(0), "{}", merged.log);
+
+    // One target of a bake file is refused, and none of them gets a tag.
+    let world = bake::world().await;
+    let run = world.run(&["bake"], &[("FAKE_BUILDX", "flawed:web")]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("1 critical vulnerability that has a fix"), "{}", run.log);
+    for path in ["api", "web", "mirror/web"] {
+        assert!(world.tags_of(path).await.is_empty(), "{path}");
+    }
+    let run =
+        world.run(&["bake"], &[("FAKE_BUILDX", "flawed:web"), ("INPUT_FAIL-ON", "none")]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let targets: Value = serde_json::from_str(&run.outputs["targets"]).unwrap();
+    let critical = |target: &str| {
+        targets[target]["vulnerabilities"]["vulnerabilities"]["counts"]["critical"].as_u64()
+    };
+    assert_eq!((critical("api"), critical("web")), (Some(0), Some(1)), "{targets}");
 }
