@@ -109,7 +109,7 @@ impl Run<'_> {
         }
         let mut all = Vec::new();
         for (target, policy) in self.release.targets.iter().zip(policies) {
-            let policy = policy.of_earlier_versions();
+            let policy = policy.with_older_indexes();
             let whole = target.names.iter().filter(|name| target.lines.is_whole(&name.tag));
             let digests: BTreeSet<_> =
                 whole.filter_map(|name| Some(baseline.taken(name)?.digest)).collect();

@@ -228,7 +228,12 @@ impl Requirements {
     /// What images have at least that earlier versions of this program published: their indexes
     /// have no SBOM, and nothing was scanned.
     pub fn of_earlier_versions(&self) -> Self {
-        let mut requirements = self.clone().without_scan();
+        self.with_older_indexes().without_scan()
+    }
+
+    /// The same but for the SBOM of the index.
+    pub fn with_older_indexes(&self) -> Self {
+        let mut requirements = self.clone();
         requirements.index.retain(|rule| rule.need.kind() != Some(Kind::Sbom));
         requirements
     }
@@ -269,6 +274,13 @@ impl Policy {
     /// The same where the result of a scan is not needed.
     pub fn without_scan(self) -> Self {
         Self { requirements: self.requirements.without_scan(), ..self }
+    }
+
+    /// For an image that an earlier run of this commit published, and that gets its other names by
+    /// what was proven then: it was scanned, where that is asked for.
+    pub fn with_older_indexes(&self) -> Self {
+        let requirements = self.requirements.with_older_indexes();
+        Self { signer: self.signer.clone(), requirements }
     }
 
     /// For what stands on a name already, whichever version of this program put it there.

@@ -236,6 +236,7 @@ fn every_host_that_the_program_knows_is_listed() {
         endpoints.google_sts,
         endpoints.iamcredentials,
         endpoints.microsoft,
+        supply_action::advisories::service::PUBLIC.to_owned(),
     ] {
         let host = url
             .trim_start_matches("https://")
