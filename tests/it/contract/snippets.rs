@@ -338,6 +338,7 @@ impl Stage {
              verify-bundle) exec {program} verify-bundle --trusted-root {root} \"$@\" ;;\n\
              sign-bundle) exec {program} sign-bundle --signing-config {config} --trusted-root {root} \"$@\" ;;\n\
              advisories) exec {program} advisories \"$@\" --from {osv} ;;\n\
+             scan) exec {program} scan --osv-url {osv} \"$@\" ;;\n\
              sandbox) exec {program} sandbox \"$@\" --help ;;\n\
              *) exec {program} $verb \"$@\" ;;\nesac\n"
         );
