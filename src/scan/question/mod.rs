@@ -349,7 +349,8 @@ fn end_of_life(ecosystem: &str, now: Timestamp) -> Option<Gap> {
         versions::compare(Order::Semver, &number(a), &number(b)).ok()
     };
     let mut oldest: Option<(&str, Date)> = None;
-    for line in include_str!("releases.tsv").lines() {
+    let lines = include_str!("releases.tsv").lines();
+    for line in lines.filter(|line| !line.starts_with('#')) {
         let (name, end) = line.split_once('\t')?;
         let Some(known) = name.strip_prefix(family).and_then(|rest| rest.strip_prefix(':')) else {
             continue;
