@@ -24,6 +24,7 @@ mod provenance;
 mod registries;
 mod rehearsal;
 mod sbom;
+mod scan;
 mod services;
 mod support;
 mod trust;
