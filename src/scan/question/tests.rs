@@ -312,6 +312,18 @@ fn purls_of_others_are_read() {
         &["Go github.com/opencontainers/runc 1.0.1"],
     );
     check("pkg:golang/stdlib@1.22.4", &["Go stdlib 1.22.4"]);
+    // No advisory is kept under another spelling.
+    check(
+        "pkg:golang/github.com/BurntSushi/toml@v1.2.1?goos=Linux#cmd/Toml",
+        &["Go github.com/BurntSushi/toml 1.2.1"],
+    );
+    check(
+        "pkg:Golang//github.com/Azure/go%2Dautorest@v14.2.0",
+        &["Go github.com/Azure/go-autorest 14.2.0"],
+    );
+    check("pkg://golang/github.com/Masterminds/semver@v3", &["Go github.com/Masterminds/semver 3"]);
+    check("pkg:npm/JSONStream@1.3.5", &["npm JSONStream 1.3.5"]);
+    check("pkg:npm/%40Made/Up@1.0.0", &["npm @Made/Up 1.0.0"]);
     check("pkg:maven/org.slf4j/slf4j-api@2.0.1", &["Maven org.slf4j:slf4j-api 2.0.1"]);
     check("pkg:composer/psr/log@3.0.0", &["Packagist psr/log 3.0.0"]);
     let gap = |purl: &str| from_purl(purl).unwrap_err().to_string();
