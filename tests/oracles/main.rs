@@ -15,6 +15,7 @@ mod consumers;
 mod corpus;
 mod documents;
 mod evidence;
+mod go_programs;
 mod keys;
 #[path = "../markdown.rs"]
 mod markdown;
