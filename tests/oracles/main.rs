@@ -24,6 +24,7 @@ mod packaging;
 mod provenance;
 mod registries;
 mod rehearsal;
+mod results;
 mod sbom;
 mod scan;
 mod services;
