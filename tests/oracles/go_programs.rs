@@ -178,13 +178,6 @@ fn govulncheck_finds_what_we_find_in_a_program() {
         let program = built(name, os, flags);
         let levels = theirs(&program);
         let (ours, absent) = ours(&program, os);
-        println!(
-            "{name}: {} by us, {} modules, {} packages, {} symbols",
-            ours.len(),
-            levels.module.len(),
-            levels.package.len(),
-            levels.symbol.len()
-        );
         let own: BTreeSet<Flaw> = levels.package.union(&levels.symbol).cloned().collect();
         // Without a table of symbols it takes all of a module for linked.
         assert_eq!(own.len() < levels.module.len(), name != "stripped", "{levels:?}");

@@ -403,7 +403,6 @@ fn explain(
         unexplained.join("\n")
     );
     let count = |found: &Found| found.values().map(Vec::len).sum::<usize>();
-    println!("{} and {} flaws, explained {used:?}", count(ours), count(theirs));
     assert!(count(ours) > 500 && count(theirs) > 500);
     used
 }
