@@ -121,6 +121,16 @@ vulndb() {
   mv "$out.part" "$out"
 }
 
+# flawed_modules: fetches what tests/fixtures/scan/flawed is built of. Its go.mod has another name, so that nobody proposes to update it.
+flawed_modules() {
+  local source=$root/tests/fixtures/scan/flawed folder
+  folder=$(mktemp -d)
+  cp "$source/go.mod.text" "$folder/go.mod"
+  cp "$source/go.sum.text" "$folder/go.sum"
+  (cd "$folder" && pinned_go mod download) || die "the modules of ${source#"$root/"} could not be fetched" "the Go module proxy must be reachable the first time"
+  rm -rf "$folder"
+}
+
 # Go that heeds the pins alone: no newer module, no other toolchain, no workspace that lies above.
 pinned_go() { env -u GOROOT GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 go "$@"; }
 

@@ -76,12 +76,27 @@ static DATABASE: LazyLock<Database> = LazyLock::new(|| {
     Database { theirs, ours, known_as }
 });
 
-/// Builds tools/go/flawed into a folder of its own, of the modules that tools/setup has fetched.
+/// The source of a program with known flaws, as Go takes it.
+static SOURCE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let (from, to) = (
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scan/flawed"),
+        world().folder.join("go-programs/source"),
+    );
+    std::fs::create_dir_all(&to).unwrap();
+    for (original, name) in
+        [("main.go", "main.go"), ("go.mod.text", "go.mod"), ("go.sum.text", "go.sum")]
+    {
+        std::fs::copy(from.join(original), to.join(name)).unwrap();
+    }
+    to
+});
+
+/// Builds the program into a folder of its own, of the modules that tools/setup has fetched.
 fn built(name: &str, os: &str, flags: &[&str]) -> PathBuf {
     let program = world().folder.join("go-programs").join(name).join("usr/bin/flawed");
     std::fs::create_dir_all(program.parent().unwrap()).unwrap();
     let output = Command::new("go")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/go/flawed"))
+        .current_dir(SOURCE.as_path())
         .env_remove("GOROOT")
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly")
