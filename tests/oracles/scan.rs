@@ -87,6 +87,7 @@ fn records() -> Vec<Value> {
         by_id.entry(record["id"].as_str().unwrap().to_owned()).or_insert(record);
     };
     texts.iter().flat_map(|text| text.lines()).for_each(&mut add);
+    orders().iter().for_each(|record| add(&record.to_string()));
     for file in std::fs::read_dir(required("SUPPLY_ACTION_TOOLS_VULNDB")).unwrap() {
         add(&std::fs::read_to_string(file.unwrap().path()).unwrap());
     }
@@ -126,6 +127,53 @@ impl Package {
         let sign = if is_module { "v" } else { "" };
         format!("pkg:{kind}/{}@{sign}{}", name.join("/"), encoded(&self.version))
     }
+}
+
+/// Numbers and what may follow them, in ecosystems that have an order of their own.
+#[rustfmt::skip]
+const PARTS: [(&str, &[&str], &[&str]); 8] = [
+    ("Go", SEMANTIC.0, SEMANTIC.1),
+    ("npm", SEMANTIC.0, SEMANTIC.1),
+    ("crates.io", SEMANTIC.0, SEMANTIC.1),
+    ("PyPI", &["0.9", "1", "1.0", "1.0.1", "1.10", "2!0.1"],
+        &["", ".dev1", "a1", "b2", "rc1", ".post1", "rc1.dev2", "a1.post2", "+local.1", "+local.abc"]),
+    ("RubyGems", &["0.9", "1", "1.0", "1.0.1", "1.10", "2.0.0.0"],
+        &["", ".a", ".a1", ".beta.2", ".rc1", ".pre", ".pre.1", ".1.rc2"]),
+    ("Packagist", &["0.9", "1", "1.0", "1.0.1", "1.10.0", "2.0.0.0"],
+        &["", "-alpha", "-alpha2", "-beta1", "-RC1", "-p1", "-dev", "-patch2"]),
+    ("NuGet", &["0.9", "1.0", "1.0.0", "1.0.1", "1.0.0.1", "1.10.0"],
+        &["", "-alpha", "-alpha.1", "-Alpha.2", "-beta-1", "-rc.10", "-rc.9", "-1", "+meta"]),
+    ("Maven", &["0.9", "1", "1.0", "1.0.1", "1.10", "2.0.0"],
+        &["", "-alpha-1", "-a1", "-beta2", "-milestone-1", "-rc1", "-cr2", "-SNAPSHOT", "-ga", ".Final",
+            ".RELEASE", "-sp", "-sp-1", "-1", "-jre", "-android", ".1-rc1", "-foo", "-1-foo"]),
+];
+const SEMANTIC: (&[&str], &[&str]) = (
+    &["0.9.9", "1.0.0", "1.0.1", "1.0.10", "1.2.0", "10.0.0"],
+    &["", "-alpha", "-alpha.1", "-alpha.beta", "-beta.2", "-beta.11", "-rc.1", "-0", "-1", "-A"],
+);
+
+/// For each version a record that it and all later ones are affected: together they tell how each
+/// two of them are ordered.
+fn orders() -> Vec<Value> {
+    let mut records = Vec::new();
+    for (ecosystem, numbers, endings) in PARTS {
+        let name = match ecosystem {
+            "Go" | "Packagist" => "in/order",
+            "Maven" => "in:order",
+            _ => "in-order",
+        };
+        let endings = |number| endings.iter().map(move |ending| format!("{number}{ending}"));
+        for (at, version) in numbers.iter().flat_map(endings).enumerate() {
+            records.push(json!({
+                "id": format!("ORDER-{ecosystem}-{at}"), "modified": "2026-11-01T00:00:00Z",
+                "affected": [{
+                    "package": { "ecosystem": ecosystem, "name": name },
+                    "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": version }] }],
+                }],
+            }));
+        }
+    }
+    records
 }
 
 /// The packages that records name, each in the versions that they name and in some beside them.
