@@ -247,10 +247,17 @@ fn what_no_source_covers_is_named() {
     assert!(gap(&generic, None).contains("no package manager"));
     let jar = Package { is_guess: true, ..package(Ecosystem::Maven, "app", "1.0") };
     assert_eq!(gap(&jar, None), "its name was made of a file's");
-    assert_eq!(
-        gap(&package(Ecosystem::Composer, "a/b", "dev-main"), None),
-        "it is a branch, which has no place in the order of versions"
-    );
+    for branch in ["dev-main", "2.x-dev", "1.0.x-dev", "next-dev"] {
+        assert_eq!(
+            gap(&package(Ecosystem::Composer, "a/b", branch), None),
+            "it is a branch, which has no place in the order of versions"
+        );
+    }
+    // It is before `3.0.0-alpha1`.
+    for version in ["3.0.0-dev", "v3.0.0-dev"] {
+        let asked = asked(&package(Ecosystem::Composer, "a/b", version), None);
+        assert_eq!(asked, [format!("Packagist a/b {version}")]);
+    }
     assert_eq!(gap(&Package::named(Ecosystem::Npm, "a"), None), "its version is not known");
 }
 
