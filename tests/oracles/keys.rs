@@ -152,7 +152,7 @@ fn cosign_finds_what_signatures_say_beside_their_subject() {
 fn the_commands_of_a_keys_job_summary_work_as_they_stand() {
     let run = published("hello-keyed-summary", "bundle,legacy");
     let block = run.summary.split("```sh").nth(1).unwrap().split("```").next().unwrap();
-    assert_eq!(block.lines().filter(|line| line.starts_with("cosign ")).count(), 11, "{block}");
+    assert_eq!(block.lines().filter(|line| line.starts_with("cosign ")).count(), 17, "{block}");
     let folder = tempfile::tempdir().unwrap();
     let cosign = tool("COSIGN3");
     let ours = crate::support::required("SUPPLY_ACTION_BIN");

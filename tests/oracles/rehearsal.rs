@@ -31,7 +31,7 @@ fn the_rehearsed_release_checks_itself_with_cosign() {
     let script =
         format!("PATH={}:$PATH sh {}/verify.sh", cosign.parent().unwrap().display(), out.display());
     let said = accepts("/bin/sh".as_ref(), &["-c", &script]);
-    assert_eq!(said.matches("Verified OK").count(), 11, "{said}");
+    assert_eq!(said.matches("Verified OK").count(), 17, "{said}");
     // The image on disk is whole: crane reads and checks every blob of it.
     let port = crate::support::free_port();
     let address = format!("127.0.0.1:{port}");

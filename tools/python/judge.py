@@ -48,5 +48,5 @@ def sarif(schema, file):
 faults, count = {"spdx": spdx, "cyclonedx": cyclonedx, "sarif": sarif}[sys.argv[1]](*sys.argv[2:])
 for fault in faults[:20]:
     print(fault[:2000])
-print(f"{count} packages or results")
+print(f"{count} {'results' if sys.argv[1] == 'sarif' else 'packages'}")
 sys.exit(1 if faults else 0)
