@@ -107,6 +107,30 @@ go_tool() {
   printf '%s\n' "$out"
 }
 
+# vulndb_path: the folder of Go's vulnerability database, a file a record, as the module that tools/go/vulndb pins has it; vulndb: fetches it.
+vulndb_path() { printf '%s/tools/vulndb-%s\n' "$cache" "$(cat "$root"/tools/go/vulndb/go.{mod,sum} | sha256sum | cut -c1-12)"; }
+vulndb() {
+  local out module
+  out=$(vulndb_path)
+  [ ! -d "$out" ] || return 0
+  module=$(cd "$root/tools/go/vulndb" && pinned_go mod download golang.org/x/vulndb && pinned_go list -m -f '{{.Dir}}' golang.org/x/vulndb) ||
+    die "Go's vulnerability database could not be fetched" "the Go module proxy must be reachable the first time"
+  rm -rf "$out.part"
+  cp -r "$module/data/osv" "$out.part"
+  chmod -R u+w "$out.part"
+  mv "$out.part" "$out"
+}
+
+# flawed_modules: fetches what tests/fixtures/scan/flawed is built of. Its go.mod has another name, so that nobody proposes to update it.
+flawed_modules() {
+  local source=$root/tests/fixtures/scan/flawed folder
+  folder=$(mktemp -d)
+  cp "$source/go.mod.text" "$folder/go.mod"
+  cp "$source/go.sum.text" "$folder/go.sum"
+  (cd "$folder" && pinned_go mod download) || die "the modules of ${source#"$root/"} could not be fetched" "the Go module proxy must be reachable the first time"
+  rm -rf "$folder"
+}
+
 # Go that heeds the pins alone: no newer module, no other toolchain, no workspace that lies above.
 pinned_go() { env -u GOROOT GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 go "$@"; }
 

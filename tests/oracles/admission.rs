@@ -3,10 +3,37 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{judge, older_files, published, tool, world};
+use crate::results::flawed;
+use crate::support::{Run, judge, older_files, published, tool, world};
 
-/// A policy that wants the image signed, and its provenance, by `identity`.
-fn policy(identity: &str) -> Value {
+/// Provenance, whatever it says.
+fn provenance() -> Value {
+    json!({ "type": "https://slsa.dev/provenance/v1" })
+}
+
+/// A scan that is no older than `age` and knows of nothing critical.
+fn young_and_none_critical(age: &str) -> Value {
+    json!({
+        "type": "https://cosign.sigstore.dev/attestation/vuln/v1",
+        "conditions": [{ "all": [
+            {
+                "key": "{{ time_since('', '{{ metadata.scanFinishedOn }}', '') }}",
+                "operator": "LessThanOrEquals",
+                "value": age,
+                "message": "the scan is old",
+            },
+            {
+                "key": "{{ scanner.result.summary.vulnerabilities.counts.critical }}",
+                "operator": "Equals",
+                "value": 0,
+                "message": "something critical is known",
+            },
+        ] }],
+    })
+}
+
+/// A policy that wants the image signed, and what else is attested, by `identity`.
+fn policy(identity: &str, mut attestation: Value) -> Value {
     let [roots, rekor, ctlog] =
         older_files().map(|(_, file)| std::fs::read_to_string(file).unwrap());
     let environment: std::collections::BTreeMap<String, String> =
@@ -17,6 +44,7 @@ fn policy(identity: &str) -> Value {
         "subject": identity, "issuer": environment["SIGSTORE_ISSUER"], "roots": roots,
         "rekor": { "url": config["rekorTlogUrls"][0]["url"], "pubkey": rekor }, "ctlog": { "pubkey": ctlog },
     } }] }]);
+    attestation["attestors"] = attestors.clone();
     json!({
         "apiVersion": "kyverno.io/v1",
         "kind": "ClusterPolicy",
@@ -26,7 +54,7 @@ fn policy(identity: &str) -> Value {
             "match": { "any": [{ "resources": { "kinds": ["Pod"] } }] },
             "verifyImages": [{
                 "imageReferences": ["*"], "failureAction": "Enforce", "mutateDigest": false, "required": true, "attestors": attestors,
-                "attestations": [{ "type": "https://slsa.dev/provenance/v1", "attestors": attestors }],
+                "attestations": [attestation],
             }],
         }] },
     })
@@ -37,8 +65,9 @@ fn kyverno(policy: &Value, image: &str) -> (bool, String) {
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "app", "namespace": "default" },
         "spec": { "containers": [{ "name": "app", "image": image }] },
     });
+    let folder = tempfile::tempdir_in(world().folder.as_path()).unwrap();
     let [policy_file, pod_file] = [("policy", policy), ("pod", &pod)].map(|(name, value)| {
-        let file = world().folder.join(format!("kyverno-{name}.yaml"));
+        let file = folder.path().join(format!("{name}.yaml"));
         std::fs::write(&file, value.to_string()).unwrap();
         file.display().to_string()
     });
@@ -61,15 +90,35 @@ fn kyverno_admits_what_we_published_and_nothing_by_another_signer() {
     let run = published();
     let evidence = run.json("evidence");
     let identity = evidence["signer"]["identity"].as_str().unwrap();
-    let (success, said) = kyverno(&policy(identity), &run.outputs["image-ref"]);
+    let (success, said) = kyverno(&policy(identity, provenance()), &run.outputs["image-ref"]);
     // One result for the signature, one for the attestation.
     assert!(success && said.contains("pass: 2, fail: 0, warn: 0, error: 0, skip: 0"), "{said}");
     let other = identity.replace("release.yml", "other.yml");
-    let (success, said) = kyverno(&policy(&other), &run.outputs["image-ref"]);
+    let (success, said) = kyverno(&policy(&other, provenance()), &run.outputs["image-ref"]);
     assert!(
         !success
             && said.contains("pass: 0, fail: 2")
             && said.contains("subject mismatch: expected"),
         "{said}"
     );
+}
+
+#[test]
+fn kyverno_admits_what_a_young_scan_knows_nothing_critical_of() {
+    let run = published();
+    let evidence = run.json("evidence");
+    let identity = evidence["signer"]["identity"].as_str().unwrap();
+    let judged = |age: &str, run: &Run| {
+        kyverno(&policy(identity, young_and_none_critical(age)), &run.outputs["image-ref"])
+    };
+    let (success, said) = judged("1h", run);
+    assert!(success && said.contains("pass: 2, fail: 0, warn: 0, error: 0, skip: 0"), "{said}");
+    for (age, run, why) in [
+        ("1h", flawed(), "something critical is known"),
+        // Every scan is older.
+        ("1ms", run, "the scan is old"),
+    ] {
+        let (success, said) = judged(age, run);
+        assert!(!success && said.contains(why) && said.contains("pass: 0, fail: 2"), "{said}");
+    }
 }

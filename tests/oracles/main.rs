@@ -15,6 +15,7 @@ mod consumers;
 mod corpus;
 mod documents;
 mod evidence;
+mod go_programs;
 mod keys;
 #[path = "../markdown.rs"]
 mod markdown;
@@ -23,7 +24,9 @@ mod packaging;
 mod provenance;
 mod registries;
 mod rehearsal;
+mod results;
 mod sbom;
+mod scan;
 mod services;
 mod support;
 mod trust;

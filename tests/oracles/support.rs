@@ -55,6 +55,13 @@ pub(crate) fn another_sandbox(folder: &Path, login: (&str, &str)) -> Sandbox {
     RUNTIME.block_on(sandbox::start(config)).unwrap()
 }
 
+/// A sandbox whose OSV service has these records too.
+pub(crate) fn sandbox_with_advisories(folder: &Path, advisories: &Path) -> Sandbox {
+    let mut config = Config::new(folder.to_owned());
+    config.advisories = Some(advisories.to_owned());
+    RUNTIME.block_on(sandbox::start(config)).unwrap()
+}
+
 pub(crate) fn get(url: &str) -> Vec<u8> {
     RUNTIME.block_on(async {
         reqwest::get(url).await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec()

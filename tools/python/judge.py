@@ -2,6 +2,7 @@
 
   judge.py spdx SCHEMA FILE        SPDX 2.3, by the schema in that file
   judge.py cyclonedx FILE          CycloneDX 1.6, by the schema that cyclonedx-python-lib ships, then read into its model
+  judge.py sarif SCHEMA FILE       SARIF 2.1.0, by the schema in that file
 """
 import json
 import sys
@@ -33,8 +34,19 @@ def cyclonedx(file):
     return [], len(bom.components)
 
 
-faults, count = {"spdx": spdx, "cyclonedx": cyclonedx}[sys.argv[1]](*sys.argv[2:])
+def sarif(schema, file):
+    from jsonschema import Draft4Validator, FormatChecker
+
+    with open(schema) as opened:
+        validator = Draft4Validator(json.load(opened), format_checker=FormatChecker())
+    with open(file) as opened:
+        document = json.load(opened)
+    faults = [f"{list(fault.absolute_path)}: {fault.message}" for fault in validator.iter_errors(document)]
+    return faults, sum(len(run["results"]) for run in document["runs"])
+
+
+faults, count = {"spdx": spdx, "cyclonedx": cyclonedx, "sarif": sarif}[sys.argv[1]](*sys.argv[2:])
 for fault in faults[:20]:
     print(fault[:2000])
-print(f"{count} packages")
+print(f"{count} {'results' if sys.argv[1] == 'sarif' else 'packages'}")
 sys.exit(1 if faults else 0)

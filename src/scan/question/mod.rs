@@ -225,8 +225,11 @@ fn of_language(package: &Package, version: &str) -> Result<Question, Gap> {
     Ok(Question { ecosystem: ecosystem.to_owned(), name, version: version.to_owned() })
 }
 
+/// `dev-main` and `2.x-dev` are, and `2.0.0-dev` is a version like others.
 fn is_branch(version: &str) -> bool {
-    version.starts_with("dev-") || version.ends_with("-dev")
+    let numbers = version.strip_suffix("-dev").map(|it| it.strip_prefix('v').unwrap_or(it));
+    let is_number = |text: &str| text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
+    version.starts_with("dev-") || numbers.is_some_and(|numbers| !is_number(numbers))
 }
 
 fn of_go(package: &Package, version: &str) -> Result<Question, Gap> {
@@ -406,7 +409,8 @@ fn end_of_life(ecosystem: &str, now: Timestamp) -> Option<Gap> {
         versions::compare(Order::Semver, &number(a), &number(b)).ok()
     };
     let mut oldest: Option<(&str, Date)> = None;
-    for line in include_str!("releases.tsv").lines() {
+    let lines = include_str!("releases.tsv").lines();
+    for line in lines.filter(|line| !line.starts_with('#')) {
         let (name, end) = line.split_once('\t')?;
         let Some(known) = name.strip_prefix(family).and_then(|rest| rest.strip_prefix(':')) else {
             continue;
@@ -431,6 +435,11 @@ pub fn from_purl(purl: &str) -> Result<(Package, Option<Release>), Gap> {
         return Err(Gap::NoPurl);
     }
     let parsed = PackageUrl::from_str(purl).map_err(|_| Gap::BadPurl)?;
+    let ty = parsed.ty().to_owned();
+    let parsed = match ty.as_str() {
+        "golang" | "npm" => as_spelled(purl, parsed),
+        _ => parsed,
+    };
     let namespace = parsed.namespace().unwrap_or_default();
     let qualifier = |name: &str| {
         let mut all = parsed.qualifiers().iter();
@@ -440,7 +449,7 @@ pub fn from_purl(purl: &str) -> Result<(Package, Option<Release>), Gap> {
         "" => parsed.name().to_owned(),
         namespace => format!("{namespace}{separator}{}", parsed.name()),
     };
-    let (ecosystem, name) = match parsed.ty() {
+    let (ecosystem, name) = match ty.as_str() {
         "apk" => (Ecosystem::Apk, parsed.name().to_owned()),
         "cargo" => (Ecosystem::Cargo, parsed.name().to_owned()),
         "composer" => (Ecosystem::Composer, joined('/')),
@@ -469,6 +478,18 @@ pub fn from_purl(purl: &str) -> Result<(Package, Option<Release>), Gap> {
     package.qualifiers = qualifier("rpmmod").map(|stream| ("rpmmod", stream)).into_iter().collect();
     let release = ecosystem.is_distribution().then(|| release_of(namespace, qualifier("distro")));
     Ok((package, release.flatten()))
+}
+
+/// The specification wants parts of some names in small letters, but advisories are found by the
+/// true spelling alone. A type that nobody defined has no such rules.
+fn as_spelled(purl: &str, parsed: PackageUrl<'static>) -> PackageUrl<'static> {
+    let rest = purl.split_once(':').map(|(_, rest)| rest.trim_start_matches('/'));
+    let Some((_, rest)) = rest.and_then(|rest| rest.split_once('/')) else { return parsed };
+    let Ok(spelled) = PackageUrl::from_str(&format!("pkg:generic/{rest}")) else { return parsed };
+    let lower = |purl: &PackageUrl<'_>| {
+        (purl.namespace().map(str::to_lowercase), purl.name().to_lowercase())
+    };
+    if lower(&spelled) == lower(&parsed) { spelled } else { parsed }
 }
 
 /// What to ask about a package of a kind that is not read as one of the cataloger's.

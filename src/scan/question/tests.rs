@@ -178,6 +178,18 @@ fn a_main_module_made_of_a_commit_is_not_assessed() {
     assert_eq!(asked(&dependency, None), ["Go golang.org/x/exp 0.0.0-20240208101112-0123456789ab"]);
 }
 
+#[test]
+fn every_release_has_one_end_that_can_be_read() {
+    let lines = include_str!("releases.tsv").lines().filter(|line| !line.starts_with('#'));
+    let mut known = std::collections::BTreeSet::new();
+    for line in lines {
+        let (release, end) = line.split_once('\t').unwrap();
+        end.parse::<jiff::civil::Date>().unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(release.contains(':') && known.insert(release), "{line}");
+    }
+    assert!(known.len() > 70, "{}", known.len());
+}
+
 /// Case 23: silence about a release that nobody maintains is no good news.
 #[test]
 fn what_no_source_covers_is_named() {
@@ -189,7 +201,7 @@ fn what_no_source_covers_is_named() {
     };
     assert_eq!(
         of(&apk, "alpine", "3.8.5", "Alpine Linux v3.8"),
-        "`Alpine:v3.8` is no longer maintained since 2020-11-01"
+        "`Alpine:v3.8` is no longer maintained since 2020-05-01"
     );
     assert_eq!(
         of(&apk, "alpine", "3.20.3", ""),
@@ -207,6 +219,17 @@ fn what_no_source_covers_is_named() {
         "no source has advisories for a release of `Debian GNU/Linux trixie/sid` without a number"
     );
     assert_eq!(of(&deb, "ubuntu", "24.04", "Ubuntu 24.04.1 LTS"), "");
+    assert_eq!(
+        of(&deb, "ubuntu", "23.04", "Ubuntu 23.04"),
+        "`Ubuntu:23.04` is no longer maintained since 2024-01-25",
+        "between two that are maintained for long"
+    );
+    assert_eq!(
+        of(&rpm, "opensuse-leap", "42.3", "openSUSE Leap 42.3"),
+        "`openSUSE:Leap 42.3` is no longer maintained since 2019-07-01",
+        "it is older than 15.6, whatever the numbers say"
+    );
+    assert_eq!(of(&rpm, "almalinux", "10.1", ""), "");
     assert!(of(&deb, "ubuntu", "noble", "").contains("without a number"));
     assert_eq!(of(&rpm, "rhel", "7.9", ""), "`Red Hat:7` is no longer maintained since 2024-06-30");
     for (id, name) in [("amzn", "Amazon Linux 2023"), ("ol", "Oracle Linux"), ("photon", "Photon")]
@@ -232,10 +255,17 @@ fn what_no_source_covers_is_named() {
     assert!(gap(&generic, None).contains("no package manager"));
     let jar = Package { is_guess: true, ..package(Ecosystem::Maven, "app", "1.0") };
     assert_eq!(gap(&jar, None), "its name was made of a file's");
-    assert_eq!(
-        gap(&package(Ecosystem::Composer, "a/b", "dev-main"), None),
-        "it is a branch, which has no place in the order of versions"
-    );
+    for branch in ["dev-main", "2.x-dev", "1.0.x-dev", "next-dev"] {
+        assert_eq!(
+            gap(&package(Ecosystem::Composer, "a/b", branch), None),
+            "it is a branch, which has no place in the order of versions"
+        );
+    }
+    // It is before `3.0.0-alpha1`.
+    for version in ["3.0.0-dev", "v3.0.0-dev"] {
+        let asked = asked(&package(Ecosystem::Composer, "a/b", version), None);
+        assert_eq!(asked, [format!("Packagist a/b {version}")]);
+    }
     assert_eq!(gap(&Package::named(Ecosystem::Npm, "a"), None), "its version is not known");
 }
 
@@ -334,6 +364,18 @@ fn purls_of_others_are_read() {
         &["Go github.com/opencontainers/runc 1.0.1"],
     );
     check("pkg:golang/stdlib@1.22.4", &["Go stdlib 1.22.4"]);
+    // No advisory is kept under another spelling.
+    check(
+        "pkg:golang/github.com/BurntSushi/toml@v1.2.1?goos=Linux#cmd/Toml",
+        &["Go github.com/BurntSushi/toml 1.2.1"],
+    );
+    check(
+        "pkg:Golang//github.com/Azure/go%2Dautorest@v14.2.0",
+        &["Go github.com/Azure/go-autorest 14.2.0"],
+    );
+    check("pkg://golang/github.com/Masterminds/semver@v3", &["Go github.com/Masterminds/semver 3"]);
+    check("pkg:npm/JSONStream@1.3.5", &["npm JSONStream 1.3.5"]);
+    check("pkg:npm/%40Made/Up@1.0.0", &["npm @Made/Up 1.0.0"]);
     check("pkg:maven/org.slf4j/slf4j-api@2.0.1", &["Maven org.slf4j:slf4j-api 2.0.1"]);
     check("pkg:composer/psr/log@3.0.0", &["Packagist psr/log 3.0.0"]);
     let gap = |purl: &str| from_purl(purl).unwrap_err().to_string();
