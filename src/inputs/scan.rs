@@ -60,7 +60,8 @@ impl ScanInputs {
             },
             advisories: files("advisories"),
             osv_url: given.owned("osv-url").map(|url| url.trim().to_owned()),
-            advisory_cache: given.path("advisory-cache"),
+            // What other jobs may write decides nothing that is signed.
+            advisory_cache: None,
             max_advisory_age: parsed::<Age>("max-advisory-age", given, problems),
             ignore_files: files("ignore-file"),
             vex: files("vex"),
@@ -69,12 +70,6 @@ impl ScanInputs {
         };
         if terms.rules.fail_on_kev && terms.kev.is_none() {
             problems.say("fail-on-kev", "the catalogue is not at hand; name it with `kev`");
-        }
-        if terms.advisory_cache.is_some() && !terms.asks_service() {
-            problems.say(
-                "advisory-cache",
-                "it keeps what a service answers, and with `advisories` alone none is asked; name one with `osv-url`",
-            );
         }
         Self {
             scan: wish("scan", given, problems),
@@ -192,7 +187,5 @@ mod tests {
             assert_eq!(said.len(), 1, "{input}: {said:?}");
             assert!(said[0].contains(input), "{said:?}");
         }
-        let (_, said) = read(&[("advisories", "a"), ("advisory-cache", "b")]);
-        assert!(said[0].contains("osv-url"), "{said:?}");
     }
 }

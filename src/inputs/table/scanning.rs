@@ -145,15 +145,6 @@ pub(super) const SCANNING: &[Input] = &[
         ..ROW
     },
     Input {
-        name: "advisory-cache",
-        group: Group::Scan,
-        of: OF_FILES,
-        description: "\
-            A directory in which the service's records are kept, for actions/cache to restore; \
-            those that did not change are not fetched again.",
-        ..ROW
-    },
-    Input {
         name: "max-advisory-age",
         group: Group::Scan,
         default: Some("7d"),
