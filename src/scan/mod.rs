@@ -11,6 +11,7 @@ pub mod exploited;
 pub mod findings;
 pub mod gate;
 mod modules;
+mod owners;
 pub mod question;
 pub mod record;
 pub mod records;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::findings::Subject;
+use super::owners::name_owners;
 use crate::sbom::catalog::{Catalog, Listed};
+use crate::sbom::foreign::places::Places;
 use crate::sbom::foreign::{self, ForeignError};
 
 /// The packages of an image, each with the distribution's package that brought its files, where the
@@ -38,10 +40,15 @@ pub fn of_catalog(catalog: &Catalog, now: Timestamp) -> Vec<Subject> {
 pub fn of_document(bytes: &[u8], now: Timestamp) -> Result<Vec<Subject>, ForeignError> {
     foreign::check(bytes)?;
     let packages = foreign::purls(bytes)?;
+    let places = foreign::places::places(bytes);
     let subject = |(name, purl): &(String, Option<String>)| {
-        Subject::of_purl(purl.as_deref().unwrap_or_default(), name, now)
+        let purl = purl.as_deref().unwrap_or_default();
+        let Places { paths, layers } = places.get(purl).cloned().unwrap_or_default();
+        Subject { paths, layers, ..Subject::of_purl(purl, name, now) }
     };
-    Ok(packages.iter().map(subject).collect())
+    let mut subjects: Vec<Subject> = packages.iter().map(subject).collect();
+    name_owners(&mut subjects);
+    Ok(subjects)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! which packages they list. It repairs nothing: a document is taken as it is or refused with the
 //! reason.
 
+pub mod places;
+
 use crate::evidence;
 use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr as _;
