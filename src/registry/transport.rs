@@ -152,7 +152,7 @@ impl Transport {
         let home = same_host(&url, repository.registry(), &self.plain);
         // A piece that is sent twice is there twice: who sends one asks first how far it came.
         let attempts = if method == Method::PATCH { 1 } else { ATTEMPTS };
-        let mut authorised_again = false;
+        let mut authorised = 0;
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -178,9 +178,9 @@ impl Transport {
                 Ok(response)
                     if response.status() == StatusCode::UNAUTHORIZED
                         && home
-                        && !authorised_again =>
+                        && authorised < most_authorisations(&response) =>
                 {
-                    authorised_again = true;
+                    authorised += 1;
                     let challenge = response
                         .headers()
                         .get(WWW_AUTHENTICATE)
@@ -218,6 +218,14 @@ impl Transport {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// How often a request asks for a token. One that was good may have ended in between, when many
+/// requests used it at once; what a new token does not cover, no other one will.
+fn most_authorisations(refused: &Response) -> u32 {
+    let challenge = refused.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let has_ended = challenge.is_some_and(|challenge| challenge.contains("invalid_token"));
+    if has_ended { 4 } else { 1 }
 }
 
 /// The refusal of a registry that is not to be asked again, with how long it wants to be left
