@@ -71,6 +71,13 @@ impl ScanInputs {
         if terms.rules.fail_on_kev && terms.kev.is_none() {
             problems.say("fail-on-kev", "the catalogue is not at hand; name it with `kev`");
         }
+        let set = given.set_of(super::table::Group::Scan);
+        if set.contains(&"max-advisory-age") && terms.advisories.is_empty() {
+            problems.say(
+                "max-advisory-age",
+                "it is about `advisories`, which is not set: a service is as new as its answer",
+            );
+        }
         Self {
             scan: wish("scan", given, problems),
             on_scan_failure: match given.get("on-scan-failure").map(str::trim) {
@@ -86,7 +93,7 @@ impl ScanInputs {
             },
             vuln_attestation: vuln_attestation(given, problems),
             sarif_file: given.path("sarif-file"),
-            given: given.set_of(super::table::Group::Scan),
+            given: set,
             terms,
         }
     }
@@ -95,9 +102,9 @@ impl ScanInputs {
 fn fail_on(given: &InputTexts, problems: &mut Problems) -> Option<Level> {
     match given.get("fail-on").map(str::trim)? {
         "none" => None,
-        word => match Level::RATED.into_iter().find(|level| level.as_str() == word) {
-            Some(level) => Some(level),
-            None => {
+        word => match word.parse() {
+            Ok(level) => Some(level),
+            Err(_) => {
                 problems.say(
                     "fail-on",
                     format_args!("`{word}` is none of `critical`, `high`, `medium`, `low`, `none`"),
@@ -163,6 +170,7 @@ mod tests {
         let (inputs, said) = read(&[
             ("fail-on", "high"),
             ("ignore-file", "a.yaml\n.trivyignore\n"),
+            ("advisories", "osv"),
             ("max-advisory-age", "36h"),
             ("vuln-attestation", "in-toto"),
         ]);
@@ -172,7 +180,7 @@ mod tests {
         assert_eq!(inputs.vuln_attestation, [IN_TOTO_VULNERABILITIES]);
         assert_eq!(
             inputs.given,
-            ["fail-on", "ignore-file", "max-advisory-age", "vuln-attestation"]
+            ["fail-on", "ignore-file", "advisories", "max-advisory-age", "vuln-attestation"]
         );
         for (input, value) in [
             ("scan", "maybe"),
@@ -183,9 +191,11 @@ mod tests {
             ("on-scan-failure", "ignore"),
             ("vuln-attestation", "sarif"),
         ] {
-            let (_, said) = read(&[(input, value)]);
+            let (_, said) = read(&[(input, value), ("advisories", "osv")]);
             assert_eq!(said.len(), 1, "{input}: {said:?}");
             assert!(said[0].contains(input), "{said:?}");
         }
+        let (_, said) = read(&[("max-advisory-age", "36h")]);
+        assert!(said[0].contains("it is about `advisories`"), "{said:?}");
     }
 }

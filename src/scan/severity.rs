@@ -17,6 +17,16 @@ pub enum Level {
     Critical,
 }
 
+impl std::str::FromStr for Level {
+    type Err = String;
+
+    /// A level that somebody gave: nobody asks for what is unknown.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::RATED.into_iter().find(|level| level.as_str() == text);
+        known.ok_or_else(|| format!("`{text}` is none of `critical`, `high`, `medium`, `low`"))
+    }
+}
+
 /// A level, what it follows from and which record has it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Severity {

@@ -205,23 +205,12 @@ mod tests {
             ..Source::default()
         };
         let statement = |kind: &str| crate::verify::Statement {
-            format: Format::Bundle,
-            predicate_type: kind.to_owned(),
             manifest: None,
             bundle: digest.clone(),
-            log_index: None,
-            signed_at: None,
-            told: None,
-            is_public: false,
-            packages: None,
-            scan: None,
-            logged: true,
-            commit: None,
-            build: None,
             payload: digest.clone(),
-            annotations: Default::default(),
             signer: signer.clone(),
             source: Some(source.clone()),
+            ..crate::verify::sample::statement(kind)
         };
         let subject = SubjectEvidence {
             kind: Part::Index,

@@ -11,7 +11,7 @@ mod judge;
 pub mod legacy;
 pub mod policy;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod signer;
 pub mod standing;
 

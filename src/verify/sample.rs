@@ -6,7 +6,7 @@ use crate::image::Digest;
 use crate::sigstore::verifier::Signer;
 
 /// A bundle of this predicate type, of which nothing else is known.
-pub(super) fn statement(predicate_type: &str) -> Statement {
+pub(crate) fn statement(predicate_type: &str) -> Statement {
     let bundle = Digest::of(predicate_type.as_bytes());
     Statement {
         format: Format::Bundle,

@@ -246,3 +246,48 @@ async fn a_token_service_that_drips_or_never_ends_is_left() {
         }
     }
 }
+
+/// How often a registry is asked that refuses every token but the last of `refused`, and whether it
+/// let the request through in the end.
+async fn asked_until(refused: usize, error: &'static str) -> (usize, bool) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let (granted, asked) =
+        (std::sync::Arc::new(AtomicUsize::new(0)), std::sync::Arc::new(AtomicUsize::new(0)));
+    let (granting, asking) = (granted.clone(), asked.clone());
+    let answer = move |uri: axum::http::Uri, headers: axum::http::HeaderMap| {
+        let (granting, asking) = (granting.clone(), asking.clone());
+        async move {
+            let host = headers["host"].to_str().unwrap().to_owned();
+            if uri.path() == "/token" {
+                let number = granting.fetch_add(1, Ordering::SeqCst);
+                let token = serde_json::json!({ "token": format!("t{number}") });
+                return axum::response::Response::new(axum::body::Body::from(token.to_string()));
+            }
+            let number = asking.fetch_add(1, Ordering::SeqCst);
+            let response = axum::response::Response::builder();
+            let response = match number < refused {
+                true => response.status(401).header(
+                    "www-authenticate",
+                    format!("Bearer realm=\"http://{host}/token\",service=\"x\",error=\"{error}\""),
+                ),
+                false => response.status(202).header("location", "/v2/app/blobs/uploads/1"),
+            };
+            response.body(axum::body::Body::empty()).unwrap()
+        }
+    };
+    let host = serve(axum::Router::new().fallback(answer)).await;
+    let mut credentials = Credentials::default();
+    credentials.add(&host, "u", password("p"));
+    let registry = crate::registry::Registry::new(reqwest::Client::new(), credentials);
+    let opened = registry.open_upload(&format!("{host}/app").parse().unwrap()).await;
+    (asked.load(Ordering::SeqCst), opened.is_ok())
+}
+
+#[tokio::test]
+async fn a_token_that_ended_meanwhile_is_replaced_and_one_that_covers_too_little_is_not() {
+    assert_eq!(asked_until(1, "invalid_token").await, (2, true));
+    assert_eq!(asked_until(3, "invalid_token").await, (4, true));
+    let (asked, passed) = asked_until(usize::MAX, "invalid_token").await;
+    assert!(asked < 10 && !passed, "{asked}");
+    assert_eq!(asked_until(usize::MAX, "insufficient_scope").await, (2, false));
+}

@@ -3,6 +3,7 @@
 
 use std::io::{self, Read as _};
 
+use super::start::{self, Told};
 use super::{Facts, Scanner};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Ecosystem, Found, Package};
@@ -21,37 +22,18 @@ pub(super) fn is_kernel(path: &str) -> bool {
     })
 }
 
-pub(super) fn are_alike(_: &str, _: &str) -> bool {
-    true
-}
-
 pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
-    Box::new(Start { path: path.to_owned(), bytes: Vec::new() })
+    const START: Told = Told { largest: LARGEST, begins: b"", told: of_start };
+    start::scanner(path, &START)
 }
 
-struct Start {
-    path: String,
-    bytes: Vec<u8>,
-}
-
-impl Scanner for Start {
-    fn feed(&mut self, piece: &[u8]) {
-        let missing = LARGEST.saturating_sub(self.bytes.len()).min(piece.len());
-        self.bytes.extend_from_slice(piece.get(..missing).unwrap_or_default());
-    }
-
-    fn is_done(&self) -> bool {
-        self.bytes.len() >= LARGEST
-    }
-
-    fn finish(&mut self) -> Facts {
-        let package = version(&self.bytes).map(|version| Package {
-            version: Some(version),
-            ..Package::named(Ecosystem::Generic, "linux-kernel")
-        });
-        let packages = package.map(|package| Found::alone(package, self.path.as_str()));
-        Facts { packages: packages.into_iter().collect(), ..Facts::default() }
-    }
+fn of_start(path: &str, bytes: &[u8]) -> Facts {
+    let package = version(bytes).map(|version| Package {
+        version: Some(version),
+        ..Package::named(Ecosystem::Generic, "linux-kernel")
+    });
+    let packages = package.map(|package| Found::alone(package, path));
+    Facts { packages: packages.into_iter().collect(), ..Facts::default() }
 }
 
 /// `6.1.0-28-amd64` of `6.1.0-28-amd64 (builder) #1 SMP …`.

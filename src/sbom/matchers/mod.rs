@@ -42,6 +42,7 @@ mod portage;
 pub mod python;
 pub mod rpm;
 mod sdist;
+mod start;
 pub mod stated;
 pub mod store;
 mod table;

@@ -3,6 +3,7 @@
 
 use std::io::Read as _;
 
+use super::start::{self, Told};
 use super::{Facts, Scanner, has_suffix, is_sample, parent, python};
 
 /// What is held of an archive; most are smaller.
@@ -23,42 +24,22 @@ pub(super) fn is_archive(path: &str) -> bool {
         )
 }
 
-pub(super) fn are_alike(_: &str, _: &str) -> bool {
-    true
-}
-
 pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
-    Box::new(Start { path: path.to_owned(), bytes: Vec::new() })
+    const START: Told = Told { largest: LARGEST, begins: b"\x1f\x8b", told: of_start };
+    start::scanner(path, &START)
 }
 
-struct Start {
-    path: String,
-    bytes: Vec<u8>,
-}
-
-impl Scanner for Start {
-    fn feed(&mut self, piece: &[u8]) {
-        let missing = LARGEST.saturating_sub(self.bytes.len()).min(piece.len());
-        self.bytes.extend_from_slice(piece.get(..missing).unwrap_or_default());
+fn of_start(path: &str, bytes: &[u8]) -> Facts {
+    let Some(text) = information(bytes) else { return Facts::default() };
+    let name = format!("{path}!/PKG-INFO");
+    // Members may be called so in archives of something else.
+    let mut facts = python::read(&name, &text).unwrap_or_default();
+    facts.warnings.clear();
+    for found in &mut facts.packages {
+        path.clone_into(&mut found.scope);
+        found.package.notes.push("In a source archive that is not installed.".to_owned());
     }
-
-    fn is_done(&self) -> bool {
-        self.bytes.len() >= LARGEST
-            || (self.bytes.len() >= 2 && !self.bytes.starts_with(b"\x1f\x8b"))
-    }
-
-    fn finish(&mut self) -> Facts {
-        let Some(text) = information(&self.bytes) else { return Facts::default() };
-        let name = format!("{}!/PKG-INFO", self.path);
-        // Members may be called so in archives of something else.
-        let mut facts = python::read(&name, &text).unwrap_or_default();
-        facts.warnings.clear();
-        for found in &mut facts.packages {
-            self.path.clone_into(&mut found.scope);
-            found.package.notes.push("In a source archive that is not installed.".to_owned());
-        }
-        facts
-    }
+    facts
 }
 
 /// Of the directory that everything in a source archive lies in. What is cut off tells nothing.

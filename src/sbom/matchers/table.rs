@@ -4,7 +4,7 @@ use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
 use super::{
     alpm, apk, binary, brew, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
     golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage,
-    python, rpm, sdist, stated, unpacked, wheel, wordpress, yarn_cache,
+    python, rpm, sdist, start, stated, unpacked, wheel, wordpress, yarn_cache,
 };
 
 /// One of files that are read as a whole, and told of where they are too large.
@@ -264,7 +264,7 @@ pub const MATCHERS: &[Matcher] = &[
         wants: Wants::Scanned {
             matches: kernel::is_kernel,
             scanner: kernel::scanner,
-            alike: kernel::are_alike,
+            alike: start::are_alike,
         },
     },
     Matcher {
@@ -288,7 +288,7 @@ pub const MATCHERS: &[Matcher] = &[
         wants: Wants::Scanned {
             matches: sdist::is_archive,
             scanner: sdist::scanner,
-            alike: sdist::are_alike,
+            alike: start::are_alike,
         },
     },
     Matcher {

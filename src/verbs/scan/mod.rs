@@ -104,7 +104,7 @@ Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 it 
 
 /// The lowest severity that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
+enum FailOn {
     Critical,
     High,
     Medium,
@@ -124,7 +124,7 @@ enum Format {
 
 impl FailOn {
     /// `None` where nothing fails.
-    pub fn level(self) -> Option<Level> {
+    fn level(self) -> Option<Level> {
         match self {
             Self::Critical => Some(Level::Critical),
             Self::High => Some(Level::High),

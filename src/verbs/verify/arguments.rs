@@ -9,9 +9,9 @@ use crate::evidence::{Format, Part};
 use crate::image::spelling::ReferenceParts;
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::oci::Allowed;
+use crate::scan::severity::Level;
 use crate::sigstore::verifier::Signer;
 use crate::text::age::Age;
-use crate::verbs::scan::FailOn;
 use crate::verify::check::Check;
 use crate::verify::policy::{Need, Requirements, Rule};
 use crate::verify::signer::{
@@ -83,10 +83,10 @@ pub struct Arguments {
     /// days (`7d`). The newest counts, and those of this program alone can be read
     #[arg(long, value_name = "AGE")]
     pub max_scan_age: Option<Age>,
-    /// Require the result of a scan without an open vulnerability of this severity or worse, as it
-    /// was signed: no advisory is asked for today
-    #[arg(long, value_enum, value_name = "LEVEL")]
-    pub fail_on: Option<FailOn>,
+    /// Require the result of a scan without an open vulnerability of this severity or worse
+    /// (critical, high, medium or low), as it was signed: no advisory is asked for today
+    #[arg(long, value_name = "LEVEL")]
+    pub fail_on: Option<Level>,
     /// With --fail-on, whether only vulnerabilities with a fix count
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, requires = "fail_on")]
     pub only_fixed: bool,
@@ -183,9 +183,7 @@ impl Arguments {
             .map(Check::ScannedWithin)
             .into_iter()
             .chain(
-                self.fail_on
-                    .and_then(FailOn::level)
-                    .map(|lowest| Check::NoFinding { lowest, only_fixed: self.only_fixed }),
+                self.fail_on.map(|lowest| Check::NoFinding { lowest, only_fixed: self.only_fixed }),
             )
             .collect();
         let builds: Vec<Check> = self
