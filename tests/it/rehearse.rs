@@ -185,6 +185,7 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
         "input `cache-to` is left out: a rehearsal reaches nothing beyond this machine",
         "input `registry-auth` is left out: `secrets.TOKEN` is not known here",
         "input `signing-config` is left out",
+        "known vulnerabilities are looked up among the few records of the sandbox",
         "/octo/app:2.1.0",
         "may sign as example/context/.github/workflows/ship.yml@refs/tags/v2.1.0",
     ] {
