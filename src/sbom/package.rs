@@ -56,7 +56,7 @@ pub struct Package {
     pub version: Option<String>,
     pub arch: Option<String>,
     /// The source package it was built from, where that has another name or version.
-    pub upstream: Option<Upstream>,
+    pub upstream: Option<SourcePackage>,
     pub supplier: Option<Supplier>,
     pub licence: Licence,
     /// Of the archive it came in, in hexadecimal digits.
@@ -87,7 +87,7 @@ pub enum Algorithm {
 
 /// A source package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upstream {
+pub struct SourcePackage {
     pub name: String,
     pub version: Option<String>,
 }
@@ -102,7 +102,7 @@ pub enum Supplier {
 /// What one matcher read about one package: the package and how it connects to others in the same
 /// scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct FoundPackage {
     pub package: Package,
     /// Needs are met only by packages of the same ecosystem and scope: one database, or one
     /// executable.
@@ -110,14 +110,14 @@ pub struct Found {
     /// Other names it answers to.
     pub provides: Vec<String>,
     /// Each need is a list of alternatives.
-    pub requires: Vec<Vec<Need>>,
+    pub requires: Vec<Vec<PackageNeed>>,
     /// A file that may tell its licence.
     pub licence_at: Option<String>,
 }
 
 /// A name that another package must answer to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Need {
+pub struct PackageNeed {
     pub name: String,
     pub arch: Option<String>,
 }
@@ -345,7 +345,7 @@ impl Algorithm {
     }
 }
 
-impl Found {
+impl FoundPackage {
     /// A package by itself: it needs nothing that is known.
     pub fn alone(package: Package, scope: impl Into<String>) -> Self {
         Self {
@@ -358,7 +358,7 @@ impl Found {
     }
 }
 
-impl Need {
+impl PackageNeed {
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), arch: None }
     }

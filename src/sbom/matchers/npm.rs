@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::{Facts, Malformed, parent};
+use super::{FileFacts, MalformedDatabase, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, Supplier};
 
 pub(super) fn is_manifest(path: &str) -> bool {
     path == "package.json" || path.ends_with("/package.json")
@@ -13,21 +13,21 @@ pub(super) fn is_manifest(path: &str) -> bool {
 
 /// Most that have no name and version only set options for a directory; others belong to a
 /// package's own tests.
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     if is_test_data(path) {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // An old author's name may be in another encoding, and npm reads it all the same.
     let text = String::from_utf8_lossy(bytes);
     let bytes = text.as_bytes();
     match (serde_json::from_slice::<Value>(bytes), is_installed(path)) {
-        (Ok(manifest), _) => Ok(Facts {
+        (Ok(manifest), _) => Ok(FileFacts {
             packages: package(path, &manifest).into_iter().collect(),
-            ..Facts::default()
+            ..FileFacts::default()
         }),
-        (Err(error), true) => Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
-        (Err(_), false) => Ok(Facts::default()),
+        (Err(error), true) => Ok(FileFacts::warning(format!("`{path}` is not listed: {error}"))),
+        (Err(_), false) => Ok(FileFacts::default()),
     }
 }
 
@@ -50,7 +50,7 @@ fn is_test_data(path: &str) -> bool {
     inside.split('/').skip(depth).any(|directory| DIRECTORIES.contains(&directory))
 }
 
-fn package(path: &str, manifest: &Value) -> Option<Found> {
+fn package(path: &str, manifest: &Value) -> Option<FoundPackage> {
     let name = manifest.get("name")?.as_str().filter(|name| is_name(name))?;
     let version =
         manifest.get("version")?.as_str().map(str::trim).filter(|version| is_version(version))?;
@@ -60,7 +60,7 @@ fn package(path: &str, manifest: &Value) -> Option<Found> {
         licence: licence(manifest),
         ..Package::named(Ecosystem::Npm, name)
     };
-    Some(Found::alone(package, parent(path)))
+    Some(FoundPackage::alone(package, parent(path)))
 }
 
 /// What npm lets install; old names may have capitals.
@@ -216,7 +216,7 @@ mod tests {
     fn a_broken_manifest_is_told_where_a_package_must_be() {
         assert_eq!(read("n/node_modules/a/package.json", b"{").unwrap().warnings.len(), 1);
         assert_eq!(read("n/node_modules/@s/a/package.json", b"\xff").unwrap().warnings.len(), 1);
-        assert_eq!(read("n/node_modules/a/lib/package.json", b"{").unwrap(), Facts::default());
+        assert_eq!(read("n/node_modules/a/lib/package.json", b"{").unwrap(), FileFacts::default());
     }
 
     #[test]

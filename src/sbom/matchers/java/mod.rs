@@ -6,13 +6,13 @@ use std::io::{self, Cursor, SeekFrom};
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
-use super::zip::{Member, Problem, bytes, members};
-use super::{Facts, MOST_PACKAGES, has_suffix};
+use super::zip::{Problem, ZipMember, bytes, members};
+use super::{FileFacts, MOST_PACKAGES, has_suffix};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, Supplier};
-use crate::sbom::source::Contents;
-use group::Packages;
-use text::{Coordinates, Manifest, from_project, from_properties, is_word, organization};
+use crate::sbom::package::{Algorithm, Ecosystem, FoundPackage, Package, Supplier};
+use crate::sbom::source::FileContents;
+use group::ClassDirectories;
+use text::{Coordinates, JarManifest, from_project, from_properties, is_word, organization};
 
 mod group;
 pub mod module;
@@ -45,34 +45,39 @@ pub fn is_archive(path: &str) -> bool {
     SUFFIXES.iter().any(|suffix| has_suffix(path, suffix))
 }
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
-    let mut walk = Walk { path, facts: Facts::default(), left: MOST_INFLATED };
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
+    let mut walk = Walk { path, facts: FileFacts::default(), left: MOST_INFLATED };
     walk.archive(path, contents, 0)?;
     Ok(walk.facts)
 }
 
 struct Walk<'a> {
     path: &'a str,
-    facts: Facts,
+    facts: FileFacts,
     left: u64,
 }
 
 /// What an archive says of itself.
 #[derive(Default)]
-struct Told {
-    manifest: Manifest,
+struct ArchiveFacts {
+    manifest: JarManifest,
     coordinates: Vec<Coordinates>,
     /// The place of each project's `pom.xml`: group, artifact and the member.
-    projects: Vec<(String, String, Member)>,
-    packages: Packages,
+    projects: Vec<(String, String, ZipMember)>,
+    packages: ClassDirectories,
     vendor: Option<String>,
     checksum: Option<String>,
 }
 
 impl Walk<'_> {
     /// `name` is the path of the outermost archive and of those inside, joined by `!/`.
-    fn archive(&mut self, name: &str, contents: &mut dyn Contents, depth: usize) -> io::Result<()> {
-        let packages = RefCell::new(Packages::default());
+    fn archive(
+        &mut self,
+        name: &str,
+        contents: &mut dyn FileContents,
+        depth: usize,
+    ) -> io::Result<()> {
+        let packages = RefCell::new(ClassDirectories::default());
         let wanted = |member: &str| {
             packages.borrow_mut().add(member);
             member == MANIFEST
@@ -88,7 +93,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        let mut told = Told { packages: packages.into_inner(), ..Told::default() };
+        let mut told = ArchiveFacts { packages: packages.into_inner(), ..ArchiveFacts::default() };
         let (inner, texts): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|member| is_archive(&member.name));
         for member in texts {
@@ -98,7 +103,7 @@ impl Walk<'_> {
                 continue;
             }
             match self.inflated(contents, &member, LARGEST_TEXT)? {
-                Ok(text) if member.name == MANIFEST => told.manifest = Manifest::parse(&text),
+                Ok(text) if member.name == MANIFEST => told.manifest = JarManifest::parse(&text),
                 Ok(text) => told.coordinates.extend(from_properties(&text)),
                 Err(problem) => self.untold(&format!("{name}!/{}", member.name), &problem),
             }
@@ -115,12 +120,12 @@ impl Walk<'_> {
     fn project(
         &mut self,
         name: &str,
-        contents: &mut dyn Contents,
-        told: &mut Told,
+        contents: &mut dyn FileContents,
+        told: &mut ArchiveFacts,
     ) -> io::Result<()> {
         let stem = places::stem(name);
         let (artifact, version) = places::split(stem, &told.manifest.versions());
-        let is_own = |(_, other, _): &&(String, String, Member)| other == artifact;
+        let is_own = |(_, other, _): &&(String, String, ZipMember)| other == artifact;
         let only = told.projects.first().filter(|_| {
             told.projects.len() == 1 && told.coordinates.is_empty() && version.is_none()
         });
@@ -144,8 +149,8 @@ impl Walk<'_> {
     fn inner(
         &mut self,
         name: &str,
-        contents: &mut dyn Contents,
-        inner: Vec<Member>,
+        contents: &mut dyn FileContents,
+        inner: Vec<ZipMember>,
         depth: usize,
     ) -> io::Result<()> {
         for member in inner {
@@ -166,8 +171,8 @@ impl Walk<'_> {
 
     fn inflated(
         &mut self,
-        contents: &mut dyn Contents,
-        member: &Member,
+        contents: &mut dyn FileContents,
+        member: &ZipMember,
         most: u64,
     ) -> io::Result<Result<Vec<u8>, Problem>> {
         let inflated = bytes(contents, member, most.min(self.left))?;
@@ -181,7 +186,7 @@ impl Walk<'_> {
         self.facts.warn(format!("`{name}` is not listed: {}", problem.as_str()));
     }
 
-    fn packages(&mut self, name: &str, told: Told) {
+    fn packages(&mut self, name: &str, told: ArchiveFacts) {
         let main = main(name, &told);
         let place = places::coordinates(name).or_else(|| match main {
             Some(_) => None,
@@ -223,13 +228,13 @@ impl Walk<'_> {
 
     fn push(&mut self, package: Package) {
         if self.facts.packages.len() < MOST_PACKAGES {
-            self.facts.packages.push(Found::alone(package, self.path));
+            self.facts.packages.push(FoundPackage::alone(package, self.path));
         }
     }
 }
 
 /// SHA-1 of the archive as it is, by which Maven Central is searched.
-fn checksum(contents: &mut dyn Contents) -> io::Result<Option<String>> {
+fn checksum(contents: &mut dyn FileContents) -> io::Result<Option<String>> {
     if contents.seek(SeekFrom::End(0))? > LARGEST_SUMMED {
         return Ok(None);
     }
@@ -266,7 +271,7 @@ pub fn from_repository(name: &str) -> Option<(String, String)> {
 }
 
 /// Of the coordinates in an archive, those of the archive itself.
-fn main(name: &str, told: &Told) -> Option<Coordinates> {
+fn main(name: &str, told: &ArchiveFacts) -> Option<Coordinates> {
     let stem = places::stem(name);
     let (named, versioned) = places::split(stem, &told.manifest.versions());
     let exact = |(_, artifact, _): &&Coordinates| artifact == named;
@@ -309,7 +314,7 @@ fn whole_version(name: &str, artifact: &str, version: &str) -> String {
 }
 
 /// Without Maven's own files: artifact and version from the file's name and the manifest.
-fn from_manifest(stem: &str, told: &Told) -> Option<(String, String)> {
+fn from_manifest(stem: &str, told: &ArchiveFacts) -> Option<(String, String)> {
     let stated = told.manifest.versions();
     let (named, versioned) = places::split(stem, &stated);
     let version = versioned
@@ -327,7 +332,7 @@ fn from_manifest(stem: &str, told: &Told) -> Option<(String, String)> {
 
 /// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File
 /// names have other numbers in them as well.
-fn agrees(version: &str, manifest: &Manifest) -> bool {
+fn agrees(version: &str, manifest: &JarManifest) -> bool {
     let stated = manifest.versions();
     stated.is_empty()
         || stated.iter().any(|stated| stated.starts_with(version) || version.starts_with(stated))

@@ -14,11 +14,11 @@ fn jar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     )
 }
 
-fn facts(path: &str, bytes: Vec<u8>) -> Facts {
+fn facts(path: &str, bytes: Vec<u8>) -> FileFacts {
     read(path, &mut Cursor::new(bytes)).unwrap()
 }
 
-fn purls(facts: &Facts) -> Vec<String> {
+fn purls(facts: &FileFacts) -> Vec<String> {
     facts.packages.iter().map(|found| crate::sbom::purl::of(&found.package, None)).collect()
 }
 
