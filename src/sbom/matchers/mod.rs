@@ -38,6 +38,7 @@ pub mod os_release;
 mod otp;
 pub mod owned;
 mod pear;
+mod php_extension;
 mod portage;
 pub mod python;
 pub mod rpm;

@@ -3,8 +3,9 @@
 use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
 use super::{
     alpm, apk, binary, brew, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
-    golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage,
-    python, rpm, sdist, start, stated, unpacked, wheel, wordpress, yarn_cache,
+    golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear,
+    php_extension, portage, python, rpm, sdist, start, stated, unpacked, wheel, wordpress,
+    yarn_cache,
 };
 
 /// One of files that are read as a whole, and told of where they are too large.
@@ -239,6 +240,11 @@ pub const MATCHERS: &[Matcher] = &[
         name: "kernel-module",
         looks_for: None,
         wants: Wants::Opened { matches: kernel::is_module, read: kernel::read_module },
+    },
+    Matcher {
+        name: "php-extension",
+        looks_for: Some("PHP extensions in **/php*/**/*.so"),
+        wants: Wants::Opened { matches: php_extension::is_extension, read: php_extension::read },
     },
     Matcher {
         name: "otp-archive",
