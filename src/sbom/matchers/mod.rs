@@ -48,6 +48,7 @@ pub mod stated;
 pub mod store;
 mod table;
 mod unpacked;
+mod upx;
 mod wheel;
 pub mod wordpress;
 mod yarn_cache;

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::Facts;
+use super::{Facts, upx};
 use crate::sbom::package::{Ecosystem, Found, Need, Package};
 use crate::sbom::source::Contents;
 use executable::{BuildInfo, Search};
@@ -21,7 +21,7 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
         ))
     };
     Ok(match executable::build_info(contents)? {
-        Search::Absent if executable::is_packed(contents)? => {
+        Search::Absent if upx::is_packed(contents)? => {
             Facts::warning(format!("`{path}` is packed by UPX: what is in it was not read"))
         }
         Search::Absent => Facts::default(),
