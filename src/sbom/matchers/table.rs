@@ -2,10 +2,10 @@
 
 use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
 use super::{
-    alpm, apk, binary, brew, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
-    golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear,
-    php_extension, portage, python, rpm, sdist, start, stated, unpacked, wheel, wordpress,
-    yarn_cache,
+    alpm, apk, binary, brew, cargo, chisel, composer, conan, copyright, cran, dotnet, dpkg,
+    elf_note, gem, golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp,
+    pear, php_extension, portage, python, rpm, sdist, snap, start, stated, unpacked, wheel,
+    wordpress, yarn_cache,
 };
 
 /// One of files that are read as a whole, and told of where they are too large.
@@ -206,7 +206,7 @@ pub const MATCHERS: &[Matcher] = &[
     whole(
         "lock",
         Some(
-            "in a directory without an operating system, what lock files name: those of npm, Yarn, pnpm, Bun, Deno, Cargo, Go, Python, Ruby, Composer, Gradle, NuGet, Mix, Dart, Swift, Conan and renv",
+            "in a directory without an operating system, what lock files name: those of npm, Yarn, pnpm, Bun, Deno, Cargo, Go, Python, Ruby, Composer, Gradle, NuGet, Mix, Dart, Swift, CocoaPods, Conan and renv",
         ),
         lock::is_lock,
         16 * MIB,
@@ -234,6 +234,14 @@ pub const MATCHERS: &[Matcher] = &[
         unpacked::is_of_pub,
         MIB,
         unpacked::read_pub,
+    ),
+    whole("conan", Some("Conan packages in **/conaninfo.txt"), conan::is_record, MIB, conan::read),
+    whole(
+        "snap",
+        Some("snaps in **/meta/snap.yaml and **/snap/manifest.yaml"),
+        snap::is_record,
+        4 * MIB,
+        snap::read,
     ),
     whole("model-cache", None, model::is_reference, 4096, model::read_reference),
     Matcher {

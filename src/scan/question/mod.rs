@@ -208,6 +208,7 @@ fn of_language(package: &Package, version: &str) -> Result<Question, Gap> {
         | Ecosystem::Apk
         | Ecosystem::Bioconductor
         | Ecosystem::Brew
+        | Ecosystem::Cocoapods
         | Ecosystem::Conan
         | Ecosystem::Conda
         | Ecosystem::Deb
