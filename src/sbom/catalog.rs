@@ -12,6 +12,7 @@ use super::licence::Licence;
 use super::matchers::os_release::{PLACES, Release};
 use super::matchers::{self, Facts, MATCHERS, chisel};
 use super::maven::Repository;
+use super::node_modules;
 use super::package::{Ecosystem, Found, Need, Package};
 use super::purl;
 use super::source::Source;
@@ -136,8 +137,11 @@ impl Catalog {
             warnings.extend(assumed_distributions(&found));
         }
         let owned = lists.owned(&found, &collected.links);
-        let dependencies = dependencies(&found);
-        if dependencies.len() > MOST_DEPENDENCIES {
+        let mut dependencies = dependencies(&found);
+        let room = MOST_DEPENDENCIES.saturating_sub(dependencies.len());
+        let loaded = node_modules::dependencies(&found, &collected.links, room);
+        dependencies.extend(loaded.pairs);
+        if dependencies.len() > MOST_DEPENDENCIES || loaded.is_cut {
             warnings.push(
                 "there are more dependencies than a document can hold, so some are not listed"
                     .to_owned(),

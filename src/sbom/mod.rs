@@ -20,6 +20,7 @@ pub mod layers;
 pub mod licence;
 pub mod matchers;
 mod maven;
+mod node_modules;
 pub mod package;
 pub mod purl;
 pub mod scanner;
