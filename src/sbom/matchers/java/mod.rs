@@ -7,15 +7,16 @@ use std::io::{self, Cursor, SeekFrom};
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use super::zip::{Member, Problem, bytes, members};
-use super::{Facts, MOST_PACKAGES, has_suffix};
+use super::{Facts, MOST_PACKAGES, has_suffix, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, Supplier};
+use crate::sbom::package::{Algorithm, Ecosystem, Found, Need, Package, Supplier};
 use crate::sbom::source::Contents;
 use group::Packages;
 use text::{Coordinates, Manifest, from_project, from_properties, is_word, organization};
 
 mod group;
 pub mod module;
+mod needs;
 mod places;
 mod text;
 
@@ -48,6 +49,10 @@ pub fn is_archive(path: &str) -> bool {
 pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
     let mut walk = Walk { path, facts: Facts::default(), left: MOST_INFLATED };
     walk.archive(path, contents, 0)?;
+    // What is in one archive is loaded together; an archive with nothing inside, with those beside.
+    if let [only] = &mut walk.facts.packages[..] {
+        parent(path).clone_into(&mut only.scope);
+    }
     Ok(walk.facts)
 }
 
@@ -67,6 +72,8 @@ struct Told {
     packages: Packages,
     vendor: Option<String>,
     checksum: Option<String>,
+    /// What the project needs, as names of packages.
+    needs: Vec<String>,
 }
 
 impl Walk<'_> {
@@ -130,6 +137,7 @@ impl Walk<'_> {
         // Damage of the archive shows elsewhere; this is a detail.
         let text = self.inflated(contents, member, LARGEST_TEXT)?.unwrap_or_default();
         told.vendor = organization(&text);
+        told.needs = needs::of_project(&text, group);
         if told.coordinates.iter().any(|(_, known, _)| known == own) {
             return Ok(());
         }
@@ -210,20 +218,22 @@ impl Walk<'_> {
                 ..Package::named(Ecosystem::Maven, name)
             };
             package.add_checksum(Algorithm::Sha1, told.checksum.as_deref());
-            self.push(package);
+            let needs = told.needs.into_iter().map(|name| vec![Need::named(name)]);
+            self.push(package, needs.collect());
         }
         let shaded = told.coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref());
         for (group, artifact, version) in shaded {
-            self.push(Package {
-                version: Some(version),
-                ..Package::named(Ecosystem::Maven, format!("{group}:{artifact}"))
-            });
+            let name = format!("{group}:{artifact}");
+            let shaded =
+                Package { version: Some(version), ..Package::named(Ecosystem::Maven, name) };
+            self.push(shaded, Vec::new());
         }
     }
 
-    fn push(&mut self, package: Package) {
+    fn push(&mut self, package: Package, requires: Vec<Vec<Need>>) {
         if self.facts.packages.len() < MOST_PACKAGES {
-            self.facts.packages.push(Found::alone(package, self.path));
+            let found = Found { requires, ..Found::alone(package, self.path) };
+            self.facts.packages.push(found);
         }
     }
 }
