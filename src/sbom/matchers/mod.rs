@@ -42,6 +42,7 @@ mod pear;
 mod php_extension;
 mod portage;
 pub mod python;
+mod python_marker;
 pub mod rpm;
 mod sdist;
 mod snap;
