@@ -22,6 +22,7 @@ pub mod matchers;
 mod maven;
 mod node_modules;
 pub mod package;
+pub mod profile;
 pub mod purl;
 pub mod scanner;
 pub mod source;
