@@ -68,7 +68,7 @@ fn package(path: &str, manifest: &Value) -> Option<Found> {
 /// What is loaded when the package runs; which of it is there, and where, the catalog finds out.
 fn needs(manifest: &Value) -> Vec<Vec<Need>> {
     /// No real package has more; a hostile one must not fill the memory.
-    const MOST: usize = 2_000;
+    const MOST: usize = 500;
     let members = |key: &str| manifest.get(key).and_then(Value::as_object).into_iter().flatten();
     let is_optional = |name: &str| {
         let meta = manifest.get("peerDependenciesMeta").and_then(|meta| meta.get(name));

@@ -60,7 +60,7 @@ struct Component<'a> {
     hashes: Value,
     external_references: Value,
     properties: Vec<Property<'a>>,
-    components: Vec<Component<'a>>,
+    components: Vec<Self>,
 }
 
 #[derive(Deserialize, Default)]

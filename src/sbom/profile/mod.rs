@@ -210,7 +210,7 @@ fn lack(stated: &Stated, element: Element) -> Option<Shortfall> {
     let lacking = all.filter(|(_, elements)| !elements.contains(&element));
     let names: Vec<&String> = lacking.map(|(name, _)| name).collect();
     let examples = names.iter().take(MOST_EXAMPLES).map(ToString::to_string).collect();
-    (!names.is_empty()).then(|| Shortfall { element, count: names.len(), examples })
+    (!names.is_empty()).then_some(Shortfall { element, count: names.len(), examples })
 }
 
 fn unreadable(error: serde_json::Error) -> ForeignError {

@@ -41,13 +41,15 @@ const LARGEST_SUMMED: u64 = 4 << 30;
 const MOST_INFLATED: u64 = 2 << 30;
 const LARGEST_TEXT: u64 = 1 << 20;
 const MOST_MEMBERS: usize = 20_000;
+/// More than a thousand archives in one have; beyond it they are not told.
+const MOST_NEEDS: usize = 100_000;
 
 pub fn is_archive(path: &str) -> bool {
     SUFFIXES.iter().any(|suffix| has_suffix(path, suffix))
 }
 
 pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
-    let mut walk = Walk { path, facts: Facts::default(), left: MOST_INFLATED };
+    let mut walk = Walk { path, facts: Facts::default(), left: MOST_INFLATED, needs: 0 };
     walk.archive(path, contents, 0)?;
     // What is in one archive is loaded together; an archive with nothing inside, with those beside.
     if let [only] = &mut walk.facts.packages[..] {
@@ -60,6 +62,8 @@ struct Walk<'a> {
     path: &'a str,
     facts: Facts,
     left: u64,
+    /// How many needs were noted.
+    needs: usize,
 }
 
 /// What an archive says of itself.
@@ -230,8 +234,22 @@ impl Walk<'_> {
         }
     }
 
+    fn bounded(&mut self, requires: Vec<Vec<Need>>) -> Vec<Vec<Need>> {
+        let before = self.needs;
+        self.needs += requires.len();
+        if self.needs <= MOST_NEEDS {
+            return requires;
+        }
+        if before <= MOST_NEEDS {
+            let path = self.path;
+            self.facts.warn(format!("not all of what the archives in `{path}` need is listed"));
+        }
+        Vec::new()
+    }
+
     fn push(&mut self, package: Package, requires: Vec<Vec<Need>>) {
         if self.facts.packages.len() < MOST_PACKAGES {
+            let requires = self.bounded(requires);
             let found = Found { requires, ..Found::alone(package, self.path) };
             self.facts.packages.push(found);
         }

@@ -12,8 +12,12 @@ use super::bounded::{Bounded, bounded};
 use crate::sbom::package::{Ecosystem, Found, Package};
 use crate::sbom::source::{Contents, NotKept};
 
-/// No extension has more initialised data, or more places that the loader fills in.
+/// No extension has more initialised data.
 const LARGEST: u64 = 12 << 20;
+/// Nor more places that the loader fills in.
+const LARGEST_TABLE: u64 = 4 << 20;
+/// What begins like an entry and is none: by chance a few, and more is an attack.
+const MOST_TRIES: usize = 64;
 /// Built into one file, extensions are few.
 const MOST_ENTRIES: usize = 32;
 const MOST_SEGMENTS: usize = 64;
@@ -135,7 +139,7 @@ fn object<'data, 'file, Elf: FileHeader<Endian = Endianness>>(
         Some(named.val(endian))
     };
     if let (Some(address), Some(size)) = (value(elf::DT_RELA), value(elf::DT_RELASZ)) {
-        object.filled = object.at(address, size.min(LARGEST)).unwrap_or_default();
+        object.filled = object.at(address, size.min(LARGEST_TABLE)).unwrap_or_default();
     }
     Some(object)
 }
@@ -143,6 +147,7 @@ fn object<'data, 'file, Elf: FileHeader<Endian = Endianness>>(
 impl<'data> Object<'data, '_> {
     fn entries(&self) -> Option<Vec<ModuleEntry>> {
         let mut found = Vec::new();
+        let mut tries = 0;
         let writable = self.loaded.iter().filter(|it| it.is_writable && it.size <= LARGEST);
         for segment in writable {
             let bytes = self.data.read_bytes_at(segment.offset, segment.size).ok()?;
@@ -151,7 +156,8 @@ impl<'data> Object<'data, '_> {
                 let Some(interface) = self.interface(start) else { continue };
                 let address = segment.address.checked_add(at as u64)?;
                 found.extend(self.entry(address, interface));
-                if found.len() == MOST_ENTRIES {
+                tries += 1;
+                if found.len() == MOST_ENTRIES || tries == MOST_TRIES {
                     return Some(found);
                 }
             }
